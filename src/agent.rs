@@ -1,0 +1,274 @@
+//! The coding agents: how each CLI is called, how its output is read, and why a run ended.
+//! One file per CLI in `agent/`. All of it is pure: bytes in, values out. Starting the program,
+//! following its output and stopping it are the worker's part; the words for people are in
+//! `message.rs`; what a failure leads to is decided by the worker with [`FailureClass::policy`].
+//!
+//! Whatever arrives here was written inside the container, where the agent may write what it
+//! likes. A line is therefore a claim: it may be garbage, cut off, endless or a lie, and the worst
+//! that it can do is to end its own run with the wrong class.
+
+mod claude;
+mod codex;
+mod command;
+mod ending;
+mod failure;
+mod gemini;
+mod opencode;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use serde_json::Value;
+
+pub use self::ending::{Exit, Report, Stopped};
+pub use self::failure::{Failure, FailureClass, Policy, UnknownClass};
+pub use crate::ids::AgentKind;
+
+/// Longer lines are counted and not read: 8 MiB is far above the longest event that hob uses, and
+/// reading one as JSON takes a few times its size in memory.
+pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
+
+impl AgentKind {
+    /// The environment variables that hold this CLI's key, the preferred one first. Empty for
+    /// `command`: its owner names them in the configuration.
+    pub fn key_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Claude => claude::KEY_NAMES,
+            Self::Codex => codex::KEY_NAMES,
+            Self::Gemini => gemini::KEY_NAMES,
+            Self::OpenCode => opencode::KEY_NAMES,
+            Self::Command => &[],
+        }
+    }
+
+    /// Environment values that are settings and no secrets.
+    pub fn settings(self) -> Vec<(&'static str, String)> {
+        let settings = match self {
+            Self::Claude => claude::SETTINGS,
+            Self::OpenCode => opencode::SETTINGS,
+            Self::Codex | Self::Gemini | Self::Command => &[],
+        };
+        settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+    }
+
+    /// Files that must exist before the first run: the path relative to `$HOME`, and the content.
+    pub fn home_files(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Gemini => gemini::HOME_FILES,
+            _ => &[],
+        }
+    }
+}
+
+/// What one run is asked for, besides its prompt.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Invocation<'a> {
+    /// The session to go on with, as an earlier [`Report::session`] named it.
+    pub resume: Option<&'a str>,
+    /// The model's name as the CLI knows it.
+    pub model: Option<&'a str>,
+    /// Turns after which the CLI ends the run. Claude Code alone has such a limit; the others
+    /// ignore it, and hob's time-out is what bounds them.
+    pub max_turns: Option<u32>,
+    /// Dollars after which the CLI ends the run. Claude Code alone has such a limit.
+    pub max_budget_usd: Option<f64>,
+    /// Program and arguments, for [`AgentKind::Command`].
+    pub command: &'a [String],
+}
+
+/// Program and arguments inside the container. The prompt arrives on standard input and is in no
+/// argument: there a prompt that begins with `--` would be an option, and everyone could read it.
+pub fn argv(kind: AgentKind, invocation: &Invocation<'_>) -> Vec<String> {
+    match kind {
+        AgentKind::Claude => claude::argv(invocation),
+        AgentKind::Codex => codex::argv(invocation),
+        AgentKind::Gemini => gemini::argv(invocation),
+        AgentKind::OpenCode => opencode::argv(invocation),
+        AgentKind::Command => invocation.command.to_vec(),
+    }
+}
+
+/// The invocation as environment values, for the kind whose arguments are not ours to write:
+/// `HOB_SESSION`, `HOB_MODEL`, `HOB_MAX_TURNS` and `HOB_MAX_BUDGET_USD` for `command`. Empty for
+/// the others, which get them as arguments.
+pub fn environment(kind: AgentKind, invocation: &Invocation<'_>) -> Vec<(&'static str, String)> {
+    match kind {
+        AgentKind::Command => command::environment(invocation),
+        _ => Vec::new(),
+    }
+}
+
+/// What a watcher wants to know while the agent works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// The session's id, to be kept at once: a run that is killed later is resumed with it.
+    Session(String),
+    /// The agent's own words, on one line and shortened.
+    Says(String),
+    /// A tool that the agent uses and what it uses it on, on one short line.
+    Uses(String),
+    /// The agent's list of what there is to do, whole, as it is now.
+    Todo(Vec<TodoItem>),
+    /// Nothing good can come of this run any more, for this reason: stop the container, and pass
+    /// the reason to [`Parser::finish`] as [`Stopped::EndedEarly`]. Sent once.
+    EndNow(FailureClass),
+}
+
+/// One entry of an agent's list of what there is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TodoItem {
+    /// What is to be done, on one line.
+    pub text: String,
+    /// How far it is.
+    pub state: TodoState,
+}
+
+/// How far an entry of the list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TodoState {
+    /// Not begun.
+    Pending,
+    /// Being worked on.
+    InProgress,
+    /// Done.
+    Completed,
+    /// Given up.
+    Cancelled,
+}
+
+/// Reads the output of one run, line by line.
+#[derive(Debug)]
+pub struct Parser {
+    stream: Stream,
+    resumed: Option<String>,
+    session: Option<String>,
+    /// The CLI opened another session than the one it was told to go on with.
+    went_astray: bool,
+    end_was_asked: bool,
+    skipped_lines: u64,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Claude(claude::Stream),
+    Codex(codex::Stream),
+    Gemini(gemini::Stream),
+    OpenCode(opencode::Stream),
+    Command(command::Stream),
+}
+
+impl Parser {
+    /// `resumed` is the session that the run was told to go on with, if any.
+    pub fn new(kind: AgentKind, resumed: Option<&str>) -> Self {
+        let stream = match kind {
+            AgentKind::Claude => Stream::Claude(claude::Stream::default()),
+            AgentKind::Codex => Stream::Codex(codex::Stream::new(resumed.is_some())),
+            AgentKind::Gemini => Stream::Gemini(gemini::Stream::default()),
+            AgentKind::OpenCode => Stream::OpenCode(opencode::Stream::default()),
+            AgentKind::Command => Stream::Command(command::Stream::default()),
+        };
+        Self {
+            stream,
+            resumed: resumed.map(str::to_owned),
+            session: None,
+            went_astray: false,
+            end_was_asked: false,
+            skipped_lines: 0,
+        }
+    }
+
+    /// Reads one line of standard output, without its newline. Any bytes and any length will do: what
+    /// is not an event is counted in [`Report::skipped_lines`], and an unknown event says nothing.
+    pub fn line(&mut self, line: &[u8]) -> Vec<Signal> {
+        if line.len() > MAX_LINE_BYTES {
+            self.skipped_lines += 1;
+            return Vec::new();
+        }
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Vec::new();
+        }
+        let told = match &mut self.stream {
+            Stream::Command(stream) => stream.line(line),
+            json => match serde_json::from_slice::<Value>(line) {
+                Ok(event) if event.is_object() => json.event(&event),
+                _ => {
+                    self.skipped_lines += 1;
+                    return Vec::new();
+                }
+            },
+        };
+        told.into_iter().filter_map(|signal| self.check(signal)).collect()
+    }
+
+    /// The run is over. `stderr_tail` is the end of its standard error, some KiB of it.
+    pub fn finish(self, exit: &Exit, stderr_tail: &str) -> Report {
+        let end = match self.stream {
+            Stream::Claude(stream) => stream.end(exit.code, stderr_tail),
+            Stream::Codex(stream) => stream.end(stderr_tail),
+            Stream::Gemini(stream) => stream.end(exit.code, stderr_tail),
+            Stream::OpenCode(stream) => stream.end(stderr_tail),
+            Stream::Command(stream) => stream.end(exit.code),
+        };
+        let result = if self.went_astray {
+            // Even a success: it was reached without knowing what had been said before.
+            Err(Failure::new(
+                FailureClass::SessionLost,
+                "the agent opened another session than the one to resume",
+            ))
+        } else {
+            ending::conclude(end.verdict, exit, stderr_tail)
+        };
+        let is_lost = matches!(&result, Err(failure) if failure.class == FailureClass::SessionLost);
+        let session = if is_lost { None } else { self.session.or(self.resumed) };
+        let tally = end.tally;
+        Report {
+            session,
+            // JSON has no infinity, but a sum of claims can reach it.
+            cost_usd: tally.cost_usd.filter(|cost| cost.is_finite()),
+            input_tokens: tally.input_tokens,
+            output_tokens: tally.output_tokens,
+            turns: tally.turns,
+            final_text: tally.final_text.filter(|text| !text.is_empty()),
+            result,
+            skipped_lines: self.skipped_lines,
+        }
+    }
+
+    /// Lets through what is new and sane. The streams report a session whenever an event names one.
+    fn check(&mut self, signal: Signal) -> Option<Signal> {
+        match signal {
+            Signal::Session(id) => {
+                // The id is an argument of the next run's program, so it must not look like an option.
+                if !text::is_session_id(&id) || self.session.as_ref() == Some(&id) {
+                    return None;
+                }
+                let keeps_sessions = !matches!(self.stream, Stream::Command(_));
+                if keeps_sessions && self.resumed.as_ref().is_some_and(|resumed| *resumed != id) {
+                    self.went_astray = true;
+                    return self.check(Signal::EndNow(FailureClass::SessionLost));
+                }
+                self.session = Some(id.clone());
+                Some(Signal::Session(id))
+            }
+            Signal::EndNow(_) if self.end_was_asked => None,
+            Signal::EndNow(class) => {
+                self.end_was_asked = true;
+                Some(Signal::EndNow(class))
+            }
+            other => Some(other),
+        }
+    }
+}
+
+impl Stream {
+    fn event(&mut self, event: &Value) -> Vec<Signal> {
+        match self {
+            Self::Claude(stream) => stream.event(event),
+            Self::Codex(stream) => stream.event(event),
+            Self::Gemini(stream) => stream.event(event),
+            Self::OpenCode(stream) => stream.event(event),
+            Self::Command(_) => Vec::new(), // reads its lines itself: they need not be JSON
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Claude Code: `claude -p --output-format stream-json`. Written against 2.1.330 and 2.1.197.
+//!
+//! Neither the exit code nor `subtype` says how a run ended: an interrupt exits with 0, an API error
+//! is called `success`. A run succeeded when its last `result` is no error, is called `success`, and
+//! the exit code is 0.
+
+use serde_json::Value;
+
+use super::ending::{End, Tally, Verdict};
+use super::failure::{Failure, FailureClass, Policy, classify};
+use super::{Invocation, Signal, text};
+
+pub const KEY_NAMES: &[&str] = &["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
+
+pub const SETTINGS: &[(&str, &str)] = &[
+    // Otherwise a command left in the background keeps the process alive for up to ten minutes after
+    // its result, and there are several results.
+    ("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"),
+    ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+    ("DISABLE_AUTOUPDATER", "1"),
+    // About nine seconds in place of three minutes: hob tries again itself, without a container that
+    // waits meanwhile.
+    ("CLAUDE_CODE_MAX_RETRIES", "4"),
+];
+
+/// Settings that the repository brings along are read, `CLAUDE.md` among them, which people expect:
+/// hob puts the default branch's own version of them back before each run, so they are as trusted as
+/// that branch. Slash commands are off, since one at the start of a prompt would run locally.
+pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
+    let mut argv: Vec<String> = [
+        "claude",
+        "-p",
+        "--output-format",
+        "stream-json",
+        "--verbose", // stream-json is refused without it
+        "--permission-mode",
+        "bypassPermissions",
+        "--disable-slash-commands",
+    ]
+    .map(str::to_owned)
+    .into();
+    let mut option = |name: &str, value: Option<String>| {
+        argv.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+    };
+    option("--model", invocation.model.map(str::to_owned));
+    option("--max-turns", invocation.max_turns.map(|turns| turns.to_string()));
+    option("--max-budget-usd", invocation.max_budget_usd.map(|dollars| dollars.to_string()));
+    option("--resume", invocation.resume.map(str::to_owned));
+    argv
+}
+
+/// What has been read of one run.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// What the last `result` said. There may be several, and only the last one counts.
+    last_result: Option<Outcome>,
+    /// The last failed request that is being tried again, until the model answers.
+    trouble: Option<Failure>,
+    /// The name of the error in the last message that Claude Code itself put in the model's mouth.
+    error_name: Option<String>,
+    /// When the limit ends that a request was rejected for.
+    resets_at: Option<i64>,
+    /// Sums over the results. The cost since the last result is exact in every version that has it.
+    cost_since_usd: Option<f64>,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    turns: Option<u64>,
+    /// `total_cost_usd` of the last result: the run's in 2.1.197, the session's in 2.1.330.
+    cost_total_usd: Option<f64>,
+    last_words: Option<String>,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Success,
+    Failure(Failure),
+}
+
+impl Stream {
+    /// Reads one event.
+    pub fn event(&mut self, event: &Value) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        match (event["type"].as_str(), event["subtype"].as_str()) {
+            (Some("system"), Some("init")) => signals.extend(session(event)),
+            (Some("system"), Some("api_retry")) => signals.extend(self.api_retry(event)),
+            (Some("rate_limit_event"), _) => self.rate_limit(&event["rate_limit_info"]),
+            (Some("assistant"), _) => self.assistant(event, &mut signals),
+            (Some("result"), _) => {
+                signals.extend(session(event));
+                self.result(event);
+            }
+            _ => {}
+        }
+        signals
+    }
+
+    /// A request failed and is tried again. A bad key stays bad over all the tries, so the run can end.
+    fn api_retry(&mut self, event: &Value) -> Option<Signal> {
+        let name = event["error"].as_str().unwrap_or_default();
+        let class = match (status(&event["error_status"]), class_of_name(name)) {
+            (_, Some(class)) => class,
+            (None, None) => FailureClass::Overloaded, // no answer at all: the way there is broken
+            (status, None) => classify(status, ""),
+        };
+        self.trouble =
+            Some(Failure::new(class, &format!("request failed: {name} {}", event["error_status"])));
+        (class.policy() == Policy::AskPerson || class == FailureClass::Authentication)
+            .then_some(Signal::EndNow(class))
+    }
+
+    fn rate_limit(&mut self, info: &Value) {
+        if info["status"] == "rejected" {
+            self.resets_at = info["resetsAt"].as_f64().map(|seconds| seconds as i64);
+        }
+    }
+
+    fn assistant(&mut self, event: &Value, signals: &mut Vec<Signal>) {
+        let message = &event["message"];
+        if message["model"] == "<synthetic>" {
+            self.error_name = event["error"].as_str().map(str::to_owned);
+            self.rate_limit(&event["api_error_params"]["rate_limit_info"]);
+            return;
+        }
+        self.trouble = None;
+        self.error_name = None;
+        // A subagent's words are meant for the agent, and its list is its own; its tools are worth seeing.
+        let is_subagent = event["parent_tool_use_id"].is_string();
+        for block in message["content"].as_array().into_iter().flatten() {
+            match (block["type"].as_str(), block["name"].as_str()) {
+                (Some("text"), _) if !is_subagent => {
+                    let words = block["text"].as_str().unwrap_or_default();
+                    text::keep_last(&mut self.last_words, words);
+                    signals.extend(text::says(words));
+                }
+                (Some("tool_use"), Some("TodoWrite")) if !is_subagent => {
+                    signals.extend(text::todo(&block["input"]["todos"]));
+                }
+                (Some("tool_use"), Some(tool)) => signals.push(text::uses(tool, &block["input"])),
+                _ => {}
+            }
+        }
+    }
+
+    fn result(&mut self, event: &Value) {
+        let is_success = event["is_error"] == false && event["subtype"] == "success";
+        if is_success {
+            text::keep_last(&mut self.last_words, event["result"].as_str().unwrap_or_default());
+        }
+        self.last_result =
+            Some(if is_success { Outcome::Success } else { Outcome::Failure(self.failure(event)) });
+        self.cost_total_usd = text::amount(&event["total_cost_usd"]).or(self.cost_total_usd);
+        self.turns = text::add_counts(self.turns, text::count(&event["num_turns"]));
+        let (input, output) = match event["model_usage_since_last_result"].as_object() {
+            Some(models) => {
+                let cost: f64 = models.values().filter_map(|model| text::amount(&model["costUSD"])).sum();
+                self.cost_since_usd = Some(self.cost_since_usd.unwrap_or_default() + cost);
+                let names = ["inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens"];
+                let input = models.values().flat_map(|model| names.map(|name| &model[name]));
+                (
+                    text::sum_counts(input),
+                    text::sum_counts(models.values().map(|model| &model["outputTokens"])),
+                )
+            }
+            None => {
+                let usage = &event["usage"];
+                let names = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
+                (text::sum_counts(names.map(|name| &usage[name])), text::count(&usage["output_tokens"]))
+            }
+        };
+        self.input_tokens = text::add_counts(self.input_tokens, input);
+        self.output_tokens = text::add_counts(self.output_tokens, output);
+    }
+
+    /// Why a `result` is none to be glad of.
+    fn failure(&self, event: &Value) -> Failure {
+        let errors: Vec<&str> =
+            event["errors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let message = event["result"].as_str().map_or_else(|| errors.join("\n"), str::to_owned);
+        let class = self.class(event, &message);
+        let is_limit = matches!(class, FailureClass::RateLimit | FailureClass::UsageLimit);
+        Failure { resets_at: self.resets_at.filter(|_| is_limit), ..Failure::new(class, &message) }
+    }
+
+    fn class(&self, event: &Value, message: &str) -> FailureClass {
+        let terminal_reason = event["terminal_reason"].as_str().unwrap_or_default();
+        match event["subtype"].as_str() {
+            Some("error_max_turns") => return FailureClass::TurnLimit,
+            Some("error_max_budget_usd") => return FailureClass::BudgetLimit,
+            _ if is_lost_session(message) => return FailureClass::SessionLost,
+            _ => {}
+        }
+        match terminal_reason {
+            "prompt_too_long" => return FailureClass::ContextOverflow,
+            reason if reason.starts_with("aborted") => return FailureClass::Interrupted,
+            _ => {}
+        }
+        if event["stop_reason"] == "refusal" {
+            return FailureClass::Refused;
+        }
+        if event["api_error"] == "usage_limit_reached" {
+            return FailureClass::UsageLimit;
+        }
+        self.error_name
+            .as_deref()
+            .and_then(class_of_name)
+            .unwrap_or_else(|| classify(status(&event["api_error_status"]), message))
+    }
+
+    /// The run is over.
+    pub fn end(self, code: i64, stderr: &str) -> End {
+        let verdict = match self.last_result {
+            Some(Outcome::Success) => Verdict::Done,
+            Some(Outcome::Failure(failure)) => Verdict::Failed(failure),
+            None if is_lost_session(stderr) => {
+                Verdict::Failed(Failure::new(FailureClass::SessionLost, &text::last_lines(stderr)))
+            }
+            // An interrupt while the model speaks leaves no result and the exit code 0.
+            None if code == 0 && self.trouble.is_none() => {
+                Verdict::Failed(Failure::new(FailureClass::Interrupted, "the agent ended without a result"))
+            }
+            None => Verdict::Open(self.trouble),
+        };
+        let tally = Tally {
+            cost_usd: self.cost_since_usd.or(self.cost_total_usd),
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            turns: self.turns.map(|turns| u32::try_from(turns).unwrap_or(u32::MAX)),
+            final_text: self.last_words,
+        };
+        End { tally, verdict }
+    }
+}
+
+fn session(event: &Value) -> Option<Signal> {
+    event["session_id"].as_str().map(|id| Signal::Session(id.to_owned()))
+}
+
+fn status(value: &Value) -> Option<u16> {
+    text::count(value).and_then(|status| u16::try_from(status).ok())
+}
+
+/// Claude Code's own names of API errors, where one says enough. `invalid_request` and `unknown` do not.
+fn class_of_name(name: &str) -> Option<FailureClass> {
+    match name {
+        "authentication_failed" => Some(FailureClass::Authentication),
+        "billing_error" => Some(FailureClass::Billing),
+        "model_not_found" => Some(FailureClass::ModelUnknown),
+        "rate_limit" => Some(FailureClass::RateLimit),
+        "server_error" | "overloaded" => Some(FailureClass::Overloaded),
+        _ => None,
+    }
+}
+
+fn is_lost_session(message: &str) -> bool {
+    message.contains("No conversation found with session ID")
+        || message.contains("--resume requires a valid session")
+}

@@ -1,0 +1,137 @@
+//! Codex: `codex exec --json`. Written against 0.169.0.
+//!
+//! It names no cost, and counts tokens over the whole session: what a resumed run used is not known.
+
+use serde_json::Value;
+
+use super::ending::{End, Tally, Verdict};
+use super::failure::{Failure, FailureClass, classify};
+use super::{Invocation, Signal, text};
+
+/// `OPENAI_API_KEY` is not among them: `codex exec` then sends its requests without any key.
+pub const KEY_NAMES: &[&str] = &["CODEX_API_KEY"];
+
+/// The sandbox of Codex needs what the container forbids; the container is the sandbox. The last
+/// argument says that the prompt is on standard input.
+pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
+    let mut argv = vec!["codex".to_owned(), "exec".to_owned()];
+    argv.extend(invocation.resume.map(|_| "resume".to_owned()));
+    argv.extend(
+        ["--json", "--dangerously-bypass-approvals-and-sandbox", "--skip-git-repo-check"].map(str::to_owned),
+    );
+    argv.extend(invocation.model.map(|model| format!("--model={model}")));
+    argv.extend(invocation.resume.map(str::to_owned));
+    argv.push("-".to_owned());
+    argv
+}
+
+/// What has been read of one run.
+#[derive(Debug)]
+pub struct Stream {
+    is_resumed: bool,
+    /// `turn.completed` or `turn.failed`, whichever came last.
+    last_turn: Option<Result<(), Failure>>,
+    /// The last error that Codex meant to get over, until the model answers.
+    trouble: Option<Failure>,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    last_words: Option<String>,
+}
+
+impl Stream {
+    /// `is_resumed` when the run goes on with an earlier session.
+    pub fn new(is_resumed: bool) -> Self {
+        Self {
+            is_resumed,
+            last_turn: None,
+            trouble: None,
+            input_tokens: None,
+            output_tokens: None,
+            last_words: None,
+        }
+    }
+
+    /// Reads one event.
+    pub fn event(&mut self, event: &Value) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        match event["type"].as_str() {
+            Some("thread.started") => {
+                signals.extend(event["thread_id"].as_str().map(|id| Signal::Session(id.to_owned())));
+            }
+            Some("item.started") => signals.extend(item(&event["item"], Moment::Started)),
+            Some("item.updated") => signals.extend(item(&event["item"], Moment::Updated)),
+            Some("item.completed") => {
+                // An item of the type `error` is a warning, and no answer of the model.
+                if event["item"]["type"] != "error" {
+                    self.trouble = None;
+                }
+                if event["item"]["type"] == "agent_message" {
+                    text::keep_last(&mut self.last_words, event["item"]["text"].as_str().unwrap_or_default());
+                }
+                signals.extend(item(&event["item"], Moment::Completed));
+            }
+            Some("turn.completed") => {
+                self.last_turn = Some(Ok(()));
+                self.input_tokens = text::count(&event["usage"]["input_tokens"]);
+                self.output_tokens = text::count(&event["usage"]["output_tokens"]);
+            }
+            Some("turn.failed") => self.last_turn = Some(Err(failure(&event["error"]["message"]))),
+            Some("error") => self.trouble = Some(failure(&event["message"])),
+            _ => {}
+        }
+        signals
+    }
+
+    /// The run is over.
+    pub fn end(self, stderr: &str) -> End {
+        let verdict = match self.last_turn {
+            Some(Ok(())) => Verdict::Done,
+            Some(Err(failure)) => Verdict::Failed(failure),
+            None if stderr.contains("no rollout found for thread id") => {
+                Verdict::Failed(Failure::new(FailureClass::SessionLost, &text::last_lines(stderr)))
+            }
+            None => Verdict::Open(self.trouble),
+        };
+        let of_this_run = |tokens: Option<u64>| tokens.filter(|_| !self.is_resumed);
+        let tally = Tally {
+            cost_usd: None,
+            input_tokens: of_this_run(self.input_tokens),
+            output_tokens: of_this_run(self.output_tokens),
+            turns: None,
+            final_text: self.last_words,
+        };
+        End { tally, verdict }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Started,
+    Updated,
+    Completed,
+}
+
+/// What an item is worth telling. What takes time is told when it starts, the rest when it is complete.
+fn item(item: &Value, moment: Moment) -> Option<Signal> {
+    use Moment::{Completed, Started};
+    match (item["type"].as_str()?, moment) {
+        ("agent_message", Completed) => text::says(item["text"].as_str()?),
+        ("command_execution", Started) => Some(text::uses("shell", item)),
+        ("mcp_tool_call", Started) => {
+            let name = format!("{}.{}", item["server"].as_str()?, item["tool"].as_str()?);
+            Some(text::uses(&name, &item["arguments"]))
+        }
+        ("web_search", Completed) => Some(text::uses("web search", item)),
+        ("file_change", Completed) => {
+            let paths = item["changes"].as_array()?.iter().filter_map(|change| change["path"].as_str());
+            Some(Signal::Uses(text::short_line(&format!("edit: {}", paths.collect::<Vec<_>>().join(", ")))))
+        }
+        ("todo_list", _) => text::todo(&item["items"]),
+        _ => None,
+    }
+}
+
+fn failure(message: &Value) -> Failure {
+    let message = message.as_str().unwrap_or_default();
+    Failure::new(classify(None, message), message)
+}

@@ -1,0 +1,333 @@
+//! Why a run failed, in one list for all agents, and what each reason calls for. Also the one place
+//! that turns what a model's API said (an HTTP status, an error's text) into a class. How long to
+//! wait, how often to try and what to tell people is decided above.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::text;
+
+/// Why a run failed. A cancelled run is no failure and has no class: whoever cancelled it passed
+/// [`super::Stopped::Cancelled`] in and looks at that first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureClass {
+    /// The model's API does not accept the key, or there is none.
+    Authentication,
+    /// The account cannot pay: no credit, no plan.
+    Billing,
+    /// Too many requests in too short a time.
+    RateLimit,
+    /// A subscription's limit for some hours or days is used up.
+    UsageLimit,
+    /// The model's API is overloaded, broken or out of reach.
+    Overloaded,
+    /// The session or the prompt is too long for the model.
+    ContextOverflow,
+    /// The agent used all its turns.
+    TurnLimit,
+    /// The agent used all its money.
+    BudgetLimit,
+    /// The model declined the task.
+    Refused,
+    /// There is no such model, or not for this key.
+    ModelUnknown,
+    /// The session to resume is gone, or the CLI went on in another one.
+    SessionLost,
+    /// A signal ended the run, and neither hob nor the agent had a reason for it.
+    Interrupted,
+    /// The container ran into its memory limit.
+    OutOfMemory,
+    /// The run took longer than it may.
+    TimedOut,
+    /// The agent said nothing for longer than it may.
+    Stalled,
+    /// The agent ended in a way that nothing above explains.
+    Crashed,
+    /// The agent was done, but what it made must not be pushed.
+    HandOverRefused,
+    /// The agent left work uncommitted, also after it was asked to commit it.
+    LeftUncommitted,
+    /// The git host refused the push.
+    PushRefused,
+    /// The story branch has commits on the git host that the agent's do not descend from.
+    BranchMoved,
+    /// hob could not start the agent: a key, an image, Docker or the git host was not there.
+    NotReady,
+    /// The container vanished while the agent worked.
+    ContainerLost,
+}
+
+/// What a failure calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Try again at once, one time; if that fails too, ask a person. The caller counts.
+    RetryNow,
+    /// Try again after a wait that grows, or at [`Failure::resets_at`], some times; then ask a person.
+    RetryLater,
+    /// Keep the work, tell a person what to change, and go on when they say so.
+    AskPerson,
+    /// Keep the work and end the task: the same would come out again.
+    GiveUp,
+}
+
+/// A failed run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub class: FailureClass,
+    /// The agent's own message, as one short paragraph. Empty when it left none.
+    pub detail: String,
+    /// When a limit ends, in seconds since 1970, where the agent said so.
+    pub resets_at: Option<i64>,
+}
+
+impl Failure {
+    /// A failure with its message, which is shortened, and without a time.
+    pub fn new(class: FailureClass, message: &str) -> Self {
+        Self { class, detail: text::detail(message), resets_at: None }
+    }
+}
+
+/// A text that names no class of failure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no class of failure")]
+pub struct UnknownClass(String);
+
+impl FailureClass {
+    /// Every class.
+    pub const ALL: [Self; 22] = [
+        Self::Authentication,
+        Self::Billing,
+        Self::RateLimit,
+        Self::UsageLimit,
+        Self::Overloaded,
+        Self::ContextOverflow,
+        Self::TurnLimit,
+        Self::BudgetLimit,
+        Self::Refused,
+        Self::ModelUnknown,
+        Self::SessionLost,
+        Self::Interrupted,
+        Self::OutOfMemory,
+        Self::TimedOut,
+        Self::Stalled,
+        Self::Crashed,
+        Self::HandOverRefused,
+        Self::LeftUncommitted,
+        Self::PushRefused,
+        Self::BranchMoved,
+        Self::NotReady,
+        Self::ContainerLost,
+    ];
+
+    /// The name under which the store keeps it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::Billing => "billing",
+            Self::RateLimit => "rate-limit",
+            Self::UsageLimit => "usage-limit",
+            Self::Overloaded => "overloaded",
+            Self::ContextOverflow => "context-overflow",
+            Self::TurnLimit => "turn-limit",
+            Self::BudgetLimit => "budget-limit",
+            Self::Refused => "refused",
+            Self::ModelUnknown => "model-unknown",
+            Self::SessionLost => "session-lost",
+            Self::Interrupted => "interrupted",
+            Self::OutOfMemory => "out-of-memory",
+            Self::TimedOut => "timed-out",
+            Self::Stalled => "stalled",
+            Self::Crashed => "crashed",
+            Self::HandOverRefused => "hand-over-refused",
+            Self::LeftUncommitted => "left-uncommitted",
+            Self::PushRefused => "push-refused",
+            Self::BranchMoved => "branch-moved",
+            Self::NotReady => "not-ready",
+            Self::ContainerLost => "container-lost",
+        }
+    }
+
+    /// What the class calls for.
+    pub fn policy(self) -> Policy {
+        match self {
+            // Keys are renewed behind hob's back: read them again and try once.
+            Self::Authentication => Policy::RetryNow,
+            // In a fresh session, whose prompt tells the whole story; the work is in the workspace.
+            Self::SessionLost | Self::ContextOverflow => Policy::RetryNow,
+            // Nothing was wrong with the task: someone or the machine ended the process.
+            Self::Interrupted => Policy::RetryNow,
+            // These pass by themselves.
+            Self::RateLimit | Self::UsageLimit | Self::Overloaded => Policy::RetryLater,
+            // What went wrong is not known, so nothing says that it passes: a person has a look.
+            Self::Stalled | Self::Crashed | Self::ContainerLost => Policy::AskPerson,
+            // Someone has to change something outside the run.
+            Self::LeftUncommitted | Self::PushRefused | Self::BranchMoved | Self::NotReady => {
+                Policy::AskPerson
+            }
+            // Only a person can pay, or choose another model.
+            Self::Billing | Self::ModelUnknown => Policy::AskPerson,
+            // A second run with the same limit would end the same way, at the same price; a person can
+            // raise the limit, or look at the work so far and say how to go on.
+            Self::TurnLimit | Self::BudgetLimit | Self::TimedOut | Self::OutOfMemory => Policy::AskPerson,
+            // The wording has to change.
+            Self::Refused => Policy::AskPerson,
+            // The commits are made, and the same commits would be refused again.
+            Self::HandOverRefused => Policy::GiveUp,
+        }
+    }
+
+    /// Whether the next run may resume the session of the failed one. A session that is lost, full or
+    /// holds what the model declined would fail the same way.
+    pub fn keeps_session(self) -> bool {
+        !matches!(self, Self::SessionLost | Self::ContextOverflow | Self::Refused)
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for FailureClass {
+    type Err = UnknownClass;
+
+    fn from_str(text: &str) -> Result<Self, UnknownClass> {
+        let known = Self::ALL.into_iter().find(|class| class.as_str() == text);
+        known.ok_or_else(|| UnknownClass(text::short_line(text)))
+    }
+}
+
+/// Phrases in the errors of model APIs and CLIs, in lower case, that say more than the status does.
+/// The first class of which a phrase is found is the one.
+const PHRASES: [(FailureClass, &[&str]); 7] = [
+    (
+        FailureClass::ContextOverflow,
+        &[
+            "prompt is too long",
+            "context_length_exceeded",
+            "context window",
+            "maximum context length",
+            "exceeds the maximum number of tokens",
+        ],
+    ),
+    (
+        FailureClass::Billing,
+        &["credit balance", "insufficient_quota", "insufficient balance", "quota exceeded. check your plan"],
+    ),
+    (FailureClass::UsageLimit, &["usage limit", "usage_limit", "daily quota"]),
+    (
+        FailureClass::Authentication,
+        &["api key not valid", "api_key_invalid", "invalid api key", "incorrect api key", "not logged in"],
+    ),
+    (
+        FailureClass::ModelUnknown,
+        &["model_not_found", "model not found", "model is not supported", "issue with the selected model"],
+    ),
+    (FailureClass::Refused, &["content_policy", "content policy", "prohibited_content"]),
+    (
+        FailureClass::Overloaded,
+        &[
+            "overloaded",
+            "stream disconnected",
+            "connection",
+            "unable to connect",
+            "fetch failed",
+            "econnrefused",
+            "econnreset",
+            "enotfound",
+            "etimedout",
+        ],
+    ),
+];
+
+/// The class of an error that a model's API or the way to it gave. `status` is the HTTP status where
+/// the CLI names it; otherwise one is looked for in the text. `Crashed` when nothing fits.
+pub fn classify(status: Option<u16>, message: &str) -> FailureClass {
+    // Enough of it: the phrases stand at the beginning, and a message can be a whole web page.
+    let text = text::detail(message).to_lowercase();
+    let by_phrase = || PHRASES.iter().find(|(_, phrases)| phrases.iter().any(|phrase| text.contains(phrase)));
+    if let Some((class, _)) = by_phrase().filter(|(class, _)| *class != FailureClass::Overloaded) {
+        return *class;
+    }
+    match status.or_else(|| status_in(&text)) {
+        Some(401 | 403) => FailureClass::Authentication,
+        Some(402) => FailureClass::Billing,
+        Some(404) => FailureClass::ModelUnknown,
+        Some(413) => FailureClass::ContextOverflow,
+        Some(429) => FailureClass::RateLimit,
+        Some(408 | 500..=599) => FailureClass::Overloaded,
+        _ if text.contains("rate limit") => FailureClass::RateLimit,
+        _ => by_phrase().map_or(FailureClass::Crashed, |(class, _)| *class),
+    }
+}
+
+/// The HTTP status of an error that is named in a text: `status 401`, `"code":401`, `API Error: 529`.
+pub fn status_in(text: &str) -> Option<u16> {
+    let text = text.to_lowercase();
+    ["status", "code", "error:"].iter().find_map(|word| {
+        text.match_indices(word).find_map(|(at, _)| {
+            let rest = text[at + word.len()..].trim_start_matches([' ', ':', '"', '\\', '=']);
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            rest.get(..digits)?.parse().ok().filter(|status| (400..600).contains(status))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_survives_the_store() {
+        for class in FailureClass::ALL {
+            assert_eq!(class.to_string().parse(), Ok(class));
+            assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
+        }
+        assert_eq!("Crashed".parse::<FailureClass>(), Err(UnknownClass("Crashed".to_owned())));
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_tried_again_and_what_costs_is_asked() {
+        use FailureClass::*;
+        for class in [RateLimit, UsageLimit, Overloaded] {
+            assert_eq!((class.policy(), class.keeps_session()), (Policy::RetryLater, true), "{class}");
+        }
+        for class in [Billing, ModelUnknown, TurnLimit, BudgetLimit, OutOfMemory, TimedOut, Refused] {
+            assert_eq!(class.policy(), Policy::AskPerson, "{class}");
+        }
+        assert_eq!((SessionLost.policy(), SessionLost.keeps_session()), (Policy::RetryNow, false));
+    }
+
+    #[test]
+    fn an_api_error_is_known_by_its_words_or_its_status() {
+        use FailureClass::*;
+        let cases = [
+            ("unexpected status 401 Unauthorized: no, url: http://x/v1", Authentication),
+            ("exceeded retry limit, last status: 429 Too Many Requests", RateLimit),
+            ("[API Error: {\"error\":{\"code\":503,\"message\":\"try later\"}}]", Overloaded),
+            (
+                "[API Error: {\"error\":{\"code\":400,\"message\":\"API key not valid. Please pass a valid API key.\"}}]",
+                Authentication,
+            ),
+            ("stream disconnected before completion: error sending request", Overloaded),
+            ("You've hit your usage limit. Try again at 3:05 PM.", UsageLimit),
+            ("Quota exceeded. Check your plan and billing details.", Billing),
+            ("Codex ran out of room in the model's context window. Start a new thread.", ContextOverflow),
+            ("The 'gpt-9' model is not supported when using Codex with a ChatGPT account.", ModelUnknown),
+            ("API Error: 529 Overloaded.", Overloaded),
+            ("unexpected status 400 Bad Request: no such field", Crashed),
+            ("the status of my code is 40 errors", Crashed),
+            ("", Crashed),
+        ];
+        for (message, class) in cases {
+            assert_eq!(classify(None, message), class, "{message}");
+        }
+        assert_eq!(classify(Some(529), "who knows"), Overloaded);
+        assert_eq!(classify(Some(429), "Connection: too many requests"), RateLimit);
+    }
+}

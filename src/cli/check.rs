@@ -1,0 +1,68 @@
+//! `hob check`: says whether hob could work with these settings, a line for each part.
+
+use std::process::ExitCode;
+
+use crate::config::{Config, Credentials};
+use crate::container::Docker;
+use crate::github::{self, GitHub};
+
+pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
+    super::runtime()?.block_on(async {
+        println!("configuration   ok");
+        let parts = [
+            ("docker", docker(&config).await),
+            ("agent image", image(&config).await),
+            ("agent key", key(&config)),
+            ("github", github(&config).await),
+        ];
+        let mut code = ExitCode::SUCCESS;
+        for (name, result) in parts {
+            match result {
+                Ok(words) => println!("{name:<15} ok: {words}"),
+                Err(error) => {
+                    println!("{name:<15} NOT ok: {error:#}");
+                    code = ExitCode::FAILURE;
+                }
+            }
+        }
+        Ok(code)
+    })
+}
+
+async fn docker(config: &Config) -> anyhow::Result<String> {
+    let engine = Docker::connect(&config.container.docker)?.engine().await?;
+    let missing = if engine.missing.is_empty() {
+        String::new()
+    } else {
+        format!("; it cannot: {}", engine.missing.join(", "))
+    };
+    Ok(format!("version {}, {} processors{missing}", engine.version, engine.cpus))
+}
+
+async fn image(config: &Config) -> anyhow::Result<String> {
+    let image = &config.container.image;
+    let there = Docker::connect(&config.container.docker)?.has_image(image).await?;
+    anyhow::ensure!(there, "Docker has no image `{image}`; deploy/image/build.sh makes one");
+    Ok(image.clone())
+}
+
+fn key(config: &Config) -> anyhow::Result<String> {
+    let names = config.agent.kind.key_names();
+    let found = names.iter().find(|name| config.agent.keys.contains_key(**name));
+    match found {
+        Some(name) => Ok((*name).to_owned()),
+        None if names.is_empty() => {
+            Ok("the agent is a command; it gets the keys in agent.key_files".to_owned())
+        }
+        None => anyhow::bail!("none of {} is set", names.join(", ")),
+    }
+}
+
+async fn github(config: &Config) -> anyhow::Result<String> {
+    let credentials = match config.credentials()? {
+        Credentials::App { id, key } => github::Credentials::App { app_id: id, private_key_pem: key },
+        Credentials::Token(token) => github::Credentials::Token(token),
+    };
+    let github = GitHub::new(&config.github.api_url, credentials)?;
+    Ok(format!("{} answers; hob is {}", config.github.api_url, github.own_login().await?))
+}

@@ -1,0 +1,46 @@
+//! `hob serve`: opens the listener and runs hob until a signal.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::serve::Hob;
+
+pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
+    super::runtime()?.block_on(async {
+        let address = config.server.listen;
+        let stop = CancellationToken::new();
+        let hob = Hob::open(config).await?;
+        let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+        tracing::info!(address = %listener.local_addr()?, "hob is listening");
+        stop_on_signal(stop.clone())?;
+        hob.run(listener, stop).await?;
+        tracing::info!("hob has stopped");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for is_second in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if is_second {
+                tracing::warn!("a second signal; hob ends at once");
+                // Everything durable is in the store and in Docker; the next start goes on from there.
+                std::process::exit(130);
+            }
+            tracing::info!("stopping: no new work; running agents go on without hob");
+            stop.cancel();
+        }
+    });
+    Ok(())
+}

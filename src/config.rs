@@ -1,0 +1,537 @@
+//! Settings: what they are, their defaults, and how they are read once, at start, from `hob.toml`
+//! and the environment. A mistake in the file is reported with the key, the file, the line and,
+//! for a misspelt key, the nearest one that exists. Nothing is read again while hob runs, and
+//! whether an address answers or a folder can be written is not asked here.
+
+mod error;
+mod secret;
+mod values;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+pub use error::ConfigError;
+pub use secret::{KEY_NAMES, VARIABLES};
+pub use values::{BranchTemplate, ByteSize};
+
+use crate::ids::{AgentKind, IssueNumber, Repo};
+
+/// Everything that can be set. Sections are the tables of `hob.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP side.
+    pub server: Server,
+    /// Where hob keeps what it must not lose.
+    pub data: Data,
+    /// The git host.
+    pub github: GitHub,
+    /// Whose name stands on the agent's commits.
+    pub git: Git,
+    /// The coding agent.
+    pub agent: Agent,
+    /// The container it runs in.
+    pub container: Container,
+    /// How much at once, and how often to look.
+    pub work: Work,
+    /// Settings for one repository, by `owner/name`.
+    pub repositories: BTreeMap<String, RepositoryOverrides>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// The largest webhook body that is accepted. GitHub sends up to 25 MB.
+    pub body_limit: ByteSize,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8470)), body_limit: ByteSize::mib(25) }
+    }
+}
+
+/// `[data]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Data {
+    /// The data folder: store, mirrors, workspaces, run records. One hob a folder.
+    pub dir: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("/var/lib/hob") }
+    }
+}
+
+/// `[github]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GitHub {
+    /// Base of the REST API. For GitHub Enterprise Server `https://HOST/api/v3`.
+    pub api_url: String,
+    /// Base of git over HTTPS: `<git_url>/<owner>/<repo>.git` is cloned and pushed to.
+    pub git_url: String,
+    /// The App's id; then hob works as a GitHub App.
+    pub app_id: Option<u64>,
+    /// The App's private key, PEM.
+    pub private_key: Option<SecretString>,
+    /// A file that holds it.
+    pub private_key_file: Option<PathBuf>,
+    /// A token, for working without an App.
+    pub token: Option<SecretString>,
+    /// A file that holds it.
+    pub token_file: Option<PathBuf>,
+    /// The secret that webhooks are signed with.
+    pub webhook_secret: Option<SecretString>,
+    /// A file that holds it.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// The label that asks for work.
+    pub label: String,
+    /// The story branch; `{issue}` stands for the issue's number.
+    pub branch: BranchTemplate,
+    /// Whether pull requests are opened as drafts.
+    pub draft: bool,
+}
+
+impl Default for GitHub {
+    fn default() -> Self {
+        Self {
+            api_url: "https://api.github.com".to_owned(),
+            git_url: "https://github.com".to_owned(),
+            app_id: None,
+            private_key: None,
+            private_key_file: None,
+            token: None,
+            token_file: None,
+            webhook_secret: None,
+            webhook_secret_file: None,
+            label: "hob".to_owned(),
+            branch: BranchTemplate::default(),
+            draft: false,
+        }
+    }
+}
+
+/// `[git]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Git {
+    /// Author and committer of the agent's commits.
+    pub author_name: String,
+    /// Their address.
+    pub author_email: String,
+}
+
+impl Default for Git {
+    fn default() -> Self {
+        Self { author_name: "hob".to_owned(), author_email: "hob@users.noreply.github.com".to_owned() }
+    }
+}
+
+/// `[agent]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Agent {
+    /// Which CLI: `claude`, `codex`, `gemini`, `opencode` or `command`.
+    pub kind: AgentKind,
+    /// Program and arguments for the kind `command`.
+    pub command: Vec<String>,
+    /// The model's name, passed on to the CLI.
+    pub model: Option<String>,
+    /// Turns after which a run is ended.
+    pub max_turns: Option<u32>,
+    /// Dollars after which a run is ended.
+    pub max_budget_usd: Option<f64>,
+    /// The longest a run may take.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub timeout: Duration,
+    /// The longest a run may stay without a word.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub stall_timeout: Duration,
+    /// How often a run that failed for a passing reason (overload, rate limit) is tried again.
+    pub retries: u32,
+    /// The wait before the first such retry; it doubles each time.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub retry_after: Duration,
+    /// Environment names of keys given to the agent, each with the file that holds its value. Keys
+    /// of the agent's own CLI are also taken from hob's environment.
+    pub key_files: BTreeMap<String, PathBuf>,
+    /// Further environment values for the agent. Not for secrets.
+    pub env: BTreeMap<String, String>,
+    /// The keys themselves, resolved at start.
+    #[serde(skip)]
+    pub keys: BTreeMap<String, SecretString>,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            kind: AgentKind::Claude,
+            command: Vec::new(),
+            model: None,
+            max_turns: None,
+            max_budget_usd: None,
+            timeout: Duration::from_secs(60 * 60),
+            stall_timeout: Duration::from_secs(15 * 60),
+            retries: 3,
+            retry_after: Duration::from_secs(60),
+            key_files: BTreeMap::new(),
+            env: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[container]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Container {
+    /// The Docker Engine API.
+    pub docker: String,
+    /// The image with the agent in it, unless the repository names another.
+    pub image: String,
+    /// `bridge`, or the name of a network of the operator's.
+    pub network: String,
+    /// Memory, without swap.
+    pub memory: ByteSize,
+    /// Processors.
+    pub cpus: f64,
+    /// Processes and threads.
+    pub pids: i64,
+    /// Open files a process.
+    pub nofile: i64,
+    /// The size of `/tmp`. It counts as memory.
+    pub tmp: ByteSize,
+    /// The uid and gid that the agent runs as when hob itself is root.
+    pub uid: u32,
+    /// A folder on tmpfs where keys lie while a container starts.
+    pub secrets_dir: PathBuf,
+    /// How long an agent has to end after it is told to.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub stop_grace: Duration,
+    /// The longest that reading the result out of the workspace may take.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub hand_over_timeout: Duration,
+    /// The largest hand-over: the agent's commits as one packed bundle.
+    pub hand_over_limit: ByteSize,
+}
+
+impl Default for Container {
+    fn default() -> Self {
+        Self {
+            docker: "unix:///var/run/docker.sock".to_owned(),
+            image: "hob-claude:latest".to_owned(),
+            network: "bridge".to_owned(),
+            memory: ByteSize::mib(4096),
+            cpus: 2.0,
+            pids: 1024,
+            nofile: 16_384,
+            tmp: ByteSize::mib(1024),
+            uid: 10_001,
+            secrets_dir: PathBuf::from("/dev/shm"),
+            stop_grace: Duration::from_secs(10),
+            hand_over_timeout: Duration::from_secs(300),
+            hand_over_limit: ByteSize::mib(512),
+        }
+    }
+}
+
+/// `[work]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Work {
+    /// Tasks under work at once.
+    pub parallel: usize,
+    /// How often the loops look for work that no one told them of.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub poll: Duration,
+    /// How long a worker may be silent before its task is free for another.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub lease: Duration,
+    /// How long a task waits for something that is away, Docker or the git host for example, before
+    /// it fails and says so.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub patience: Duration,
+    /// How long a stop waits for steps that are under way. Containers are never waited for.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub drain: Duration,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            parallel: 2,
+            poll: Duration::from_secs(5),
+            lease: Duration::from_secs(60),
+            patience: Duration::from_secs(10 * 60),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// `[repositories."owner/name"]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RepositoryOverrides {
+    /// The image with the agent in it.
+    pub image: Option<String>,
+    /// Which CLI.
+    pub agent: Option<AgentKind>,
+    /// The model's name.
+    pub model: Option<String>,
+}
+
+/// How hob proves who it is to the git host.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// As a GitHub App.
+    App {
+        /// The App's id.
+        id: u64,
+        /// Its private key, PEM.
+        key: SecretString,
+    },
+    /// With the token of an account.
+    Token(SecretString),
+}
+
+impl Config {
+    /// Reads the file and the environment. `environment` answers what a variable holds; it is an
+    /// argument so that tests need not change the process.
+    pub fn load(
+        file: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, ConfigError> {
+        let mut config = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|e| ConfigError::Unreadable { path: path.to_owned(), reason: e.to_string() })?;
+                Self::parse(&text, path)?
+            }
+            None => Config::default(),
+        };
+        secret::overlay_environment(&mut config, environment)?;
+        secret::read_files(&mut config, environment)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Reads the text of a configuration file; `path` is used in errors only.
+    pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+        let deserializer =
+            toml::Deserializer::parse(text).map_err(|e| error::from_toml(text, path, "", &e))?;
+        let config: Config = serde_path_to_error::deserialize(deserializer).map_err(|e| {
+            let key = e.path().to_string();
+            error::from_toml(text, path, &key, e.inner())
+        })?;
+        for name in config.repositories.keys() {
+            name.parse::<Repo>().map_err(|e| {
+                ConfigError::invalid(&format!("repositories.\"{name}\""), &e.to_string(), "owner/name")
+            })?;
+        }
+        Ok(config)
+    }
+
+    /// What can be known to be wrong without asking the world.
+    fn check(&self) -> Result<(), ConfigError> {
+        let github = &self.github;
+        if github.webhook_secret.as_ref().is_none_or(|s| s.expose_secret().is_empty()) {
+            return Err(ConfigError::missing(
+                "github.webhook_secret",
+                "the secret set at the webhook; without it anybody could command hob. \
+                 Set HOB_WEBHOOK_SECRET or github.webhook_secret_file",
+            ));
+        }
+        self.credentials()?;
+        for (key, url) in [("github.api_url", &github.api_url), ("github.git_url", &github.git_url)] {
+            if url.contains('@') {
+                return Err(ConfigError::invalid(key, "holds a user or password", "a plain address"));
+            }
+        }
+        if self.agent.kind == AgentKind::Command && self.agent.command.is_empty() {
+            return Err(ConfigError::missing(
+                "agent.command",
+                "the program to run, for agent.kind = \"command\"",
+            ));
+        }
+        if self.work.parallel == 0 {
+            return Err(ConfigError::invalid("work.parallel", "is 0", "1 or more"));
+        }
+        if self.container.uid == 0 {
+            return Err(ConfigError::invalid("container.uid", "is 0, which is root", "an unprivileged uid"));
+        }
+        Ok(())
+    }
+
+    /// The way in to the git host that is configured: exactly one.
+    pub fn credentials(&self) -> Result<Credentials, ConfigError> {
+        let github = &self.github;
+        match (github.app_id, &github.private_key, &github.token) {
+            (Some(id), Some(key), None) => Ok(Credentials::App { id, key: key.clone() }),
+            (None, None, Some(token)) => Ok(Credentials::Token(token.clone())),
+            (Some(_), None, _) => Err(ConfigError::missing(
+                "github.private_key_file",
+                "the private key of the GitHub App named by github.app_id",
+            )),
+            (None, Some(_), _) => Err(ConfigError::missing(
+                "github.app_id",
+                "the id of the GitHub App whose private key is given",
+            )),
+            (Some(_), Some(_), Some(_)) => Err(ConfigError::invalid(
+                "github.token",
+                "is set beside a GitHub App",
+                "either github.app_id and its key, or github.token",
+            )),
+            (None, None, None) => Err(ConfigError::missing(
+                "github.app_id",
+                "a way in to GitHub: github.app_id with github.private_key_file, or github.token_file",
+            )),
+        }
+    }
+
+    /// What applies to one repository: the general settings with that repository's own on top.
+    pub fn for_repository(&self, repo: &Repo) -> RepositorySettings {
+        let own = self
+            .repositories
+            .iter()
+            .find(|(name, _)| name.parse::<Repo>().is_ok_and(|r| r == *repo))
+            .map(|(_, own)| own.clone())
+            .unwrap_or_default();
+        RepositorySettings {
+            image: own.image.unwrap_or_else(|| self.container.image.clone()),
+            agent: own.agent.unwrap_or(self.agent.kind),
+            model: own.model.or_else(|| self.agent.model.clone()),
+        }
+    }
+
+    /// The story branch of an issue.
+    pub fn branch_for(&self, issue: IssueNumber) -> String {
+        self.github.branch.for_issue(issue)
+    }
+
+    /// The webhook secret. `load` has made sure that there is one.
+    pub fn webhook_secret(&self) -> SecretString {
+        self.github.webhook_secret.clone().unwrap_or_default()
+    }
+}
+
+/// The settings that a repository may have of its own, resolved.
+#[derive(Debug, Clone)]
+pub struct RepositorySettings {
+    /// The image with the agent in it.
+    pub image: String,
+    /// Which CLI.
+    pub agent: AgentKind,
+    /// The model's name.
+    pub model: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("hob.toml")).map_err(|e| e.to_string())
+    }
+
+    fn load(vars: &[(&str, &str)]) -> Result<Config, String> {
+        let environment = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Config::load(None, &environment).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        let config = parse("").unwrap();
+        assert_eq!(config.github.label, "hob");
+        assert_eq!(config.branch_for(IssueNumber(3)), "hob/issue-3");
+        assert_eq!(config.server.body_limit, ByteSize::mib(25));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_file_line_and_the_nearest_key() {
+        let error = parse("[github]\nlabel = \"hob\"\nwebhook_secert_file = \"x\"\n").unwrap_err();
+        assert_eq!(
+            error,
+            "hob.toml:3: unknown key `github.webhook_secert_file`; did you mean `github.webhook_secret_file`?"
+        );
+        let error = parse("[githbu]\n").unwrap_err();
+        assert_eq!(error, "hob.toml:1: unknown key `githbu`; did you mean `github`?");
+    }
+
+    #[test]
+    fn a_key_like_no_other_is_answered_with_the_list() {
+        let error = parse("[data]\nzzz = 1\n").unwrap_err();
+        assert_eq!(error, "hob.toml:2: unknown key `data.zzz`; known here: dir");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_key_and_line() {
+        let error = parse("[work]\n\nparallel = \"two\"\n").unwrap_err();
+        assert!(error.starts_with("hob.toml:3: `work.parallel`: invalid type"), "{error}");
+        let error = parse("[agent]\ntimeout = \"soon\"\n").unwrap_err();
+        assert!(error.starts_with("hob.toml:2: `agent.timeout`: "), "{error}");
+        let error = parse("[github]\nbranch = \"hob\"\n").unwrap_err();
+        assert!(error.contains("hob.toml:2: `github.branch`: `hob` lacks `{issue}`"), "{error}");
+        let error = parse("[agent]\nkind = \"clod\"\n").unwrap_err();
+        assert!(error.contains("hob.toml:2: `agent.kind`: unknown variant `clod`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_toml_is_named_with_its_line() {
+        let error = parse("[github]\nlabel = \n").unwrap_err();
+        assert!(error.starts_with("hob.toml:2: "), "{error}");
+    }
+
+    #[test]
+    fn without_a_webhook_secret_or_a_way_in_hob_does_not_start() {
+        assert!(load(&[]).unwrap_err().starts_with("`github.webhook_secret` is not set"));
+        assert!(load(&[("WEBHOOK_SECRET", "s")]).unwrap_err().starts_with("`github.app_id` is not set"));
+        let error = load(&[("WEBHOOK_SECRET", "s"), ("APP_ID", "7")]).unwrap_err();
+        assert!(error.starts_with("`github.private_key_file` is not set"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_goes_on_top_and_probots_names_are_understood() {
+        let config = load(&[
+            ("WEBHOOK_SECRET", "s"),
+            ("APP_ID", "7"),
+            ("PRIVATE_KEY", "a\\nb"),
+            ("HOB_LISTEN", "[::1]:9"),
+        ])
+        .unwrap();
+        assert_eq!(config.server.listen.port(), 9);
+        match config.credentials().unwrap() {
+            Credentials::App { id, key } => assert_eq!((id, key.expose_secret()), (7, "a\nb")),
+            Credentials::Token(_) => panic!("an App was configured"),
+        }
+    }
+
+    #[test]
+    fn a_repository_may_have_settings_of_its_own() {
+        let config =
+            parse("[repositories.\"Acme/Tool\"]\nimage = \"tool:1\"\nagent = \"command\"\n").unwrap();
+        let own = config.for_repository(&"acme/tool".parse().unwrap());
+        assert_eq!((own.image.as_str(), own.agent), ("tool:1", AgentKind::Command));
+        let other = config.for_repository(&"acme/other".parse().unwrap());
+        assert_eq!(other.image, "hob-claude:latest");
+        let error = parse("[repositories.acme]\nimage = \"x\"\n").unwrap_err();
+        assert!(error.contains("repositories.\"acme\""), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let config = load(&[("WEBHOOK_SECRET", "sesame"), ("HOB_GITHUB_TOKEN", "ghp_x")]).unwrap();
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("sesame") && !shown.contains("ghp_x"), "{shown}");
+    }
+}

@@ -1,0 +1,150 @@
+//! Values in the configuration that are more than a text or a number.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::ids::IssueNumber;
+
+/// A number of bytes, written `512 MiB`, `4GiB` or as a plain number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "RawSize")]
+pub struct ByteSize(pub u64);
+
+impl ByteSize {
+    /// So many MiB.
+    pub const fn mib(count: u64) -> Self {
+        Self(count << 20)
+    }
+
+    /// The number of bytes where a signed number is wanted; saturates.
+    pub fn as_i64(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+
+    /// The number of bytes where memory is addressed; saturates.
+    pub fn as_usize(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawSize {
+    Number(u64),
+    Text(String),
+}
+
+impl TryFrom<RawSize> for ByteSize {
+    type Error = String;
+
+    fn try_from(raw: RawSize) -> Result<Self, String> {
+        match raw {
+            RawSize::Number(bytes) => Ok(Self(bytes)),
+            RawSize::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let shift = match unit.trim() {
+            "" | "B" => 0,
+            "KiB" => 10,
+            "MiB" => 20,
+            "GiB" => 30,
+            "TiB" => 40,
+            _ => return Err(format!("`{text}` is not a size such as \"512 MiB\" or \"4 GiB\"")),
+        };
+        number
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(1 << shift))
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is not a size such as \"512 MiB\" or \"4 GiB\""))
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+            if self.0 >= 1 << shift && self.0.is_multiple_of(1 << shift) {
+                return write!(f, "{} {unit}", self.0 >> shift);
+            }
+        }
+        write!(f, "{} B", self.0)
+    }
+}
+
+/// The name of the story branch, with `{issue}` where the issue's number goes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct BranchTemplate(String);
+
+impl BranchTemplate {
+    /// The branch of one issue.
+    pub fn for_issue(&self, issue: IssueNumber) -> String {
+        self.0.replace("{issue}", &issue.to_string())
+    }
+}
+
+impl Default for BranchTemplate {
+    fn default() -> Self {
+        Self("hob/issue-{issue}".to_owned())
+    }
+}
+
+impl TryFrom<String> for BranchTemplate {
+    type Error = String;
+
+    /// The rules of `git check-ref-format`, as far as a template can break them.
+    fn try_from(text: String) -> Result<Self, String> {
+        if !text.contains("{issue}") {
+            return Err(format!("`{text}` lacks `{{issue}}`, so all issues would share one branch"));
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.');
+        let plain = text.replace("{issue}", "1");
+        let is_fine = plain.chars().all(allowed)
+            && !plain.contains("..")
+            && plain.split('/').all(|part| {
+                !part.is_empty()
+                    && !part.starts_with(['.', '-'])
+                    && !part.ends_with('.')
+                    && !part.ends_with(".lock")
+            });
+        if is_fine { Ok(Self(text)) } else { Err(format!("`{text}` does not make a valid branch name")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_shown_with_units() {
+        assert_eq!("512 MiB".parse(), Ok(ByteSize::mib(512)));
+        assert_eq!("4GiB".parse(), Ok(ByteSize::mib(4096)));
+        assert_eq!("7".parse(), Ok(ByteSize(7)));
+        assert_eq!(ByteSize::mib(4096).to_string(), "4 GiB");
+        for text in ["", "MiB", "5 GB", "-1", "99999999999 TiB"] {
+            assert!(text.parse::<ByteSize>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_branch_template_names_the_issue_and_makes_a_valid_name() {
+        let template = BranchTemplate::try_from("bot/{issue}-work".to_owned()).unwrap();
+        assert_eq!(template.for_issue(IssueNumber(7)), "bot/7-work");
+        for text in
+            ["hob/issue", "-{issue}", "a b/{issue}", "a..{issue}", "{issue}.lock", "/{issue}", "{issue}/"]
+        {
+            assert!(BranchTemplate::try_from(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A short container whose standard output is wanted byte for byte: the reading of a hand-over. The
+//! output does not pass through the daemon's log, which is text.
+
+use std::io::Write;
+use std::time::Duration;
+
+use bollard::query_parameters::AttachContainerOptionsBuilder;
+
+use super::follow::next_output;
+use super::{ContainerError, ContainerSpec, Docker, Ensured, Exit, Output};
+
+/// What an attached container may say and take.
+#[derive(Debug, Clone, Copy)]
+pub struct AttachLimits {
+    /// Bytes of standard output that reach the sink; one more ends the container.
+    pub max_stdout_bytes: u64,
+    /// Bytes of standard error that are kept, from its beginning; the rest is read and dropped.
+    pub max_stderr_bytes: usize,
+    /// From creation to exit.
+    pub timeout: Duration,
+}
+
+/// What became of an attached container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// How it ended.
+    pub end: AttachedEnd,
+    /// Bytes given to the sink.
+    pub stdout_bytes: u64,
+    /// Its standard error, or the beginning of it.
+    pub stderr: Vec<u8>,
+    /// Whether there was more standard error.
+    pub stderr_truncated: bool,
+}
+
+/// How an attached container ended. Only `Exited` says that the sink has the whole output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttachedEnd {
+    /// By itself.
+    Exited(Exit),
+    /// Killed, because it said more than `max_stdout_bytes`.
+    TooMuchOutput,
+    /// Killed, because it took longer than `timeout`.
+    TimedOut,
+}
+
+impl Docker {
+    /// Runs a container to its end and gives its standard output to `sink` as it was written. A
+    /// container of the same name and labels is what an earlier hob left when it died; it is removed
+    /// first, so the name must not be that of a container whose work counts.
+    ///
+    /// The container is removed before this returns, whatever happened. If the future is dropped, a
+    /// task is left behind that removes it. It can outlive that where the process dies, the daemon is
+    /// away, or the future is dropped within the call that creates it: then it is for the sweep, which
+    /// finds it by its labels.
+    ///
+    /// `sink` is written to on this task, so it shall be memory or a local file. Use `Log::None`.
+    pub async fn run_attached(
+        &self,
+        spec: &ContainerSpec,
+        sink: &mut (dyn Write + Send),
+        limits: AttachLimits,
+    ) -> Result<Attached, ContainerError> {
+        let mut taken = Taken { sink, limits, stdout_bytes: 0, stderr: Vec::new(), stderr_truncated: false };
+        let mut leftover = Leftover { docker: self.clone(), spec: Some(spec.clone()) };
+        let end = match tokio::time::timeout(limits.timeout, self.attached(spec, &mut taken)).await {
+            Ok(end) => end,
+            Err(_) => Ok(AttachedEnd::TimedOut),
+        };
+        // Still guarded here: the future may be dropped while the container is being removed.
+        let removed = self.remove_own(spec).await;
+        leftover.spec = None;
+        if let Err(error) = removed {
+            tracing::warn!(container = spec.name, %error, "a container was left over");
+        }
+        let Taken { stdout_bytes, stderr, stderr_truncated, .. } = taken;
+        Ok(Attached { end: end?, stdout_bytes, stderr, stderr_truncated })
+    }
+
+    async fn attached(
+        &self,
+        spec: &ContainerSpec,
+        taken: &mut Taken<'_>,
+    ) -> Result<AttachedEnd, ContainerError> {
+        let name = &spec.name;
+        if let Ensured::Existed(_) = self.ensure(spec).await? {
+            self.remove_own(spec).await?;
+            if let Ensured::Existed(_) = self.ensure(spec).await? {
+                return Err(ContainerError::Other(format!(
+                    "the container {name} is being run twice at once"
+                )));
+            }
+        }
+        let client = self.client().await?;
+        // Attached before it starts, or its first bytes would be lost.
+        let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
+        let operation = format!("attach to the container {name}");
+        let mut attachment = self.call(&operation, client.attach_container(name, Some(options))).await?;
+        self.start(name).await?;
+        while let Some(output) = next_output(&mut attachment.output, &operation).await? {
+            if !taken.take(output)? {
+                return Ok(AttachedEnd::TooMuchOutput);
+            }
+        }
+        Ok(AttachedEnd::Exited(self.wait(name).await?))
+    }
+
+    /// Removes the container of this name if it is the one described, and no stranger's.
+    async fn remove_own(&self, spec: &ContainerSpec) -> Result<(), ContainerError> {
+        match self.inspect(&spec.name).await? {
+            Some(found) if found.carries(&spec.labels) => self.remove(&spec.name).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What has come so far. Outside of the future with the time limit, so that what was said before
+/// the limit can still be reported.
+struct Taken<'a> {
+    sink: &'a mut (dyn Write + Send),
+    limits: AttachLimits,
+    stdout_bytes: u64,
+    stderr: Vec<u8>,
+    stderr_truncated: bool,
+}
+
+impl Taken<'_> {
+    /// Takes one piece; false once there was more standard output than allowed.
+    fn take(&mut self, output: Output) -> Result<bool, ContainerError> {
+        match output {
+            Output::Stdout(bytes) => {
+                let room = self.limits.max_stdout_bytes - self.stdout_bytes;
+                let fitting = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+                self.sink.write_all(&bytes[..fitting]).map_err(|error| {
+                    ContainerError::Other(format!("keep the container's output: {error}"))
+                })?;
+                self.stdout_bytes += fitting as u64;
+                Ok(fitting == bytes.len())
+            }
+            Output::Stderr(bytes) => {
+                let room = self.limits.max_stderr_bytes - self.stderr.len();
+                let fitting = bytes.len().min(room);
+                self.stderr.extend_from_slice(&bytes[..fitting]);
+                self.stderr_truncated |= fitting < bytes.len();
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// Removes the container if the future that waits for it is dropped.
+struct Leftover {
+    docker: Docker,
+    /// `None` once there is nothing to remove.
+    spec: Option<ContainerSpec>,
+}
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        let (Some(spec), Ok(runtime)) = (self.spec.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let docker = self.docker.clone();
+        runtime.spawn(async move {
+            if let Err(error) = docker.remove_own(&spec).await {
+                tracing::warn!(container = spec.name, %error, "a container was left over");
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn the_sink_gets_what_fits_and_not_one_byte_more() {
+        let mut sink = Vec::new();
+        let limits = AttachLimits { max_stdout_bytes: 4, max_stderr_bytes: 3, timeout: Duration::ZERO };
+        let mut taken =
+            Taken { sink: &mut sink, limits, stdout_bytes: 0, stderr: Vec::new(), stderr_truncated: false };
+        assert!(taken.take(Output::Stdout(Bytes::from_static(b"abcd"))).unwrap());
+        assert!(taken.take(Output::Stderr(Bytes::from_static(b"wxyz"))).unwrap());
+        assert!(taken.take(Output::Stdout(Bytes::new())).unwrap());
+        assert!(!taken.take(Output::Stdout(Bytes::from_static(b"e"))).unwrap());
+        assert_eq!(
+            (taken.stdout_bytes, taken.stderr.as_slice(), taken.stderr_truncated),
+            (4, &b"wxy"[..], true)
+        );
+        assert_eq!(sink, b"abcd");
+    }
+}

@@ -1,0 +1,189 @@
+//! The daemon itself: how it is reached, which version of its API is spoken, and what it says it
+//! can enforce.
+
+use std::str::FromStr;
+
+use bollard::ClientVersion;
+
+use super::{CALL_TIMEOUT, ContainerError, Docker, error};
+
+/// Where a daemon listens.
+#[derive(Debug, Clone)]
+pub(super) enum Address {
+    /// The path of its socket.
+    Unix(String),
+    /// `http://host:port` without encryption: for a socket proxy on a private network.
+    Http(String),
+}
+
+impl FromStr for Address {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        match text.split_once("://") {
+            Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.to_owned())),
+            Some(("tcp" | "http", host)) if !host.trim_end_matches('/').is_empty() => {
+                Ok(Self::Http(format!("http://{}", host.trim_end_matches('/'))))
+            }
+            _ => anyhow::bail!(
+                "`{text}` is not the address of a Docker daemon: unix:///path/to/socket, tcp://host:port or http://host:port"
+            ),
+        }
+    }
+}
+
+impl Address {
+    /// A client whose every request names this version, or none.
+    ///
+    /// bollard 0.21 is given a version and then loses it: it joins an absolute path to an address
+    /// that has the version in it. Without a version a daemon speaks its own newest, which may be
+    /// newer than what bollard understands. So it is put into the path here.
+    fn client(&self, version: Option<ClientVersion>) -> Result<bollard::Docker, ContainerError> {
+        let seconds = CALL_TIMEOUT.as_secs();
+        let given = version.unwrap_or(*bollard::API_DEFAULT_VERSION);
+        let client = match self {
+            Self::Unix(path) => bollard::Docker::connect_with_unix(path, seconds, &given),
+            Self::Http(url) => bollard::Docker::connect_with_http(url, seconds, &given),
+        }
+        .map_err(|error| ContainerError::from_api("connect", error))?;
+        let prefix = version.map(|version| format!("/v{version}")).unwrap_or_default();
+        Ok(client.with_request_modifier(move |mut request| {
+            // It was a URI before, so it still is one.
+            if let Ok(uri) = with_version(&request.uri().to_string(), &prefix).parse() {
+                *request.uri_mut() = uri;
+            }
+            request
+        }))
+    }
+}
+
+/// The address with `prefix` before its path, instead of a version that is there already.
+fn with_version(uri: &str, prefix: &str) -> String {
+    // The path begins at the first slash after the host.
+    let host = uri.find("://").map_or(0, |scheme| scheme + 3);
+    let (address, path) = uri.split_at(uri[host..].find('/').map_or(uri.len(), |slash| host + slash));
+    let is_version =
+        |part: &str| part.strip_prefix('v').is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit()));
+    let bare = match path.split('/').nth(1).filter(|part| is_version(part)) {
+        Some(version) => &path[1 + version.len()..],
+        None => path,
+    };
+    format!("{address}{prefix}{bare}")
+}
+
+/// A client that speaks the newest version of the API that both sides know.
+///
+/// Docker 20.10 refuses a version above its own even in the question for its version, and Docker 29
+/// one below 1.44, so that question names none.
+pub(super) async fn negotiate(address: &Address) -> Result<bollard::Docker, ContainerError> {
+    let asking = address.client(None)?;
+    let answer = error::within(CALL_TIMEOUT, "ask for the version", asking.version()).await?;
+    let theirs = answer.api_version.as_deref().and_then(parse_version);
+    let theirs = theirs.ok_or_else(|| {
+        ContainerError::Other(format!("docker's API has no version that hob knows: {:?}", answer.api_version))
+    })?;
+    let ours = *bollard::API_DEFAULT_VERSION;
+    address.client(Some(if theirs < ours { theirs } else { ours }))
+}
+
+fn parse_version(text: &str) -> Option<ClientVersion> {
+    let (major, minor) = text.split_once('.')?;
+    Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
+}
+
+/// What the daemon is and what it can enforce, for a report at start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// The daemon's version.
+    pub version: String,
+    /// The version of the API that is spoken with it.
+    pub api_version: String,
+    /// Processors of its machine.
+    pub cpus: u64,
+    /// Memory of its machine, in bytes.
+    pub memory_bytes: u64,
+    /// Whether containers live on while the daemon restarts. Without it they end with code 137.
+    pub live_restore: bool,
+    /// Whether the daemon runs without root.
+    pub rootless: bool,
+    /// The protections that hob asks for and this daemon cannot give, in words. Docker starts the
+    /// container without them all the same.
+    pub missing: Vec<String>,
+    /// The daemon's own warnings.
+    pub warnings: Vec<String>,
+}
+
+impl Docker {
+    /// Asks the daemon what it is and what it can enforce.
+    pub async fn engine(&self) -> Result<Engine, ContainerError> {
+        let client = self.client().await?;
+        let info = self.call("ask for its abilities", client.info()).await?;
+        let options = info.security_options.unwrap_or_default();
+        let has_option =
+            |name: &str| options.iter().any(|o| o.split(',').any(|part| part == format!("name={name}")));
+        let protections = [
+            ("a limit of memory", info.memory_limit == Some(true)),
+            ("a limit of swap", info.swap_limit == Some(true)),
+            ("a limit of processes", info.pids_limit == Some(true)),
+            ("a limit of processor time", info.cpu_cfs_quota == Some(true)),
+            ("filtered system calls (seccomp)", has_option("seccomp")),
+        ];
+        Ok(Engine {
+            version: info.server_version.unwrap_or_default(),
+            api_version: client.client_version().to_string(),
+            cpus: info.ncpu.and_then(|n| n.try_into().ok()).unwrap_or(0),
+            memory_bytes: info.mem_total.and_then(|n| n.try_into().ok()).unwrap_or(0),
+            live_restore: info.live_restore_enabled == Some(true),
+            rootless: has_option("rootless"),
+            missing: protections
+                .into_iter()
+                .filter(|(_, there)| !there)
+                .map(|(what, _)| what.to_owned())
+                .collect(),
+            warnings: info.warnings.unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_both_kinds_are_understood_and_others_refused() {
+        assert!(matches!("unix:///run/docker.sock".parse(), Ok(Address::Unix(p)) if p == "/run/docker.sock"));
+        for text in ["tcp://proxy:2375", "http://proxy:2375/"] {
+            assert!(matches!(text.parse(), Ok(Address::Http(u)) if u == "http://proxy:2375"), "{text}");
+        }
+        for text in [
+            "",
+            "/run/docker.sock",
+            "unix://",
+            "unix://docker.sock",
+            "tcp://",
+            "ssh://host",
+            "https://host:1",
+        ] {
+            assert!(text.parse::<Address>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_one_version() {
+        for (uri, wanted) in [
+            ("unix://2f72/info", "unix://2f72/v1.41/info"),
+            ("http://info:1/info?x=/info", "http://info:1/v1.41/info?x=/info"),
+            ("unix://2f72/v1.53/volumes", "unix://2f72/v1.41/volumes"),
+            ("unix://2f72/volumes", "unix://2f72/v1.41/volumes"),
+        ] {
+            assert_eq!(with_version(uri, "/v1.41"), wanted);
+        }
+        assert_eq!(with_version("http://h:1/v1.53/version", ""), "http://h:1/version");
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(parse_version("1.41").unwrap() < parse_version("1.100").unwrap());
+        assert_eq!(parse_version("one.two"), None);
+    }
+}

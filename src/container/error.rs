@@ -1,0 +1,113 @@
+//! What can go wrong with a container, as far as a caller does something about it. Turns bollard's
+//! errors, of which there are thirty, into these.
+
+use std::time::Duration;
+
+use bollard::errors::Error as ApiError;
+
+/// An operation on a container that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// The daemon does not answer, or stopped answering half way. Nothing is known about the
+    /// operation; all of them may be made again later.
+    #[error("docker does not answer: {0}")]
+    Unreachable(String),
+    /// The daemon does not have this image.
+    #[error("docker has no image `{0}`")]
+    NoImage(String),
+    /// There is no container of this name, or no longer.
+    #[error("there is no container `{0}`")]
+    NoContainer(String),
+    /// A container of this name exists and is not ours: it does not carry the labels.
+    #[error("the name `{0}` belongs to a container that hob did not make")]
+    NameTaken(String),
+    /// The specification cannot be carried out, and would be unsafe or meaningless.
+    #[error("the container cannot be described to docker: {0}")]
+    Invalid(String),
+    /// The daemon understood and refused.
+    #[error("docker refused ({status}) to {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The operation and the daemon's reason.
+        message: String,
+    },
+    /// Anything else. Trying again will not help.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl ContainerError {
+    /// Sorts an error of the client's. `operation` is an infinitive, `create the container x`.
+    pub(super) fn from_api(operation: &str, error: ApiError) -> Self {
+        match error {
+            ApiError::DockerResponseServerError { status_code, message } => {
+                Self::Refused { status: status_code, message: format!("{operation}: {}", message.trim()) }
+            }
+            // Sockets that do not exist, connections that broke, answers that did not come or that
+            // stopped in the middle: the daemon is down, or going down.
+            ApiError::SocketNotFoundError(path) => {
+                Self::Unreachable(format!("{operation}: no socket at {path}"))
+            }
+            error @ (ApiError::RequestTimeoutError
+            | ApiError::IOError { .. }
+            | ApiError::HyperResponseError { .. }
+            | ApiError::HyperLegacyError { .. }) => {
+                Self::Unreachable(format!("{operation}: {}", with_causes(&error)))
+            }
+            error => Self::Other(format!("{operation}: {}", with_causes(&error))),
+        }
+    }
+}
+
+/// Waits for one answer of the daemon, at most `longest`. bollard's own limit ends at the answer's
+/// first byte, this one at its last.
+pub(super) async fn within<T>(
+    longest: Duration,
+    operation: &str,
+    question: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ContainerError> {
+    match tokio::time::timeout(longest, question).await {
+        Ok(answer) => answer.map_err(|error| ContainerError::from_api(operation, error)),
+        Err(_) => Err(ContainerError::Unreachable(format!("{operation}: no answer within {longest:?}"))),
+    }
+}
+
+/// The error with what caused it: hyper's own text says only `client error (Connect)`.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_the_daemon_is_a_refusal_and_a_broken_connection_is_not() {
+        let refused =
+            ApiError::DockerResponseServerError { status_code: 409, message: "name in use\n".to_owned() };
+        assert_eq!(
+            ContainerError::from_api("create x", refused).to_string(),
+            "docker refused (409) to create x: name in use"
+        );
+        let broken = ApiError::IOError { err: std::io::Error::other("connection reset") };
+        assert!(matches!(ContainerError::from_api("create x", broken), ContainerError::Unreachable(_)));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_never_answers_is_unreachable() {
+        let silence = std::future::pending::<Result<(), ApiError>>();
+        let error = within(Duration::from_millis(5), "ping", silence).await.unwrap_err();
+        assert_eq!(error.to_string(), "docker does not answer: ping: no answer within 5ms");
+    }
+}

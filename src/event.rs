@@ -1,0 +1,85 @@
+//! The small set of things that happen on the git host and matter to hob. The adapter
+//! (`github/webhook.rs`) turns each delivery into one `Event`; what hob does about it is decided
+//! in `intake.rs`. Only fields that hob uses are here, frozen as the delivery carried them.
+
+use crate::ids::{CommentId, InstallationId, IssueNumber, Repo};
+
+/// What a delivery says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// GitHub's test of the webhook, sent when it is set up.
+    Ping,
+    /// `issues.labeled`: somebody put one label on an issue.
+    IssueLabeled {
+        /// Where it happened.
+        place: Place,
+        /// The issue as it was at that moment.
+        issue: Issue,
+        /// The label that was put on.
+        label: String,
+        /// Who did it.
+        sender: Person,
+    },
+    /// `issue_comment.created`: somebody commented on an issue or a pull request.
+    Commented {
+        /// Where it happened.
+        place: Place,
+        /// The issue or pull request as it was at that moment.
+        issue: Issue,
+        /// The comment.
+        comment: Comment,
+        /// Who did it.
+        sender: Person,
+    },
+    /// Anything else: a correct delivery that hob has no use for.
+    Other {
+        /// The event's name, from the header.
+        event: String,
+        /// Its `action`, if it has one.
+        action: Option<String>,
+    },
+}
+
+/// The repository of an event, and the way back to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// `owner/name`.
+    pub repo: Repo,
+    /// The branch that pull requests go to unless told otherwise.
+    pub default_branch: String,
+    /// The App's installation, absent when the webhook belongs to a repository or organisation.
+    pub installation: Option<InstallationId>,
+}
+
+/// An issue, or the issue side of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Its number in the repository.
+    pub number: IssueNumber,
+    /// One line.
+    pub title: String,
+    /// Markdown; empty where GitHub sent null.
+    pub body: String,
+    /// Whether this is a pull request's conversation.
+    pub is_pull_request: bool,
+    /// Whether it is open.
+    pub is_open: bool,
+}
+
+/// A comment on an issue or pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// Its id on the host.
+    pub id: CommentId,
+    /// Markdown.
+    pub body: String,
+}
+
+/// An account on the git host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The login name, without `@`. `ghost` where the account was deleted.
+    pub login: String,
+    /// Whether GitHub says that it is a bot.
+    pub is_bot: bool,
+}

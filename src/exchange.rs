@@ -1,0 +1,254 @@
+//! The exchange: the folder through which hob and the agent hand each other files. hob writes the prompt
+//! into a fresh folder before each run and reads question and summary after it. What the agent left is
+//! hostile until proved otherwise: nothing is opened that is not a regular file inside the folder, no
+//! link is followed, nothing is read past its cap.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use serde::Deserialize;
+
+use crate::story::Question;
+
+/// The prompt, for the agent to read.
+pub const PROMPT: &str = "prompt.md";
+/// The agent's question, if it has one.
+pub const QUESTION: &str = "question.json";
+/// The agent's summary, if it is done.
+pub const SUMMARY: &str = "summary.md";
+/// Where the agent leaves files that are worth keeping.
+pub const DROPS: &str = "drops";
+
+/// More than anybody would read; a larger file is cut off there.
+const MOST_BYTES: u64 = 256 * 1024;
+
+/// What the agent handed over in files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Handed {
+    /// Its question.
+    pub question: Option<Question>,
+    /// Its summary: from `summary.md`, or from a question file that asks nothing.
+    pub summary: Option<String>,
+    /// What was wrong with a file, in words for the log.
+    pub complaints: Vec<String>,
+}
+
+/// Makes the folder anew, with the prompt in it, owned by the agent's user where `owner` is given. What
+/// an earlier run left is gone.
+pub fn prepare(folder: &Path, prompt: &str, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            return Err(e).with_context(|| format!("clearing {}", folder.display()));
+        }
+        _ => {}
+    }
+    let drops = folder.join(DROPS);
+    let file = folder.join(PROMPT);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&drops).context("making the exchange")?;
+    std::fs::write(&file, prompt).context("writing the prompt")?;
+    if let Some((uid, gid)) = owner {
+        for path in [folder, &drops, &file] {
+            std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+                .context("handing the exchange to the agent")?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads what the agent left. Never fails on what is in the folder: a file that cannot be used is a
+/// complaint, and the rest counts.
+pub fn read(folder: &Path) -> anyhow::Result<Handed> {
+    let directory = File::open(folder).with_context(|| format!("opening {}", folder.display()))?;
+    let mut handed = Handed::default();
+    match read_file(&directory, SUMMARY) {
+        Ok(text) => handed.summary = text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()),
+        Err(complaint) => handed.complaints.push(complaint),
+    }
+    match read_file(&directory, QUESTION) {
+        Ok(None) => {}
+        Ok(Some(text)) => match parse_question(&text) {
+            QuestionFile::Question(question) => handed.question = Some(question),
+            QuestionFile::Report(report) => handed.summary = handed.summary.take().or(report),
+        },
+        Err(complaint) => handed.complaints.push(complaint),
+    }
+    Ok(handed)
+}
+
+/// The text of one file of the agent's, or why it cannot be used.
+fn read_file(directory: &File, name: &str) -> Result<Option<String>, String> {
+    let how = OpenHow::new()
+        // Non-blocking, or a FIFO would hold hob for ever.
+        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY)
+        .resolve(
+            ResolveFlag::RESOLVE_BENEATH
+                | ResolveFlag::RESOLVE_NO_SYMLINKS
+                | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+        );
+    let opened = match openat2(directory.as_fd(), name, how) {
+        Ok(opened) => opened,
+        Err(nix::errno::Errno::ENOENT) => return Ok(None),
+        Err(e) => return Err(format!("{name} was not opened: {e}")),
+    };
+    let file = File::from(opened);
+    let metadata = file.metadata().map_err(|e| format!("{name}: {e}"))?;
+    if !metadata.is_file() {
+        return Err(format!("{name} is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// What a question file turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+enum QuestionFile {
+    Question(Question),
+    /// A completion report: agents sometimes write what they did where they should ask.
+    Report(Option<String>),
+}
+
+#[derive(Deserialize)]
+struct RawQuestion {
+    #[serde(alias = "text")]
+    question: Option<String>,
+    #[serde(default)]
+    options: Vec<serde_json::Value>,
+    context: Option<String>,
+    #[serde(alias = "report", alias = "message", alias = "result")]
+    summary: Option<String>,
+}
+
+fn parse_question(text: &str) -> QuestionFile {
+    let plain = |text: &str| {
+        // Not JSON: an agent that forgot the form. A question mark makes the difference.
+        if text.contains('?') {
+            QuestionFile::Question(Question { text: text.trim().to_owned(), options: vec![], context: None })
+        } else {
+            QuestionFile::Report(Some(text.trim().to_owned()).filter(|t| !t.is_empty()))
+        }
+    };
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::String(text)) => plain(&text),
+        Ok(value) => match serde_json::from_value::<RawQuestion>(value) {
+            Ok(raw) => from_raw(raw),
+            Err(_) => plain(text),
+        },
+        Err(_) => plain(text),
+    }
+}
+
+fn from_raw(raw: RawQuestion) -> QuestionFile {
+    let options: Vec<String> = raw
+        .options
+        .into_iter()
+        .map(|option| match option {
+            serde_json::Value::String(text) => text,
+            // Agents write {"label": "…", "description": "…"} too.
+            serde_json::Value::Object(fields) => {
+                let texts: Vec<&str> = fields.values().filter_map(serde_json::Value::as_str).collect();
+                texts.join(": ")
+            }
+            other => other.to_string(),
+        })
+        .filter(|option| !option.trim().is_empty())
+        .collect();
+    let text = raw.question.as_deref().map(str::trim).unwrap_or_default().to_owned();
+    // The seed's rule, made precise: with no options and no question mark, nothing is being asked.
+    if text.is_empty() || (options.is_empty() && !text.contains('?')) {
+        let report = raw.summary.or((!text.is_empty()).then_some(text)).or(raw.context);
+        return QuestionFile::Report(report);
+    }
+    QuestionFile::Question(Question { text, options, context: raw.context.filter(|c| !c.trim().is_empty()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::Mode;
+
+    fn exchange() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(&folder.path().join("hob"), "do it", None).unwrap();
+        folder
+    }
+
+    fn after_writing(name: &str, text: &str) -> Handed {
+        let folder = exchange();
+        std::fs::write(folder.path().join("hob").join(name), text).unwrap();
+        read(&folder.path().join("hob")).unwrap()
+    }
+
+    #[test]
+    fn a_question_may_have_options_and_context() {
+        let handed =
+            after_writing(QUESTION, r#"{"question":"Which?","options":["a",{"label":"b"}],"context":"c"}"#);
+        let question = handed.question.unwrap();
+        assert_eq!((question.text.as_str(), question.context.as_deref()), ("Which?", Some("c")));
+        assert_eq!(question.options, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_question_file_that_asks_nothing_is_the_summary() {
+        for text in
+            [r#"{"summary":"All done."}"#, r#"{"question":"All done."}"#, "All done.", r#""All done.""#]
+        {
+            let handed = after_writing(QUESTION, text);
+            assert_eq!((handed.question, handed.summary.as_deref()), (None, Some("All done.")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_question_out_of_form_is_still_a_question() {
+        assert_eq!(after_writing(QUESTION, "Tabs or spaces?").question.unwrap().text, "Tabs or spaces?");
+        assert_eq!(
+            after_writing(QUESTION, r#"{"question":"Pick","options":["a","b"]}"#).question.unwrap().text,
+            "Pick"
+        );
+        assert!(after_writing(QUESTION, r#"{"question": "Which? "#).question.is_some());
+    }
+
+    #[test]
+    fn an_empty_exchange_hands_over_nothing() {
+        let folder = exchange();
+        assert_eq!(read(&folder.path().join("hob")).unwrap(), Handed::default());
+    }
+
+    #[test]
+    fn links_pipes_and_folders_are_not_opened() {
+        let folder = exchange();
+        let hob = folder.path().join("hob");
+        std::fs::write(folder.path().join("secret"), "secret?").unwrap();
+        std::os::unix::fs::symlink(folder.path().join("secret"), hob.join(QUESTION)).unwrap();
+        nix::unistd::mkfifo(&hob.join(SUMMARY), Mode::S_IRWXU).unwrap();
+        let handed = read(&hob).unwrap();
+        assert_eq!((handed.question, handed.summary), (None, None));
+        assert_eq!(handed.complaints.len(), 2, "{:?}", handed.complaints);
+    }
+
+    #[test]
+    fn a_huge_file_is_read_up_to_the_cap() {
+        let folder = exchange();
+        let hob = folder.path().join("hob");
+        File::create(hob.join(SUMMARY)).unwrap().set_len(10 << 30).unwrap();
+        let summary = read(&hob).unwrap().summary.unwrap();
+        assert_eq!(summary.len() as u64, MOST_BYTES);
+    }
+
+    #[test]
+    fn preparing_again_forgets_the_last_run_and_follows_no_link() {
+        let folder = exchange();
+        let hob = folder.path().join("hob");
+        std::fs::write(folder.path().join("canary"), "alive").unwrap();
+        std::fs::remove_file(hob.join(PROMPT)).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("canary"), hob.join(PROMPT)).unwrap();
+        prepare(&hob, "next", None).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join("canary")).unwrap(), "alive");
+        assert_eq!(std::fs::read_to_string(hob.join(PROMPT)).unwrap(), "next");
+    }
+}

@@ -1,0 +1,182 @@
+//! What differs between two commits, path by path. libgit2's own diff would go through every path, and a
+//! tree made on purpose can have more paths than atoms: this one counts its steps and gives up.
+//! What the differences mean is for the caller to judge.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use git2::{Oid, Repository};
+
+const TREE_MODE: i32 = 0o040000;
+const LINK_MODE: u32 = 0o120000;
+const GITLINK_MODE: u32 = 0o160000;
+/// The longest path Linux takes, and so the longest target of a link that means anything.
+const PATH_BYTES: usize = 4096;
+
+/// How a path changed. A rename is a removal and an addition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// Its content or its mode is another.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+/// One path that differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// From the root of the repository. Bytes that are not UTF-8 are replaced.
+    pub path: String,
+    /// How it changed.
+    pub kind: ChangeKind,
+    /// The mode before, as in `0o100644`.
+    pub old_mode: Option<u32>,
+    /// The mode after.
+    pub new_mode: Option<u32>,
+    /// Bytes of the new content; nothing for what is gone and for another repository.
+    pub size: u64,
+    /// Where a symbolic link points, if it is one now.
+    pub link: Option<String>,
+}
+
+impl Change {
+    /// Whether the path is now another repository (a submodule).
+    pub fn is_gitlink(&self) -> bool {
+        self.new_mode == Some(GITLINK_MODE)
+    }
+
+    /// Whether the path is now a link that may lead out of the work tree. `..` is accepted only at the
+    /// beginning of a target: further on it would follow the folder before it, which may be a link too.
+    pub fn link_leaves_tree(&self) -> bool {
+        let Some(target) = &self.link else { return false };
+        let up = target.split('/').take_while(|part| *part == "..").count();
+        let later = target.split('/').skip(up).any(|part| part == "..");
+        target.is_empty() || target.starts_with('/') || later || up > self.path.matches('/').count()
+    }
+}
+
+/// The differences found.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub changes: Vec<Change>,
+    /// Whether there are more than were asked for.
+    pub truncated: bool,
+}
+
+type Entries = BTreeMap<Vec<u8>, (i32, Oid)>;
+
+/// Compares two trees, up to `limit` changed paths and as many folders.
+pub(super) fn between(repository: &Repository, old: Oid, new: Oid, limit: usize) -> anyhow::Result<Changes> {
+    let mut found = Changes::default();
+    let mut waiting = vec![(Vec::new(), Some(old), Some(new))];
+    let mut folders = 0;
+    while let Some((prefix, old, new)) = waiting.pop() {
+        folders += 1;
+        if folders > limit {
+            found.truncated = true;
+            break;
+        }
+        let mut pairs: BTreeMap<Vec<u8>, [Option<(i32, Oid)>; 2]> = BTreeMap::new();
+        for (side, tree) in [old, new].into_iter().enumerate() {
+            for (name, entry) in entries(repository, tree)? {
+                pairs.entry(name).or_default()[side] = Some(entry);
+            }
+        }
+        for (name, [old, new]) in pairs {
+            if old == new {
+                continue;
+            }
+            let path = [prefix.as_slice(), &name].concat();
+            let is_tree = |entry: &(i32, Oid)| entry.0 == TREE_MODE;
+            let (old_tree, new_tree) = (old.filter(is_tree), new.filter(is_tree));
+            if path.len() > PATH_BYTES {
+                found.truncated = true;
+            } else if old_tree.is_some() || new_tree.is_some() {
+                let below = [path.as_slice(), b"/"].concat();
+                waiting.push((below, old_tree.map(|entry| entry.1), new_tree.map(|entry| entry.1)));
+            }
+            let (old, new) = (old.filter(|entry| !is_tree(entry)), new.filter(|entry| !is_tree(entry)));
+            let Some(change) = change(repository, &path, old, new)? else { continue };
+            if found.changes.len() == limit {
+                found.truncated = true;
+                return Ok(found);
+            }
+            found.changes.push(change);
+        }
+    }
+    found.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn entries(repository: &Repository, tree: Option<Oid>) -> anyhow::Result<Entries> {
+    let Some(id) = tree else { return Ok(Entries::new()) };
+    let tree = repository.find_tree(id).with_context(|| format!("reading the tree {id}"))?;
+    Ok(tree.iter().map(|entry| (entry.name_bytes().to_vec(), (entry.filemode_raw(), entry.id()))).collect())
+}
+
+fn change(
+    repository: &Repository,
+    path: &[u8],
+    old: Option<(i32, Oid)>,
+    new: Option<(i32, Oid)>,
+) -> anyhow::Result<Option<Change>> {
+    let kind = match (old, new) {
+        (None, Some(_)) => ChangeKind::Added,
+        (Some(_), Some(_)) => ChangeKind::Modified,
+        (Some(_), None) => ChangeKind::Deleted,
+        (None, None) => return Ok(None),
+    };
+    let mode = |entry: Option<(i32, Oid)>| entry.map(|(mode, _)| mode as u32);
+    let mut change = Change {
+        path: String::from_utf8_lossy(path).into_owned(),
+        kind,
+        old_mode: mode(old),
+        new_mode: mode(new),
+        size: 0,
+        link: None,
+    };
+    if let Some((_, id)) = new
+        && !change.is_gitlink()
+    {
+        let blob = repository.find_blob(id).with_context(|| format!("reading the blob {id}"))?;
+        change.size = blob.size() as u64;
+        if change.new_mode == Some(LINK_MODE) {
+            let target = blob.content();
+            let target = &target[..target.len().min(PATH_BYTES)];
+            change.link = Some(String::from_utf8_lossy(target).into_owned());
+        }
+    }
+    Ok(Some(change))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_may_lead_outside_is_told_from_one_that_cannot() {
+        let leaves = |path: &str, target: &str| {
+            let change = Change {
+                path: path.to_owned(),
+                kind: ChangeKind::Added,
+                old_mode: None,
+                new_mode: Some(LINK_MODE),
+                size: 0,
+                link: Some(target.to_owned()),
+            };
+            change.link_leaves_tree()
+        };
+        for (path, target) in
+            [("l", "a"), ("l", "a/b"), ("a/l", "../b"), ("a/b/l", "../../c"), ("l", "./a"), ("l", "..a")]
+        {
+            assert!(!leaves(path, target), "{path} -> {target}");
+        }
+        for (path, target) in
+            [("l", "/etc"), ("l", ".."), ("a/l", "../../b"), ("a/b/l", "c/../d"), ("l", ""), ("l", "./../x")]
+        {
+            assert!(leaves(path, target), "{path} -> {target}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The bare mirror of a repository: hob's own copy, fetched by hob alone and therefore trusted.
+//! Workspaces and quarantines borrow its objects, so nothing here ever removes one.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use git2::{
+    AutotagOption, Direction, ErrorCode, FetchOptions, ObjectType, RemoteUpdateFlags, Repository,
+    RepositoryInitOptions,
+};
+
+use super::{Remote, RemoteError, oid, prepare, sha, transport};
+use crate::ids::{Sha, StoryId};
+
+/// Every branch of the remote, under its own name. Tags and everything else stay where they are.
+const BRANCHES: &str = "+refs/heads/*:refs/heads/*";
+
+/// A bare mirror on disk. Cheap to clone; each call opens the repository anew.
+#[derive(Debug, Clone)]
+pub struct Mirror {
+    path: PathBuf,
+}
+
+impl Mirror {
+    /// The mirror at `path` (`<data>/mirrors/<owner>/<repo>.git`), made empty if it is not there yet.
+    pub fn ensure(path: &Path) -> anyhow::Result<Mirror> {
+        prepare()?;
+        let parent = path.parent().context("a mirror needs a folder to lie in")?;
+        fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+        let _lock = lock(path)?;
+        if !path.exists() {
+            // Made beside its place and renamed: a mirror that exists is a whole one, whenever hob is killed.
+            let new = sibling(path, "new")?;
+            remove_folder(&new)?;
+            init_bare(&new)?;
+            fs::rename(&new, path).with_context(|| format!("renaming {} into place", new.display()))?;
+        }
+        // Absolute and without links, since it is written into alternates and mounted at the same path.
+        let path = fs::canonicalize(path).with_context(|| format!("resolving {}", path.display()))?;
+        let mirror = Mirror { path };
+        mirror.open()?;
+        Ok(mirror)
+    }
+
+    /// Makes the branches here those of `remote`: new and moved ones are fetched, vanished ones dropped.
+    /// Their objects stay. Nothing about the remote is stored. Two fetches of one mirror take turns.
+    pub fn fetch(&self, remote: &Remote) -> Result<(), RemoteError> {
+        let _lock = lock(&self.path).map_err(RemoteError::Other)?;
+        let repository = self.open().map_err(RemoteError::Other)?;
+        transport::with_session(remote, &self.path, || {
+            let mut source = repository.remote_anonymous(&remote.url)?;
+            source.connect(Direction::Fetch)?;
+            let mut options = FetchOptions::new();
+            options.download_tags(AutotagOption::None).update_fetchhead(false);
+            source.download(&[BRANCHES], Some(&mut options))?;
+            // Before the update, or a branch `a/b` could not come where a vanished branch `a` was.
+            source.prune(None)?;
+            source.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None)?;
+            source.disconnect()
+        })
+    }
+
+    /// The commit a branch points at, or `None` if there is no such branch.
+    pub fn branch(&self, name: &str) -> anyhow::Result<Option<Sha>> {
+        let repository = self.open()?;
+        let found = match repository.find_reference(&super::branch_reference(name)) {
+            Ok(reference) => reference.peel(ObjectType::Commit).context("reading a branch")?.id(),
+            Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error).with_context(|| format!("looking up the branch {name}")),
+        };
+        sha(found).map(Some)
+    }
+
+    /// The folder of objects, absolute. A container that uses a workspace needs it read-only at this path.
+    pub fn objects(&self) -> PathBuf {
+        self.path.join("objects")
+    }
+
+    /// Holds on to `at` and everything behind it for a story, even if its branch vanishes and somebody runs
+    /// a gc by hand. Adds to what the story holds already: its workspace may borrow from older commits.
+    pub fn pin(&self, story: StoryId, at: &Sha) -> anyhow::Result<()> {
+        let repository = self.open()?;
+        let commit =
+            repository.find_commit(oid(at)?).with_context(|| format!("finding {at} in the mirror"))?;
+        let name = format!("{}{at}", pins(story));
+        repository
+            .reference(&name, commit.id(), true, "hob: pin")
+            .with_context(|| format!("pinning {at}"))?;
+        Ok(())
+    }
+
+    /// Lets go of everything a story held. To be called when its workspace is gone. Calling it twice is fine.
+    pub fn unpin(&self, story: StoryId) -> anyhow::Result<()> {
+        let repository = self.open()?;
+        let found = repository.references_glob(&format!("{}*", pins(story))).context("listing pins")?;
+        for reference in found {
+            reference.and_then(|mut reference| reference.delete()).context("removing a pin")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn open(&self) -> anyhow::Result<Repository> {
+        prepare()?;
+        Repository::open_bare(&self.path)
+            .with_context(|| format!("opening the mirror {}", self.path.display()))
+    }
+}
+
+fn pins(story: StoryId) -> String {
+    format!("refs/hob/stories/{story}/")
+}
+
+/// Makes an empty bare repository without templates, in which no gc runs by itself.
+pub(super) fn init_bare(path: &Path) -> anyhow::Result<Repository> {
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).no_reinit(true).mkpath(true).external_template(false);
+    let repository =
+        Repository::init_opts(path, &options).with_context(|| format!("making {}", path.display()))?;
+    let mut config = repository.config().context("opening the configuration")?;
+    config.set_i32("gc.auto", 0).context("turning gc off")?;
+    Ok(repository)
+}
+
+/// Removes a folder of hob's own, if it is there. Links in it are removed, not followed.
+pub(super) fn remove_folder(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The path with `.<ending>` added to its last part.
+pub(super) fn sibling(path: &Path, ending: &str) -> anyhow::Result<PathBuf> {
+    let mut name = path.file_name().ok_or_else(|| anyhow!("{} has no name", path.display()))?.to_owned();
+    name.push(".");
+    name.push(ending);
+    Ok(path.with_file_name(name))
+}
+
+/// Waits for the mirror's lock and holds it until dropped. The kernel lets go of it should hob be killed.
+fn lock(mirror: &Path) -> anyhow::Result<File> {
+    let path = sibling(mirror, "lock")?;
+    let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
+    file.lock().with_context(|| format!("locking {}", path.display()))?;
+    Ok(file)
+}

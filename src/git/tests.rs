@@ -1,0 +1,7 @@
+//! Tests against the git program and its own HTTP server. `world.rs` makes the repositories.
+
+mod importing;
+mod mirroring;
+mod pushing;
+mod workspaces;
+mod world;

@@ -1,0 +1,131 @@
+//! The mirror: by path and over HTTP.
+
+use super::world::*;
+use crate::git::{Mirror, Remote, RemoteError};
+use crate::ids::StoryId;
+
+#[test]
+fn a_mirror_follows_the_branches_of_its_remote() {
+    let world = World::new();
+    let mirror = world.mirror();
+    assert_eq!(mirror.branch("main").unwrap(), Some(world.sha("main")));
+    assert_eq!(mirror.branch("old").unwrap(), Some(world.sha("main")));
+    assert_eq!(mirror.branch("nowhere").unwrap(), None);
+    assert_eq!(mirror.branch("no such..name").unwrap(), None);
+
+    let next = world.commit("next");
+    git(&world.work, &["tag", "v1"]);
+    // `old` goes and `old/er` comes, which cannot exist beside it.
+    git(&world.work, &["push", "-q", "origin", "main", "v1", ":old"]);
+    git(&world.work, &["push", "-q", "origin", "main:old/er"]);
+    mirror.fetch(&world.by_path()).unwrap();
+    assert_eq!(mirror.branch("main").unwrap(), Some(next.clone()));
+    assert_eq!(mirror.branch("old").unwrap(), None);
+    assert_eq!(mirror.branch("old/er").unwrap(), Some(next));
+    let folder = mirror.objects().parent().unwrap().to_owned();
+    assert_eq!(git(&folder, &["tag"]), "");
+    assert_eq!(git(&folder, &["config", "gc.auto"]), "0");
+    assert!(!holds(&folder, world.origin.to_str().unwrap()), "the address was stored");
+    // A remote that rewrote its history.
+    git(&world.work, &["reset", "-q", "--hard", "HEAD~2"]);
+    git(&world.work, &["push", "-qf", "origin", "main"]);
+    mirror.fetch(&world.by_path()).unwrap();
+    assert_eq!(mirror.branch("main").unwrap(), Some(world.sha("main")));
+}
+
+#[test]
+fn what_a_story_borrows_survives_a_gc_by_hand() {
+    let world = World::new();
+    let mirror = world.mirror();
+    let (story, at) = (StoryId::new(), world.sha("main"));
+    mirror.pin(story, &at).unwrap();
+    mirror.pin(story, &at).unwrap();
+    let earlier = world.sha("main~1");
+    mirror.pin(story, &earlier).unwrap();
+    git(&world.work, &["checkout", "-q", "--orphan", "fresh"]);
+    let fresh = world.commit("fresh");
+    git(&world.work, &["push", "-qf", "origin", "fresh:main", ":old"]);
+    mirror.fetch(&world.by_path()).unwrap();
+    assert_eq!(mirror.branch("main").unwrap(), Some(fresh));
+
+    let folder = mirror.objects().parent().unwrap().to_owned();
+    git(&folder, &["gc", "-q", "--prune=now"]);
+    git(&folder, &["cat-file", "-e", at.as_str()]);
+    mirror.unpin(story).unwrap();
+    mirror.unpin(story).unwrap();
+    git(&folder, &["gc", "-q", "--prune=now"]);
+    assert!(!run(&folder, &["cat-file", "-e", at.as_str()]).status.success());
+}
+
+#[test]
+fn a_mirror_half_made_by_a_killed_process_is_made_anew() {
+    let world = World::new();
+    let path = world.dir.path().join("mirrors/acme/tool.git");
+    std::fs::create_dir_all(path.with_file_name("tool.git.new/objects")).unwrap();
+    let mirror = Mirror::ensure(&path).unwrap();
+    assert!(!path.with_file_name("tool.git.new").exists());
+    mirror.fetch(&world.by_path()).unwrap();
+    let again = Mirror::ensure(&path).unwrap();
+    assert_eq!(again.branch("main").unwrap(), Some(world.sha("main")));
+}
+
+#[test]
+fn many_threads_make_and_fetch_one_mirror() {
+    let world = World::new();
+    let path = world.dir.path().join("mirrors/acme/tool.git");
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| Mirror::ensure(&path).unwrap().fetch(&world.by_path()).unwrap());
+        }
+    });
+    assert_eq!(Mirror::ensure(&path).unwrap().branch("main").unwrap(), Some(world.sha("main")));
+}
+
+#[tokio::test]
+async fn a_mirror_is_fetched_over_http_from_a_blocking_task() {
+    let world = World::new();
+    let server = Server::start(world.dir.path());
+    let mirror = Mirror::ensure(&world.dir.path().join("mirrors/acme/tool.git")).unwrap();
+    let (task_mirror, remote) = (mirror.clone(), server.remote("/origin.git", TOKEN));
+    tokio::task::spawn_blocking(move || {
+        task_mirror.fetch(&remote).unwrap();
+        // Once more with nothing new: one request.
+        task_mirror.fetch(&remote).unwrap();
+    })
+    .await
+    .unwrap();
+    assert_eq!(mirror.branch("main").unwrap(), Some(world.sha("main")));
+    let requests = server.requests();
+    assert!(requests.iter().all(|line| line.contains(" git/2 (hob ")), "{requests:?}");
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    assert!(!holds(&world.dir.path().join("mirrors"), TOKEN));
+}
+
+#[test]
+fn each_way_a_host_can_fail_is_told_apart() {
+    let world = World::new();
+    let server = Server::start(world.dir.path());
+    let mirror = Mirror::ensure(&world.dir.path().join("mirrors/acme/tool.git")).unwrap();
+    let fetch = |path: &str, token: &str| mirror.fetch(&server.remote(path, token)).unwrap_err();
+
+    let error = fetch("/origin.git", "ghs_wrong");
+    assert!(matches!(&error, RemoteError::Unauthorized(text) if text.contains("who are you?")), "{error}");
+    assert_eq!(server.requests().len(), 1, "a wrong token is not tried again");
+
+    assert!(matches!(fetch("/nothing.git", TOKEN), RemoteError::NotFound));
+    assert!(matches!(fetch("/down/x.git", TOKEN), RemoteError::Unreachable(text) if text.contains("503")));
+    assert!(matches!(fetch("/page/x.git", TOKEN), RemoteError::Other(_)));
+    let new = format!("{}/new/tool.git", server.address);
+    assert!(matches!(fetch("/moved/x.git", TOKEN), RemoteError::Redirected(to) if to == new));
+    assert_eq!(server.requests().len(), 4);
+
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = Remote { url: format!("http://127.0.0.1:{port}/x.git"), token: None };
+    let error = mirror.fetch(&nobody).unwrap_err();
+    assert!(matches!(&error, RemoteError::Unreachable(text) if text.contains("refused")), "{error}");
+
+    let gone = Remote { url: world.dir.path().join("gone.git").to_str().unwrap().to_owned(), token: None };
+    assert!(matches!(mirror.fetch(&gone), Err(RemoteError::NotFound)));
+    let ssh = Remote { url: "ssh://host/x.git".to_owned(), token: None };
+    assert!(matches!(mirror.fetch(&ssh), Err(RemoteError::Other(_))));
+}

@@ -1,0 +1,252 @@
+//! GitHub, as far as hob needs it: who hob is, and one [`Repository`] at a time to read and write. Also
+//! the front door's half, [`webhook`], which checks and decodes deliveries and speaks to nobody.
+//!
+//! octocrab signs the App's requests and carries all of them; its types never leave this module, and neither
+//! do GitHub's own: what comes out are hob's types and [`GitHubError`]. What to write, and whether an
+//! effect that may have happened is there already, is decided above: no write is ever repeated here.
+
+mod client;
+mod comments;
+mod error;
+mod issues;
+mod people;
+mod pulls;
+mod tokens;
+pub mod webhook;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+
+use crate::ids::{InstallationId, Repo};
+use client::{Answer, Client, Verb};
+use tokens::InstallationTokens;
+
+pub use comments::{FoundComment, IssueComment};
+pub use error::GitHubError;
+pub use issues::ReactTo;
+pub use people::Permission;
+pub use pulls::{NewPull, Pull};
+
+/// With what hob shows GitHub who it is.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// A GitHub App: each repository is reached through the App's installation on it.
+    App {
+        /// The number GitHub gave the App.
+        app_id: u64,
+        /// The App's RSA key as GitHub's download has it.
+        private_key_pem: SecretString,
+    },
+    /// The personal access token of a user made for hob.
+    Token(SecretString),
+}
+
+/// One GitHub host, seen as one App or one user. Cheap to clone: clones share connections, tokens and what was
+/// learned.
+#[derive(Clone)]
+pub struct GitHub {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    identity: Identity,
+    own_login: OnceCell<String>,
+    /// Which installation covers a repository, by `Repo::key`, for callers that did not get it in a delivery.
+    known_installations: Mutex<HashMap<String, InstallationId>>,
+}
+
+enum Identity {
+    App(InstallationTokens),
+    User { client: Client, token: SecretString },
+}
+
+impl GitHub {
+    /// A client for the API at `api_url`: `https://api.github.com`, or with a path as in
+    /// `https://ghe.example/api/v3`. Sends nothing yet.
+    ///
+    /// # Errors
+    /// `Unexpected` if the address or the key is none, if the system has no root certificates, or outside a tokio
+    /// runtime, in which the connections live.
+    pub fn new(api_url: &str, credentials: Credentials) -> Result<GitHub, GitHubError> {
+        let identity = match credentials {
+            Credentials::App { app_id, private_key_pem } => {
+                Identity::App(InstallationTokens::new(Client::for_app(api_url, app_id, &private_key_pem)?))
+            }
+            Credentials::Token(token) => {
+                let client = Client::anonymous(api_url)?.with_token(&token)?;
+                Identity::User { client, token }
+            }
+        };
+        let shared = Shared { identity, own_login: OnceCell::new(), known_installations: Mutex::default() };
+        Ok(GitHub { shared: Arc::new(shared) })
+    }
+
+    /// The login that hob's own comments carry: the token's user, or `<slug>[bot]` for an App. Asked once
+    /// and kept.
+    ///
+    /// # Errors
+    /// Whatever kept GitHub from answering; the next call asks again.
+    pub async fn own_login(&self) -> Result<String, GitHubError> {
+        #[derive(Deserialize)]
+        struct App {
+            slug: String,
+        }
+        #[derive(Deserialize)]
+        struct User {
+            login: String,
+        }
+        let ask = || async {
+            match &self.shared.identity {
+                Identity::App(tokens) => {
+                    Ok(format!("{}[bot]", tokens.app().get("/app").await?.json::<App>()?.slug))
+                }
+                Identity::User { client, .. } => Ok(client.get("/user").await?.json::<User>()?.login),
+            }
+        };
+        self.shared.own_login.get_or_try_init(ask).await.cloned()
+    }
+
+    /// The way to one repository. For an App the token of its installation is fetched, if none is held,
+    /// so that a missing installation shows here; `installation` is the one a delivery named, and is looked
+    /// up, once, where there was none.
+    ///
+    /// # Errors
+    /// `Forbidden` if the App is not installed there; else what kept GitHub from answering.
+    pub async fn repository(
+        &self,
+        repo: &Repo,
+        installation: Option<InstallationId>,
+    ) -> Result<Repository, GitHubError> {
+        let installation = match &self.shared.identity {
+            Identity::User { .. } => None,
+            Identity::App(tokens) => Some(match installation {
+                Some(id) => {
+                    tokens.token(id).await.map_err(|error| not_installed(error, repo))?;
+                    id
+                }
+                None => self.installation_of(repo, tokens).await?,
+            }),
+        };
+        Ok(Repository { github: self.clone(), repo: repo.clone(), installation })
+    }
+
+    async fn installation_of(
+        &self,
+        repo: &Repo,
+        tokens: &InstallationTokens,
+    ) -> Result<InstallationId, GitHubError> {
+        #[derive(Deserialize)]
+        struct Installation {
+            id: InstallationId,
+        }
+        let remembered = self.known_installations().get(&repo.key()).copied();
+        if let Some(id) = remembered {
+            match tokens.token(id).await {
+                Ok(_) => return Ok(id),
+                // The App was removed since, and perhaps installed again under another number.
+                Err(GitHubError::NotFound) => {
+                    self.known_installations().remove(&repo.key());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let path = format!("/repos/{repo}/installation");
+        let answer = tokens.app().get(&path).await.map_err(|error| not_installed(error, repo))?;
+        let id = answer.json::<Installation>()?.id;
+        tokens.token(id).await.map_err(|error| not_installed(error, repo))?;
+        self.known_installations().insert(repo.key(), id);
+        Ok(id)
+    }
+
+    fn known_installations(&self) -> std::sync::MutexGuard<'_, HashMap<String, InstallationId>> {
+        self.shared.known_installations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A 404 about the installation must not reach a caller that takes 404 for "no such comment" or "no
+/// rights here".
+fn not_installed(error: GitHubError, repo: &Repo) -> GitHubError {
+    match error {
+        GitHubError::NotFound => GitHubError::Forbidden(format!("the GitHub App is not installed on {repo}")),
+        other => other,
+    }
+}
+
+/// One repository and the right to use it. Cheap to clone; renews its token by itself, so it may be kept.
+///
+/// All methods fail with [`GitHubError`]; a method's own docs name only what is particular to it.
+#[derive(Clone)]
+pub struct Repository {
+    github: GitHub,
+    repo: Repo,
+    /// Present exactly when hob is an App.
+    installation: Option<InstallationId>,
+}
+
+impl Repository {
+    /// Which repository this is.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The token with which git fetches and pushes, as the password of `x-access-token`. An App's is good
+    /// for ten minutes at least.
+    pub async fn git_token(&self) -> Result<SecretString, GitHubError> {
+        match (&self.github.shared.identity, self.installation) {
+            (Identity::App(tokens), Some(id)) => {
+                tokens.token(id).await.map_err(|error| not_installed(error, &self.repo))
+            }
+            (Identity::User { token, .. }, _) => Ok(token.clone()),
+            (Identity::App(_), None) => {
+                Err(GitHubError::Unexpected(format!("no installation is known for {}", self.repo)))
+            }
+        }
+    }
+
+    /// Reads `/repos/{owner}/{name}{path}`, again after a passing failure.
+    async fn get(&self, path: &str) -> Result<Answer, GitHubError> {
+        let path = format!("/repos/{}{path}", self.repo);
+        let (client, token) = self.client().await?;
+        match client.get(&path).await {
+            // The token was revoked before its time: a fresh one tells whether hob as a whole was shut out.
+            Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
+                self.client().await?.0.get(&path).await
+            }
+            result => result,
+        }
+    }
+
+    /// Writes to `/repos/{owner}/{name}{path}`, once, whatever happens.
+    async fn send(&self, verb: Verb, path: &str, body: &impl Serialize) -> Result<Answer, GitHubError> {
+        let (client, token) = self.client().await?;
+        let result = client.send(verb, &format!("/repos/{}{path}", self.repo), body).await;
+        if let Err(GitHubError::Unauthorized(_)) = result {
+            self.forget(&token).await;
+        }
+        result
+    }
+
+    async fn client(&self) -> Result<(Client, SecretString), GitHubError> {
+        let token = self.git_token().await?;
+        let client = match &self.github.shared.identity {
+            Identity::App(tokens) => tokens.app().with_token(&token)?,
+            Identity::User { client, .. } => client.clone(),
+        };
+        Ok((client, token))
+    }
+
+    /// Whether there was a token to forget, so that another try makes sense.
+    async fn forget(&self, token: &SecretString) -> bool {
+        match (&self.github.shared.identity, self.installation) {
+            (Identity::App(tokens), Some(id)) => {
+                tokens.forget(id, token).await;
+                true
+            }
+            _ => false,
+        }
+    }
+}

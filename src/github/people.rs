@@ -1,0 +1,123 @@
+//! People: who somebody is, and what they may do in a repository. What hob lets them do about it is decided
+//! above.
+
+use serde::Deserialize;
+
+use super::client::escape;
+use super::{GitHubError, Repository};
+use crate::event::Person;
+
+/// The login GitHub shows in the place of a deleted account.
+const DELETED: &str = "ghost";
+
+/// What somebody may do in a repository, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Permission {
+    /// Not even to look, or not known to GitHub.
+    None,
+    /// To look.
+    Read,
+    /// To sort issues, not to push.
+    Triage,
+    /// To push.
+    Write,
+    /// To push and to change some settings.
+    Maintain,
+    /// Everything.
+    Admin,
+}
+
+impl Permission {
+    /// Whether they may push, which is what it takes to make hob run.
+    pub fn at_least_write(self) -> bool {
+        self >= Permission::Write
+    }
+
+    fn named(name: &str) -> Option<Permission> {
+        Some(match name {
+            "admin" => Permission::Admin,
+            "maintain" => Permission::Maintain,
+            "write" => Permission::Write,
+            "triage" => Permission::Triage,
+            "read" => Permission::Read,
+            "none" => Permission::None,
+            _ => return None,
+        })
+    }
+}
+
+impl Repository {
+    /// What `login` may do here. Somebody GitHub does not know may do nothing.
+    pub async fn permission(&self, login: &str) -> Result<Permission, GitHubError> {
+        #[derive(Deserialize)]
+        struct Collaborator {
+            permission: String,
+            role_name: Option<String>,
+        }
+        let path = format!("/collaborators/{}/permission", escape(login));
+        let collaborator: Collaborator = match self.get(&path).await {
+            Ok(answer) => answer.json()?,
+            Err(GitHubError::NotFound) => return Ok(Permission::None),
+            Err(error) => return Err(error),
+        };
+        // `permission` knows neither triage nor maintain; a role of an organisation's own making has a
+        // name of its own, and `permission` says what it is worth.
+        let role = collaborator.role_name.as_deref().and_then(Permission::named);
+        Ok(role.or_else(|| Permission::named(&collaborator.permission)).unwrap_or(Permission::None))
+    }
+}
+
+/// An account as GitHub sends it, with the two fields hob needs; GitHub sends null for a deleted one.
+#[derive(Debug, Deserialize)]
+pub(super) struct User {
+    login: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+impl User {
+    /// Whether this is the account of that login, which GitHub compares without regard to case.
+    pub(super) fn is(&self, login: &str) -> bool {
+        self.login.eq_ignore_ascii_case(login)
+    }
+}
+
+/// The person behind what GitHub sent.
+pub(super) fn person(user: Option<User>) -> Person {
+    match user {
+        None => Person { login: DELETED.to_owned(), is_bot: false },
+        Some(User { login, kind }) => {
+            Person { is_bot: kind.as_deref() == Some("Bot") || login.ends_with("[bot]"), login }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_those_who_may_push_reach_write() {
+        for (name, may_push) in [
+            ("admin", true),
+            ("maintain", true),
+            ("write", true),
+            ("triage", false),
+            ("read", false),
+            ("none", false),
+        ] {
+            assert_eq!(Permission::named(name).unwrap().at_least_write(), may_push, "{name}");
+        }
+        assert_eq!(Permission::named("release-managers"), None);
+    }
+
+    #[test]
+    fn a_bot_is_known_by_its_type_or_by_its_name() {
+        let of = |json: &str| person(serde_json::from_str(json).unwrap());
+        assert!(of(r#"{"login":"renovate","type":"Bot"}"#).is_bot);
+        assert!(of(r#"{"login":"dependabot[bot]","type":"User"}"#).is_bot);
+        assert!(!of(r#"{"login":"alice","type":"User"}"#).is_bot);
+        assert!(!of(r#"{"login":"alice"}"#).is_bot);
+        assert_eq!(of("null"), Person { login: "ghost".into(), is_bot: false });
+    }
+}

@@ -1,0 +1,69 @@
+//! The HTTP side: the webhook door and the health pages. The door verifies, writes the delivery down and
+//! answers; nothing else happens while GitHub waits. Listening, TLS and the address are the caller's.
+
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use secrecy::SecretString;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::container::Docker;
+use crate::store::Store;
+
+/// GitHub gives up after ten seconds; an answer after that is of no use to it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the routes work with.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// The store.
+    pub store: Store,
+    /// The containers, for `/readyz`.
+    pub docker: Docker,
+    /// What webhooks are signed with.
+    pub webhook_secret: SecretString,
+    /// The largest body that is read, in bytes.
+    pub body_limit: usize,
+}
+
+/// All routes.
+pub fn router(http: Http) -> Router {
+    let limit = http.body_limit;
+    Router::new()
+        .route("/webhook", post(webhook::receive))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(Arc::new(http))
+        .layer(RequestBodyLimitLayer::new(limit))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN))
+        .layer(CatchPanicLayer::new())
+}
+
+/// The process is alive and answers.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// hob can do its work: the store can be written, Docker answers.
+async fn readyz(State(http): State<Arc<Http>>) -> (StatusCode, String) {
+    let store = http.store.check().await.map_err(|e| format!("{e:#}"));
+    let docker = http.docker.ping().await.map_err(|e| e.to_string());
+    let mut body = String::new();
+    for (name, result) in [("store", &store), ("docker", &docker)] {
+        if let Err(error) = result {
+            tracing::warn!(error, "{name} is not ready");
+        }
+        body.push_str(&format!("{name}: {}\n", if result.is_ok() { "ok" } else { "not ready" }));
+    }
+    let status =
+        if store.is_ok() && docker.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, body)
+}

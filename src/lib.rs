@@ -1,0 +1,35 @@
+//! hob: a self-hosted bot that turns labelled GitHub issues into pull requests. The floors are
+//! drawn in `docs/architecture.md`; a module imports only from floors below its own.
+
+// Floor 0: settings, names, events, places on disk.
+pub mod config;
+pub mod event;
+pub mod ids;
+pub mod paths;
+
+// Floor 1: the domain and its words, pure.
+pub mod agent;
+pub mod command;
+pub mod message;
+pub mod prompt;
+pub mod story;
+
+// Floor 2: adapters to the world. They do not know each other.
+pub mod container;
+pub mod exchange;
+pub mod git;
+pub mod github;
+pub mod store;
+
+// Floor 3: what hob does.
+pub mod deliver;
+pub mod intake;
+pub mod sweep;
+pub mod work;
+
+// Floor 4: the process.
+pub mod http;
+pub mod serve;
+
+// Floor 5: the command line.
+pub mod cli;

@@ -1,0 +1,431 @@
+//! Every word that hob says on GitHub. Each message is a function from facts to Markdown, so that all of
+//! them can be read, and tested, in one place. What agents wrote goes through `contain`; no function
+//! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
+
+mod contain;
+
+pub use contain::contain;
+
+use crate::agent::FailureClass;
+use crate::ids::{AgentKind, EffectId, IssueNumber};
+use crate::story::{AskedQuestion, Question};
+
+/// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
+const MOST_AGENT_TEXT: usize = 50_000;
+
+/// GitHub refuses longer titles.
+const MOST_TITLE: usize = 256;
+
+const MARKER_START: &str = "<!-- hob:";
+const MARKER_END: &str = " -->";
+
+/// The hidden text at the end of a comment by which hob knows it again.
+pub fn marker(effect: EffectId) -> String {
+    format!("{MARKER_START}{effect}{MARKER_END}")
+}
+
+/// Whether a comment ends with a marker, as all of hob's do. One in the middle is a quotation.
+pub fn has_marker(body: &str) -> bool {
+    let last = body.trim_end().lines().last().unwrap_or_default();
+    last.strip_prefix(MARKER_START)
+        .and_then(|rest| rest.strip_suffix(MARKER_END))
+        .is_some_and(|id| id.parse::<EffectId>().is_ok())
+}
+
+/// What the runs of a task took.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Spent {
+    /// Time in containers, milliseconds.
+    pub duration_ms: u64,
+    /// Dollars, where the agent tells them.
+    pub cost_usd: Option<f64>,
+    /// Turns of the model, where the agent tells them.
+    pub turns: Option<u32>,
+}
+
+/// What a pull request's body is made from.
+#[derive(Debug, Clone)]
+pub struct PullRequestText<'a> {
+    /// The story's issue.
+    pub issue: IssueNumber,
+    /// Who asked for the work.
+    pub asked_by: &'a str,
+    /// The agent's own summary.
+    pub summary: Option<&'a str>,
+    /// Which agent worked.
+    pub agent: AgentKind,
+    /// What it took, over all runs of the story.
+    pub spent: Spent,
+    /// What was asked and answered on the way.
+    pub questions: &'a [AskedQuestion],
+}
+
+/// The question, as a comment on the issue.
+pub fn question(question: &Question) -> String {
+    let mut text = String::from("**I have a question before I can go on.**\n\n");
+    text.push_str(&contain(&question.text, MOST_AGENT_TEXT / 2));
+    if let Some(context) = question.context.as_deref().filter(|c| !c.trim().is_empty()) {
+        text.push_str("\n\n");
+        text.push_str(&quoted(&contain(context, MOST_AGENT_TEXT / 4)));
+    }
+    if !question.options.is_empty() {
+        text.push_str("\n\n");
+        let options: Vec<String> = question
+            .options
+            .iter()
+            .enumerate()
+            .map(|(at, option)| format!("{}. {}", at + 1, one_line(&contain(option, 500))))
+            .collect();
+        text.push_str(&options.join("\n"));
+    }
+    text.push_str(
+        "\n\nAnswer with a comment here and I go on where I stopped. My workspace and session are kept until then.",
+    );
+    text
+}
+
+/// The pull request's title: the issue's.
+pub fn pull_request_title(issue_title: &str) -> String {
+    let title = one_line(&contain(issue_title, MOST_TITLE));
+    if title.is_empty() { "Work on an issue without a title".to_owned() } else { title }
+}
+
+/// The pull request's body.
+pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
+    let mut body = match text.summary.map(str::trim).filter(|s| !s.is_empty()) {
+        Some(summary) => contain(summary, MOST_AGENT_TEXT),
+        None => "The agent left no summary; the commits say what was done.".to_owned(),
+    };
+    let answered: Vec<String> = text.questions.iter().filter_map(question_and_answer).collect();
+    if !answered.is_empty() {
+        body.push_str("\n\n### Asked and answered\n\n");
+        body.push_str(&answered.join("\n"));
+    }
+    body.push_str(&format!("\n\nCloses #{}\n\n---\n", text.issue));
+    body.push_str(&format!(
+        "Asked for by @{} · {} · {}",
+        text.asked_by,
+        agent_name(text.agent),
+        spent(text.spent)
+    ));
+    body
+}
+
+fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
+    let answer = asked.answer.as_ref()?;
+    Some(format!(
+        "- {} **{}:** {}",
+        one_line(&contain(&asked.question.text, 500)),
+        contain(&answer.by, 100),
+        one_line(&contain(&answer.text, 500)),
+    ))
+}
+
+/// Said on the issue when the pull request is open or has new commits. `{pull}` is filled in once the
+/// pull request's number is known.
+pub fn pull_request_ready(commits: usize, took: Spent) -> String {
+    let commits = if commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") };
+    format!("Done: #{{pull}} has {commits} for you to review.\n\n{}", finished(took))
+}
+
+/// Said on the issue when the agent found nothing to do.
+pub fn nothing_to_change(summary: Option<&str>, took: Spent) -> String {
+    let mut text =
+        String::from("**Nothing to change.** The agent ended without a commit and without a question.");
+    if let Some(summary) = summary.map(str::trim).filter(|s| !s.is_empty()) {
+        text.push_str("\n\n");
+        text.push_str(&quoted(&contain(summary, MOST_AGENT_TEXT)));
+    }
+    text.push_str(&format!(
+        "\n\nIf that is wrong, say what is missing with `/hob work …`.\n\n{}",
+        finished(took)
+    ));
+    text
+}
+
+/// A failure, as far as a person on GitHub may know it.
+#[derive(Debug, Clone)]
+pub struct FailureText<'a> {
+    /// What kind it was.
+    pub class: FailureClass,
+    /// The agent's or the server's own words.
+    pub detail: &'a str,
+    /// Files that were left uncommitted.
+    pub uncommitted: &'a [String],
+    /// What it took.
+    pub took: Spent,
+}
+
+/// Said on the issue when a task failed: what happened, what became of the work, what to do.
+pub fn failed(failure: &FailureText<'_>) -> String {
+    let words = failure_words(failure.class);
+    let mut text = format!("**{}**", words.happened);
+    let detail = failure.detail.trim();
+    if !detail.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&quoted(&contain(detail, 2_000)));
+    }
+    if !failure.uncommitted.is_empty() {
+        text.push_str("\n\nNot committed:\n\n");
+        text.push_str(&file_list(failure.uncommitted));
+    }
+    text.push_str(&format!("\n\n{} {}\n\n{}", words.work, words.to_do, finished(failure.took)));
+    text
+}
+
+struct FailureWords {
+    happened: &'static str,
+    work: &'static str,
+    to_do: &'static str,
+}
+
+const KEPT: &str = "The workspace is kept as the agent left it.";
+const UNTOUCHED: &str = "Nothing was changed.";
+const AGAIN: &str = "`/hob work` goes on from there.";
+
+fn failure_words(class: FailureClass) -> FailureWords {
+    use FailureClass as F;
+    let (happened, work, to_do) = match class {
+        F::Authentication => (
+            "The agent could not log in to its model's service.",
+            KEPT,
+            "Whoever runs hob has to renew the agent's key or login; then `/hob work` goes on.",
+        ),
+        F::Billing => (
+            "The model's service refuses to work: the account has no credit left.",
+            KEPT,
+            "Whoever runs hob has to see to the account; then `/hob work` goes on.",
+        ),
+        F::RateLimit => {
+            ("The model's service is limiting requests.", KEPT, "Try `/hob work` again in a while.")
+        }
+        F::UsageLimit => (
+            "The usage limit of the model's account is reached.",
+            KEPT,
+            "Try `/hob work` again when the limit has been reset.",
+        ),
+        F::Overloaded => (
+            "The model's service was overloaded or out of reach, also after several tries.",
+            KEPT,
+            "Try `/hob work` again in a while.",
+        ),
+        F::ContextOverflow => (
+            "The conversation has become too long for the model.",
+            KEPT,
+            "Split the issue into smaller ones, or say with `/hob work …` what is left to do.",
+        ),
+        F::TurnLimit => ("The agent reached the limit of turns for one run.", KEPT, AGAIN),
+        F::BudgetLimit => ("The agent reached the budget for one run.", KEPT, AGAIN),
+        F::Refused => {
+            ("The model refused the task.", KEPT, "Say with `/hob work …` what is wanted in other words.")
+        }
+        F::ModelUnknown => (
+            "The model that is configured does not exist, or the account may not use it.",
+            KEPT,
+            "Whoever runs hob has to correct the model's name; then `/hob work` goes on.",
+        ),
+        F::SessionLost => (
+            "The agent's session was lost, and starting over failed too.",
+            KEPT,
+            "`/hob work` starts a new session.",
+        ),
+        F::Interrupted => ("The run was interrupted.", KEPT, AGAIN),
+        F::OutOfMemory => (
+            "The agent's container ran out of memory and was stopped.",
+            KEPT,
+            "`/hob work` goes on from there; whoever runs hob can raise `container.memory`.",
+        ),
+        F::TimedOut => (
+            "The agent did not finish within the time limit and was stopped.",
+            KEPT,
+            "`/hob work` goes on from there; a smaller issue helps.",
+        ),
+        F::Stalled => ("The agent said nothing for too long and was stopped.", KEPT, AGAIN),
+        F::Crashed => ("The agent ended with an error.", KEPT, "`/hob work` tries again from there."),
+        F::HandOverRefused => (
+            "The agent's commits could not be taken over.",
+            KEPT,
+            "`/hob work …` with a hint at what to do differently goes on from there.",
+        ),
+        F::LeftUncommitted => (
+            "The agent left work uncommitted, also after it was asked to commit it.",
+            KEPT,
+            "`/hob work commit your changes`, or what else should become of them, goes on from there.",
+        ),
+        F::PushRefused => (
+            "The git host refused the push.",
+            "The commits and the workspace are kept.",
+            "Change what the message above names (a branch's protection, for example); then `/hob work` tries again.",
+        ),
+        F::BranchMoved => (
+            "The story branch has got commits from somebody else while the agent worked.",
+            "Nothing was overwritten: those commits stand, and the agent's are kept in its workspace.",
+            "Delete or rename the branch to let hob start it anew, or merge by hand.",
+        ),
+        F::NotReady => (
+            "hob could not start the agent.",
+            UNTOUCHED,
+            "Whoever runs hob has to mend what is named above; then `/hob work` starts again.",
+        ),
+        F::ContainerLost => {
+            ("The agent's container vanished while it worked; somebody or something removed it.", KEPT, AGAIN)
+        }
+    };
+    FailureWords { happened, work, to_do }
+}
+
+/// `finished in 4 m 12 s · $0.83 · 3 turns`
+fn finished(took: Spent) -> String {
+    format!("<sub>finished in {}</sub>", spent(took))
+}
+
+fn spent(spent: Spent) -> String {
+    let mut parts = vec![duration(spent.duration_ms)];
+    parts.extend(spent.cost_usd.map(|cost| format!("${cost:.2}")));
+    parts.extend(
+        spent.turns.map(|turns| if turns == 1 { "1 turn".to_owned() } else { format!("{turns} turns") }),
+    );
+    parts.join(" · ")
+}
+
+fn duration(ms: u64) -> String {
+    let seconds = ms.div_ceil(1000);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} m {s} s"),
+        (h, m, _) => format!("{h} h {m} m"),
+    }
+}
+
+fn agent_name(agent: AgentKind) -> &'static str {
+    match agent {
+        AgentKind::Claude => "Claude Code",
+        AgentKind::Codex => "Codex",
+        AgentKind::Gemini => "Gemini CLI",
+        AgentKind::OpenCode => "OpenCode",
+        AgentKind::Command => "a command of this hob's",
+    }
+}
+
+fn quoted(text: &str) -> String {
+    text.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// More files than this are counted, not listed.
+const MOST_FILES: usize = 20;
+
+fn file_list(files: &[String]) -> String {
+    let mut lines: Vec<String> = files
+        .iter()
+        .take(MOST_FILES)
+        // A file's name is the agent's text too; inside a code span only a backtick can do harm.
+        .map(|file| {
+            format!("- `{}`", one_line(&file.replace('`', "'")).chars().take(300).collect::<String>())
+        })
+        .collect();
+    if files.len() > MOST_FILES {
+        lines.push(format!("- and {} more", files.len() - MOST_FILES));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::QuestionId;
+    use crate::story::Answer;
+
+    const SPENT: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3) };
+
+    fn which_shape() -> Question {
+        Question {
+            text: "Which shape should the output have?".to_owned(),
+            options: vec!["one object per line".to_owned(), "one array".to_owned()],
+            context: Some("Both are easy to parse.\nThe issue does not say.".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_question() {
+        insta::assert_snapshot!(question(&which_shape()));
+    }
+
+    #[test]
+    fn a_pull_request() {
+        let asked = AskedQuestion {
+            id: QuestionId::new(),
+            question: which_shape(),
+            comment: None,
+            answer: Some(Answer { text: "one object\nper line".to_owned(), by: "alice".to_owned() }),
+        };
+        insta::assert_snapshot!(pull_request_body(&PullRequestText {
+            issue: IssueNumber(1),
+            asked_by: "alice",
+            summary: Some("Adds `--json`.\n\n- one object per line"),
+            agent: AgentKind::Claude,
+            spent: SPENT,
+            questions: &[asked],
+        }));
+    }
+
+    #[test]
+    fn what_is_said_on_the_issue() {
+        insta::assert_snapshot!(
+            [
+                pull_request_ready(2, SPENT),
+                nothing_to_change(Some("It is there already."), Spent::default()),
+                failed(&FailureText {
+                    class: FailureClass::LeftUncommitted,
+                    detail: "",
+                    uncommitted: &["src/a.rs".to_owned(), "odd`name".to_owned()],
+                    took: SPENT,
+                }),
+            ]
+            .join("\n\n=====\n\n")
+        );
+    }
+
+    #[test]
+    fn every_failure_says_what_happened_what_became_of_the_work_and_what_to_do() {
+        let all: Vec<String> = FailureClass::ALL
+            .iter()
+            .map(|class| {
+                let words = failure_words(*class);
+                assert!(
+                    [words.happened, words.work, words.to_do].iter().all(|w| w.ends_with('.')),
+                    "{class}"
+                );
+                format!("{class}: {} {} {}", words.happened, words.work, words.to_do)
+            })
+            .collect();
+        insta::assert_snapshot!(all.join("\n"));
+    }
+
+    #[test]
+    fn an_issues_title_becomes_one_line_and_is_never_empty() {
+        assert_eq!(pull_request_title(" Add\n--json  "), "Add --json");
+        assert_eq!(pull_request_title(" "), "Work on an issue without a title");
+    }
+
+    #[test]
+    fn a_comment_of_hobs_is_known_by_the_marker_at_its_end() {
+        let marker = marker(EffectId::new());
+        assert!(has_marker(&format!("Done.\n\n{marker}")));
+        assert!(has_marker(&format!("Done.\n\n{marker}\n")));
+        assert!(!has_marker(&format!("{marker}\n\nI quote hob here.")));
+        assert!(!has_marker("<!-- hob:nonsense -->"));
+        assert!(!has_marker(""));
+    }
+
+    #[test]
+    fn durations_are_for_people() {
+        assert_eq!(
+            ["0 s", "1 s", "4 m 12 s", "2 h 0 m"],
+            [0, 1, 252_000, 7_200_000].map(duration).each_ref().map(String::as_str)
+        );
+    }
+}

@@ -1,0 +1,181 @@
+//! Where things lie in the data folder, and the lock that keeps a second hob out of it. The layout is
+//! drawn in `docs/architecture.md`; no other module puts a path together.
+
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::ids::{Repo, RunId, StoryId};
+
+/// The data folder.
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    root: PathBuf,
+}
+
+/// The lock on a data folder; it is held as long as this lives, and the kernel lets it go when the
+/// process ends, however it ends.
+#[derive(Debug)]
+pub struct DataLock(#[allow(dead_code)] Flock<File>);
+
+/// The folders of one story that its container sees.
+#[derive(Debug, Clone)]
+pub struct StoryPaths {
+    /// The agent's clone, `/workspace` in the container.
+    pub workspace: PathBuf,
+    /// The agent's home, `/home/agent` in the container.
+    pub home: PathBuf,
+    /// The exchange, `/hob` in the container.
+    pub exchange: PathBuf,
+}
+
+/// The record of one run.
+#[derive(Debug, Clone)]
+pub struct RunPaths {
+    /// The folder that holds the rest.
+    pub folder: PathBuf,
+    /// What the agent printed.
+    pub stdout: PathBuf,
+    /// What it complained.
+    pub stderr: PathBuf,
+    /// hob's own record of the run, JSON.
+    pub record: PathBuf,
+    /// The hand-over as it came out of the container. Temporary.
+    pub bundle: PathBuf,
+    /// The throw-away repository that a hand-over is imported into. Temporary.
+    pub quarantine: PathBuf,
+}
+
+impl DataDir {
+    /// Takes a folder as data folder and makes what is missing. Nobody else may look inside.
+    pub fn ensure(root: &Path) -> anyhow::Result<DataDir> {
+        let make = |path: &Path| {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+                .with_context(|| format!("making {}", path.display()))
+        };
+        make(root)?;
+        // Mounts are made from paths, and Docker wants them absolute.
+        let root = root.canonicalize().with_context(|| format!("resolving {}", root.display()))?;
+        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("closing {} to others", root.display()))?;
+        for name in ["mirrors", "stories", "runs"] {
+            make(&root.join(name))?;
+        }
+        Ok(DataDir { root })
+    }
+
+    /// Takes the lock, or says that another hob has it.
+    pub fn lock(&self) -> anyhow::Result<DataLock> {
+        let path = self.root.join("lock");
+        let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(DataLock(lock)),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
+                anyhow::bail!(
+                    "another hob is using {}; two may not share one data folder",
+                    self.root.display()
+                )
+            }
+            Err((_, e)) => Err(e).with_context(|| format!("locking {}", path.display())),
+        }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The store's file.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("hob.db")
+    }
+
+    /// The bare mirror of a repository.
+    pub fn mirror(&self, repo: &Repo) -> PathBuf {
+        self.root.join("mirrors").join(format!("{}.git", repo.key()))
+    }
+
+    /// The folders of a story.
+    pub fn story(&self, story: StoryId) -> StoryPaths {
+        let folder = self.root.join("stories").join(story.to_string());
+        StoryPaths {
+            workspace: folder.join("workspace"),
+            home: folder.join("home"),
+            exchange: folder.join("exchange"),
+        }
+    }
+
+    /// The record of a run.
+    pub fn run(&self, run: RunId) -> RunPaths {
+        let folder = self.root.join("runs").join(run.to_string());
+        RunPaths {
+            stdout: folder.join("stdout.jsonl"),
+            stderr: folder.join("stderr.log"),
+            record: folder.join("run.json"),
+            bundle: folder.join("hand-over.bundle"),
+            quarantine: folder.join("quarantine.git"),
+            folder,
+        }
+    }
+}
+
+/// Removes a folder that an agent has written, whatever is in it. Links are removed, not followed.
+/// Folders that the agent made read-only are opened first, as Go's module cache wants. Must not be
+/// called while a container can still write there.
+pub fn remove_tree(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Ok(()) => return Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(_) => open_folders(path),
+    }
+    std::fs::remove_dir_all(path).with_context(|| format!("removing {}", path.display()))
+}
+
+fn open_folders(path: &Path) {
+    let is_folder = path.symlink_metadata().is_ok_and(|m| m.is_dir());
+    if !is_folder {
+        return;
+    }
+    // A failure shows again, with its reason, when the folder is removed.
+    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        open_folders(&entry.path());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_hob_is_kept_out_and_let_in_when_the_first_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::ensure(&folder.path().join("data")).unwrap();
+        let lock = data.lock().unwrap();
+        assert!(data.lock().unwrap_err().to_string().starts_with("another hob is using"));
+        drop(lock);
+        data.lock().unwrap();
+    }
+
+    #[test]
+    fn removing_a_tree_opens_read_only_folders_and_follows_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let canary = folder.path().join("canary");
+        std::fs::create_dir(&canary).unwrap();
+        std::fs::write(canary.join("alive"), "").unwrap();
+        let tree = folder.path().join("tree");
+        std::fs::create_dir_all(tree.join("locked")).unwrap();
+        std::fs::write(tree.join("locked/file"), "").unwrap();
+        std::os::unix::fs::symlink(&canary, tree.join("link")).unwrap();
+        std::fs::set_permissions(tree.join("locked"), std::fs::Permissions::from_mode(0o500)).unwrap();
+        remove_tree(&tree).unwrap();
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists() && canary.join("alive").exists());
+    }
+}

@@ -1,0 +1,208 @@
+//! What the agent is told: the prompt of each run, from the issue, the conversation so far and the
+//! reason for the run. The contract it describes is documented in `docs/agents.md`.
+
+use crate::story::{Ask, AskedQuestion, Question};
+
+/// What a prompt is made from.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// `owner/name`.
+    pub repo: &'a str,
+    /// The issue's number.
+    pub issue: u64,
+    /// The story branch, checked out in the workspace.
+    pub branch: &'a str,
+    /// The branch that the pull request goes to.
+    pub base_branch: &'a str,
+    /// What is asked for now.
+    pub ask: &'a Ask,
+    /// Whether the agent's session is resumed: then it knows what came before.
+    pub resumes: bool,
+    /// What was asked for before on this story, oldest first.
+    pub earlier: &'a [Ask],
+    /// Questions and answers so far, oldest first.
+    pub questions: &'a [AskedQuestion],
+    /// What this run is for.
+    pub purpose: Purpose<'a>,
+}
+
+/// What a run is for.
+#[derive(Debug)]
+pub enum Purpose<'a> {
+    /// To do what is asked for.
+    Work,
+    /// To go on with the answer to this question.
+    Answered(&'a AskedQuestion),
+    /// To commit what was left.
+    Commit(&'a [String]),
+}
+
+/// The prompt.
+pub fn prompt(facts: &Facts<'_>) -> String {
+    let mut sections = Vec::new();
+    if !facts.resumes {
+        sections.push(format!(
+            "You are working on issue #{} of the repository {}. The repository is checked out in /workspace, on the \
+             branch `{}`; the result becomes a pull request into `{}`. Nobody watches you work: you cannot ask in \
+             between, and what you print is only logged.",
+            facts.issue, facts.repo, facts.branch, facts.base_branch
+        ));
+        sections.extend(facts.earlier.iter().map(|ask| format!("## Asked for before\n\n{}", asked(ask))));
+    }
+    match &facts.purpose {
+        Purpose::Work if facts.resumes => {
+            sections.push(format!("There is new work on this story.\n\n{}", asked(facts.ask)))
+        }
+        Purpose::Work => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
+        Purpose::Answered(question) if facts.resumes => sections.push(answered(question)),
+        Purpose::Answered(_) => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
+        Purpose::Commit(files) => sections.push(commit(files)),
+    }
+    if !facts.resumes {
+        sections.extend(conversation(facts.questions));
+    }
+    sections.push(rules(facts.branch));
+    sections.join("\n\n") + "\n"
+}
+
+fn asked(ask: &Ask) -> String {
+    let body = if ask.body.trim().is_empty() { "(the issue has no text)" } else { ask.body.trim() };
+    let mut text = format!("Asked for by {}.\n\n<issue title={:?}>\n{}\n</issue>", ask.by, ask.title, body);
+    if let Some(said) = &ask.text {
+        text.push_str(&format!("\n\n<request>\n{}\n</request>", said.trim()));
+    }
+    text
+}
+
+fn answered(asked: &AskedQuestion) -> String {
+    match &asked.answer {
+        Some(answer) => format!(
+            "You asked: {}\n\n{} answered:\n\n<reply>\n{}\n</reply>\n\nGo on with the work. Everything in /workspace is as you \
+             left it.",
+            asked.question.text, answer.by, answer.text
+        ),
+        None => {
+            format!("You asked: {}\n\nThere is no answer; decide yourself and go on.", asked.question.text)
+        }
+    }
+}
+
+fn conversation(questions: &[AskedQuestion]) -> Option<String> {
+    let told: Vec<String> = questions
+        .iter()
+        .filter_map(|asked| {
+            let answer = asked.answer.as_ref()?;
+            Some(format!(
+                "You asked: {}\n{}\n{} answered:\n\n<reply>\n{}\n</reply>",
+                asked.question.text,
+                offered(&asked.question),
+                answer.by,
+                answer.text
+            ))
+        })
+        .collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "## The conversation so far\n\nAn earlier session of yours worked on this and asked; the session is gone, but \
+             /workspace may hold what it did.\n\n{}",
+            told.join("\n\n")
+        )
+    })
+}
+
+fn offered(question: &Question) -> String {
+    question.options.iter().map(|option| format!("- {option}\n")).collect()
+}
+
+fn commit(files: &[String]) -> String {
+    let list: Vec<String> = files.iter().map(|file| format!("- {file}")).collect();
+    format!(
+        "You ended without committing these files, and only commits are handed over:\n\n{}\n\nCommit what belongs to the \
+         work. Remove what does not, or add it to .gitignore. Then end.",
+        list.join("\n")
+    )
+}
+
+fn rules(branch: &str) -> String {
+    format!(
+        "## How to end\n\n\
+         - Commit your work on the branch `{branch}` with `git commit`. Only commits are handed over; do not push, hob does. \
+         Do not rewrite commits that were there before.\n\
+         - When you are done, write a short summary for the reviewer, in Markdown, to /hob/summary.md: what you changed and \
+         why, and how you checked it. Where nothing needs to change, commit nothing and say so there.\n\
+         - When you cannot go on without a person's decision, write /hob/question.json and end: \
+         {{\"question\": \"…\", \"options\": [\"…\", \"…\"], \"context\": \"…\"}}; options and context may be left out. You \
+         will be started again with the answer, in this same workspace. Ask only what the repository cannot tell you."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::QuestionId;
+    use crate::story::Answer;
+
+    fn ask(text: Option<&str>) -> Ask {
+        Ask {
+            by: "alice".to_owned(),
+            title: "Add a --json flag".to_owned(),
+            body: "For scripts.".to_owned(),
+            text: text.map(str::to_owned),
+        }
+    }
+
+    fn shape() -> AskedQuestion {
+        AskedQuestion {
+            id: QuestionId::new(),
+            question: Question {
+                text: "Which shape?".to_owned(),
+                options: vec!["lines".to_owned(), "array".to_owned()],
+                context: None,
+            },
+            comment: None,
+            answer: Some(Answer { text: "lines, please".to_owned(), by: "bob".to_owned() }),
+        }
+    }
+
+    fn facts<'a>(
+        ask: &'a Ask,
+        resumes: bool,
+        questions: &'a [AskedQuestion],
+        purpose: Purpose<'a>,
+    ) -> Facts<'a> {
+        Facts {
+            repo: "acme/tool",
+            issue: 1,
+            branch: "hob/issue-1",
+            base_branch: "main",
+            ask,
+            resumes,
+            earlier: &[],
+            questions,
+            purpose,
+        }
+    }
+
+    #[test]
+    fn a_first_run() {
+        insta::assert_snapshot!(prompt(&facts(&ask(Some("use serde")), false, &[], Purpose::Work)));
+    }
+
+    #[test]
+    fn a_resumed_run_is_told_the_answer_only() {
+        let asked = shape();
+        insta::assert_snapshot!(prompt(&facts(&ask(None), true, &[], Purpose::Answered(&asked))));
+    }
+
+    #[test]
+    fn a_fresh_run_after_a_lost_session_is_told_everything() {
+        let asked = [shape()];
+        insta::assert_snapshot!(prompt(&facts(&ask(None), false, &asked, Purpose::Answered(&asked[0]))));
+    }
+
+    #[test]
+    fn leftovers_are_named() {
+        let files = ["a.rs".to_owned(), "b.rs".to_owned()];
+        insta::assert_snapshot!(prompt(&facts(&ask(None), true, &[], Purpose::Commit(&files))));
+    }
+}

@@ -1,0 +1,230 @@
+//! The outbox. An effect is written in the transaction that wants it, carried out by `deliver.rs`, and
+//! recorded here. Effects of one story are carried out in the order in which they were wanted; those
+//! of different stories do not wait for each other.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::Sqlite;
+use sqlx::{Row as _, Transaction};
+
+use super::{Store, after, now, rows};
+use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, StoryId};
+
+/// Something that hob wants to be so on GitHub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Effect {
+    /// A reaction to an issue or a comment.
+    React {
+        /// What is reacted to.
+        to: ReactTo,
+        /// GitHub's word for it: `eyes`, `confused`.
+        content: String,
+    },
+    /// A comment on the story's issue.
+    Comment {
+        /// The issue or pull request.
+        on: IssueNumber,
+        /// Markdown, without the hidden marker.
+        body: String,
+        /// The question that it asks, if it asks one.
+        question: Option<QuestionId>,
+    },
+    /// The story's pull request is open and says this. Its number goes to the story.
+    PullRequest {
+        /// One line.
+        title: String,
+        /// Markdown, without the hidden marker.
+        body: String,
+        /// A comment for the issue, with `{pull}` where the pull request's number goes.
+        announcement: String,
+    },
+}
+
+/// What a reaction is put on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReactTo {
+    /// An issue or pull request.
+    Issue(IssueNumber),
+    /// A comment on one.
+    Comment(CommentId),
+}
+
+/// An effect to be written down, with the id that its marker will carry.
+#[derive(Debug, Clone)]
+pub struct NewEffect {
+    /// Its id.
+    pub id: EffectId,
+    /// What is wanted.
+    pub effect: Effect,
+}
+
+impl NewEffect {
+    /// An effect under a new id.
+    pub fn new(effect: Effect) -> Self {
+        Self { id: EffectId::new(), effect }
+    }
+}
+
+/// An effect that waits to be carried out.
+#[derive(Debug, Clone)]
+pub struct WantedEffect {
+    /// Its id.
+    pub id: EffectId,
+    /// Whose it is.
+    pub story: StoryId,
+    /// What is wanted.
+    pub effect: Effect,
+    /// Tries before this one. Where there were any, one may have succeeded without hob knowing.
+    pub attempts: u32,
+}
+
+/// Writes effects down as part of another transaction.
+pub(super) async fn want(
+    transaction: &mut Transaction<'static, Sqlite>,
+    story: StoryId,
+    effects: &[NewEffect],
+) -> anyhow::Result<()> {
+    for new in effects {
+        sqlx::query(
+            "INSERT INTO effects (id, story, effect, state, created_at) VALUES ($1, $2, $3, 'wanted', $4)",
+        )
+        .bind(new.id.to_string())
+        .bind(story.to_string())
+        .bind(rows::to_json(&new.effect)?)
+        .bind(now())
+        .execute(&mut **transaction)
+        .await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// The first wanted effect of each story, where it is due.
+    pub async fn due_effects(&self) -> anyhow::Result<Vec<WantedEffect>> {
+        let found = sqlx::query(
+            "SELECT id, story, effect, attempts FROM effects AS e
+             WHERE state = 'wanted' AND not_before <= $1
+               AND NOT EXISTS (SELECT 1 FROM effects AS earlier
+                               WHERE earlier.story = e.story AND earlier.state = 'wanted' AND earlier.id < e.id)
+             ORDER BY id LIMIT 100",
+        )
+        .bind(now())
+        .fetch_all(&self.reader)
+        .await?;
+        let wanted = |row: &sqlx::sqlite::SqliteRow| -> anyhow::Result<WantedEffect> {
+            let attempts: i64 = row.try_get("attempts")?;
+            Ok(WantedEffect {
+                id: rows::parsed(row, "id")?,
+                story: rows::parsed(row, "story")?,
+                effect: rows::json(row, "effect")?,
+                attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            })
+        };
+        found.iter().map(wanted).collect()
+    }
+
+    /// How many effects of each kind of end there are: wanted and parked.
+    pub async fn effect_counts(&self) -> anyhow::Result<(u64, u64)> {
+        let row = sqlx::query(
+            "SELECT COALESCE(SUM(state = 'wanted'), 0) AS wanted, COALESCE(SUM(state = 'parked'), 0) AS parked FROM effects",
+        )
+        .fetch_one(&self.reader)
+        .await?;
+        let (wanted, parked): (i64, i64) = (row.try_get("wanted")?, row.try_get("parked")?);
+        Ok((wanted.unsigned_abs(), parked.unsigned_abs()))
+    }
+
+    /// Notes that an effect is about to be tried. Written before the try: if hob dies in between, the
+    /// next try knows that it has to look first.
+    pub async fn effect_attempted(&self, effect: EffectId) -> anyhow::Result<()> {
+        sqlx::query("UPDATE effects SET attempts = attempts + 1 WHERE id = $1 AND state = 'wanted'")
+            .bind(effect.to_string())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Puts an effect off after a failure.
+    pub async fn effect_failed(&self, effect: EffectId, wait: Duration, error: &str) -> anyhow::Result<()> {
+        sqlx::query("UPDATE effects SET not_before = $2, error = $3 WHERE id = $1 AND state = 'wanted'")
+            .bind(effect.to_string())
+            .bind(after(wait))
+            .bind(error)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Gives an effect up: it will not be tried again unless the operator says so. The effects behind
+    /// it go on.
+    pub async fn effect_parked(&self, effect: EffectId, error: &str) -> anyhow::Result<()> {
+        sqlx::query("UPDATE effects SET state = 'parked', error = $2 WHERE id = $1 AND state = 'wanted'")
+            .bind(effect.to_string())
+            .bind(error)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Records a reaction, or anything else that leaves nothing to remember.
+    pub async fn effect_done(&self, effect: EffectId) -> anyhow::Result<()> {
+        let mut transaction = self.begin().await?;
+        finish(&mut transaction, effect).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Records a comment, and where it asks a question, which comment asks it.
+    pub async fn comment_posted(
+        &self,
+        effect: EffectId,
+        question: Option<QuestionId>,
+        comment: CommentId,
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.begin().await?;
+        finish(&mut transaction, effect).await?;
+        if let Some(question) = question {
+            sqlx::query("UPDATE questions SET comment = $2 WHERE id = $1")
+                .bind(question.to_string())
+                .bind(rows::to_i64(comment.0)?)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Records the story's pull request and wants what follows from it.
+    pub async fn pull_request_open(
+        &self,
+        effect: &WantedEffect,
+        pull: PullNumber,
+        then: &[NewEffect],
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.begin().await?;
+        finish(&mut transaction, effect.id).await?;
+        sqlx::query("UPDATE stories SET pull = $2, updated_at = $3 WHERE id = $1")
+            .bind(effect.story.to_string())
+            .bind(rows::to_i64(pull.0)?)
+            .bind(now())
+            .execute(&mut *transaction)
+            .await?;
+        want(&mut transaction, effect.story, then).await?;
+        transaction.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
+    }
+}
+
+async fn finish(transaction: &mut Transaction<'static, Sqlite>, effect: EffectId) -> anyhow::Result<()> {
+    let done = sqlx::query(
+        "UPDATE effects SET state = 'done', done_at = $2, error = NULL WHERE id = $1 AND state = 'wanted'",
+    )
+    .bind(effect.to_string())
+    .bind(now())
+    .execute(&mut **transaction)
+    .await?;
+    anyhow::ensure!(done.rows_affected() == 1, "effect {effect} is settled already");
+    Ok(())
+}

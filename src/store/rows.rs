@@ -1,0 +1,114 @@
+//! How rows become domain types. A row that does not parse is a fault of hob's, said with its column.
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber};
+use crate::story::{Answer, AskedQuestion, Run, Session, Story, Task, TaskState};
+
+/// A text column that holds something with a parser.
+pub(super) fn parsed<T>(row: &SqliteRow, column: &str) -> anyhow::Result<T>
+where
+    T: std::str::FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text: String = row.try_get(column)?;
+    text.parse().with_context(|| format!("column {column} of the store"))
+}
+
+fn parsed_option<T>(row: &SqliteRow, column: &str) -> anyhow::Result<Option<T>>
+where
+    T: std::str::FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|t| t.parse().with_context(|| format!("column {column} of the store"))).transpose()
+}
+
+/// A text column that holds JSON.
+pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> anyhow::Result<T> {
+    let text: String = row.try_get(column)?;
+    serde_json::from_str(&text).with_context(|| format!("column {column} of the store"))
+}
+
+fn number(row: &SqliteRow, column: &str) -> anyhow::Result<u64> {
+    let value: i64 = row.try_get(column)?;
+    u64::try_from(value).with_context(|| format!("column {column} of the store"))
+}
+
+fn number_option(row: &SqliteRow, column: &str) -> anyhow::Result<Option<u64>> {
+    let value: Option<i64> = row.try_get(column)?;
+    value.map(|v| u64::try_from(v).with_context(|| format!("column {column} of the store"))).transpose()
+}
+
+/// JSON for a text column. The types written here cannot fail to serialise.
+pub(super) fn to_json<T: Serialize>(value: &T) -> anyhow::Result<String> {
+    serde_json::to_string(value).context("writing JSON for the store")
+}
+
+/// A number for a BIGINT column.
+pub(super) fn to_i64(value: u64) -> anyhow::Result<i64> {
+    i64::try_from(value).context("a number too large for the store")
+}
+
+pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
+    let agent = parsed_option(row, "session_agent")?;
+    let session: Option<String> = row.try_get("session_id")?;
+    Ok(Story {
+        id: parsed(row, "id")?,
+        repo: parsed(row, "repo")?,
+        issue: IssueNumber(number(row, "issue")?),
+        title: row.try_get("title")?,
+        installation: number_option(row, "installation")?.map(InstallationId),
+        base_branch: row.try_get("base_branch")?,
+        branch: row.try_get("branch")?,
+        base: parsed_option(row, "base")?,
+        remote_head: parsed_option(row, "remote_head")?,
+        session: agent.zip(session).map(|(agent, id)| Session { agent, id }),
+        pull: number_option(row, "pull")?.map(PullNumber),
+    })
+}
+
+pub(super) fn task(row: &SqliteRow) -> anyhow::Result<Task> {
+    let word: String = row.try_get("state")?;
+    Ok(Task {
+        id: parsed(row, "id")?,
+        story: parsed(row, "story")?,
+        ask: json(row, "ask")?,
+        state: TaskState::from_word(&word).with_context(|| format!("unknown task state {word}"))?,
+        turn: json(row, "turn")?,
+        retries: u32::try_from(number(row, "retries")?).unwrap_or(u32::MAX),
+        fence: row.try_get("fence")?,
+    })
+}
+
+pub(super) fn run(row: &SqliteRow) -> anyhow::Result<Run> {
+    let started: Option<i64> = row.try_get("started_at")?;
+    let ended: Option<String> = row.try_get("ended")?;
+    Ok(Run {
+        id: parsed(row, "id")?,
+        task: parsed(row, "task")?,
+        turn: json(row, "turn")?,
+        agent: parsed(row, "agent")?,
+        started_at: started.map(Timestamp::from_millisecond).transpose()?,
+        end: ended
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .context("column ended of the store")?,
+    })
+}
+
+pub(super) fn question(row: &SqliteRow) -> anyhow::Result<AskedQuestion> {
+    let answer: Option<String> = row.try_get("answer")?;
+    let by: Option<String> = row.try_get("answered_by")?;
+    Ok(AskedQuestion {
+        id: parsed(row, "id")?,
+        question: json(row, "question")?,
+        comment: number_option(row, "comment")?.map(CommentId),
+        answer: answer.zip(by).map(|(text, by)| Answer { text, by }),
+    })
+}

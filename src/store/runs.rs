@@ -1,0 +1,100 @@
+//! Runs: one row for each attempt at a task. The row exists before the container does and holds the
+//! outcome before the container is removed, so that at any moment one of the two can tell the truth.
+
+use sqlx::sqlite::SqliteRow;
+
+use super::tasks::{change_story, hold};
+use super::{Advance, Store, StoryChange, now, rows};
+use crate::ids::{AgentKind, RunId};
+use crate::story::{Run, RunEnd, Task, TaskState};
+
+impl Store {
+    /// Makes a run and moves its task from queued to running, together.
+    pub async fn begin_run(&self, task: &Task, agent: AgentKind) -> anyhow::Result<(Task, Run)> {
+        let run = Run {
+            id: RunId::new(),
+            task: task.id,
+            turn: task.turn.clone(),
+            agent,
+            started_at: None,
+            end: None,
+        };
+        // The row first: a task that is running always has a run. A row whose task did not move is
+        // harmless, since nothing looks at runs but through their task's state.
+        sqlx::query("INSERT INTO runs (id, task, turn, agent, created_at) VALUES ($1, $2, $3, $4, $5)")
+            .bind(run.id.to_string())
+            .bind(run.task.to_string())
+            .bind(rows::to_json(&run.turn)?)
+            .bind(run.agent.as_str())
+            .bind(now())
+            .execute(&self.writer)
+            .await?;
+        let task = self.advance(task, TaskState::Running, &Advance::default()).await?;
+        Ok((task, run))
+    }
+
+    /// The newest run of a task.
+    pub async fn latest_run(&self, task: &Task) -> anyhow::Result<Option<Run>> {
+        let row = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY id DESC LIMIT 1")
+            .bind(task.id.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(rows::run).transpose()
+    }
+
+    /// One run, if there is one of that id.
+    pub async fn run(&self, id: RunId) -> anyhow::Result<Option<Run>> {
+        let row = sqlx::query("SELECT * FROM runs WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(rows::run).transpose()
+    }
+
+    /// Every run of a task, oldest first.
+    pub async fn runs_of(&self, task: &Task) -> anyhow::Result<Vec<Run>> {
+        let found = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY id")
+            .bind(task.id.to_string())
+            .fetch_all(&self.reader)
+            .await?;
+        found.iter().map(|row: &SqliteRow| rows::run(row)).collect()
+    }
+
+    /// Notes that the run's container was started. From here on, a container that is not there has been
+    /// lost, and is not made again.
+    pub async fn run_started(&self, task: &Task, run: &mut Run) -> anyhow::Result<()> {
+        let at = now();
+        let mut transaction = self.begin().await?;
+        hold(&mut transaction, task).await?;
+        sqlx::query("UPDATE runs SET started_at = $2 WHERE id = $1 AND started_at IS NULL")
+            .bind(run.id.to_string())
+            .bind(at)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        run.started_at.get_or_insert(jiff::Timestamp::from_millisecond(at)?);
+        Ok(())
+    }
+
+    /// Records how a run ended, and what that means for the story's session. Once: the first record stays.
+    pub async fn end_run(
+        &self,
+        task: &Task,
+        run: &mut Run,
+        end: RunEnd,
+        change: &StoryChange,
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.begin().await?;
+        hold(&mut transaction, task).await?;
+        sqlx::query("UPDATE runs SET ended = $2, ended_at = $3 WHERE id = $1 AND ended IS NULL")
+            .bind(run.id.to_string())
+            .bind(rows::to_json(&end)?)
+            .bind(now())
+            .execute(&mut *transaction)
+            .await?;
+        change_story(&mut transaction, task.story, change).await?;
+        transaction.commit().await?;
+        run.end = Some(end);
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! Stories, and the two ways in which a delivery changes one: it opens a task, or it answers a
+//! question. Both settle the delivery in the same transaction, so that a delivery leads to its task
+//! exactly once.
+
+use anyhow::Context as _;
+use sqlx::Transaction;
+use sqlx::sqlite::Sqlite;
+
+use super::effects::{NewEffect, want};
+use super::{Store, deliveries, now, rows};
+use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
+use crate::story::{Answer, Ask, AskedQuestion, Story, TaskState, Turn};
+
+/// What is known of a story when somebody asks for work on it. The parts that may have changed since
+/// (title, installation, base branch) are brought up to date.
+#[derive(Debug, Clone)]
+pub struct StoryAsk {
+    /// Where the issue is.
+    pub repo: Repo,
+    /// The issue.
+    pub issue: IssueNumber,
+    /// Its title.
+    pub title: String,
+    /// The App's installation.
+    pub installation: Option<InstallationId>,
+    /// The branch that the pull request goes to.
+    pub base_branch: String,
+    /// The story branch, for a story that does not exist yet.
+    pub branch: String,
+}
+
+/// A task to be opened.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// The story it is on.
+    pub on: StoryAsk,
+    /// What is asked for.
+    pub ask: Ask,
+    /// What hob says at once: that it has seen it.
+    pub effects: Vec<NewEffect>,
+}
+
+impl Store {
+    /// Opens a task for a delivery, and its story if this is the first.
+    pub async fn open_task(&self, guid: &str, new: &NewTask) -> anyhow::Result<TaskId> {
+        let mut transaction = self.begin().await?;
+        let story = ensure_story(&mut transaction, &new.on).await?;
+        let task = TaskId::new();
+        sqlx::query(
+            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+        )
+        .bind(task.to_string())
+        .bind(story.to_string())
+        .bind(guid)
+        .bind(rows::to_json(&new.ask)?)
+        .bind(TaskState::Queued.as_str())
+        .bind(rows::to_json(&Turn::Begin)?)
+        .bind(now())
+        .execute(&mut *transaction)
+        .await?;
+        want(&mut transaction, story, &new.effects).await?;
+        deliveries::settle(&mut transaction, guid, "done", "opened a task").await?;
+        transaction.commit().await?;
+        self.wakes.tasks.notify_one();
+        self.wakes.effects.notify_one();
+        Ok(task)
+    }
+
+    /// Takes a delivery as the answer to a question. Returns false, and leaves the delivery unsettled,
+    /// where the question has been answered meanwhile.
+    pub async fn answer(
+        &self,
+        guid: &str,
+        question: QuestionId,
+        answer: &Answer,
+        effects: &[NewEffect],
+    ) -> anyhow::Result<bool> {
+        let mut transaction = self.begin().await?;
+        let answered = sqlx::query(
+            "UPDATE questions SET answer = $2, answered_by = $3, delivery = $4, answered_at = $5
+             WHERE id = $1 AND answer IS NULL RETURNING story, task",
+        )
+        .bind(question.to_string())
+        .bind(&answer.text)
+        .bind(&answer.by)
+        .bind(guid)
+        .bind(now())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(row) = answered else {
+            return Ok(false);
+        };
+        let task: TaskId = rows::parsed(&row, "task")?;
+        let story: StoryId = rows::parsed(&row, "story")?;
+        let moved = sqlx::query(
+            "UPDATE tasks SET state = 'queued', turn = $2, retries = 0, not_before = 0, updated_at = $3
+             WHERE id = $1 AND state = 'blocked'",
+        )
+        .bind(task.to_string())
+        .bind(rows::to_json(&Turn::Answer { question })?)
+        .bind(now())
+        .execute(&mut *transaction)
+        .await?;
+        if moved.rows_affected() == 0 {
+            return Ok(false);
+        }
+        want(&mut transaction, story, effects).await?;
+        deliveries::settle(&mut transaction, guid, "done", "answered a question").await?;
+        transaction.commit().await?;
+        self.wakes.tasks.notify_one();
+        self.wakes.effects.notify_one();
+        Ok(true)
+    }
+
+    /// One story.
+    pub async fn story(&self, id: StoryId) -> anyhow::Result<Story> {
+        let row = sqlx::query("SELECT * FROM stories WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.reader)
+            .await?
+            .with_context(|| format!("no story {id}"))?;
+        rows::story(&row)
+    }
+
+    /// The story of an issue, or of a pull request of hob's: people write on both.
+    pub async fn story_at(&self, repo: &Repo, number: IssueNumber) -> anyhow::Result<Option<Story>> {
+        let row = sqlx::query("SELECT * FROM stories WHERE repo_key = $1 AND (issue = $2 OR pull = $2)")
+            .bind(repo.key())
+            .bind(rows::to_i64(number.0)?)
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(rows::story).transpose()
+    }
+
+    /// Every story, oldest first.
+    pub async fn stories(&self) -> anyhow::Result<Vec<Story>> {
+        let found = sqlx::query("SELECT * FROM stories ORDER BY id").fetch_all(&self.reader).await?;
+        found.iter().map(rows::story).collect()
+    }
+
+    /// The question that a story waits for, if it waits.
+    pub async fn open_question(&self, story: StoryId) -> anyhow::Result<Option<AskedQuestion>> {
+        let row = sqlx::query(
+            "SELECT q.* FROM questions AS q JOIN tasks AS t ON t.id = q.task
+             WHERE q.story = $1 AND q.answer IS NULL AND t.state = 'blocked' ORDER BY q.asked_at DESC LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        row.as_ref().map(rows::question).transpose()
+    }
+
+    /// Every question of a story, oldest first.
+    pub async fn questions(&self, story: StoryId) -> anyhow::Result<Vec<AskedQuestion>> {
+        let found = sqlx::query("SELECT * FROM questions WHERE story = $1 ORDER BY asked_at, id")
+            .bind(story.to_string())
+            .fetch_all(&self.reader)
+            .await?;
+        found.iter().map(rows::question).collect()
+    }
+
+    /// The pull request of a story, where it is known.
+    pub async fn pull_of(&self, story: StoryId) -> anyhow::Result<Option<PullNumber>> {
+        Ok(self.story(story).await?.pull)
+    }
+}
+
+async fn ensure_story(
+    transaction: &mut Transaction<'static, Sqlite>,
+    on: &StoryAsk,
+) -> anyhow::Result<StoryId> {
+    let row = sqlx::query(
+        "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+         ON CONFLICT (repo_key, issue) DO UPDATE SET repo = excluded.repo, title = excluded.title,
+             installation = excluded.installation, base_branch = excluded.base_branch, updated_at = excluded.updated_at
+         RETURNING id",
+    )
+    .bind(StoryId::new().to_string())
+    .bind(on.repo.to_string())
+    .bind(on.repo.key())
+    .bind(rows::to_i64(on.issue.0)?)
+    .bind(&on.title)
+    .bind(on.installation.map(|i| rows::to_i64(i.0)).transpose()?)
+    .bind(&on.base_branch)
+    .bind(&on.branch)
+    .bind(now())
+    .fetch_one(&mut **transaction)
+    .await?;
+    rows::parsed(&row, "id")
+}

@@ -1,0 +1,250 @@
+//! The queue: claiming a task, keeping it, and moving it on. A claim is a lease with a fence: the row's
+//! `fence` grows with each claim, and every change names the fence it was made under, so that a worker
+//! that slept through its lease can change nothing.
+
+use std::time::Duration;
+
+use sqlx::Transaction;
+use sqlx::sqlite::Sqlite;
+
+use super::effects::{NewEffect, want};
+use super::{Store, after, now, rows};
+use crate::agent::FailureClass;
+use crate::ids::{QuestionId, Sha, StoryId};
+use crate::story::{Ask, Question, Session, Task, TaskState, Turn};
+
+/// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the task is no longer this worker's")]
+pub struct Lost;
+
+/// A change to a task and all that belongs to the same moment.
+#[derive(Debug, Default)]
+pub struct Advance {
+    /// Why the next run is made, where there is one.
+    pub turn: Option<Turn>,
+    /// When the next run may start at the earliest, for a retry. Counts as one.
+    pub retry_in: Option<Duration>,
+    /// The question that is being asked.
+    pub question: Option<NewQuestion>,
+    /// Why the task failed.
+    pub failure: Option<FailureClass>,
+    /// What changes on its story.
+    pub story: StoryChange,
+    /// What is wanted on GitHub.
+    pub effects: Vec<NewEffect>,
+}
+
+/// A question to be written down.
+#[derive(Debug)]
+pub struct NewQuestion {
+    /// Its id.
+    pub id: QuestionId,
+    /// What is asked.
+    pub question: Question,
+}
+
+/// What changes on a story. Absent: it stays as it is.
+#[derive(Debug, Default, Clone)]
+pub struct StoryChange {
+    /// Where the workspace starts from, and what the story branch on the remote is.
+    pub base: Option<(Sha, Option<Sha>)>,
+    /// The agent's session; `Some(None)` forgets it.
+    pub session: Option<Option<Session>>,
+}
+
+impl Store {
+    /// Takes the oldest task that is due and free, for as long as the lease lasts. A story whose task is
+    /// running, publishing or blocked lends out no other.
+    pub async fn claim_task(&self, lease: Duration) -> anyhow::Result<Option<Task>> {
+        let row = sqlx::query(
+            "UPDATE tasks SET fence = fence + 1, lease_until = $1 WHERE id = (
+                 SELECT t.id FROM tasks AS t
+                 WHERE t.state IN ('queued', 'running', 'publishing') AND t.lease_until <= $2 AND t.not_before <= $2
+                   AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
+                                   AND (other.state IN ('running', 'publishing', 'blocked')
+                                        OR (other.state = 'queued' AND other.lease_until > $2)
+                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.id < t.id)))
+                 ORDER BY t.created_at, t.id LIMIT 1)
+             RETURNING *",
+        )
+        .bind(after(lease))
+        .bind(now())
+        .fetch_optional(&self.writer)
+        .await?;
+        row.as_ref().map(rows::task).transpose()
+    }
+
+    /// Keeps a claimed task for another while. An error of type [`Lost`] means that it is too late.
+    pub async fn renew_lease(&self, task: &Task, lease: Duration) -> anyhow::Result<()> {
+        let kept = sqlx::query("UPDATE tasks SET lease_until = $3 WHERE id = $1 AND fence = $2")
+            .bind(task.id.to_string())
+            .bind(task.fence)
+            .bind(after(lease))
+            .execute(&self.writer)
+            .await?;
+        if kept.rows_affected() == 1 { Ok(()) } else { Err(Lost.into()) }
+    }
+
+    /// Gives a claimed task back: another worker, or the next hob, may take it after `wait`.
+    pub async fn release_task(&self, task: &Task, wait: Duration) -> anyhow::Result<()> {
+        sqlx::query("UPDATE tasks SET lease_until = $3 WHERE id = $1 AND fence = $2")
+            .bind(task.id.to_string())
+            .bind(task.fence)
+            .bind(after(wait))
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends all leases. Only right while no worker runs: at start, under the data folder's lock.
+    pub async fn release_all_tasks(&self) -> anyhow::Result<u64> {
+        let freed = sqlx::query("UPDATE tasks SET lease_until = 0 WHERE lease_until > 0")
+            .execute(&self.writer)
+            .await?;
+        Ok(freed.rows_affected())
+    }
+
+    /// Moves a task on, with everything that belongs to the move. The returned task is in the new state.
+    /// An error of type [`Lost`] means that nothing was written, because the task is not where this worker
+    /// left it.
+    pub async fn advance(&self, task: &Task, to: TaskState, advance: &Advance) -> anyhow::Result<Task> {
+        anyhow::ensure!(task.state.may_become(to), "a task cannot go from {:?} to {to:?}", task.state);
+        let mut transaction = self.begin().await?;
+        let turn = advance.turn.as_ref().unwrap_or(&task.turn);
+        let row = sqlx::query(
+            "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9
+             WHERE id = $1 AND fence = $2 AND state = $3 RETURNING *",
+        )
+        .bind(task.id.to_string())
+        .bind(task.fence)
+        .bind(task.state.as_str())
+        .bind(to.as_str())
+        .bind(rows::to_json(turn)?)
+        .bind(i64::from(advance.retry_in.is_some()))
+        .bind(advance.retry_in.map_or(0, after))
+        .bind(advance.failure.map(|f| f.to_string()))
+        .bind(now())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let moved = rows::task(&row.ok_or(Lost)?)?;
+        if let Some(new) = &advance.question {
+            ask_question(&mut transaction, task, new).await?;
+        }
+        change_story(&mut transaction, task.story, &advance.story).await?;
+        want(&mut transaction, task.story, &advance.effects).await?;
+        transaction.commit().await?;
+        // The move may have freed the story for its next task.
+        self.wakes.tasks.notify_one();
+        self.wakes.effects.notify_one();
+        Ok(moved)
+    }
+
+    /// Changes a story in the hands of the worker that holds its task.
+    pub async fn change_story(&self, task: &Task, change: &StoryChange) -> anyhow::Result<()> {
+        let mut transaction = self.begin().await?;
+        hold(&mut transaction, task).await?;
+        change_story(&mut transaction, task.story, change).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The task of a story that is not over, if there is one.
+    pub async fn open_task_of(&self, story: StoryId) -> anyhow::Result<Option<Task>> {
+        let row = sqlx::query(
+            "SELECT * FROM tasks WHERE story = $1 AND state IN ('queued', 'running', 'publishing', 'blocked')
+             ORDER BY created_at, id LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        row.as_ref().map(rows::task).transpose()
+    }
+
+    /// Every task of a story, oldest first.
+    pub async fn tasks_of(&self, story: StoryId) -> anyhow::Result<Vec<Task>> {
+        let found = sqlx::query("SELECT * FROM tasks WHERE story = $1 ORDER BY created_at, id")
+            .bind(story.to_string())
+            .fetch_all(&self.reader)
+            .await?;
+        found.iter().map(rows::task).collect()
+    }
+
+    /// What was asked for on a story so far, oldest first.
+    pub async fn asks_of(&self, story: StoryId) -> anyhow::Result<Vec<Ask>> {
+        Ok(self.tasks_of(story).await?.into_iter().map(|task| task.ask).collect())
+    }
+
+    /// How many tasks wait for a worker or are with one.
+    pub async fn waiting_tasks(&self) -> anyhow::Result<i64> {
+        let waiting = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM tasks WHERE state IN ('queued', 'running', 'publishing')",
+        )
+        .fetch_one(&self.reader)
+        .await?;
+        Ok(waiting)
+    }
+
+    /// How many leases are held now.
+    pub async fn live_leases(&self) -> anyhow::Result<i64> {
+        let held = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM tasks WHERE lease_until > $1 AND state IN ('queued', 'running', 'publishing')",
+        )
+        .bind(now())
+        .fetch_one(&self.reader)
+        .await?;
+        Ok(held)
+    }
+}
+
+/// Fails with [`Lost`] unless the task is still this worker's.
+pub(super) async fn hold(transaction: &mut Transaction<'static, Sqlite>, task: &Task) -> anyhow::Result<()> {
+    let held = sqlx::query("SELECT 1 FROM tasks WHERE id = $1 AND fence = $2 AND state = $3")
+        .bind(task.id.to_string())
+        .bind(task.fence)
+        .bind(task.state.as_str())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    held.map(|_| ()).ok_or_else(|| Lost.into())
+}
+
+async fn ask_question(
+    transaction: &mut Transaction<'static, Sqlite>,
+    task: &Task,
+    new: &NewQuestion,
+) -> anyhow::Result<()> {
+    sqlx::query("INSERT INTO questions (id, story, task, question, asked_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(new.id.to_string())
+        .bind(task.story.to_string())
+        .bind(task.id.to_string())
+        .bind(rows::to_json(&new.question)?)
+        .bind(now())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn change_story(
+    transaction: &mut Transaction<'static, Sqlite>,
+    story: StoryId,
+    change: &StoryChange,
+) -> anyhow::Result<()> {
+    if let Some((base, remote_head)) = &change.base {
+        sqlx::query("UPDATE stories SET base = $2, remote_head = $3, updated_at = $4 WHERE id = $1")
+            .bind(story.to_string())
+            .bind(base.as_str())
+            .bind(remote_head.as_ref().map(Sha::as_str))
+            .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    if let Some(session) = &change.session {
+        sqlx::query("UPDATE stories SET session_agent = $2, session_id = $3, updated_at = $4 WHERE id = $1")
+            .bind(story.to_string())
+            .bind(session.as_ref().map(|s| s.agent.as_str()))
+            .bind(session.as_ref().map(|s| s.id.as_str()))
+            .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,427 @@
+//! The domain: stories, tasks, runs and questions, which moves a task may make, and what follows
+//! from the end of a run or of a hand-over. Everything here is a pure function of its arguments, so
+//! that it can be tested without a world; nothing here is carried out. The worker (`work.rs`) does.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{FailureClass, Policy};
+use crate::ids::{
+    AgentKind, CommentId, InstallationId, IssueNumber, PullNumber, QuestionId, Repo, RunId, Sha, StoryId,
+    TaskId,
+};
+
+/// One issue under work: one branch, one pull request, one workspace, one agent session after another.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// Its id.
+    pub id: StoryId,
+    /// Where the issue is.
+    pub repo: Repo,
+    /// The issue.
+    pub issue: IssueNumber,
+    /// The issue's title when the story was last asked to work.
+    pub title: String,
+    /// The App's installation, where hob is an App.
+    pub installation: Option<InstallationId>,
+    /// The branch that the pull request goes to.
+    pub base_branch: String,
+    /// The story branch.
+    pub branch: String,
+    /// What the workspace was made from: the commit that the agent's work must descend from.
+    pub base: Option<Sha>,
+    /// What the story branch on the remote was when the workspace was made or last pushed. Absent: it
+    /// was not there.
+    pub remote_head: Option<Sha>,
+    /// The agent's session, for the next run to resume.
+    pub session: Option<Session>,
+    /// The pull request, once there is one.
+    pub pull: Option<PullNumber>,
+}
+
+/// A conversation that an agent CLI keeps in the story's home and can take up again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Whose it is: another CLI cannot resume it.
+    pub agent: AgentKind,
+    /// Its id, as the CLI gave it.
+    pub id: String,
+}
+
+/// One piece of work on a story.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// The story it belongs to.
+    pub story: StoryId,
+    /// What was asked for, frozen.
+    pub ask: Ask,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Why the next run is made, or the current one was.
+    pub turn: Turn,
+    /// Retries for passing failures so far.
+    pub retries: u32,
+    /// Grows with each claim. A worker whose fence is old can change nothing any more.
+    pub fence: i64,
+}
+
+/// What somebody asked for, in the words of the delivery that asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Who asked.
+    pub by: String,
+    /// The issue's title at that moment.
+    pub title: String,
+    /// The issue's body at that moment.
+    pub body: String,
+    /// What the command said beyond `/hob work`; absent where a label asked.
+    pub text: Option<String>,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TaskState {
+    /// Waits for a worker.
+    Queued,
+    /// A run is being made.
+    Running,
+    /// The agent is done; its work is on the way to the git host.
+    Publishing,
+    /// A question waits for its answer.
+    Blocked,
+    /// Ended well.
+    Done,
+    /// Ended badly, and said so.
+    Failed,
+    /// Ended because a person wanted it.
+    Cancelled,
+}
+
+/// The legal moves. Every update of a task's state names the state it leaves, and is refused where
+/// the row has moved on meanwhile.
+pub const MOVES: &[(TaskState, TaskState)] = &[
+    (TaskState::Queued, TaskState::Running),
+    (TaskState::Running, TaskState::Publishing),
+    (TaskState::Running, TaskState::Blocked),
+    // Another run of the same task: after a passing failure, or to commit what was left over.
+    (TaskState::Running, TaskState::Queued),
+    (TaskState::Publishing, TaskState::Queued),
+    (TaskState::Publishing, TaskState::Done),
+    (TaskState::Blocked, TaskState::Queued),
+    (TaskState::Queued, TaskState::Failed),
+    (TaskState::Running, TaskState::Failed),
+    (TaskState::Publishing, TaskState::Failed),
+    (TaskState::Blocked, TaskState::Failed),
+    (TaskState::Queued, TaskState::Cancelled),
+    (TaskState::Running, TaskState::Cancelled),
+    (TaskState::Publishing, TaskState::Cancelled),
+    (TaskState::Blocked, TaskState::Cancelled),
+];
+
+impl TaskState {
+    /// Every state.
+    pub const ALL: [TaskState; 7] = [
+        Self::Queued,
+        Self::Running,
+        Self::Publishing,
+        Self::Blocked,
+        Self::Done,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Whether a task may go from here to there.
+    pub fn may_become(self, next: TaskState) -> bool {
+        MOVES.contains(&(self, next))
+    }
+
+    /// Whether nothing more can happen to the task.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+
+    /// The word in the store and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Publishing => "publishing",
+            Self::Blocked => "blocked",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// Why a run is made. It decides what the prompt says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "why")]
+pub enum Turn {
+    /// The task's first run.
+    Begin,
+    /// A person answered the agent's question.
+    Answer {
+        /// The question answered; the answer stands with it in the store.
+        question: QuestionId,
+    },
+    /// The agent said it was done but left work uncommitted; it is asked once to commit it.
+    CommitLeftovers {
+        /// Paths in the workspace.
+        files: Vec<String>,
+    },
+    /// The session is gone; the run starts fresh with the whole conversation in its prompt.
+    StartOver,
+}
+
+/// One attempt at a task, in one container.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its id; the container is named after it.
+    pub id: RunId,
+    /// The task it is an attempt at.
+    pub task: TaskId,
+    /// Why it was made.
+    pub turn: Turn,
+    /// The agent that runs.
+    pub agent: AgentKind,
+    /// When its container was started. Absent: no container has run yet.
+    pub started_at: Option<Timestamp>,
+    /// How it ended; absent while it has not.
+    pub end: Option<RunEnd>,
+}
+
+/// How a run ended, with what is known of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Dollars, where the CLI tells them.
+    pub cost_usd: Option<f64>,
+    /// Turns of the model, where the CLI tells them.
+    pub turns: Option<u32>,
+    /// From the container's start to its end, in milliseconds.
+    pub duration_ms: u64,
+    /// The container's exit code, where there was one.
+    pub exit_code: Option<i64>,
+    /// The agent's session.
+    pub session: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// The agent says that it is done.
+    Completed {
+        /// Its summary, Markdown.
+        summary: Option<String>,
+    },
+    /// The agent asks.
+    Blocked {
+        /// What it asks.
+        question: Question,
+    },
+    /// It did not get there.
+    Failed {
+        /// Why, in one word.
+        class: FailureClass,
+        /// Why, in the agent's words. Not for people to read unfiltered.
+        detail: String,
+    },
+    /// A person ended it.
+    Cancelled,
+}
+
+/// What an agent asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The question.
+    pub text: String,
+    /// Possible answers.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// What one must know to answer.
+    #[serde(default)]
+    pub context: Option<String>,
+}
+
+/// A question that was asked on the issue, and its answer if there is one.
+#[derive(Debug, Clone)]
+pub struct AskedQuestion {
+    /// Its id.
+    pub id: QuestionId,
+    /// What was asked.
+    pub question: Question,
+    /// The comment, once it is posted.
+    pub comment: Option<CommentId>,
+    /// The answer and who gave it.
+    pub answer: Option<Answer>,
+}
+
+/// A person's reply to a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The reply, as it was written.
+    pub text: String,
+    /// Who wrote it.
+    pub by: String,
+}
+
+/// What a worker does once a run has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Hand the work over and push it.
+    Publish,
+    /// Post the question and wait.
+    Ask(Question),
+    /// Make another run, at once or after a wait.
+    Again {
+        /// Why.
+        turn: Turn,
+        /// How many retries came before this one; each doubles the wait. Absent: no wait.
+        retry: Option<u32>,
+    },
+    /// End the task as failed.
+    Fail(FailureClass),
+    /// End the task as cancelled.
+    Cancel,
+}
+
+/// What the decision after a run depends on, besides the run.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskHistory {
+    /// Retries of this task so far.
+    pub retries: u32,
+    /// Retries allowed.
+    pub retries_allowed: u32,
+}
+
+/// What follows from the end of a run.
+pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
+    match outcome {
+        Outcome::Completed { .. } => Next::Publish,
+        Outcome::Blocked { question } => Next::Ask(question.clone()),
+        Outcome::Cancelled => Next::Cancel,
+        Outcome::Failed { class, .. } => match class.policy() {
+            // The session is gone or full: once more with a fresh one, whose prompt tells everything.
+            Policy::RetryNow if !class.keeps_session() && *turn != Turn::StartOver => {
+                Next::Again { turn: Turn::StartOver, retry: None }
+            }
+            // Someone or the machine ended the process; once more is worth it.
+            Policy::RetryNow if *class == FailureClass::Interrupted && history.retries == 0 => {
+                Next::Again { turn: turn.clone(), retry: Some(0) }
+            }
+            // The same turn again: an answer that the agent has not seen must not be lost.
+            Policy::RetryLater if history.retries < history.retries_allowed => {
+                Next::Again { turn: turn.clone(), retry: Some(history.retries) }
+            }
+            _ => Next::Fail(*class),
+        },
+    }
+}
+
+/// What a hand-over found in the workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Findings {
+    /// Paths with changes that are not committed.
+    pub uncommitted: Vec<String>,
+    /// Whether there are commits beyond the base.
+    pub has_commits: bool,
+}
+
+/// What follows from a hand-over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AfterHandOver {
+    /// Push the commits.
+    Push,
+    /// There is nothing to push, and nothing was left behind.
+    NothingToChange,
+    /// Ask the agent, once, to commit these files.
+    AskToCommit(Vec<String>),
+    /// It was asked and did not; fail and keep the workspace.
+    LeftUncommitted(Vec<String>),
+}
+
+/// What follows from a hand-over, for a task whose last run was made for `turn`.
+pub fn after_hand_over(turn: &Turn, findings: Findings) -> AfterHandOver {
+    match (findings.uncommitted.is_empty(), turn) {
+        (false, Turn::CommitLeftovers { .. }) => AfterHandOver::LeftUncommitted(findings.uncommitted),
+        (false, _) => AfterHandOver::AskToCommit(findings.uncommitted),
+        (true, _) if findings.has_commits => AfterHandOver::Push,
+        (true, _) => AfterHandOver::NothingToChange,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST_TRY: TaskHistory = TaskHistory { retries: 0, retries_allowed: 2 };
+
+    fn failed(class: FailureClass) -> Outcome {
+        Outcome::Failed { class, detail: String::new() }
+    }
+
+    #[test]
+    fn a_final_state_is_left_by_no_move_and_every_other_can_fail() {
+        for state in TaskState::ALL {
+            let moves = TaskState::ALL.into_iter().filter(|next| state.may_become(*next)).count();
+            assert_eq!(moves == 0, state.is_final(), "{state:?}");
+            assert_eq!(state.may_become(TaskState::Failed), !state.is_final(), "{state:?}");
+            assert_eq!(TaskState::from_word(state.as_str()), Some(state));
+        }
+    }
+
+    #[test]
+    fn a_lost_session_starts_over_once() {
+        let lost = failed(FailureClass::SessionLost);
+        assert_eq!(
+            after_run(&Turn::Begin, &lost, FIRST_TRY),
+            Next::Again { turn: Turn::StartOver, retry: None }
+        );
+        assert_eq!(after_run(&Turn::StartOver, &lost, FIRST_TRY), Next::Fail(FailureClass::SessionLost));
+    }
+
+    #[test]
+    fn a_passing_failure_is_retried_as_often_as_allowed_and_keeps_the_answer() {
+        let overloaded = failed(FailureClass::Overloaded);
+        let answer = Turn::Answer { question: QuestionId::new() };
+        assert_eq!(
+            after_run(&answer, &overloaded, FIRST_TRY),
+            Next::Again { turn: answer.clone(), retry: Some(0) }
+        );
+        let worn_out = TaskHistory { retries: 2, ..FIRST_TRY };
+        assert_eq!(after_run(&answer, &overloaded, worn_out), Next::Fail(FailureClass::Overloaded));
+    }
+
+    #[test]
+    fn a_lasting_failure_is_not_retried() {
+        let crashed = failed(FailureClass::Crashed);
+        assert_eq!(after_run(&Turn::Begin, &crashed, FIRST_TRY), Next::Fail(FailureClass::Crashed));
+    }
+
+    #[test]
+    fn leftovers_are_asked_for_once_even_when_there_are_commits() {
+        let findings = Findings { uncommitted: vec!["a".to_owned()], has_commits: true };
+        assert_eq!(
+            after_hand_over(&Turn::Begin, findings.clone()),
+            AfterHandOver::AskToCommit(vec!["a".to_owned()])
+        );
+        let asked = Turn::CommitLeftovers { files: vec!["a".to_owned()] };
+        assert_eq!(after_hand_over(&asked, findings), AfterHandOver::LeftUncommitted(vec!["a".to_owned()]));
+    }
+
+    #[test]
+    fn no_commits_and_nothing_left_is_nothing_to_change() {
+        let findings = Findings { uncommitted: vec![], has_commits: false };
+        assert_eq!(after_hand_over(&Turn::Begin, findings), AfterHandOver::NothingToChange);
+    }
+}

@@ -1,0 +1,91 @@
+//! The sweep: what is against what should be. Containers whose run has ended, or is not known, are
+//! removed at start and every few minutes; workspaces of stories that are done are removed at start,
+//! while no worker can be making a new one. What a live task owns is left to its worker.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::container::Docker;
+use crate::ids::{LABEL_INSTANCE, LABEL_RUN, RunId};
+use crate::paths::{self, DataDir};
+use crate::store::Store;
+use crate::story::TaskState;
+
+/// How often the sweep looks.
+const EVERY: Duration = Duration::from_secs(300);
+
+/// Everything the sweep works with.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    /// The store.
+    pub store: Store,
+    /// The containers.
+    pub docker: Docker,
+    /// The disk.
+    pub data: DataDir,
+    /// This data folder's id.
+    pub instance: String,
+}
+
+impl Sweep {
+    /// Puts right what an earlier hob left behind. Only right while no worker runs.
+    pub async fn at_start(&self) {
+        if let Err(error) = self.containers(true).await {
+            tracing::warn!(error = format!("{error:#}"), "containers were not swept");
+        }
+        if let Err(error) = self.workspaces().await {
+            tracing::warn!(error = format!("{error:#}"), "workspaces were not swept");
+        }
+    }
+
+    /// Sweeps until `stop` is set. A sweep that fails is logged; the next one tries again.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+            if let Err(error) = self.containers(false).await {
+                tracing::warn!(error = format!("{error:#}"), "containers were not swept");
+            }
+        }
+        Ok(())
+    }
+
+    async fn containers(&self, no_worker_runs: bool) -> anyhow::Result<()> {
+        let ours = self.docker.list((LABEL_INSTANCE, &self.instance)).await?;
+        for container in ours {
+            let run = container.labels.get(LABEL_RUN).and_then(|id| id.parse::<RunId>().ok());
+            let known = match run {
+                Some(id) => self.store.run(id).await?,
+                None => None,
+            };
+            // A hand-over's container belongs to a run that has ended, while its worker publishes.
+            let is_in_use = container.name.ends_with("-hand-over") && !no_worker_runs;
+            let is_over = known.as_ref().is_none_or(|run| run.end.is_some());
+            if is_over && !is_in_use {
+                tracing::info!(container = container.name, "a container without a live run is removed");
+                self.docker.remove(&container.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn workspaces(&self) -> anyhow::Result<()> {
+        for story in self.store.stories().await? {
+            let tasks = self.store.tasks_of(story.id).await?;
+            let is_done = tasks.iter().all(|task| task.state.is_final())
+                && tasks.last().is_some_and(|task| task.state == TaskState::Done);
+            let workspace = self.data.story(story.id).workspace;
+            if is_done && workspace.exists() {
+                tracing::info!(story = %story.id, "the workspace of a finished story is removed");
+                tokio::task::spawn_blocking(move || paths::remove_tree(&workspace))
+                    .await
+                    .context("removing a workspace")??;
+            }
+        }
+        Ok(())
+    }
+}

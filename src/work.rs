@@ -1,0 +1,235 @@
+//! The worker: takes tasks from the queue and brings each as far as it gets. One step looks at where
+//! the task stands and does the one thing that is next; a restart, an answer and a retry all come in
+//! through the same door. What the steps do is in `work/`, one file each; what follows from what they
+//! find is decided in `story.rs`.
+
+mod hand_over;
+mod publish;
+mod run_log;
+mod settle;
+mod start;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::agent::FailureClass;
+use crate::config::Config;
+use crate::container::Docker;
+use crate::github::GitHub;
+use crate::paths::DataDir;
+use crate::store::{Lost, Store};
+use crate::story::{Run, Story, Task, TaskState};
+
+/// The first wait after a passing failure. It doubles up to `LONGEST_PAUSE`.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait between two tries of a step.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Everything a worker works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    /// Settings.
+    pub config: Arc<Config>,
+    /// The store.
+    pub store: Store,
+    /// The git host.
+    pub github: GitHub,
+    /// The containers.
+    pub docker: Docker,
+    /// The disk.
+    pub data: DataDir,
+    /// This data folder's id, for labels.
+    pub instance: String,
+    /// The uid and gid that agents run as, and that their folders belong to.
+    pub user: (u32, u32),
+    /// Set when hob is to stop. Containers go on; following them ends.
+    pub stop: CancellationToken,
+}
+
+/// Why a step did not lead to the next.
+#[derive(Debug)]
+pub(crate) enum Hitch {
+    /// Something is away for the moment; the same step again later.
+    Later(anyhow::Error),
+    /// The task cannot go on.
+    Fail {
+        /// Why.
+        class: FailureClass,
+        /// For people on GitHub: words of hob's or of the agent's.
+        detail: String,
+    },
+    /// hob is stopping.
+    Stopping,
+}
+
+impl Hitch {
+    /// The task cannot start, for a reason that the operator has to see to.
+    fn not_ready(detail: impl Into<String>) -> Self {
+        Self::Fail { class: FailureClass::NotReady, detail: detail.into() }
+    }
+}
+
+impl From<anyhow::Error> for Hitch {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Later(error)
+    }
+}
+
+/// A task in a worker's hands, with what every step needs to know.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) task: Task,
+    pub(crate) story: Story,
+}
+
+impl Worker {
+    /// Works off the queue until `stop` is set, then waits for the steps under way, but not for
+    /// containers.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let mut jobs = JoinSet::new();
+        while !self.stop.is_cancelled() {
+            while jobs.len() < self.config.work.parallel {
+                let Some(task) = self.store.claim_task(self.config.work.lease).await? else { break };
+                let span = tracing::info_span!("task", task = %task.id, story = %task.story);
+                jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.store.wakes().tasks.notified() => {}
+                () = tokio::time::sleep(self.config.work.poll) => {}
+                Some(_) = jobs.join_next() => {}
+            }
+        }
+        let drained = async { while jobs.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.config.work.drain, drained).await.is_err() {
+            tracing::warn!(
+                "steps were still under way when the time to stop ran out; the next start repeats them"
+            );
+        }
+        Ok(())
+    }
+
+    /// Drives a task while its lease is kept.
+    async fn hold_and_drive(self, task: Task) {
+        let renewing = async {
+            loop {
+                tokio::time::sleep(self.config.work.lease / 3).await;
+                match self.store.renew_lease(&task, self.config.work.lease).await {
+                    Ok(()) => {}
+                    Err(error) if error.is::<Lost>() => return,
+                    // The store may be back before the lease is over.
+                    Err(error) => tracing::warn!(error = format!("{error:#}"), "the lease was not renewed"),
+                }
+            }
+        };
+        tokio::select! {
+            () = self.drive(task.clone()) => {}
+            () = renewing => tracing::warn!("the lease is lost; another worker has the task"),
+        }
+    }
+
+    /// Brings a task as far as it gets, then gives it back.
+    async fn drive(&self, mut task: Task) {
+        let mut pause = FIRST_PAUSE;
+        let patience = tokio::time::Instant::now() + self.config.work.patience;
+        loop {
+            let before = task.state;
+            let hitch = match self.step(task.clone()).await {
+                Ok(Some(next)) => {
+                    tracing::info!(from = before.as_str(), to = next.state.as_str(), "task moved");
+                    task = next;
+                    continue;
+                }
+                Ok(None) => break,
+                Err(hitch) => hitch,
+            };
+            match hitch {
+                Hitch::Stopping => break,
+                Hitch::Later(error) if error.is::<Lost>() => {
+                    tracing::warn!("the task was taken over or ended by somebody else");
+                    return;
+                }
+                Hitch::Later(error) if tokio::time::Instant::now() < patience => {
+                    tracing::warn!(error = format!("{error:#}"), "a step did not succeed; trying again");
+                    tokio::select! {
+                        () = self.stop.cancelled() => break,
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                    }
+                }
+                Hitch::Later(error) => {
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "a step did not succeed for too long; the task fails"
+                    );
+                    let detail =
+                        "Something that hob needs was out of reach for too long; hob's log has the details.";
+                    self.give_up(&task, FailureClass::NotReady, detail).await;
+                    break;
+                }
+                Hitch::Fail { class, detail } => {
+                    tracing::warn!(%class, detail, "the task fails");
+                    self.give_up(&task, class, &detail).await;
+                    break;
+                }
+            }
+        }
+        if let Err(error) = self.store.release_task(&task, Duration::ZERO).await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the lease was not given back; it runs out by itself"
+            );
+        }
+        self.store.wakes().tasks.notify_one();
+    }
+
+    /// The one thing that is next. `None`: nothing is, for this worker.
+    async fn step(&self, task: Task) -> Result<Option<Task>, Hitch> {
+        if self.stop.is_cancelled() {
+            return Err(Hitch::Stopping);
+        }
+        let story = self.store.story(task.story).await?;
+        let job = Job { task, story };
+        match job.task.state {
+            TaskState::Queued => {
+                let agent = self.config.for_repository(&job.story.repo).agent;
+                let (task, _) = self.store.begin_run(&job.task, agent).await?;
+                Ok(Some(task))
+            }
+            TaskState::Running => {
+                let mut run = self.current_run(&job.task).await?;
+                if run.end.is_none() {
+                    self.start(&job, &mut run).await?;
+                    self.watch(&job, &mut run).await?;
+                }
+                self.clear_container(&run).await?;
+                Ok(Some(self.settle_run(&job, &run).await?))
+            }
+            TaskState::Publishing => {
+                let run = self.current_run(&job.task).await?;
+                let moved = self.publish(&job, &run).await?;
+                if moved.state == TaskState::Done {
+                    self.clear_workspace(&job.story).await;
+                }
+                Ok(Some(moved))
+            }
+            TaskState::Blocked | TaskState::Done | TaskState::Failed | TaskState::Cancelled => Ok(None),
+        }
+    }
+
+    async fn current_run(&self, task: &Task) -> Result<Run, Hitch> {
+        let run = self.store.latest_run(task).await?;
+        run.ok_or_else(|| {
+            Hitch::Later(anyhow::anyhow!("task {} is {:?} and has no run", task.id, task.state))
+        })
+    }
+}
+
+/// The name of a run's container.
+pub(crate) fn container_name(run: &Run) -> String {
+    format!("hob-{}", run.id)
+}

@@ -1,0 +1,148 @@
+//! The record of a run: what the agent printed goes to disk as it comes, and line by line to the
+//! agent's parser. Reading again from the beginning, after a restart, makes the same record.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+
+use crate::agent::{Parser, Signal};
+use crate::container::Output;
+use crate::paths::RunPaths;
+
+/// As much of the end of stderr as an error message needs.
+const STDERR_TAIL: usize = 8 * 1024;
+
+/// A line longer than this is handed to the parser cut off; it counts it as unreadable.
+const MOST_LINE: usize = 16 << 20;
+
+/// More output than this is not kept on disk. The parser still sees it.
+const MOST_KEPT: u64 = 512 << 20;
+
+/// Takes in the output of one run.
+#[derive(Debug)]
+pub(super) struct RunLog {
+    parser: Parser,
+    line: Vec<u8>,
+    stdout: Kept,
+    stderr: Kept,
+    stderr_tail: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    file: File,
+    bytes: u64,
+}
+
+impl RunLog {
+    /// Begins the record anew.
+    pub(super) fn begin(paths: &RunPaths, parser: Parser) -> anyhow::Result<RunLog> {
+        Ok(RunLog {
+            parser,
+            line: Vec::new(),
+            stdout: Kept::create(&paths.stdout)?,
+            stderr: Kept::create(&paths.stderr)?,
+            stderr_tail: Vec::new(),
+        })
+    }
+
+    /// Takes in a piece of output; tells what it says.
+    pub(super) fn take(&mut self, output: &Output) -> anyhow::Result<Vec<Signal>> {
+        match output {
+            Output::Stdout(bytes) => {
+                self.stdout.write(bytes)?;
+                Ok(self.lines(bytes))
+            }
+            Output::Stderr(bytes) => {
+                self.stderr.write(bytes)?;
+                self.stderr_tail.extend_from_slice(bytes);
+                let surplus = self.stderr_tail.len().saturating_sub(STDERR_TAIL);
+                self.stderr_tail.drain(..surplus);
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// The parser and the end of stderr, once everything is taken in.
+    pub(super) fn end(mut self) -> (Parser, String) {
+        if !self.line.is_empty() {
+            let line = std::mem::take(&mut self.line);
+            self.parser.line(&line);
+        }
+        (self.parser, String::from_utf8_lossy(&self.stderr_tail).into_owned())
+    }
+
+    fn lines(&mut self, bytes: &[u8]) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
+        while let Some(piece) = pieces.next() {
+            let room = MOST_LINE.saturating_sub(self.line.len());
+            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            // All pieces but the last were ended by a newline.
+            if pieces.peek().is_some() {
+                signals.extend(self.parser.line(&self.line));
+                self.line.clear();
+            }
+        }
+        signals
+    }
+}
+
+impl Kept {
+    fn create(path: &std::path::Path) -> anyhow::Result<Kept> {
+        let file = File::create(path).with_context(|| format!("opening {}", path.display()))?;
+        Ok(Kept { file, bytes: 0 })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        if self.bytes < MOST_KEPT {
+            self.file.write_all(bytes).context("writing the run's log")?;
+            self.bytes += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::AgentKind;
+    use crate::ids::RunId;
+    use crate::paths::DataDir;
+    use bytes::Bytes;
+
+    fn log() -> (tempfile::TempDir, RunPaths, RunLog) {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = DataDir::ensure(folder.path()).unwrap().run(RunId::new());
+        std::fs::create_dir_all(&paths.folder).unwrap();
+        let log = RunLog::begin(&paths, Parser::new(AgentKind::Claude, None)).unwrap();
+        (folder, paths, log)
+    }
+
+    fn stdout(text: &str) -> Output {
+        Output::Stdout(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn a_line_may_come_in_pieces_and_many_in_one() {
+        let (_folder, paths, mut log) = log();
+        let init =
+            r#"{"type":"system","subtype":"init","session_id":"9c02aee8-0000-4000-8000-000000000000"}"#;
+        let (first, second) = init.split_at(20);
+        assert_eq!(log.take(&stdout(first)).unwrap(), []);
+        let signals = log.take(&stdout(&format!("{second}\nnot an event\n"))).unwrap();
+        assert_eq!(signals, [Signal::Session("9c02aee8-0000-4000-8000-000000000000".to_owned())]);
+        assert_eq!(std::fs::read_to_string(paths.stdout).unwrap(), format!("{init}\nnot an event\n"));
+    }
+
+    #[test]
+    fn only_the_end_of_stderr_is_remembered_but_all_of_it_is_kept() {
+        let (_folder, paths, mut log) = log();
+        log.take(&Output::Stderr(Bytes::from("x".repeat(STDERR_TAIL)))).unwrap();
+        log.take(&Output::Stderr(Bytes::from_static(b"the end"))).unwrap();
+        let (_, tail) = log.end();
+        assert!(tail.len() == STDERR_TAIL && tail.ends_with("xthe end"));
+        assert_eq!(std::fs::metadata(paths.stderr).unwrap().len() as usize, STDERR_TAIL + 7);
+    }
+}

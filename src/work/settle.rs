@@ -1,0 +1,136 @@
+//! After a run: the task moves on, with what is to be said on GitHub in the same transaction.
+
+use super::{Hitch, Job, Worker};
+use crate::agent::FailureClass;
+use crate::ids::QuestionId;
+use crate::message::{self, FailureText, Spent};
+use crate::paths;
+use crate::store::{Advance, Effect, NewEffect, NewQuestion};
+use crate::story::{self, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
+
+/// A retry's wait doubles with each, up to so many times.
+const MOST_DOUBLINGS: u32 = 6;
+
+impl Worker {
+    /// Moves a task whose run has ended.
+    pub(super) async fn settle_run(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
+        let Some(end) = &run.end else {
+            return Err(Hitch::Later(anyhow::anyhow!("run {} has not ended", run.id)));
+        };
+        let settings = &self.config.agent;
+        let history = TaskHistory { retries: job.task.retries, retries_allowed: settings.retries };
+        let (to, advance) = match story::after_run(&run.turn, &end.outcome, history) {
+            Next::Publish => (TaskState::Publishing, Advance::default()),
+            Next::Ask(question) => (TaskState::Blocked, ask(&job.story, question)),
+            Next::Again { turn, retry } => {
+                let retry_in = retry.map(|n| settings.retry_after * 2u32.pow(n.min(MOST_DOUBLINGS)));
+                (TaskState::Queued, Advance { turn: Some(turn), retry_in, ..Advance::default() })
+            }
+            Next::Cancel => (TaskState::Cancelled, Advance::default()),
+            Next::Fail(class) => {
+                let detail = match &end.outcome {
+                    Outcome::Failed { detail, .. } => detail.as_str(),
+                    _ => "",
+                };
+                (TaskState::Failed, self.failure(job, class, detail, &[]).await?)
+            }
+        };
+        Ok(self.store.advance(&job.task, to, &advance).await?)
+    }
+
+    /// Fails a task and says so on its issue.
+    pub(super) async fn fail(
+        &self,
+        job: &Job,
+        class: FailureClass,
+        detail: &str,
+        uncommitted: &[String],
+    ) -> Result<Task, Hitch> {
+        let advance = self.failure(job, class, detail, uncommitted).await?;
+        Ok(self.store.advance(&job.task, TaskState::Failed, &advance).await?)
+    }
+
+    /// Fails a task from wherever it stands. If even that cannot be written down, the task stays open and
+    /// is taken up again: it does not end in silence.
+    pub(super) async fn give_up(&self, task: &Task, class: FailureClass, detail: &str) {
+        let given_up = async {
+            let story = self.store.story(task.story).await?;
+            self.fail(&Job { task: task.clone(), story }, class, detail, &[]).await
+        };
+        match given_up.await {
+            Ok(_) => {}
+            Err(hitch) => {
+                tracing::error!(?hitch, "the failure could not be recorded; the task is tried again")
+            }
+        }
+    }
+
+    async fn failure(
+        &self,
+        job: &Job,
+        class: FailureClass,
+        detail: &str,
+        uncommitted: &[String],
+    ) -> Result<Advance, Hitch> {
+        let took = self.spent_on(&job.task).await?;
+        let body = message::failed(&FailureText { class, detail, uncommitted, took });
+        Ok(Advance {
+            failure: Some(class),
+            effects: vec![comment(&job.story, body, None)],
+            ..Advance::default()
+        })
+    }
+
+    /// What all runs of a task took.
+    pub(super) async fn spent_on(&self, task: &Task) -> Result<Spent, Hitch> {
+        Ok(self.store.runs_of(task).await?.iter().fold(Spent::default(), add))
+    }
+
+    /// What all runs of a story took.
+    pub(super) async fn spent_on_story(&self, story: &Story) -> Result<Spent, Hitch> {
+        let mut spent = Spent::default();
+        for task in self.store.tasks_of(story.id).await? {
+            spent = self.store.runs_of(&task).await?.iter().fold(spent, add);
+        }
+        Ok(spent)
+    }
+
+    /// Removes a story's workspace after success; its home, with the agent's session, stays for what comes
+    /// next. Only disk space is at stake, so a failure is logged, and the sweep tries again.
+    pub(super) async fn clear_workspace(&self, story: &Story) {
+        let paths = self.data.story(story.id);
+        let removed = tokio::task::spawn_blocking(move || {
+            paths::remove_tree(&paths.workspace)?;
+            paths::remove_tree(&paths.exchange)
+        });
+        match removed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "a workspace was left over"),
+            Err(error) => tracing::warn!(%error, "removing a workspace panicked"),
+        }
+    }
+}
+
+fn add(sum: Spent, run: &Run) -> Spent {
+    let Some(end) = &run.end else { return sum };
+    Spent {
+        duration_ms: sum.duration_ms + end.duration_ms,
+        cost_usd: end.cost_usd.map(|cost| sum.cost_usd.unwrap_or(0.0) + cost).or(sum.cost_usd),
+        turns: end.turns.map(|turns| sum.turns.unwrap_or(0) + turns).or(sum.turns),
+    }
+}
+
+fn ask(story: &Story, question: Question) -> Advance {
+    let id = QuestionId::new();
+    let body = message::question(&question);
+    Advance {
+        question: Some(NewQuestion { id, question }),
+        effects: vec![comment(story, body, Some(id))],
+        ..Advance::default()
+    }
+}
+
+/// A comment on the story's issue.
+pub(super) fn comment(story: &Story, body: String, question: Option<QuestionId>) -> NewEffect {
+    NewEffect::new(Effect::Comment { on: story.issue, body, question })
+}

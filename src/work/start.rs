@@ -1,0 +1,417 @@
+//! The start of a run: what must be there before a container is made, and then the container. May be
+//! repeated from the top at any point until the container runs; a container that runs, or has run, is
+//! left alone.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, lchown};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+
+use super::{Hitch, Job, Worker, container_name};
+use crate::agent::{self, AgentKind, Invocation};
+use crate::config::RepositorySettings;
+use crate::container::{ContainerError, ContainerSpec, Ensured, Limits, Log, Mount, Network, State};
+use crate::exchange;
+use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
+use crate::github::GitHubError;
+use crate::ids::{LABEL_INSTANCE, LABEL_RUN};
+use crate::paths;
+use crate::prompt::{self, Facts, Purpose};
+use crate::store::StoryChange;
+use crate::story::{Run, Session, Story, Turn};
+
+/// Where the agent finds things in its container.
+pub(super) const WORKSPACE: &str = "/workspace";
+const HOME: &str = "/home/agent";
+const EXCHANGE: &str = "/hob";
+const KEYS: &str = "/run/hob/env";
+
+/// The file with the keys is read by the shell and becomes the agent's environment; it is nowhere in
+/// the container's configuration. The prompt is the agent's standard input, so no argument can be
+/// mistaken for an option and no length is too much.
+const ENTRY: &str = "set -a; . /run/hob/env; set +a; exec \"$@\" < /hob/prompt.md";
+
+/// What Docker keeps of a container's output until hob has read it. More than any agent says in an hour.
+const LOG_BYTES: u64 = 512 << 20;
+
+impl Worker {
+    /// Makes sure that the run's container has been started.
+    pub(super) async fn start(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
+        let name = container_name(run);
+        match self.docker.state(&name).await.map_err(docker_hitch)? {
+            Some(State::Running { .. } | State::Exited(_)) => {
+                // A crash may have come between the start and its record.
+                self.store.run_started(&job.task, run).await?;
+                return Ok(());
+            }
+            // Started once and not there any more: `watch` finds the same and says so.
+            None if run.started_at.is_some() => return Ok(()),
+            // Created, but never started; its mounts may be from before a reboot.
+            Some(State::Created | State::Removing) => {
+                self.docker.remove(&name).await.map_err(docker_hitch)?
+            }
+            None => {}
+        }
+        let settings = self.config.for_repository(&job.story.repo);
+        self.check_ready(&settings, run.agent).await?;
+        let story = self.ensure_workspace(job).await?;
+        let spec = self.prepare_run(job, &story, run, &settings).await?;
+        match self.docker.ensure(&spec).await.map_err(docker_hitch)? {
+            Ensured::Created | Ensured::Existed(State::Created) => {}
+            Ensured::Existed(state) => tracing::warn!(?state, "the container was there already"),
+        }
+        self.docker.start(&name).await.map_err(docker_hitch)?;
+        self.store.run_started(&job.task, run).await?;
+        tracing::info!(container = name, agent = %run.agent, "agent started");
+        Ok(())
+    }
+
+    /// What would make the run fail later is said now, in words.
+    async fn check_ready(&self, settings: &RepositorySettings, agent: AgentKind) -> Result<(), Hitch> {
+        let names = agent.key_names();
+        if !names.is_empty() && !names.iter().any(|name| self.config.agent.keys.contains_key(*name)) {
+            return Err(Hitch::not_ready(format!(
+                "There is no key for the agent `{agent}`: hob was started without {}.",
+                names.join(", ")
+            )));
+        }
+        if !self.docker.has_image(&settings.image).await.map_err(docker_hitch)? {
+            return Err(Hitch::not_ready(format!("Docker has no image `{}`.", settings.image)));
+        }
+        Ok(())
+    }
+
+    /// The remote that hob fetches from and pushes to, with a token that is good for now.
+    pub(super) async fn remote(&self, story: &Story) -> Result<Remote, Hitch> {
+        let repository =
+            self.github.repository(&story.repo, story.installation).await.map_err(github_hitch)?;
+        let token = repository.git_token().await.map_err(github_hitch)?;
+        Ok(Remote { url: self.remote_url(story), token: Some(token) })
+    }
+
+    fn remote_url(&self, story: &Story) -> String {
+        format!("{}/{}.git", self.config.github.git_url.trim_end_matches('/'), story.repo)
+    }
+
+    /// Makes the workspace if it is not there. One that is there is complete, and the agent's: it is not
+    /// looked into.
+    async fn ensure_workspace(&self, job: &Job) -> Result<Story, Hitch> {
+        let paths = self.data.story(job.story.id);
+        let mut story = job.story.clone();
+        if paths.workspace.exists() {
+            return Ok(story);
+        }
+        let remote = self.remote(&story).await?;
+        let mirror_path = self.data.mirror(&story.repo);
+        let names = (story.branch.clone(), story.base_branch.clone());
+        let (mirror, branch, base) = blocking(move || {
+            let mirror = Mirror::ensure(&mirror_path).map_err(RemoteError::Other)?;
+            mirror.fetch(&remote)?;
+            let branch = mirror.branch(&names.0).map_err(RemoteError::Other)?;
+            let base = mirror.branch(&names.1).map_err(RemoteError::Other)?;
+            Ok::<_, RemoteError>((mirror, branch, base))
+        })
+        .await?
+        .map_err(remote_hitch)?;
+        let start = branch.clone().or(base).ok_or_else(|| {
+            Hitch::not_ready(format!("The repository has no branch `{}` to start from.", story.base_branch))
+        })?;
+        // What the workspace starts from is written down before it exists: a workspace whose start is not
+        // known could not be handed over.
+        let change = StoryChange { base: Some((start.clone(), branch.clone())), ..StoryChange::default() };
+        self.store.change_story(&job.task, &change).await?;
+        (story.base, story.remote_head) = (Some(start.clone()), branch);
+        let origin = self.remote_url(&story);
+        let (id, branch, base_branch, user) =
+            (story.id, story.branch.clone(), story.base_branch.clone(), self.user);
+        blocking(move || -> anyhow::Result<()> {
+            mirror.pin(id, &start)?;
+            make_private_folder(
+                paths.workspace.parent().context("a workspace lies in its story's folder")?,
+                None,
+            )?;
+            git::create_workspace(
+                &mirror,
+                &NewWorkspace {
+                    path: &paths.workspace,
+                    branch: &branch,
+                    start: &start,
+                    base_branch: &base_branch,
+                    origin: &origin,
+                    owner: Some(user),
+                },
+            )?;
+            Ok(())
+        })
+        .await??;
+        Ok(story)
+    }
+
+    /// Writes what the container will find, and describes the container.
+    async fn prepare_run(
+        &self,
+        job: &Job,
+        story: &Story,
+        run: &Run,
+        settings: &RepositorySettings,
+    ) -> Result<ContainerSpec, Hitch> {
+        let session = resumable(story, run);
+        let text = self.prompt(job, story, run, session.is_some()).await?;
+        let paths = self.data.story(story.id);
+        let run_paths = self.data.run(run.id);
+        let keys = self.key_file(run);
+        let key_text = self.key_text(run.agent)?;
+        let user = self.user;
+        let agent = run.agent;
+        let mounts = vec![
+            mount(&paths.workspace, WORKSPACE, false),
+            mount(&paths.home, HOME, false),
+            mount(&paths.exchange, EXCHANGE, false),
+            mount(&keys, KEYS, true),
+            self.mirror_mount(story),
+        ];
+        blocking(move || -> anyhow::Result<()> {
+            make_private_folder(&run_paths.folder, None)?;
+            prepare_home(&paths.home, agent, user)?;
+            exchange::prepare(&paths.exchange, &text, Some(user))?;
+            write_keys(&keys, &key_text, user)
+        })
+        .await??;
+        let invocation = Invocation {
+            resume: session.map(|s| s.id.as_str()),
+            model: settings.model.as_deref(),
+            max_turns: self.config.agent.max_turns,
+            max_budget_usd: self.config.agent.max_budget_usd,
+            command: &self.config.agent.command,
+        };
+        let mut command: Vec<String> = ["/bin/sh", "-c", ENTRY, "hob"].map(str::to_owned).to_vec();
+        command.extend(agent::argv(run.agent, &invocation));
+        Ok(ContainerSpec {
+            name: container_name(run),
+            image: settings.image.clone(),
+            command,
+            env: self.environment(job, run, &invocation),
+            labels: self.labels(run),
+            mounts,
+            user: self.user,
+            workdir: WORKSPACE.to_owned(),
+            network: self.network(),
+            limits: self.limits(),
+            log: Log::Keep { max_bytes: LOG_BYTES },
+        })
+    }
+
+    async fn prompt(&self, job: &Job, story: &Story, run: &Run, resumes: bool) -> Result<String, Hitch> {
+        let questions = self.store.questions(story.id).await?;
+        let tasks = self.store.tasks_of(story.id).await?;
+        let earlier: Vec<_> =
+            tasks.into_iter().take_while(|task| task.id != job.task.id).map(|task| task.ask).collect();
+        let purpose = match &run.turn {
+            Turn::Begin | Turn::StartOver => Purpose::Work,
+            Turn::Answer { question } => {
+                questions.iter().find(|asked| asked.id == *question).map_or(Purpose::Work, Purpose::Answered)
+            }
+            Turn::CommitLeftovers { files } => Purpose::Commit(files),
+        };
+        Ok(prompt::prompt(&Facts {
+            repo: &story.repo.to_string(),
+            issue: story.issue.0,
+            branch: &story.branch,
+            base_branch: &story.base_branch,
+            ask: &job.task.ask,
+            resumes,
+            earlier: &earlier,
+            questions: &questions,
+            purpose,
+        }))
+    }
+
+    /// Everything here can be read by whoever may ask Docker, so none of it is secret.
+    fn environment(&self, job: &Job, run: &Run, invocation: &Invocation<'_>) -> Vec<(String, String)> {
+        let git = &self.config.git;
+        let own = [
+            ("HOME", HOME.to_owned()),
+            ("HOB_EXCHANGE", EXCHANGE.to_owned()),
+            ("HOB_STORY_ID", job.story.id.to_string()),
+            ("HOB_TASK_ID", job.task.id.to_string()),
+            ("HOB_RUN_ID", run.id.to_string()),
+            ("GIT_AUTHOR_NAME", git.author_name.clone()),
+            ("GIT_AUTHOR_EMAIL", git.author_email.clone()),
+            ("GIT_COMMITTER_NAME", git.author_name.clone()),
+            ("GIT_COMMITTER_EMAIL", git.author_email.clone()),
+        ];
+        let configured = self.config.agent.env.iter().map(|(name, value)| (name.clone(), value.clone()));
+        own.into_iter()
+            .chain(run.agent.settings())
+            .chain(agent::environment(run.agent, invocation))
+            .map(|(name, value)| (name.to_owned(), value))
+            .chain(configured)
+            .collect()
+    }
+
+    /// The mirror's objects, which the workspace borrows, at the path where git inside looks for them.
+    pub(super) fn mirror_mount(&self, story: &Story) -> Mount {
+        let objects = self.data.mirror(&story.repo).join("objects");
+        let target = objects.to_string_lossy().into_owned();
+        Mount { source: objects, target, read_only: true }
+    }
+
+    pub(super) fn labels(&self, run: &Run) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (LABEL_INSTANCE.to_owned(), self.instance.clone()),
+            (LABEL_RUN.to_owned(), run.id.to_string()),
+            ("hob.task".to_owned(), run.task.to_string()),
+        ])
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        let container = &self.config.container;
+        Limits {
+            memory_bytes: container.memory.0,
+            cpus: container.cpus,
+            pids: container.pids,
+            nofile: container.nofile,
+            tmp_bytes: container.tmp.0,
+            shm_bytes: SHM_BYTES,
+        }
+    }
+
+    fn network(&self) -> Network {
+        match self.config.container.network.as_str() {
+            "bridge" => Network::Bridge,
+            "none" => Network::None,
+            name => Network::Named(name.to_owned()),
+        }
+    }
+
+    /// Where a run's keys lie while its container starts: on tmpfs, so that they never reach a disk.
+    pub(super) fn key_file(&self, run: &Run) -> PathBuf {
+        self.config.container.secrets_dir.join(format!("hob-{}", run.id)).join("env")
+    }
+
+    /// The keys of this agent's CLI and those that the operator named, as assignments for a shell.
+    fn key_text(&self, agent: AgentKind) -> Result<String, Hitch> {
+        let config = &self.config.agent;
+        let wanted = |name: &str| agent.key_names().contains(&name) || config.key_files.contains_key(name);
+        let mut text = String::new();
+        for (name, key) in config.keys.iter().filter(|(name, _)| wanted(name)) {
+            let quoted = shlex::try_quote(key.expose_secret())
+                .map_err(|_| Hitch::not_ready(format!("The key {name} holds a zero byte.")))?;
+            text.push_str(&format!("{name}={quoted}\n"));
+        }
+        Ok(text)
+    }
+}
+
+/// `/dev/shm` in the container; browsers under test want some.
+const SHM_BYTES: u64 = 256 << 20;
+
+/// The session that a run can go on with: of the same CLI, and not given up.
+pub(super) fn resumable<'a>(story: &'a Story, run: &Run) -> Option<&'a Session> {
+    story.session.as_ref().filter(|session| session.agent == run.agent && run.turn != Turn::StartOver)
+}
+
+fn mount(source: &Path, target: &str, read_only: bool) -> Mount {
+    Mount { source: source.to_owned(), target: target.to_owned(), read_only }
+}
+
+/// A folder that only its owner may enter; `owner` absent means hob.
+fn make_private_folder(path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("making {}", path.display()))?;
+    if let Some((uid, gid)) = owner {
+        lchown(path, Some(uid), Some(gid))
+            .with_context(|| format!("handing {} to the agent", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The agent's home, with what its CLI must find at its first start. A home that is there has been in an
+/// agent's hands and is not written to: a link in it could lead anywhere.
+fn prepare_home(home: &Path, agent: AgentKind, (uid, gid): (u32, u32)) -> anyhow::Result<()> {
+    if home.exists() {
+        return Ok(());
+    }
+    // Made beside and renamed, so that a home that is there is complete.
+    let new = home.with_extension("new");
+    paths::remove_tree(&new)?;
+    make_private_folder(&new, Some((uid, gid)))?;
+    for (name, content) in agent.home_files() {
+        let path = new.join(name);
+        for folder in path.ancestors().skip(1).take_while(|folder| *folder != new) {
+            make_private_folder(folder, Some((uid, gid)))?;
+        }
+        std::fs::write(&path, content).with_context(|| format!("writing {name} for the agent"))?;
+        lchown(&path, Some(uid), Some(gid)).with_context(|| format!("handing {name} to the agent"))?;
+    }
+    std::fs::rename(&new, home).context("putting the agent's home in place")
+}
+
+fn write_keys(file: &Path, text: &str, (uid, gid): (u32, u32)) -> anyhow::Result<()> {
+    let folder = file.parent().context("the key file lies in a folder of its own")?;
+    paths::remove_tree(folder)?;
+    make_private_folder(folder, None)?;
+    let mut open = std::fs::OpenOptions::new();
+    // create_new: whoever could put a file there first must not receive the keys.
+    let mut created =
+        open.write(true).create_new(true).mode(0o400).open(file).context("making the key file")?;
+    created.write_all(text.as_bytes()).context("writing the key file")?;
+    lchown(file, Some(uid), Some(gid)).context("handing the key file to the agent")
+}
+
+/// Runs work that blocks, git and disk, where it holds nobody up.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Hitch> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
+        .await
+        .map_err(|e| Hitch::Later(anyhow::Error::new(e).context("a step of the worker panicked")))
+}
+
+pub(super) fn docker_hitch(error: ContainerError) -> Hitch {
+    match error {
+        ContainerError::Unreachable(_) => Hitch::Later(error.into()),
+        ContainerError::NoImage(image) => Hitch::not_ready(format!("Docker has no image `{image}`.")),
+        // Docker's words name paths of the host; they are for the log.
+        other => {
+            tracing::error!(error = %other, "docker refused");
+            Hitch::not_ready("Docker refused to run the agent's container; hob's log has its reason.")
+        }
+    }
+}
+
+pub(super) fn github_hitch(error: GitHubError) -> Hitch {
+    if error.is_transient() {
+        return Hitch::Later(error.into());
+    }
+    tracing::error!(%error, "the git host refused");
+    Hitch::not_ready("The git host does not let hob at this repository; hob's log has its reason.")
+}
+
+fn remote_hitch(error: RemoteError) -> Hitch {
+    match error {
+        RemoteError::Unauthorized(_) => {
+            Hitch::not_ready("The git host does not accept hob's token for this repository.")
+        }
+        RemoteError::NotFound => {
+            Hitch::not_ready("The git host has no such repository, or hob may not see it.")
+        }
+        other => Hitch::Later(other.into()),
+    }
+}
+
+/// Removes the keys of a run; the shell in the container has read them, or never will.
+pub(super) fn remove_keys(file: &Path) {
+    if let Some(folder) = file.parent()
+        && let Err(error) = paths::remove_tree(folder)
+    {
+        tracing::warn!(error = format!("{error:#}"), "a key file was left on tmpfs");
+    }
+}

@@ -1,0 +1,294 @@
+//! Watching a run: its output as it comes, its time, its end. Watching may be broken off and taken up
+//! again at any moment, by a restart of hob or of Docker: it begins with the first line again.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::run_log::RunLog;
+use super::start::{blocking, docker_hitch, remove_keys, resumable};
+use super::{Hitch, Job, Worker, container_name};
+use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped};
+use crate::container::{ContainerError, Exit, Output, State};
+use crate::exchange::{self, Handed};
+use crate::store::StoryChange;
+use crate::story::{Outcome, Run, RunEnd, Session};
+
+/// The pause before a daemon that went away is asked again.
+const DAEMON_PAUSE: Duration = Duration::from_secs(1);
+
+/// Docker's exit codes for a container that was told to stop, or killed.
+const STOPPED_CODES: [i64; 2] = [143, 137];
+
+/// Why following a container ended.
+enum Followed {
+    /// It said its last.
+    Ended,
+    /// It must not go on.
+    Stop(Stopped),
+    /// The connection to Docker broke.
+    CutOff(ContainerError),
+}
+
+impl Worker {
+    /// Follows the run's container to its end and records how it ended.
+    pub(super) async fn watch(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
+        let name = container_name(run);
+        let mut stopped = None;
+        let (exit, log) = loop {
+            let ended = match self.docker.state(&name).await {
+                Ok(Some(State::Exited(exit))) => Some(exit),
+                Ok(Some(_)) => None,
+                Ok(None) => return self.record_lost(job, run).await,
+                Err(ContainerError::Unreachable(reason)) => {
+                    tracing::warn!(reason, "docker is away; the run is looked for again");
+                    self.pause(DAEMON_PAUSE).await?;
+                    continue;
+                }
+                Err(error) => return Err(docker_hitch(error)),
+            };
+            if let Some(exit) = &ended {
+                stopped = stopped.or_else(|| self.overdue(run, exit));
+            }
+            let resumed = resumable(&job.story, run).map(|session| session.id.as_str());
+            let mut log = RunLog::begin(&self.data.run(run.id), Parser::new(run.agent, resumed))?;
+            let followed = match &ended {
+                None => self.follow(job, run, &name, &mut log).await?,
+                Some(exit) => self.read_again(job, run, &name, &mut log, (exit, &mut stopped)).await?,
+            };
+            match followed {
+                Followed::Ended => {}
+                Followed::Stop(why) => {
+                    tracing::info!(?why, "the run is stopped");
+                    stopped = Some(why);
+                    self.docker.stop(&name, self.config.container.stop_grace).await.map_err(docker_hitch)?;
+                    // The last words came after the decision to stop.
+                    continue;
+                }
+                Followed::CutOff(error) => {
+                    tracing::warn!(%error, "the run's output was cut off; reading it again");
+                    self.pause(DAEMON_PAUSE).await?;
+                    continue;
+                }
+            }
+            match self.docker.wait(&name).await {
+                Ok(exit) => break (exit, log),
+                Err(ContainerError::NoContainer(_)) => return self.record_lost(job, run).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the run's end could not be read; trying again");
+                    self.pause(DAEMON_PAUSE).await?;
+                }
+            }
+        };
+        let (parser, stderr) = log.end();
+        let facts = agent::Exit { code: exit.code, oom_killed: exit.oom_killed, stopped };
+        let report = parser.finish(&facts, &stderr);
+        let exchange = self.data.story(job.story.id).exchange;
+        let handed = blocking(move || exchange::read(&exchange)).await??;
+        for complaint in &handed.complaints {
+            tracing::warn!(complaint, "a file of the agent's was not used");
+        }
+        self.record_end(job, run, &exit, report, handed).await
+    }
+
+    /// Reads a running container's output until it ends or has to be ended.
+    async fn follow(&self, job: &Job, run: &Run, name: &str, log: &mut RunLog) -> Result<Followed, Hitch> {
+        let settings = &self.config.agent;
+        let ran_for = run.started_at.map_or(Duration::ZERO, elapsed_since);
+        let deadline = Instant::now() + settings.timeout.saturating_sub(ran_for);
+        let mut silent_until = Instant::now() + settings.stall_timeout;
+        let mut output = self.docker.follow(name);
+        let mut keys_lie_there = true;
+        loop {
+            let piece = tokio::select! {
+                () = self.stop.cancelled() => return Err(Hitch::Stopping),
+                () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(Stopped::TimedOut)),
+                () = tokio::time::sleep_until(silent_until) => return Ok(Followed::Stop(Stopped::Stalled)),
+                piece = output.next() => piece,
+            };
+            let piece = match piece {
+                None => return Ok(Followed::Ended),
+                Some(Err(error)) => return Ok(Followed::CutOff(error)),
+                Some(Ok(piece)) => piece,
+            };
+            silent_until = Instant::now() + settings.stall_timeout;
+            if std::mem::take(&mut keys_lie_there) {
+                // The agent speaks, so the shell before it has read the keys.
+                remove_keys(&self.key_file(run));
+            }
+            if let Some(class) = self.take(job, run, log, &piece).await? {
+                return Ok(Followed::Stop(Stopped::EndedEarly(class)));
+            }
+        }
+    }
+
+    /// Reads the output of a container that has ended. Nothing can be stopped any more; but if hob stopped
+    /// it and did not live to write down why, the reason shows here again.
+    async fn read_again(
+        &self,
+        job: &Job,
+        run: &Run,
+        name: &str,
+        log: &mut RunLog,
+        (exit, stopped): (&Exit, &mut Option<Stopped>),
+    ) -> Result<Followed, Hitch> {
+        let mut output = self.docker.follow(name);
+        while let Some(piece) = output.next().await {
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(error) => return Ok(Followed::CutOff(error)),
+            };
+            let wanted = self.take(job, run, log, &piece).await?;
+            if STOPPED_CODES.contains(&exit.code) {
+                *stopped = stopped.or(wanted.map(Stopped::EndedEarly));
+            }
+        }
+        Ok(Followed::Ended)
+    }
+
+    /// Takes in a piece of output. A class means that the run should end at once, for that reason.
+    async fn take(
+        &self,
+        job: &Job,
+        run: &Run,
+        log: &mut RunLog,
+        piece: &Output,
+    ) -> Result<Option<FailureClass>, Hitch> {
+        let mut end_now = None;
+        for signal in log.take(piece)? {
+            match signal {
+                Signal::Session(id) => self.remember_session(job, run, id).await?,
+                Signal::EndNow(class) => end_now = Some(class),
+                Signal::Says(text) => tracing::debug!(text, "the agent says"),
+                Signal::Uses(tool) => tracing::debug!(tool, "the agent uses"),
+                Signal::Todo(items) => tracing::debug!(items = items.len(), "the agent plans"),
+            }
+        }
+        Ok(end_now)
+    }
+
+    /// Whether a container that was killed had run past its time: then hob did it, and died before it could
+    /// say so.
+    fn overdue(&self, run: &Run, exit: &Exit) -> Option<Stopped> {
+        let ran_for = exit.finished_at?.duration_since(run.started_at?);
+        let past = Duration::try_from(ran_for).is_ok_and(|d| d >= self.config.agent.timeout);
+        (past && STOPPED_CODES.contains(&exit.code)).then_some(Stopped::TimedOut)
+    }
+
+    /// Written down as soon as it is known: a container that vanishes later leaves a session to resume.
+    async fn remember_session(&self, job: &Job, run: &Run, id: String) -> Result<(), Hitch> {
+        let session = Some(Session { agent: run.agent, id });
+        if job.story.session != session {
+            let change = StoryChange { session: Some(session), ..StoryChange::default() };
+            self.store.change_story(&job.task, &change).await?;
+        }
+        Ok(())
+    }
+
+    async fn record_end(
+        &self,
+        job: &Job,
+        run: &mut Run,
+        exit: &Exit,
+        report: Report,
+        handed: Handed,
+    ) -> Result<(), Hitch> {
+        let ended_at = exit.finished_at.unwrap_or_else(Timestamp::now);
+        let started_at = run.started_at.unwrap_or(ended_at);
+        let forget_session = matches!(&report.result, Err(failure) if !failure.class.keeps_session());
+        let session = report.session.clone().filter(|_| !forget_session);
+        let end = RunEnd {
+            cost_usd: report.cost_usd,
+            turns: report.turns,
+            duration_ms: u64::try_from(ended_at.duration_since(started_at).as_millis()).unwrap_or(0),
+            exit_code: Some(exit.code),
+            session: session.clone(),
+            outcome: outcome(report, handed),
+        };
+        let change = StoryChange {
+            session: Some(session.map(|id| Session { agent: run.agent, id })),
+            ..StoryChange::default()
+        };
+        self.write_record(job, run, &end).await?;
+        self.store.end_run(&job.task, run, end, &change).await?;
+        Ok(())
+    }
+
+    async fn record_lost(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
+        let end = RunEnd {
+            outcome: Outcome::Failed { class: FailureClass::ContainerLost, detail: String::new() },
+            cost_usd: None,
+            turns: None,
+            duration_ms: run.started_at.map_or(0, |at| elapsed_since(at).as_millis() as u64),
+            exit_code: None,
+            session: job.story.session.as_ref().map(|s| s.id.clone()),
+        };
+        self.write_record(job, run, &end).await?;
+        self.store.end_run(&job.task, run, end, &StoryChange::default()).await?;
+        Ok(())
+    }
+
+    /// hob's own record of the run, beside the logs, for people who look there.
+    async fn write_record(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<(), Hitch> {
+        #[derive(Serialize)]
+        struct Record<'a> {
+            run: String,
+            task: String,
+            story: String,
+            repo: String,
+            issue: u64,
+            agent: &'a str,
+            turn: &'a crate::story::Turn,
+            started_at: Option<Timestamp>,
+            workspace: &'a std::path::Path,
+            end: &'a RunEnd,
+        }
+        let record = serde_json::to_vec_pretty(&Record {
+            run: run.id.to_string(),
+            task: job.task.id.to_string(),
+            story: job.story.id.to_string(),
+            repo: job.story.repo.to_string(),
+            issue: job.story.issue.0,
+            agent: run.agent.as_str(),
+            turn: &run.turn,
+            started_at: run.started_at,
+            workspace: &self.data.story(job.story.id).workspace,
+            end,
+        })
+        .context("writing the run's record")?;
+        let path = self.data.run(run.id).record;
+        blocking(move || std::fs::write(&path, record)).await?.context("writing the run's record")?;
+        Ok(())
+    }
+
+    /// Removes the run's container, now that its outcome is recorded, and its keys.
+    pub(super) async fn clear_container(&self, run: &Run) -> Result<(), Hitch> {
+        remove_keys(&self.key_file(run));
+        self.docker.remove(&container_name(run)).await.map_err(|error| Hitch::Later(error.into()))
+    }
+
+    async fn pause(&self, wait: Duration) -> Result<(), Hitch> {
+        tokio::select! {
+            () = self.stop.cancelled() => Err(Hitch::Stopping),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+}
+
+/// The outcome of a run. A question counts however the program ended: it was written on purpose, and a
+/// person's answer is what can help.
+fn outcome(report: Report, handed: Handed) -> Outcome {
+    match (handed.question, report.result) {
+        (Some(question), _) => Outcome::Blocked { question },
+        (None, Ok(())) => Outcome::Completed { summary: handed.summary.or(report.final_text) },
+        (None, Err(failure)) => Outcome::Failed { class: failure.class, detail: failure.detail },
+    }
+}
+
+fn elapsed_since(at: Timestamp) -> Duration {
+    Timestamp::now().duration_since(at).try_into().unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,8 @@
+//! The integration tests: one binary, so that the world is built once.
+
+mod containers;
+mod github_client;
+mod payloads;
+mod stories;
+mod world;
+mod world_github;

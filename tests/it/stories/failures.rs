@@ -1,0 +1,188 @@
+//! What goes wrong is said: what happened, what became of the work, what to do.
+
+use std::time::Duration;
+
+use crate::world::{REPO, World};
+
+/// Plays an issue that ends in a failure; gives back what hob says.
+async fn failing(w: &World, scenario: &str) -> (u64, String) {
+    let issue = w.alice().opens_issue("Trouble", &format!("[scenario: {scenario}]")).await;
+    w.alice().labels(issue, "hob").await;
+    let said = w.next_comment(issue).await.body;
+    w.quiet().await;
+    (issue, said)
+}
+
+fn workspace_is_kept(w: &World) -> bool {
+    let stories = std::fs::read_dir(w.data().join("stories")).unwrap().flatten();
+    stories.into_iter().all(|story| story.path().join("workspace").exists())
+}
+
+#[tokio::test]
+async fn an_agent_that_fails_is_said_and_the_workspace_is_kept() {
+    let w = World::start().await;
+    let (issue, said) = failing(&w, "fail").await;
+    assert!(said.starts_with("**The agent ended with an error.**"), "{said}");
+    assert!(said.contains("> API Error: 400"), "{said}");
+    assert!(said.contains("The workspace is kept as the agent left it."), "{said}");
+    assert!(workspace_is_kept(&w) && w.github.pulls(REPO).is_empty());
+
+    // And the way out that it names works.
+    w.alice().comments(issue, "/hob work [scenario: work]").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_crashes_is_said_with_its_last_words() {
+    let w = World::start().await;
+    let (_, said) = failing(&w, "crash").await;
+    assert!(said.starts_with("**The agent ended with an error.**"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_refused_key_ends_the_run_at_once() {
+    let w = World::start().await;
+    let before = std::time::Instant::now();
+    let (_, said) = failing(&w, "auth").await;
+    assert!(said.starts_with("**The agent could not log in"), "{said}");
+    assert!(before.elapsed() < Duration::from_secs(55), "the agent was left to retry");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_overloaded_service_is_tried_again() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Trouble", "[scenario: overloaded-once]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_overloaded_service_is_given_up_after_the_retries() {
+    let w = World::with(|config| config.agent.retries = 1).await;
+    let (_, said) = failing(&w, "overloaded").await;
+    assert!(said.starts_with("**The model's service was overloaded"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_hangs_is_stopped_even_if_it_ignores_the_signal() {
+    let w = World::with(|config| config.agent.timeout = Duration::from_secs(3)).await;
+    let (_, said) = failing(&w, "hang").await;
+    assert!(said.starts_with("**The agent did not finish within the time limit"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_falls_silent_is_stopped() {
+    let w = World::with(|config| config.agent.stall_timeout = Duration::from_secs(3)).await;
+    let (_, said) = failing(&w, "hang").await;
+    assert!(said.starts_with("**The agent said nothing for too long"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_runs_out_of_memory_is_told_apart_from_a_crash() {
+    let w = World::start().await;
+    let (_, said) = failing(&w, "oom").await;
+    assert!(said.starts_with("**The agent's container ran out of memory"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn work_left_uncommitted_is_asked_for_once_in_the_same_session() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Forgetful", "[scenario: uncommitted]").await;
+    w.alice().labels(issue, "hob").await;
+    let pull = w.next_pull_request().await;
+    assert_eq!(w.github.commits(REPO, &pull.head).len(), 2);
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn work_that_stays_uncommitted_is_named_and_kept() {
+    let w = World::start().await;
+    let (_, said) = failing(&w, "uncommitted-stubborn").await;
+    assert!(said.starts_with("**The agent left work uncommitted"), "{said}");
+    assert!(said.contains("Not committed:\n\n- `"), "{said}");
+    assert!(workspace_is_kept(&w) && w.github.pulls(REPO).is_empty());
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_to_change_is_said_as_such() {
+    let w = World::start().await;
+    let (_, said) = failing(&w, "nothing").await;
+    assert!(said.starts_with("**Nothing to change.**"), "{said}");
+    assert!(said.contains("> Nothing to change:"), "the agent's summary is missing in {said}");
+    assert!(w.github.pulls(REPO).is_empty());
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_push_that_the_server_refuses_is_said_with_its_reason() {
+    let w = World::start().await;
+    w.github.protect_branch(REPO, "hob/*");
+    let (_, said) = failing(&w, "work").await;
+    assert!(said.starts_with("**The git host refused the push.**"), "{said}");
+    assert!(said.contains("Protected branch update failed"), "{said}");
+    assert!(workspace_is_kept(&w) && w.github.pulls(REPO).is_empty());
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn commits_that_were_there_before_cannot_be_rewritten() {
+    let w = World::start().await;
+    let (_, said) = failing(&w, "rewrite").await;
+    assert!(said.starts_with("**The agent's commits could not be taken over.**"), "{said}");
+    assert_eq!(w.github.commits(REPO, "main").len(), 1);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_branch_that_somebody_else_moved_is_not_overwritten() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Race", "[scenario: slow 6]").await;
+    w.alice().labels(issue, "hob").await;
+    w.eventually("the agent to run", async || (!w.containers().await.is_empty()).then_some(())).await;
+    let theirs = w.bob().pushes("hob/issue-1", &[("theirs.md", "mine\n")], "A commit of Bob's").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**The story branch has got commits from somebody else"), "{said}");
+    assert_eq!(w.github.commits(REPO, "hob/issue-1")[0].sha, theirs);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_missing_key_or_image_is_said_before_anything_starts() {
+    let w = World::with(|config| config.container.image = "no-such-image:1".to_owned()).await;
+    let (_, said) = failing(&w, "work").await;
+    assert!(
+        said.starts_with("**hob could not start the agent.**\n\n> Docker has no image `no-such-image:1`."),
+        "{said}"
+    );
+    w.finish().await;
+
+    let w = World::with(|config| config.agent.keys.clear()).await;
+    let (_, said) = failing(&w, "work").await;
+    assert!(said.contains("There is no key for the agent `claude`"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn docker_that_is_down_is_waited_for_and_then_said() {
+    let w = World::with(|config| {
+        config.container.docker = "unix:///nowhere/docker.sock".to_owned();
+        config.work.patience = Duration::from_secs(2);
+    })
+    .await;
+    let (_, said) = failing(&w, "work").await;
+    assert!(said.starts_with("**hob could not start the agent.**"), "{said}");
+    assert!(!said.contains("/nowhere"), "a path of the host: {said}");
+    w.finish().await;
+}

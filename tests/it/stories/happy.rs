@@ -1,0 +1,210 @@
+//! The main job: a label or a command becomes a pull request, a question becomes a comment, a reply
+//! resumes the run.
+
+use crate::world::{BOT, REPO, World};
+
+#[tokio::test]
+async fn a_label_becomes_a_pull_request() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "For scripts. [scenario: work]").await;
+    assert_eq!(w.alice().labels(issue, "hob").await, 202);
+
+    let pull = w.next_pull_request().await;
+    assert_eq!((pull.head.as_str(), pull.base.as_str(), pull.draft), ("hob/issue-1", "main", false));
+    assert_eq!((pull.title.as_str(), pull.author.as_str()), ("Add a --json flag", BOT));
+    assert!(pull.body.contains("Closes #1"), "{}", pull.body);
+    assert!(pull.body.contains("Asked for by @alice · Claude Code"), "{}", pull.body);
+    assert!(pull.body.contains("$0."), "no cost in {}", pull.body);
+
+    let done = w.next_comment(issue).await;
+    assert!(done.body.starts_with("Done: #2 has 1 commit for you to review."), "{}", done.body);
+    assert!(done.body.contains("<sub>finished in ") && done.body.contains(" turns</sub>"), "{}", done.body);
+    assert_eq!(w.github.issue_reactions(REPO, issue), [(BOT.to_owned(), "eyes".to_owned())]);
+
+    let commits = w.github.commits(REPO, "hob/issue-1");
+    assert_eq!(commits[0].author, "hob <hob@users.noreply.github.com>");
+    w.quiet().await;
+    let stories: Vec<_> = std::fs::read_dir(w.data().join("stories")).unwrap().flatten().collect();
+    assert!(!stories[0].path().join("workspace").exists(), "the workspace is removed after success");
+    assert!(stories[0].path().join("home").exists(), "the session's home is kept");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_command_becomes_a_pull_request_and_its_text_reaches_the_agent() {
+    let w = World::start().await;
+    let issue = w.bob().opens_issue("Add a --json flag", "For scripts.").await;
+    let comment =
+        w.alice().comments(issue, "Let us try this.\n\n/hob work please [scenario: two-commits]").await;
+    let pull = w.next_pull_request().await;
+    assert!(pull.body.contains("Asked for by @alice"), "{}", pull.body);
+    let done = w.next_comment(issue).await;
+    assert!(done.body.starts_with("Done: #2 has 2 commits"), "{}", done.body);
+    let comments = w.github.comments(REPO, issue);
+    let asked = comments.iter().find(|c| c.id == comment).unwrap();
+    assert_eq!(asked.reactions, [(BOT.to_owned(), "eyes".to_owned())]);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_question_waits_for_its_answer_and_the_reply_resumes_session_and_workspace() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
+    w.alice().labels(issue, "hob").await;
+
+    let question = w.next_comment(issue).await;
+    assert!(question.body.contains("Which shape should the output have?"), "{}", question.body);
+    assert!(question.body.contains("1. one object per line\n2. one array"), "{}", question.body);
+    w.quiet().await;
+    assert!(w.github.pulls(REPO).is_empty() && w.containers().await.is_empty());
+
+    let reply = w.bob().comments(issue, "one object per line").await;
+    let pull = w.next_pull_request().await;
+    assert!(pull.body.contains("### Asked and answered"), "{}", pull.body);
+    let file = w.github.file_at(REPO, &pull.head, "json-output.md").expect("the agent's file");
+    assert!(file.contains("one object per line"), "{file}");
+    assert!(file.contains("session: resumed, workspace: kept"), "{file}");
+    assert!(w.next_comment(issue).await.body.starts_with("Done: #2"));
+    let comments = w.github.comments(REPO, issue);
+    let replied = comments.iter().find(|c| c.id == reply).unwrap();
+    assert_eq!(replied.reactions, [(BOT.to_owned(), "eyes".to_owned())]);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_second_question_waits_for_a_second_answer() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask-twice]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.alice().comments(issue, "one array").await;
+    w.next_comment(issue).await;
+    w.alice().comments(issue, "/hob work yes, call it -j").await;
+    let pull = w.next_pull_request().await;
+    assert!(pull.body.contains("**alice:** one array"), "{}", pull.body);
+    assert!(pull.body.contains("**alice:** yes, call it -j"), "{}", pull.body);
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_lost_session_starts_over_with_the_whole_conversation() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: session-lost]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.alice().comments(issue, "one array").await;
+    let pull = w.next_pull_request().await;
+    let file = w.github.file_at(REPO, &pull.head, "json-output.md").expect("the agent's file");
+    assert!(file.contains("one array") && !file.contains("session: resumed"), "{file}");
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_question_file_that_asks_nothing_is_the_summary() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Report", "[scenario: ask-report]").await;
+    w.alice().labels(issue, "hob").await;
+    let pull = w.next_pull_request().await;
+    assert!(pull.body.starts_with("Added REPORT.md. Nothing is open."), "{}", pull.body);
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_second_task_updates_the_same_pull_request_in_the_same_session() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    let first = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+
+    // On the pull request this time; the words go to the same story.
+    w.alice().comments(first.number, "/hob work and mention it in the README [scenario: env]").await;
+    let second = w.next_pull_request().await;
+    assert_eq!((second.number, second.state.as_str()), (first.number, "open"));
+    assert!(w.next_comment(issue).await.body.starts_with("Done: #2 has 1 commit"));
+    assert_eq!(w.github.pulls(REPO).len(), 1);
+    assert_eq!(w.github.commits(REPO, "hob/issue-1").len(), 3, "the first commit, and one from each task");
+    let requests = w.github.requests();
+    assert_eq!(requests.iter().filter(|r| r.method == "POST" && r.path.ends_with("/pulls")).count(), 1);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn the_agent_finds_what_it_was_promised_and_no_key_in_the_configuration() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("What is there", "[scenario: env]").await;
+    w.alice().labels(issue, "hob").await;
+    let pull = w.next_pull_request().await;
+    let file = w.github.file_at(REPO, &pull.head, "env.md").expect("the agent's file");
+    for name in ["ANTHROPIC_API_KEY", "HOME", "HOB_EXCHANGE", "HOB_STORY_ID", "HOB_TASK_ID", "HOB_RUN_ID"] {
+        assert!(file.contains(name), "{name} is missing in {file}");
+    }
+    assert!(file.contains("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS"), "{file}");
+    assert!(!file.contains("GITHUB_TOKEN"), "{file}");
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn commits_made_beside_the_story_branch_count_as_its_work() {
+    let w = World::start().await;
+    for (number, scenario) in [(1, "other-branch"), (3, "detached")] {
+        let issue = w.alice().opens_issue("Elsewhere", &format!("[scenario: {scenario}]")).await;
+        assert_eq!(issue, number);
+        w.alice().labels(issue, "hob").await;
+        let pull = w.next_pull_request().await;
+        assert_eq!(pull.head, format!("hob/issue-{issue}"));
+        w.next_comment(issue).await;
+    }
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn garbage_in_the_output_does_no_harm() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Noise", "[scenario: garbage]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn any_program_that_follows_the_exchange_contract_can_be_the_agent() {
+    let w = World::with(|config| {
+        config.agent.kind = hob::ids::AgentKind::Command;
+        config.agent.command = vec!["exchange-agent".to_owned()];
+    })
+    .await;
+    let issue = w.alice().opens_issue("Plain", "[scenario: ask]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.alice().comments(issue, "one array").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn hob_works_as_a_github_app() {
+    let mut w = World::prepare(|_| {}).await;
+    let app = w.github.app();
+    w.config.github.token = None;
+    w.config.github.app_id = Some(app.app_id);
+    w.config.github.private_key = Some(app.private_key.into());
+    w.start_hob().await;
+    w.github.send_app_webhooks_to(&format!("http://{}/webhook", w.address()), crate::world::SECRET);
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    let pull = w.next_pull_request().await;
+    assert_eq!(pull.author, app.login);
+    assert_eq!(w.next_comment(issue).await.author, app.login);
+    w.quiet().await;
+    let tokens = w.github.requests().into_iter().filter(|r| r.path.ends_with("/access_tokens")).count();
+    assert_eq!(tokens, 1, "one warm client, one token");
+    w.finish().await;
+}

@@ -1,0 +1,57 @@
+//! Restarts of the real program in the middle of a run. The agent does not notice.
+
+use crate::world::{REPO, World};
+
+async fn agent_runs(w: &World) -> String {
+    w.eventually("the agent to run", async || w.containers().await.first().cloned()).await
+}
+
+#[tokio::test]
+async fn a_hob_that_is_terminated_leaves_the_agent_running_and_the_next_one_finishes() {
+    let w = World::prepare(|_| {}).await;
+    let first = w.start_program().await;
+    let issue = w.alice().opens_issue("Long work", "[scenario: slow 8]").await;
+    w.alice().labels(issue, "hob").await;
+    let container = agent_runs(&w).await;
+    assert_eq!(first.terminate().await, Some(0), "SIGTERM is a clean end");
+    assert_eq!(w.containers().await, [container.clone()], "the agent goes on without hob");
+
+    let second = w.start_program().await;
+    let pull = w.next_pull_request().await;
+    assert_eq!(w.github.commits(REPO, &pull.head).len(), 2);
+    w.next_comment(issue).await;
+    assert_eq!(second.terminate().await, Some(0));
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_hob_that_is_killed_while_the_agent_works_loses_nothing() {
+    let w = World::prepare(|_| {}).await;
+    let first = w.start_program().await;
+    let issue = w.alice().opens_issue("Long work", "[scenario: slow 5]").await;
+    w.alice().labels(issue, "hob").await;
+    agent_runs(&w).await;
+    first.kill().await;
+    // The agent may end while nobody looks; its output and its end are in Docker.
+    let second = w.start_program().await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert_eq!(second.terminate().await, Some(0));
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_question_survives_a_restart() {
+    let mut w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.stop_hob().await;
+    w.start_hob().await;
+    w.alice().comments(issue, "one array").await;
+    let pull = w.next_pull_request().await;
+    let file = w.github.file_at(REPO, &pull.head, "json-output.md").expect("the agent's file");
+    assert!(file.contains("session: resumed, workspace: kept"), "{file}");
+    w.next_comment(issue).await;
+    w.finish().await;
+}

@@ -1,0 +1,297 @@
+//! The world that hob is tested in: a played GitHub with real git, the real Docker daemon, the real
+//! store, and hob itself, as a library on a port of its own or as the real program. Everything else is
+//! as on a server. `finish` fails a test that leaves something behind: a comment that nobody read, a
+//! container, a lease, a request that GitHub would not have understood.
+
+// The tests and the demo each use a part of it.
+#![allow(dead_code)]
+
+#[path = "world/github.rs"]
+pub mod github;
+#[path = "world/hob.rs"]
+pub mod hob;
+#[path = "world/people.rs"]
+pub mod people;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ::hob::config::{ByteSize, Config};
+use ::hob::ids::AgentKind;
+use github::{Comment, GitHub, Pull};
+use hob::{Program, RunningHob};
+use people::Person;
+use secrecy::SecretString;
+
+/// The repository that all stories are about.
+pub const REPO: &str = "acme/tool";
+/// The account that hob works as.
+pub const BOT: &str = "hob-bot";
+/// What webhooks are signed with.
+pub const SECRET: &str = "a secret that only GitHub and hob know";
+/// The model's key that the agent must have, and nobody else may see.
+pub const KEY: &str = "sk-ant-test-0123456789-canary";
+
+/// How long a test waits for hob to do what it should. Far more than it takes on a slow machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The image that the scripted agent is in.
+pub fn image() -> String {
+    std::env::var("HOB_TEST_IMAGE").unwrap_or_else(|_| "hob-test-agent:latest".to_owned())
+}
+
+/// Where the Docker daemon of the tests listens.
+pub fn docker_address() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
+}
+
+/// One GitHub, one hob, one disk.
+pub struct World {
+    pub github: GitHub,
+    pub config: Config,
+    hob: Option<RunningHob>,
+    read: Arc<Mutex<HashMap<u64, usize>>>,
+    pulls_seen: Mutex<HashMap<u64, String>>,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    /// A world with a running hob.
+    pub async fn start() -> World {
+        Self::with(|_| {}).await
+    }
+
+    /// A world whose hob runs with changed settings.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> World {
+        let mut world = Self::prepare(change).await;
+        world.start_hob().await;
+        world
+    }
+
+    /// A world whose hob has not been started.
+    pub async fn prepare(change: impl FnOnce(&mut Config)) -> World {
+        // HOB_LOG=info shows what hob logs, for looking into a test that fails.
+        let filter = tracing_subscriber::EnvFilter::try_from_env("HOB_LOG").unwrap_or_default();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        let github = GitHub::start().await;
+        github
+            .create_repo(REPO, &[("README.md", "# tool\n\nA tool.\n"), ("run.sh", "#!/bin/sh\necho hi\n")])
+            .await;
+        for (login, permission) in
+            [("alice", "write"), ("bob", "write"), ("tina", "triage"), ("mallory", "read")]
+        {
+            github.set_permission(REPO, login, permission);
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut config = settings(&github, folder.path());
+        change(&mut config);
+        World { github, config, hob: None, read: Arc::default(), pulls_seen: Mutex::default(), folder }
+    }
+
+    /// Starts hob in this process.
+    pub async fn start_hob(&mut self) {
+        assert!(self.hob.is_none(), "hob runs already");
+        let hob = RunningHob::start(self.config.clone()).await;
+        self.github.send_webhooks_to(&hob.webhook(), SECRET);
+        self.hob = Some(hob);
+    }
+
+    /// Stops hob as SIGTERM does, and waits until it is gone.
+    pub async fn stop_hob(&mut self) {
+        self.hob.take().expect("hob runs").stop().await;
+    }
+
+    /// Starts hob as the real program, in a process of its own.
+    pub async fn start_program(&self) -> Program {
+        let program = Program::start(self.folder.path(), &self.config).await;
+        self.github.send_webhooks_to(&program.webhook(), SECRET);
+        program
+    }
+
+    /// The address that hob listens on.
+    pub fn address(&self) -> String {
+        self.hob.as_ref().expect("hob runs").address()
+    }
+
+    pub fn alice(&self) -> Person<'_> {
+        Person { github: &self.github, login: "alice" }
+    }
+
+    pub fn bob(&self) -> Person<'_> {
+        Person { github: &self.github, login: "bob" }
+    }
+
+    /// May label issues, but not write.
+    pub fn tina(&self) -> Person<'_> {
+        Person { github: &self.github, login: "tina" }
+    }
+
+    /// May only read.
+    pub fn mallory(&self) -> Person<'_> {
+        Person { github: &self.github, login: "mallory" }
+    }
+
+    /// What hob has said on an issue so far.
+    pub fn said(&self, issue: u64) -> Vec<Comment> {
+        let comments = self.github.comments(REPO, issue);
+        let is_bot = |login: &str| login == BOT || login == self.github.app().login;
+        comments.into_iter().filter(|comment| is_bot(&comment.author)).collect()
+    }
+
+    /// The next thing that hob says on an issue.
+    pub async fn next_comment(&self, issue: u64) -> Comment {
+        let at = self.read.lock().unwrap().get(&issue).copied().unwrap_or(0);
+        let comment =
+            self.github.until("a comment of hob's", DEADLINE, |_| self.said(issue).get(at).cloned()).await;
+        self.read.lock().unwrap().insert(issue, at + 1);
+        comment
+    }
+
+    /// The next pull request that is new or has changed, once hob has said so on the issue.
+    pub async fn next_pull_request(&self) -> Pull {
+        let find = |github: &GitHub| {
+            self.check_no_failure_unread();
+            let seen = self.pulls_seen.lock().unwrap();
+            github.pulls(REPO).into_iter().find(|pull| seen.get(&pull.number) != Some(&pull.body))
+        };
+        let pull = self.github.until("a pull request", DEADLINE, find).await;
+        self.pulls_seen.lock().unwrap().insert(pull.number, pull.body.clone());
+        pull
+    }
+
+    /// Waits until a condition on GitHub holds.
+    pub async fn until<T>(&self, what: &str, look: impl Fn(&GitHub) -> Option<T>) -> T {
+        self.github.until(what, DEADLINE, look).await
+    }
+
+    /// Waits until a condition elsewhere holds: on disk, in Docker. Looks often, since nothing there calls.
+    pub async fn eventually<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+        let looking = async {
+            loop {
+                if let Some(found) = look().await {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        match tokio::time::timeout(DEADLINE, looking).await {
+            Ok(found) => found,
+            Err(_) => panic!("waited {DEADLINE:?} in vain for {what}"),
+        }
+    }
+
+    /// Waits until hob has settled every delivery, every task that can move, and every effect.
+    pub async fn quiet(&self) {
+        let store = self.hob.as_ref().expect("hob runs").store();
+        self.eventually("hob to have nothing to do", async || {
+            let idle = store.next_delivery().await.unwrap().is_none()
+                && store.effect_counts().await.unwrap().0 == 0
+                && store.live_leases().await.unwrap() == 0
+                && store.waiting_tasks().await.unwrap() == 0;
+            idle.then_some(())
+        })
+        .await;
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.config.data.dir
+    }
+
+    /// Every container of this world's hob, by name.
+    pub async fn containers(&self) -> Vec<String> {
+        hob::containers(&self.config).await
+    }
+
+    /// Ends the world. Fails on anything that should not be left.
+    pub async fn finish(mut self) {
+        if self.hob.is_some() {
+            self.quiet().await;
+        }
+        let left = self.containers().await;
+        assert!(left.is_empty(), "containers were left over: {left:?}");
+        if let Some(hob) = self.hob.take() {
+            assert_eq!(
+                hob.store().effect_counts().await.unwrap(),
+                (0, 0),
+                "effects were left over or parked"
+            );
+            hob.stop().await;
+        }
+        self.check_nothing_unread();
+        assert_eq!(self.github.violations(), Vec::<String>::new(), "GitHub would not have understood this");
+        assert_eq!(self.github.unused_faults(), Vec::<String>::new(), "faults that never came up");
+        self.check_no_secret();
+    }
+
+    /// Who waits for a pull request while hob has said that the task failed would wait in vain.
+    fn check_no_failure_unread(&self) {
+        let read = self.read.lock().unwrap().clone();
+        for (issue, said) in self.issues_with_comments() {
+            for comment in said.iter().skip(read.get(&issue).copied().unwrap_or(0)) {
+                let is_failure = comment.body.starts_with("**") && comment.body.contains("<sub>finished in");
+                assert!(!is_failure, "instead of a pull request, on #{issue}: {}", comment.body);
+            }
+        }
+    }
+
+    fn check_nothing_unread(&self) {
+        let read = self.read.lock().unwrap();
+        for (issue, said) in self.issues_with_comments() {
+            let seen = read.get(&issue).copied().unwrap_or(0);
+            let unread: Vec<&str> = said.iter().skip(seen).map(|comment| comment.body.as_str()).collect();
+            assert!(unread.is_empty(), "unread comments on #{issue}: {unread:#?}");
+        }
+    }
+
+    fn issues_with_comments(&self) -> Vec<(u64, Vec<Comment>)> {
+        let issues = self.github.issues(REPO).into_iter();
+        issues.map(|issue| (issue, self.said(issue))).filter(|(_, said)| !said.is_empty()).collect()
+    }
+
+    /// Neither the model's key nor the token may be in anything that people or the disk see.
+    fn check_no_secret(&self) {
+        let secrets = [KEY, self.github.token()];
+        for (issue, said) in self.issues_with_comments() {
+            for comment in said {
+                assert!(!secrets.iter().any(|s| comment.body.contains(s)), "a secret on #{issue}");
+            }
+        }
+        for pull in self.github.pulls(REPO) {
+            assert!(
+                !secrets.iter().any(|s| pull.body.contains(s)),
+                "a secret in pull request #{}",
+                pull.number
+            );
+        }
+        hob::for_each_file(self.data(), &mut |path, bytes| {
+            for secret in secrets {
+                let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "a secret in {}", path.display());
+            }
+        });
+    }
+}
+
+/// Settings for a hob in this world: everything quick.
+fn settings(github: &GitHub, folder: &Path) -> Config {
+    let mut config = Config::default();
+    config.server.listen = "127.0.0.1:0".parse().expect("an address");
+    config.data.dir = folder.join("data");
+    config.github.api_url = github.api_url();
+    config.github.git_url = github.git_url();
+    config.github.token = Some(SecretString::from(github.token()));
+    config.github.webhook_secret = Some(SecretString::from(SECRET));
+    config.agent.kind = AgentKind::Claude;
+    config.agent.keys.insert("ANTHROPIC_API_KEY".to_owned(), SecretString::from(KEY));
+    config.agent.retry_after = Duration::from_millis(200);
+    config.container.image = image();
+    config.container.docker = docker_address();
+    config.container.memory = ByteSize::mib(256);
+    config.container.tmp = ByteSize::mib(64);
+    config.container.stop_grace = Duration::from_secs(1);
+    config.work.poll = Duration::from_millis(200);
+    config
+}

@@ -1,0 +1,130 @@
+//! Routes about issues: reading them, comments, reactions.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::GitHub;
+use super::call::{Call, Reply};
+use super::state::{Reaction, State};
+use super::webhooks;
+
+/// The longest comment that GitHub takes, in characters.
+const LONGEST_COMMENT: usize = 65_536;
+
+pub(super) fn get(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let repository = state.repository(&call.repository());
+    match repository.issues.get(&call.number("issue_number")) {
+        Some(issue) => Reply::new(200, github.writer().issue(repository, issue)),
+        None => Reply::not_found(),
+    }
+}
+
+pub(super) fn list_comments(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let repository = state.repository(&call.repository());
+    let Some(issue) = repository.issues.get(&call.number("issue_number")) else { return Reply::not_found() };
+    let since = match call.query.get("since").map(|text| text.parse::<Timestamp>()) {
+        None => Timestamp::MIN,
+        Some(Ok(since)) => since,
+        Some(Err(_)) => return Reply::refuse(422, "Invalid since parameter."),
+    };
+    let writer = github.writer();
+    // Compared as GitHub shows them, in whole seconds.
+    let comments = issue.comments.iter().filter(|comment| comment.updated.as_second() >= since.as_second());
+    let all: Vec<_> = comments.map(|comment| writer.comment(repository, issue, comment)).collect();
+    Reply::page(github, call, &all)
+}
+
+pub(super) fn create_comment(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let name = call.repository();
+    let number = call.number("issue_number");
+    if !state.repository(&name).issues.contains_key(&number) {
+        return Reply::not_found();
+    }
+    let body = match acceptable(call) {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let id = state.new_id();
+    let login = call.actor.login();
+    state.repository_mut(&name).issue_mut(number).add_comment(id, login, body);
+    let event = webhooks::issue_comment(github, state, &name, id, login, None);
+    state.outgoing.push(event);
+    written(github, state, &name, id, 201)
+}
+
+pub(super) fn get_comment(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    written(github, state, &call.repository(), call.number("comment_id"), 200)
+}
+
+pub(super) fn update_comment(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let name = call.repository();
+    let id = call.number("comment_id");
+    let body = match acceptable(call) {
+        Ok(body) => body.to_owned(),
+        Err(refusal) => return refusal,
+    };
+    let Some(comment) = state.repository_mut(&name).comment_mut(id) else { return Reply::not_found() };
+    let before = std::mem::replace(&mut comment.body, body);
+    comment.updated = Timestamp::now();
+    let event = webhooks::issue_comment(github, state, &name, id, call.actor.login(), Some(before));
+    state.outgoing.push(event);
+    written(github, state, &name, id, 200)
+}
+
+pub(super) fn react(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let id = state.new_id();
+    let repository = state.repository_mut(&call.repository());
+    match repository.issues.get_mut(&call.number("issue_number")) {
+        Some(issue) => add_reaction(github, &mut issue.reactions, id, call),
+        None => Reply::not_found(),
+    }
+}
+
+pub(super) fn react_to_comment(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let id = state.new_id();
+    let repository = state.repository_mut(&call.repository());
+    match repository.comment_mut(call.number("comment_id")) {
+        Some(comment) => add_reaction(github, &mut comment.reactions, id, call),
+        None => Reply::not_found(),
+    }
+}
+
+/// Adds a reaction, or answers 200 with the one this account has given already.
+fn add_reaction(github: &GitHub, reactions: &mut Vec<Reaction>, id: u64, call: &Call) -> Reply {
+    let author = call.actor.login();
+    let content = call.text("content").expect("checked against the description");
+    if let Some(old) = reactions.iter().find(|old| old.author == author && old.content == content) {
+        return Reply::new(200, github.writer().reaction(old));
+    }
+    let reaction =
+        Reaction { id, author: author.to_owned(), content: content.to_owned(), created: Timestamp::now() };
+    let reply = Reply::new(201, github.writer().reaction(&reaction));
+    reactions.push(reaction);
+    reply
+}
+
+/// The comment of this id as an answer.
+fn written(github: &GitHub, state: &State, repository: &str, id: u64, status: u16) -> Reply {
+    let repository = state.repository(repository);
+    match repository.comment(id) {
+        Some((issue, comment)) => Reply::new(status, github.writer().comment(repository, issue, comment)),
+        None => Reply::not_found(),
+    }
+}
+
+/// The text of a comment, if GitHub would take it.
+fn acceptable(call: &Call) -> Result<&str, Reply> {
+    let body = call.text("body").expect("checked against the description");
+    let refuse = |message: &str| {
+        Reply::invalid(
+            json!({"resource": "IssueComment", "field": "data", "code": "unprocessable", "message": message}),
+        )
+    };
+    if body.trim().is_empty() {
+        return Err(refuse("Body cannot be blank"));
+    }
+    if body.chars().count() > LONGEST_COMMENT {
+        return Err(refuse("Body is too long (maximum is 65536 characters)"));
+    }
+    Ok(body)
+}

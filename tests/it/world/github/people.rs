@@ -1,0 +1,82 @@
+//! What people do on the played GitHub. Each act changes the state and sends the webhook that the
+//! real one would send, and returns once it is answered.
+
+use super::state::Issue;
+use super::webhooks::{self, Delivery};
+use super::{GitHub, owned};
+
+impl GitHub {
+    /// Opens an issue and returns its number.
+    pub async fn open_issue(&self, repo: &str, login: &str, title: &str, body: &str) -> u64 {
+        let (number, webhook) = self.change(|state| {
+            let id = state.new_id();
+            let repository = state.repository_mut(repo);
+            let number = repository.next_number();
+            let issue = Issue::new(id, number, login, title, Some(body.to_owned()));
+            repository.issues.insert(number, issue);
+            (number, webhooks::issues(self, state, repo, number, login, None))
+        });
+        self.deliver(webhook).await;
+        number
+    }
+
+    /// Puts a label on an issue.
+    pub async fn label_issue(&self, repo: &str, number: u64, login: &str, label: &str) -> Delivery {
+        let webhook = self.change(|state| {
+            let issue = state.repository_mut(repo).issue_mut(number);
+            if !issue.labels.iter().any(|known| known == label) {
+                issue.labels.push(label.to_owned());
+            }
+            issue.updated = jiff::Timestamp::now();
+            webhooks::issues(self, state, repo, number, login, Some(label))
+        });
+        self.deliver(webhook).await
+    }
+
+    /// Comments on an issue or pull request and returns the comment's id.
+    pub async fn comment(&self, repo: &str, number: u64, login: &str, body: &str) -> u64 {
+        let (id, webhook) = self.change(|state| {
+            let id = state.new_id();
+            state.repository_mut(repo).issue_mut(number).add_comment(id, login, body);
+            (id, webhooks::issue_comment(self, state, repo, id, login, None))
+        });
+        self.deliver(webhook).await;
+        id
+    }
+
+    /// Changes the title and text of an issue, as its author may at any time. No webhook is sent: hob
+    /// must not depend on being told.
+    pub fn edit_issue(&self, repo: &str, number: u64, title: &str, body: &str) {
+        self.change(|state| {
+            let issue = state.repository_mut(repo).issue_mut(number);
+            issue.title = title.to_owned();
+            issue.body = Some(body.to_owned());
+            issue.updated = jiff::Timestamp::now();
+        });
+    }
+
+    /// Sends the ping of a webhook that was just set up.
+    pub async fn ping(&self, repo: &str) -> Delivery {
+        let webhook = webhooks::ping(self, &self.state(), repo);
+        self.deliver(webhook).await
+    }
+
+    /// Puts a commit with these files on a branch, as a person who may push there, and returns its
+    /// object id. A branch that does not exist begins at `main`.
+    pub async fn push_commit(
+        &self,
+        repo: &str,
+        branch: &str,
+        files: &[(&str, &str)],
+        message: &str,
+        login: &str,
+    ) -> String {
+        let bare = self.state().repository(repo).bare.clone();
+        let (branch, files) = (branch.to_owned(), owned(files));
+        let (message, login) = (message.to_owned(), login.to_owned());
+        let pushed = tokio::task::spawn_blocking(move || bare.commit(&branch, &files, &message, &login));
+        let sha = pushed.await.expect("push a commit");
+        self.announce();
+        sha
+    }
+}

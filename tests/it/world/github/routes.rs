@@ -1,0 +1,283 @@
+//! The REST API's front: the table of routes, and what happens around every request (record, fault,
+//! authentication, access, checks against the description). What a route does is in `app`, `issues`
+//! and `pulls`. To add a route: one line in `ROUTES`, one function, and one line in the script that
+//! makes `github-openapi.json`.
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, Query, RawPathParams, Request, State as Extract};
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use serde_json::Value;
+
+use super::account::{Actor, Rejected, identify};
+use super::call::{Call, Reply};
+use super::faults::{Fault, Scissors};
+use super::state::{Permission, State};
+use super::{API_PREFIX, GitHub, app, description, git_server, issues, pulls};
+
+/// The largest request body that is read: GitHub refuses far smaller ones.
+const LARGEST_BODY: usize = 10 * 1024 * 1024;
+
+/// Who may use a route.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// The App, with a signed token.
+    App,
+    /// A person, with a personal token.
+    Person,
+    /// A person or an installation, with a token.
+    Token,
+}
+
+type Handle = fn(&GitHub, &mut State, &Call) -> Reply;
+
+const ROUTES: &[(&str, &str, Who, Handle)] = &[
+    ("GET", "/user", Who::Person, app::get_user),
+    ("GET", "/app", Who::App, app::get_app),
+    ("POST", "/app/installations/{installation_id}/access_tokens", Who::App, app::create_token),
+    ("GET", "/repos/{owner}/{repo}/installation", Who::App, app::get_installation),
+    ("GET", "/repos/{owner}/{repo}", Who::Token, app::get_repository),
+    ("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission", Who::Token, app::get_permission),
+    ("GET", "/repos/{owner}/{repo}/issues/{issue_number}", Who::Token, issues::get),
+    ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", Who::Token, issues::list_comments),
+    ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments", Who::Token, issues::create_comment),
+    ("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Who::Token, issues::get_comment),
+    ("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Who::Token, issues::update_comment),
+    ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/reactions", Who::Token, issues::react),
+    (
+        "POST",
+        "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions",
+        Who::Token,
+        issues::react_to_comment,
+    ),
+    ("GET", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::list),
+    ("POST", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::create),
+    ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::get),
+    ("PATCH", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::update),
+];
+
+/// One request as it was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLog {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// The path below the API's address (`/repos/acme/tool/pulls`), or of a git request
+    /// (`/acme/tool.git/info/refs`).
+    pub path: String,
+    /// What follows the `?`, or nothing.
+    pub query: String,
+    /// The status; 0 where the connection was cut instead.
+    pub status: u16,
+}
+
+/// The whole server: the API, the git repositories beside it, and the record of every request.
+pub(super) fn router(github: &GitHub) -> Router {
+    let mut paths: Vec<_> = ROUTES.iter().map(|(_, path, ..)| *path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let mut router = Router::new();
+    for path in paths {
+        let endpoint = move |Extract(github): Extract<GitHub>, parts: RawPathParams, request: Request| async move {
+            let parts = parts.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            endpoint(github, path, parts, request).await
+        };
+        router = router.route(&format!("{API_PREFIX}{path}"), any(endpoint));
+    }
+    router
+        .fallback(git_server::serve)
+        .layer(middleware::from_fn_with_state(github.clone(), observe))
+        .with_state(github.clone())
+}
+
+/// What surrounds every request: faults on command, and the record.
+async fn observe(
+    Extract(github): Extract<GitHub>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let method = request.method().to_string();
+    let path = below_api(request.uri()).to_owned();
+    let query = request.uri().query().unwrap_or("").to_owned();
+    let fault = github.change(|state| {
+        let address = format!("{path}?{query}");
+        let known = state.installation_tokens.keys().map(String::as_str).chain([github.token()]);
+        if known.into_iter().any(|token| address.contains(token)) {
+            state.violation(format!("{method} {path}: a token in the address"));
+        }
+        state.faults.take(&method, &address)
+    });
+    let (response, cut) = match fault {
+        None => (next.run(request).await, false),
+        Some(Fault::Delay(time)) => {
+            tokio::time::sleep(time).await;
+            (next.run(request).await, false)
+        }
+        Some(Fault::Status(status, headers)) => (commanded(status, &headers), false),
+        Some(Fault::Reset) => (Response::default(), true),
+        Some(Fault::AnswerLost) => {
+            // Read to the end before cutting: a push has happened only when git has said all it has to say.
+            let answer = next.run(request).await.into_body();
+            drop(to_bytes(answer, usize::MAX).await);
+            (Response::default(), true)
+        }
+    };
+    if cut {
+        scissors.cut();
+    }
+    let status = if cut { 0 } else { response.status().as_u16() };
+    github.change(|state| state.requests.push(RequestLog { method, path, query, status }));
+    response
+}
+
+fn below_api(uri: &Uri) -> &str {
+    uri.path().strip_prefix(API_PREFIX).unwrap_or(uri.path())
+}
+
+/// The answer of a fault, worded as GitHub words the ones that come from it.
+fn commanded(status: u16, headers: &[(String, String)]) -> Response {
+    let message = match status {
+        403 | 429 => {
+            "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+        }
+        500.. => "Server Error",
+        _ => "Failed on the test's command",
+    };
+    let mut response = Reply::refuse(status, message).into_response();
+    for (name, value) in headers {
+        let name: header::HeaderName = name.parse().expect("a header's name");
+        response.headers_mut().insert(name, value.parse().expect("a header's value"));
+    }
+    response
+}
+
+/// Answers a request that is for nothing the played GitHub has, which fails the test.
+pub(super) fn unknown(github: &GitHub, method: &Method, uri: &Uri) -> Response {
+    github.change(|state| state.violation(format!("{method} {}: unknown route", below_api(uri))));
+    Reply::not_found().into_response()
+}
+
+async fn endpoint(
+    github: GitHub,
+    path: &'static str,
+    parts: HashMap<String, String>,
+    request: Request<Body>,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let found = ROUTES.iter().find(|(method, candidate, ..)| *candidate == path && head.method == *method);
+    let Some((method, _, who, handle)) = found else { return unknown(&github, &head.method, &head.uri) };
+    let route = format!("{method} {path}");
+    let body = match to_bytes(body, LARGEST_BODY).await {
+        Ok(body) => body,
+        Err(_) => return Reply::refuse(400, "The body was not sent whole").into_response(),
+    };
+    let query =
+        Query::<HashMap<String, String>>::try_from_uri(&head.uri).map(|query| query.0).unwrap_or_default();
+    let address = below_api(&head.uri).to_owned();
+    let (handle, who) = (*handle, *who);
+    // On a thread that may block, since some handlers ask git.
+    let answered = tokio::task::spawn_blocking(move || {
+        let (reply, events) = {
+            let mut state = github.state();
+            let request = Raw { route: &route, who, headers: &head.headers, parts, query, body, address };
+            let reply = match admit(&mut state, request) {
+                Ok(call) => handle(&github, &mut state, &call),
+                Err(refusal) => refusal,
+            };
+            for wrong in description::check_answer(&route, reply.status, &reply.body) {
+                state.violation(format!("the played GitHub itself: {wrong}"));
+            }
+            (reply, std::mem::take(&mut state.outgoing))
+        };
+        github.announce();
+        for event in events {
+            // The receiver ends with the runtime only, and then nobody waits for the event.
+            let _ = github.inner.outgoing.send(event);
+        }
+        reply.into_response()
+    });
+    answered.await.expect("answer a request")
+}
+
+struct Raw<'a> {
+    route: &'a str,
+    who: Who,
+    headers: &'a HeaderMap,
+    parts: HashMap<String, String>,
+    query: HashMap<String, String>,
+    body: Bytes,
+    address: String,
+}
+
+/// Everything that comes before a route's own work.
+fn admit(state: &mut State, raw: Raw<'_>) -> Result<Call, Reply> {
+    if !raw.headers.contains_key(header::USER_AGENT) {
+        state.violation(format!("{}: no User-Agent", raw.route));
+        return Err(Reply::refuse(
+            403,
+            "Request forbidden by administrative rules. Set a User-Agent header.",
+        ));
+    }
+    let actor = identify(state, raw.headers).map_err(|rejected| {
+        if rejected != Rejected::Expired {
+            state.violation(format!("{}: {rejected:?}", raw.route));
+        }
+        match rejected {
+            Rejected::Missing => Reply::refuse(401, "Requires authentication"),
+            _ => Reply::refuse(401, "Bad credentials"),
+        }
+    })?;
+    allow(state, &raw, &actor)?;
+    let body = if raw.body.is_empty() {
+        None
+    } else {
+        let body = serde_json::from_slice(&raw.body).map_err(|_| {
+            state.violation(format!("{}: the body is not JSON", raw.route));
+            Reply::refuse(400, "Problems parsing JSON")
+        })?;
+        Some(body)
+    };
+    let wrong = description::check_request(raw.route, &raw.query, body.as_ref());
+    if !wrong.is_empty() {
+        state.violations.extend(wrong);
+        return Err(Reply::refuse(422, "Validation Failed"));
+    }
+    Ok(Call {
+        actor,
+        path: raw.parts,
+        query: raw.query,
+        body: body.unwrap_or(Value::Null),
+        address: raw.address,
+    })
+}
+
+/// Whether this account may use this route on this repository. What it may not see does not exist
+/// for it; hob has nothing to write where it may only read, so that is told in the same way.
+fn allow(state: &mut State, raw: &Raw<'_>, actor: &Actor) -> Result<(), Reply> {
+    let fits = match raw.who {
+        Who::App => *actor == Actor::App,
+        Who::Person => *actor == Actor::User,
+        Who::Token => *actor != Actor::App,
+    };
+    if !fits {
+        state.violation(format!("{}: {actor:?} may not ask this", raw.route));
+        return Err(match raw.who {
+            Who::Person => Reply::refuse(403, "Resource not accessible by integration"),
+            _ => Reply::refuse(401, "Bad credentials"),
+        });
+    }
+    if let (Some(owner), Some(name)) = (raw.parts.get("owner"), raw.parts.get("repo")) {
+        let key = format!("{owner}/{name}").to_ascii_lowercase();
+        let repository = state.repositories.get(&key).ok_or_else(Reply::not_found)?;
+        let needed = if raw.route.starts_with("GET ") { Permission::Read } else { Permission::Write };
+        if repository.permission(actor.login()) < needed || !actor.reaches(name) {
+            return Err(Reply::not_found());
+        }
+    }
+    Ok(())
+}

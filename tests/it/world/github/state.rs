@@ -1,0 +1,244 @@
+//! What the played GitHub knows: repositories, issues and pull requests, comments, tokens, and the
+//! record of what was asked and sent. Plain data; who may change it and how is elsewhere.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::account::{APP_LOGIN, InstallationToken, USER_LOGIN};
+use super::faults::Faults;
+use super::repository::Bare;
+use super::routes::RequestLog;
+use super::webhooks::{Delivery, Hook, Webhook};
+
+#[derive(Default)]
+pub(super) struct State {
+    /// By lower-case full name.
+    pub(super) repositories: BTreeMap<String, Repository>,
+    pub(super) installation_tokens: HashMap<String, InstallationToken>,
+    pub(super) hook: Option<Hook>,
+    /// Webhooks about what a request did, taken and sent once the request is answered.
+    pub(super) outgoing: Vec<Webhook>,
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) requests: Vec<RequestLog>,
+    pub(super) violations: Vec<String>,
+    pub(super) git_auth_failures: usize,
+    pub(super) faults: Faults,
+    last_id: u64,
+}
+
+impl State {
+    /// A new id for a comment, issue or reaction: unique over all of them.
+    pub(super) fn new_id(&mut self) -> u64 {
+        self.last_id += 1;
+        // Real ids left 32 bits behind in 2024; whoever keeps one in an i32 should notice here.
+        3_000_000_000 + self.last_id
+    }
+
+    pub(super) fn repository(&self, full_name: &str) -> &Repository {
+        self.repositories
+            .get(&full_name.to_ascii_lowercase())
+            .unwrap_or_else(|| panic!("the test made no repository {full_name}"))
+    }
+
+    pub(super) fn repository_mut(&mut self, full_name: &str) -> &mut Repository {
+        self.repositories
+            .get_mut(&full_name.to_ascii_lowercase())
+            .unwrap_or_else(|| panic!("the test made no repository {full_name}"))
+    }
+
+    pub(super) fn violation(&mut self, text: String) {
+        self.violations.push(text);
+    }
+}
+
+/// What an account may do in a repository, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Permission {
+    None,
+    Read,
+    Triage,
+    Write,
+    Maintain,
+    Admin,
+}
+
+impl Permission {
+    /// The role, as in `role_name`.
+    pub(super) fn role(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Triage => "triage",
+            Self::Write => "write",
+            Self::Maintain => "maintain",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The older, coarser word, as in `permission`: maintain counts as write, triage as read.
+    pub(super) fn legacy(self) -> &'static str {
+        match self {
+            Self::Maintain => "write",
+            Self::Triage => "read",
+            other => other.role(),
+        }
+    }
+}
+
+impl FromStr for Permission {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::None, Self::Read, Self::Triage, Self::Write, Self::Maintain, Self::Admin]
+            .into_iter()
+            .find(|permission| permission.role() == text)
+            .ok_or_else(|| format!("{text} is no permission of GitHub's"))
+    }
+}
+
+pub(super) struct Repository {
+    pub(super) full_name: String,
+    pub(super) bare: Bare,
+    /// By lower-case login. Who is not here may read.
+    pub(super) permissions: HashMap<String, Permission>,
+    /// Issues and pull requests, which GitHub counts together.
+    pub(super) issues: BTreeMap<u64, Issue>,
+}
+
+impl Repository {
+    pub(super) fn new(full_name: &str, path: PathBuf) -> Self {
+        let (owner, _) = full_name.split_once('/').expect("a repository is owner/name");
+        let permissions = HashMap::from([
+            (owner.to_ascii_lowercase(), Permission::Admin),
+            (USER_LOGIN.to_owned(), Permission::Write),
+            (APP_LOGIN.to_owned(), Permission::Write),
+        ]);
+        Self { full_name: full_name.to_owned(), bare: Bare::at(path), permissions, issues: BTreeMap::new() }
+    }
+
+    pub(super) fn owner(&self) -> &str {
+        self.full_name.split_once('/').expect("a repository is owner/name").0
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.full_name.split_once('/').expect("a repository is owner/name").1
+    }
+
+    pub(super) fn permission(&self, login: &str) -> Permission {
+        self.permissions.get(&login.to_ascii_lowercase()).copied().unwrap_or(Permission::Read)
+    }
+
+    /// GitHub's word for how an author stands to the repository.
+    pub(super) fn association(&self, login: &str) -> &'static str {
+        match self.permission(login) {
+            Permission::Admin => "OWNER",
+            Permission::None | Permission::Read => "NONE",
+            _ => "COLLABORATOR",
+        }
+    }
+
+    /// The number the next issue or pull request gets.
+    pub(super) fn next_number(&self) -> u64 {
+        self.issues.keys().next_back().map_or(1, |last| last + 1)
+    }
+
+    pub(super) fn issue(&self, number: u64) -> &Issue {
+        self.issues.get(&number).unwrap_or_else(|| panic!("{} has no issue {number}", self.full_name))
+    }
+
+    pub(super) fn issue_mut(&mut self, number: u64) -> &mut Issue {
+        self.issues.get_mut(&number).unwrap_or_else(|| panic!("{} has no issue {number}", self.full_name))
+    }
+
+    /// The issue and comment of a comment's id.
+    pub(super) fn comment(&self, id: u64) -> Option<(&Issue, &Comment)> {
+        self.issues.values().find_map(|issue| {
+            issue.comments.iter().find(|comment| comment.id == id).map(|comment| (issue, comment))
+        })
+    }
+
+    pub(super) fn comment_mut(&mut self, id: u64) -> Option<&mut Comment> {
+        self.issues.values_mut().flat_map(|issue| &mut issue.comments).find(|comment| comment.id == id)
+    }
+}
+
+/// An issue, or the issue side of a pull request.
+pub(super) struct Issue {
+    pub(super) id: u64,
+    pub(super) number: u64,
+    pub(super) title: String,
+    pub(super) body: Option<String>,
+    pub(super) author: String,
+    pub(super) labels: Vec<String>,
+    pub(super) is_open: bool,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+    pub(super) comments: Vec<Comment>,
+    pub(super) reactions: Vec<Reaction>,
+    pub(super) pull: Option<PullPart>,
+}
+
+/// What a pull request has beyond an issue.
+pub(super) struct PullPart {
+    /// The branch that holds the work, in the same repository.
+    pub(super) head: String,
+    /// The branch it should go to.
+    pub(super) base: String,
+    pub(super) draft: bool,
+    /// The head as it was when the pull request was made, for when its branch is gone.
+    pub(super) head_sha: String,
+}
+
+pub(super) struct Comment {
+    pub(super) id: u64,
+    pub(super) author: String,
+    pub(super) body: String,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+    pub(super) reactions: Vec<Reaction>,
+}
+
+pub(super) struct Reaction {
+    pub(super) id: u64,
+    pub(super) author: String,
+    pub(super) content: String,
+    pub(super) created: Timestamp,
+}
+
+impl Issue {
+    pub(super) fn new(id: u64, number: u64, author: &str, title: &str, body: Option<String>) -> Self {
+        let now = Timestamp::now();
+        Self {
+            id,
+            number,
+            title: title.to_owned(),
+            body,
+            author: author.to_owned(),
+            labels: Vec::new(),
+            is_open: true,
+            created: now,
+            updated: now,
+            comments: Vec::new(),
+            reactions: Vec::new(),
+            pull: None,
+        }
+    }
+
+    /// Adds a comment and returns its id.
+    pub(super) fn add_comment(&mut self, id: u64, author: &str, body: &str) -> u64 {
+        let now = Timestamp::now();
+        self.updated = now;
+        self.comments.push(Comment {
+            id,
+            author: author.to_owned(),
+            body: body.to_owned(),
+            created: now,
+            updated: now,
+            reactions: Vec::new(),
+        });
+        id
+    }
+}

@@ -1,0 +1,176 @@
+//! hob in the world: as a library in this process, or as the real program in one of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use hob::config::Config;
+use hob::container::Docker;
+use hob::ids::LABEL_INSTANCE;
+use hob::serve::Hob;
+use hob::store::Store;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{KEY, SECRET};
+
+/// hob as a library.
+pub struct RunningHob {
+    address: String,
+    store: Store,
+    stop: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+impl RunningHob {
+    pub async fn start(config: Config) -> RunningHob {
+        let listener = TcpListener::bind(config.server.listen).await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let hob = Hob::open(config).await.expect("hob opens");
+        let store = hob.store().clone();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(hob.run(listener, stop.clone()));
+        RunningHob { address, store, stop, running }
+    }
+
+    pub fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    pub fn webhook(&self) -> String {
+        format!("http://{}/webhook", self.address)
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.expect("hob did not panic").expect("hob ended well");
+    }
+}
+
+/// hob as the real program.
+pub struct Program {
+    child: Child,
+    address: String,
+}
+
+impl Program {
+    /// Starts it with these settings, and waits until it listens.
+    pub async fn start(folder: &Path, config: &Config) -> Program {
+        let file = folder.join("hob.toml");
+        std::fs::write(&file, toml_of(config)).expect("writing hob.toml");
+        let mut child = Command::new(binary())
+            .args(["serve", "--log-format", "json", "--config"])
+            .arg(&file)
+            .env("HOB_WEBHOOK_SECRET", SECRET)
+            .env(
+                "HOB_GITHUB_TOKEN",
+                secrecy::ExposeSecret::expose_secret(config.github.token.as_ref().expect("a token")),
+            )
+            .env("ANTHROPIC_API_KEY", KEY)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("hob starts");
+        let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let address = tokio::time::timeout(Duration::from_secs(30), async {
+            loop {
+                let line = log.next_line().await.expect("its log is text").expect("hob ended at its start");
+                let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+                if entry["fields"]["message"] == "hob is listening" {
+                    return entry["fields"]["address"].as_str().expect("an address").to_owned();
+                }
+            }
+        });
+        let address = address.await.expect("hob listens in time");
+        // Its log goes on; somebody has to read it or it blocks.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = log.next_line().await {
+                eprintln!("hob: {line}")
+            }
+        });
+        Program { child, address }
+    }
+
+    pub fn webhook(&self) -> String {
+        format!("http://{}/webhook", self.address)
+    }
+
+    /// SIGTERM, and its exit code.
+    pub async fn terminate(mut self) -> Option<i32> {
+        let pid = self.child.id().expect("it runs");
+        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).expect("a signal");
+        self.child.wait().await.expect("it ends").code()
+    }
+
+    /// SIGKILL.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it ends");
+    }
+}
+
+/// The program that belongs to this build: cargo tells it to tests, and puts examples in a folder beside.
+fn binary() -> PathBuf {
+    match option_env!("CARGO_BIN_EXE_hob") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let own = std::env::current_exe().expect("the path of this program");
+            own.ancestors().nth(2).expect("target/PROFILE/examples").join("hob")
+        }
+    }
+}
+
+fn toml_of(config: &Config) -> String {
+    let lines = [
+        "[server]".to_owned(),
+        format!("listen = \"{}\"", config.server.listen),
+        "[data]".to_owned(),
+        format!("dir = {:?}", config.data.dir),
+        "[github]".to_owned(),
+        format!("api_url = {:?}", config.github.api_url),
+        format!("git_url = {:?}", config.github.git_url),
+        "[container]".to_owned(),
+        format!("docker = {:?}", config.container.docker),
+        format!("image = {:?}", config.container.image),
+        format!("memory = {}", config.container.memory.0),
+        format!("tmp = {}", config.container.tmp.0),
+        "stop_grace = \"1s\"".to_owned(),
+        "[work]".to_owned(),
+        "poll = \"200ms\"".to_owned(),
+    ];
+    lines.join("\n") + "\n"
+}
+
+/// The containers that belong to the hob of this data folder.
+pub async fn containers(config: &Config) -> Vec<String> {
+    let file = config.data.dir.join("hob.db");
+    if !file.exists() {
+        return Vec::new();
+    }
+    let store = Store::open(&file).await.expect("the store opens");
+    let instance = store.instance().await.expect("the instance");
+    store.close().await;
+    let docker = Docker::connect(&super::docker_address()).expect("an address");
+    let listed = docker.list((LABEL_INSTANCE, &instance)).await.expect("docker answers");
+    listed.into_iter().map(|container| container.name).collect()
+}
+
+/// Shows every regular file below a folder, links not followed.
+pub fn for_each_file(folder: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let kind = entry.file_type().expect("a kind");
+        if kind.is_dir() {
+            for_each_file(&entry.path(), look);
+        } else if kind.is_file() {
+            look(&entry.path(), &std::fs::read(entry.path()).unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The people of the world. What they do, they do on GitHub; hob hears of it by webhook.
+
+use super::REPO;
+use super::github::GitHub;
+
+/// Somebody with an account.
+#[derive(Clone, Copy)]
+pub struct Person<'a> {
+    pub(super) github: &'a GitHub,
+    pub(super) login: &'a str,
+}
+
+impl Person<'_> {
+    /// Opens an issue. The scripted agent finds its scenario in the text.
+    pub async fn opens_issue(&self, title: &str, body: &str) -> u64 {
+        self.github.open_issue(REPO, self.login, title, body).await
+    }
+
+    /// Puts a label on an issue; tells what hob answered the webhook.
+    pub async fn labels(&self, issue: u64, label: &str) -> u16 {
+        self.github.label_issue(REPO, issue, self.login, label).await.status
+    }
+
+    /// Writes a comment on an issue or pull request; tells the comment's id.
+    pub async fn comments(&self, issue: u64, text: &str) -> u64 {
+        self.github.comment(REPO, issue, self.login, text).await
+    }
+
+    /// Pushes a commit.
+    pub async fn pushes(&self, branch: &str, files: &[(&str, &str)], message: &str) -> String {
+        self.github.push_commit(REPO, branch, files, message, self.login).await
+    }
+}
