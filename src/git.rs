@@ -122,6 +122,3 @@ fn set_up_libgit2() -> Result<(), git2::Error> {
     // SAFETY: the same; no transport can be created while this runs.
     unsafe { transport::register() }
 }
-
-#[cfg(test)]
-mod tests;

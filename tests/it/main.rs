@@ -1,8 +1,10 @@
 //! The integration tests: one binary, so that the world is built once.
 
 mod containers;
+mod git;
 mod github_client;
 mod payloads;
 mod stories;
+mod tidy;
 mod world;
 mod world_github;

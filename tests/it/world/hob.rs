@@ -1,5 +1,7 @@
 //! hob in the world: as a library in this process, or as the real program in one of its own.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,13 +13,14 @@ use hob::serve::Hob;
 use hob::store::Store;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{KEY, SECRET};
+use super::SECRET;
 
 /// hob as a library.
 pub struct RunningHob {
@@ -67,15 +70,16 @@ impl Program {
     pub async fn start(folder: &Path, config: &Config) -> Program {
         let file = folder.join("hob.toml");
         std::fs::write(&file, toml_of(config)).expect("writing hob.toml");
-        let mut child = Command::new(binary())
+        let mut command = Command::new(binary());
+        for (name, key) in &config.agent.keys {
+            command.env(name, key.expose_secret());
+        }
+        let token = config.github.token.as_ref().expect("a token");
+        let mut child = command
             .args(["serve", "--log-format", "json", "--config"])
             .arg(&file)
             .env("HOB_WEBHOOK_SECRET", SECRET)
-            .env(
-                "HOB_GITHUB_TOKEN",
-                secrecy::ExposeSecret::expose_secret(config.github.token.as_ref().expect("a token")),
-            )
-            .env("ANTHROPIC_API_KEY", KEY)
+            .env("HOB_GITHUB_TOKEN", token.expose_secret())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -91,10 +95,12 @@ impl Program {
             }
         });
         let address = address.await.expect("hob listens in time");
-        // Its log goes on; somebody has to read it or it blocks.
+        // Its log goes on; somebody has to read it or it blocks. A file beside its data keeps it.
+        let mut kept =
+            OpenOptions::new().create(true).append(true).open(folder.join("hob.log")).expect("a log");
         tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
-                eprintln!("hob: {line}")
+                let _ = writeln!(kept, "{line}");
             }
         });
         Program { child, address }

@@ -14,8 +14,8 @@ use axum::http::{Response, StatusCode, header};
 use base64::Engine;
 use tempfile::TempDir;
 
-use crate::git::{HandOver, ImportError, ImportLimits, Imported, Mirror, Remote, import};
-use crate::ids::Sha;
+use hob::git::{HandOver, ImportError, ImportLimits, Imported, Mirror, Remote, import};
+use hob::ids::Sha;
 
 pub const TOKEN: &str = "ghs_aVerySecretToken";
 

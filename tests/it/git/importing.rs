@@ -1,7 +1,7 @@
 //! Hand-overs: sound ones, and what a hostile container could send instead.
 
 use super::world::*;
-use crate::git::{ChangeKind, ImportError, ImportLimits, ObjectKind};
+use hob::git::{ChangeKind, ImportError, ImportLimits, ObjectKind};
 
 fn object(world: &World, kind: &str, bytes: &[u8]) -> String {
     let output = with_input(&world.work, &["hash-object", "-w", "--literally", "-t", kind, "--stdin"], bytes);

@@ -4,8 +4,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::world::*;
-use crate::git::{Mirror, NewWorkspace, Workspace, create_workspace};
-use crate::ids::Sha;
+use hob::git::{Mirror, NewWorkspace, Workspace, create_workspace};
+use hob::ids::Sha;
 
 /// A user and group that exist nowhere.
 const OWNER: (u32, u32) = (54321, 54322);

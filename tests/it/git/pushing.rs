@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::world::*;
-use crate::git::{Push, PushError, Pushed, Remote, push};
-use crate::ids::Sha;
+use hob::git::{Push, PushError, Pushed, Remote, push};
+use hob::ids::Sha;
 
 fn to<'a>(remote: &'a Remote, quarantine: &'a std::path::Path, tip: &'a Sha) -> Push<'a> {
     Push { quarantine, remote, branch: "hob/issue-1", tip, expected: None }

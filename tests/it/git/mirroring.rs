@@ -1,8 +1,8 @@
 //! The mirror: by path and over HTTP.
 
 use super::world::*;
-use crate::git::{Mirror, Remote, RemoteError};
-use crate::ids::StoryId;
+use hob::git::{Mirror, Remote, RemoteError};
+use hob::ids::StoryId;
 
 #[test]
 fn a_mirror_follows_the_branches_of_its_remote() {

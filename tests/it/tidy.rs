@@ -1,0 +1,121 @@
+//! The shape of the source: floors, the one place for SQL and for each wire type, and no git program.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The floors of `docs/architecture.md`, lowest first.
+const FLOORS: &[(u8, &[&str])] = &[
+    (0, &["config", "event", "ids", "paths"]),
+    (1, &["agent", "command", "message", "prompt", "story"]),
+    (2, &["container", "exchange", "git", "github", "store"]),
+    (3, &["deliver", "intake", "sweep", "work"]),
+    (4, &["http", "serve"]),
+    (5, &["cli", "main"]),
+];
+
+/// On the two pure floors, and where the process is wired, modules may know each other as long as it is
+/// no circle. These are the ones that do: the first imports the second.
+const FRIENDS: &[(&str, &str)] = &[
+    ("config", "ids"),
+    ("event", "ids"),
+    ("paths", "ids"),
+    ("story", "agent"),
+    ("message", "agent"),
+    ("message", "story"),
+    ("prompt", "story"),
+    ("serve", "http"),
+    ("main", "cli"),
+];
+
+fn floor(module: &str) -> u8 {
+    let found = FLOORS.iter().find(|(_, modules)| modules.contains(&module));
+    found.unwrap_or_else(|| panic!("`{module}` is on no floor; give it one in tests/it/tidy.rs")).0
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every source file with the module of the top level that it belongs to, tests at its end cut off.
+fn files() -> Vec<(PathBuf, String, String)> {
+    let mut found = Vec::new();
+    collect(&source(), &mut found);
+    assert!(found.len() > 40, "only {} source files were found", found.len());
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<(PathBuf, String, String)>) {
+    for entry in std::fs::read_dir(folder).expect("src can be listed").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let relative = path.strip_prefix(source()).expect("inside src").to_owned();
+            let first =
+                relative.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+            let module = first.trim_end_matches(".rs").to_owned();
+            let text = std::fs::read_to_string(&path).expect("a text");
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+            found.push((relative, module, text));
+        }
+    }
+}
+
+/// The modules of the top level that a text names as `crate::MODULE`.
+fn named(text: &str) -> Vec<String> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| {
+        line.split("crate::").skip(1).map(|rest| {
+            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
+        })
+    })
+    .collect()
+}
+
+#[test]
+fn a_module_imports_only_from_floors_below() {
+    for (path, module, text) in files() {
+        if module == "lib" {
+            continue;
+        }
+        for used in named(&text).into_iter().filter(|used| *used != module) {
+            let below = floor(&used) < floor(&module);
+            let friends = FRIENDS.contains(&(module.as_str(), used.as_str()));
+            assert!(below || friends, "{} imports `{used}`, which is not below it", path.display());
+        }
+    }
+}
+
+#[test]
+fn wire_types_stop_at_their_adapter() {
+    let homes = BTreeMap::from([
+        ("octocrab::", "github"),
+        ("bollard::", "container"),
+        ("git2::", "git"),
+        ("sqlx::", "store"),
+        ("clap::", "cli"),
+        ("toml::", "config"),
+    ]);
+    for (path, module, text) in files() {
+        for (name, home) in &homes {
+            assert!(!text.contains(name) || module == *home, "{} uses {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_host_never_starts_the_git_program() {
+    for (path, _, text) in files() {
+        for call in ["Command::new(\"git\")", "Command::new(\"docker\")", "Command::new(\"sh\")"] {
+            assert!(!text.contains(call), "{} has {call}", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_file_is_a_mod_rs_and_each_begins_with_what_it_is_for() {
+    for (path, _, text) in files() {
+        assert!(!path.ends_with("mod.rs"), "{}", path.display());
+        assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
+    }
+}
