@@ -2,20 +2,41 @@
 //! at the start of a line. Text in code blocks, quotes and HTML comments is somebody showing a
 //! command, not giving one. Who may give it is not decided here.
 
+use crate::ids::AgentKind;
+use crate::story::Choice;
+
 /// What a comment tells hob to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// `/hob work [text]`: work on this issue; the text says what, beyond the issue itself.
+    /// `/hob work [options] [text]`: work on this issue; the text says what, beyond the issue itself.
     Work {
+        /// What is chosen for this task.
+        choice: Choice,
         /// The rest of the comment.
         text: Option<String>,
     },
-    /// `/hob` with a word that is not a command.
-    Unknown {
-        /// The word, empty where there was none.
-        name: String,
+    /// `/hob` with something that is no command.
+    Mistake(Mistake),
+}
+
+/// Why something is no command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mistake {
+    /// There is no such command.
+    UnknownCommand(String),
+    /// The command has no such option.
+    UnknownOption(String),
+    /// The option has a value that it cannot have, or none.
+    BadValue {
+        /// The option, with its dashes.
+        option: &'static str,
+        /// The value; empty where there was none.
+        value: String,
     },
 }
+
+/// How `/hob work` is used, for help.
+pub const WORK_USAGE: &str = "/hob work [--agent NAME] [--model NAME] [--image NAME] [text]";
 
 /// The first command in a comment, if there is one. What follows the command, on its line and below,
 /// is its text.
@@ -23,18 +44,67 @@ pub fn parse(comment: &str) -> Option<Command> {
     let shown = ShownLines::of(comment);
     let mut lines = shown.into_iter();
     let rest = lines.by_ref().find_map(|line| command_line(&line.text).map(str::to_owned))?;
-    let (name, first) = match rest.split_once(char::is_whitespace) {
-        Some((name, first)) => (name, first.trim()),
-        None => (rest.as_str(), ""),
-    };
+    let (name, first) = first_word(&rest);
     if name != "work" {
-        return Some(Command::Unknown { name: name.to_owned() });
+        return Some(Command::Mistake(Mistake::UnknownCommand(name.to_owned())));
     }
+    let (choice, first) = match options(first) {
+        Ok(parsed) => parsed,
+        Err(mistake) => return Some(Command::Mistake(mistake)),
+    };
     // Below the command everything counts as text, code blocks included: they are what to work on.
     let below: Vec<&str> = lines.map(|line| line.raw).collect();
     let text = [&[first], below.as_slice()].concat().join("\n");
     let text = text.trim();
-    Some(Command::Work { text: (!text.is_empty()).then(|| text.to_owned()) })
+    Some(Command::Work { choice, text: (!text.is_empty()).then(|| text.to_owned()) })
+}
+
+fn first_word(text: &str) -> (&str, &str) {
+    match text.split_once(char::is_whitespace) {
+        Some((word, rest)) => (word, rest.trim()),
+        None => (text, ""),
+    }
+}
+
+/// The options at the start of a command's text, and what is left. `--` ends them.
+fn options(mut text: &str) -> Result<(Choice, &str), Mistake> {
+    let mut choice = Choice::default();
+    while text.starts_with("--") {
+        let (word, mut rest) = first_word(text);
+        if word == "--" {
+            return Ok((choice, rest));
+        }
+        let (name, joined) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let option = ["--agent", "--model", "--image"].into_iter().find(|option| *option == name);
+        let option = option.ok_or_else(|| Mistake::UnknownOption(name.to_owned()))?;
+        let value = joined.unwrap_or_else(|| {
+            let (value, after) = first_word(rest);
+            rest = after;
+            value
+        });
+        let bad = || Mistake::BadValue { option, value: value.to_owned() };
+        if !is_name(value) {
+            return Err(bad());
+        }
+        match option {
+            "--agent" => choice.agent = Some(value.parse::<AgentKind>().map_err(|_| bad())?),
+            "--model" => choice.model = Some(value.to_owned()),
+            _ => choice.image = Some(value.to_owned()),
+        }
+        text = rest;
+    }
+    Ok((choice, text))
+}
+
+/// Whether a value can be a model's or an image's name. It becomes an argument of the agent's program, so
+/// it must not look like an option.
+fn is_name(value: &str) -> bool {
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '[' | ']');
+    (1..=200).contains(&value.len()) && !value.starts_with('-') && value.chars().all(allowed)
 }
 
 /// What follows `/hob` where a line starts with it. Up to three spaces before it are still plain text
@@ -124,7 +194,7 @@ mod tests {
     use super::*;
 
     fn work(text: &str) -> Option<Command> {
-        Some(Command::Work { text: (!text.is_empty()).then(|| text.to_owned()) })
+        Some(Command::Work { choice: Choice::default(), text: (!text.is_empty()).then(|| text.to_owned()) })
     }
 
     #[test]
@@ -159,8 +229,29 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_word_is_told_apart_from_no_command() {
-        assert_eq!(parse("/hob dance"), Some(Command::Unknown { name: "dance".to_owned() }));
-        assert_eq!(parse("/hob"), Some(Command::Unknown { name: String::new() }));
+    fn options_stand_before_the_text() {
+        let Some(Command::Work { choice, text }) = parse("/hob work --agent codex --model=gpt-5 be --quick")
+        else {
+            panic!("a command");
+        };
+        assert_eq!((choice.agent, choice.model.as_deref()), (Some(AgentKind::Codex), Some("gpt-5")));
+        assert_eq!(text.as_deref(), Some("be --quick"));
+        assert_eq!(parse("/hob work -- --agent is a flag"), work("--agent is a flag"));
+    }
+
+    #[test]
+    fn a_mistake_is_told_apart_from_no_command() {
+        let mistake = |comment: &str| match parse(comment) {
+            Some(Command::Mistake(mistake)) => mistake,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(mistake("/hob dance"), Mistake::UnknownCommand("dance".to_owned()));
+        assert_eq!(mistake("/hob"), Mistake::UnknownCommand(String::new()));
+        assert_eq!(mistake("/hob work --fast"), Mistake::UnknownOption("--fast".to_owned()));
+        let bad = |option, value: &str| Mistake::BadValue { option, value: value.to_owned() };
+        assert_eq!(mistake("/hob work --agent clod"), bad("--agent", "clod"));
+        assert_eq!(mistake("/hob work --model"), bad("--model", ""));
+        assert_eq!(mistake("/hob work --model --dangerous"), bad("--model", "--dangerous"));
+        assert_eq!(mistake("/hob work --image a;b"), bad("--image", "a;b"));
     }
 }

@@ -198,8 +198,12 @@ impl Default for Agent {
 pub struct Container {
     /// The Docker Engine API.
     pub docker: String,
-    /// The image with the agent in it, unless the repository names another.
+    /// The image with the agent in it, unless the repository or the task names another.
     pub image: String,
+    /// The image for an agent other than the usual one, by its name: `codex = "hob-codex:latest"`.
+    pub images: BTreeMap<AgentKind, String>,
+    /// Images that a person may choose for a task with `--image`, besides those named here anyway.
+    pub allowed_images: Vec<String>,
     /// `bridge`, or the name of a network of the operator's.
     pub network: String,
     /// Memory, without swap.
@@ -231,6 +235,8 @@ impl Default for Container {
         Self {
             docker: "unix:///var/run/docker.sock".to_owned(),
             image: "hob-claude:latest".to_owned(),
+            images: BTreeMap::new(),
+            allowed_images: Vec::new(),
             network: "bridge".to_owned(),
             memory: ByteSize::mib(4096),
             cpus: 2.0,
@@ -357,6 +363,10 @@ impl Config {
             if url.contains('@') {
                 return Err(ConfigError::invalid(key, "holds a user or password", "a plain address"));
             }
+            if !is_safe_for_a_token(url) {
+                let what = "would send hob's token unencrypted over the network";
+                return Err(ConfigError::invalid(key, what, "https://, or http:// to this machine"));
+            }
         }
         if self.agent.kind == AgentKind::Command && self.agent.command.is_empty() {
             return Err(ConfigError::missing(
@@ -399,19 +409,35 @@ impl Config {
         }
     }
 
-    /// What applies to one repository: the general settings with that repository's own on top.
-    pub fn for_repository(&self, repo: &Repo) -> RepositorySettings {
+    /// What applies to one task: the general settings, that repository's own on top, and on top of these
+    /// what the person chose who asked.
+    pub fn for_task(&self, repo: &Repo, chosen: Chosen<'_>) -> TaskSettings {
         let own = self
             .repositories
             .iter()
             .find(|(name, _)| name.parse::<Repo>().is_ok_and(|r| r == *repo))
             .map(|(_, own)| own.clone())
             .unwrap_or_default();
-        RepositorySettings {
-            image: own.image.unwrap_or_else(|| self.container.image.clone()),
-            agent: own.agent.unwrap_or(self.agent.kind),
-            model: own.model.or_else(|| self.agent.model.clone()),
+        let usual = own.agent.unwrap_or(self.agent.kind);
+        let agent = chosen.agent.unwrap_or(usual);
+        // The usual model and image belong to the usual agent.
+        let is_usual = agent == usual;
+        let general = self.container.images.get(&agent).unwrap_or(&self.container.image);
+        let image = own.image.filter(|_| is_usual).unwrap_or_else(|| general.clone());
+        let model = own.model.or_else(|| self.agent.model.clone()).filter(|_| is_usual);
+        TaskSettings {
+            image: chosen.image.map(str::to_owned).unwrap_or(image),
+            agent,
+            model: chosen.model.map(str::to_owned).or(model),
         }
+    }
+
+    /// Whether a person may choose this image for a task.
+    pub fn allows_image(&self, image: &str) -> bool {
+        let container = &self.container;
+        let own = self.repositories.values().filter_map(|own| own.image.as_ref());
+        let known = container.images.values().chain(&container.allowed_images).chain(own);
+        container.image == image || known.into_iter().any(|allowed| allowed == image)
     }
 
     /// The story branch of an issue.
@@ -425,9 +451,32 @@ impl Config {
     }
 }
 
-/// The settings that a repository may have of its own, resolved.
+/// Whether a token may be sent there: encrypted, or to this machine itself.
+fn is_safe_for_a_token(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return true };
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |h| h.0);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// What the person chose who asked for a task.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Chosen<'a> {
+    /// Which CLI.
+    pub agent: Option<AgentKind>,
+    /// The model's name.
+    pub model: Option<&'a str>,
+    /// The image with the agent in it.
+    pub image: Option<&'a str>,
+}
+
+/// The settings of one task, resolved.
 #[derive(Debug, Clone)]
-pub struct RepositorySettings {
+pub struct TaskSettings {
     /// The image with the agent in it.
     pub image: String,
     /// Which CLI.
@@ -520,12 +569,43 @@ mod tests {
     fn a_repository_may_have_settings_of_its_own() {
         let config =
             parse("[repositories.\"Acme/Tool\"]\nimage = \"tool:1\"\nagent = \"command\"\n").unwrap();
-        let own = config.for_repository(&"acme/tool".parse().unwrap());
+        let own = config.for_task(&"acme/tool".parse().unwrap(), Chosen::default());
         assert_eq!((own.image.as_str(), own.agent), ("tool:1", AgentKind::Command));
-        let other = config.for_repository(&"acme/other".parse().unwrap());
+        let other = config.for_task(&"acme/other".parse().unwrap(), Chosen::default());
         assert_eq!(other.image, "hob-claude:latest");
         let error = parse("[repositories.acme]\nimage = \"x\"\n").unwrap_err();
         assert!(error.contains("repositories.\"acme\""), "{error}");
+    }
+
+    #[test]
+    fn a_task_may_choose_agent_model_and_image() {
+        let config = parse(
+            "[agent]\nmodel = \"opus\"\n[container]\nallowed_images = [\"big:1\"]\n[container.images]\ncodex = \"hob-codex:1\"\n",
+        )
+        .unwrap();
+        let repo = "acme/tool".parse().unwrap();
+        let codex = config.for_task(&repo, Chosen { agent: Some(AgentKind::Codex), ..Chosen::default() });
+        // Another agent's model would mean nothing to this one.
+        assert_eq!((codex.image.as_str(), codex.model), ("hob-codex:1", None));
+        let big = config.for_task(&repo, Chosen { image: Some("big:1"), ..Chosen::default() });
+        assert_eq!((big.image.as_str(), big.model.as_deref()), ("big:1", Some("opus")));
+        assert!(config.allows_image("big:1") && config.allows_image("hob-codex:1"));
+        assert!(!config.allows_image("postgres:17"));
+    }
+
+    #[test]
+    fn a_token_goes_unencrypted_to_this_machine_only() {
+        for (url, safe) in [
+            ("https://github.example", true),
+            ("http://127.0.0.1:8080/api/v3", true),
+            ("http://localhost", true),
+            ("http://[::1]:9", true),
+            ("http://github.example", false),
+            ("http://127.0.0.1.example:80/", false),
+        ] {
+            let vars = [("WEBHOOK_SECRET", "s"), ("HOB_GITHUB_TOKEN", "t"), ("HOB_GITHUB_GIT_URL", url)];
+            assert_eq!(load(&vars).is_ok(), safe, "{url}");
+        }
     }
 
     #[test]

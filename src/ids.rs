@@ -159,7 +159,7 @@ impl fmt::Display for Sha {
 }
 
 /// The agent CLIs that hob can run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AgentKind {
     /// Claude Code, `claude`.

@@ -14,7 +14,7 @@ use crate::event::{Comment, Event, Issue, Person, Place};
 use crate::github::{GitHub, GitHubError, webhook};
 use crate::message;
 use crate::store::{Delivery, Effect, NewEffect, NewTask, ReactTo, Store, StoryAsk};
-use crate::story::{Answer, Ask, AskedQuestion, Story};
+use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
 
 /// The first wait before a delivery is tried again; it doubles up to `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -106,9 +106,9 @@ impl Intake {
         label: &str,
         sender: &Person,
     ) -> anyhow::Result<Settled> {
-        if !label.eq_ignore_ascii_case(&self.config.github.label) {
+        let Some(choice) = self.chosen_by_label(label) else {
             return Ok(Settled::Ignored(format!("the label `{label}` is not hob's")));
-        }
+        };
         if issue.is_pull_request {
             return Ok(Settled::Ignored("the label is on a pull request".to_owned()));
         }
@@ -121,7 +121,19 @@ impl Intake {
             return Ok(Settled::Ignored("the story is under work already".to_owned()));
         }
         let seen = react(ReactTo::Issue(issue.number), "eyes");
-        self.open_task(delivery, place, issue, sender, None, seen).await
+        let ask = self.ask(issue, sender, None, choice);
+        self.open_task(delivery, place, issue, ask, seen).await
+    }
+
+    /// What a label of hob's chooses: nothing, or with `hob:codex` the agent.
+    fn chosen_by_label(&self, label: &str) -> Option<Choice> {
+        let own = &self.config.github.label;
+        if label.eq_ignore_ascii_case(own) {
+            return Some(Choice::default());
+        }
+        let (name, agent) = label.rsplit_once(':')?;
+        let agent = agent.trim().to_ascii_lowercase().parse().ok()?;
+        name.eq_ignore_ascii_case(own).then(|| Choice { agent: Some(agent), ..Choice::default() })
     }
 
     async fn commented(
@@ -152,7 +164,7 @@ impl Intake {
             return self.answered(delivery, &question, comment, command, sender, seen("eyes")).await;
         }
         match (command, story) {
-            (Some(Command::Work { text }), story) => {
+            (Some(Command::Work { choice, text }), story) => {
                 let issue = match (&story, issue.is_pull_request) {
                     (Some(story), true) => &self.issue_of(story, issue).await?,
                     (None, true) => {
@@ -162,10 +174,19 @@ impl Intake {
                     }
                     (_, false) => issue,
                 };
-                self.open_task(delivery, place, issue, sender, text, seen("eyes")).await
+                let ask = self.ask(issue, sender, text, choice);
+                self.open_task(delivery, place, issue, ask, seen("eyes")).await
             }
-            (Some(Command::Unknown { name }), _) => {
-                Ok(Settled::Ignored(format!("there is no command `/hob {name}`")))
+            (Some(Command::Mistake(mistake)), story) => {
+                if story.is_none() && issue.is_pull_request {
+                    return Ok(Settled::Ignored("a command on a pull request that is not hob's".to_owned()));
+                }
+                let number = story.as_ref().map_or(issue.number, |story| story.issue);
+                let on = StoryAsk { issue: number, ..self.story_ask(place, issue) };
+                let body = message::misunderstood(&mistake);
+                let said = NewEffect::new(Effect::Comment { on: issue.number, body, question: None });
+                self.store.only_say(&delivery.guid, &on, &[seen("confused"), said]).await?;
+                Ok(Settled::Done("said what hob understands"))
             }
             (None, _) => Ok(Settled::Ignored("a comment that is not for hob".to_owned())),
         }
@@ -182,9 +203,9 @@ impl Intake {
         seen: NewEffect,
     ) -> anyhow::Result<Settled> {
         let text = match command {
-            Some(Command::Work { text: Some(text) }) => text,
-            Some(Command::Work { text: None }) => "Decide yourself, and go on.".to_owned(),
-            Some(Command::Unknown { .. }) | None => comment.body.clone(),
+            Some(Command::Work { text: Some(text), .. }) => text,
+            Some(Command::Work { text: None, .. }) => "Decide yourself, and go on.".to_owned(),
+            Some(Command::Mistake(_)) | None => comment.body.clone(),
         };
         let answer = Answer { text, by: sender.login.clone() };
         if self.store.answer(&delivery.guid, question.id, &answer, &[seen]).await? {
@@ -199,24 +220,27 @@ impl Intake {
         delivery: &Delivery,
         place: &Place,
         issue: &Issue,
-        sender: &Person,
-        text: Option<String>,
+        ask: Ask,
         seen: NewEffect,
     ) -> anyhow::Result<Settled> {
-        let new = NewTask {
-            on: StoryAsk {
-                repo: place.repo.clone(),
-                issue: issue.number,
-                title: message::pull_request_title(&issue.title),
-                installation: place.installation,
-                base_branch: place.default_branch.clone(),
-                branch: self.config.branch_for(issue.number),
-            },
-            ask: Ask { by: sender.login.clone(), title: issue.title.clone(), body: issue.body.clone(), text },
-            effects: vec![seen],
-        };
+        let new = NewTask { on: self.story_ask(place, issue), ask, effects: vec![seen] };
         self.store.open_task(&delivery.guid, &new).await.context("opening a task")?;
         Ok(Settled::Done("opened a task"))
+    }
+
+    fn ask(&self, issue: &Issue, sender: &Person, text: Option<String>, choice: Choice) -> Ask {
+        Ask { by: sender.login.clone(), title: issue.title.clone(), body: issue.body.clone(), text, choice }
+    }
+
+    fn story_ask(&self, place: &Place, issue: &Issue) -> StoryAsk {
+        StoryAsk {
+            repo: place.repo.clone(),
+            issue: issue.number,
+            title: message::pull_request_title(&issue.title),
+            installation: place.installation,
+            base_branch: place.default_branch.clone(),
+            branch: self.config.branch_for(issue.number),
+        }
     }
 
     /// The story's issue, for a command that was given on its pull request: the delivery carries the pull

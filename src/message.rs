@@ -7,6 +7,7 @@ mod contain;
 pub use contain::contain;
 
 use crate::agent::FailureClass;
+use crate::command::{Mistake, WORK_USAGE};
 use crate::ids::{AgentKind, EffectId, IssueNumber};
 use crate::story::{AskedQuestion, Question};
 
@@ -30,6 +31,21 @@ pub fn has_marker(body: &str) -> bool {
     last.strip_prefix(MARKER_START)
         .and_then(|rest| rest.strip_suffix(MARKER_END))
         .is_some_and(|id| id.parse::<EffectId>().is_ok())
+}
+
+/// Said to somebody who gave a command that is none.
+pub fn misunderstood(mistake: &Mistake) -> String {
+    let code =
+        |text: &str| format!("`{}`", one_line(&text.replace('`', "'")).chars().take(100).collect::<String>());
+    let what = match mistake {
+        Mistake::UnknownCommand(name) if name.is_empty() => "`/hob` alone is not a command.".to_owned(),
+        Mistake::UnknownCommand(name) => format!("There is no command {}.", code(&format!("/hob {name}"))),
+        Mistake::UnknownOption(option) => format!("`/hob work` has no option {}.", code(option)),
+        Mistake::BadValue { option, value } if value.is_empty() => format!("`{option}` needs a value."),
+        Mistake::BadValue { option, value } => format!("`{option}` cannot be {}.", code(value)),
+    };
+    let agents = AgentKind::ALL.map(AgentKind::as_str).join(", ");
+    format!("{what} Nothing was started.\n\nWhat I understand: `{WORK_USAGE}`; agents are {agents}.")
 }
 
 /// What the runs of a task took.
@@ -377,6 +393,8 @@ mod tests {
         insta::assert_snapshot!(
             [
                 pull_request_ready(2, SPENT),
+                misunderstood(&Mistake::UnknownCommand("dance `now`".to_owned())),
+                misunderstood(&Mistake::BadValue { option: "--agent", value: "clod".to_owned() }),
                 nothing_to_change(Some("It is there already."), Spent::default()),
                 failed(&FailureText {
                     class: FailureClass::LeftUncommitted,

@@ -148,6 +148,7 @@ mod tests {
             title: "Add a --json flag".to_owned(),
             body: "For scripts.".to_owned(),
             text: text.map(str::to_owned),
+            choice: crate::story::Choice::default(),
         }
     }
 

@@ -78,6 +78,20 @@ pub struct Ask {
     pub body: String,
     /// What the command said beyond `/hob work`; absent where a label asked.
     pub text: Option<String>,
+    /// What they chose for this task alone.
+    #[serde(default)]
+    pub choice: Choice,
+}
+
+/// What a person may choose for one task, by a label or in the command. Absent: as the settings say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Which agent works.
+    pub agent: Option<AgentKind>,
+    /// With which model.
+    pub model: Option<String>,
+    /// In which image.
+    pub image: Option<String>,
 }
 
 /// Where a task stands.

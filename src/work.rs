@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::agent::FailureClass;
-use crate::config::Config;
+use crate::config::{Chosen, Config, TaskSettings};
 use crate::container::Docker;
 use crate::github::GitHub;
 use crate::paths::DataDir;
@@ -196,7 +196,7 @@ impl Worker {
         let job = Job { task, story };
         match job.task.state {
             TaskState::Queued => {
-                let agent = self.config.for_repository(&job.story.repo).agent;
+                let agent = self.settings(&job).agent;
                 let (task, _) = self.store.begin_run(&job.task, agent).await?;
                 Ok(Some(task))
             }
@@ -219,6 +219,14 @@ impl Worker {
             }
             TaskState::Blocked | TaskState::Done | TaskState::Failed | TaskState::Cancelled => Ok(None),
         }
+    }
+
+    /// The settings of a task.
+    fn settings(&self, job: &Job) -> TaskSettings {
+        let choice = &job.task.ask.choice;
+        let chosen =
+            Chosen { agent: choice.agent, model: choice.model.as_deref(), image: choice.image.as_deref() };
+        self.config.for_task(&job.story.repo, chosen)
     }
 
     async fn current_run(&self, task: &Task) -> Result<Run, Hitch> {

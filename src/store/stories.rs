@@ -67,6 +67,17 @@ impl Store {
         Ok(task)
     }
 
+    /// Says something on an issue that needs no task: a help, for example.
+    pub async fn only_say(&self, guid: &str, on: &StoryAsk, effects: &[NewEffect]) -> anyhow::Result<()> {
+        let mut transaction = self.begin().await?;
+        let story = ensure_story(&mut transaction, on).await?;
+        want(&mut transaction, story, effects).await?;
+        deliveries::settle(&mut transaction, guid, "done", "answered with words").await?;
+        transaction.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
+    }
+
     /// Takes a delivery as the answer to a question. Returns false, and leaves the delivery unsettled,
     /// where the question has been answered meanwhile.
     pub async fn answer(

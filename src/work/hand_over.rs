@@ -55,7 +55,7 @@ pub(super) struct HandedOver {
 impl Worker {
     /// Has the workspace handed over.
     pub(super) async fn hand_over(&self, job: &Job, run: &Run, base: &Sha) -> Result<HandedOver, Hitch> {
-        let settings = self.config.for_repository(&job.story.repo);
+        let settings = self.settings(job);
         let paths = self.data.run(run.id);
         let spec = ContainerSpec {
             name: format!("{}-hand-over", container_name(run)),

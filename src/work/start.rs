@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{Hitch, Job, Worker, container_name};
 use crate::agent::{self, AgentKind, Invocation};
-use crate::config::RepositorySettings;
+use crate::config::TaskSettings;
 use crate::container::{ContainerError, ContainerSpec, Ensured, Limits, Log, Mount, Network, State};
 use crate::exchange;
 use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
@@ -55,7 +55,7 @@ impl Worker {
             }
             None => {}
         }
-        let settings = self.config.for_repository(&job.story.repo);
+        let settings = self.settings(job);
         self.check_ready(&settings, run.agent).await?;
         let story = self.ensure_workspace(job).await?;
         let spec = self.prepare_run(job, &story, run, &settings).await?;
@@ -70,7 +70,13 @@ impl Worker {
     }
 
     /// What would make the run fail later is said now, in words.
-    async fn check_ready(&self, settings: &RepositorySettings, agent: AgentKind) -> Result<(), Hitch> {
+    async fn check_ready(&self, settings: &TaskSettings, agent: AgentKind) -> Result<(), Hitch> {
+        if !self.config.allows_image(&settings.image) {
+            return Err(Hitch::not_ready(format!(
+                "The image `{}` is not one that may be chosen.",
+                settings.image
+            )));
+        }
         let names = agent.key_names();
         if !names.is_empty() && !names.iter().any(|name| self.config.agent.keys.contains_key(*name)) {
             return Err(Hitch::not_ready(format!(
@@ -156,7 +162,7 @@ impl Worker {
         job: &Job,
         story: &Story,
         run: &Run,
-        settings: &RepositorySettings,
+        settings: &TaskSettings,
     ) -> Result<ContainerSpec, Hitch> {
         let session = resumable(story, run);
         let text = self.prompt(job, story, run, session.is_some()).await?;

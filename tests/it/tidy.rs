@@ -22,6 +22,8 @@ const FRIENDS: &[(&str, &str)] = &[
     ("story", "agent"),
     ("message", "agent"),
     ("message", "story"),
+    ("message", "command"),
+    ("command", "story"),
     ("prompt", "story"),
     ("serve", "http"),
     ("main", "cli"),

@@ -153,3 +153,44 @@ async fn github_that_is_away_for_a_moment_loses_nothing_and_doubles_nothing() {
     assert_eq!(w.github.comments(REPO, issue).iter().filter(|c| c.author == BOT).count(), 1);
     w.finish().await;
 }
+
+#[tokio::test]
+async fn a_command_that_is_none_is_answered_with_what_hob_understands() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Talk", "[scenario: work]").await;
+    w.alice().comments(issue, "/hob dance").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("There is no command `/hob dance`. Nothing was started."), "{said}");
+    w.mallory().comments(issue, "/hob dance").await;
+    w.quiet().await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_label_or_an_option_chooses_agent_and_image() {
+    let w = World::with(|config| {
+        config.agent.command = vec!["exchange-agent".to_owned()];
+        config.container.allowed_images = vec!["also-allowed:1".to_owned()];
+    })
+    .await;
+    let issue = w.alice().opens_issue("By label", "[scenario: work]").await;
+    w.alice().labels(issue, "hob:command").await;
+    let pull = w.next_pull_request().await;
+    assert!(pull.body.contains("a command of this hob's"), "{}", pull.body);
+    w.next_comment(issue).await;
+
+    let issue = w.alice().opens_issue("By option", "[scenario: work]").await;
+    w.alice().comments(issue, "/hob work --agent command").await;
+    let pull = w.next_pull_request().await;
+    assert!(pull.body.contains("a command of this hob's"), "{}", pull.body);
+    w.next_comment(issue).await;
+
+    let issue = w.alice().opens_issue("By image", "[scenario: work]").await;
+    w.alice().comments(issue, "/hob work --image also-allowed:1").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.contains("> Docker has no image `also-allowed:1`."), "{said}");
+    w.alice().comments(issue, "/hob work --image somebody/elses:1").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.contains("> The image `somebody/elses:1` is not one that may be chosen."), "{said}");
+    w.finish().await;
+}
