@@ -9,6 +9,7 @@
 mod bundle;
 mod changes;
 mod connectivity;
+mod export;
 mod import;
 mod mirror;
 mod pack;

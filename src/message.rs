@@ -276,7 +276,7 @@ fn failure_words(class: FailureClass) -> FailureWords {
         F::BranchMoved => (
             "The story branch has got commits from somebody else while the agent worked.",
             "Nothing was overwritten: those commits stand, and the agent's are kept in its workspace.",
-            "Delete or rename the branch to let hob start it anew, or merge by hand.",
+            "`/hob work` brings those commits into the workspace and goes on.",
         ),
         F::NotReady => (
             "hob could not start the agent.",

@@ -30,6 +30,8 @@ pub struct StoryPaths {
     pub home: PathBuf,
     /// The exchange, `/hob` in the container.
     pub exchange: PathBuf,
+    /// The base branch's agent settings, for a workspace to be put back to. hob's own.
+    pub settings: PathBuf,
 }
 
 /// The record of one run.
@@ -108,6 +110,7 @@ impl DataDir {
             workspace: folder.join("workspace"),
             home: folder.join("home"),
             exchange: folder.join("exchange"),
+            settings: folder.join("settings"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the agent is told: the prompt of each run, from the issue, the conversation so far and the
 //! reason for the run. The contract it describes is documented in `docs/agents.md`.
 
+use crate::ids::Sha;
 use crate::story::{Ask, AskedQuestion, Question};
 
 /// What a prompt is made from.
@@ -24,6 +25,30 @@ pub struct Facts<'a> {
     pub questions: &'a [AskedQuestion],
     /// What this run is for.
     pub purpose: Purpose<'a>,
+    /// What has happened to the workspace since the agent left it, where it was kept.
+    pub news: Option<&'a News>,
+}
+
+/// What has happened to a workspace since the agent left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The newest of the commits that people have pushed to the story branch.
+    pub commit: Option<Sha>,
+    /// How bringing them in went.
+    pub merged: Merged,
+    /// Files by which the repository configures agents, put back to what the base branch has.
+    pub restored: Vec<String>,
+}
+
+/// How bringing people's commits into a workspace went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merged {
+    /// They are in.
+    Done,
+    /// The merge is begun, with conflicts to solve.
+    Conflict,
+    /// Git would not begin, since uncommitted work is in the way.
+    Refused,
 }
 
 /// What a run is for.
@@ -61,6 +86,7 @@ pub fn prompt(facts: &Facts<'_>) -> String {
     if !facts.resumes {
         sections.extend(conversation(facts.questions));
     }
+    sections.extend(facts.news.and_then(told_news));
     sections.push(rules(facts.branch));
     sections.join("\n\n") + "\n"
 }
@@ -85,6 +111,32 @@ fn answered(asked: &AskedQuestion) -> String {
             format!("You asked: {}\n\nThere is no answer; decide yourself and go on.", asked.question.text)
         }
     }
+}
+
+fn told_news(news: &News) -> Option<String> {
+    let mut told = Vec::new();
+    if let Some(commit) = &news.commit {
+        told.push(match news.merged {
+            Merged::Done => format!(
+                "People have pushed commits to your branch, up to {commit}. They are merged into /workspace."
+            ),
+            Merged::Conflict => format!(
+                "People have pushed commits to your branch, up to {commit}. Merging them into /workspace met conflicts. \
+                 Solve them first and commit the merge."
+            ),
+            Merged::Refused => format!(
+                "People have pushed commits to your branch, up to {commit}. Your uncommitted work was in the way of merging \
+                 them. Commit it, then run `git merge {commit}` and solve what conflicts."
+            ),
+        });
+    }
+    if !news.restored.is_empty() {
+        told.push(format!(
+            "For this run these files are as the base branch has them; your branch's own versions are safe in git: {}.",
+            news.restored.join(", ")
+        ));
+    }
+    (!told.is_empty()).then(|| format!("## What has changed in /workspace\n\n{}", told.join("\n\n")))
 }
 
 fn conversation(questions: &[AskedQuestion]) -> Option<String> {
@@ -181,6 +233,7 @@ mod tests {
             earlier: &[],
             questions,
             purpose,
+            news: None,
         }
     }
 
@@ -199,6 +252,18 @@ mod tests {
     fn a_fresh_run_after_a_lost_session_is_told_everything() {
         let asked = [shape()];
         insta::assert_snapshot!(prompt(&facts(&ask(None), false, &asked, Purpose::Answered(&asked[0]))));
+    }
+
+    #[test]
+    fn what_people_pushed_is_told() {
+        let news = News {
+            commit: Some("a".repeat(40).parse().unwrap()),
+            merged: Merged::Conflict,
+            restored: vec![".mcp.json".to_owned()],
+        };
+        let ask = ask(None);
+        let facts = Facts { news: Some(&news), ..facts(&ask, true, &[], Purpose::Work) };
+        insta::assert_snapshot!(prompt(&facts));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod hand_over;
 mod publish;
+mod refresh;
 mod run_log;
 mod settle;
 mod start;

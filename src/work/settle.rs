@@ -2,6 +2,7 @@
 
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
+use crate::git::Mirror;
 use crate::ids::QuestionId;
 use crate::message::{self, FailureText, Spent};
 use crate::paths;
@@ -99,8 +100,12 @@ impl Worker {
     /// next. Only disk space is at stake, so a failure is logged, and the sweep tries again.
     pub(super) async fn clear_workspace(&self, story: &Story) {
         let paths = self.data.story(story.id);
+        let (mirror, id) = (self.data.mirror(&story.repo), story.id);
         let removed = tokio::task::spawn_blocking(move || {
             paths::remove_tree(&paths.workspace)?;
+            // Nothing borrows from the mirror any more.
+            Mirror::ensure(&mirror)?.unpin(id)?;
+            paths::remove_tree(&paths.settings)?;
             paths::remove_tree(&paths.exchange)
         });
         match removed.await {

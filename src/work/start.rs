@@ -19,7 +19,7 @@ use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
 use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN};
 use crate::paths;
-use crate::prompt::{self, Facts, Purpose};
+use crate::prompt::{self, Facts, News, Purpose};
 use crate::store::StoryChange;
 use crate::story::{Run, Session, Story, Turn};
 
@@ -57,11 +57,17 @@ impl Worker {
         }
         let settings = self.settings(job);
         self.check_ready(&settings, run.agent).await?;
-        let story = self.ensure_workspace(job).await?;
-        let spec = self.prepare_run(job, &story, run, &settings).await?;
+        let (story, is_fresh) = self.ensure_workspace(job).await?;
+        let refreshed = if is_fresh { None } else { Some(self.refresh(job, run).await?) };
+        let news = refreshed.as_ref().map(|(news, _)| news);
+        let spec = self.prepare_run(job, &story, run, &settings, news).await?;
         match self.docker.ensure(&spec).await.map_err(docker_hitch)? {
             Ensured::Created | Ensured::Existed(State::Created) => {}
             Ensured::Existed(state) => tracing::warn!(?state, "the container was there already"),
+        }
+        // Recorded last: until the agent can start, the refresh is repeated and finds the same.
+        if let Some((news, head)) = refreshed {
+            self.record_refresh(job, &news, head).await?;
         }
         self.docker.start(&name).await.map_err(docker_hitch)?;
         self.store.run_started(&job.task, run).await?;
@@ -103,12 +109,13 @@ impl Worker {
     }
 
     /// Makes the workspace if it is not there. One that is there is complete, and the agent's: it is not
-    /// looked into.
-    async fn ensure_workspace(&self, job: &Job) -> Result<Story, Hitch> {
+    /// looked into. Also tells whether the workspace is as the base branch has it, so that nothing in it can
+    /// be an agent's.
+    async fn ensure_workspace(&self, job: &Job) -> Result<(Story, bool), Hitch> {
         let paths = self.data.story(job.story.id);
         let mut story = job.story.clone();
         if paths.workspace.exists() {
-            return Ok(story);
+            return Ok((story, false));
         }
         let remote = self.remote(&story).await?;
         let mirror_path = self.data.mirror(&story.repo);
@@ -129,6 +136,7 @@ impl Worker {
         // known could not be handed over.
         let change = StoryChange { base: Some((start.clone(), branch.clone())), ..StoryChange::default() };
         self.store.change_story(&job.task, &change).await?;
+        let is_fresh = branch.is_none();
         (story.base, story.remote_head) = (Some(start.clone()), branch);
         let origin = self.remote_url(&story);
         let (id, branch, base_branch, user) =
@@ -153,7 +161,7 @@ impl Worker {
             Ok(())
         })
         .await??;
-        Ok(story)
+        Ok((story, is_fresh))
     }
 
     /// Writes what the container will find, and describes the container.
@@ -163,9 +171,10 @@ impl Worker {
         story: &Story,
         run: &Run,
         settings: &TaskSettings,
+        news: Option<&News>,
     ) -> Result<ContainerSpec, Hitch> {
         let session = resumable(story, run);
-        let text = self.prompt(job, story, run, session.is_some()).await?;
+        let text = self.prompt(job, story, run, session.is_some(), news).await?;
         let paths = self.data.story(story.id);
         let run_paths = self.data.run(run.id);
         let keys = self.key_file(run);
@@ -210,7 +219,14 @@ impl Worker {
         })
     }
 
-    async fn prompt(&self, job: &Job, story: &Story, run: &Run, resumes: bool) -> Result<String, Hitch> {
+    async fn prompt(
+        &self,
+        job: &Job,
+        story: &Story,
+        run: &Run,
+        resumes: bool,
+        news: Option<&News>,
+    ) -> Result<String, Hitch> {
         let questions = self.store.questions(story.id).await?;
         let tasks = self.store.tasks_of(story.id).await?;
         let earlier: Vec<_> =
@@ -232,30 +248,40 @@ impl Worker {
             earlier: &earlier,
             questions: &questions,
             purpose,
+            news,
         }))
     }
 
     /// Everything here can be read by whoever may ask Docker, so none of it is secret.
     fn environment(&self, job: &Job, run: &Run, invocation: &Invocation<'_>) -> Vec<(String, String)> {
-        let git = &self.config.git;
         let own = [
             ("HOME", HOME.to_owned()),
             ("HOB_EXCHANGE", EXCHANGE.to_owned()),
             ("HOB_STORY_ID", job.story.id.to_string()),
             ("HOB_TASK_ID", job.task.id.to_string()),
             ("HOB_RUN_ID", run.id.to_string()),
-            ("GIT_AUTHOR_NAME", git.author_name.clone()),
-            ("GIT_AUTHOR_EMAIL", git.author_email.clone()),
-            ("GIT_COMMITTER_NAME", git.author_name.clone()),
-            ("GIT_COMMITTER_EMAIL", git.author_email.clone()),
         ];
         let configured = self.config.agent.env.iter().map(|(name, value)| (name.clone(), value.clone()));
         own.into_iter()
             .chain(run.agent.settings())
             .chain(agent::environment(run.agent, invocation))
             .map(|(name, value)| (name.to_owned(), value))
+            .chain(self.author_environment())
             .chain(configured)
             .collect()
+    }
+
+    /// Whose name stands on commits made in a container.
+    pub(super) fn author_environment(&self) -> Vec<(String, String)> {
+        let git = &self.config.git;
+        let named = [
+            ("GIT_AUTHOR", &git.author_name, &git.author_email),
+            ("GIT_COMMITTER", &git.author_name, &git.author_email),
+        ];
+        let named = named.into_iter().flat_map(|(who, name, email)| {
+            [(format!("{who}_NAME"), name.clone()), (format!("{who}_EMAIL"), email.clone())]
+        });
+        named.collect()
     }
 
     /// The mirror's objects, which the workspace borrows, at the path where git inside looks for them.
@@ -320,7 +346,7 @@ pub(super) fn resumable<'a>(story: &'a Story, run: &Run) -> Option<&'a Session> 
     story.session.as_ref().filter(|session| session.agent == run.agent && run.turn != Turn::StartOver)
 }
 
-fn mount(source: &Path, target: &str, read_only: bool) -> Mount {
+pub(super) fn mount(source: &Path, target: &str, read_only: bool) -> Mount {
     Mount { source: source.to_owned(), target: target.to_owned(), read_only }
 }
 
@@ -401,7 +427,7 @@ pub(super) fn github_hitch(error: GitHubError) -> Hitch {
     Hitch::not_ready("The git host does not let hob at this repository; hob's log has its reason.")
 }
 
-fn remote_hitch(error: RemoteError) -> Hitch {
+pub(super) fn remote_hitch(error: RemoteError) -> Hitch {
     match error {
         RemoteError::Unauthorized(_) => {
             Hitch::not_ready("The git host does not accept hob's token for this repository.")

@@ -155,6 +155,13 @@ async fn a_branch_that_somebody_else_moved_is_not_overwritten() {
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with("**The story branch has got commits from somebody else"), "{said}");
     assert_eq!(w.github.commits(REPO, "hob/issue-1")[0].sha, theirs);
+
+    // The way out: their commit is brought into the kept workspace, and both end up in the branch.
+    w.alice().comments(issue, "/hob work [scenario: work]").await;
+    let pull = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert_eq!(w.github.file_at(REPO, &pull.head, "theirs.md").as_deref(), Some("mine\n"));
+    assert!(w.github.commits(REPO, &pull.head).iter().any(|commit| commit.sha == theirs));
     w.finish().await;
 }
 

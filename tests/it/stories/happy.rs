@@ -72,6 +72,25 @@ async fn a_question_waits_for_its_answer_and_the_reply_resumes_session_and_works
 }
 
 #[tokio::test]
+async fn commits_that_people_push_while_hob_waits_are_brought_into_the_workspace() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    w.bob().pushes("hob/issue-1", &[("theirs.md", "from bob\n"), (".mcp.json", "{}\n")], "By hand").await;
+    w.alice().comments(issue, "one array").await;
+    let pull = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert_eq!(w.github.file_at(REPO, &pull.head, "theirs.md").as_deref(), Some("from bob\n"));
+    let file = w.github.file_at(REPO, &pull.head, "json-output.md").expect("the agent's file");
+    assert!(file.contains("session: resumed, workspace: kept"), "{file}");
+    // Put aside for the run, and still what bob pushed in the branch.
+    assert_eq!(w.github.file_at(REPO, &pull.head, ".mcp.json").as_deref(), Some("{}\n"));
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn a_second_question_waits_for_a_second_answer() {
     let w = World::start().await;
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask-twice]").await;

@@ -1,0 +1,68 @@
+//! Some files of a commit, written out from the mirror. The mirror is hob's own, so what comes from it is
+//! what the git host has; the repository in a workspace, which an agent has touched, could say anything.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use git2::{ObjectType, Repository, Tree};
+
+use super::{Mirror, oid};
+use crate::ids::Sha;
+
+/// More than this is no settings any more.
+const MOST_BYTES: usize = 16 << 20;
+
+/// The mode of an executable file in a tree.
+const EXECUTABLE: i32 = 0o100755;
+
+impl Mirror {
+    /// Writes the files and folders of these names, at the top level of a commit, into a new folder.
+    /// What the commit does not have is left out; links and submodules are left out too.
+    pub fn export(&self, at: &Sha, names: &[&str], folder: &Path) -> anyhow::Result<()> {
+        let repository = self.open()?;
+        let commit =
+            repository.find_commit(oid(at)?).with_context(|| format!("finding {at} in the mirror"))?;
+        let tree = commit.tree().context("reading its tree")?;
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        let mut room = MOST_BYTES;
+        write_tree(&repository, &tree, folder, &mut room, &|name| names.contains(&name))
+    }
+}
+
+fn write_tree(
+    repository: &Repository,
+    tree: &Tree<'_>,
+    folder: &Path,
+    room: &mut usize,
+    wanted: &dyn Fn(&str) -> bool,
+) -> anyhow::Result<()> {
+    for entry in tree {
+        let Ok(name) = entry.name() else { continue };
+        // libgit2 makes no such entries; a repository made by other means could have them.
+        if !wanted(name) || name.is_empty() || name.contains('/') || name == "." || name == ".." {
+            continue;
+        }
+        let path = folder.join(name);
+        match (entry.kind(), entry.filemode()) {
+            (Some(ObjectType::Tree), _) => {
+                let inner = repository.find_tree(entry.id()).context("reading a folder")?;
+                fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
+                write_tree(repository, &inner, &path, room, &|_| true)?;
+            }
+            (Some(ObjectType::Blob), mode) if mode & 0o170000 == 0o100000 => {
+                let blob = repository.find_blob(entry.id()).context("reading a file")?;
+                let Some(left) = room.checked_sub(blob.content().len()) else {
+                    bail!("the repository's agent settings are larger than {MOST_BYTES} bytes")
+                };
+                *room = left;
+                fs::write(&path, blob.content()).with_context(|| format!("writing {}", path.display()))?;
+                let mode = if mode == EXECUTABLE { 0o755 } else { 0o644 };
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).context("setting its mode")?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

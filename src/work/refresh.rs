@@ -1,0 +1,236 @@
+//! Before a run in a workspace that is not fresh: commits that people have pushed to the story branch are
+//! brought in, and the files by which a repository configures an agent are put back to what the base
+//! branch has. Without that, an agent could plant a hook for the next run, or somebody could push one.
+//! Both happen in a container, without network and keys, since the workspace's `.git` is the agent's.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::start::{WORKSPACE, blocking, docker_hitch, mount, remote_hitch};
+use super::{Hitch, Job, Worker, container_name};
+use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Network};
+use crate::git::{Mirror, RemoteError};
+use crate::ids::Sha;
+use crate::paths;
+use crate::prompt::{Merged, News};
+use crate::story::{Run, Story};
+
+/// What agents read as their settings from a repository: hooks, servers to start, commands to run. From
+/// the facts about Claude Code, and the same for the other CLIs.
+const SETTINGS: &[&str] = &[
+    ".claude",
+    ".claude.json",
+    ".mcp.json",
+    "CLAUDE.md",
+    "CLAUDE.local.md",
+    ".codex",
+    ".gemini",
+    "GEMINI.md",
+    ".opencode",
+    "opencode.json",
+    "opencode.jsonc",
+    "AGENTS.md",
+    ".gitmodules",
+    ".ripgreprc",
+    ".husky",
+];
+
+/// Where the base branch's settings are in the container.
+const TRUSTED: &str = "/run/hob/settings";
+
+/// Arguments: the commit to bring in, or `-`, then the names of the settings. Prints how the merge went
+/// and the settings that were put back. A tracked file that differs is marked so that git does not take
+/// the difference for a change of the agent's. Files are compared and copied by no program of git's, so
+/// that nothing planted in its configuration can have a say in it.
+const SCRIPT: &str = r#"
+export HOME=/tmp GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
+git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }
+theirs=$1; shift
+for name do
+  git ls-files -v -- "$name" | sed -n 's/^S //p' | while IFS= read -r file; do
+    git update-index --no-skip-worktree -- "$file" && git checkout-index --force -- "$file"
+  done
+done
+merged=none
+if [ "$theirs" != - ] && ! git merge-base --is-ancestor "$theirs" HEAD; then
+  if git merge --quiet --no-edit "$theirs" >&2; then merged=done
+  elif [ -n "$(git ls-files --unmerged)" ]; then merged=conflict
+  else merged=refused; fi
+fi
+printf 'hob-refresh 1\nmerged %s\n' "$merged"
+for name do
+  [ -e "$name" ] || [ -L "$name" ] || continue
+  find "$name" ! -type d -exec sh -c '
+    for file do
+      trusted=/run/hob/settings/$file
+      if [ -f "$trusted" ]; then
+        if [ ! -L "$file" ] && [ -f "$file" ] && cmp -s "$file" "$trusted"; then continue; fi
+      fi
+      git ls-files --error-unmatch -- "$file" >/dev/null 2>&1 && git update-index --skip-worktree -- "$file"
+      rm -f -- "$file"
+      if [ -f "$trusted" ]; then cp -p -- "$trusted" "$file"; fi
+      printf "restored %s\n" "$file"
+    done' hob {} +
+done
+echo end
+"#;
+
+/// More output than this is not read: a name a line, and few names.
+const MOST_OUTPUT: u64 = 64 * 1024;
+/// As much of git's complaints as the log needs.
+const MOST_STDERR: usize = 16 * 1024;
+/// More names than this are not told to the agent.
+const MOST_NAMES: usize = 20;
+
+impl Worker {
+    /// Brings a kept workspace up to date. Gives back what the agent has to be told, and the commit that the
+    /// story branch on the remote is at.
+    pub(super) async fn refresh(&self, job: &Job, run: &Run) -> Result<(News, Option<Sha>), Hitch> {
+        let story = &job.story;
+        let remote = self.remote(story).await?;
+        let path = self.data.mirror(&story.repo);
+        let (branch, base_branch, id) = (story.branch.clone(), story.base_branch.clone(), story.id);
+        let known = story.remote_head.clone();
+        let settings = self.data.story(id).settings;
+        let there = settings.clone();
+        let found = blocking(move || {
+            let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
+            mirror.fetch(&remote)?;
+            let head = mirror.branch(&branch).map_err(RemoteError::Other)?;
+            if let Some(new) = head.as_ref().filter(|head| known.as_ref() != Some(head)) {
+                mirror.pin(id, new).map_err(RemoteError::Other)?;
+            }
+            let base = mirror.branch(&base_branch).map_err(RemoteError::Other)?;
+            write_settings(&mirror, base.as_ref(), &there).map_err(RemoteError::Other)?;
+            Ok::<_, RemoteError>(head)
+        });
+        let head = found.await?.map_err(remote_hitch)?;
+        let theirs = head.clone().filter(|head| story.remote_head.as_ref() != Some(head));
+        let news = self.refresh_inside(job, run, theirs.as_ref(), &settings).await?;
+        Ok((news, head))
+    }
+
+    async fn refresh_inside(
+        &self,
+        job: &Job,
+        run: &Run,
+        theirs: Option<&Sha>,
+        settings: &Path,
+    ) -> Result<News, Hitch> {
+        let mut command: Vec<String> = ["/bin/sh", "-c", SCRIPT, "hob"].map(str::to_owned).to_vec();
+        command.push(theirs.map_or("-", Sha::as_str).to_owned());
+        command.extend(SETTINGS.iter().map(|name| (*name).to_owned()));
+        let spec = ContainerSpec {
+            name: format!("{}-refresh", container_name(run)),
+            image: self.settings(job).image,
+            command,
+            env: self.author_environment(),
+            labels: self.labels(run),
+            mounts: vec![
+                mount(&self.data.story(job.story.id).workspace, WORKSPACE, false),
+                mount(settings, TRUSTED, true),
+                self.mirror_mount(&job.story),
+            ],
+            user: self.user,
+            workdir: WORKSPACE.to_owned(),
+            network: Network::None,
+            limits: self.limits(),
+            log: Log::None,
+        };
+        let limits = AttachLimits {
+            max_stdout_bytes: MOST_OUTPUT,
+            max_stderr_bytes: MOST_STDERR,
+            timeout: self.config.container.hand_over_timeout,
+        };
+        let mut output = Vec::new();
+        let attached = self.docker.run_attached(&spec, &mut output, limits).await.map_err(docker_hitch)?;
+        let complaints = String::from_utf8_lossy(&attached.stderr);
+        let read = match &attached.end {
+            AttachedEnd::Exited(exit) if exit.code == 0 => read_news(&output, theirs),
+            _ => None,
+        };
+        let Some(news) = read else {
+            tracing::warn!(end = ?attached.end, %complaints, "the workspace could not be brought up to date");
+            return Err(super::hand_over::refused(
+                "The kept workspace could not be brought up to date: git in it does not work any more.",
+            ));
+        };
+        if theirs.is_some() || !news.restored.is_empty() {
+            tracing::info!(?news, %complaints, "the workspace was brought up to date");
+        }
+        Ok(news)
+    }
+
+    /// Records what a refresh found, once its run is about to start: the agent's work must build on what
+    /// people have pushed.
+    pub(super) async fn record_refresh(
+        &self,
+        job: &Job,
+        news: &News,
+        head: Option<Sha>,
+    ) -> Result<Story, Hitch> {
+        let mut story = job.story.clone();
+        let base = news.commit.clone().or(story.base.clone()).context("a kept workspace has a base")?;
+        let change = crate::store::StoryChange {
+            base: Some((base.clone(), head.clone())),
+            ..crate::store::StoryChange::default()
+        };
+        self.store.change_story(&job.task, &change).await?;
+        (story.base, story.remote_head) = (Some(base), head);
+        Ok(story)
+    }
+}
+
+fn write_settings(mirror: &Mirror, base: Option<&Sha>, folder: &Path) -> anyhow::Result<()> {
+    paths::remove_tree(folder)?;
+    match base {
+        Some(base) => mirror.export(base, SETTINGS, folder),
+        None => std::fs::create_dir_all(folder).context("making the folder for settings"),
+    }
+}
+
+/// What the script printed, if it is what the script prints.
+fn read_news(output: &[u8], theirs: Option<&Sha>) -> Option<News> {
+    let text = String::from_utf8_lossy(output);
+    let mut lines = text.lines();
+    if lines.next()? != "hob-refresh 1" {
+        return None;
+    }
+    let merged = match lines.next()?.strip_prefix("merged ")? {
+        "none" | "done" => Merged::Done,
+        "conflict" => Merged::Conflict,
+        "refused" => Merged::Refused,
+        _ => return None,
+    };
+    let mut news = News { commit: theirs.cloned(), merged, restored: Vec::new() };
+    for line in lines {
+        match line.strip_prefix("restored ") {
+            Some(name) if news.restored.len() < MOST_NAMES => news.restored.push(name.to_owned()),
+            Some(_) => {}
+            None if line == "end" => return Some(news),
+            None => return None,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_script_prints_is_believed() {
+        let theirs: Sha = "a".repeat(40).parse().unwrap();
+        let news =
+            read_news(b"hob-refresh 1\nmerged conflict\nrestored .mcp.json\nend\n", Some(&theirs)).unwrap();
+        assert_eq!(
+            (news.merged, news.restored.as_slice()),
+            (Merged::Conflict, &[".mcp.json".to_owned()][..])
+        );
+        assert_eq!(news.commit, Some(theirs));
+        for output in ["", "pwned\n", "hob-refresh 1\nmerged yes\nend\n", "hob-refresh 1\nmerged none\n"] {
+            assert_eq!(read_news(output.as_bytes(), None), None, "{output:?}");
+        }
+    }
+}
