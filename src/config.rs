@@ -51,11 +51,18 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The largest webhook body that is accepted. GitHub sends up to 25 MB.
     pub body_limit: ByteSize,
+    /// Where agents reach hob's own HTTP side, given to them as `HOB_API_URL`. A `localhost` in it becomes
+    /// `host.docker.internal`.
+    pub api_url: Option<String>,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8470)), body_limit: ByteSize::mib(25) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
+            body_limit: ByteSize::mib(25),
+            api_url: None,
+        }
     }
 }
 
@@ -65,11 +72,13 @@ impl Default for Server {
 pub struct Data {
     /// The data folder: store, mirrors, workspaces, run records. One hob a folder.
     pub dir: PathBuf,
+    /// Free space on its disk under which no run is started.
+    pub min_free: ByteSize,
 }
 
 impl Default for Data {
     fn default() -> Self {
-        Self { dir: PathBuf::from("/var/lib/hob") }
+        Self { dir: PathBuf::from("/var/lib/hob"), min_free: ByteSize::mib(1024) }
     }
 }
 
@@ -220,6 +229,13 @@ pub struct Container {
     pub uid: u32,
     /// A folder on tmpfs where keys lie while a container starts.
     pub secrets_dir: PathBuf,
+    /// What a story's workspace, home and exchange may take up together on disk. Looked at every few
+    /// seconds while an agent runs; one that passes it is stopped.
+    pub disk: ByteSize,
+    /// Files that an agent may leave in `/hob/drops`, to be kept with the run.
+    pub max_drops: usize,
+    /// How large they may be together.
+    pub drops_limit: ByteSize,
     /// How long an agent has to end after it is told to.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub stop_grace: Duration,
@@ -245,6 +261,9 @@ impl Default for Container {
             tmp: ByteSize::mib(1024),
             uid: 10_001,
             secrets_dir: PathBuf::from("/dev/shm"),
+            disk: ByteSize::mib(20 * 1024),
+            max_drops: 50,
+            drops_limit: ByteSize::mib(100),
             stop_grace: Duration::from_secs(10),
             hand_over_timeout: Duration::from_secs(300),
             hand_over_limit: ByteSize::mib(512),
@@ -295,6 +314,8 @@ pub struct RepositoryOverrides {
     pub agent: Option<AgentKind>,
     /// The model's name.
     pub model: Option<String>,
+    /// A command line for `/bin/sh`, run in the agent's container before the agent, without its keys.
+    pub setup: Option<String>,
 }
 
 /// How hob proves who it is to the git host.
@@ -426,6 +447,7 @@ impl Config {
         let image = own.image.filter(|_| is_usual).unwrap_or_else(|| general.clone());
         let model = own.model.or_else(|| self.agent.model.clone()).filter(|_| is_usual);
         TaskSettings {
+            setup: own.setup,
             image: chosen.image.map(str::to_owned).unwrap_or(image),
             agent,
             model: chosen.model.map(str::to_owned).or(model),
@@ -483,6 +505,8 @@ pub struct TaskSettings {
     pub agent: AgentKind,
     /// The model's name.
     pub model: Option<String>,
+    /// A command line to run before the agent.
+    pub setup: Option<String>,
 }
 
 #[cfg(test)]
@@ -520,7 +544,7 @@ mod tests {
     #[test]
     fn a_key_like_no_other_is_answered_with_the_list() {
         let error = parse("[data]\nzzz = 1\n").unwrap_err();
-        assert_eq!(error, "hob.toml:2: unknown key `data.zzz`; known here: dir");
+        assert_eq!(error, "hob.toml:2: unknown key `data.zzz`; known here: dir, min_free");
     }
 
     #[test]

@@ -80,22 +80,101 @@ pub fn read(folder: &Path) -> anyhow::Result<Handed> {
     Ok(handed)
 }
 
-/// The text of one file of the agent's, or why it cannot be used.
-fn read_file(directory: &File, name: &str) -> Result<Option<String>, String> {
+/// A file that the agent left for people, now kept with the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drop {
+    /// Its name; it is nowhere below a folder.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// Copies what the agent left in the drops folder, at most so many files and bytes together. Folders, links
+/// and what is beyond the limits are left out, and complained of.
+pub fn collect_drops(
+    folder: &Path,
+    keep_in: &Path,
+    most: usize,
+    mut room: u64,
+) -> anyhow::Result<(Vec<Drop>, Vec<String>)> {
+    let mut complaints = Vec::new();
+    let exchange = File::open(folder).with_context(|| format!("opening {}", folder.display()))?;
+    let drops = match open_beneath(&exchange, DROPS, OFlag::O_DIRECTORY) {
+        Ok(drops) => drops,
+        Err(nix::errno::Errno::ENOENT) => return Ok((Vec::new(), complaints)),
+        Err(e) => return Ok((Vec::new(), vec![format!("{DROPS} was not opened: {e}")])),
+    };
+    let mut names = list(&drops)?;
+    names.sort();
+    let mut kept = Vec::new();
+    for name in names {
+        if kept.len() == most {
+            complaints.push(format!("more than {most} files were dropped; the rest was left out"));
+            break;
+        }
+        match keep_drop(&drops, &name, keep_in, room) {
+            Ok(drop) => {
+                room -= drop.bytes;
+                kept.push(drop);
+            }
+            Err(complaint) => complaints.push(complaint),
+        }
+    }
+    Ok((kept, complaints))
+}
+
+fn list(folder: &File) -> anyhow::Result<Vec<String>> {
+    let again = folder.try_clone().context("listing the drops")?;
+    let mut open = nix::dir::Dir::from_fd(again.into()).context("listing the drops")?;
+    let names = open.iter().filter_map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned()));
+    Ok(names.filter(|name| name != "." && name != "..").take(10_000).collect())
+}
+
+fn keep_drop(drops: &File, name: &str, keep_in: &Path, room: u64) -> Result<Drop, String> {
+    // The name becomes a file of hob's and a line for people.
+    let is_plain =
+        name.len() <= 100 && !name.starts_with('.') && !name.chars().any(|c| c.is_control() || c == '/');
+    if !is_plain {
+        return Err("a dropped file with an odd name was left out".to_owned());
+    }
+    let opened =
+        open_beneath(drops, name, OFlag::empty()).map_err(|e| format!("{name} was not opened: {e}"))?;
+    let metadata = opened.metadata().map_err(|e| format!("{name}: {e}"))?;
+    if !metadata.is_file() {
+        return Err(format!("{name} is not a regular file"));
+    }
+    if metadata.len() > room {
+        return Err(format!("{name} is too large to be kept"));
+    }
+    let copy = || -> std::io::Result<u64> {
+        std::fs::create_dir_all(keep_in)?;
+        let mut to = File::create(keep_in.join(name))?;
+        std::io::copy(&mut (&opened).take(room), &mut to)
+    };
+    let bytes = copy().map_err(|e| format!("{name} was not kept: {e}"))?;
+    Ok(Drop { name: name.to_owned(), bytes })
+}
+
+/// Opens something of the agent's without following a link and without waiting for anybody.
+fn open_beneath(folder: &File, name: &str, flags: OFlag) -> nix::Result<File> {
     let how = OpenHow::new()
         // Non-blocking, or a FIFO would hold hob for ever.
-        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY)
+        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | flags)
         .resolve(
             ResolveFlag::RESOLVE_BENEATH
                 | ResolveFlag::RESOLVE_NO_SYMLINKS
                 | ResolveFlag::RESOLVE_NO_MAGICLINKS,
         );
-    let opened = match openat2(directory.as_fd(), name, how) {
-        Ok(opened) => opened,
+    openat2(folder.as_fd(), name, how).map(File::from)
+}
+
+/// The text of one file of the agent's, or why it cannot be used.
+fn read_file(directory: &File, name: &str) -> Result<Option<String>, String> {
+    let file = match open_beneath(directory, name, OFlag::empty()) {
+        Ok(file) => file,
         Err(nix::errno::Errno::ENOENT) => return Ok(None),
         Err(e) => return Err(format!("{name} was not opened: {e}")),
     };
-    let file = File::from(opened);
     let metadata = file.metadata().map_err(|e| format!("{name}: {e}"))?;
     if !metadata.is_file() {
         return Err(format!("{name} is not a regular file"));
@@ -238,6 +317,27 @@ mod tests {
         File::create(hob.join(SUMMARY)).unwrap().set_len(10 << 30).unwrap();
         let summary = read(&hob).unwrap().summary.unwrap();
         assert_eq!(summary.len() as u64, MOST_BYTES);
+    }
+
+    #[test]
+    fn drops_are_kept_within_bounds_and_links_are_not_followed() {
+        let folder = exchange();
+        let (hob, keep) = (folder.path().join("hob"), folder.path().join("kept"));
+        std::fs::write(folder.path().join("secret"), "secret").unwrap();
+        std::fs::write(hob.join("drops/a.txt"), "aaaa").unwrap();
+        std::fs::write(hob.join("drops/b.txt"), "bbbbbbbb").unwrap();
+        std::fs::write(hob.join("drops/c.txt"), "cc").unwrap();
+        std::os::unix::fs::symlink(folder.path().join("secret"), hob.join("drops/link")).unwrap();
+        nix::unistd::mkfifo(&hob.join("drops/pipe"), Mode::S_IRWXU).unwrap();
+        let (kept, complaints) = collect_drops(&hob, &keep, 10, 7).unwrap();
+        assert_eq!(kept.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["a.txt", "c.txt"]);
+        assert_eq!(complaints.len(), 3, "{complaints:?}");
+        assert_eq!(std::fs::read_dir(&keep).unwrap().count(), 2);
+        let (kept, _) = collect_drops(&hob, &keep, 1, 7).unwrap();
+        assert_eq!(kept.len(), 1);
+        std::fs::remove_dir_all(hob.join("drops")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), hob.join("drops")).unwrap();
+        assert_eq!(collect_drops(&hob, &keep, 10, 100).unwrap().0, []);
     }
 
     #[test]

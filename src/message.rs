@@ -74,6 +74,8 @@ pub struct PullRequestText<'a> {
     pub spent: Spent,
     /// What was asked and answered on the way.
     pub questions: &'a [AskedQuestion],
+    /// Files that the agent left for people; whoever runs hob has them.
+    pub drops: &'a [String],
 }
 
 /// The question, as a comment on the issue.
@@ -116,6 +118,10 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     if !answered.is_empty() {
         body.push_str("\n\n### Asked and answered\n\n");
         body.push_str(&answered.join("\n"));
+    }
+    if !text.drops.is_empty() {
+        body.push_str("\n\n### Kept with the run\n\nThese files are on hob's server:\n\n");
+        body.push_str(&file_list(text.drops));
     }
     body.push_str(&format!("\n\nCloses #{}\n\n---\n", text.issue));
     body.push_str(&format!(
@@ -283,6 +289,16 @@ fn failure_words(class: FailureClass) -> FailureWords {
             UNTOUCHED,
             "Whoever runs hob has to mend what is named above; then `/hob work` starts again.",
         ),
+        F::SetUpFailed => (
+            "The repository's set-up command failed, so the agent was not started.",
+            KEPT,
+            "Whoever runs hob has to mend the set-up command or the repository; then `/hob work` goes on.",
+        ),
+        F::DiskFull => (
+            "The agent took up more disk than a story may and was stopped.",
+            KEPT,
+            "Say with `/hob work …` what to delete; whoever runs hob can raise `container.disk`.",
+        ),
         F::ContainerLost => {
             ("The agent's container vanished while it worked; somebody or something removed it.", KEPT, AGAIN)
         }
@@ -385,6 +401,7 @@ mod tests {
             agent: AgentKind::Claude,
             spent: SPENT,
             questions: &[asked],
+            drops: &["report.txt".to_owned()],
         }));
     }
 

@@ -2,7 +2,7 @@
 //! drawn in `docs/architecture.md`; no other module puts a path together.
 
 use std::fs::{DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -43,6 +43,8 @@ pub struct RunPaths {
     pub stdout: PathBuf,
     /// What it complained.
     pub stderr: PathBuf,
+    /// Files that the agent left for people.
+    pub drops: PathBuf,
     /// hob's own record of the run, JSON.
     pub record: PathBuf,
     /// The hand-over as it came out of the container. Temporary.
@@ -120,12 +122,32 @@ impl DataDir {
         RunPaths {
             stdout: folder.join("stdout.jsonl"),
             stderr: folder.join("stderr.log"),
+            drops: folder.join("drops"),
             record: folder.join("run.json"),
             bundle: folder.join("hand-over.bundle"),
             quarantine: folder.join("quarantine.git"),
             folder,
         }
     }
+}
+
+/// Free space on the disk of a folder, in bytes, as far as hob may use it.
+pub fn free_space(path: &Path) -> anyhow::Result<u64> {
+    let disk = nix::sys::statvfs::statvfs(path)
+        .with_context(|| format!("asking for the space at {}", path.display()))?;
+    Ok(disk.blocks_available() * disk.fragment_size())
+}
+
+/// What a folder takes up on disk, in bytes, as far as it can be told while somebody writes there. Links are
+/// not followed; a sparse file counts with what it really takes.
+pub fn used_space(path: &Path) -> u64 {
+    let Ok(metadata) = path.symlink_metadata() else { return 0 };
+    let own = metadata.blocks() * 512;
+    if !metadata.is_dir() {
+        return own;
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.fold(own, |sum, entry| sum + used_space(&entry.path()))
 }
 
 /// Removes a folder that an agent has written, whatever is in it. Links are removed, not followed.

@@ -227,6 +227,12 @@ pub struct RunEnd {
     pub exit_code: Option<i64>,
     /// The agent's session.
     pub session: Option<String>,
+    /// Names of the files that the agent left for people, kept with the run.
+    #[serde(default)]
+    pub drops: Vec<String>,
+    /// When a limit ends that the run met, in seconds since 1970.
+    #[serde(default)]
+    pub resets_at: Option<i64>,
 }
 
 /// How a run ended.

@@ -58,6 +58,10 @@ pub enum FailureClass {
     NotReady,
     /// The container vanished while the agent worked.
     ContainerLost,
+    /// The repository's set-up command failed, before the agent began.
+    SetUpFailed,
+    /// The story took up more disk than it may.
+    DiskFull,
 }
 
 /// What a failure calls for.
@@ -98,7 +102,7 @@ pub struct UnknownClass(String);
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Authentication,
         Self::Billing,
         Self::RateLimit,
@@ -121,6 +125,8 @@ impl FailureClass {
         Self::BranchMoved,
         Self::NotReady,
         Self::ContainerLost,
+        Self::SetUpFailed,
+        Self::DiskFull,
     ];
 
     /// The name under which the store keeps it.
@@ -148,6 +154,8 @@ impl FailureClass {
             Self::BranchMoved => "branch-moved",
             Self::NotReady => "not-ready",
             Self::ContainerLost => "container-lost",
+            Self::SetUpFailed => "set-up-failed",
+            Self::DiskFull => "disk-full",
         }
     }
 
@@ -165,9 +173,12 @@ impl FailureClass {
             // What went wrong is not known, so nothing says that it passes: a person has a look.
             Self::Stalled | Self::Crashed | Self::ContainerLost => Policy::AskPerson,
             // Someone has to change something outside the run.
-            Self::LeftUncommitted | Self::PushRefused | Self::BranchMoved | Self::NotReady => {
-                Policy::AskPerson
-            }
+            Self::LeftUncommitted
+            | Self::PushRefused
+            | Self::BranchMoved
+            | Self::NotReady
+            | Self::SetUpFailed
+            | Self::DiskFull => Policy::AskPerson,
             // Only a person can pay, or choose another model.
             Self::Billing | Self::ModelUnknown => Policy::AskPerson,
             // A second run with the same limit would end the same way, at the same price; a person can

@@ -105,6 +105,8 @@ impl Worker {
     async fn pull_request(&self, job: &Job, run: &Run, commits: usize) -> Result<NewEffect, Hitch> {
         let questions = self.store.questions(job.story.id).await?;
         let summary = self.summary(&job.task).await?;
+        let ends = self.store.runs_of(&job.task).await?.into_iter().filter_map(|run| run.end);
+        let drops: Vec<String> = ends.flat_map(|end| end.drops).collect();
         let body = message::pull_request_body(&PullRequestText {
             issue: job.story.issue,
             asked_by: &job.task.ask.by,
@@ -112,6 +114,7 @@ impl Worker {
             agent: run.agent,
             spent: self.spent_on_story(&job.story).await?,
             questions: &questions,
+            drops: &drops,
         });
         Ok(NewEffect::new(Effect::PullRequest {
             title: message::pull_request_title(&job.story.title),

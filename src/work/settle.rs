@@ -1,5 +1,7 @@
 //! After a run: the task moves on, with what is to be said on GitHub in the same transaction.
 
+use std::time::Duration;
+
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::git::Mirror;
@@ -25,6 +27,8 @@ impl Worker {
             Next::Ask(question) => (TaskState::Blocked, ask(&job.story, question)),
             Next::Again { turn, retry } => {
                 let retry_in = retry.map(|n| settings.retry_after * 2u32.pow(n.min(MOST_DOUBLINGS)));
+                // A limit that says when it ends is waited for that long.
+                let retry_in = retry_in.map(|wait| wait.max(end.resets_at.map_or(Duration::ZERO, until)));
                 (TaskState::Queued, Advance { turn: Some(turn), retry_in, ..Advance::default() })
             }
             Next::Cancel => (TaskState::Cancelled, Advance::default()),
@@ -114,6 +118,13 @@ impl Worker {
             Err(error) => tracing::warn!(%error, "removing a workspace panicked"),
         }
     }
+}
+
+/// The time until a moment, in seconds since 1970; at most a week, so that a wrong clock parks nothing for
+/// ever.
+fn until(seconds: i64) -> Duration {
+    let left = seconds.saturating_sub(jiff::Timestamp::now().as_second());
+    Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(Duration::from_secs(7 * 24 * 3600))
 }
 
 fn add(sum: Spent, run: &Run) -> Spent {

@@ -32,7 +32,19 @@ const KEYS: &str = "/run/hob/env";
 /// The file with the keys is read by the shell and becomes the agent's environment; it is nowhere in
 /// the container's configuration. The prompt is the agent's standard input, so no argument can be
 /// mistaken for an option and no length is too much.
-const ENTRY: &str = "set -a; . /run/hob/env; set +a; exec \"$@\" < /hob/prompt.md";
+///
+/// The repository's set-up command runs before the keys are read. Its output is no event of the agent's,
+/// so it goes to stderr.
+const ENTRY: &str = r#"
+if [ -n "${HOB_SETUP:-}" ]; then
+  /bin/sh -c "$HOB_SETUP" >&2 </dev/null || { echo "the set-up command ended with $?" >&2; exit 97; }
+fi
+set -a; . /run/hob/env; set +a
+exec "$@" < /hob/prompt.md
+"#;
+
+/// The exit code by which the entry says that the set-up command failed.
+pub(super) const SETUP_FAILED: i64 = 97;
 
 /// What Docker keeps of a container's output until hob has read it. More than any agent says in an hour.
 const LOG_BYTES: u64 = 512 << 20;
@@ -89,6 +101,11 @@ impl Worker {
                 "There is no key for the agent `{agent}`: hob was started without {}.",
                 names.join(", ")
             )));
+        }
+        let free = paths::free_space(self.data.root())?;
+        if free < self.config.data.min_free.0 {
+            tracing::error!(free, "the disk is nearly full; nothing is started");
+            return Err(Hitch::not_ready("The server's disk is nearly full."));
         }
         if !self.docker.has_image(&settings.image).await.map_err(docker_hitch)? {
             return Err(Hitch::not_ready(format!("Docker has no image `{}`.", settings.image)));
@@ -208,7 +225,7 @@ impl Worker {
             name: container_name(run),
             image: settings.image.clone(),
             command,
-            env: self.environment(job, run, &invocation),
+            env: self.environment(job, run, &invocation, settings),
             labels: self.labels(run),
             mounts,
             user: self.user,
@@ -253,7 +270,15 @@ impl Worker {
     }
 
     /// Everything here can be read by whoever may ask Docker, so none of it is secret.
-    fn environment(&self, job: &Job, run: &Run, invocation: &Invocation<'_>) -> Vec<(String, String)> {
+    fn environment(
+        &self,
+        job: &Job,
+        run: &Run,
+        invocation: &Invocation<'_>,
+        settings: &TaskSettings,
+    ) -> Vec<(String, String)> {
+        let api = self.config.server.api_url.as_deref();
+        let api = api.map(|url| url.replace("localhost", "host.docker.internal"));
         let own = [
             ("HOME", HOME.to_owned()),
             ("HOB_EXCHANGE", EXCHANGE.to_owned()),
@@ -263,6 +288,8 @@ impl Worker {
         ];
         let configured = self.config.agent.env.iter().map(|(name, value)| (name.clone(), value.clone()));
         own.into_iter()
+            .chain(api.map(|url| ("HOB_API_URL", url)))
+            .chain(settings.setup.clone().map(|command| ("HOB_SETUP", command)))
             .chain(run.agent.settings())
             .chain(agent::environment(run.agent, invocation))
             .map(|(name, value)| (name.to_owned(), value))

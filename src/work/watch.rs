@@ -10,11 +10,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::run_log::RunLog;
-use super::start::{blocking, docker_hitch, remove_keys, resumable};
+use super::start::{SETUP_FAILED, blocking, docker_hitch, remove_keys, resumable};
 use super::{Hitch, Job, Worker, container_name};
 use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped};
 use crate::container::{ContainerError, Exit, Output, State};
 use crate::exchange::{self, Handed};
+use crate::paths;
 use crate::store::StoryChange;
 use crate::story::{Outcome, Run, RunEnd, Session};
 
@@ -23,6 +24,15 @@ const DAEMON_PAUSE: Duration = Duration::from_secs(1);
 
 /// Docker's exit codes for a container that was told to stop, or killed.
 const STOPPED_CODES: [i64; 2] = [143, 137];
+
+/// How often the disk that a story takes up is looked at.
+const DISK_ROUND: Duration = Duration::from_secs(5);
+
+/// What the agent left in files.
+struct Left {
+    handed: Handed,
+    drops: Vec<String>,
+}
 
 /// Why following a container ended.
 enum Followed {
@@ -87,12 +97,24 @@ impl Worker {
         let (parser, stderr) = log.end();
         let facts = agent::Exit { code: exit.code, oom_killed: exit.oom_killed, stopped };
         let report = parser.finish(&facts, &stderr);
+        let left = self.collect(job, run).await?;
+        self.record_end(job, run, &exit, report, left).await
+    }
+
+    /// What the agent left in the exchange.
+    async fn collect(&self, job: &Job, run: &Run) -> Result<Left, Hitch> {
         let exchange = self.data.story(job.story.id).exchange;
-        let handed = blocking(move || exchange::read(&exchange)).await??;
+        let drops = self.data.run(run.id).drops;
+        let (most, room) = (self.config.container.max_drops, self.config.container.drops_limit.0);
+        let (mut handed, (drops, complaints)) = blocking(move || {
+            anyhow::Ok((exchange::read(&exchange)?, exchange::collect_drops(&exchange, &drops, most, room)?))
+        })
+        .await??;
+        handed.complaints.extend(complaints);
         for complaint in &handed.complaints {
             tracing::warn!(complaint, "a file of the agent's was not used");
         }
-        self.record_end(job, run, &exit, report, handed).await
+        Ok(Left { handed, drops: drops.into_iter().map(|drop| drop.name).collect() })
     }
 
     /// Reads a running container's output until it ends or has to be ended.
@@ -103,11 +125,14 @@ impl Worker {
         let mut silent_until = Instant::now() + settings.stall_timeout;
         let mut output = self.docker.follow(name);
         let mut keys_lie_there = true;
+        let too_much = self.until_too_much_disk(job);
+        tokio::pin!(too_much);
         loop {
             let piece = tokio::select! {
                 () = self.stop.cancelled() => return Err(Hitch::Stopping),
                 () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(Stopped::TimedOut)),
                 () = tokio::time::sleep_until(silent_until) => return Ok(Followed::Stop(Stopped::Stalled)),
+                () = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::DiskFull))),
                 piece = output.next() => piece,
             };
             let piece = match piece {
@@ -122,6 +147,26 @@ impl Worker {
             }
             if let Some(class) = self.take(job, run, log, &piece).await? {
                 return Ok(Followed::Stop(Stopped::EndedEarly(class)));
+            }
+        }
+    }
+
+    /// Ends when the story takes up more disk than it may, or the disk itself is nearly full.
+    async fn until_too_much_disk(&self, job: &Job) {
+        let paths = self.data.story(job.story.id);
+        loop {
+            tokio::time::sleep(DISK_ROUND).await;
+            let (paths, root) = (paths.clone(), self.data.root().to_owned());
+            let looked = blocking(move || {
+                let folders = [&paths.workspace, &paths.home, &paths.exchange];
+                let used: u64 = folders.map(|path| paths::used_space(path)).iter().sum();
+                (used, paths::free_space(&root).unwrap_or(u64::MAX))
+            });
+            let Ok((used, free)) = looked.await else { continue };
+            // Half of what is wanted to begin: a run that began may use some of it.
+            if used > self.config.container.disk.0 || free < self.config.data.min_free.0 / 2 {
+                tracing::warn!(used, free, "the story takes up too much disk");
+                return;
             }
         }
     }
@@ -195,7 +240,7 @@ impl Worker {
         run: &mut Run,
         exit: &Exit,
         report: Report,
-        handed: Handed,
+        left: Left,
     ) -> Result<(), Hitch> {
         let ended_at = exit.finished_at.unwrap_or_else(Timestamp::now);
         let started_at = run.started_at.unwrap_or(ended_at);
@@ -207,7 +252,9 @@ impl Worker {
             duration_ms: u64::try_from(ended_at.duration_since(started_at).as_millis()).unwrap_or(0),
             exit_code: Some(exit.code),
             session: session.clone(),
-            outcome: outcome(report, handed),
+            drops: left.drops,
+            resets_at: report.result.as_ref().err().and_then(|failure| failure.resets_at),
+            outcome: outcome(exit, report, left.handed),
         };
         let change = StoryChange {
             session: Some(session.map(|id| Session { agent: run.agent, id })),
@@ -226,6 +273,8 @@ impl Worker {
             duration_ms: run.started_at.map_or(0, |at| elapsed_since(at).as_millis() as u64),
             exit_code: None,
             session: job.story.session.as_ref().map(|s| s.id.clone()),
+            drops: Vec::new(),
+            resets_at: None,
         };
         self.write_record(job, run, &end).await?;
         self.store.end_run(&job.task, run, end, &StoryChange::default()).await?;
@@ -281,7 +330,11 @@ impl Worker {
 
 /// The outcome of a run. A question counts however the program ended: it was written on purpose, and a
 /// person's answer is what can help.
-fn outcome(report: Report, handed: Handed) -> Outcome {
+fn outcome(exit: &Exit, report: Report, handed: Handed) -> Outcome {
+    if exit.code == SETUP_FAILED && report.turns.is_none() && report.session.is_none() {
+        let detail = report.result.err().map(|failure| failure.detail).unwrap_or_default();
+        return Outcome::Failed { class: FailureClass::SetUpFailed, detail };
+    }
     match (handed.question, report.result) {
         (Some(question), _) => Outcome::Blocked { question },
         (None, Ok(())) => Outcome::Completed { summary: handed.summary.or(report.final_text) },

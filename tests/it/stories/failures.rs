@@ -193,3 +193,35 @@ async fn docker_that_is_down_is_waited_for_and_then_said() {
     assert!(!said.contains("/nowhere"), "a path of the host: {said}");
     w.finish().await;
 }
+
+#[tokio::test]
+async fn a_set_up_command_that_fails_is_said_and_the_agent_not_started() {
+    let w = World::with(|config| {
+        let own = hob::config::RepositoryOverrides {
+            setup: Some("echo no such package >&2; exit 3".to_owned()),
+            ..Default::default()
+        };
+        config.repositories.insert(REPO.to_owned(), own);
+    })
+    .await;
+    let (_, said) = failing(&w, "work").await;
+    assert!(said.starts_with("**The repository's set-up command failed"), "{said}");
+    assert!(said.contains("no such package"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_starts_on_a_disk_that_is_nearly_full() {
+    let w = World::with(|config| config.data.min_free = hob::config::ByteSize(u64::MAX)).await;
+    let (_, said) = failing(&w, "work").await;
+    assert!(said.contains("> The server's disk is nearly full."), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_fills_the_disk_is_stopped() {
+    let w = World::with(|config| config.container.disk = hob::config::ByteSize(4096)).await;
+    let (_, said) = failing(&w, "slow 30").await;
+    assert!(said.starts_with("**The agent took up more disk than a story may"), "{said}");
+    w.finish().await;
+}

@@ -227,3 +227,43 @@ async fn hob_works_as_a_github_app() {
     assert_eq!(tokens, 1, "one warm client, one token");
     w.finish().await;
 }
+
+#[tokio::test]
+async fn files_left_for_people_are_kept_with_the_run_and_named() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Drops", "[scenario: drops]").await;
+    w.alice().labels(issue, "hob").await;
+    let pull = w.next_pull_request().await;
+    assert!(
+        pull.body.contains("### Kept with the run") && pull.body.contains("- `report.txt`"),
+        "{}",
+        pull.body
+    );
+    w.next_comment(issue).await;
+    let runs = std::fs::read_dir(w.data().join("runs")).unwrap().flatten().next().unwrap().path();
+    for kept in ["drops/report.txt", "stdout.jsonl", "stderr.log", "run.json"] {
+        assert!(runs.join(kept).exists(), "{kept}");
+    }
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn the_set_up_command_runs_before_the_agent_and_without_its_key() {
+    let w = World::with(|config| {
+        config.server.api_url = Some("http://localhost:8470".to_owned());
+        let own = hob::config::RepositoryOverrides {
+            setup: Some("env > setup.md && git add setup.md && git commit -qm 'Set up'".to_owned()),
+            ..Default::default()
+        };
+        config.repositories.insert(REPO.to_owned(), own);
+    })
+    .await;
+    let issue = w.alice().opens_issue("Set up", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    let pull = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    let file = w.github.file_at(REPO, &pull.head, "setup.md").expect("what the command wrote");
+    assert!(file.contains("HOB_API_URL=http://host.docker.internal:8470"), "{file}");
+    assert!(!file.contains("ANTHROPIC_API_KEY"), "{file}");
+    w.finish().await;
+}
