@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -136,14 +137,15 @@ impl Worker {
 
     /// Brings a task as far as it gets, then gives it back.
     async fn drive(&self, mut task: Task) {
-        let mut pause = FIRST_PAUSE;
-        let patience = tokio::time::Instant::now() + self.config.work.patience;
+        let mut trouble = Trouble::default();
         loop {
             let before = task.state;
+            let began = Instant::now();
             let hitch = match self.step(task.clone()).await {
                 Ok(Some(next)) => {
                     tracing::info!(from = before.as_str(), to = next.state.as_str(), "task moved");
                     task = next;
+                    trouble = Trouble::default();
                     continue;
                 }
                 Ok(None) => break,
@@ -155,11 +157,11 @@ impl Worker {
                     tracing::warn!("the task was taken over or ended by somebody else");
                     return;
                 }
-                Hitch::Later(error) if tokio::time::Instant::now() < patience => {
+                Hitch::Later(error) if !trouble.lasts_longer_than(self.config.work.patience, began) => {
                     tracing::warn!(error = format!("{error:#}"), "a step did not succeed; trying again");
                     tokio::select! {
                         () = self.stop.cancelled() => break,
-                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                        () = tokio::time::sleep(trouble.next_pause()) => {}
                     }
                 }
                 Hitch::Later(error) => {
@@ -235,6 +237,29 @@ impl Worker {
         run.ok_or_else(|| {
             Hitch::Later(anyhow::anyhow!("task {} is {:?} and has no run", task.id, task.state))
         })
+    }
+}
+
+/// How long a step has been failing for a reason that may pass.
+#[derive(Debug, Default)]
+struct Trouble {
+    since: Option<Instant>,
+    pauses: u32,
+}
+
+impl Trouble {
+    /// Whether the patience is used up, by a try that began at `began` and has just failed. A try that took
+    /// long, an hour of watching an agent for example, got somewhere, and the time counts anew.
+    fn lasts_longer_than(&mut self, patience: Duration, began: Instant) -> bool {
+        if began.elapsed() > LONGEST_PAUSE {
+            *self = Self::default();
+        }
+        self.since.get_or_insert_with(Instant::now).elapsed() > patience
+    }
+
+    fn next_pause(&mut self) -> Duration {
+        self.pauses += 1;
+        (FIRST_PAUSE * 2u32.pow((self.pauses - 1).min(10))).min(LONGEST_PAUSE)
     }
 }
 
