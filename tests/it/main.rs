@@ -4,6 +4,7 @@ mod containers;
 mod git;
 mod github_client;
 mod payloads;
+mod real_claude;
 mod stories;
 mod tidy;
 mod world;

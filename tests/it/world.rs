@@ -6,6 +6,8 @@
 // The tests and the demo each use a part of it.
 #![allow(dead_code)]
 
+#[path = "world/anthropic.rs"]
+pub mod anthropic;
 #[path = "world/github.rs"]
 pub mod github;
 #[path = "world/hob.rs"]
