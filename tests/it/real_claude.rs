@@ -12,13 +12,21 @@ use hob::container::Docker;
 use serde_json::Value;
 
 use crate::world::anthropic::Anthropic;
+use crate::world::network::Network;
 use crate::world::{REPO, World, docker_address};
 
 /// The version that hob is written against, as `deploy/image/build.sh` names it.
 const IMAGE: &str = "hob-claude:2.1.330";
 
-/// A world whose agent is the real program. `None`: skipped, and said so.
-async fn world(change: impl FnOnce(&mut Config)) -> Option<(World, Anthropic)> {
+/// A world whose agent is the real program, and its model. The network goes last.
+struct Real {
+    w: World,
+    api: Anthropic,
+    _network: Network,
+}
+
+/// `None`: skipped, and said so.
+async fn start(change: impl FnOnce(&mut Config)) -> Option<Real> {
     if std::env::var("HOB_SKIP_REAL_CLAUDE").is_ok_and(|skip| skip == "1") {
         eprintln!("***** SKIPPED: HOB_SKIP_REAL_CLAUDE=1, the real Claude Code was not tested *****");
         return None;
@@ -29,14 +37,16 @@ async fn world(change: impl FnOnce(&mut Config)) -> Option<(World, Anthropic)> {
         "Docker has no image {IMAGE}: run `deploy/image/build.sh claude`, or set HOB_SKIP_REAL_CLAUDE=1"
     );
     let api = Anthropic::start().await;
+    let network = Network::create();
     let w = World::with(|config| {
         config.container.image = IMAGE.to_owned();
         config.container.memory = ByteSize::mib(1024);
+        config.container.network = network.name.clone();
         config.agent.env.insert("ANTHROPIC_BASE_URL".to_owned(), api.url());
         change(config);
     })
     .await;
-    Some((w, api))
+    Some(Real { w, api, _network: network })
 }
 
 /// hob's records of its runs, oldest first: an id of a run begins with its time.
@@ -48,16 +58,20 @@ fn records(w: &World) -> Vec<Value> {
     files.iter().map(|file| serde_json::from_slice(&read(file)).expect("JSON")).collect()
 }
 
-/// Fails on a request that the API did not understand or that came without the agent's key.
-async fn finish(w: World, api: &Anthropic) {
-    w.finish().await;
-    assert_eq!(api.surprises(), Vec::<String>::new());
-    assert!(api.requests().iter().all(|request| request.has_key), "a request without the key");
+impl Real {
+    /// Fails on what should not be left, on a request that the API did not understand, and on one that came
+    /// without the agent's key.
+    async fn finish(self) {
+        self.w.finish().await;
+        assert_eq!(self.api.surprises(), Vec::<String>::new());
+        assert!(self.api.requests().iter().all(|request| request.has_key), "a request without the key");
+    }
 }
 
 #[tokio::test]
 async fn the_real_claude_code_turns_a_label_into_a_pull_request() {
-    let Some((w, api)) = world(|_| {}).await else { return };
+    let Some(real) = start(|_| {}).await else { return };
+    let (w, api) = (&real.w, &real.api);
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
     w.alice().labels(issue, "hob").await;
 
@@ -78,15 +92,16 @@ async fn the_real_claude_code_turns_a_label_into_a_pull_request() {
     assert_eq!(requests.len(), 3, "two tools and an end: {requests:#?}");
     let git = &requests[1].tool_results[0];
     assert!(git.contains("working tree clean") && !git.contains("dubious ownership"), "{git}");
-    let records = records(&w);
+    let records = records(w);
     assert_eq!(records.len(), 1);
     assert_eq!(records[0]["end"]["session"], requests[0].session.as_str());
-    finish(w, &api).await;
+    real.finish().await;
 }
 
 #[tokio::test]
 async fn the_real_claude_code_asks_and_goes_on_in_the_same_session_and_workspace() {
-    let Some((w, api)) = world(|_| {}).await else { return };
+    let Some(real) = start(|_| {}).await else { return };
+    let (w, api) = (&real.w, &real.api);
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
     w.alice().labels(issue, "hob").await;
     let question = w.next_comment(issue).await.body;
@@ -105,7 +120,7 @@ async fn the_real_claude_code_asks_and_goes_on_in_the_same_session_and_workspace
     let resumed = api.requests().split_off(before);
     assert_eq!(resumed[0].prompts, 2, "the API sees the old prompt and the new one");
     assert_eq!(resumed[0].tool_results.len(), 2, "and what tools gave before");
-    let records = records(&w);
+    let records = records(w);
     let ends: Vec<_> = records.iter().map(|record| &record["end"]).collect();
     assert_eq!(ends.len(), 2);
     assert_eq!(ends[0]["session"], ends[1]["session"], "one session");
@@ -115,14 +130,15 @@ async fn the_real_claude_code_asks_and_goes_on_in_the_same_session_and_workspace
     let each = |end: &Value, requests: usize| end["cost_usd"].as_f64().expect("a cost") / requests as f64;
     let (first, second) = (each(ends[0], before), each(ends[1], resumed.len()));
     assert!(first > 0.0 && (first - second).abs() < 1e-9, "a request cost {first}, then {second}");
-    finish(w, &api).await;
+    real.finish().await;
 }
 
 #[tokio::test]
 async fn a_key_that_is_refused_ends_the_real_claude_code_before_its_retries() {
     // As many retries as the program makes by itself, for minutes: hob has to be quicker.
     let retries = ("CLAUDE_CODE_MAX_RETRIES".to_owned(), "10".to_owned());
-    let Some((w, api)) = world(|config| config.agent.env.extend([retries])).await else { return };
+    let Some(real) = start(|config| config.agent.env.extend([retries])).await else { return };
+    let (w, api) = (&real.w, &real.api);
     let began = Instant::now();
     let issue = w.alice().opens_issue("Trouble", "[scenario: unauthorized]").await;
     w.alice().labels(issue, "hob").await;
@@ -132,13 +148,13 @@ async fn a_key_that_is_refused_ends_the_real_claude_code_before_its_retries() {
     let requests = api.requests().len();
     assert!((1..=3).contains(&requests), "{requests} requests");
     assert!(w.github.pulls(REPO).is_empty());
-    finish(w, &api).await;
+    real.finish().await;
 }
 
 #[tokio::test]
 async fn requests_that_are_limited_are_tried_again_and_then_said() {
     let retries = ("CLAUDE_CODE_MAX_RETRIES".to_owned(), "1".to_owned());
-    let Some((w, api)) = world(|config| {
+    let Some(real) = start(|config| {
         config.agent.retries = 1;
         config.agent.env.extend([retries]);
     })
@@ -146,23 +162,25 @@ async fn requests_that_are_limited_are_tried_again_and_then_said() {
     else {
         return;
     };
+    let (w, api) = (&real.w, &real.api);
     let issue = w.alice().opens_issue("Trouble", "[scenario: rate-limited]").await;
     w.alice().labels(issue, "hob").await;
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with("**The model's service is limiting requests.**"), "{said}");
     w.quiet().await;
-    let records = records(&w);
+    let records = records(w);
     assert_eq!(records.len(), 2, "a run and hob's one retry");
     for record in &records {
         assert_eq!(record["end"]["outcome"]["class"], "rate-limit", "{record:#}");
     }
     assert_eq!(api.requests().len(), 4, "in each run a request and the program's one retry");
-    finish(w, &api).await;
+    real.finish().await;
 }
 
 #[tokio::test]
 async fn the_limit_of_turns_is_said_and_the_next_command_goes_on_in_the_same_session() {
-    let Some((w, api)) = world(|config| config.agent.max_turns = Some(2)).await else { return };
+    let Some(real) = start(|config| config.agent.max_turns = Some(2)).await else { return };
+    let (w, api) = (&real.w, &real.api);
     let issue = w.alice().opens_issue("Endless", "[scenario: turns]").await;
     w.alice().labels(issue, "hob").await;
     let said = w.next_comment(issue).await.body;
@@ -178,9 +196,9 @@ async fn the_limit_of_turns_is_said_and_the_next_command_goes_on_in_the_same_ses
     assert_eq!(file, "another turn\nanother turn\nresults of tools before: 2\n");
     let resumed = api.requests().split_off(before);
     assert_eq!(resumed[0].prompts, 2);
-    let records = records(&w);
+    let records = records(w);
     assert_eq!(records.len(), 2);
     assert_eq!(records[0]["end"]["outcome"]["class"], "turn-limit");
     assert_eq!(records[0]["end"]["session"], records[1]["end"]["session"], "one session");
-    finish(w, &api).await;
+    real.finish().await;
 }

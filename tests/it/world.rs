@@ -12,6 +12,8 @@ pub mod anthropic;
 pub mod github;
 #[path = "world/hob.rs"]
 pub mod hob;
+#[path = "world/network.rs"]
+pub mod network;
 #[path = "world/people.rs"]
 pub mod people;
 

@@ -1,0 +1,52 @@
+//! A network of Docker's for one test, where containers speak with the host.
+//!
+//! The default bridge will not do: where nothing has given `docker0` an address of its own (Debian's Docker
+//! 20.10 does not, udev does), it takes the lowest one of the containers on it. Whenever that container
+//! comes or goes, all others send to an address that is gone, for most of a minute.
+
+use std::process::{Command, Output};
+
+use uuid::Uuid;
+
+use super::docker_address;
+
+/// By which networks that a killed test left over are known.
+const LABEL: &str = "hob.test.network";
+
+/// A network; it is removed with this value.
+pub struct Network {
+    pub name: String,
+}
+
+impl Network {
+    /// Makes it, and removes those that earlier tests left over.
+    pub fn create() -> Network {
+        // Docker removes none that a container uses; `until` is for tests that run beside this one and have
+        // made theirs, but no container yet.
+        docker(&[
+            "network",
+            "prune",
+            "--force",
+            "--filter",
+            &format!("label={LABEL}"),
+            "--filter",
+            "until=1h",
+        ]);
+        let name = format!("hob-test-{}", Uuid::new_v4().simple());
+        let made = docker(&["network", "create", "--label", LABEL, &name]);
+        assert!(made.status.success(), "making a network: {}", String::from_utf8_lossy(&made.stderr));
+        Network { name }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        // Fails where a test that panicked left its container; a later test prunes it.
+        docker(&["network", "rm", &self.name]);
+    }
+}
+
+fn docker(arguments: &[&str]) -> Output {
+    let mut command = Command::new("docker");
+    command.args(["--host", &docker_address()]).args(arguments).output().expect("the docker program")
+}
