@@ -12,8 +12,8 @@ if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then
   cat <<'END'
 Usage: deploy/test.sh [ARGUMENTS OF cargo test]
 
-Installs what is missing, starts Docker if no daemon answers, builds the test image, fetches GitHub's example
-webhooks from npm, then runs cargo fmt --check, cargo clippy and cargo test. Ends at the first failure.
+Installs what is missing, starts Docker if no daemon answers, builds the test image and the one with the real
+Claude Code, fetches GitHub's example webhooks from npm, then runs cargo fmt --check, cargo clippy and cargo test. Ends at the first failure.
 END
   exit 0
 fi
@@ -75,7 +75,33 @@ fetch_examples() {
   rm -rf "$fresh"
 }
 
+skip_claude() { # WHY
+  export HOB_SKIP_REAL_CLAUDE=1
+  cat <<END
+*****************************************************************************************
+**  SKIPPED: the image with the real Claude Code could not be made:
+**  $1
+**  The tests in tests/it/real_claude.rs will not run.
+*****************************************************************************************
+END
+}
+
+# Only npm being out of reach is a reason to go on without it; a recipe that fails is a failure.
+build_claude() {
+  if ! deploy/image/build.sh --check claude; then
+    if ! command -v npm >/dev/null; then
+      skip_claude "npm is not here"
+      return
+    elif ! timeout 60 npm view npm version >/dev/null 2>&1; then
+      skip_claude "npm's registry does not answer within 60 s"
+      return
+    fi
+  fi
+  deploy/image/build.sh claude
+}
+
 step "prepare the machine" make_ready
+step "the image with the real Claude Code" build_claude
 step "GitHub's example webhooks" fetch_examples
 step "cargo fmt --check" cargo fmt --check
 step "cargo clippy" cargo clippy --all-targets -- -D warnings

@@ -18,6 +18,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"),
     ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
     ("DISABLE_AUTOUPDATER", "1"),
+    // The agent's list of what there is to do, as one whole list. With print mode, 2.1.330 offers no such
+    // tool to newer models without the first, and four tools for single entries without the second.
+    ("CLAUDE_CODE_ENABLE_TODO_TOOLS", "1"),
+    ("CLAUDE_CODE_ENABLE_TASKS", "0"),
     // About nine seconds in place of three minutes: hob tries again itself, without a container that
     // waits meanwhile.
     ("CLAUDE_CODE_MAX_RETRIES", "4"),

@@ -5,8 +5,10 @@
 //! `deploy/image/build.sh claude` makes the image. Where it cannot be made, `HOB_SKIP_REAL_CLAUDE=1` has
 //! these tests say that they were skipped instead of failing.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use hob::agent::{AgentKind, Exit, Parser, Report, Signal, TodoItem, TodoState};
 use hob::config::{ByteSize, Config};
 use hob::container::Docker;
 use serde_json::Value;
@@ -28,7 +30,9 @@ struct Real {
 /// `None`: skipped, and said so.
 async fn start(change: impl FnOnce(&mut Config)) -> Option<Real> {
     if std::env::var("HOB_SKIP_REAL_CLAUDE").is_ok_and(|skip| skip == "1") {
-        eprintln!("***** SKIPPED: HOB_SKIP_REAL_CLAUDE=1, the real Claude Code was not tested *****");
+        // Not a macro: what a test prints with one is seen only if it fails.
+        let words = "***** SKIPPED: HOB_SKIP_REAL_CLAUDE=1, the real Claude Code was not tested *****\n";
+        std::io::stderr().write_all(words.as_bytes()).expect("standard error");
         return None;
     }
     let docker = Docker::connect(&docker_address()).expect("an address");
@@ -56,6 +60,15 @@ fn records(w: &World) -> Vec<Value> {
     files.sort();
     let read = |file: &std::path::PathBuf| std::fs::read(file).expect("a record");
     files.iter().map(|file| serde_json::from_slice(&read(file)).expect("JSON")).collect()
+}
+
+/// Reads what the program printed in a run, as hob did.
+fn read_again(w: &World, record: &Value) -> (Vec<Signal>, Report) {
+    let run = record["run"].as_str().expect("a run");
+    let printed = std::fs::read(w.data().join("runs").join(run).join("stdout.jsonl")).expect("its output");
+    let mut parser = Parser::new(AgentKind::Claude, None);
+    let signals = printed.split(|byte| *byte == b'\n').flat_map(|line| parser.line(line)).collect();
+    (signals, parser.finish(&Exit::default(), ""))
 }
 
 impl Real {
@@ -86,15 +99,24 @@ async fn the_real_claude_code_turns_a_label_into_a_pull_request() {
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with("Done: #2 has 1 commit for you to review."), "{said}");
     assert!(said.contains(" · $0.") && !said.contains("$0.00"), "no cost in {said}");
-    assert!(said.contains(" · 3 turns</sub>"), "{said}");
+    assert!(said.contains(" · 4 turns</sub>"), "{said}");
 
     let requests = api.requests();
-    assert_eq!(requests.len(), 3, "two tools and an end: {requests:#?}");
-    let git = &requests[1].tool_results[0];
+    assert_eq!(requests.len(), 4, "three tools and an end: {requests:#?}");
+    let todo = &requests[1].tool_results[0];
+    assert!(!todo.contains("No such tool"), "{todo}");
+    let git = &requests[2].tool_results[1];
     assert!(git.contains("working tree clean") && !git.contains("dubious ownership"), "{git}");
     let records = records(w);
     assert_eq!(records.len(), 1);
     assert_eq!(records[0]["end"]["session"], requests[0].session.as_str());
+
+    let (signals, report) = read_again(w, &records[0]);
+    let doing = TodoItem { text: "Add the flag".to_owned(), state: TodoState::InProgress };
+    let to_do = TodoItem { text: "Write the summary".to_owned(), state: TodoState::Pending };
+    assert!(signals.contains(&Signal::Todo(vec![doing, to_do])), "{signals:#?}");
+    assert_eq!((report.input_tokens, report.output_tokens), (Some(4 * 2_000), Some(4 * 400)));
+    assert_eq!((report.skipped_lines, report.final_text.as_deref()), (0, Some("Committed.")));
     real.finish().await;
 }
 

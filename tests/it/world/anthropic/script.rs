@@ -5,7 +5,7 @@
 //! The scenario is the last `[scenario: NAME]` in a prompt of hob's:
 //!
 //! ```text
-//! work          appends to README.md, commits, writes a summary
+//! work          writes a list of what there is to do, appends to README.md, commits, writes a summary
 //! ask           leaves notes uncommitted and asks; answered, commits json-output.md, which tells the answer,
 //!               what it finds of its notes, and whether the old conversation is there
 //! turns         one more tool, always
@@ -102,11 +102,17 @@ impl Talk {
 }
 
 fn work(step: usize) -> Answer {
+    let todo =
+        |content: &str, status: &str| json!({"content": content, "status": status, "activeForm": content});
     match step {
-        0 => bash(
+        0 => {
+            let todos = [todo("Add the flag", "in_progress"), todo("Write the summary", "pending")];
+            Answer::Use { id: wire::id("toolu"), tool: "TodoWrite", input: json!({"todos": todos}) }
+        }
+        1 => bash(
             "echo 'It knows --json now.' >> README.md && git add -A && git commit -qm 'Add --json' && git status",
         ),
-        1 => write("/hob/summary.md", "Added `--json`. Checked by reading it."),
+        2 => write("/hob/summary.md", "Added `--json`. Checked by reading it."),
         _ => say("Committed."),
     }
 }
