@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use super::tasks::{change_story, hold};
 use super::{Advance, Store, StoryChange, now, rows};
 use crate::ids::{AgentKind, RunId};
-use crate::story::{Renewal, Run, RunEnd, Task, TaskState};
+use crate::story::{Run, RunEnd, Task, TaskState};
 
 impl Store {
     /// Makes a run and moves its task from queued to running, together.
@@ -98,23 +98,16 @@ impl Store {
         Ok(())
     }
 
-    /// Adds to the record of a run that has ended how renewing the agent's login went. `end` is that record.
-    pub async fn login_renewed(
-        &self,
-        task: &Task,
-        run: RunId,
-        end: &RunEnd,
-        renewal: Renewal,
-    ) -> anyhow::Result<RunEnd> {
-        let end = RunEnd { renewal: Some(renewal), ..end.clone() };
+    /// Writes a run's record again, now that how renewing the agent's login went stands in it too.
+    pub async fn login_renewed(&self, task: &Task, run: RunId, end: &RunEnd) -> anyhow::Result<()> {
         let mut transaction = self.begin().await?;
         hold(&mut transaction, task).await?;
         sqlx::query("UPDATE runs SET ended = $2 WHERE id = $1 AND ended IS NOT NULL")
             .bind(run.to_string())
-            .bind(rows::to_json(&end)?)
+            .bind(rows::to_json(end)?)
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(end)
+        Ok(())
     }
 }

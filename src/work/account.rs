@@ -99,8 +99,10 @@ impl Worker {
             tracing::error!(error = format!("{error:#}"), "the sync command did not run");
             Renewal { exit_code: None, timed_out: false, duration_ms: 0 }
         });
-        let end = self.store.login_renewed(&job.task, run.id, end, renewal.clone()).await?;
+        let end = RunEnd { renewal: Some(renewal.clone()), ..end.clone() };
+        // The file first: once the store has it, nothing is done again.
         self.write_record(job, run, &end).await?;
+        self.store.login_renewed(&job.task, run.id, &end).await?;
         Ok(renewal)
     }
 
