@@ -496,6 +496,8 @@ mod tests {
                 duration_ms: 0,
                 exit_code: None,
                 session: None,
+                drops: Vec::new(),
+                resets_at: None,
                 renewal: None,
             }),
         };
