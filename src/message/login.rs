@@ -21,7 +21,7 @@ pub enum LoginFault {
 /// There is neither a key nor a login.
 pub fn no_account(agent: AgentKind, key_names: &[&str]) -> String {
     format!(
-        "There is neither a key nor a login for the agent `{agent}`: hob was started without {}, and \
+        "There is no key for the agent `{agent}`, nor a login: hob was started without {}, and \
          `agent.login_dir` names no login for it.",
         key_names.join(", ")
     )

@@ -149,7 +149,7 @@ async fn a_login_that_is_missing_is_said_before_a_container_starts() {
 async fn neither_key_nor_login_is_said_before_a_container_starts() {
     let w = World::with(|config| config.agent.keys.clear()).await;
     let said = fails(&w, "work").await;
-    assert!(said.contains("There is neither a key nor a login for the agent `claude`"), "{said}");
+    assert!(said.contains("There is no key for the agent `claude`, nor a login"), "{said}");
     assert!(said.contains("ANTHROPIC_API_KEY") && said.contains("`agent.login_dir`"), "{said}");
     w.finish().await;
 }
