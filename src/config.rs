@@ -175,6 +175,21 @@ pub struct Agent {
     /// Environment names of keys given to the agent, each with the file that holds its value. Keys
     /// of the agent's own CLI are also taken from hob's environment.
     pub key_files: BTreeMap<String, PathBuf>,
+    /// The folder of a login on this machine, for working with a person's account instead of a key: for
+    /// `kind = "claude"` a `~/.claude` with `.credentials.json` in it (and `.claude.json` in it or beside
+    /// it), for `codex` a `~/.codex`, for `gemini` a `~/.gemini`, for `opencode` a
+    /// `~/.local/share/opencode`. hob copies the login into the agent's home before each run and takes it
+    /// out again after it; tokens that the CLI renewed meanwhile are written back to the folder, which hob
+    /// must therefore be able to write. It serves the agent named by `kind` alone. Keys of that CLI in
+    /// hob's environment are then not handed on; those in `key_files` are, and come first for the CLI.
+    pub login_dir: Option<PathBuf>,
+    /// Program and arguments of a command that renews the login, run when the model's service has refused
+    /// it; then the run is made once more. It runs as hob's own user, without hob's secrets in its
+    /// environment and without input; exit code 0 means that the login is renewed.
+    pub sync_command: Vec<String>,
+    /// The longest that command may take. After that it is killed with everything it has started.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub sync_timeout: Duration,
     /// Further environment values for the agent. Not for secrets.
     pub env: BTreeMap<String, String>,
     /// The keys themselves, resolved at start.
@@ -195,6 +210,9 @@ impl Default for Agent {
             retries: 3,
             retry_after: Duration::from_secs(60),
             key_files: BTreeMap::new(),
+            login_dir: None,
+            sync_command: Vec::new(),
+            sync_timeout: Duration::from_secs(60),
             env: BTreeMap::new(),
             keys: BTreeMap::new(),
         }
@@ -236,6 +254,14 @@ pub struct Container {
     pub max_drops: usize,
     /// How large they may be together.
     pub drops_limit: ByteSize,
+    /// Whether agents get at the SSH agent of hob's environment (`SSH_AUTH_SOCK`). Off by default, for it
+    /// gives much away: while it runs, an agent can use **every** key in the SSH agent, to log in wherever
+    /// they open a door or to push to any repository, and hob sees nothing of it. Keys cannot be copied
+    /// that way. An SSH agent serves its own user only, so hob must run as that user and not as root.
+    pub ssh_agent: bool,
+    /// The SSH agent's socket, resolved at start.
+    #[serde(skip)]
+    pub ssh_auth_sock: Option<PathBuf>,
     /// How long an agent has to end after it is told to.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub stop_grace: Duration,
@@ -264,6 +290,8 @@ impl Default for Container {
             disk: ByteSize::mib(20 * 1024),
             max_drops: 50,
             drops_limit: ByteSize::mib(100),
+            ssh_agent: false,
+            ssh_auth_sock: None,
             stop_grace: Duration::from_secs(10),
             hand_over_timeout: Duration::from_secs(300),
             hand_over_limit: ByteSize::mib(512),
@@ -395,6 +423,7 @@ impl Config {
                 "the program to run, for agent.kind = \"command\"",
             ));
         }
+        self.check_account()?;
         if self.work.parallel == 0 {
             return Err(ConfigError::invalid("work.parallel", "is 0", "1 or more"));
         }
@@ -402,6 +431,35 @@ impl Config {
             return Err(ConfigError::invalid("container.uid", "is 0, which is root", "an unprivileged uid"));
         }
         Ok(())
+    }
+
+    fn check_account(&self) -> Result<(), ConfigError> {
+        let agent = &self.agent;
+        if agent.login_dir.is_some() && agent.kind == AgentKind::Command {
+            return Err(ConfigError::invalid(
+                "agent.login_dir",
+                "is set, but hob knows no login of a command",
+                "agent.key_files, or another agent.kind",
+            ));
+        }
+        if !agent.sync_command.is_empty() && agent.login_dir.is_none() {
+            let what = "the folder of the login that agent.sync_command renews";
+            return Err(ConfigError::missing("agent.login_dir", what));
+        }
+        if agent.sync_timeout.is_zero() {
+            return Err(ConfigError::invalid("agent.sync_timeout", "is 0", "for example \"60s\""));
+        }
+        if self.container.ssh_agent && self.container.ssh_auth_sock.is_none() {
+            let what =
+                "the environment variable that names the SSH agent's socket, for container.ssh_agent = true";
+            return Err(ConfigError::missing("SSH_AUTH_SOCK", what));
+        }
+        Ok(())
+    }
+
+    /// The folder of the login that an agent works with, where it does not work with a key.
+    pub fn login_dir(&self, agent: AgentKind) -> Option<&Path> {
+        self.agent.login_dir.as_deref().filter(|_| agent == self.agent.kind)
     }
 
     /// The way in to the git host that is configured: exactly one.
@@ -630,6 +688,38 @@ mod tests {
             let vars = [("WEBHOOK_SECRET", "s"), ("HOB_GITHUB_TOKEN", "t"), ("HOB_GITHUB_GIT_URL", url)];
             assert_eq!(load(&vars).is_ok(), safe, "{url}");
         }
+    }
+
+    #[test]
+    fn a_login_belongs_to_the_usual_agent_and_its_command_to_a_login() {
+        let config = parse(
+            "[agent]\nlogin_dir = \"/home/me/.claude\"\nsync_command = [\"renew\", \"-q\"]\nsync_timeout = \"5s\"\n",
+        )
+        .unwrap();
+        assert_eq!(config.login_dir(AgentKind::Claude), Some(Path::new("/home/me/.claude")));
+        assert_eq!(config.login_dir(AgentKind::Codex), None);
+        assert_eq!(config.agent.sync_timeout, Duration::from_secs(5));
+        for (text, wanted) in [
+            ("[agent]\nsync_command = [\"renew\"]\n", "`agent.login_dir` is not set"),
+            ("[agent]\nkind = \"command\"\nlogin_dir = \"/x\"\n", "`agent.login_dir` is set, but"),
+            ("[agent]\nsync_timeout = \"0s\"\n", "`agent.sync_timeout` is 0"),
+            ("[container]\nssh_agent = true\n", "`SSH_AUTH_SOCK` is not set"),
+        ] {
+            let error = parse(text).unwrap().check_account().unwrap_err().to_string();
+            assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_ssh_agent_is_looked_for_only_where_it_is_wanted() {
+        let vars = [("WEBHOOK_SECRET", "s"), ("HOB_GITHUB_TOKEN", "t"), ("SSH_AUTH_SOCK", "/run/a.sock")];
+        assert!(!Config::default().container.ssh_agent);
+        let environment = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        assert_eq!(Config::load(None, &environment).unwrap().container.ssh_auth_sock, None);
+        let mut wanted = Config::default();
+        wanted.container.ssh_agent = true;
+        secret::overlay_environment(&mut wanted, &environment).unwrap();
+        assert_eq!(wanted.container.ssh_auth_sock, Some(PathBuf::from("/run/a.sock")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod prompt;
 pub mod story;
 
 // Floor 2: adapters to the world. They do not know each other.
+pub mod account;
 pub mod container;
 pub mod exchange;
 pub mod git;

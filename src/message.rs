@@ -3,8 +3,13 @@
 //! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
 
 mod contain;
+mod login;
 
 pub use contain::contain;
+pub use login::{
+    LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
+    no_ssh_agent,
+};
 
 use crate::agent::FailureClass;
 use crate::command::{Mistake, WORK_USAGE};

@@ -62,6 +62,11 @@ impl Hob {
         if freed > 0 {
             tracing::info!(tasks = freed, "tasks of the last hob are taken up again");
         }
+        if self.config.container.ssh_agent {
+            tracing::warn!(
+                "container.ssh_agent is on: while it runs, an agent can use every key in the SSH agent"
+            );
+        }
         self.sweep().at_start().await;
         // Its own token, so that a part that fails stops the others too.
         let stop = stop.child_token();

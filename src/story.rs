@@ -233,6 +233,27 @@ pub struct RunEnd {
     /// When a limit ends that the run met, in seconds since 1970.
     #[serde(default)]
     pub resets_at: Option<i64>,
+    /// What was done about the agent's login after this run, where the service had refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
+}
+
+/// How the command that renews a login ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// Its exit code. Absent: a signal ended it, or it could not be run.
+    pub exit_code: Option<i32>,
+    /// Whether hob killed it because it took too long.
+    pub timed_out: bool,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl Renewal {
+    /// Whether the login is renewed, as far as the command says.
+    pub fn succeeded(&self) -> bool {
+        self.exit_code == Some(0) && !self.timed_out
+    }
 }
 
 /// How a run ended.
@@ -309,6 +330,12 @@ pub enum Next {
         /// How many retries came before this one; each doubles the wait. Absent: no wait.
         retry: Option<u32>,
     },
+    /// Renew the agent's login and make the run again with it, in the same session. If it cannot be renewed,
+    /// end the task as failed.
+    RenewLogin {
+        /// Why the run is made: as before.
+        turn: Turn,
+    },
     /// End the task as failed.
     Fail(FailureClass),
     /// End the task as cancelled.
@@ -322,6 +349,20 @@ pub struct TaskHistory {
     pub retries: u32,
     /// Retries allowed.
     pub retries_allowed: u32,
+    /// Whether the agent works with a login that hob can renew.
+    pub can_sync: bool,
+    /// Whether the login has been renewed for this already; see [`was_synced`].
+    pub synced: bool,
+}
+
+/// Whether one of the earlier runs of a task, oldest first, failed to log in, with none since that got
+/// anywhere: then its login has been renewed, and renewing it again would not help. What is asked is what
+/// the store holds, so a restart of hob forgets nothing.
+pub fn was_synced(earlier: &[Run]) -> bool {
+    let outcomes = earlier.iter().rev().filter_map(|run| run.end.as_ref()).map(|end| &end.outcome);
+    outcomes
+        .take_while(|outcome| !matches!(outcome, Outcome::Completed { .. } | Outcome::Blocked { .. }))
+        .any(|outcome| matches!(outcome, Outcome::Failed { class: FailureClass::Authentication, .. }))
 }
 
 /// What follows from the end of a run.
@@ -334,6 +375,11 @@ pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
             // The session is gone or full: once more with a fresh one, whose prompt tells everything.
             Policy::RetryNow if !class.keeps_session() && *turn != Turn::StartOver => {
                 Next::Again { turn: Turn::StartOver, retry: None }
+            }
+            Policy::RetryNow
+                if *class == FailureClass::Authentication && history.can_sync && !history.synced =>
+            {
+                Next::RenewLogin { turn: turn.clone() }
             }
             // Someone or the machine ended the process; once more is worth it.
             Policy::RetryNow if *class == FailureClass::Interrupted && history.retries == 0 => {
@@ -384,7 +430,8 @@ pub fn after_hand_over(turn: &Turn, findings: Findings) -> AfterHandOver {
 mod tests {
     use super::*;
 
-    const FIRST_TRY: TaskHistory = TaskHistory { retries: 0, retries_allowed: 2 };
+    const FIRST_TRY: TaskHistory =
+        TaskHistory { retries: 0, retries_allowed: 2, can_sync: false, synced: false };
 
     fn failed(class: FailureClass) -> Outcome {
         Outcome::Failed { class, detail: String::new() }
@@ -420,6 +467,47 @@ mod tests {
         );
         let worn_out = TaskHistory { retries: 2, ..FIRST_TRY };
         assert_eq!(after_run(&answer, &overloaded, worn_out), Next::Fail(FailureClass::Overloaded));
+    }
+
+    #[test]
+    fn a_refused_login_is_renewed_once_where_that_is_possible() {
+        let refused = failed(FailureClass::Authentication);
+        let answer = Turn::Answer { question: QuestionId::new() };
+        let can_sync = TaskHistory { can_sync: true, ..FIRST_TRY };
+        assert_eq!(after_run(&answer, &refused, can_sync), Next::RenewLogin { turn: answer.clone() });
+        let synced = TaskHistory { synced: true, ..can_sync };
+        for history in [synced, FIRST_TRY] {
+            assert_eq!(after_run(&answer, &refused, history), Next::Fail(FailureClass::Authentication));
+        }
+    }
+
+    #[test]
+    fn a_login_was_renewed_if_none_got_anywhere_since_one_was_refused() {
+        let run = |outcome: Outcome| Run {
+            id: RunId::new(),
+            task: TaskId::new(),
+            turn: Turn::Begin,
+            agent: AgentKind::Claude,
+            started_at: None,
+            end: Some(RunEnd {
+                outcome,
+                cost_usd: None,
+                turns: None,
+                duration_ms: 0,
+                exit_code: None,
+                session: None,
+                drops: Vec::new(),
+                resets_at: None,
+                renewal: None,
+            }),
+        };
+        let refused = run(failed(FailureClass::Authentication));
+        let overloaded = run(failed(FailureClass::Overloaded));
+        let completed = run(Outcome::Completed { summary: None });
+        assert!(!was_synced(&[]));
+        assert!(was_synced(std::slice::from_ref(&refused)));
+        assert!(was_synced(&[completed.clone(), refused.clone(), overloaded.clone()]));
+        assert!(!was_synced(&[refused, completed, overloaded]));
     }
 
     #[test]

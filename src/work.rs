@@ -3,6 +3,7 @@
 //! through the same door. What the steps do is in `work/`, one file each; what follows from what they
 //! find is decided in `story.rs`.
 
+mod account;
 mod hand_over;
 mod publish;
 mod refresh;

@@ -10,7 +10,7 @@ root=$(cd "$here/../.." && pwd)
 
 # The tag is the recipe's version: raise it when what follows in make_base changes.
 readonly base_image=hob-test-base:1
-readonly test_image=hob-test-agent:latest
+readonly test_image=${HOB_TEST_IMAGE:-hob-test-agent:latest}
 # The version whose protocol hob was tested with.
 readonly claude_version=2.1.330
 readonly claude_image=hob-claude:$claude_version

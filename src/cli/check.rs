@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::account::Login;
 use crate::config::{Config, Credentials};
 use crate::container::Docker;
 use crate::github::{self, GitHub};
@@ -47,6 +48,10 @@ async fn image(config: &Config) -> anyhow::Result<String> {
 }
 
 fn key(config: &Config) -> anyhow::Result<String> {
+    if let Some(folder) = config.login_dir(config.agent.kind) {
+        Login::read(folder, config.agent.kind)?;
+        return Ok(format!("the login in {}", folder.display()));
+    }
     let names = config.agent.kind.key_names();
     let found = names.iter().find(|name| config.agent.keys.contains_key(**name));
     match found {

@@ -24,6 +24,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("HOB_WEBHOOK_SECRET, WEBHOOK_SECRET", "github.webhook_secret"),
     ("HOB_DOCKER, DOCKER_HOST", "container.docker"),
     ("HOB_IMAGE", "container.image"),
+    ("SSH_AUTH_SOCK", "the SSH agent, where container.ssh_agent is true"),
 ];
 
 /// Puts the environment on top of the file.
@@ -56,6 +57,9 @@ pub(super) fn overlay_environment(config: &mut Config, environment: Environment)
         if let Some((_, v)) = first(names) {
             *value = v;
         }
+    }
+    if config.container.ssh_agent {
+        config.container.ssh_auth_sock = first(&["SSH_AUTH_SOCK"]).map(|(_, path)| PathBuf::from(path));
     }
     let github = &mut config.github;
     github.token = secret(&["HOB_GITHUB_TOKEN"]).or(github.token.take());

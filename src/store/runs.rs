@@ -97,4 +97,17 @@ impl Store {
         run.end = Some(end);
         Ok(())
     }
+
+    /// Writes a run's record again, now that how renewing the agent's login went stands in it too.
+    pub async fn login_renewed(&self, task: &Task, run: RunId, end: &RunEnd) -> anyhow::Result<()> {
+        let mut transaction = self.begin().await?;
+        hold(&mut transaction, task).await?;
+        sqlx::query("UPDATE runs SET ended = $2 WHERE id = $1 AND ended IS NOT NULL")
+            .bind(run.to_string())
+            .bind(rows::to_json(end)?)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
 }

@@ -20,8 +20,15 @@ impl Worker {
         let Some(end) = &run.end else {
             return Err(Hitch::Later(anyhow::anyhow!("run {} has not ended", run.id)));
         };
+        self.take_login_back(job, run).await?;
         let settings = &self.config.agent;
-        let history = TaskHistory { retries: job.task.retries, retries_allowed: settings.retries };
+        let synced = self.was_login_renewed(job, run).await?;
+        let history = TaskHistory {
+            retries: job.task.retries,
+            retries_allowed: settings.retries,
+            can_sync: self.can_renew_login(run.agent),
+            synced,
+        };
         let (to, advance) = match story::after_run(&run.turn, &end.outcome, history) {
             Next::Publish => (TaskState::Publishing, Advance::default()),
             Next::Ask(question) => (TaskState::Blocked, ask(&job.story, question)),
@@ -31,13 +38,23 @@ impl Worker {
                 let retry_in = retry_in.map(|wait| wait.max(end.resets_at.map_or(Duration::ZERO, until)));
                 (TaskState::Queued, Advance { turn: Some(turn), retry_in, ..Advance::default() })
             }
+            Next::RenewLogin { turn } => {
+                let renewal = self.renew_login(job, run, end).await?;
+                if renewal.succeeded() {
+                    (TaskState::Queued, Advance { turn: Some(turn), ..Advance::default() })
+                } else {
+                    let detail = message::login_not_renewed(&renewal, settings.sync_timeout);
+                    (TaskState::Failed, self.failure(job, FailureClass::Authentication, &detail, &[]).await?)
+                }
+            }
             Next::Cancel => (TaskState::Cancelled, Advance::default()),
             Next::Fail(class) => {
                 let detail = match &end.outcome {
-                    Outcome::Failed { detail, .. } => detail.as_str(),
-                    _ => "",
+                    Outcome::Failed { detail, .. } if synced => message::login_refused_again(detail),
+                    Outcome::Failed { detail, .. } => detail.clone(),
+                    _ => String::new(),
                 };
-                (TaskState::Failed, self.failure(job, class, detail, &[]).await?)
+                (TaskState::Failed, self.failure(job, class, &detail, &[]).await?)
             }
         };
         Ok(self.store.advance(&job.task, to, &advance).await?)

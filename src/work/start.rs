@@ -95,13 +95,7 @@ impl Worker {
                 settings.image
             )));
         }
-        let names = agent.key_names();
-        if !names.is_empty() && !names.iter().any(|name| self.config.agent.keys.contains_key(*name)) {
-            return Err(Hitch::not_ready(format!(
-                "There is no key for the agent `{agent}`: hob was started without {}.",
-                names.join(", ")
-            )));
-        }
+        self.check_account(agent).await?;
         let free = paths::free_space(self.data.root())?;
         if free < self.config.data.min_free.0 {
             tracing::error!(free, "the disk is nearly full; nothing is started");
@@ -198,13 +192,14 @@ impl Worker {
         let key_text = self.key_text(run.agent)?;
         let user = self.user;
         let agent = run.agent;
-        let mounts = vec![
+        let mut mounts = vec![
             mount(&paths.workspace, WORKSPACE, false),
             mount(&paths.home, HOME, false),
             mount(&paths.exchange, EXCHANGE, false),
             mount(&keys, KEYS, true),
             self.mirror_mount(story),
         ];
+        mounts.extend(self.ssh_agent_mount());
         blocking(move || -> anyhow::Result<()> {
             make_private_folder(&run_paths.folder, None)?;
             prepare_home(&paths.home, agent, user)?;
@@ -212,6 +207,7 @@ impl Worker {
             write_keys(&keys, &key_text, user)
         })
         .await??;
+        self.hand_out_login(story, run.agent).await?;
         let invocation = Invocation {
             resume: session.map(|s| s.id.as_str()),
             model: settings.model.as_deref(),
@@ -292,6 +288,7 @@ impl Worker {
             .chain(settings.setup.clone().map(|command| ("HOB_SETUP", command)))
             .chain(run.agent.settings())
             .chain(agent::environment(run.agent, invocation))
+            .chain(self.ssh_agent_variable())
             .map(|(name, value)| (name.to_owned(), value))
             .chain(self.author_environment())
             .chain(configured)
@@ -354,7 +351,10 @@ impl Worker {
     /// The keys of this agent's CLI and those that the operator named, as assignments for a shell.
     fn key_text(&self, agent: AgentKind) -> Result<String, Hitch> {
         let config = &self.config.agent;
-        let wanted = |name: &str| agent.key_names().contains(&name) || config.key_files.contains_key(name);
+        // Where a login is configured, a key that merely lies in hob's environment would go before it.
+        let by_key = self.config.login_dir(agent).is_none();
+        let wanted =
+            |name: &str| (by_key && agent.key_names().contains(&name)) || config.key_files.contains_key(name);
         let mut text = String::new();
         for (name, key) in config.keys.iter().filter(|(name, _)| wanted(name)) {
             let quoted = shlex::try_quote(key.expose_secret())

@@ -255,6 +255,7 @@ impl Worker {
             drops: left.drops,
             resets_at: report.result.as_ref().err().and_then(|failure| failure.resets_at),
             outcome: outcome(exit, report, left.handed),
+            renewal: None,
         };
         let change = StoryChange {
             session: Some(session.map(|id| Session { agent: run.agent, id })),
@@ -275,6 +276,7 @@ impl Worker {
             session: job.story.session.as_ref().map(|s| s.id.clone()),
             drops: Vec::new(),
             resets_at: None,
+            renewal: None,
         };
         self.write_record(job, run, &end).await?;
         self.store.end_run(&job.task, run, end, &StoryChange::default()).await?;
@@ -282,7 +284,7 @@ impl Worker {
     }
 
     /// hob's own record of the run, beside the logs, for people who look there.
-    async fn write_record(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<(), Hitch> {
+    pub(super) async fn write_record(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<(), Hitch> {
         #[derive(Serialize)]
         struct Record<'a> {
             run: String,

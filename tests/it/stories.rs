@@ -1,6 +1,7 @@
 //! Stories: what people do on GitHub, and what comes of it. Each is played in a world of its own, on
 //! real Docker and real git.
 
+mod account;
 mod door;
 mod failures;
 mod happy;

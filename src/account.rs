@@ -1,0 +1,217 @@
+//! An account by login: the files that an agent's CLI keeps on the host once a person has logged in.
+//! They are copied into the story's home before a run; tokens that the CLI renewed there are copied
+//! back after it; a configured command renews them. Which files these are is in `account/files.rs`.
+//!
+//! The login's folder is the operator's. The home has been in an agent's hands: nothing there is opened
+//! or replaced but below the home and without following a link. When to do what is the worker's decision.
+
+mod files;
+mod home;
+mod sync;
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::unistd::{Gid, Uid, fchown};
+use secrecy::SecretString;
+use serde_json::Value;
+
+pub use home::Obstructed;
+pub use sync::sync;
+
+use crate::ids::AgentKind;
+use crate::message::LoginFault;
+use files::LoginFile;
+
+/// A login's file on the host is far smaller; `.claude.json` alone grows with what its owner did.
+const MOST_HOST_BYTES: u64 = 16 << 20;
+/// What an agent's home may hold in place of a renewed login.
+const MOST_HOME_BYTES: u64 = 1 << 20;
+
+/// Whether there is a login of this kind of agent at all.
+pub fn has_login(kind: AgentKind) -> bool {
+    !files::of(kind).is_empty()
+}
+
+/// A login that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {reason}")]
+pub struct LoginError {
+    /// The file's name in the login's folder.
+    pub file: &'static str,
+    /// What is wrong, for people.
+    pub fault: LoginFault,
+    /// What is wrong, for the log: it names a path of the host.
+    pub reason: String,
+}
+
+/// The files of a login as they are on the host now.
+#[derive(Debug)]
+pub struct Login {
+    files: Vec<(&'static LoginFile, Value)>,
+}
+
+impl Login {
+    /// Reads a login from its folder. It must be complete and look like one; whether the service still
+    /// accepts it is not asked.
+    pub fn read(folder: &Path, kind: AgentKind) -> Result<Login, LoginError> {
+        let mut files = Vec::new();
+        for file in files::of(kind) {
+            match read_host_file(folder, file)? {
+                Some((_, content)) => files.push((file, content)),
+                None if file.required => {
+                    let reason = format!("there is no such file in {}", folder.display());
+                    return Err(LoginError { file: file.name, fault: LoginFault::Missing, reason });
+                }
+                None => {}
+            }
+        }
+        Ok(Login { files })
+    }
+
+    /// The secret values in it, for whatever keeps secrets out of logs, comments and commits.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        self.files.iter().flat_map(|(file, content)| file.secrets(content)).map(SecretString::from).collect()
+    }
+
+    /// Puts the files into a story's home, readable for `owner` alone. An error of type [`Obstructed`] means
+    /// that the agent has put something else where a folder must be.
+    pub fn copy_in(&self, home: &Path, owner: (u32, u32)) -> anyhow::Result<()> {
+        let home = home::open(home)?;
+        for (file, content) in &self.files {
+            let text = serde_json::to_vec(&file.for_agent(content)).context("writing a login's file")?;
+            home::replace(&home, file.target, &text, owner)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a login out of a home whose agent has ended, after copying tokens that its CLI renewed back to
+/// the login's folder. Gives back the names of the files that were written there. A file of the agent's
+/// that is not a renewed login is not used, and says why in the log.
+pub fn take_back(home: &Path, kind: AgentKind, folder: &Path) -> anyhow::Result<Vec<&'static str>> {
+    let home = match home::open(home) {
+        Ok(home) => home,
+        Err(error) if is_missing(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut written = Vec::new();
+    for file in files::of(kind).iter().filter(|file| file.renewed.is_some()) {
+        let text = match home::read(&home, file.target, MOST_HOME_BYTES) {
+            Ok(Some(text)) => text,
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::warn!(file = file.name, error = format!("{error:#}"), "a login was not read back");
+                continue;
+            }
+        };
+        if copy_back(file, &text, folder)? {
+            written.push(file.name);
+        }
+        // Stories' homes are kept for long, and none of them needs a login while no agent runs there.
+        home::remove(&home, file.target)?;
+    }
+    Ok(written)
+}
+
+/// Writes renewed tokens into the login's own file. Everything else in it stays as the host has it: what
+/// an agent wrote must not become settings of a program that runs on the host.
+fn copy_back(file: &'static LoginFile, text: &[u8], folder: &Path) -> anyhow::Result<bool> {
+    let Some(rule) = &file.renewed else { return Ok(false) };
+    let Ok(theirs) = serde_json::from_slice::<Value>(text) else {
+        tracing::warn!(file = file.name, "the login in the agent's home is not JSON; it is not copied back");
+        return Ok(false);
+    };
+    // Two runs that end at once: the second compares with what the first wrote.
+    let _lock = lock(folder)?;
+    let Some((path, ours)) = read_host_file(folder, file)? else { return Ok(false) };
+    match rule.merge(&ours, &theirs, jiff::Timestamp::now()) {
+        Ok(None) => Ok(false),
+        Ok(Some(merged)) => {
+            let text = serde_json::to_vec_pretty(&merged).context("writing a renewed login")?;
+            replace_host_file(&path, &text).with_context(|| format!("writing {}", path.display()))?;
+            Ok(true)
+        }
+        Err(reason) => {
+            tracing::warn!(file = file.name, reason, "the login in the agent's home is not copied back");
+            Ok(false)
+        }
+    }
+}
+
+/// Locks the folder itself, so that no file of ours is left in it.
+fn lock(folder: &Path) -> anyhow::Result<Flock<File>> {
+    let opened = File::open(folder).with_context(|| format!("opening {}", folder.display()))?;
+    Flock::lock(opened, FlockArg::LockExclusive)
+        .map_err(|(_, e)| e)
+        .with_context(|| format!("locking {}", folder.display()))
+}
+
+/// The first of a file's places where there is one, with its content.
+fn read_host_file(folder: &Path, file: &'static LoginFile) -> Result<Option<(PathBuf, Value)>, LoginError> {
+    let unusable = |fault, path: &Path, reason: &dyn std::fmt::Display| LoginError {
+        file: file.name,
+        fault,
+        reason: format!("{}: {reason}", path.display()),
+    };
+    let beside = folder.parent().filter(|_| file.may_lie_beside);
+    for place in [Some(folder), beside].into_iter().flatten() {
+        let path = place.join(file.name);
+        let text = match read_capped(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(unusable(LoginFault::Unreadable, &path, &e)),
+        };
+        let content = serde_json::from_slice::<Value>(&text)
+            // serde_json's own words would quote the file.
+            .map_err(|e| unusable(LoginFault::NotALogin, &path, &format!("not JSON, line {}", e.line())))?;
+        if !file.is_plausible(&content) {
+            return Err(unusable(LoginFault::NotALogin, &path, &"it holds no login"));
+        }
+        return Ok(Some((path, content)));
+    }
+    Ok(None)
+}
+
+fn read_capped(path: &Path) -> std::io::Result<Vec<u8>> {
+    // Non-blocking, or a pipe of that name would hold hob for ever. A link is the operator's own.
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > MOST_HOST_BYTES {
+        return Err(std::io::Error::other("not a regular file, or too large for a login"));
+    }
+    let mut text = Vec::new();
+    file.take(MOST_HOST_BYTES).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Replaces a file of the operator's at once and for good; owner and place stay, the mode becomes 0600.
+fn replace_host_file(path: &Path, text: &[u8]) -> anyhow::Result<()> {
+    // Where the operator has put a link, the file behind it is meant.
+    let path = path.canonicalize()?;
+    let folder = path.parent().context("it lies in no folder")?;
+    let old = path.metadata()?;
+    let mut new = tempfile::Builder::new().prefix(".hob-login-").tempfile_in(folder)?;
+    let meanwhile = new.as_file().metadata()?;
+    if (old.uid(), old.gid()) != (meanwhile.uid(), meanwhile.gid()) {
+        fchown(new.as_file().as_fd(), Some(Uid::from_raw(old.uid())), Some(Gid::from_raw(old.gid())))
+            .context("keeping its owner")?;
+    }
+    new.write_all(text)?;
+    new.as_file().sync_all()?;
+    new.persist(&path)?;
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<nix::errno::Errno>() == Some(&nix::errno::Errno::ENOENT)
+}
+
+#[cfg(test)]
+mod tests;
