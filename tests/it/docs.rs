@@ -144,6 +144,14 @@ fn the_readme_has_every_key_in_order_with_its_default() {
 }
 
 #[test]
+fn the_settings_that_the_readme_shows_can_be_read() {
+    let readme = text_of("README.md");
+    let (_, shown) = readme.split_once("```toml\n").expect("an example in TOML");
+    let config = parse(shown.split("```").next().unwrap_or_default()).unwrap();
+    assert!(config.github.app_id.is_some() && !config.agent.key_files.is_empty());
+}
+
+#[test]
 fn the_readme_has_every_variable() {
     let readme = text_of("README.md");
     let environment = under(&readme, "## Environment");
