@@ -1,0 +1,218 @@
+//! The documents against the code: every setting, variable, move and class of failure is where people
+//! look for it, and nothing is there that the code does not know. What the sentences say is for a reader
+//! to judge.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use hob::agent::{AgentKind, FailureClass};
+use hob::config::{Config, ConfigError, KEY_NAMES, VARIABLES};
+use hob::story::MOVES;
+
+use crate::world::{REPO, World};
+
+/// The mark in the example at a line that shows the form of something that is not set.
+const NO_DEFAULT: &str = "# no default";
+
+/// A key that is like no other, so that the error lists those that there are.
+const NO_KEY: &str = "zzz";
+
+fn text_of(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("deploy/hob.example.toml"))
+}
+
+/// The keys of one table of the configuration, as the reader itself lists them.
+fn known_keys(table: &str) -> Vec<String> {
+    let Err(ConfigError::InFile { hint: Some(hint), .. }) = parse(&format!("{table}\n{NO_KEY} = 1\n")) else {
+        panic!("{table} takes the key {NO_KEY}");
+    };
+    let list = hint.strip_prefix("known here: ").unwrap_or_else(|| panic!("{table}: {hint}"));
+    list.split(", ").map(str::to_owned).collect()
+}
+
+/// Every key that can be set, with its section, in the order of `src/config.rs`.
+fn all_keys() -> Vec<String> {
+    let keys_in = |section: String| {
+        let (table, shown) = match section.as_str() {
+            "repositories" => ("[repositories.\"a/b\"]".to_owned(), "repositories.\"owner/name\"".to_owned()),
+            _ => (format!("[{section}]"), section),
+        };
+        known_keys(&table).into_iter().map(move |key| format!("{shown}.{key}")).collect::<Vec<_>>()
+    };
+    let all: Vec<String> = known_keys("").into_iter().flat_map(keys_in).collect();
+    assert!(all.len() > 50, "only {} keys were found", all.len());
+    all
+}
+
+/// The example's settings, with the comment signs away: key with section, value, and whether it has a
+/// default. A sign with a space after it makes a comment for people.
+fn example() -> Vec<(String, String, bool)> {
+    let text = text_of("deploy/hob.example.toml");
+    let mut section = String::new();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let line = line.strip_prefix('#').unwrap_or(line);
+        if line.starts_with(' ') {
+            continue;
+        }
+        let (line, has_default) = match line.strip_suffix(NO_DEFAULT) {
+            Some(rest) => (rest.trim_end(), false),
+            None => (line, true),
+        };
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = if name.starts_with("repositories.") {
+                "repositories.\"owner/name\"".to_owned()
+            } else {
+                name.to_owned()
+            };
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            found.push((format!("{section}.{key}"), value.to_owned(), has_default));
+        }
+    }
+    found
+}
+
+/// The example as a file of settings: all of them, or only those that have a default.
+fn uncommented(all: bool) -> String {
+    let text = text_of("deploy/hob.example.toml");
+    let is_wanted = |line: &&str| all || !line.ends_with(NO_DEFAULT);
+    let settings = text.lines().filter(is_wanted).map(|line| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => rest,
+        _ => line,
+    });
+    settings.collect::<Vec<_>>().join("\n")
+}
+
+/// Rows of a table in Markdown whose first cell is code: the cells, without the backticks around them.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let lines = text.lines().filter(|line| line.starts_with("| `"));
+    lines
+        .map(|line| {
+            let cells = line.trim_matches('|').split('|');
+            cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+        })
+        .collect()
+}
+
+/// The part of a text under one heading.
+fn under<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading:?}"));
+    let level = heading.split(' ').next().unwrap_or_default();
+    rest.split(&format!("\n{level} ")).next().unwrap_or_default()
+}
+
+#[test]
+fn the_example_has_every_key_in_order() {
+    let keys: Vec<String> = example().into_iter().map(|(key, _, _)| key).collect();
+    assert_eq!(keys, all_keys(), "left: deploy/hob.example.toml; right: src/config.rs");
+}
+
+#[test]
+fn the_example_with_its_comment_signs_away_is_the_defaults() {
+    let config = parse(&uncommented(false)).unwrap();
+    assert_eq!(format!("{config:#?}"), format!("{:#?}", Config::default()));
+    let unchanged = parse(&text_of("deploy/hob.example.toml")).unwrap();
+    assert_eq!(format!("{unchanged:#?}"), format!("{:#?}", Config::default()));
+}
+
+#[test]
+fn what_the_example_shows_of_keys_without_a_default_can_be_read() {
+    let config = parse(&uncommented(true)).unwrap();
+    let shown = format!("{config:?}");
+    let unset = example().into_iter().filter(|(_, _, has_default)| !has_default);
+    for (key, _, _) in unset {
+        let name = key.rsplit('.').next().unwrap_or_default();
+        assert!(shown.contains(&format!("{name}: Some(")), "{key} has a default, or is not read: {shown}");
+    }
+}
+
+#[test]
+fn the_readme_has_every_key_in_order_with_its_default() {
+    let readme = text_of("README.md");
+    let told: Vec<(String, String)> =
+        rows(under(&readme, "## Settings")).into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let wanted: Vec<(String, String)> = example()
+        .into_iter()
+        .map(|(key, value, has_default)| (key, if has_default { value } else { "—".to_owned() }))
+        .collect();
+    assert_eq!(told, wanted, "left: README.md; right: deploy/hob.example.toml");
+}
+
+#[test]
+fn the_settings_that_the_readme_shows_can_be_read() {
+    let readme = text_of("README.md");
+    let (_, shown) = readme.split_once("```toml\n").expect("an example in TOML");
+    let config = parse(shown.split("```").next().unwrap_or_default()).unwrap();
+    assert!(config.github.app_id.is_some() && !config.agent.key_files.is_empty());
+}
+
+#[test]
+fn the_readme_has_every_variable() {
+    let readme = text_of("README.md");
+    let environment = under(&readme, "## Environment");
+    for (names, key) in VARIABLES {
+        let names: Vec<String> = names.split(", ").map(|name| format!("`{name}`")).collect();
+        let row = format!("| {} | `{key}` |", names.join(", "));
+        assert!(environment.contains(&row), "README.md lacks the row {row}");
+    }
+    for name in KEY_NAMES {
+        assert!(environment.contains(&format!("`{name}`")), "README.md lacks the variable {name}");
+    }
+}
+
+#[test]
+fn the_drawing_of_states_has_the_moves_of_the_table_and_no_others() {
+    let architecture = text_of("docs/architecture.md");
+    let drawn: BTreeSet<(&str, &str)> = architecture
+        .lines()
+        .filter_map(|line| line.trim().split_once(" --> "))
+        .map(|(from, to)| (from, to.split(':').next().unwrap_or_default().trim()))
+        .filter(|(from, to)| *from != "[*]" && *to != "[*]")
+        .collect();
+    let legal: BTreeSet<(&str, &str)> = MOVES.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    assert_eq!(drawn, legal, "left: docs/architecture.md; right: src/story.rs");
+}
+
+#[test]
+fn the_agents_page_has_every_kind_its_keys_and_every_class_of_failure() {
+    let agents = text_of("docs/agents.md");
+    for kind in AgentKind::ALL {
+        let row = format!("| `{kind}` |");
+        let row =
+            agents.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no row {row}"));
+        for name in kind.key_names() {
+            assert!(row.contains(&format!("`{name}`")), "docs/agents.md: the row of {kind} lacks {name}");
+        }
+    }
+    let classes: BTreeSet<String> =
+        rows(under(&agents, "## Why a run failed")).into_iter().map(|row| row[0].clone()).collect();
+    let known: BTreeSet<String> = FailureClass::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(classes, known, "left: docs/agents.md; right: src/agent/failure.rs");
+}
+
+#[tokio::test]
+async fn the_agent_that_is_printed_as_an_example_works() {
+    let agents = text_of("docs/agents.md");
+    let (_, script) = agents.split_once("```sh\n").expect("an example in sh");
+    let script = script.split("```").next().unwrap_or_default().to_owned();
+    let w = World::with(|config| {
+        config.agent.kind = AgentKind::Command;
+        config.agent.command = vec!["/bin/sh".to_owned(), "-c".to_owned(), script];
+    })
+    .await;
+    let issue = w.alice().opens_issue("Paint the door", "In a colour of your choice.").await;
+    w.alice().labels(issue, "hob").await;
+    let question = w.next_comment(issue).await.body;
+    assert!(question.contains("Which colour?\n\n1. red\n2. green"), "{question}");
+    w.alice().comments(issue, "green, please").await;
+    let pull = w.next_pull_request().await;
+    assert_eq!(w.github.file_at(REPO, &pull.head, "colour.txt").as_deref(), Some("green, please\n"));
+    assert!(pull.body.starts_with("The colour is in `colour.txt`."), "{}", pull.body);
+    w.next_comment(issue).await;
+    w.finish().await;
+}
