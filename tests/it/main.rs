@@ -3,6 +3,7 @@
 mod containers;
 mod git;
 mod github_client;
+mod hostile;
 mod payloads;
 mod stories;
 mod tidy;
