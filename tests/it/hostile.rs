@@ -39,8 +39,8 @@ use hob::config::ByteSize;
 const PRIVATE: &str = "acme/private";
 /// How long all tasks of one part may take together, on a slow machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(400);
-/// What reading a workspace may take here: each pipe in a place that git reads costs this much.
-const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(6);
+/// More memory than this is more than hob needs for whatever an agent says or hands over.
+const MOST_MEMORY_MIB: u64 = 512;
 
 #[tokio::test]
 async fn hostile() {
@@ -51,14 +51,18 @@ async fn hostile() {
     let mut tally = stage.play(&plants).await;
     tally.add(stage.judge().await);
 
-    // Those that do not end cost their whole time limit, so they have a short one of their own.
-    let mut stage = Stage::set(|config| config.agent.timeout = Duration::from_secs(6)).await;
-    tally.add(stage.play(resources::ENDLESS).await);
+    // Those that do not end cost their whole time limit, so it is a short one for them.
+    let mut stage = Stage::set(|config| {
+        config.agent.timeout = Duration::from_secs(15);
+        config.container.hand_over_timeout = Duration::from_secs(6);
+    })
+    .await;
+    tally.add(stage.play(&[places::PIPES, resources::ENDLESS].concat()).await);
     tally.add(stage.judge().await);
     println!("hostile: {tally}; {} s", began.elapsed().as_secs());
     assert!(tally.is_clean(), "{:#?}", tally.wrong);
-    // A plant that is dead proves nothing: most commands must have been set off where they may be.
-    assert!(tally.fired > 30, "only {} planted commands ran in the agents' own containers", tally.fired);
+    let dead: Vec<_> = commands::ALIVE.iter().filter(|name| !tally.fired.contains(**name)).collect();
+    assert!(dead.is_empty(), "planted commands that were never set off: {dead:?}; alive: {:?}", tally.fired);
 }
 
 /// A world with canaries in it, and the real program under strace.
@@ -86,7 +90,7 @@ struct Tally {
     tasks: usize,
     pulls: usize,
     messages: usize,
-    fired: usize,
+    fired: BTreeSet<String>,
     calls: usize,
     own: usize,
     commands: usize,
@@ -97,6 +101,7 @@ struct Tally {
     left: usize,
     opened: usize,
     visits: usize,
+    memory_mib: u64,
     wrong: Vec<String>,
 }
 
@@ -105,7 +110,6 @@ impl Stage {
         let world = World::prepare(|config| {
             config.work.parallel = 4;
             config.container.pids = 128;
-            config.container.hand_over_timeout = HAND_OVER_TIMEOUT;
             config.container.hand_over_limit = ByteSize::mib(8);
             change(config);
         })
@@ -180,6 +184,8 @@ impl Stage {
             let what = format!("what comes of `{}` on #{issue}", plant.name);
             self.world.github.until(&what, PATIENCE, |_| self.world.said(issue).first().map(|_| ())).await;
             let said = self.world.next_comment(issue).await.body;
+            let gist: Vec<&str> = said.lines().filter(|line| !line.is_empty()).take(2).collect();
+            println!("hostile: {} (#{issue}): {}", plant.name, gist.join(" | "));
             tally.plants += plant.ways;
             tally.tasks += 1;
             if said.starts_with("Done: #") {
@@ -222,6 +228,10 @@ impl Stage {
         let mut tally = Tally::default();
         self.check_still(&mut tally).await;
         let pid = self.program.pid();
+        tally.memory_mib = peak_memory_mib(pid);
+        if tally.memory_mib > MOST_MEMORY_MIB {
+            tally.wrong.push(format!("hob took {} MiB of memory", tally.memory_mib));
+        }
         assert_eq!(self.program.terminate().await, Some(0), "hob ends well after all that");
         let audit = audit::read(&self.strace, pid, &binary(), &[self.canary.path()]).await;
         tally.take_audit(&audit);
@@ -266,7 +276,7 @@ impl Stage {
             tally.wrong.extend(changed.into_iter().chain(new));
         }
         tally.visits = self.visits.load(Ordering::SeqCst);
-        tally.fired = fired(self.world.data()).len();
+        tally.fired = fired(self.world.data());
         tally.left = self.world.containers().await.len();
         self.world.finish().await;
         tally
@@ -297,7 +307,7 @@ impl Tally {
         self.tasks += other.tasks;
         self.pulls += other.pulls;
         self.messages += other.messages;
-        self.fired += other.fired;
+        self.fired.extend(other.fired);
         self.calls += other.calls;
         self.own += other.own;
         self.commands += other.commands;
@@ -308,6 +318,7 @@ impl Tally {
         self.left += other.left;
         self.opened += other.opened;
         self.visits += other.visits;
+        self.memory_mib = self.memory_mib.max(other.memory_mib);
         self.wrong.extend(other.wrong);
     }
 
@@ -337,12 +348,12 @@ impl std::fmt::Display for Tally {
             "{} plants, {} tasks ({} pull requests, {} messages), {} planted commands ran in their own containers, \
              {} commands run on the host ({} calls audited, {} starts of hob itself), {} files opened in a used workspace, \
              {} canaries touched, {} visits to the attacker, {} secrets leaked ({} places searched, {} containers inspected), \
-             {} containers left",
+             {} containers left, hob took {} MiB at most",
             self.plants,
             self.tasks,
             self.pulls,
             self.messages,
-            self.fired,
+            self.fired.len(),
             self.commands,
             self.calls,
             self.own,
@@ -352,7 +363,8 @@ impl std::fmt::Display for Tally {
             self.leaks,
             self.looked,
             self.containers,
-            self.left
+            self.left,
+            self.memory_mib
         )
     }
 }
@@ -421,6 +433,13 @@ fn fired(data: &Path) -> BTreeSet<String> {
     let homes = stories(data).into_iter().map(|story| story.join("home/fired"));
     let files = homes.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
     files.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The most memory that a process has had so far.
+fn peak_memory_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
 }
 
 /// What planted commands left on the host.

@@ -57,7 +57,7 @@ truncate -s 10G huge; mkdir deep; ln -s ../../../../../hob.db deep/store"#,
         "the prompt as a link, the exchange closed",
         Pull,
         r#"
-work; rm /hob/prompt.md; ln -s "$canary/readable" /hob/prompt.md; chmod 0500 /hob/drops"#,
+work; rm /hob/prompt.md; ln -s "$canary/readable" /hob/prompt.md; chmod 0500 /hob/drops; chmod 0 /hob"#,
     ),
     plant(
         "credentials in the home as links and pipes",

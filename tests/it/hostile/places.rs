@@ -48,31 +48,6 @@ pub const PLANTS: &[Plant] = &[
         Either,
         r#"work; ln -s "$canary/readable" link; ln -s /proc/self/environ magic; git add -A; git commit -qm Links"#,
     ),
-    // Pipes.
-    plant("HEAD as a pipe", REFUSED, r#"work; rm .git/HEAD; mkfifo .git/HEAD"#),
-    plant("index as a pipe", REFUSED, r#"work; rm .git/index; mkfifo .git/index"#),
-    plant("config as a pipe", REFUSED, r#"work; rm .git/config; mkfifo .git/config"#),
-    plant("packed-refs as a pipe", REFUSED, r#"work; rm -f .git/packed-refs; mkfifo .git/packed-refs"#),
-    plant(
-        "the branch as a pipe",
-        REFUSED,
-        r#"work; ref=.git/$(git symbolic-ref HEAD); rm -f "$ref"; mkfifo "$ref""#,
-    ),
-    plant(
-        "alternates as a pipe",
-        REFUSED,
-        r#"work; rm .git/objects/info/alternates; mkfifo .git/objects/info/alternates"#,
-    ),
-    plant(
-        "info/exclude as a pipe",
-        REFUSED,
-        r#"work; mkdir -p .git/info; rm -f .git/info/exclude; mkfifo .git/info/exclude"#,
-    ),
-    plant(
-        "info/attributes as a pipe",
-        Either,
-        r#"work; mkdir -p .git/info; mkfifo .git/info/attributes; touch README.md"#,
-    ),
     // Not whole, not honest, not small.
     plant(
         "a pack with a missing base",
@@ -86,7 +61,7 @@ mkdir -p .git/info; echo "$tip $first" >.git/info/grafts"#,
     plant(
         "a damaged object",
         REFUSED,
-        r#"work; blob=$(git rev-parse HEAD:work.txt); file=.git/objects/${blob:0:2}/${blob:2}; chmod u+w "$file"; echo broken >"$file""#,
+        r#"echo "$RANDOM $here" >work.txt; git add work.txt; git commit -qm Damaged; blob=$(git rev-parse HEAD:work.txt); file=.git/objects/${blob:0:2}/${blob:2}; chmod u+w "$file"; echo broken >"$file""#,
     ),
     plant(
         "a replaced commit",
@@ -113,7 +88,7 @@ mkdir -p .git/info; echo "$tip $first" >.git/info/grafts"#,
     plant(
         "a hand-over that does not end",
         REFUSED,
-        r#"work; git config core.fsmonitor 'yes >/proc/1/fd/1 & :'"#,
+        r#"work; git config core.fsmonitor 'yes >/proc/1/fd/1; :'"#,
     ),
     plant(
         "a forged hand-over",
@@ -128,5 +103,33 @@ git config core.fsmonitor 'cat .git/forged/all >/proc/1/fd/1; :'"#,
         "a hand-over whose processes are killed",
         REFUSED,
         r#"work; git config core.fsmonitor 'kill -9 -1; :'"#,
+    ),
+];
+
+/// Pipes, which hold whoever reads them until the time for a hand-over is over.
+pub const PIPES: &[Plant] = &[
+    plant("HEAD as a pipe", REFUSED, r#"work; rm .git/HEAD; mkfifo .git/HEAD"#),
+    plant("index as a pipe", REFUSED, r#"work; rm .git/index; mkfifo .git/index"#),
+    plant("config as a pipe", REFUSED, r#"work; rm .git/config; mkfifo .git/config"#),
+    plant("packed-refs as a pipe", REFUSED, r#"work; rm -f .git/packed-refs; mkfifo .git/packed-refs"#),
+    plant(
+        "the branch as a pipe",
+        REFUSED,
+        r#"work; ref=.git/$(git symbolic-ref HEAD); rm -f "$ref"; mkfifo "$ref""#,
+    ),
+    plant(
+        "alternates as a pipe",
+        REFUSED,
+        r#"work; rm .git/objects/info/alternates; mkfifo .git/objects/info/alternates"#,
+    ),
+    plant(
+        "info/exclude as a pipe",
+        REFUSED,
+        r#"work; mkdir -p .git/info; rm -f .git/info/exclude; mkfifo .git/info/exclude"#,
+    ),
+    plant(
+        "info/attributes as a pipe",
+        Either,
+        r#"work; mkdir -p .git/info; mkfifo .git/info/attributes; touch README.md"#,
     ),
 ];

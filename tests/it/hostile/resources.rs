@@ -37,6 +37,6 @@ while :; do sleep 1; done"#,
         "output without end",
         TIMED_OUT,
         r#"
-while :; do head -c 1000000 /dev/zero | tr '\0' y >&3; yes "a line that is no event" | head -c 1000000 >&3; sleep 0.1; done"#,
+while :; do head -c 1000000 /dev/zero | tr '\0' y >&3; yes "a line that is no event" | head -c 1000000 >&3; sleep 1; done"#,
     ),
 ];
