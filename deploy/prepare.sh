@@ -33,6 +33,8 @@ require_cargo() {
 
 missing_packages() {
   have git || echo git
+  # The test `hostile` watches with it what hob starts.
+  have strace || echo strace
   # The linker, and the compiler for the C libraries inside some crates.
   have cc || echo gcc libc6-dev
   if ! have docker || { ! daemon_answers && ! have dockerd; }; then

@@ -3,16 +3,17 @@
 //! hostile until proved otherwise: nothing is opened that is not a regular file inside the folder, no
 //! link is followed, nothing is read past its cap.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::Context as _;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use serde::Deserialize;
 
+use crate::paths;
 use crate::story::Question;
 
 /// The prompt, for the agent to read.
@@ -41,12 +42,7 @@ pub struct Handed {
 /// Makes the folder anew, with the prompt in it, owned by the agent's user where `owner` is given. What
 /// an earlier run left is gone.
 pub fn prepare(folder: &Path, prompt: &str, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != ErrorKind::NotFound => {
-            return Err(e).with_context(|| format!("clearing {}", folder.display()));
-        }
-        _ => {}
-    }
+    paths::remove_tree(folder)?;
     let drops = folder.join(DROPS);
     let file = folder.join(PROMPT);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&drops).context("making the exchange")?;
@@ -63,7 +59,7 @@ pub fn prepare(folder: &Path, prompt: &str, owner: Option<(u32, u32)>) -> anyhow
 /// Reads what the agent left. Never fails on what is in the folder: a file that cannot be used is a
 /// complaint, and the rest counts.
 pub fn read(folder: &Path) -> anyhow::Result<Handed> {
-    let directory = File::open(folder).with_context(|| format!("opening {}", folder.display()))?;
+    let directory = open_folder(folder).with_context(|| format!("opening {}", folder.display()))?;
     let mut handed = Handed::default();
     match read_file(&directory, SUMMARY) {
         Ok(text) => handed.summary = text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()),
@@ -98,7 +94,7 @@ pub fn collect_drops(
     mut room: u64,
 ) -> anyhow::Result<(Vec<Drop>, Vec<String>)> {
     let mut complaints = Vec::new();
-    let exchange = File::open(folder).with_context(|| format!("opening {}", folder.display()))?;
+    let exchange = open_folder(folder).with_context(|| format!("opening {}", folder.display()))?;
     let drops = match open_beneath(&exchange, DROPS, OFlag::O_DIRECTORY) {
         Ok(drops) => drops,
         Err(nix::errno::Errno::ENOENT) => return Ok((Vec::new(), complaints)),
@@ -153,6 +149,17 @@ fn keep_drop(drops: &File, name: &str, keep_in: &Path, room: u64) -> Result<Drop
     };
     let bytes = copy().map_err(|e| format!("{name} was not kept: {e}"))?;
     Ok(Drop { name: name.to_owned(), bytes })
+}
+
+/// The folder itself, which is not a link, since it lies in a folder of hob's; but it is the agent's to close.
+fn open_folder(folder: &Path) -> std::io::Result<File> {
+    match File::open(folder) {
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+            File::open(folder)
+        }
+        opened => opened,
+    }
 }
 
 /// Opens something of the agent's without following a link and without waiting for anybody.
@@ -317,6 +324,20 @@ mod tests {
         File::create(hob.join(SUMMARY)).unwrap().set_len(10 << 30).unwrap();
         let summary = read(&hob).unwrap().summary.unwrap();
         assert_eq!(summary.len() as u64, MOST_BYTES);
+    }
+
+    /// Means something only where the tests do not run as root.
+    #[test]
+    fn a_folder_that_the_agent_closed_is_read_and_made_anew() {
+        let folder = exchange();
+        let hob = folder.path().join("hob");
+        std::fs::write(hob.join(SUMMARY), "Done.").unwrap();
+        std::fs::set_permissions(hob.join(DROPS), Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&hob, Permissions::from_mode(0)).unwrap();
+        assert_eq!(read(&hob).unwrap().summary.as_deref(), Some("Done."));
+        std::fs::set_permissions(&hob, Permissions::from_mode(0o500)).unwrap();
+        prepare(&hob, "next", None).unwrap();
+        assert_eq!(read(&hob).unwrap(), Handed::default());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod containers;
 mod docs;
 mod git;
 mod github_client;
+mod hostile;
 mod payloads;
 mod real_claude;
 mod stories;

@@ -114,6 +114,18 @@ impl World {
         program
     }
 
+    /// The same, under a program that watches it: see [`Program::start_under`].
+    pub async fn start_program_under(&self, wrapper: &[&str]) -> Program {
+        let program = Program::start_under(wrapper, self.folder.path(), &self.config).await;
+        self.github.send_webhooks_to(&program.webhook(), SECRET);
+        program
+    }
+
+    /// The folder that hob's configuration, log and data lie in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The address that hob listens on.
     pub fn address(&self) -> String {
         self.hob.as_ref().expect("hob runs").address()

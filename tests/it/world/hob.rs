@@ -68,9 +68,23 @@ pub struct Program {
 impl Program {
     /// Starts it with these settings, and waits until it listens.
     pub async fn start(folder: &Path, config: &Config) -> Program {
+        Self::start_under(&[], folder, config).await
+    }
+
+    /// The same, under a program that watches it. `wrapper` is that program and its arguments; it must
+    /// become hob itself (`strace -D` does), so that signals reach hob.
+    pub async fn start_under(wrapper: &[&str], folder: &Path, config: &Config) -> Program {
         let file = folder.join("hob.toml");
         std::fs::write(&file, toml_of(config)).expect("writing hob.toml");
-        let mut command = Command::new(binary());
+        let binary = binary();
+        let mut command = match wrapper {
+            [] => Command::new(&binary),
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(&binary);
+                command
+            }
+        };
         for (name, key) in &config.agent.keys {
             command.env(name, key.expose_secret());
         }
@@ -110,6 +124,11 @@ impl Program {
         format!("http://{}/webhook", self.address)
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// SIGTERM, and its exit code.
     pub async fn terminate(mut self) -> Option<i32> {
         let pid = self.child.id().expect("it runs");
@@ -124,7 +143,7 @@ impl Program {
 }
 
 /// The program that belongs to this build: cargo tells it to tests, and puts examples in a folder beside.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     match option_env!("CARGO_BIN_EXE_hob") {
         Some(path) => PathBuf::from(path),
         None => {
@@ -135,6 +154,7 @@ fn binary() -> PathBuf {
 }
 
 fn toml_of(config: &Config) -> String {
+    let millis = |duration: Duration| format!("\"{}ms\"", duration.as_millis());
     let lines = [
         "[server]".to_owned(),
         format!("listen = \"{}\"", config.server.listen),
@@ -143,13 +163,22 @@ fn toml_of(config: &Config) -> String {
         "[github]".to_owned(),
         format!("api_url = {:?}", config.github.api_url),
         format!("git_url = {:?}", config.github.git_url),
+        "[agent]".to_owned(),
+        format!("timeout = {}", millis(config.agent.timeout)),
+        format!("stall_timeout = {}", millis(config.agent.stall_timeout)),
+        format!("retries = {}", config.agent.retries),
+        format!("retry_after = {}", millis(config.agent.retry_after)),
         "[container]".to_owned(),
         format!("docker = {:?}", config.container.docker),
         format!("image = {:?}", config.container.image),
         format!("memory = {}", config.container.memory.0),
         format!("tmp = {}", config.container.tmp.0),
-        "stop_grace = \"1s\"".to_owned(),
+        format!("pids = {}", config.container.pids),
+        format!("stop_grace = {}", millis(config.container.stop_grace)),
+        format!("hand_over_timeout = {}", millis(config.container.hand_over_timeout)),
+        format!("hand_over_limit = {}", config.container.hand_over_limit.0),
         "[work]".to_owned(),
+        format!("parallel = {}", config.work.parallel),
         "poll = \"200ms\"".to_owned(),
     ];
     lines.join("\n") + "\n"
@@ -169,13 +198,17 @@ pub async fn containers(config: &Config) -> Vec<String> {
     listed.into_iter().map(|container| container.name).collect()
 }
 
+/// Larger files are not shown: those that hob writes stay far below, and an agent may leave one of
+/// terabytes that is one hole.
+const MOST_SHOWN: u64 = 600 << 20;
+
 /// Shows every regular file below a folder, links not followed.
 pub fn for_each_file(folder: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let kind = entry.file_type().expect("a kind");
         if kind.is_dir() {
             for_each_file(&entry.path(), look);
-        } else if kind.is_file() {
+        } else if kind.is_file() && entry.metadata().is_ok_and(|m| m.len() <= MOST_SHOWN) {
             look(&entry.path(), &std::fs::read(entry.path()).unwrap_or_default());
         }
     }

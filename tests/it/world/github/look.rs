@@ -138,6 +138,16 @@ impl GitHub {
         self.look(|state| state.repository(repo).bare.diff(base, head))
     }
 
+    /// The paths that a branch changes over `main`; none where there is no such branch.
+    pub fn diff_files(&self, repo: &str, head: &str) -> Vec<String> {
+        if self.commits(repo, head).is_empty() {
+            return Vec::new();
+        }
+        let diff = self.diff(repo, "main", head);
+        let names = diff.lines().filter_map(|line| line.strip_prefix("diff --git a/"));
+        names.map(|line| line.split(" b/").next().unwrap_or_default().to_owned()).collect()
+    }
+
     fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state())
     }
