@@ -332,8 +332,8 @@ mod tests {
         let folder = exchange();
         let hob = folder.path().join("hob");
         std::fs::write(hob.join(SUMMARY), "Done.").unwrap();
-        std::fs::set_permissions(hob.join(DROPS), Permissions::from_mode(0)).unwrap();
-        std::fs::set_permissions(&hob, Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(hob.join(DROPS), Permissions::from_mode(0o0)).unwrap();
+        std::fs::set_permissions(&hob, Permissions::from_mode(0o0)).unwrap();
         assert_eq!(read(&hob).unwrap().summary.as_deref(), Some("Done."));
         std::fs::set_permissions(&hob, Permissions::from_mode(0o500)).unwrap();
         prepare(&hob, "next", None).unwrap();
