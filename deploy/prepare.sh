@@ -109,6 +109,14 @@ $(timeout 10 docker version 2>&1 >/dev/null | tail -n 1)"
     waited=$((waited + 1))
     sleep 0.2
   done
+  steady_bridge
+}
+
+# On some kernels docker0 has no address of its own and takes that of a container. When that container ends,
+# the packets of the others to this machine go nowhere for a minute. An address of its own ends that.
+steady_bridge() {
+  have ip && ip link show docker0 >/dev/null 2>&1 || return 0
+  ip link set docker0 address 02:42:ac:11:00:01 2>/dev/null || true
 }
 
 daemon_failed() { # WHAT HAPPENED
