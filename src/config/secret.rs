@@ -106,8 +106,8 @@ pub const KEY_NAMES: &[&str] = &[
     "OPENAI_API_KEY",
     "CODEX_API_KEY",
     "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
     "OPENROUTER_API_KEY",
+    "OPENCODE_API_KEY",
 ];
 
 /// The content of a secret's file without the line end that editors add.

@@ -95,6 +95,11 @@ impl Worker {
                 settings.image
             )));
         }
+        if agent == AgentKind::Command && self.config.agent.command.is_empty() {
+            return Err(Hitch::not_ready(
+                "The agent `command` was chosen, but hob's settings name no program for it.",
+            ));
+        }
         self.check_account(agent).await?;
         let free = paths::free_space(self.data.root())?;
         if free < self.config.data.min_free.0 {

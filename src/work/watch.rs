@@ -333,7 +333,8 @@ impl Worker {
 /// The outcome of a run. A question counts however the program ended: it was written on purpose, and a
 /// person's answer is what can help.
 fn outcome(exit: &Exit, report: Report, handed: Handed) -> Outcome {
-    if exit.code == SETUP_FAILED && report.turns.is_none() && report.session.is_none() {
+    // The session says nothing here: of a resumed one it is known before the agent begins.
+    if exit.code == SETUP_FAILED && report.turns.is_none() && report.final_text.is_none() {
         let detail = report.result.err().map(|failure| failure.detail).unwrap_or_default();
         return Outcome::Failed { class: FailureClass::SetUpFailed, detail };
     }

@@ -182,6 +182,16 @@ async fn a_missing_key_or_image_is_said_before_anything_starts() {
 }
 
 #[tokio::test]
+async fn a_command_that_is_chosen_and_not_configured_is_said() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("By label", "[scenario: work]").await;
+    w.alice().labels(issue, "hob:command").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.contains("> The agent `command` was chosen, but hob's settings name no program"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn docker_that_is_down_is_waited_for_and_then_said() {
     let w = World::with(|config| {
         config.container.docker = "unix:///nowhere/docker.sock".to_owned();
@@ -207,6 +217,19 @@ async fn a_set_up_command_that_fails_is_said_and_the_agent_not_started() {
     let (_, said) = failing(&w, "work").await;
     assert!(said.starts_with("**The repository's set-up command failed"), "{said}");
     assert!(said.contains("no such package"), "{said}");
+    w.finish().await;
+
+    // It is told apart from a crash also where a session is resumed.
+    let setup = "if [ -e json-output.draft.md ]; then exit 3; fi".to_owned();
+    let own = hob::config::RepositoryOverrides { setup: Some(setup), ..Default::default() };
+    let w = World::with(|config| {
+        config.repositories.insert(REPO.to_owned(), own);
+    })
+    .await;
+    let (issue, _) = failing(&w, "ask").await;
+    w.alice().comments(issue, "one array").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**The repository's set-up command failed"), "{said}");
     w.finish().await;
 }
 
