@@ -60,6 +60,14 @@ impl ContainerError {
     }
 }
 
+impl ContainerError {
+    /// Whether this is Podman's `stopped`: the process has ended, its exit code is not written down yet.
+    /// Docker has no such state, so bollard cannot read it, and the text is all that is left of it.
+    pub(super) fn is_half_ended(&self) -> bool {
+        matches!(self, Self::Other(text) if text.contains("unknown variant `stopped`"))
+    }
+}
+
 /// Waits for one answer of the daemon, at most `longest`. bollard's own limit ends at the answer's
 /// first byte, this one at its last.
 pub(super) async fn within<T>(
