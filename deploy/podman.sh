@@ -66,10 +66,13 @@ podman_here() {
 }
 
 start_service() {
-  local waited=0
+  local waited=0 here=$PWD
   inside=(unshare --net sh -c 'ip link set lo up; exec "$@"' sh)
+  # The monitors of its containers write into the folder that it is started in.
+  cd "$place"
   podman_here system service --time=0 "unix://$place/podman.sock" >"$place/service.log" 2>&1 &
   service=$!
+  cd "$here"
   until [ -S "$place/podman.sock" ]; do
     [ -e "/proc/$service" ] && [ "$waited" -lt "$((service_deadline_s * 5))" ] || {
       tail -n 20 "$place/service.log" >&2
@@ -91,7 +94,6 @@ take_down() {
   fi
   # Podman leaves its storage mounted onto itself.
   ! mountpoint --quiet "$place/storage/overlay" || umount "$place/storage/overlay"
-  [ "$status" -eq 0 ] || tail -n 20 "$place/service.log" >&2 2>/dev/null || true
   rm -rf --one-file-system "$place"
 }
 

@@ -106,13 +106,15 @@ impl Docker {
     ///
     /// `NoImage` if the image is not there, `NameTaken` if the name belongs to a container that does
     /// not carry the labels asked for, `Invalid` if the specification contradicts itself, `Refused`
-    /// for everything else the daemon objects to, a mount whose source does not exist among it (Podman
-    /// looks for that only in `start`).
+    /// for everything else the daemon objects to, a mount whose source does not exist among it.
     pub async fn ensure(&self, spec: &ContainerSpec) -> Result<Ensured, ContainerError> {
         let connection = self.connection().await?;
         let (client, body) = (&connection.client, spec::to_create_body(spec, connection.kind)?);
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
         let operation = format!("create the container {}", spec.name);
+        if connection.kind == Kind::Podman {
+            spec::check_sources(spec, &operation)?;
+        }
         let created = self.call(&operation, client.create_container(Some(options), body)).await;
         match created {
             Ok(_) => Ok(Ensured::Created),

@@ -172,18 +172,18 @@ impl Docker {
         let has_option =
             |name: &str| options.iter().any(|o| o.split(',').any(|part| part == format!("name={name}")));
         let kind = self.kind().await?;
-        // Seen with Podman 4.3: on version 1 of the control groups it neither makes such a namespace nor
-        // sets the flag.
-        let is_podman_on_v1 =
-            kind == Kind::Podman && info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
+        // Podman makes no namespace of control groups where they are of version 1. The word about memory
+        // comes from its monitor as a file, and Podman 4.3 looks for that in another folder.
+        let is_podman = kind == Kind::Podman;
+        let is_version_1 = info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
         let protections = [
             ("a limit of memory", info.memory_limit == Some(true)),
             ("a limit of swap", info.swap_limit == Some(true)),
             ("a limit of processes", info.pids_limit == Some(true)),
             ("a limit of processor time", info.cpu_cfs_quota == Some(true)),
             ("filtered system calls (seccomp)", has_option("seccomp")),
-            ("a hidden place among the machine's control groups", !is_podman_on_v1),
-            ("word of a process that was killed for want of memory", !is_podman_on_v1),
+            ("a hidden place among the machine's control groups", !(is_podman && is_version_1)),
+            ("a reliable word of a process that was killed for want of memory", !is_podman),
         ];
         Ok(Engine {
             kind,

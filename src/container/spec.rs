@@ -237,6 +237,18 @@ fn mount(mount: &Mount) -> Result<ApiMount, ContainerError> {
     })
 }
 
+/// What Docker does by itself and Podman does not, which makes up a folder in the place of a source that is
+/// missing. Podman's socket and hob are on one machine.
+pub(super) fn check_sources(spec: &ContainerSpec, operation: &str) -> Result<(), ContainerError> {
+    match spec.mounts.iter().find(|mount| mount.source.symlink_metadata().is_err()) {
+        None => Ok(()),
+        Some(missing) => Err(ContainerError::Refused {
+            status: 400,
+            message: format!("{operation}: the source {} does not exist", missing.source.display()),
+        }),
+    }
+}
+
 fn log_config(log: Log) -> Result<HostConfigLogConfig, ContainerError> {
     let (driver, config) = match log {
         Log::None => ("none", HashMap::new()),
