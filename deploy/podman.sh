@@ -29,7 +29,7 @@ fail() {
 have() { command -v "$1" >/dev/null 2>&1; }
 
 install_missing() {
-  if have podman && have conmon && have catatonit && have netavark; then return; fi
+  if have podman && have conmon && have catatonit && [ -x /usr/lib/podman/netavark ]; then return; fi
   have apt-get || fail "there is no apt-get here. Install what Debian calls: ${packages[*]}"
   echo "podman.sh: installing ${packages[*]}"
   export DEBIAN_FRONTEND=noninteractive
