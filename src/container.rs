@@ -26,13 +26,13 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use attached::{AttachLimits, Attached, AttachedEnd};
-pub use engine::Engine;
+pub use engine::{Engine, Kind};
 pub use error::ContainerError;
 pub use follow::Output;
 pub use spec::{ContainerSpec, Limits, Log, Mount, Network};
 pub use state::{Exit, State};
 
-use engine::Address;
+use engine::{Address, Connection};
 
 /// The longest that one question to the daemon may take. A daemon that is deleting images on a slow
 /// disk needs tens of seconds for an answer; one that needs more than this does not work.
@@ -44,6 +44,9 @@ const WAIT_ROUND: Duration = Duration::from_secs(60);
 const KILL_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a removal may take, whoever began it. Deleting a large writable layer takes seconds.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long Podman may take from a container's end to having its exit code written down. A process of its
+/// own does that, usually within a second.
+const CLEAN_UP_DEADLINE: Duration = Duration::from_secs(60);
 /// The pause between two questions where the daemon offers nothing to wait on.
 const PACE: Duration = Duration::from_millis(100);
 
@@ -52,7 +55,7 @@ const PACE: Duration = Duration::from_millis(100);
 pub struct Docker {
     address: Arc<Address>,
     /// Made at the first call that reaches the daemon, since the API's version is agreed on there.
-    client: Arc<OnceCell<bollard::Docker>>,
+    connection: Arc<OnceCell<Connection>>,
 }
 
 /// What `Docker::ensure` found or made.
@@ -79,7 +82,7 @@ impl Docker {
     /// Takes the address of a daemon: `unix:///var/run/docker.sock`, `tcp://host:port` or
     /// `http://host:port`. Nothing is asked yet, so a daemon that is down is no error here.
     pub fn connect(address: &str) -> anyhow::Result<Docker> {
-        Ok(Docker { address: Arc::new(address.parse()?), client: Arc::default() })
+        Ok(Docker { address: Arc::new(address.parse()?), connection: Arc::default() })
     }
 
     /// Whether the daemon answers.
@@ -105,17 +108,22 @@ impl Docker {
     /// not carry the labels asked for, `Invalid` if the specification contradicts itself, `Refused`
     /// for everything else the daemon objects to, a mount whose source does not exist among it.
     pub async fn ensure(&self, spec: &ContainerSpec) -> Result<Ensured, ContainerError> {
-        let body = spec::to_create_body(spec)?;
-        let client = self.client().await?;
+        let connection = self.connection().await?;
+        let (client, body) = (&connection.client, spec::to_create_body(spec, connection.kind)?);
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
         let operation = format!("create the container {}", spec.name);
+        if connection.kind == Kind::Podman {
+            spec::check_sources(spec, &operation)?;
+        }
         let created = self.call(&operation, client.create_container(Some(options), body)).await;
         match created {
             Ok(_) => Ok(Ensured::Created),
-            Err(ContainerError::Refused { status: 409, message }) => {
+            // Docker says 409 to a name that is taken, Podman 500. What has the name decides.
+            Err(ContainerError::Refused { status: status @ (409 | 500), message }) => {
                 let Some(found) = self.inspect(&spec.name).await? else {
-                    // Removed between the two questions. The caller asks again when it likes.
-                    return Err(ContainerError::Refused { status: 409, message });
+                    // Removed between the two questions, or another reason. The caller asks again when
+                    // it likes.
+                    return Err(ContainerError::Refused { status, message });
                 };
                 if !found.carries(&spec.labels) {
                     return Err(ContainerError::NameTaken(spec.name.clone()));
@@ -241,12 +249,20 @@ impl Docker {
 
     async fn inspect(&self, name: &str) -> Result<Option<state::Inspected>, ContainerError> {
         let client = self.client().await?;
-        let inspected =
-            self.call(&format!("inspect the container {name}"), client.inspect_container(name, None)).await;
-        match inspected {
-            Ok(answer) => state::Inspected::from_answer(name, answer).map(Some),
-            Err(ContainerError::Refused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
+        let operation = format!("inspect the container {name}");
+        let deadline = Instant::now() + CLEAN_UP_DEADLINE;
+        loop {
+            match self.call(&operation, client.inspect_container(name, None)).await {
+                Ok(answer) => return state::Inspected::from_answer(name, answer).map(Some),
+                Err(ContainerError::Refused { status: 404, .. }) => return Ok(None),
+                Err(error) if !error.is_half_ended() => return Err(error),
+                Err(_) if Instant::now() < deadline => tokio::time::sleep(PACE).await,
+                Err(_) => {
+                    return Err(ContainerError::Unreachable(format!(
+                        "podman has not cleaned up after {name}, which has ended; `podman container cleanup` does it"
+                    )));
+                }
+            }
         }
     }
 
@@ -273,7 +289,15 @@ impl Docker {
 
     /// The client, connected and agreed on a version. Not kept if the daemon does not answer.
     async fn client(&self) -> Result<&bollard::Docker, ContainerError> {
-        self.client.get_or_try_init(|| engine::negotiate(&self.address)).await
+        Ok(&self.connection().await?.client)
+    }
+
+    async fn kind(&self) -> Result<Kind, ContainerError> {
+        Ok(self.connection().await?.kind)
+    }
+
+    async fn connection(&self) -> Result<&Connection, ContainerError> {
+        self.connection.get_or_try_init(|| engine::negotiate(&self.address)).await
     }
 
     /// One question with one answer, within `CALL_TIMEOUT`.

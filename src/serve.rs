@@ -67,6 +67,7 @@ impl Hob {
                 "container.ssh_agent is on: while it runs, an agent can use every key in the SSH agent"
             );
         }
+        let report = tokio::spawn(report_engine(self.docker.clone()));
         self.sweep().at_start().await;
         // Its own token, so that a part that fails stops the others too.
         let stop = stop.child_token();
@@ -88,6 +89,7 @@ impl Hob {
                 tracing::warn!(part = name, error = format!("{error:#}"), "a part of hob ended badly");
             }
         }
+        report.abort();
         self.store.close().await;
         failure.map_or(Ok(()), Err)
     }
@@ -129,6 +131,30 @@ impl Hob {
             user: agent_user(&self.config),
             stop,
         }
+    }
+}
+
+/// Logs what containers will run on and what that cannot do. Beside the start, which neither waits for the
+/// daemon nor needs it.
+async fn report_engine(docker: Docker) {
+    let engine = match docker.engine().await {
+        Ok(engine) => engine,
+        Err(error) => {
+            tracing::warn!(%error, "the container engine could not be asked what it is; tasks wait for it");
+            return;
+        }
+    };
+    tracing::info!(
+        engine = engine.kind.name(),
+        version = engine.version,
+        api = engine.api_version,
+        cpus = engine.cpus,
+        memory_mib = engine.memory_bytes >> 20,
+        rootless = engine.rootless,
+        "containers run here"
+    );
+    for shortcoming in engine.shortcomings() {
+        tracing::warn!("{shortcoming}");
     }
 }
 

@@ -37,7 +37,7 @@ async fn docker(config: &Config) -> anyhow::Result<String> {
     } else {
         format!("; it cannot: {}", engine.missing.join(", "))
     };
-    Ok(format!("version {}, {} processors{missing}", engine.version, engine.cpus))
+    Ok(format!("{} {}, {} processors{missing}", engine.kind.name(), engine.version, engine.cpus))
 }
 
 async fn image(config: &Config) -> anyhow::Result<String> {

@@ -4,6 +4,7 @@
 use std::str::FromStr;
 
 use bollard::ClientVersion;
+use bollard::models::{SystemInfoCgroupVersionEnum, SystemVersion};
 
 use super::{CALL_TIMEOUT, ContainerError, Docker, error};
 
@@ -71,11 +72,44 @@ fn with_version(uri: &str, prefix: &str) -> String {
     format!("{address}{prefix}{bare}")
 }
 
+/// Which program it is that speaks Docker's API. It is asked only where the two take one field in two
+/// senses; everything else is the same code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Docker, or a program that does not say that it is another one.
+    Docker,
+    /// Podman's service.
+    Podman,
+}
+
+impl Kind {
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Docker => "Docker",
+            Kind::Podman => "Podman",
+        }
+    }
+
+    fn of(answer: &SystemVersion) -> Kind {
+        let parts = answer.components.iter().flatten();
+        let is_podman = parts.into_iter().any(|part| part.name.starts_with("Podman"));
+        if is_podman { Kind::Podman } else { Kind::Docker }
+    }
+}
+
+/// A daemon that has answered once.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) client: bollard::Docker,
+    pub(super) kind: Kind,
+}
+
 /// A client that speaks the newest version of the API that both sides know.
 ///
 /// Docker 20.10 refuses a version above its own even in the question for its version, and Docker 29
 /// one below 1.44, so that question names none.
-pub(super) async fn negotiate(address: &Address) -> Result<bollard::Docker, ContainerError> {
+pub(super) async fn negotiate(address: &Address) -> Result<Connection, ContainerError> {
     let asking = address.client(None)?;
     let answer = error::within(CALL_TIMEOUT, "ask for the version", asking.version()).await?;
     let theirs = answer.api_version.as_deref().and_then(parse_version);
@@ -83,7 +117,8 @@ pub(super) async fn negotiate(address: &Address) -> Result<bollard::Docker, Cont
         ContainerError::Other(format!("docker's API has no version that hob knows: {:?}", answer.api_version))
     })?;
     let ours = *bollard::API_DEFAULT_VERSION;
-    address.client(Some(if theirs < ours { theirs } else { ours }))
+    let client = address.client(Some(if theirs < ours { theirs } else { ours }))?;
+    Ok(Connection { client, kind: Kind::of(&answer) })
 }
 
 fn parse_version(text: &str) -> Option<ClientVersion> {
@@ -94,6 +129,8 @@ fn parse_version(text: &str) -> Option<ClientVersion> {
 /// What the daemon is and what it can enforce, for a report at start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Engine {
+    /// Which program it is.
+    pub kind: Kind,
     /// The daemon's version.
     pub version: String,
     /// The version of the API that is spoken with it.
@@ -113,6 +150,19 @@ pub struct Engine {
     pub warnings: Vec<String>,
 }
 
+impl Engine {
+    /// What an operator should know before agents run on it, a sentence for each.
+    pub fn shortcomings(&self) -> Vec<String> {
+        let name = self.kind.name();
+        let missing = self.missing.iter().map(|what| format!("{name} cannot give containers {what}"));
+        let restart = (!self.live_restore).then(|| {
+            format!("{name} ends all containers when it restarts: set \"live-restore\" in its settings")
+        });
+        let own = self.warnings.iter().map(|warning| format!("{name} says: {}", warning.trim()));
+        missing.chain(restart).chain(own).collect()
+    }
+}
+
 impl Docker {
     /// Asks the daemon what it is and what it can enforce.
     pub async fn engine(&self) -> Result<Engine, ContainerError> {
@@ -121,19 +171,28 @@ impl Docker {
         let options = info.security_options.unwrap_or_default();
         let has_option =
             |name: &str| options.iter().any(|o| o.split(',').any(|part| part == format!("name={name}")));
+        let kind = self.kind().await?;
+        // Podman makes no namespace of control groups where they are of version 1. The word about memory
+        // comes from its monitor as a file, and Podman 4.3 looks for that in another folder.
+        let is_podman = kind == Kind::Podman;
+        let is_version_1 = info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
         let protections = [
             ("a limit of memory", info.memory_limit == Some(true)),
             ("a limit of swap", info.swap_limit == Some(true)),
             ("a limit of processes", info.pids_limit == Some(true)),
             ("a limit of processor time", info.cpu_cfs_quota == Some(true)),
             ("filtered system calls (seccomp)", has_option("seccomp")),
+            ("a hidden place among the machine's control groups", !(is_podman && is_version_1)),
+            ("a reliable word of a process that was killed for want of memory", !is_podman),
         ];
         Ok(Engine {
+            kind,
             version: info.server_version.unwrap_or_default(),
             api_version: client.client_version().to_string(),
             cpus: info.ncpu.and_then(|n| n.try_into().ok()).unwrap_or(0),
             memory_bytes: info.mem_total.and_then(|n| n.try_into().ok()).unwrap_or(0),
-            live_restore: info.live_restore_enabled == Some(true),
+            // Podman's containers have no daemon above them.
+            live_restore: kind == Kind::Podman || info.live_restore_enabled == Some(true),
             rootless: has_option("rootless"),
             missing: protections
                 .into_iter()
@@ -179,6 +238,45 @@ mod tests {
             assert_eq!(with_version(uri, "/v1.41"), wanted);
         }
         assert_eq!(with_version("http://h:1/v1.53/version", ""), "http://h:1/version");
+    }
+
+    #[test]
+    fn podman_says_that_it_is_one() {
+        let read = |json| Kind::of(&serde_json::from_value(json).unwrap());
+        let podman = serde_json::json!({"Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]});
+        assert_eq!(read(podman), Kind::Podman);
+        let docker = serde_json::json!({"Components": [{"Name": "Engine", "Version": "20.10.24"}]});
+        assert_eq!((read(docker), read(serde_json::json!({}))), (Kind::Docker, Kind::Docker));
+    }
+
+    #[test]
+    fn each_shortcoming_is_a_sentence_and_a_good_engine_has_none() {
+        let good = Engine {
+            kind: Kind::Docker,
+            version: "20.10.24".to_owned(),
+            api_version: "1.41".to_owned(),
+            cpus: 2,
+            memory_bytes: 1 << 30,
+            live_restore: true,
+            rootless: false,
+            missing: Vec::new(),
+            warnings: Vec::new(),
+        };
+        assert_eq!(good.shortcomings(), Vec::<String>::new());
+        let poor = Engine {
+            live_restore: false,
+            missing: vec!["a limit of swap".to_owned()],
+            warnings: vec!["WARNING: No blkio weight support\n".to_owned()],
+            ..good
+        };
+        assert_eq!(
+            poor.shortcomings(),
+            [
+                "Docker cannot give containers a limit of swap",
+                "Docker ends all containers when it restarts: set \"live-restore\" in its settings",
+                "Docker says: WARNING: No blkio weight support",
+            ]
+        );
     }
 
     #[test]

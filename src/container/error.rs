@@ -42,7 +42,11 @@ impl ContainerError {
     pub(super) fn from_api(operation: &str, error: ApiError) -> Self {
         match error {
             ApiError::DockerResponseServerError { status_code, message } => {
-                Self::Refused { status: status_code, message: format!("{operation}: {}", message.trim()) }
+                let message = message.trim();
+                // What Podman says of a container that somebody removes while it looks.
+                let is_gone = status_code == 500 && message.ends_with(": no such container");
+                let status = if is_gone { 404 } else { status_code };
+                Self::Refused { status, message: format!("{operation}: {message}") }
             }
             // Sockets that do not exist, connections that broke, answers that did not come or that
             // stopped in the middle: the daemon is down, or going down.
@@ -57,6 +61,14 @@ impl ContainerError {
             }
             error => Self::Other(format!("{operation}: {}", with_causes(&error))),
         }
+    }
+}
+
+impl ContainerError {
+    /// Whether this is Podman's `stopped`: the process has ended, its exit code is not written down yet.
+    /// Docker has no such state, so bollard cannot read it, and the text is all that is left of it.
+    pub(super) fn is_half_ended(&self) -> bool {
+        matches!(self, Self::Other(text) if text.contains("unknown variant `stopped`"))
     }
 }
 
@@ -102,6 +114,19 @@ mod tests {
         );
         let broken = ApiError::IOError { err: std::io::Error::other("connection reset") };
         assert!(matches!(ContainerError::from_api("create x", broken), ContainerError::Unreachable(_)));
+    }
+
+    #[test]
+    fn podmans_words_for_its_own_states_are_understood() {
+        let message = "container 7f3 does not exist in database: no such container".to_owned();
+        let gone = ApiError::DockerResponseServerError { status_code: 500, message };
+        let gone = ContainerError::from_api("inspect x", gone);
+        assert!(matches!(gone, ContainerError::Refused { status: 404, .. }), "{gone:?}");
+
+        let answer = r#"{"State": {"Status": "stopped", "Running": false}}"#;
+        let unread = serde_json::from_str::<bollard::models::ContainerInspectResponse>(answer).unwrap_err();
+        let half = ApiError::JsonDataError { message: unread.to_string(), column: 1 };
+        assert!(ContainerError::from_api("inspect x", half).is_half_ended());
     }
 
     #[tokio::test]

@@ -31,7 +31,7 @@ impl Docker {
     /// the same bytes to each of the two streams, which is how a reader that was cut off finds its
     /// place again. There is no time limit.
     ///
-    /// The daemon's log is text: each byte that is not UTF-8 comes as U+FFFD.
+    /// Docker's log is text: each byte that is not UTF-8 comes as U+FFFD. Podman's has the bytes.
     ///
     /// After an error the stream ends. It also ends with an error if the container is removed, or if
     /// the daemon closes the log while the container runs, which a daemon that is stopping does

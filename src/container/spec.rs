@@ -11,12 +11,18 @@ use bollard::models::{
     RestartPolicy, RestartPolicyNameEnum,
 };
 
-use super::ContainerError;
+use super::{ContainerError, Kind};
 
 /// The length of the scheduler's accounting period, in microseconds; the kernel's own default.
 const CPU_PERIOD_US: i64 = 100_000;
 /// Processes of a container are killed before hob and the daemon when the machine runs out of memory.
 const OOM_SCORE_ADJ: i64 = 500;
+/// Processes of the agents' uid on the whole machine. Podman sets 1048576 where nothing is said, and then
+/// starts nothing at all if its own limit is lower and it lacks CAP_SYS_RESOURCE. This is the kernel's
+/// own number of process ids, so never less than all agents' `pids` limits can use; those are what bounds.
+const PODMAN_NPROC: i64 = 32_768;
+/// A folder that nothing can be written to.
+const PODMAN_EMPTY_FOLDER: &str = "ro,nosuid,nodev,noexec,size=4096";
 
 /// A container to be created.
 #[derive(Debug, Clone)]
@@ -103,7 +109,10 @@ pub enum Log {
 /// Docker's description of the container.
 ///
 /// `Invalid` for what Docker would take in another sense than hob means it.
-pub(super) fn to_create_body(spec: &ContainerSpec) -> Result<ContainerCreateBody, ContainerError> {
+pub(super) fn to_create_body(
+    spec: &ContainerSpec,
+    kind: Kind,
+) -> Result<ContainerCreateBody, ContainerError> {
     check(spec)?;
     let (program, arguments) = spec.command.split_first().ok_or_else(|| invalid("the command is empty"))?;
     let (uid, gid) = spec.user;
@@ -121,12 +130,12 @@ pub(super) fn to_create_body(spec: &ContainerSpec) -> Result<ContainerCreateBody
         // The image decides neither about the signal that ends it nor about commands run beside it.
         stop_signal: Some("SIGTERM".to_owned()),
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..Default::default() }),
-        host_config: Some(host_config(spec)?),
+        host_config: Some(host_config(spec, kind)?),
         ..Default::default()
     })
 }
 
-fn host_config(spec: &ContainerSpec) -> Result<HostConfig, ContainerError> {
+fn host_config(spec: &ContainerSpec, kind: Kind) -> Result<HostConfig, ContainerError> {
     let limits = &spec.limits;
     let memory = bytes("memory", limits.memory_bytes)?;
     let (network, extra_hosts) = network(&spec.network)?;
@@ -152,10 +161,9 @@ fn host_config(spec: &ContainerSpec) -> Result<HostConfig, ContainerError> {
         cpu_period: Some(CPU_PERIOD_US),
         cpu_quota: Some((limits.cpus * CPU_PERIOD_US as f64) as i64),
         pids_limit: Some(limits.pids),
-        // Core dumps would land in the workspace.
-        ulimits: Some(vec![ulimit("nofile", limits.nofile), ulimit("core", 0)]),
+        ulimits: Some(ulimits(limits, kind)),
         shm_size: Some(bytes("/dev/shm", limits.shm_bytes)?),
-        tmpfs: Some(HashMap::from([("/tmp".to_owned(), tmp_options(spec))])),
+        tmpfs: Some(tmpfs(spec, kind)),
         log_config: Some(log_config(spec.log)?),
         // Its end is an outcome, never something to be repaired by the daemon.
         restart_policy: Some(RestartPolicy {
@@ -169,9 +177,28 @@ fn host_config(spec: &ContainerSpec) -> Result<HostConfig, ContainerError> {
 
 /// The owner is what makes `/tmp` writable: runc gives a tmpfs the mode of the image's own `/tmp`,
 /// also over `mode=`, and in some images that is 0755. Programs may be run from it, as build tools do.
-fn tmp_options(spec: &ContainerSpec) -> String {
+fn tmpfs(spec: &ContainerSpec, kind: Kind) -> HashMap<String, String> {
     let (uid, gid) = spec.user;
-    format!("rw,nosuid,nodev,exec,size={},mode=1777,uid={uid},gid={gid}", spec.limits.tmp_bytes)
+    let options = format!("rw,nosuid,nodev,exec,size={},mode=1777", spec.limits.tmp_bytes);
+    match kind {
+        Kind::Docker => HashMap::from([("/tmp".to_owned(), format!("{options},uid={uid},gid={gid}"))]),
+        // Podman refuses `uid=`; its `U` means the container's user. With a read-only root it lays
+        // writable folders without a size over these two, so here they are laid over first.
+        Kind::Podman => HashMap::from([
+            ("/tmp".to_owned(), format!("{options},U")),
+            ("/run".to_owned(), PODMAN_EMPTY_FOLDER.to_owned()),
+            ("/var/tmp".to_owned(), PODMAN_EMPTY_FOLDER.to_owned()),
+        ]),
+    }
+}
+
+fn ulimits(limits: &Limits, kind: Kind) -> Vec<ResourcesUlimits> {
+    // Core dumps would land in the workspace.
+    let mut ulimits = vec![ulimit("nofile", limits.nofile), ulimit("core", 0)];
+    if kind == Kind::Podman {
+        ulimits.push(ulimit("nproc", PODMAN_NPROC));
+    }
+    ulimits
 }
 
 /// The network's mode and the names to add to `/etc/hosts`.
@@ -208,6 +235,18 @@ fn mount(mount: &Mount) -> Result<ApiMount, ContainerError> {
         }),
         ..Default::default()
     })
+}
+
+/// What Docker does by itself and Podman does not, which makes up a folder in the place of a source that is
+/// missing. Podman's socket and hob are on one machine.
+pub(super) fn check_sources(spec: &ContainerSpec, operation: &str) -> Result<(), ContainerError> {
+    match spec.mounts.iter().find(|mount| mount.source.symlink_metadata().is_err()) {
+        None => Ok(()),
+        Some(missing) => Err(ContainerError::Refused {
+            status: 400,
+            message: format!("{operation}: the source {} does not exist", missing.source.display()),
+        }),
+    }
 }
 
 fn log_config(log: Log) -> Result<HostConfigLogConfig, ContainerError> {
@@ -298,7 +337,7 @@ mod tests {
     }
 
     fn host(spec: &ContainerSpec) -> HostConfig {
-        to_create_body(spec).unwrap().host_config.unwrap()
+        to_create_body(spec, Kind::Docker).unwrap().host_config.unwrap()
     }
 
     /// The whole JSON, so that no change to the hardening goes unseen in review.
@@ -306,7 +345,24 @@ mod tests {
     fn the_json_is_the_one_agreed_on() {
         let wanted: serde_json::Value =
             serde_json::from_str(include_str!("../../tests/data/container-golden.json")).unwrap();
-        let got = serde_json::to_value(to_create_body(&spec()).unwrap()).unwrap();
+        let got = serde_json::to_value(to_create_body(&spec(), Kind::Docker).unwrap()).unwrap();
+        assert_eq!(got, wanted, "now:\n{got:#}");
+    }
+
+    /// What Podman is told otherwise, and that nothing else is.
+    #[test]
+    fn podman_is_told_the_same_but_for_two_fields() {
+        let mut wanted: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/data/container-golden.json")).unwrap();
+        let host = &mut wanted["HostConfig"];
+        host["Tmpfs"] = serde_json::json!({
+            "/tmp": "rw,nosuid,nodev,exec,size=1073741824,mode=1777,U",
+            "/run": "ro,nosuid,nodev,noexec,size=4096",
+            "/var/tmp": "ro,nosuid,nodev,noexec,size=4096",
+        });
+        let nproc = serde_json::json!({"Name": "nproc", "Soft": 32768, "Hard": 32768});
+        host["Ulimits"].as_array_mut().unwrap().push(nproc);
+        let got = serde_json::to_value(to_create_body(&spec(), Kind::Podman).unwrap()).unwrap();
         assert_eq!(got, wanted, "now:\n{got:#}");
     }
 
@@ -320,7 +376,10 @@ mod tests {
     fn a_network_that_is_none_of_its_own_is_refused() {
         for name in ["host", "container:other", "none", "default", "", "ns:/proc/1/ns/net"] {
             let spec = ContainerSpec { network: Network::Named(name.to_owned()), ..spec() };
-            assert!(matches!(to_create_body(&spec), Err(ContainerError::Invalid(_))), "{name:?}");
+            assert!(
+                matches!(to_create_body(&spec, Kind::Docker), Err(ContainerError::Invalid(_))),
+                "{name:?}"
+            );
         }
         let named = host(&ContainerSpec { network: Network::Named("agents".to_owned()), ..spec() });
         assert_eq!(named.network_mode.as_deref(), Some("agents"));
@@ -344,10 +403,14 @@ mod tests {
         for change in changes {
             let mut spec = spec();
             change(&mut spec.limits);
-            assert!(matches!(to_create_body(&spec), Err(ContainerError::Invalid(_))), "{:?}", spec.limits);
+            assert!(
+                matches!(to_create_body(&spec, Kind::Docker), Err(ContainerError::Invalid(_))),
+                "{:?}",
+                spec.limits
+            );
         }
         let unbounded = ContainerSpec { log: Log::Keep { max_bytes: 0 }, ..spec() };
-        assert!(matches!(to_create_body(&unbounded), Err(ContainerError::Invalid(_))));
+        assert!(matches!(to_create_body(&unbounded, Kind::Docker), Err(ContainerError::Invalid(_))));
     }
 
     #[test]
@@ -361,7 +424,10 @@ mod tests {
             ContainerSpec { name: "x".to_owned(), ..spec() },
         ];
         for spec in wrong {
-            assert!(matches!(to_create_body(&spec), Err(ContainerError::Invalid(_))), "{spec:?}");
+            assert!(
+                matches!(to_create_body(&spec, Kind::Docker), Err(ContainerError::Invalid(_))),
+                "{spec:?}"
+            );
         }
     }
 }

@@ -74,7 +74,7 @@ fn state(answer: &ContainerState) -> Option<State> {
         Status::REMOVING | Status::DEAD => Some(State::Removing),
         // hob asks for no restarts, so a restarting container has a foreign policy; it counts as
         // alive. So does one that is between two states.
-        Status::RUNNING | Status::PAUSED | Status::RESTARTING => {
+        Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING => {
             Some(State::Running { started_at: timestamp(answer.started_at.as_deref()) })
         }
         _ => None,

@@ -217,3 +217,45 @@ async fn the_agent_that_is_printed_as_an_example_works() {
     w.next_comment(issue).await;
     w.finish().await;
 }
+
+/// Every function in `src` and `tests`, with the module that its path ends in.
+fn functions() -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    folders.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(&folder).expect("a folder").flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                // `agent/tests.rs` belongs to `agent`, as `mod tests` belongs to its file.
+                let is_tests = path.file_stem().is_some_and(|stem| stem == "tests");
+                let named = if is_tests { folder.file_name() } else { path.file_stem() };
+                let module = named.expect("a name").to_string_lossy().into_owned();
+                let text = std::fs::read_to_string(&path).expect("a text");
+                let names = text.split("fn ").skip(1).filter_map(|rest| rest.split_once('('));
+                found.extend(names.map(|(name, _)| (module.clone(), name.to_owned())));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_row_of_the_parity_table_names_tests_that_exist_or_is_open() {
+    let (text, functions) = (text_of("docs/runner.md"), functions());
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| tests |"));
+    let rows: Vec<&str> = rows.collect();
+    assert!(rows.len() > 40, "only {} rows were found", rows.len());
+    for row in rows {
+        let tests = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty() || row.contains("**Open**"), "no test: {row}");
+        for name in names {
+            let (module, function) = name.rsplit_once("::").unwrap_or_else(|| panic!("no module: {name}"));
+            let module = module.trim_end_matches("::tests").rsplit("::").next().unwrap_or_default();
+            let is_there = functions.contains(&(module.to_owned(), function.to_owned()));
+            assert!(is_there, "docs/runner.md names {name}, which is not there");
+        }
+    }
+}
