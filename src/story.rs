@@ -347,9 +347,8 @@ impl Answer {
     /// Whether this says, and says nothing else than, that a held-back hand-over may be pushed.
     pub fn allows_push(&self) -> bool {
         let plain = self.text.trim().trim_end_matches(['.', '!']).to_lowercase();
-        let plain = plain.strip_prefix("1.").map_or(plain.as_str(), str::trim);
-        plain == PUSH_ANYWAY.to_lowercase()
-            || ["", "1", "yes"].contains(&plain) && !self.text.trim().is_empty()
+        let plain = plain.strip_prefix("1.").unwrap_or(&plain).trim();
+        plain == PUSH_ANYWAY.to_lowercase() || plain == "yes" || plain == "1"
     }
 }
 
