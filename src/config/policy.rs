@@ -42,11 +42,18 @@ impl Default for Policy {
 }
 
 /// Patterns for paths from the root of a repository: `*` within a folder, `**` across folders.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct PathGlobs {
     patterns: Vec<String>,
     set: GlobSet,
+}
+
+impl std::fmt::Debug for PathGlobs {
+    /// The patterns: what is made of them says nothing more, and not always in one order.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.patterns).finish()
+    }
 }
 
 impl PathGlobs {

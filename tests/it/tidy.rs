@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["config", "event", "ids", "paths"]),
     (1, &["agent", "command", "message", "prompt", "redact", "story"]),
-    (2, &["container", "exchange", "git", "github", "store"]),
+    (2, &["account", "container", "exchange", "git", "github", "store"]),
     (3, &["deliver", "intake", "sweep", "work"]),
     (4, &["http", "serve"]),
     (5, &["cli", "main"]),
