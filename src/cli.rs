@@ -1,6 +1,7 @@
 //! Arguments, the log, the exit code. One file a command in `cli/`.
 
 mod check;
+mod import_hand_over;
 mod serve;
 
 use std::io::IsTerminal as _;
@@ -32,6 +33,9 @@ enum Command {
     /// Check the configuration, Docker and the way to GitHub, and say what is missing.
     #[command(after_long_help = environment_help())]
     Check(ConfigArguments),
+    /// Read a hand-over, as told on standard input. hob starts this itself.
+    #[command(name = crate::work::IMPORT_COMMAND, hide = true)]
+    ImportHandOver,
 }
 
 /// Where the settings come from.
@@ -60,6 +64,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(given) => given.load().and_then(serve::run),
         Command::Check(given) => given.load().and_then(check::run),
+        Command::ImportHandOver => import_hand_over::run(),
     };
     match result {
         Ok(code) => code,

@@ -4,6 +4,7 @@
 //! whether an address answers or a folder can be written is not asked here.
 
 mod error;
+mod policy;
 mod secret;
 mod values;
 
@@ -16,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use error::ConfigError;
+pub use policy::{PathGlobs, Policy};
 pub use secret::{KEY_NAMES, VARIABLES};
 pub use values::{BranchTemplate, ByteSize};
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub agent: Agent,
     /// The container it runs in.
     pub container: Container,
+    /// What a hand-over may hold.
+    pub policy: Policy,
     /// How much at once, and how often to look.
     pub work: Work,
     /// Settings for one repository, by `owner/name`.
@@ -139,11 +143,18 @@ pub struct Git {
     pub author_name: String,
     /// Their address.
     pub author_email: String,
+    /// Whether commits that name somebody else are written anew before the push. The agent's container asks
+    /// git for the author above, but the agent can ask for another.
+    pub rewrite_authors: bool,
 }
 
 impl Default for Git {
     fn default() -> Self {
-        Self { author_name: "hob".to_owned(), author_email: "hob@users.noreply.github.com".to_owned() }
+        Self {
+            author_name: "hob".to_owned(),
+            author_email: "hob@users.noreply.github.com".to_owned(),
+            rewrite_authors: true,
+        }
     }
 }
 
@@ -427,6 +438,13 @@ impl Config {
         if self.work.parallel == 0 {
             return Err(ConfigError::invalid("work.parallel", "is 0", "1 or more"));
         }
+        for (key, text) in
+            [("git.author_name", &self.git.author_name), ("git.author_email", &self.git.author_email)]
+        {
+            if text.trim().is_empty() || text.contains(['<', '>', '\n', '\0']) {
+                return Err(ConfigError::invalid(key, "is not what git takes", "a plain name or address"));
+            }
+        }
         if self.container.uid == 0 {
             return Err(ConfigError::invalid("container.uid", "is 0, which is root", "an unprivileged uid"));
         }
@@ -460,6 +478,13 @@ impl Config {
     /// The folder of the login that an agent works with, where it does not work with a key.
     pub fn login_dir(&self, agent: AgentKind) -> Option<&Path> {
         self.agent.login_dir.as_deref().filter(|_| agent == self.agent.kind)
+    }
+
+    /// Every secret that hob is given at start.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        let github = &self.github;
+        let own = [&github.private_key, &github.token, &github.webhook_secret];
+        own.into_iter().flatten().chain(self.agent.keys.values()).cloned().collect()
     }
 
     /// The way in to the git host that is configured: exactly one.

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::github::{self, GitHub, GitHubError, NewPull, Pull, Repository};
 use crate::ids::{CommentId, IssueNumber};
 use crate::message;
+use crate::redact::Secrets;
 use crate::store::{Effect, NewEffect, ReactTo, Store, WantedEffect};
 use crate::story::Story;
 
@@ -34,6 +35,8 @@ pub struct Deliver {
     pub store: Store,
     /// The git host.
     pub github: GitHub,
+    /// What must not be said. What comes here has been cleaned before; this is the last line.
+    pub secrets: Secrets,
 }
 
 impl Deliver {
@@ -91,13 +94,15 @@ impl Deliver {
                 Err(error) => Ok(Err(error)),
             },
             Effect::Comment { on, body, question } => {
-                match ensure_comment(&repository, wanted, *on, body).await {
+                let body = self.secrets.redact(body);
+                match ensure_comment(&repository, wanted, *on, &body).await {
                     Ok(comment) => self.store.comment_posted(wanted.id, *question, comment).await.map(Ok),
                     Err(error) => Ok(Err(error)),
                 }
             }
             Effect::PullRequest { title, body, announcement } => {
-                match self.ensure_pull(&repository, story, title, body).await {
+                let (title, body) = (self.secrets.redact(title), self.secrets.redact(body));
+                match self.ensure_pull(&repository, story, &title, &body).await {
                     Ok(pull) => {
                         let text = announcement.replace("{pull}", &pull.number.to_string());
                         let said = Effect::Comment { on: story.issue, body: text, question: None };

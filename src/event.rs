@@ -80,6 +80,8 @@ pub struct Comment {
 pub struct Person {
     /// The login name, without `@`. `ghost` where the account was deleted.
     pub login: String,
+    /// Its number, where the delivery has it.
+    pub id: Option<u64>,
     /// Whether GitHub says that it is a bot.
     pub is_bot: bool,
 }

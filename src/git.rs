@@ -14,6 +14,7 @@ mod import;
 mod mirror;
 mod pack;
 mod push;
+mod rewrite;
 mod transport;
 mod workspace;
 
@@ -23,6 +24,7 @@ pub use import::{
 };
 pub use mirror::Mirror;
 pub use push::{Push, PushError, Pushed, push};
+pub use rewrite::{Authorship, rewrite_authors};
 pub use workspace::{NewWorkspace, Workspace, create_workspace};
 
 use std::path::Path;
@@ -108,6 +110,23 @@ fn prepare() -> anyhow::Result<()> {
     static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
     let prepared = PREPARED.get_or_init(|| set_up_libgit2().map_err(|error| error.to_string()));
     prepared.as_ref().map(|_| ()).map_err(|error| anyhow!("setting up libgit2: {error}"))
+}
+
+/// Has libgit2 map packs in small pieces, for a process whose address space is limited. Call it before any
+/// other use of git in the process.
+///
+/// # Errors
+/// If libgit2 does not take the settings.
+#[allow(unsafe_code)] // git2 offers no safe way; the reason is below.
+pub fn map_little() -> anyhow::Result<()> {
+    const WINDOW: usize = 32 << 20;
+    const MAPPED: usize = 512 << 20;
+    prepare()?;
+    // SAFETY: the caller does this first, so no other thread uses libgit2.
+    unsafe {
+        git2::opts::set_mwindow_size(WINDOW).context("setting the size of windows")?;
+        git2::opts::set_mwindow_mapped_limit(MAPPED).context("setting the limit of windows")
+    }
 }
 
 #[allow(unsafe_code)] // git2 offers no safe way to either; the reasons are below.

@@ -229,7 +229,14 @@ impl Intake {
     }
 
     fn ask(&self, issue: &Issue, sender: &Person, text: Option<String>, choice: Choice) -> Ask {
-        Ask { by: sender.login.clone(), title: issue.title.clone(), body: issue.body.clone(), text, choice }
+        Ask {
+            by: sender.login.clone(),
+            by_id: sender.id,
+            title: issue.title.clone(),
+            body: issue.body.clone(),
+            text,
+            choice,
+        }
     }
 
     fn story_ask(&self, place: &Place, issue: &Issue) -> StoryAsk {

@@ -12,6 +12,7 @@ pub mod agent;
 pub mod command;
 pub mod message;
 pub mod prompt;
+pub mod redact;
 pub mod story;
 
 // Floor 2: adapters to the world. They do not know each other.

@@ -4,12 +4,14 @@
 
 mod contain;
 mod login;
+mod objections;
 
 pub use contain::contain;
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
     no_ssh_agent,
 };
+pub use objections::{Objection, may_this_be_pushed, objections};
 
 use crate::agent::FailureClass;
 use crate::command::{Mistake, WORK_USAGE};

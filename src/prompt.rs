@@ -197,6 +197,7 @@ mod tests {
     fn ask(text: Option<&str>) -> Ask {
         Ask {
             by: "alice".to_owned(),
+            by_id: None,
             title: "Add a --json flag".to_owned(),
             body: "For scripts.".to_owned(),
             text: text.map(str::to_owned),

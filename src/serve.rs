@@ -2,6 +2,7 @@
 //! A loop that ends before it was told to ends the process: a hob that accepts deliveries and does
 //! nothing with them would be worse than one that is down.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -17,9 +18,10 @@ use crate::github::{self, GitHub};
 use crate::http::{self, Http};
 use crate::intake::Intake;
 use crate::paths::{DataDir, DataLock};
+use crate::redact::Secrets;
 use crate::store::Store;
 use crate::sweep::Sweep;
-use crate::work::Worker;
+use crate::work::{self, Worker};
 
 /// A hob that is ready to run.
 pub struct Hob {
@@ -29,6 +31,8 @@ pub struct Hob {
     docker: Docker,
     github: GitHub,
     instance: String,
+    secrets: Secrets,
+    program: PathBuf,
     _lock: DataLock,
 }
 
@@ -47,7 +51,14 @@ impl Hob {
         };
         let github =
             GitHub::new(&config.github.api_url, credentials).context("preparing the way to GitHub")?;
-        Ok(Hob { config: Arc::new(config), data, store, docker, github, instance, _lock: lock })
+        let secrets = Secrets::new(config.secrets());
+        let (config, program) = (Arc::new(config), work::own_program());
+        Ok(Hob { config, data, store, docker, github, instance, secrets, program, _lock: lock })
+    }
+
+    /// The same, with another file as hob's own program: for who has hob as a library.
+    pub fn with_program(self, program: PathBuf) -> Hob {
+        Hob { program, ..self }
     }
 
     /// The store, to look into it.
@@ -108,7 +119,12 @@ impl Hob {
     }
 
     fn deliver(&self) -> Deliver {
-        Deliver { config: self.config.clone(), store: self.store.clone(), github: self.github.clone() }
+        Deliver {
+            config: self.config.clone(),
+            store: self.store.clone(),
+            github: self.github.clone(),
+            secrets: self.secrets.clone(),
+        }
     }
 
     fn sweep(&self) -> Sweep {
@@ -129,6 +145,8 @@ impl Hob {
             data: self.data.clone(),
             instance: self.instance.clone(),
             user: agent_user(&self.config),
+            secrets: self.secrets.clone(),
+            program: self.program.clone(),
             stop,
         }
     }

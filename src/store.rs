@@ -5,6 +5,7 @@
 
 mod deliveries;
 mod effects;
+mod held_back;
 mod rows;
 mod runs;
 mod stories;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{Effect, NewEffect, ReactTo, WantedEffect};
+pub use held_back::HeldBackQuestion;
 pub use stories::{NewTask, StoryAsk};
 pub use tasks::{Advance, Lost, NewQuestion, StoryChange};
 

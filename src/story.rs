@@ -72,6 +72,9 @@ pub struct Task {
 pub struct Ask {
     /// Who asked.
     pub by: String,
+    /// Their account's number, where it is known.
+    #[serde(default)]
+    pub by_id: Option<u64>,
     /// The title at that moment.
     pub title: String,
     /// The body at that moment.
@@ -121,6 +124,9 @@ pub const MOVES: &[(TaskState, TaskState)] = &[
     (TaskState::Running, TaskState::Blocked),
     // Another run of the same task: after a passing failure, or to commit what was left over.
     (TaskState::Running, TaskState::Queued),
+    // The hand-over holds what a person has to allow; they did, and it is pushed as it is.
+    (TaskState::Publishing, TaskState::Blocked),
+    (TaskState::Queued, TaskState::Publishing),
     (TaskState::Publishing, TaskState::Queued),
     (TaskState::Publishing, TaskState::Done),
     (TaskState::Blocked, TaskState::Queued),
@@ -316,6 +322,36 @@ pub struct Answer {
     pub by: String,
 }
 
+/// Commits that wait for a person's word, because they touch protected paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The commit that was handed over.
+    pub tip: Sha,
+    /// The protected paths that it changes.
+    pub paths: Vec<String>,
+}
+
+/// The answer that lets a held-back hand-over through, as it is offered.
+pub const PUSH_ANYWAY: &str = "Push it anyway";
+/// The other answer that is offered. It goes to the agent, as any but the first does.
+pub const LEAVE_IT_OUT: &str = "Leave it out";
+
+impl HeldBack {
+    /// Whether a word about this one is a word about those commits and paths.
+    pub fn covers(&self, tip: &Sha, paths: &[String]) -> bool {
+        self.tip == *tip && paths.iter().all(|path| self.paths.contains(path))
+    }
+}
+
+impl Answer {
+    /// Whether this says, and says nothing else than, that a held-back hand-over may be pushed.
+    pub fn allows_push(&self) -> bool {
+        let plain = self.text.trim().trim_end_matches(['.', '!']).to_lowercase();
+        let plain = plain.strip_prefix("1.").unwrap_or(&plain).trim();
+        plain == PUSH_ANYWAY.to_lowercase() || plain == "yes" || plain == "1"
+    }
+}
+
 /// What a worker does once a run has ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
@@ -444,6 +480,17 @@ mod tests {
             assert_eq!(moves == 0, state.is_final(), "{state:?}");
             assert_eq!(state.may_become(TaskState::Failed), !state.is_final(), "{state:?}");
             assert_eq!(TaskState::from_word(state.as_str()), Some(state));
+        }
+    }
+
+    #[test]
+    fn only_a_plain_yes_lets_protected_paths_through() {
+        let allows = |text: &str| Answer { text: text.to_owned(), by: "alice".to_owned() }.allows_push();
+        for text in ["Push it anyway", " push it anyway. ", "yes", "Yes!", "1", "1.", "1. Push it anyway"] {
+            assert!(allows(text), "{text}");
+        }
+        for text in ["", ".", "Leave it out", "2", "no", "yes, but rename the job", "Don't push it anyway"] {
+            assert!(!allows(text), "{text}");
         }
     }
 

@@ -5,6 +5,9 @@
 
 mod account;
 mod hand_over;
+mod import_child;
+mod importing;
+mod policy;
 mod publish;
 mod refresh;
 mod run_log;
@@ -12,6 +15,7 @@ mod settle;
 mod start;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +29,12 @@ use crate::config::{Chosen, Config, TaskSettings};
 use crate::container::Docker;
 use crate::github::GitHub;
 use crate::paths::DataDir;
-use crate::store::{Lost, Store};
-use crate::story::{Run, Story, Task, TaskState};
+use crate::redact::Secrets;
+use crate::store::{Advance, Lost, Store};
+use crate::story::{Run, Story, Task, TaskState, Turn};
+
+pub use import_child::run as run_import;
+pub use importing::{COMMAND as IMPORT_COMMAND, own_program};
 
 /// The first wait after a passing failure. It doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -50,6 +58,10 @@ pub struct Worker {
     pub instance: String,
     /// The uid and gid that agents run as, and that their folders belong to.
     pub user: (u32, u32),
+    /// What must not be written anywhere.
+    pub secrets: Secrets,
+    /// hob's own program, for the process that reads hand-overs.
+    pub program: PathBuf,
     /// Set when hob is to stop. Containers go on; following them ends.
     pub stop: CancellationToken,
 }
@@ -176,6 +188,7 @@ impl Worker {
                     break;
                 }
                 Hitch::Fail { class, detail } => {
+                    let detail = self.secrets.redact(&detail);
                     tracing::warn!(%class, detail, "the task fails");
                     self.give_up(&task, class, &detail).await;
                     break;
@@ -199,6 +212,9 @@ impl Worker {
         let story = self.store.story(task.story).await?;
         let job = Job { task, story };
         match job.task.state {
+            TaskState::Queued if self.may_push_held_back(&job).await? => {
+                Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
+            }
             TaskState::Queued => {
                 let agent = self.settings(&job).agent;
                 let (task, _) = self.store.begin_run(&job.task, agent).await?;
@@ -223,6 +239,14 @@ impl Worker {
             }
             TaskState::Blocked | TaskState::Done | TaskState::Failed | TaskState::Cancelled => Ok(None),
         }
+    }
+
+    /// Whether the task waits no more because a person has allowed what its last run handed over.
+    async fn may_push_held_back(&self, job: &Job) -> Result<bool, Hitch> {
+        let Turn::Answer { question } = job.task.turn else { return Ok(false) };
+        let held_back = self.store.held_back(job.story.id).await?;
+        let asked = held_back.into_iter().find(|asked| asked.id == question);
+        Ok(asked.and_then(|asked| asked.answer).is_some_and(|answer| answer.allows_push()))
     }
 
     /// The settings of a task.

@@ -139,8 +139,8 @@ pub struct Imported {
     pub changes: Vec<Change>,
     /// Whether `changes` is not all. A policy that looks at paths has to refuse then.
     pub changes_truncated: bool,
-    quarantine: PathBuf,
-    fresh: Fresh,
+    pub(super) quarantine: PathBuf,
+    pub(super) fresh: Fresh,
 }
 
 impl Imported {

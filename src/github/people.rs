@@ -67,10 +67,11 @@ impl Repository {
     }
 }
 
-/// An account as GitHub sends it, with the two fields hob needs; GitHub sends null for a deleted one.
+/// An account as GitHub sends it, with the fields hob needs; GitHub sends null for a deleted one.
 #[derive(Debug, Deserialize)]
 pub(super) struct User {
     login: String,
+    id: Option<u64>,
     #[serde(rename = "type")]
     kind: Option<String>,
 }
@@ -85,9 +86,9 @@ impl User {
 /// The person behind what GitHub sent.
 pub(super) fn person(user: Option<User>) -> Person {
     match user {
-        None => Person { login: DELETED.to_owned(), is_bot: false },
-        Some(User { login, kind }) => {
-            Person { is_bot: kind.as_deref() == Some("Bot") || login.ends_with("[bot]"), login }
+        None => Person { login: DELETED.to_owned(), id: None, is_bot: false },
+        Some(User { login, id, kind }) => {
+            Person { id, is_bot: kind.as_deref() == Some("Bot") || login.ends_with("[bot]"), login }
         }
     }
 }
@@ -118,6 +119,6 @@ mod tests {
         assert!(of(r#"{"login":"dependabot[bot]","type":"User"}"#).is_bot);
         assert!(!of(r#"{"login":"alice","type":"User"}"#).is_bot);
         assert!(!of(r#"{"login":"alice"}"#).is_bot);
-        assert_eq!(of("null"), Person { login: "ghost".into(), is_bot: false });
+        assert_eq!(of("null"), Person { login: "ghost".into(), id: None, is_bot: false });
     }
 }

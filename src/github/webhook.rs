@@ -205,7 +205,7 @@ mod tests {
             "label": {"name": "hob"},
             "repository": {"full_name": "Acme/tool", "default_branch": "main"},
             "installation": {"id": 42, "node_id": "x"},
-            "sender": {"login": "alice", "type": "User"},
+            "sender": {"login": "alice", "id": 583_231, "type": "User"},
         })
     }
 
@@ -233,7 +233,7 @@ mod tests {
                 is_open: true,
             },
             label: "hob".into(),
-            sender: Person { login: "alice".into(), is_bot: false },
+            sender: Person { login: "alice".into(), id: Some(583_231), is_bot: false },
         };
         assert_eq!(decoded("issues", &labeled()).unwrap(), expected);
     }
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(place, expected_place());
         assert!(issue.is_pull_request && !issue.is_open);
         assert_eq!(comment, Comment { id: CommentId(99), body: "/hob work\r\nplease".into() });
-        assert_eq!(sender, Person { login: "ghost".into(), is_bot: false });
+        assert_eq!(sender, Person { login: "ghost".into(), id: None, is_bot: false });
     }
 
     #[test]

@@ -8,10 +8,10 @@ use sqlx::Transaction;
 use sqlx::sqlite::Sqlite;
 
 use super::effects::{NewEffect, want};
-use super::{Store, after, now, rows};
+use super::{Store, after, held_back, now, rows};
 use crate::agent::FailureClass;
 use crate::ids::{QuestionId, Sha, StoryId};
-use crate::story::{Ask, Question, Session, Task, TaskState, Turn};
+use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
 
 /// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +42,8 @@ pub struct NewQuestion {
     pub id: QuestionId,
     /// What is asked.
     pub question: Question,
+    /// The hand-over it is about, if it is about one.
+    pub held_back: Option<HeldBack>,
 }
 
 /// What changes on a story. Absent: it stays as it is.
@@ -216,7 +218,7 @@ async fn ask_question(
         .bind(new.id.to_string())
         .bind(task.story.to_string())
         .bind(task.id.to_string())
-        .bind(rows::to_json(&new.question)?)
+        .bind(held_back::column(new)?)
         .bind(now())
         .execute(&mut **transaction)
         .await?;

@@ -89,8 +89,8 @@ impl Worker {
         match attached.end {
             AttachedEnd::Exited(exit) if exit.code == 0 => {}
             AttachedEnd::Exited(exit) => {
-                let stderr = String::from_utf8_lossy(&attached.stderr);
-                tracing::warn!(code = exit.code, %stderr, "the hand-over failed in its container");
+                let stderr = self.secrets.redact(&String::from_utf8_lossy(&attached.stderr));
+                tracing::warn!(code = exit.code, stderr, "the hand-over failed in its container");
                 return Err(refused("git could not read the repository that the agent left."));
             }
             AttachedEnd::TooMuchOutput => {
@@ -100,7 +100,12 @@ impl Worker {
             AttachedEnd::TimedOut => return Err(refused("Reading the commits took too long.")),
         }
         let path = paths.bundle;
-        blocking(move || read_hand_over(path)).await?
+        let mut handed = blocking(move || read_hand_over(path)).await??;
+        // They are stored, told to people and named to the agent.
+        for path in &mut handed.uncommitted {
+            *path = self.secrets.redact(path);
+        }
+        Ok(handed)
     }
 }
 

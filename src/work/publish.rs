@@ -1,28 +1,34 @@
-//! Publishing: what the hand-over brought is checked in quarantine, pushed from hob's own repository,
+//! Publishing: what the hand-over brought is read into quarantine, held against the policy, pushed from hob's own repository,
 //! and becomes the pull request. May be repeated from the top: a push that has happened is recognised
 //! by the commit that the branch is at.
-
-use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
-use std::path::Path;
 
 use anyhow::Context as _;
 
 use super::hand_over::{HandedOver, refused};
-use super::settle::comment;
+use super::import_child::Taken;
+use super::settle::{ask, comment};
 use super::start::blocking;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
-use crate::git::{self, HandOver, ImportError, ImportLimits, Imported, Mirror, Push, PushError};
+use crate::git::{self, Push, PushError};
 use crate::ids::Sha;
-use crate::message::{self, PullRequestText};
+use crate::message::{self, Objection, PullRequestText};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
-use crate::story::{self, AfterHandOver, Findings, Outcome, Run, Task, TaskState, Turn};
+use crate::story::{self, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, Task, TaskState, Turn};
 
 impl Worker {
     /// Takes the agent's work over and brings it to the git host.
     pub(super) async fn publish(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
+        let published = self.hand_over_and_push(job, run).await;
+        if matches!(published, Ok(_) | Err(Hitch::Fail { .. })) {
+            // Also of what is refused: a secret may be in it.
+            self.clear_hand_over(run).await?;
+        }
+        published
+    }
+
+    async fn hand_over_and_push(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
         let base = job.story.base.clone().context("a story that publishes has a base")?;
         let handed = self.hand_over(job, run, &base).await?;
         if handed.bundle.is_none() && handed.tip != base {
@@ -30,34 +36,75 @@ impl Worker {
         }
         let findings =
             Findings { uncommitted: handed.uncommitted.clone(), has_commits: handed.bundle.is_some() };
-        let task = match story::after_hand_over(&run.turn, findings) {
-            AfterHandOver::Push => self.push(job, run, &base, &handed).await?,
-            AfterHandOver::NothingToChange => self.say_nothing_to_change(job, run).await?,
+        match story::after_hand_over(&run.turn, findings) {
+            AfterHandOver::Push => self.push_if_allowed(job, run, &base, &handed).await,
+            AfterHandOver::NothingToChange => self.say_nothing_to_change(job, run).await,
             AfterHandOver::AskToCommit(files) => {
                 tracing::info!(files = files.len(), "the agent is asked to commit what it left");
                 let turn = Some(Turn::CommitLeftovers { files });
-                self.store
-                    .advance(&job.task, TaskState::Queued, &Advance { turn, ..Advance::default() })
-                    .await?
+                let advance = Advance { turn, ..Advance::default() };
+                Ok(self.store.advance(&job.task, TaskState::Queued, &advance).await?)
             }
             AfterHandOver::LeftUncommitted(files) => {
-                self.fail(job, FailureClass::LeftUncommitted, "", &files).await?
+                self.fail(job, FailureClass::LeftUncommitted, "", &files).await
             }
-        };
+        }
+    }
+
+    async fn clear_hand_over(&self, run: &Run) -> Result<(), Hitch> {
         let run_paths = self.data.run(run.id);
         blocking(move || {
             paths::remove_tree(&run_paths.quarantine)?;
-            std::fs::remove_file(&run_paths.bundle).context("removing the hand-over's file")
+            match std::fs::remove_file(&run_paths.bundle) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(error).context("removing the hand-over's file")
+                }
+                _ => Ok(()),
+            }
         })
         .await??;
-        Ok(task)
+        Ok(())
     }
 
-    async fn push(&self, job: &Job, run: &Run, base: &Sha, handed: &HandedOver) -> Result<Task, Hitch> {
-        let imported = self.import(job, run, base, handed).await?;
-        if imported.tip != handed.tip {
+    /// Pushes, unless the policy has something against the commits. Protected paths are a person's to
+    /// allow, for exactly these commits; everything else is refused.
+    async fn push_if_allowed(
+        &self,
+        job: &Job,
+        run: &Run,
+        base: &Sha,
+        handed: &HandedOver,
+    ) -> Result<Task, Hitch> {
+        let taken = self.import(job, run, base, handed).await?;
+        if taken.handed_tip != handed.tip {
             return Err(refused("The bundle holds another commit than the workspace named."));
         }
+        if !taken.objections.iter().all(Objection::can_be_allowed) {
+            return Err(refused(message::objections(&taken.objections)));
+        }
+        let protected = taken.objections.iter().filter_map(|objection| match objection {
+            Objection::Protected { path } => Some(path.clone()),
+            _ => None,
+        });
+        let held_back = HeldBack { tip: taken.handed_tip.clone(), paths: protected.collect() };
+        if !held_back.paths.is_empty() && !self.is_allowed(job, &held_back).await? {
+            tracing::info!(paths = held_back.paths.len(), "a person is asked about protected paths");
+            let question = message::may_this_be_pushed(&held_back);
+            let advance = ask(&job.story, question, Some(held_back));
+            return Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?);
+        }
+        self.push(job, run, &taken).await
+    }
+
+    async fn is_allowed(&self, job: &Job, held_back: &HeldBack) -> Result<bool, Hitch> {
+        let asked = self.store.held_back(job.story.id).await?;
+        Ok(asked.iter().any(|asked| {
+            asked.held_back.covers(&held_back.tip, &held_back.paths)
+                && asked.answer.as_ref().is_some_and(Answer::allows_push)
+        }))
+    }
+
+    async fn push(&self, job: &Job, run: &Run, imported: &Taken) -> Result<Task, Hitch> {
         let remote = self.remote(&job.story).await?;
         let (branch, expected) = (job.story.branch.clone(), job.story.remote_head.clone());
         let (quarantine, tip) = (self.data.run(run.id).quarantine, imported.tip.clone());
@@ -75,30 +122,13 @@ impl Worker {
             Ok(outcome) => tracing::info!(?outcome, branch = job.story.branch, tip = %imported.tip, "pushed"),
             Err(error) => return Err(push_hitch(error)),
         }
-        let effects = vec![self.pull_request(job, run, imported.commits.len()).await?];
+        let effects = vec![self.pull_request(job, run, imported.commits).await?];
         let story = StoryChange {
             base: Some((imported.tip.clone(), Some(imported.tip.clone()))),
             ..StoryChange::default()
         };
         let advance = Advance { story, effects, ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
-    }
-
-    async fn import(&self, job: &Job, run: &Run, base: &Sha, handed: &HandedOver) -> Result<Imported, Hitch> {
-        let (path, start) = handed.bundle.clone().context("only commits are imported")?;
-        let mirror = self.data.mirror(&job.story.repo);
-        let quarantine = self.data.run(run.id).quarantine;
-        let base = base.clone();
-        let limits =
-            ImportLimits { max_bytes: self.config.container.hand_over_limit.0, ..ImportLimits::default() };
-        blocking(move || {
-            let mirror = Mirror::ensure(&mirror).map_err(ImportError::Other)?;
-            let mut bundle = open_at(&path, start).map_err(ImportError::Other)?;
-            let hand_over = HandOver { quarantine: &quarantine, base: &base, limits };
-            git::import(&mirror, &hand_over, &mut bundle)
-        })
-        .await?
-        .map_err(import_hitch)
     }
 
     /// The pull request as it should be after this task.
@@ -139,19 +169,6 @@ impl Worker {
         };
         let about_work = runs.iter().rev().filter(|run| !matches!(run.turn, Turn::CommitLeftovers { .. }));
         Ok(about_work.filter_map(told).next().or_else(|| runs.iter().rev().find_map(told)))
-    }
-}
-
-fn open_at(path: &Path, start: u64) -> anyhow::Result<File> {
-    let mut file = File::open(path).context("opening the bundle")?;
-    file.seek(SeekFrom::Start(start)).context("finding the bundle")?;
-    Ok(file)
-}
-
-fn import_hitch(error: ImportError) -> Hitch {
-    match error {
-        ImportError::Other(error) => Hitch::Later(error),
-        refusal => refused(format!("The commits were not accepted: {refusal}.")),
     }
 }
 

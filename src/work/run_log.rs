@@ -1,14 +1,16 @@
 //! The record of a run: what the agent printed goes to disk as it comes, and line by line to the
-//! agent's parser. Reading again from the beginning, after a restart, makes the same record.
+//! agent's parser. What is kept is without known secrets; the parser sees all of it. Reading again from the beginning, after a restart, makes the same record.
 
 use std::fs::File;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::agent::{Parser, Signal};
 use crate::container::Output;
 use crate::paths::RunPaths;
+use crate::redact::{Redactor, Stream};
 
 /// As much of the end of stderr as an error message needs.
 const STDERR_TAIL: usize = 8 * 1024;
@@ -33,16 +35,17 @@ pub(super) struct RunLog {
 struct Kept {
     file: File,
     bytes: u64,
+    stream: Stream,
 }
 
 impl RunLog {
     /// Begins the record anew.
-    pub(super) fn begin(paths: &RunPaths, parser: Parser) -> anyhow::Result<RunLog> {
+    pub(super) fn begin(paths: &RunPaths, parser: Parser, secrets: &Arc<Redactor>) -> anyhow::Result<RunLog> {
         Ok(RunLog {
             parser,
             line: Vec::new(),
-            stdout: Kept::create(&paths.stdout)?,
-            stderr: Kept::create(&paths.stderr)?,
+            stdout: Kept::create(&paths.stdout, secrets)?,
+            stderr: Kept::create(&paths.stderr, secrets)?,
             stderr_tail: Vec::new(),
         })
     }
@@ -65,12 +68,14 @@ impl RunLog {
     }
 
     /// The parser and the end of stderr, once everything is taken in.
-    pub(super) fn end(mut self) -> (Parser, String) {
+    pub(super) fn end(mut self) -> anyhow::Result<(Parser, String)> {
+        self.stdout.finish()?;
+        self.stderr.finish()?;
         if !self.line.is_empty() {
             let line = std::mem::take(&mut self.line);
             self.parser.line(&line);
         }
-        (self.parser, String::from_utf8_lossy(&self.stderr_tail).into_owned())
+        Ok((self.parser, String::from_utf8_lossy(&self.stderr_tail).into_owned()))
     }
 
     fn lines(&mut self, bytes: &[u8]) -> Vec<Signal> {
@@ -90,17 +95,23 @@ impl RunLog {
 }
 
 impl Kept {
-    fn create(path: &std::path::Path) -> anyhow::Result<Kept> {
+    fn create(path: &std::path::Path, secrets: &Arc<Redactor>) -> anyhow::Result<Kept> {
         let file = File::create(path).with_context(|| format!("opening {}", path.display()))?;
-        Ok(Kept { file, bytes: 0 })
+        Ok(Kept { file, bytes: 0, stream: Stream::new(secrets.clone()) })
     }
 
     fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         if self.bytes < MOST_KEPT {
-            self.file.write_all(bytes).context("writing the run's log")?;
+            let clean = self.stream.push(bytes);
+            self.file.write_all(&clean).context("writing the run's log")?;
             self.bytes += bytes.len() as u64;
         }
         Ok(())
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        let rest = self.stream.finish();
+        self.file.write_all(&rest).context("writing the run's log")
     }
 }
 
@@ -112,11 +123,14 @@ mod tests {
     use crate::paths::DataDir;
     use bytes::Bytes;
 
+    const KEY: &str = "sk-ant-0123456789";
+
     fn log() -> (tempfile::TempDir, RunPaths, RunLog) {
         let folder = tempfile::tempdir().unwrap();
         let paths = DataDir::ensure(folder.path()).unwrap().run(RunId::new());
         std::fs::create_dir_all(&paths.folder).unwrap();
-        let log = RunLog::begin(&paths, Parser::new(AgentKind::Claude, None)).unwrap();
+        let secrets = Arc::new(Redactor::new([KEY]));
+        let log = RunLog::begin(&paths, Parser::new(AgentKind::Claude, None), &secrets).unwrap();
         (folder, paths, log)
     }
 
@@ -137,11 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_not_kept_wherever_the_output_was_cut() {
+        let (_folder, paths, mut log) = log();
+        let (first, second) = KEY.split_at(7);
+        log.take(&stdout(&format!("key: {first}"))).unwrap();
+        log.take(&stdout(&format!("{second}, in hex {}", hex::encode(KEY)))).unwrap();
+        log.end().unwrap();
+        assert_eq!(std::fs::read_to_string(paths.stdout).unwrap(), "key: [secret], in hex [secret]");
+    }
+
+    #[test]
     fn only_the_end_of_stderr_is_remembered_but_all_of_it_is_kept() {
         let (_folder, paths, mut log) = log();
         log.take(&Output::Stderr(Bytes::from("x".repeat(STDERR_TAIL)))).unwrap();
         log.take(&Output::Stderr(Bytes::from_static(b"the end"))).unwrap();
-        let (_, tail) = log.end();
+        let (_, tail) = log.end().unwrap();
         assert!(tail.len() == STDERR_TAIL && tail.ends_with("xthe end"));
         assert_eq!(std::fs::metadata(paths.stderr).unwrap().len() as usize, STDERR_TAIL + 7);
     }

@@ -9,7 +9,7 @@ use crate::ids::QuestionId;
 use crate::message::{self, FailureText, Spent};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
-use crate::story::{self, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
+use crate::story::{self, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
 
 /// A retry's wait doubles with each, up to so many times.
 const MOST_DOUBLINGS: u32 = 6;
@@ -31,7 +31,7 @@ impl Worker {
         };
         let (to, advance) = match story::after_run(&run.turn, &end.outcome, history) {
             Next::Publish => (TaskState::Publishing, Advance::default()),
-            Next::Ask(question) => (TaskState::Blocked, ask(&job.story, question)),
+            Next::Ask(question) => (TaskState::Blocked, ask(&job.story, question, None)),
             Next::Again { turn, retry } => {
                 let retry_in = retry.map(|n| settings.retry_after * 2u32.pow(n.min(MOST_DOUBLINGS)));
                 // A limit that says when it ends is waited for that long.
@@ -95,7 +95,11 @@ impl Worker {
         uncommitted: &[String],
     ) -> Result<Advance, Hitch> {
         let took = self.spent_on(&job.task).await?;
-        let body = message::failed(&FailureText { class, detail, uncommitted, took });
+        let secrets = self.secrets.redactor();
+        let detail = &secrets.redact(detail);
+        let uncommitted: Vec<String> =
+            uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
+        let body = message::failed(&FailureText { class, detail, uncommitted: &uncommitted, took });
         Ok(Advance {
             failure: Some(class),
             effects: vec![comment(&job.story, body, None)],
@@ -153,11 +157,12 @@ fn add(sum: Spent, run: &Run) -> Spent {
     }
 }
 
-fn ask(story: &Story, question: Question) -> Advance {
+/// A question to a person, about a hand-over where one is held back.
+pub(super) fn ask(story: &Story, question: Question, held_back: Option<HeldBack>) -> Advance {
     let id = QuestionId::new();
     let body = message::question(&question);
     Advance {
-        question: Some(NewQuestion { id, question }),
+        question: Some(NewQuestion { id, question, held_back }),
         effects: vec![comment(story, body, Some(id))],
         ..Advance::default()
     }

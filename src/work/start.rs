@@ -21,7 +21,7 @@ use crate::ids::{LABEL_INSTANCE, LABEL_RUN};
 use crate::paths;
 use crate::prompt::{self, Facts, News, Purpose};
 use crate::store::StoryChange;
-use crate::story::{Run, Session, Story, Turn};
+use crate::story::{Run, Session, Story, TaskState, Turn};
 
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
@@ -69,6 +69,7 @@ impl Worker {
         }
         let settings = self.settings(job);
         self.check_ready(&settings, run.agent).await?;
+        self.clear_finished_workspace(job).await?;
         let (story, is_fresh) = self.ensure_workspace(job).await?;
         let refreshed = if is_fresh { None } else { Some(self.refresh(job, run).await?) };
         let news = refreshed.as_ref().map(|(news, _)| news);
@@ -117,11 +118,25 @@ impl Worker {
         let repository =
             self.github.repository(&story.repo, story.installation).await.map_err(github_hitch)?;
         let token = repository.git_token().await.map_err(github_hitch)?;
+        self.secrets.add(&token);
         Ok(Remote { url: self.remote_url(story), token: Some(token) })
     }
 
     fn remote_url(&self, story: &Story) -> String {
         format!("{}/{}.git", self.config.github.git_url.trim_end_matches('/'), story.repo)
+    }
+
+    /// Removes a workspace that the task before left although it ended well: hob may have died, or failed,
+    /// between the push and the removal. Its commits are not those that were pushed, which have other
+    /// authors, so nothing built on them could be handed over.
+    async fn clear_finished_workspace(&self, job: &Job) -> Result<(), Hitch> {
+        let is_first_run = self.store.runs_of(&job.task).await?.len() == 1;
+        let tasks = self.store.tasks_of(job.story.id).await?;
+        let before = tasks.iter().take_while(|task| task.id != job.task.id).last();
+        if is_first_run && before.is_some_and(|task| task.state == TaskState::Done) {
+            self.clear_workspace(&job.story).await;
+        }
+        Ok(())
     }
 
     /// Makes the workspace if it is not there. One that is there is complete, and the agent's: it is not

@@ -16,8 +16,9 @@ use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped};
 use crate::container::{ContainerError, Exit, Output, State};
 use crate::exchange::{self, Handed};
 use crate::paths;
+use crate::redact::Secrets;
 use crate::store::StoryChange;
-use crate::story::{Outcome, Run, RunEnd, Session};
+use crate::story::{Outcome, Question, Run, RunEnd, Session};
 
 /// The pause before a daemon that went away is asked again.
 const DAEMON_PAUSE: Duration = Duration::from_secs(1);
@@ -65,7 +66,11 @@ impl Worker {
                 stopped = stopped.or_else(|| self.overdue(run, exit));
             }
             let resumed = resumable(&job.story, run).map(|session| session.id.as_str());
-            let mut log = RunLog::begin(&self.data.run(run.id), Parser::new(run.agent, resumed))?;
+            let mut log = RunLog::begin(
+                &self.data.run(run.id),
+                Parser::new(run.agent, resumed),
+                &self.secrets.redactor(),
+            )?;
             let followed = match &ended {
                 None => self.follow(job, run, &name, &mut log).await?,
                 Some(exit) => self.read_again(job, run, &name, &mut log, (exit, &mut stopped)).await?,
@@ -94,7 +99,7 @@ impl Worker {
                 }
             }
         };
-        let (parser, stderr) = log.end();
+        let (parser, stderr) = log.end()?;
         let facts = agent::Exit { code: exit.code, oom_killed: exit.oom_killed, stopped };
         let report = parser.finish(&facts, &stderr);
         let left = self.collect(job, run).await?;
@@ -208,8 +213,8 @@ impl Worker {
             match signal {
                 Signal::Session(id) => self.remember_session(job, run, id).await?,
                 Signal::EndNow(class) => end_now = Some(class),
-                Signal::Says(text) => tracing::debug!(text, "the agent says"),
-                Signal::Uses(tool) => tracing::debug!(tool, "the agent uses"),
+                Signal::Says(text) => tracing::debug!(text = self.secrets.redact(&text), "the agent says"),
+                Signal::Uses(tool) => tracing::debug!(tool = self.secrets.redact(&tool), "the agent uses"),
                 Signal::Todo(items) => tracing::debug!(items = items.len(), "the agent plans"),
             }
         }
@@ -226,6 +231,9 @@ impl Worker {
 
     /// Written down as soon as it is known: a container that vanishes later leaves a session to resume.
     async fn remember_session(&self, job: &Job, run: &Run, id: String) -> Result<(), Hitch> {
+        if self.secrets.redactor().finds(id.as_bytes()) {
+            return Ok(());
+        }
         let session = Some(Session { agent: run.agent, id });
         if job.story.session != session {
             let change = StoryChange { session: Some(session), ..StoryChange::default() };
@@ -245,7 +253,10 @@ impl Worker {
         let ended_at = exit.finished_at.unwrap_or_else(Timestamp::now);
         let started_at = run.started_at.unwrap_or(ended_at);
         let forget_session = matches!(&report.result, Err(failure) if !failure.class.keeps_session());
-        let session = report.session.clone().filter(|_| !forget_session);
+        let session = report.session.clone().filter(|id| {
+            // An id is the agent's word too; one that holds a secret is no session.
+            !forget_session && !self.secrets.redactor().finds(id.as_bytes())
+        });
         let end = RunEnd {
             cost_usd: report.cost_usd,
             turns: report.turns,
@@ -254,7 +265,7 @@ impl Worker {
             session: session.clone(),
             drops: left.drops,
             resets_at: report.result.as_ref().err().and_then(|failure| failure.resets_at),
-            outcome: outcome(exit, report, left.handed),
+            outcome: without_secrets(outcome(exit, report, left.handed), &self.secrets),
             renewal: None,
         };
         let change = StoryChange {
@@ -342,6 +353,24 @@ fn outcome(exit: &Exit, report: Report, handed: Handed) -> Outcome {
         (Some(question), _) => Outcome::Blocked { question },
         (None, Ok(())) => Outcome::Completed { summary: handed.summary.or(report.final_text) },
         (None, Err(failure)) => Outcome::Failed { class: failure.class, detail: failure.detail },
+    }
+}
+
+/// The outcome as it may be stored and told.
+fn without_secrets(outcome: Outcome, secrets: &Secrets) -> Outcome {
+    let secrets = secrets.redactor();
+    let clean = |text: String| secrets.redact(&text).into_owned();
+    match outcome {
+        Outcome::Completed { summary } => Outcome::Completed { summary: summary.map(clean) },
+        Outcome::Blocked { question } => Outcome::Blocked {
+            question: Question {
+                text: clean(question.text),
+                options: question.options.into_iter().map(clean).collect(),
+                context: question.context.map(clean),
+            },
+        },
+        Outcome::Failed { class, detail } => Outcome::Failed { class, detail: clean(detail) },
+        Outcome::Cancelled => Outcome::Cancelled,
     }
 }
 

@@ -3,5 +3,6 @@
 mod importing;
 mod mirroring;
 mod pushing;
+mod rewriting;
 mod workspaces;
 mod world;

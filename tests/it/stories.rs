@@ -5,4 +5,5 @@ mod account;
 mod door;
 mod failures;
 mod happy;
+mod policy;
 mod restart;

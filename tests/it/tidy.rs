@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The floors of `docs/architecture.md`, lowest first.
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["config", "event", "ids", "paths"]),
-    (1, &["agent", "command", "message", "prompt", "story"]),
+    (1, &["agent", "command", "message", "prompt", "redact", "story"]),
     (2, &["account", "container", "exchange", "git", "github", "store"]),
     (3, &["deliver", "intake", "sweep", "work"]),
     (4, &["http", "serve"]),

@@ -34,7 +34,7 @@ impl RunningHob {
     pub async fn start(config: Config) -> RunningHob {
         let listener = TcpListener::bind(config.server.listen).await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let hob = Hob::open(config).await.expect("hob opens");
+        let hob = Hob::open(config).await.expect("hob opens").with_program(binary());
         let store = hob.store().clone();
         let stop = CancellationToken::new();
         let running = tokio::spawn(hob.run(listener, stop.clone()));

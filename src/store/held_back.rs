@@ -1,0 +1,55 @@
+//! Hand-overs that wait for a person's word. They stand in the row of the question that asks for it, so that
+//! word and commits cannot come apart.
+
+use serde::{Deserialize, Serialize};
+
+use super::{NewQuestion, Store, rows};
+use crate::ids::{QuestionId, StoryId};
+use crate::story::{Answer, HeldBack, Question};
+
+/// A hand-over that a question was asked about.
+#[derive(Debug, Clone)]
+pub struct HeldBackQuestion {
+    /// The question.
+    pub id: QuestionId,
+    /// What it was asked about.
+    pub held_back: HeldBack,
+    /// The answer, once it is there.
+    pub answer: Option<Answer>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    question: &'a Question,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_back: Option<&'a HeldBack>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    held_back: Option<HeldBack>,
+}
+
+impl Store {
+    /// Every hand-over of a story that was held back, oldest first.
+    pub async fn held_back(&self, story: StoryId) -> anyhow::Result<Vec<HeldBackQuestion>> {
+        let found = sqlx::query("SELECT * FROM questions WHERE story = $1 ORDER BY asked_at, id")
+            .bind(story.to_string())
+            .fetch_all(&self.reader)
+            .await?;
+        let mut held = Vec::new();
+        for row in &found {
+            if let Read { held_back: Some(held_back) } = rows::json(row, "question")? {
+                let asked = rows::question(row)?;
+                held.push(HeldBackQuestion { id: asked.id, held_back, answer: asked.answer });
+            }
+        }
+        Ok(held)
+    }
+}
+
+/// The column `question` of a new question.
+pub(super) fn column(new: &NewQuestion) -> anyhow::Result<String> {
+    rows::to_json(&Written { question: &new.question, held_back: new.held_back.as_ref() })
+}

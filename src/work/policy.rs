@@ -1,0 +1,194 @@
+//! The hand-over's policy: what commits may not hold, though they are whole. Pure but for reading the
+//! objects in quarantine. What it finds is put into words in `message.rs`; what follows is decided in
+//! `publish.rs`.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{PathGlobs, Policy};
+use crate::git::{Change, Imported, ObjectKind};
+use crate::message::Objection;
+use crate::redact::Redactor;
+
+/// The part of the policy's settings that judging takes, in a form that goes to another process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Rules {
+    protected_paths: Vec<String>,
+    max_files: usize,
+    max_file_bytes: u64,
+    submodules: bool,
+}
+
+impl From<&Policy> for Rules {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            protected_paths: policy.protected_paths.patterns().to_vec(),
+            max_files: policy.max_files,
+            max_file_bytes: policy.max_file_size.0,
+            submodules: policy.submodules,
+        }
+    }
+}
+
+impl Objection {
+    /// Whether a person's word lets it through. Everything else is refused whoever says what.
+    pub(super) fn can_be_allowed(&self) -> bool {
+        matches!(self, Self::Protected { .. })
+    }
+}
+
+/// Everything that is against the rules in a hand-over, secrets first.
+pub(super) fn examine(
+    imported: &Imported,
+    rules: &Rules,
+    secrets: &Redactor,
+) -> anyhow::Result<Vec<Objection>> {
+    let mut found = in_objects(imported, rules, secrets)?;
+    found.extend(in_changes(&imported.changes, imported.changes_truncated, rules, secrets)?);
+    Ok(found)
+}
+
+/// Looks at every object that a push would publish, also at those that a later commit took back.
+fn in_objects(imported: &Imported, rules: &Rules, secrets: &Redactor) -> anyhow::Result<Vec<Objection>> {
+    let mut found = Vec::new();
+    let mut secret_names = false;
+    imported.for_each_new_object(|object| {
+        let holds_secret = secrets.finds(object.bytes);
+        let name = || secrets.redact(object.name).into_owned();
+        match object.kind {
+            ObjectKind::Blob if holds_secret => found.push(Objection::SecretInFile { name: name() }),
+            ObjectKind::Commit if holds_secret => {
+                found.push(Objection::SecretInCommit { commit: object.id.chars().take(8).collect() });
+            }
+            ObjectKind::Tree => secret_names |= holds_secret,
+            ObjectKind::Blob | ObjectKind::Commit => {}
+        }
+        if object.kind == ObjectKind::Blob && object.bytes.len() as u64 > rules.max_file_bytes {
+            found.push(Objection::LargeFile { name: name(), limit: rules.max_file_bytes });
+        }
+        Ok(())
+    })?;
+    // A secret with a slash in it is a folder's name and a file's.
+    let in_path = imported.changes.iter().any(|change| secrets.finds(change.path.as_bytes()));
+    if secret_names || in_path {
+        found.push(Objection::SecretInName);
+    }
+    found.sort_by_key(|objection| !objection.is_secret());
+    Ok(found)
+}
+
+/// Looks at what differs between where the work began and where it ended.
+fn in_changes(
+    changes: &[Change],
+    truncated: bool,
+    rules: &Rules,
+    secrets: &Redactor,
+) -> anyhow::Result<Vec<Objection>> {
+    let protected = PathGlobs::new(rules.protected_paths.clone()).map_err(anyhow::Error::msg)?;
+    let mut found = Vec::new();
+    if truncated || changes.len() > rules.max_files {
+        found.push(Objection::TooManyFiles { limit: rules.max_files });
+    }
+    let mut guarded = BTreeSet::new();
+    for change in changes {
+        let path = || secrets.redact(&change.path).into_owned();
+        if change.is_gitlink() && !rules.submodules {
+            found.push(Objection::Submodule { path: path() });
+        }
+        if change.link_leaves_tree() {
+            found.push(Objection::LeavingLink { path: path() });
+        }
+        let stands_in = change.is_gitlink() || change.link.is_some();
+        if protected.matches(&change.path) || (stands_in && protected.are_below(&change.path)) {
+            guarded.insert(path());
+        }
+    }
+    found.extend(guarded.into_iter().map(|path| Objection::Protected { path }));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::ChangeKind;
+
+    const FILE: u32 = 0o100644;
+    const LINK: u32 = 0o120000;
+    const GITLINK: u32 = 0o160000;
+
+    fn change(path: &str, mode: Option<u32>, link: Option<&str>) -> Change {
+        Change {
+            path: path.to_owned(),
+            kind: if mode.is_some() { ChangeKind::Added } else { ChangeKind::Deleted },
+            old_mode: mode.is_none().then_some(FILE),
+            new_mode: mode,
+            size: 1,
+            link: link.map(str::to_owned),
+        }
+    }
+
+    fn judged(changes: &[Change], policy: &Policy) -> Vec<Objection> {
+        in_changes(changes, false, &Rules::from(policy), &Redactor::new([])).unwrap()
+    }
+
+    fn protected(path: &str) -> Objection {
+        Objection::Protected { path: path.to_owned() }
+    }
+
+    #[test]
+    fn usual_work_meets_no_objection() {
+        let changes = [
+            change("src/main.rs", Some(FILE), None),
+            change("docs/link", Some(LINK), Some("../README.md")),
+            change("old", None, None),
+        ];
+        assert_eq!(judged(&changes, &Policy::default()), []);
+    }
+
+    #[test]
+    fn protected_paths_are_named_also_when_they_are_removed_or_a_link_stands_in_for_them() {
+        let changes = [
+            change(".github", Some(LINK), Some("elsewhere")),
+            change(".github/workflows/ci.yml", None, None),
+            change("CODEOWNERS", Some(FILE), None),
+        ];
+        let found = judged(&changes, &Policy::default());
+        assert_eq!(
+            found,
+            [protected(".github"), protected(".github/workflows/ci.yml"), protected("CODEOWNERS")]
+        );
+        assert!(found.iter().all(Objection::can_be_allowed));
+    }
+
+    #[test]
+    fn submodules_and_leaving_links_are_refused() {
+        let changes = [change("sub", Some(GITLINK), None), change("away", Some(LINK), Some("../x"))];
+        let found = judged(&changes, &Policy::default());
+        let wanted = [
+            Objection::Submodule { path: "sub".to_owned() },
+            Objection::LeavingLink { path: "away".to_owned() },
+        ];
+        assert_eq!(found, wanted);
+        assert!(!found.iter().any(Objection::can_be_allowed));
+        let lenient = Policy { submodules: true, ..Policy::default() };
+        assert_eq!(judged(&changes, &lenient), wanted[1..]);
+    }
+
+    #[test]
+    fn too_many_files_are_refused_and_so_is_a_list_that_was_cut_off() {
+        let changes = [change("a", Some(FILE), None), change("b", Some(FILE), None)];
+        let policy = Policy { max_files: 1, ..Policy::default() };
+        assert_eq!(judged(&changes, &policy), [Objection::TooManyFiles { limit: 1 }]);
+        let cut_off = in_changes(&[], true, &Rules::from(&policy), &Redactor::new([])).unwrap();
+        assert_eq!(cut_off, [Objection::TooManyFiles { limit: 1 }]);
+    }
+
+    #[test]
+    fn a_path_with_a_secret_in_it_is_named_without_it() {
+        let secrets = Redactor::new(["hunter2-hunter2"]);
+        let changes = [change("sub/hunter2-hunter2", Some(GITLINK), None)];
+        let found = in_changes(&changes, false, &Rules::from(&Policy::default()), &secrets).unwrap();
+        assert_eq!(found, [Objection::Submodule { path: "sub/[secret]".to_owned() }]);
+    }
+}
