@@ -60,17 +60,18 @@ runroot = "$place/run"
 END
 }
 
-podman_here() {
-  CONTAINERS_CONF=$place/containers.conf CONTAINERS_STORAGE_CONF=$place/storage.conf \
-    "${inside[@]}" podman --tmpdir "$place/tmp" --network-config-dir "$place/networks" "$@"
+# Sets `podman`: the command that speaks of this storage and no other, after the words given.
+set_podman() {
+  podman=(env "CONTAINERS_CONF=$place/containers.conf" "CONTAINERS_STORAGE_CONF=$place/storage.conf" "$@"
+    podman --tmpdir "$place/tmp" --network-config-dir "$place/networks")
 }
 
 start_service() {
   local waited=0 here=$PWD
-  inside=(unshare --net sh -c 'ip link set lo up; exec "$@"' sh)
+  set_podman unshare --net sh -c 'ip link set lo up; exec "$@"' sh
   # The monitors of its containers write into the folder that it is started in.
   cd "$place"
-  podman_here system service --time=0 "unix://$place/podman.sock" >"$place/service.log" 2>&1 &
+  "${podman[@]}" system service --time=0 "unix://$place/podman.sock" >"$place/service.log" 2>&1 &
   service=$!
   cd "$here"
   until [ -S "$place/podman.sock" ]; do
@@ -82,13 +83,13 @@ start_service() {
     sleep 0.2
   done
   # What follows runs in the service's network, where its containers' interfaces are.
-  inside=(nsenter --net="/proc/$service/ns/net")
+  set_podman nsenter --net="/proc/$service/ns/net"
 }
 
 take_down() {
   local status=$?
   if [ -n "${service:-}" ]; then
-    podman_here rm --all --force --time 0 >/dev/null 2>&1 || true
+    "${podman[@]}" rm --all --force --time 0 >/dev/null 2>&1 || true
     kill "$service" 2>/dev/null || true
     wait "$service" 2>/dev/null || true
   fi
@@ -104,10 +105,10 @@ docker image inspect "$image" >/dev/null || fail "Docker has no image $image; ru
 
 place=$(mktemp -d /tmp/hob-podman-XXXXXX)
 service=''
-inside=()
+podman=()
 trap take_down EXIT
 write_settings
 start_service
 echo "podman.sh: $(podman --version), $(runtime), socket $place/podman.sock"
-docker save "$image" | podman_here load --quiet
+docker save "$image" | "${podman[@]}" load --quiet
 DOCKER_HOST=unix://$place/podman.sock cargo test --test it -- "${@:-containers::}"
