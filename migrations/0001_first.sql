@@ -52,6 +52,8 @@ CREATE TABLE tasks (
     fence       BIGINT NOT NULL DEFAULT 0,
     lease_until BIGINT NOT NULL DEFAULT 0,
     failure     TEXT,
+    -- Who wants the task stopped. Its worker sees to it.
+    stop_by     TEXT,
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL
 );

@@ -15,6 +15,8 @@ pub enum Command {
         /// The rest of the comment.
         text: Option<String>,
     },
+    /// `/hob stop`: stop working on this issue; keep the work.
+    Stop,
     /// `/hob` with something that is no command.
     Mistake(Mistake),
 }
@@ -37,6 +39,8 @@ pub enum Mistake {
 
 /// How `/hob work` is used, for help.
 pub const WORK_USAGE: &str = "/hob work [--agent NAME] [--model NAME] [--image NAME] [text]";
+/// How `/hob stop` is used, for help.
+pub const STOP_USAGE: &str = "/hob stop";
 
 /// The first command in a comment, if there is one. What follows the command, on its line and below,
 /// is its text.
@@ -45,6 +49,9 @@ pub fn parse(comment: &str) -> Option<Command> {
     let mut lines = shown.into_iter();
     let rest = lines.by_ref().find_map(|line| command_line(&line.text).map(str::to_owned))?;
     let (name, first) = first_word(&rest);
+    if name == "stop" {
+        return Some(Command::Stop);
+    }
     if name != "work" {
         return Some(Command::Mistake(Mistake::UnknownCommand(name.to_owned())));
     }
@@ -205,6 +212,12 @@ mod tests {
         assert_eq!(parse("please /hob work"), None);
         assert_eq!(parse("/hobby work"), None);
         assert_eq!(parse("nothing of the kind"), None);
+    }
+
+    #[test]
+    fn stopping_needs_no_more_words() {
+        assert_eq!(parse("/hob stop"), Some(Command::Stop));
+        assert_eq!(parse("Enough.\n/hob stop please"), Some(Command::Stop));
     }
 
     #[test]

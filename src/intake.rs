@@ -160,6 +160,9 @@ impl Intake {
             return Ok(Settled::Ignored(why));
         }
         let seen = |content| react(ReactTo::Comment(comment.id), content);
+        if command == Some(Command::Stop) {
+            return self.stop(delivery, place, issue, story, sender, comment).await;
+        }
         if let Some(question) = question {
             return self.answered(delivery, &question, comment, command, sender, seen("eyes")).await;
         }
@@ -188,8 +191,35 @@ impl Intake {
                 self.store.only_say(&delivery.guid, &on, &[seen("confused"), said]).await?;
                 Ok(Settled::Done("said what hob understands"))
             }
-            (None, _) => Ok(Settled::Ignored("a comment that is not for hob".to_owned())),
+            (Some(Command::Stop) | None, _) => {
+                Ok(Settled::Ignored("a comment that is not for hob".to_owned()))
+            }
         }
+    }
+
+    async fn stop(
+        &self,
+        delivery: &Delivery,
+        place: &Place,
+        issue: &Issue,
+        story: Option<Story>,
+        sender: &Person,
+        comment: &Comment,
+    ) -> anyhow::Result<Settled> {
+        let seen = react(ReactTo::Comment(comment.id), "eyes");
+        if let Some(story) = &story
+            && self.store.stop(&delivery.guid, story.id, &sender.login, &seen).await?
+        {
+            return Ok(Settled::Done("stops the work"));
+        }
+        if story.is_none() && issue.is_pull_request {
+            return Ok(Settled::Ignored("a command on a pull request that is not hob's".to_owned()));
+        }
+        let number = story.as_ref().map_or(issue.number, |story| story.issue);
+        let on = StoryAsk { issue: number, ..self.story_ask(place, issue) };
+        let said = Effect::Comment { on: issue.number, body: message::nothing_to_stop(), question: None };
+        self.store.only_say(&delivery.guid, &on, &[seen, NewEffect::new(said)]).await?;
+        Ok(Settled::Done("said that there is nothing to stop"))
     }
 
     /// A comment on a story that waits is the answer, whether it is put as a command or not.
@@ -205,7 +235,7 @@ impl Intake {
         let text = match command {
             Some(Command::Work { text: Some(text), .. }) => text,
             Some(Command::Work { text: None, .. }) => "Decide yourself, and go on.".to_owned(),
-            Some(Command::Mistake(_)) | None => comment.body.clone(),
+            Some(Command::Mistake(_) | Command::Stop) | None => comment.body.clone(),
         };
         let answer = Answer { text, by: sender.login.clone() };
         if self.store.answer(&delivery.guid, question.id, &answer, &[seen]).await? {

@@ -14,7 +14,7 @@ pub use login::{
 pub use objections::{Objection, may_this_be_pushed, objections};
 
 use crate::agent::FailureClass;
-use crate::command::{Mistake, WORK_USAGE};
+use crate::command::{Mistake, STOP_USAGE, WORK_USAGE};
 use crate::ids::{AgentKind, EffectId, IssueNumber};
 use crate::story::{AskedQuestion, Question};
 
@@ -52,7 +52,9 @@ pub fn misunderstood(mistake: &Mistake) -> String {
         Mistake::BadValue { option, value } => format!("`{option}` cannot be {}.", code(value)),
     };
     let agents = AgentKind::ALL.map(AgentKind::as_str).join(", ");
-    format!("{what} Nothing was started.\n\nWhat I understand: `{WORK_USAGE}`; agents are {agents}.")
+    format!(
+        "{what} Nothing was started.\n\nWhat I understand: `{WORK_USAGE}`, and `{STOP_USAGE}`; agents are {agents}."
+    )
 }
 
 /// What the runs of a task took.
@@ -170,6 +172,19 @@ pub fn nothing_to_change(summary: Option<&str>, took: Spent) -> String {
         finished(took)
     ));
     text
+}
+
+/// Said on the issue when somebody had the work stopped.
+pub fn stopped(by: &str, took: Spent) -> String {
+    format!(
+        "**Stopped, as @{by} asked.** The agent is gone. {KEPT} `/hob work` goes on from there.\n\n{}",
+        finished(took)
+    )
+}
+
+/// Said to somebody who wants to stop what is not under way.
+pub fn nothing_to_stop() -> String {
+    "There is nothing to stop: no work is under way here.".to_owned()
 }
 
 /// A failure, as far as a person on GitHub may know it.
@@ -420,6 +435,8 @@ mod tests {
                 misunderstood(&Mistake::UnknownCommand("dance `now`".to_owned())),
                 misunderstood(&Mistake::BadValue { option: "--agent", value: "clod".to_owned() }),
                 nothing_to_change(Some("It is there already."), Spent::default()),
+                stopped("alice", SPENT),
+                nothing_to_stop(),
                 failed(&FailureText {
                     class: FailureClass::LeftUncommitted,
                     detail: "",

@@ -215,6 +215,9 @@ impl Worker {
             TaskState::Queued if self.may_push_held_back(&job).await? => {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
             }
+            TaskState::Queued if self.store.stop_wanted(&job.task).await?.is_some() => {
+                Ok(Some(self.cancel(&job).await?))
+            }
             TaskState::Queued => {
                 let agent = self.settings(&job).agent;
                 let (task, _) = self.store.begin_run(&job.task, agent).await?;

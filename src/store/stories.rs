@@ -78,6 +78,33 @@ impl Store {
         Ok(())
     }
 
+    /// Takes a delivery as the wish to stop a story's work: every open task is marked, and the worker that has
+    /// it, or takes it next, ends it and says so. A task that waited for an answer waits no more. One that is
+    /// publishing is let go on: its work is done. Returns false, and leaves the delivery unsettled, where
+    /// there is nothing to stop.
+    pub async fn stop(&self, guid: &str, story: StoryId, by: &str, seen: &NewEffect) -> anyhow::Result<bool> {
+        let mut transaction = self.begin().await?;
+        let marked = sqlx::query(
+            "UPDATE tasks SET stop_by = $2, not_before = 0, updated_at = $3,
+                 state = CASE WHEN state = 'blocked' THEN 'queued' ELSE state END
+             WHERE story = $1 AND state IN ('queued', 'running', 'blocked')",
+        )
+        .bind(story.to_string())
+        .bind(by)
+        .bind(now())
+        .execute(&mut *transaction)
+        .await?;
+        if marked.rows_affected() == 0 {
+            return Ok(false);
+        }
+        want(&mut transaction, story, std::slice::from_ref(seen)).await?;
+        deliveries::settle(&mut transaction, guid, "done", "stops the work").await?;
+        transaction.commit().await?;
+        self.wakes.tasks.notify_one();
+        self.wakes.effects.notify_one();
+        Ok(true)
+    }
+
     /// Takes a delivery as the answer to a question. Returns false, and leaves the delivery unsettled,
     /// where the question has been answered meanwhile.
     pub async fn answer(

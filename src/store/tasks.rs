@@ -142,6 +142,15 @@ impl Store {
         Ok(moved)
     }
 
+    /// Who wants a task stopped, if somebody does.
+    pub async fn stop_wanted(&self, task: &Task) -> anyhow::Result<Option<String>> {
+        let by = sqlx::query_scalar("SELECT stop_by FROM tasks WHERE id = $1")
+            .bind(task.id.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(by.flatten())
+    }
+
     /// Changes a story in the hands of the worker that holds its task.
     pub async fn change_story(&self, task: &Task, change: &StoryChange) -> anyhow::Result<()> {
         let mut transaction = self.begin().await?;

@@ -47,7 +47,7 @@ impl Worker {
                     (TaskState::Failed, self.failure(job, FailureClass::Authentication, &detail, &[]).await?)
                 }
             }
-            Next::Cancel => (TaskState::Cancelled, Advance::default()),
+            Next::Cancel => return self.cancel(job).await,
             Next::Fail(class) => {
                 let detail = match &end.outcome {
                     Outcome::Failed { detail, .. } if synced => message::login_refused_again(detail),
@@ -58,6 +58,14 @@ impl Worker {
             }
         };
         Ok(self.store.advance(&job.task, to, &advance).await?)
+    }
+
+    /// Ends a task that somebody wants stopped, and says so on its issue.
+    pub(super) async fn cancel(&self, job: &Job) -> Result<Task, Hitch> {
+        let by = self.store.stop_wanted(&job.task).await?.unwrap_or_else(|| job.task.ask.by.clone());
+        let body = message::stopped(&by, self.spent_on(&job.task).await?);
+        let advance = Advance { effects: vec![comment(&job.story, body, None)], ..Advance::default() };
+        Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
     }
 
     /// Fails a task and says so on its issue.

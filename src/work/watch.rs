@@ -26,6 +26,9 @@ const DAEMON_PAUSE: Duration = Duration::from_secs(1);
 /// Docker's exit codes for a container that was told to stop, or killed.
 const STOPPED_CODES: [i64; 2] = [143, 137];
 
+/// How often it is asked whether somebody wants the work stopped.
+const STOP_ROUND: Duration = Duration::from_millis(500);
+
 /// How often the disk that a story takes up is looked at.
 const DISK_ROUND: Duration = Duration::from_secs(5);
 
@@ -64,6 +67,13 @@ impl Worker {
             };
             if let Some(exit) = &ended {
                 stopped = stopped.or_else(|| self.overdue(run, exit));
+                // hob may have stopped it for a person, and died before it could write that down.
+                if stopped.is_none()
+                    && STOPPED_CODES.contains(&exit.code)
+                    && self.store.stop_wanted(&job.task).await?.is_some()
+                {
+                    stopped = Some(Stopped::Cancelled);
+                }
             }
             let resumed = resumable(&job.story, run).map(|session| session.id.as_str());
             let mut log = RunLog::begin(
@@ -103,7 +113,7 @@ impl Worker {
         let facts = agent::Exit { code: exit.code, oom_killed: exit.oom_killed, stopped };
         let report = parser.finish(&facts, &stderr);
         let left = self.collect(job, run).await?;
-        self.record_end(job, run, &exit, report, left).await
+        self.record_end(job, run, (&exit, stopped), report, left).await
     }
 
     /// What the agent left in the exchange.
@@ -131,12 +141,14 @@ impl Worker {
         let mut output = self.docker.follow(name);
         let mut keys_lie_there = true;
         let too_much = self.until_too_much_disk(job);
-        tokio::pin!(too_much);
+        let cancelled = self.until_stop_is_wanted(job);
+        tokio::pin!(too_much, cancelled);
         loop {
             let piece = tokio::select! {
                 () = self.stop.cancelled() => return Err(Hitch::Stopping),
                 () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(Stopped::TimedOut)),
                 () = tokio::time::sleep_until(silent_until) => return Ok(Followed::Stop(Stopped::Stalled)),
+                () = &mut cancelled => return Ok(Followed::Stop(Stopped::Cancelled)),
                 () = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::DiskFull))),
                 piece = output.next() => piece,
             };
@@ -152,6 +164,18 @@ impl Worker {
             }
             if let Some(class) = self.take(job, run, log, &piece).await? {
                 return Ok(Followed::Stop(Stopped::EndedEarly(class)));
+            }
+        }
+    }
+
+    /// Ends when a person wants the task stopped.
+    async fn until_stop_is_wanted(&self, job: &Job) {
+        loop {
+            tokio::time::sleep(STOP_ROUND).await;
+            // A store that does not answer is asked again; the run goes on meanwhile.
+            if let Ok(Some(by)) = self.store.stop_wanted(&job.task).await {
+                tracing::info!(by, "somebody wants the work stopped");
+                return;
             }
         }
     }
@@ -246,7 +270,7 @@ impl Worker {
         &self,
         job: &Job,
         run: &mut Run,
-        exit: &Exit,
+        (exit, stopped): (&Exit, Option<Stopped>),
         report: Report,
         left: Left,
     ) -> Result<(), Hitch> {
@@ -265,7 +289,7 @@ impl Worker {
             session: session.clone(),
             drops: left.drops,
             resets_at: report.result.as_ref().err().and_then(|failure| failure.resets_at),
-            outcome: without_secrets(outcome(exit, report, left.handed), &self.secrets),
+            outcome: without_secrets(outcome(exit, stopped, report, left.handed), &self.secrets),
             renewal: None,
         };
         let change = StoryChange {
@@ -343,7 +367,11 @@ impl Worker {
 
 /// The outcome of a run. A question counts however the program ended: it was written on purpose, and a
 /// person's answer is what can help.
-fn outcome(exit: &Exit, report: Report, handed: Handed) -> Outcome {
+fn outcome(exit: &Exit, stopped: Option<Stopped>, report: Report, handed: Handed) -> Outcome {
+    // Whatever it managed to say: a person does not want it any more.
+    if stopped == Some(Stopped::Cancelled) {
+        return Outcome::Cancelled;
+    }
     // The session says nothing here: of a resumed one it is known before the agent begins.
     if exit.code == SETUP_FAILED && report.turns.is_none() && report.final_text.is_none() {
         let detail = report.result.err().map(|failure| failure.detail).unwrap_or_default();

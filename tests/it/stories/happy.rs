@@ -267,3 +267,38 @@ async fn the_set_up_command_runs_before_the_agent_and_without_its_key() {
     assert!(!file.contains("ANTHROPIC_API_KEY"), "{file}");
     w.finish().await;
 }
+
+#[tokio::test]
+async fn work_can_be_stopped_and_taken_up_again() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Long work", "[scenario: hang]").await;
+    w.alice().labels(issue, "hob").await;
+    w.eventually("the agent to run", async || w.containers().await.first().cloned()).await;
+    w.mallory().comments(issue, "/hob stop").await;
+    w.bob().comments(issue, "/hob stop").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**Stopped, as @bob asked.** The agent is gone."), "{said}");
+    assert!(w.containers().await.is_empty(), "the container is gone before hob says so");
+
+    w.alice().comments(issue, "/hob work [scenario: work]").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.alice().comments(issue, "/hob stop").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("There is nothing to stop"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_question_can_be_stopped_instead_of_answered() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.alice().comments(issue, "/hob stop").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**Stopped, as @alice asked.**"), "{said}");
+    w.alice().comments(issue, "never mind").await;
+    w.quiet().await;
+    w.finish().await;
+}

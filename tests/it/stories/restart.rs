@@ -55,3 +55,22 @@ async fn a_question_survives_a_restart() {
     w.next_comment(issue).await;
     w.finish().await;
 }
+
+#[tokio::test]
+async fn a_stop_that_comes_while_hob_is_away_is_heard_when_it_is_back() {
+    let w = World::prepare(|_| {}).await;
+    let first = w.start_program().await;
+    let issue = w.alice().opens_issue("Long work", "[scenario: hang]").await;
+    w.alice().labels(issue, "hob").await;
+    agent_runs(&w).await;
+    first.kill().await;
+    // GitHub cannot deliver it now; somebody has it sent again later.
+    w.alice().comments(issue, "/hob stop").await;
+    let missed = w.github.deliveries().pop().expect("a delivery");
+    let second = w.start_program().await;
+    assert_eq!(w.github.redeliver(&missed.guid).await, 202);
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**Stopped, as @alice asked.**"), "{said}");
+    assert_eq!(second.terminate().await, Some(0));
+    w.finish().await;
+}
