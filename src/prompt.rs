@@ -38,6 +38,8 @@ pub struct News {
     pub merged: Merged,
     /// Files by which the repository configures agents, put back to what the base branch has.
     pub restored: Vec<String>,
+    /// The base branch's newest commit, where the story branch does not have it.
+    pub base_moved: Option<Sha>,
 }
 
 /// How bringing people's commits into a workspace went.
@@ -86,7 +88,7 @@ pub fn prompt(facts: &Facts<'_>) -> String {
     if !facts.resumes {
         sections.extend(conversation(facts.questions));
     }
-    sections.extend(facts.news.and_then(told_news));
+    sections.extend(facts.news.and_then(|news| told_news(news, facts.base_branch)));
     sections.push(rules(facts.branch));
     sections.join("\n\n") + "\n"
 }
@@ -113,7 +115,7 @@ fn answered(asked: &AskedQuestion) -> String {
     }
 }
 
-fn told_news(news: &News) -> Option<String> {
+fn told_news(news: &News, base_branch: &str) -> Option<String> {
     let mut told = Vec::new();
     if let Some(commit) = &news.commit {
         told.push(match news.merged {
@@ -129,6 +131,12 @@ fn told_news(news: &News) -> Option<String> {
                  them. Commit it, then run `git merge {commit}` and solve what conflicts."
             ),
         });
+    }
+    if let Some(base) = &news.base_moved {
+        told.push(format!(
+            "The branch `{base_branch}` has moved on to {base} since your branch left it. If what is asked for needs that, or \
+             your work would conflict with it, run `git merge {base}`, solve what conflicts and commit the merge."
+        ));
     }
     if !news.restored.is_empty() {
         told.push(format!(
@@ -261,6 +269,7 @@ mod tests {
             commit: Some("a".repeat(40).parse().unwrap()),
             merged: Merged::Conflict,
             restored: vec![".mcp.json".to_owned()],
+            base_moved: Some("b".repeat(40).parse().unwrap()),
         };
         let ask = ask(None);
         let facts = Facts { news: Some(&news), ..facts(&ask, true, &[], Purpose::Work) };

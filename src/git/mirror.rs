@@ -74,6 +74,14 @@ impl Mirror {
         sha(found).map(Some)
     }
 
+    /// Whether a commit holds another in its history. A commit holds itself.
+    pub fn holds(&self, commit: &Sha, other: &Sha) -> anyhow::Result<bool> {
+        let (commit, other) = (oid(commit)?, oid(other)?);
+        let holds = commit == other
+            || self.open()?.graph_descendant_of(commit, other).context("comparing two commits")?;
+        Ok(holds)
+    }
+
     /// The folder of objects, absolute. A container that uses a workspace needs it read-only at this path.
     pub fn objects(&self) -> PathBuf {
         self.path.join("objects")

@@ -43,11 +43,14 @@ impl Worker {
         let Some(folder) = self.config.login_dir(agent).map(ToOwned::to_owned) else { return Ok(()) };
         let home = self.data.story(story.id).home;
         let user = self.user;
+        let secrets = self.secrets.clone();
         let handed = blocking(move || {
             take_back(&home, agent, &folder);
-            // What keeps secrets out of logs and commits learns this login's from `Login::secrets` here,
-            // and again after `take_back`: the agent's CLI may have renewed them.
-            Login::read(&folder, agent).map(|login| login.copy_in(&home, user))
+            Login::read(&folder, agent).map(|login| {
+                // From here on they are kept out of logs, texts and commits.
+                login.secrets().iter().for_each(|secret| secrets.add(secret));
+                login.copy_in(&home, user)
+            })
         });
         match handed.await?.map_err(|error| self.unusable(agent, &error))? {
             Err(error) if error.is::<Obstructed>() => {
@@ -64,7 +67,15 @@ impl Worker {
         let Some(folder) = self.config.login_dir(run.agent).map(ToOwned::to_owned) else { return Ok(()) };
         let home = self.data.story(job.story.id).home;
         let agent = run.agent;
-        blocking(move || take_back(&home, agent, &folder)).await
+        let secrets = self.secrets.clone();
+        blocking(move || {
+            take_back(&home, agent, &folder);
+            // The agent's CLI may have renewed them, and the commits come next.
+            if let Ok(login) = Login::read(&folder, agent) {
+                login.secrets().iter().for_each(|secret| secrets.add(secret));
+            }
+        })
+        .await
     }
 
     /// Whether a login that was refused can be renewed.

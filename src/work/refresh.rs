@@ -91,7 +91,7 @@ impl Worker {
         let remote = self.remote(story).await?;
         let path = self.data.mirror(&story.repo);
         let (branch, base_branch, id) = (story.branch.clone(), story.base_branch.clone(), story.id);
-        let known = story.remote_head.clone();
+        let (known, start) = (story.remote_head.clone(), story.base.clone());
         let settings = self.data.story(id).settings;
         let there = settings.clone();
         let found = blocking(move || {
@@ -103,12 +103,17 @@ impl Worker {
             }
             let base = mirror.branch(&base_branch).map_err(RemoteError::Other)?;
             write_settings(&mirror, base.as_ref(), &there).map_err(RemoteError::Other)?;
-            Ok::<_, RemoteError>(head)
+            let base_moved = moved_base(&mirror, head.as_ref().or(start.as_ref()), base);
+            if let Some(base) = &base_moved {
+                // The agent may merge it, and then borrows from it.
+                mirror.pin(id, base).map_err(RemoteError::Other)?;
+            }
+            Ok::<_, RemoteError>((head, base_moved))
         });
-        let head = found.await?.map_err(remote_hitch)?;
+        let (head, base_moved) = found.await?.map_err(remote_hitch)?;
         let theirs = head.clone().filter(|head| story.remote_head.as_ref() != Some(head));
         let news = self.refresh_inside(job, run, theirs.as_ref(), &settings).await?;
-        Ok((news, head))
+        Ok((News { base_moved, ..news }, head))
     }
 
     async fn refresh_inside(
@@ -182,6 +187,13 @@ impl Worker {
     }
 }
 
+/// The base branch's commit, where the story's does not have it. What cannot be compared, a base that was
+/// rewritten for example, is not offered.
+fn moved_base(mirror: &Mirror, story: Option<&Sha>, base: Option<Sha>) -> Option<Sha> {
+    let (story, base) = (story?, base?);
+    (!mirror.holds(story, &base).unwrap_or(true)).then_some(base)
+}
+
 fn write_settings(mirror: &Mirror, base: Option<&Sha>, folder: &Path) -> anyhow::Result<()> {
     paths::remove_tree(folder)?;
     match base {
@@ -203,7 +215,7 @@ fn read_news(output: &[u8], theirs: Option<&Sha>) -> Option<News> {
         "refused" => Merged::Refused,
         _ => return None,
     };
-    let mut news = News { commit: theirs.cloned(), merged, restored: Vec::new() };
+    let mut news = News { commit: theirs.cloned(), merged, restored: Vec::new(), base_moved: None };
     for line in lines {
         match line.strip_prefix("restored ") {
             Some(name) if news.restored.len() < MOST_NAMES => news.restored.push(name.to_owned()),

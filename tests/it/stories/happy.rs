@@ -302,3 +302,46 @@ async fn a_question_can_be_stopped_instead_of_answered() {
     w.quiet().await;
     w.finish().await;
 }
+
+#[tokio::test]
+async fn a_base_that_moved_is_offered_to_the_agent_for_a_merge() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let moved = w.bob().pushes("main", &[("news.md", "from main\n")], "Meanwhile on main").await;
+    // The agent does as the prompt says: the commit named there is merged.
+    let script = "git merge --quiet --no-edit \"$(grep -o '`git merge [0-9a-f]*`' /hob/prompt.md | tr -dc 0-9a-f | tail -c 40)\"";
+    w.alice()
+        .comments(issue, &format!("/hob work bring main in [scenario: script]\n```sh\n{script}\n```"))
+        .await;
+    let pull = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert_eq!(w.github.file_at(REPO, &pull.head, "news.md").as_deref(), Some("from main\n"));
+    assert!(w.github.commits(REPO, &pull.head).iter().any(|commit| commit.sha == moved));
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn stories_of_one_repository_at_once_do_not_disturb_each_other() {
+    let w = World::with(|config| config.work.parallel = 3).await;
+    let mut issues = Vec::new();
+    for number in 1..=3 {
+        issues.push(w.alice().opens_issue(&format!("Work {number}"), "[scenario: slow 2]").await);
+    }
+    for issue in &issues {
+        w.alice().labels(*issue, "hob").await;
+    }
+    for issue in &issues {
+        w.next_comment(*issue).await;
+    }
+    let mut heads: Vec<String> = w.github.pulls(REPO).into_iter().map(|pull| pull.head).collect();
+    heads.sort();
+    assert_eq!(heads, ["hob/issue-1", "hob/issue-2", "hob/issue-3"]);
+    for head in &heads {
+        assert_eq!(w.github.commits(REPO, head).len(), 2, "{head} has its own commit alone");
+    }
+    w.finish().await;
+}
