@@ -1,6 +1,6 @@
-//! Publishing: what the hand-over brought is read into quarantine, held against the policy, pushed from hob's own repository,
-//! and becomes the pull request. May be repeated from the top: a push that has happened is recognised
-//! by the commit that the branch is at.
+//! Publishing: what the hand-over brought is read into quarantine, held against the policy, pushed from
+//! hob's own repository, and becomes the pull request. May be repeated from the top: a push that has
+//! happened is recognised by the commit that the branch is at.
 
 use anyhow::Context as _;
 
@@ -38,7 +38,7 @@ impl Worker {
             Findings { uncommitted: handed.uncommitted.clone(), has_commits: handed.bundle.is_some() };
         match story::after_hand_over(&run.turn, findings) {
             AfterHandOver::Push => self.push_if_allowed(job, run, &base, &handed).await,
-            AfterHandOver::NothingToChange => self.say_nothing_to_change(job, run).await,
+            AfterHandOver::NothingToChange => self.say_nothing_to_change(job).await,
             AfterHandOver::AskToCommit(files) => {
                 tracing::info!(files = files.len(), "the agent is asked to commit what it left");
                 let turn = Some(Turn::CommitLeftovers { files });
@@ -153,7 +153,7 @@ impl Worker {
         }))
     }
 
-    async fn say_nothing_to_change(&self, job: &Job, _run: &Run) -> Result<Task, Hitch> {
+    async fn say_nothing_to_change(&self, job: &Job) -> Result<Task, Hitch> {
         let summary = self.summary(&job.task).await?;
         let body = message::nothing_to_change(summary.as_deref(), self.spent_on(&job.task).await?);
         let advance = Advance { effects: vec![comment(&job.story, body, None)], ..Advance::default() };

@@ -304,22 +304,29 @@ async fn a_question_can_be_stopped_instead_of_answered() {
 }
 
 #[tokio::test]
-async fn a_base_that_moved_is_offered_to_the_agent_for_a_merge() {
+async fn a_base_that_moved_is_offered_to_the_agent_for_a_merge_conflicts_included() {
     let w = World::start().await;
-    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
-    w.alice().labels(issue, "hob").await;
+    let first = "[scenario: script]\n```sh\necho ours > shared.md; git add -A; git commit -qm Ours\n```";
+    let issue = w.alice().opens_issue("Write shared.md", "").await;
+    w.alice().comments(issue, &format!("/hob work {first}")).await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
     w.quiet().await;
-    let moved = w.bob().pushes("main", &[("news.md", "from main\n")], "Meanwhile on main").await;
-    // The agent does as the prompt says: the commit named there is merged.
-    let script = "git merge --quiet --no-edit \"$(grep -o '`git merge [0-9a-f]*`' /hob/prompt.md | tr -dc 0-9a-f | tail -c 40)\"";
+    let files = [("shared.md", "theirs\n"), ("news.md", "from main\n")];
+    let moved = w.bob().pushes("main", &files, "Meanwhile on main").await;
+
+    // The agent does as its prompt says: it merges the commit named there and solves what conflicts.
+    let script = "commit=$(grep -o '`git merge [0-9a-f]*`' /hob/prompt.md | tr -dc '0-9a-f\\n' | grep -o '[0-9a-f]\\{40\\}$' | tail -n 1)\n\
+                  git merge --quiet --no-edit \"$commit\" && exit 1\n\
+                  printf 'ours\\ntheirs\\n' > shared.md && git add -A && git commit -qm 'Bring main in'";
     w.alice()
         .comments(issue, &format!("/hob work bring main in [scenario: script]\n```sh\n{script}\n```"))
         .await;
     let pull = w.next_pull_request().await;
     w.next_comment(issue).await;
-    assert_eq!(w.github.file_at(REPO, &pull.head, "news.md").as_deref(), Some("from main\n"));
+    let file = |path: &str| w.github.file_at(REPO, &pull.head, path);
+    assert_eq!(file("shared.md").as_deref(), Some("ours\ntheirs\n"), "the conflict is solved");
+    assert_eq!(file("news.md").as_deref(), Some("from main\n"));
     assert!(w.github.commits(REPO, &pull.head).iter().any(|commit| commit.sha == moved));
     w.finish().await;
 }
