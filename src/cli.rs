@@ -89,8 +89,11 @@ impl ConfigArguments {
     }
 }
 
+/// octocrab logs each failed request as an error of its own; hob says what became of it.
+const USUAL_FILTER: &str = "info,octocrab=off";
+
 fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("HOB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("HOB_LOG").unwrap_or_else(|_| EnvFilter::new(USUAL_FILTER));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
