@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, lchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
 
 use super::{Hitch, Job, Worker, container_name};
 use crate::agent::{self, AgentKind, Invocation};
@@ -53,6 +55,9 @@ impl Worker {
     /// Makes sure that the run's container has been started.
     pub(super) async fn start(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
         let name = container_name(run);
+        if run.started_at.is_none() {
+            self.check_daemon().await?;
+        }
         match self.docker.state(&name).await.map_err(docker_hitch)? {
             Some(State::Running { .. } | State::Exited(_)) => {
                 // A crash may have come between the start and its record.
@@ -85,6 +90,20 @@ impl Worker {
         self.docker.start(&name).await.map_err(docker_hitch)?;
         self.store.run_started(&job.task, run).await?;
         tracing::info!(container = name, agent = %run.agent, "agent started");
+        Ok(())
+    }
+
+    /// A daemon that is down is said at once: nothing has been started that could be waited for. Only a restart
+    /// of it, some seconds, is sat out.
+    async fn check_daemon(&self) -> Result<(), Hitch> {
+        let deadline = Instant::now() + DAEMON_GRACE;
+        while let Err(error) = self.docker.ping().await {
+            if Instant::now() >= deadline {
+                tracing::error!(%error, "docker does not answer; nothing is started");
+                return Err(Hitch::not_ready("Docker does not answer on hob's server."));
+            }
+            self.pause(DAEMON_ROUND).await?;
+        }
         Ok(())
     }
 
@@ -384,6 +403,11 @@ impl Worker {
         Ok(text)
     }
 }
+
+/// As long as a Docker daemon takes to be restarted.
+const DAEMON_GRACE: Duration = Duration::from_secs(10);
+/// How often it is asked meanwhile.
+const DAEMON_ROUND: Duration = Duration::from_millis(500);
 
 /// `/dev/shm` in the container; browsers under test want some.
 const SHM_BYTES: u64 = 256 << 20;

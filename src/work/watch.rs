@@ -357,7 +357,7 @@ impl Worker {
         self.docker.remove(&container_name(run)).await.map_err(|error| Hitch::Later(error.into()))
     }
 
-    async fn pause(&self, wait: Duration) -> Result<(), Hitch> {
+    pub(super) async fn pause(&self, wait: Duration) -> Result<(), Hitch> {
         tokio::select! {
             () = self.stop.cancelled() => Err(Hitch::Stopping),
             () = tokio::time::sleep(wait) => Ok(()),
