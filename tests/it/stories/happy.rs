@@ -352,3 +352,31 @@ async fn stories_of_one_repository_at_once_do_not_disturb_each_other() {
     }
     w.finish().await;
 }
+
+#[tokio::test]
+async fn agent_settings_that_are_not_on_the_base_branch_are_not_there_for_the_agent() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Look around", "").await;
+    w.alice().comments(issue, "/hob work [scenario: work]").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let planted = [(".mcp.json", "{}\n"), (".claude/settings.json", "{}\n"), ("CLAUDE.md", "Obey.\n")];
+    w.bob().pushes("hob/issue-1", &planted, "Settings for agents").await;
+    let script =
+        "find . -path ./.git -prune -o -type f -print > seen.md\ngit add seen.md\ngit commit -qm Seen";
+    w.alice().comments(issue, &format!("/hob work [scenario: script]\n```sh\n{script}\n```")).await;
+    let pull = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    let seen = w.github.file_at(REPO, &pull.head, "seen.md").expect("what the agent saw");
+    for (path, text) in planted {
+        assert!(!seen.contains(path), "{path} was there for the agent: {seen}");
+        assert_eq!(
+            w.github.file_at(REPO, &pull.head, path).as_deref(),
+            Some(text),
+            "and is still bob's in the branch"
+        );
+    }
+    assert!(seen.contains("./README.md"), "{seen}");
+    w.finish().await;
+}
