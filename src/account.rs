@@ -130,7 +130,7 @@ fn copy_back(file: &'static LoginFile, text: &[u8], folder: &Path) -> anyhow::Re
     // Two runs that end at once: the second compares with what the first wrote.
     let _lock = lock(folder)?;
     let Some((path, ours)) = read_host_file(folder, file)? else { return Ok(false) };
-    match rule.merge(&ours, &theirs, jiff::Timestamp::now()) {
+    match rule.merge(&ours, &theirs, crate::clock::now()) {
         Ok(None) => Ok(false),
         Ok(Some(merged)) => {
             let text = serde_json::to_vec_pretty(&merged).context("writing a renewed login")?;

@@ -19,9 +19,12 @@ use serde::Deserialize;
 pub use error::ConfigError;
 pub use policy::{PathGlobs, Policy};
 pub use secret::{KEY_NAMES, VARIABLES};
-pub use values::{BranchTemplate, ByteSize};
+pub use values::{Age, BranchTemplate, ByteSize};
 
 use crate::ids::{AgentKind, IssueNumber, Repo};
+
+/// Looking through GitHub more often than this gets hob limited.
+const SHORTEST_POLL: Duration = Duration::from_secs(1);
 
 /// Everything that can be set. Sections are the tables of `hob.toml`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -43,6 +46,8 @@ pub struct Config {
     pub policy: Policy,
     /// How much at once, and how often to look.
     pub work: Work,
+    /// What is kept, and for how long.
+    pub keep: Keep,
     /// Settings for one repository, by `owner/name`.
     pub repositories: BTreeMap<String, RepositoryOverrides>,
 }
@@ -114,6 +119,16 @@ pub struct GitHub {
     pub branch: BranchTemplate,
     /// Whether pull requests are opened as drafts.
     pub draft: bool,
+    /// How often GitHub is looked through for labels and comments that no webhook told of. Set it where GitHub cannot reach
+    /// hob; then hob needs no webhook. Not set: an App asks GitHub every five minutes for deliveries that failed, and with a
+    /// token hob looks through as often.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub poll: Option<Duration>,
+    /// Repositories to look through beside those that hob has heard from, `owner/name`. An App knows them by itself.
+    pub repositories: Vec<String>,
+    /// How long after an answer that did not come hob looks whether GitHub has made a comment twice.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub recheck: Duration,
 }
 
 impl Default for GitHub {
@@ -131,6 +146,9 @@ impl Default for GitHub {
             label: "hob".to_owned(),
             branch: BranchTemplate::default(),
             draft: false,
+            poll: None,
+            repositories: Vec::new(),
+            recheck: Duration::from_secs(60),
         }
     }
 }
@@ -343,6 +361,40 @@ impl Default for Work {
     }
 }
 
+/// `[keep]`. A story that waits for an answer loses nothing to ages and sizes but to `waiting`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keep {
+    /// How long a settled delivery is kept. GitHub can send one again for three days.
+    pub deliveries: Age,
+    /// How long the record of a run is kept: what the agent printed, and the files it left.
+    pub runs: Age,
+    /// How much space the records may take up together; the oldest go first.
+    pub runs_size: ByteSize,
+    /// How long workspace and home are kept of a story on which nothing happens.
+    pub workspaces: Age,
+    /// How much space those may take up together; of the longest untouched first.
+    pub workspaces_size: ByteSize,
+    /// How long a story waits for an answer before its workspace is given up. What is not pushed is pushed first.
+    pub waiting: Age,
+    /// How long before that people are told on the issue.
+    pub notice: Age,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            deliveries: Age::days(30),
+            runs: Age::days(90),
+            runs_size: ByteSize::mib(10 * 1024),
+            workspaces: Age::days(30),
+            workspaces_size: ByteSize::mib(100 * 1024),
+            waiting: Age::days(60),
+            notice: Age::days(7),
+        }
+    }
+}
+
 /// `[repositories."owner/name"]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -411,13 +463,19 @@ impl Config {
     /// What can be known to be wrong without asking the world.
     fn check(&self) -> Result<(), ConfigError> {
         let github = &self.github;
-        if github.webhook_secret.as_ref().is_none_or(|s| s.expose_secret().is_empty()) {
+        let has_secret = github.webhook_secret.as_ref().is_some_and(|s| !s.expose_secret().is_empty());
+        if !has_secret && github.poll.is_none() {
             return Err(ConfigError::missing(
                 "github.webhook_secret",
                 "the secret set at the webhook; without it anybody could command hob. \
-                 Set HOB_WEBHOOK_SECRET or github.webhook_secret_file",
+                 Set HOB_WEBHOOK_SECRET or github.webhook_secret_file, or github.poll to work without a webhook",
             ));
         }
+        for name in &github.repositories {
+            name.parse::<Repo>()
+                .map_err(|e| ConfigError::invalid("github.repositories", &e.to_string(), "owner/name"))?;
+        }
+        self.check_intervals()?;
         self.credentials()?;
         for (key, url) in [("github.api_url", &github.api_url), ("github.git_url", &github.git_url)] {
             if url.contains('@') {
@@ -447,6 +505,21 @@ impl Config {
         }
         if self.container.uid == 0 {
             return Err(ConfigError::invalid("container.uid", "is 0, which is root", "an unprivileged uid"));
+        }
+        Ok(())
+    }
+
+    fn check_intervals(&self) -> Result<(), ConfigError> {
+        // GitHub allows 5,000 requests an hour, and a look takes two for each repository.
+        if self.github.poll.is_some_and(|poll| poll < SHORTEST_POLL) {
+            return Err(ConfigError::invalid("github.poll", "is too short", "\"1s\" or longer"));
+        }
+        if self.keep.notice.0 >= self.keep.waiting.0 {
+            return Err(ConfigError::invalid(
+                "keep.notice",
+                "is not shorter than keep.waiting",
+                "for example \"7d\" with keep.waiting = \"60d\"",
+            ));
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
-//! The outbox at work: probe, act, record, for every effect on GitHub. GitHub has no key that would make
-//! a repeated comment one comment, so before an effect is tried a second time hob looks whether the
-//! first try got through: a comment by its hidden marker, a pull request by its head branch. What to
-//! say is decided elsewhere; here it is only said, once.
+//! The outbox: carries out every effect on GitHub that the store wants, by *probe, act, record*. GitHub has no key that would
+//! make a repeated comment one comment, so before an effect is tried a second time hob looks whether the
+//! first try got through: a comment by its hidden marker, a pull request by its head branch. Where a try was unclear, hob
+//! looks again later, and removes what GitHub has made twice. What to say is decided elsewhere; here it is only said, once.
+
+mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +16,9 @@ use crate::github::{self, GitHub, GitHubError, NewPull, Pull, Repository};
 use crate::ids::{CommentId, IssueNumber};
 use crate::message;
 use crate::redact::Secrets;
-use crate::store::{Effect, NewEffect, ReactTo, Store, WantedEffect};
+use crate::store::{Double, Effect, NewEffect, ReactTo, Store, WantedEffect};
 use crate::story::Story;
+use pace::Pace;
 
 /// Effects of different stories that are under way at once. GitHub asks for few parallel writes.
 const PARALLEL: usize = 4;
@@ -23,8 +26,12 @@ const PARALLEL: usize = 4;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Refusals, as opposed to outages, after which an effect is parked.
-const MOST_REFUSALS: u32 = 5;
+/// Refusals, as opposed to outages, after which an effect is parked: half a minute of them.
+const MOST_REFUSALS: u32 = 6;
+/// Answers that there is no such thing after which one that is there no more is not looked for again.
+const ENOUGH_NOT_FOUND: u32 = 2;
+/// Tries of any kind after which an effect is parked. With the longest wait between them that is three days.
+const MOST_TRIES: u32 = 850;
 
 /// Everything the outbox works with.
 #[derive(Clone)]
@@ -42,42 +49,64 @@ pub struct Deliver {
 impl Deliver {
     /// Works off the outbox until `stop` is set.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let pace = Pace::default();
         while !stop.is_cancelled() {
-            let due = self.store.due_effects().await?;
-            if due.is_empty() {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = self.store.wakes().effects.notified() => {}
-                    () = tokio::time::sleep(self.config.work.poll) => {}
-                }
-                continue;
-            }
-            let tried = futures_util::stream::iter(due)
-                .map(|wanted| self.carry_out(wanted))
-                .buffer_unordered(PARALLEL);
-            let results: Vec<anyhow::Result<()>> = tried.collect().await;
-            for result in results {
-                result?;
+            if let Err(error) = self.step(&pace, &stop).await {
+                self.store.sit_out(error, &stop).await?;
             }
         }
         Ok(())
     }
 
+    async fn step(&self, pace: &Pace, stop: &CancellationToken) -> anyhow::Result<()> {
+        for double in self.store.possible_doubles().await? {
+            self.remove_double(&double).await?;
+        }
+        let due = self.store.due_effects().await?;
+        if due.is_empty() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.store.wakes().effects.notified() => {}
+                () = tokio::time::sleep(self.config.work.poll) => {}
+            }
+            return Ok(());
+        }
+        let tried = futures_util::stream::iter(due)
+            .map(|wanted| self.carry_out(wanted, pace))
+            .buffer_unordered(PARALLEL);
+        let results: Vec<anyhow::Result<()>> = tried.collect().await;
+        results.into_iter().collect()
+    }
+
     /// Tries one effect. An error is the store's; what GitHub says is recorded.
-    async fn carry_out(&self, wanted: WantedEffect) -> anyhow::Result<()> {
+    async fn carry_out(&self, wanted: WantedEffect, pace: &Pace) -> anyhow::Result<()> {
         let story = self.store.story(wanted.story).await?;
+        if let Err(wait) = pace.take(story.installation) {
+            return self
+                .store
+                .effect_failed(wanted.id, wait, "it waits for GitHub's rate limit", false)
+                .await;
+        }
         self.store.effect_attempted(wanted.id).await?;
         let Err(error) = self.act(&story, &wanted).await? else {
             return Ok(());
         };
-        let refusals = wanted.attempts + 1;
-        if !error.is_transient() && refusals >= MOST_REFUSALS {
-            tracing::error!(effect = %wanted.id, story = %story.id, %error, "GitHub refuses an effect; it is parked");
+        let refused = is_refusal(&error);
+        let (tries, refusals) = (wanted.attempts + 1, wanted.refusals + u32::from(refused));
+        if refusals >= MOST_REFUSALS || tries >= MOST_TRIES {
+            tracing::error!(
+                effect = %wanted.id, story = %story.id, %error,
+                "an effect on GitHub is parked; `hob status` shows it, `hob retry` has it tried again"
+            );
             return self.store.effect_parked(wanted.id, &error.to_string()).await;
+        }
+        if let GitHubError::RateLimited { .. } = error {
+            pace.limit(story.installation, error.retry_after().unwrap_or(FIRST_WAIT));
         }
         let wait = (FIRST_WAIT * 2u32.pow(wanted.attempts.min(10))).min(LONGEST_WAIT);
         tracing::warn!(effect = %wanted.id, story = %story.id, %error, "an effect did not succeed; it is tried again");
-        self.store.effect_failed(wanted.id, error.retry_after().unwrap_or(wait), &error.to_string()).await
+        let wait = error.retry_after().unwrap_or(wait);
+        self.store.effect_failed(wanted.id, wait, &error.to_string(), refused).await
     }
 
     async fn act(&self, story: &Story, wanted: &WantedEffect) -> anyhow::Result<Result<(), GitHubError>> {
@@ -89,14 +118,20 @@ impl Deliver {
             Effect::React { to, content } => match repository.react(react_to(*to), content).await {
                 // GitHub makes one reaction of two; nothing to look for.
                 Ok(()) => self.store.effect_done(wanted.id).await.map(Ok),
-                // The comment was deleted: nobody is there to see it.
-                Err(GitHubError::NotFound) => self.store.effect_done(wanted.id).await.map(Ok),
+                // The comment was deleted: nobody is there to see it. Not believed at the first word.
+                Err(GitHubError::NotFound) if wanted.refusals >= ENOUGH_NOT_FOUND => {
+                    self.store.effect_done(wanted.id).await.map(Ok)
+                }
                 Err(error) => Ok(Err(error)),
             },
             Effect::Comment { on, body, question } => {
                 let body = self.secrets.redact(body);
+                // More than one try: GitHub may carry out an earlier one later still.
+                let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
                 match ensure_comment(&repository, wanted, *on, &body).await {
-                    Ok(comment) => self.store.comment_posted(wanted.id, *question, comment).await.map(Ok),
+                    Ok(comment) => {
+                        self.store.comment_posted(wanted.id, *question, comment, recheck).await.map(Ok)
+                    }
                     Err(error) => Ok(Err(error)),
                 }
             }
@@ -136,8 +171,47 @@ impl Deliver {
             base: story.base_branch.clone(),
             draft: self.config.github.draft,
         };
-        repository.open_pull(&new).await
+        match repository.open_pull(&new).await {
+            // An earlier try made it, and the list that was just read did not have it yet.
+            Err(GitHubError::Unprocessable { already_exists: true, message }) => {
+                Err(GitHubError::Unavailable(message))
+            }
+            result => result,
+        }
     }
+
+    /// Removes what GitHub has made of earlier tries beside the comment that is recorded. An error is the store's.
+    async fn remove_double(&self, double: &Double) -> anyhow::Result<()> {
+        let story = self.store.story(double.story).await?;
+        let again = match self.try_remove_double(&story, double).await {
+            Ok(true) => None,
+            // Not there: a list that is behind, or somebody has deleted it; then there is nothing to compare with.
+            Ok(false) => None,
+            Err(error) if is_refusal(&error) => None,
+            Err(error) => {
+                tracing::warn!(effect = %double.effect, %error, "whether a comment is there twice could not be seen");
+                Some(self.config.github.recheck)
+            }
+        };
+        self.store.rechecked(double.effect, again).await
+    }
+
+    async fn try_remove_double(&self, story: &Story, double: &Double) -> Result<bool, GitHubError> {
+        let repository = self.github.repository(&story.repo, story.installation).await?;
+        let found = repository.comments_with(double.on, &message::marker(double.effect)).await?;
+        let is_there = found.iter().any(|comment| comment.id == double.comment);
+        for other in found.iter().filter(|comment| is_there && comment.id != double.comment) {
+            tracing::info!(comment = %other.id, "GitHub has made a comment twice; the second is removed");
+            repository.delete_comment(other.id).await?;
+        }
+        Ok(is_there)
+    }
+}
+
+/// Whether GitHub said no to this effect, as opposed to being away or not letting hob in at all: a token that
+/// has run out is no reason to give up what waits for the next one.
+fn is_refusal(error: &GitHubError) -> bool {
+    !error.is_transient() && !matches!(error, GitHubError::Unauthorized(_))
 }
 
 /// The comment with this effect's marker: found, where an earlier try may have made it, or made.

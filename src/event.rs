@@ -2,6 +2,8 @@
 //! (`github/webhook.rs`) turns each delivery into one `Event`; what hob does about it is decided
 //! in `intake.rs`. Only fields that hob uses are here, frozen as the delivery carried them.
 
+use jiff::Timestamp;
+
 use crate::ids::{CommentId, InstallationId, IssueNumber, Repo};
 
 /// What a delivery says.
@@ -17,6 +19,8 @@ pub enum Event {
         issue: Issue,
         /// The label that was put on.
         label: String,
+        /// When, by GitHub's clock.
+        at: Timestamp,
         /// Who did it.
         sender: Person,
     },
@@ -38,6 +42,31 @@ pub enum Event {
         /// Its `action`, if it has one.
         action: Option<String>,
     },
+}
+
+impl Event {
+    /// What it says, in one line, where hob acts on it: two deliveries of one meaning are about the same act of the same
+    /// person. A comment is written once, whatever becomes of it; a label can be put on again, at another time.
+    pub fn meaning(&self) -> Option<String> {
+        match self {
+            Self::IssueLabeled { place, issue, label, at, sender } => {
+                let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
+                Some(format!("issues.labeled {repo}#{issue} {label} {by} {at}"))
+            }
+            Self::Commented { place, comment, .. } => {
+                Some(format!("issue_comment.created {} {}", place.repo.key(), comment.id))
+            }
+            Self::Ping | Self::Other { .. } => None,
+        }
+    }
+
+    /// Where it happened, where hob can use it.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::IssueLabeled { place, .. } | Self::Commented { place, .. } => Some(place),
+            Self::Ping | Self::Other { .. } => None,
+        }
+    }
 }
 
 /// The repository of an event, and the way back to it.
@@ -73,6 +102,8 @@ pub struct Comment {
     pub id: CommentId,
     /// Markdown.
     pub body: String,
+    /// When it was written, by GitHub's clock.
+    pub at: Timestamp,
 }
 
 /// An account on the git host.

@@ -13,6 +13,9 @@ pub const LABEL_INSTANCE: &str = "hob.instance";
 /// The label that names the run a container was made for.
 pub const LABEL_RUN: &str = "hob.run";
 
+/// The label that names the story a container works for.
+pub const LABEL_STORY: &str = "hob.story";
+
 /// A text that is not what its type says, with the reason in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {wanted}")]

@@ -1,20 +1,25 @@
-//! Intake: a recorded delivery becomes a change to stories and tasks, or nothing. Who may command hob is
-//! decided here, by asking the git host at that moment. Deliveries are settled one by one, each in one
-//! transaction with what it leads to; GitHub is asked before that transaction, never in it.
+//! Intake: a recorded delivery becomes a change to stories and tasks, or nothing. What it leads to is decided in
+//! `intake/decide.rs`; who may command hob is asked here, of the git host, at that moment. Deliveries are settled one by one,
+//! each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
+
+pub mod decide;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::command::{self, Command};
+use crate::command;
 use crate::config::Config;
 use crate::event::{Comment, Event, Issue, Person, Place};
 use crate::github::{GitHub, GitHubError, webhook};
+use crate::ids::IssueNumber;
 use crate::message;
-use crate::store::{Delivery, Effect, NewEffect, NewTask, ReactTo, Store, StoryAsk};
+use crate::store::{Delivery, Effect, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
+use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 
 /// The first wait before a delivery is tried again; it doubles up to `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -44,14 +49,21 @@ impl Intake {
     /// Works off the inbox until `stop` is set.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         while !stop.is_cancelled() {
-            match self.store.next_delivery().await? {
-                Some(delivery) => self.settle(&delivery).await?,
-                None => tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = self.store.wakes().deliveries.notified() => {}
-                    () = tokio::time::sleep(self.config.work.poll) => {}
-                },
+            if let Err(error) = self.step(&stop).await {
+                self.store.sit_out(error, &stop).await?;
             }
+        }
+        Ok(())
+    }
+
+    async fn step(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+        match self.store.next_delivery().await? {
+            Some(delivery) => self.settle(&delivery).await?,
+            None => tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.store.wakes().deliveries.notified() => {}
+                () = tokio::time::sleep(self.config.work.poll) => {}
+            },
         }
         Ok(())
     }
@@ -84,45 +96,109 @@ impl Intake {
     }
 
     async fn decide(&self, delivery: &Delivery, event: Event) -> anyhow::Result<Settled> {
+        if let Some(place) = event.place() {
+            self.store.know_repository(&place.repo, place.installation, &place.default_branch).await?;
+        }
         match event {
             Event::Ping => Ok(Settled::Ignored("GitHub's test of the webhook".to_owned())),
             Event::Other { event, action } => {
                 Ok(Settled::Ignored(format!("hob has no use for {event}.{}", action.unwrap_or_default())))
             }
-            Event::IssueLabeled { place, issue, label, sender } => {
-                self.labeled(delivery, &place, &issue, &label, &sender).await
+            Event::IssueLabeled { place, issue, label, at, sender } => {
+                let act = Act::Label { choice: self.chosen_by_label(&label), label, at };
+                self.follow(
+                    &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None },
+                    &act,
+                )
+                .await
             }
             Event::Commented { place, issue, comment, sender } => {
-                self.commented(delivery, &place, &issue, &comment, &sender).await
+                if self.is_own(&comment, &sender).await? {
+                    return Ok(Settled::Ignored("hob's own comment".to_owned()));
+                }
+                let act =
+                    Act::Comment { id: comment.id, at: comment.at, command: command::parse(&comment.body) };
+                let comment = Some(&comment);
+                self.follow(
+                    &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment },
+                    &act,
+                )
+                .await
             }
         }
     }
 
-    async fn labeled(
-        &self,
-        delivery: &Delivery,
-        place: &Place,
-        issue: &Issue,
-        label: &str,
-        sender: &Person,
-    ) -> anyhow::Result<Settled> {
-        let Some(choice) = self.chosen_by_label(label) else {
-            return Ok(Settled::Ignored(format!("the label `{label}` is not hob's")));
-        };
-        if issue.is_pull_request {
-            return Ok(Settled::Ignored("the label is on a pull request".to_owned()));
+    /// Decides, and carries out what was decided.
+    async fn follow(&self, on: &Happening<'_>, act: &Act) -> anyhow::Result<Settled> {
+        let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
+        let known = self.known(on, story.as_ref()).await?;
+        let decision = decide(act, &known);
+        match &decision {
+            Decision::Nothing(why) => return Ok(Settled::Ignored((*why).to_owned())),
+            Decision::NotYet(why) => anyhow::bail!("{why}"),
+            _ => {}
         }
-        if let Some(why) = self.may_not_command(place, sender).await? {
+        if let Some(why) = self.may_not_command(on.place, on.sender).await? {
             return Ok(Settled::Ignored(why));
         }
-        if let Some(story) = self.store.story_at(&place.repo, issue.number).await?
-            && self.store.open_task_of(story.id).await?.is_some()
-        {
-            return Ok(Settled::Ignored("the story is under work already".to_owned()));
+        match (decision, story) {
+            (Decision::Open { choice, text }, story) => self.open_task(on, act, story, choice, text).await,
+            (Decision::Answer { question, text }, _) => {
+                let text =
+                    text.or_else(|| on.comment.map(|comment| comment.body.clone())).unwrap_or_default();
+                let answer = Answer { text, by: on.sender.login.clone() };
+                let answered =
+                    self.store.answer(&on.delivery.guid, question, &answer, &[on.seen("eyes")]).await?;
+                Ok(if answered {
+                    Settled::Done("answered a question")
+                } else {
+                    Settled::Ignored("the question was answered meanwhile".to_owned())
+                })
+            }
+            (Decision::RememberLabel, Some(story)) => {
+                if let Act::Label { at, .. } = act {
+                    self.store.remember_label(&on.delivery.guid, story.id, *at).await?;
+                }
+                Ok(Settled::Done("noted a label; the story is under work already"))
+            }
+            (Decision::Stop, story) => self.stop(on, story).await,
+            (Decision::Explain(mistake), story) => {
+                let body = message::misunderstood(&mistake);
+                let effects = [on.seen("confused"), on.say(body)];
+                let about = self.story_ask(on.place, on.issue, story.as_ref());
+                self.store.only_say(&on.delivery.guid, &about, None, &effects).await?;
+                Ok(Settled::Done("said what hob understands"))
+            }
+            (Decision::Nothing(_) | Decision::NotYet(_) | Decision::RememberLabel, _) => {
+                Ok(Settled::Ignored("there is nothing to do".to_owned()))
+            }
         }
-        let seen = react(ReactTo::Issue(issue.number), "eyes");
-        let ask = self.ask(issue, sender, None, choice);
-        self.open_task(delivery, place, issue, ask, seen).await
+    }
+
+    async fn known(&self, on: &Happening<'_>, story: Option<&Story>) -> anyhow::Result<Known> {
+        let story = match story {
+            None => None,
+            Some(story) => Some(KnownStory {
+                labeled_at: story.labeled_at,
+                stopped_at: story.stopped_at,
+                is_under_work: self.store.open_task_of(story.id).await?.is_some(),
+                question: match self.store.open_question(story.id).await? {
+                    None => None,
+                    Some(asked) => {
+                        Some(OpenQuestion { id: asked.id, posted: self.posted(story, &asked).await? })
+                    }
+                },
+            }),
+        };
+        Ok(Known { on_pull_request: on.issue.is_pull_request, story })
+    }
+
+    async fn posted(&self, story: &Story, asked: &AskedQuestion) -> anyhow::Result<Posted> {
+        Ok(match asked.comment {
+            Some(comment) => Posted::As(comment),
+            None if self.store.is_question_parked(story.id, asked.id).await? => Posted::Parked,
+            None => Posted::NotYet,
+        })
     }
 
     /// What a label of hob's chooses: nothing, or with `hob:codex` the agent.
@@ -136,126 +212,49 @@ impl Intake {
         name.eq_ignore_ascii_case(own).then(|| Choice { agent: Some(agent), ..Choice::default() })
     }
 
-    async fn commented(
+    async fn open_task(
         &self,
-        delivery: &Delivery,
-        place: &Place,
-        issue: &Issue,
-        comment: &Comment,
-        sender: &Person,
+        on: &Happening<'_>,
+        act: &Act,
+        story: Option<Story>,
+        choice: Choice,
+        text: Option<String>,
     ) -> anyhow::Result<Settled> {
-        let command = command::parse(&comment.body);
-        let story = self.store.story_at(&place.repo, issue.number).await?;
-        let question = match &story {
-            Some(story) => self.store.open_question(story.id).await?,
-            None => None,
+        let of_story;
+        let issue = match &story {
+            Some(story) if on.issue.is_pull_request => {
+                of_story = self.issue_of(story, on.issue).await?;
+                &of_story
+            }
+            _ => on.issue,
         };
-        if command.is_none() && question.is_none() {
-            return Ok(Settled::Ignored("a comment that is not for hob".to_owned()));
-        }
-        if self.is_own(comment, sender).await? {
-            return Ok(Settled::Ignored("hob's own comment".to_owned()));
-        }
-        if let Some(why) = self.may_not_command(place, sender).await? {
-            return Ok(Settled::Ignored(why));
-        }
-        let seen = |content| react(ReactTo::Comment(comment.id), content);
-        if command == Some(Command::Stop) {
-            return self.stop(delivery, place, issue, story, sender, comment).await;
-        }
-        if let Some(question) = question {
-            return self.answered(delivery, &question, comment, command, sender, seen("eyes")).await;
-        }
-        match (command, story) {
-            (Some(Command::Work { choice, text }), story) => {
-                let issue = match (&story, issue.is_pull_request) {
-                    (Some(story), true) => &self.issue_of(story, issue).await?,
-                    (None, true) => {
-                        return Ok(Settled::Ignored(
-                            "a command on a pull request that is not hob's".to_owned(),
-                        ));
-                    }
-                    (_, false) => issue,
-                };
-                let ask = self.ask(issue, sender, text, choice);
-                self.open_task(delivery, place, issue, ask, seen("eyes")).await
-            }
-            (Some(Command::Mistake(mistake)), story) => {
-                if story.is_none() && issue.is_pull_request {
-                    return Ok(Settled::Ignored("a command on a pull request that is not hob's".to_owned()));
-                }
-                let number = story.as_ref().map_or(issue.number, |story| story.issue);
-                let on = StoryAsk { issue: number, ..self.story_ask(place, issue) };
-                let body = message::misunderstood(&mistake);
-                let said = NewEffect::new(Effect::Comment { on: issue.number, body, question: None });
-                self.store.only_say(&delivery.guid, &on, &[seen("confused"), said]).await?;
-                Ok(Settled::Done("said what hob understands"))
-            }
-            (Some(Command::Stop) | None, _) => {
-                Ok(Settled::Ignored("a comment that is not for hob".to_owned()))
-            }
-        }
+        let labeled_at = match act {
+            Act::Label { at, .. } => Some(*at),
+            Act::Comment { .. } => None,
+        };
+        let new = NewTask {
+            on: self.story_ask(on.place, issue, story.as_ref()),
+            ask: self.ask(issue, on.sender, text, choice),
+            labeled_at,
+            effects: vec![on.seen("eyes")],
+        };
+        self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
+        Ok(Settled::Done("opened a task"))
     }
 
-    async fn stop(
-        &self,
-        delivery: &Delivery,
-        place: &Place,
-        issue: &Issue,
-        story: Option<Story>,
-        sender: &Person,
-        comment: &Comment,
-    ) -> anyhow::Result<Settled> {
-        let seen = react(ReactTo::Comment(comment.id), "eyes");
+    async fn stop(&self, on: &Happening<'_>, story: Option<Story>) -> anyhow::Result<Settled> {
+        let at = on.comment.map_or(Timestamp::UNIX_EPOCH, |comment| comment.at);
+        let stop = Stop { by: on.sender.login.clone(), at };
+        let seen = on.seen("eyes");
         if let Some(story) = &story
-            && self.store.stop(&delivery.guid, story.id, &sender.login, &seen).await?
+            && self.store.stop(&on.delivery.guid, story.id, &stop, &seen).await?
         {
             return Ok(Settled::Done("stops the work"));
         }
-        if story.is_none() && issue.is_pull_request {
-            return Ok(Settled::Ignored("a command on a pull request that is not hob's".to_owned()));
-        }
-        let number = story.as_ref().map_or(issue.number, |story| story.issue);
-        let on = StoryAsk { issue: number, ..self.story_ask(place, issue) };
-        let said = Effect::Comment { on: issue.number, body: message::nothing_to_stop(), question: None };
-        self.store.only_say(&delivery.guid, &on, &[seen, NewEffect::new(said)]).await?;
+        let about = self.story_ask(on.place, on.issue, story.as_ref());
+        let effects = [seen, on.say_on(about.issue, message::nothing_to_stop())];
+        self.store.only_say(&on.delivery.guid, &about, Some(&stop), &effects).await?;
         Ok(Settled::Done("said that there is nothing to stop"))
-    }
-
-    /// A comment on a story that waits is the answer, whether it is put as a command or not.
-    async fn answered(
-        &self,
-        delivery: &Delivery,
-        question: &AskedQuestion,
-        comment: &Comment,
-        command: Option<Command>,
-        sender: &Person,
-        seen: NewEffect,
-    ) -> anyhow::Result<Settled> {
-        let text = match command {
-            Some(Command::Work { text: Some(text), .. }) => text,
-            Some(Command::Work { text: None, .. }) => "Decide yourself, and go on.".to_owned(),
-            Some(Command::Mistake(_) | Command::Stop) | None => comment.body.clone(),
-        };
-        let answer = Answer { text, by: sender.login.clone() };
-        if self.store.answer(&delivery.guid, question.id, &answer, &[seen]).await? {
-            Ok(Settled::Done("answered a question"))
-        } else {
-            Ok(Settled::Ignored("the question was answered meanwhile".to_owned()))
-        }
-    }
-
-    async fn open_task(
-        &self,
-        delivery: &Delivery,
-        place: &Place,
-        issue: &Issue,
-        ask: Ask,
-        seen: NewEffect,
-    ) -> anyhow::Result<Settled> {
-        let new = NewTask { on: self.story_ask(place, issue), ask, effects: vec![seen] };
-        self.store.open_task(&delivery.guid, &new).await.context("opening a task")?;
-        Ok(Settled::Done("opened a task"))
     }
 
     fn ask(&self, issue: &Issue, sender: &Person, text: Option<String>, choice: Choice) -> Ask {
@@ -269,14 +268,16 @@ impl Intake {
         }
     }
 
-    fn story_ask(&self, place: &Place, issue: &Issue) -> StoryAsk {
+    /// The story that this is about: the one there, or the issue's own.
+    fn story_ask(&self, place: &Place, issue: &Issue, story: Option<&Story>) -> StoryAsk {
+        let number = story.map_or(issue.number, |story| story.issue);
         StoryAsk {
             repo: place.repo.clone(),
-            issue: issue.number,
+            issue: number,
             title: message::pull_request_title(&issue.title),
             installation: place.installation,
             base_branch: place.default_branch.clone(),
-            branch: self.config.branch_for(issue.number),
+            branch: self.config.branch_for(number),
         }
     }
 
@@ -313,6 +314,31 @@ impl Intake {
     }
 }
 
-fn react(to: ReactTo, content: &str) -> NewEffect {
-    NewEffect::new(Effect::React { to, content: content.to_owned() })
+/// One label or comment, and where it came from.
+struct Happening<'a> {
+    delivery: &'a Delivery,
+    place: &'a Place,
+    issue: &'a Issue,
+    sender: &'a Person,
+    comment: Option<&'a Comment>,
+}
+
+impl Happening<'_> {
+    /// A reaction to it.
+    fn seen(&self, content: &str) -> NewEffect {
+        let to = match self.comment {
+            Some(comment) => ReactTo::Comment(comment.id),
+            None => ReactTo::Issue(self.issue.number),
+        };
+        NewEffect::new(Effect::React { to, content: content.to_owned() })
+    }
+
+    /// A comment where it was done.
+    fn say(&self, body: String) -> NewEffect {
+        self.say_on(self.issue.number, body)
+    }
+
+    fn say_on(&self, number: IssueNumber, body: String) -> NewEffect {
+        NewEffect::new(Effect::Comment { on: number, body, question: None })
+    }
 }

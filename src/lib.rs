@@ -1,9 +1,11 @@
 //! hob: a self-hosted bot that turns labelled GitHub issues into pull requests. The floors are
 //! drawn in `docs/architecture.md`; a module imports only from floors below its own.
 
-// Floor 0: settings, names, events, places on disk.
+// Floor 0: settings, names, events, places on disk, the clock, places to fail at.
+pub mod clock;
 pub mod config;
 pub mod event;
+pub mod fail_point;
 pub mod ids;
 pub mod paths;
 

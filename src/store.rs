@@ -5,40 +5,34 @@
 
 mod deliveries;
 mod effects;
+mod fault;
 mod held_back;
+mod open;
+mod repositories;
 mod rows;
 mod runs;
 mod stories;
 mod tasks;
+mod write;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use jiff::Timestamp;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{SqlSafeStr as _, Transaction};
+use sqlx::sqlite::SqlitePool;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use deliveries::{Delivery, Recorded};
-pub use effects::{Effect, NewEffect, ReactTo, WantedEffect};
+pub use effects::{Double, Effect, NewEffect, ReactTo, WantedEffect};
+pub use fault::StoreFault;
 pub use held_back::HeldBackQuestion;
-pub use stories::{NewTask, StoryAsk};
-pub use tasks::{Advance, Lost, NewQuestion, StoryChange};
+pub use open::backup;
+pub use repositories::KnownRepository;
+pub use stories::{NewTask, Stop, StoryAsk};
+pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
 
-/// The schema, oldest step first. A step is never edited once it has shipped.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/0001_first.sql"))];
-
-/// How long a statement waits for another process that holds the file, a backup for example.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Readers beside the one writer. WAL lets them go on while it writes.
-const READERS: u32 = 4;
+use crate::clock;
+use write::Write;
 
 /// The open store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -62,42 +56,19 @@ pub struct Wakes {
 }
 
 impl Store {
-    /// Opens the file, makes it if it is not there, and brings its schema up to date. Refuses a file
-    /// that a newer hob has written.
-    pub async fn open(file: &Path) -> anyhow::Result<Store> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await
-            .with_context(|| format!("opening the store {}", file.display()))?;
-        migrator().run(&writer).await.with_context(|| {
-            format!("bringing the store {} up to date (was it written by a newer hob?)", file.display())
-        })?;
-        let reader = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_with(options.create_if_missing(false))
-            .await
-            .context("opening the store for reading")?;
-        Ok(Store { writer, reader, wakes: Arc::default() })
-    }
-
     /// The id of this data folder, made when the store was. Containers carry it, so that two hobs on
     /// one Docker daemon leave each other's alone.
     pub async fn instance(&self) -> anyhow::Result<String> {
-        sqlx::query("INSERT INTO meta (key, value) VALUES ('instance', $1) ON CONFLICT (key) DO NOTHING")
-            .bind(Uuid::now_v7().to_string())
-            .execute(&self.writer)
-            .await?;
-        Ok(sqlx::query_scalar("SELECT value FROM meta WHERE key = 'instance'")
-            .fetch_one(&self.writer)
-            .await?)
+        let mut write = self.begin("instance").await?;
+        let instance = sqlx::query_scalar(
+            "INSERT INTO meta (key, value) VALUES ('instance', $1)
+             ON CONFLICT (key) DO UPDATE SET value = value RETURNING value",
+        )
+        .bind(Uuid::now_v7().to_string())
+        .fetch_one(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(instance)
     }
 
     /// What to wait on for new work.
@@ -107,8 +78,7 @@ impl Store {
 
     /// Whether the store can be written right now.
     pub async fn check(&self) -> anyhow::Result<()> {
-        let transaction = self.begin().await?;
-        transaction.rollback().await.context("ending the probe of the store")
+        self.begin("check").await?.undo().await
     }
 
     /// Closes the file; waits for statements under way.
@@ -117,23 +87,14 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// A write transaction. `BEGIN IMMEDIATE` takes the write lock at once, so that a transaction that
-    /// reads before it writes cannot fail halfway with a stale snapshot.
-    async fn begin(&self) -> anyhow::Result<Transaction<'static, Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.context("starting a transaction in the store")
+    async fn begin(&self, name: &'static str) -> anyhow::Result<Write> {
+        Write::begin(&self.writer, name).await
     }
-}
-
-fn migrator() -> Migrator {
-    let steps = MIGRATIONS.iter().map(|(version, name, sql)| {
-        Migration::new(*version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
-    });
-    Migrator::with_migrations(steps.collect())
 }
 
 /// Now, as the store keeps it: milliseconds since 1970.
 fn now() -> i64 {
-    Timestamp::now().as_millisecond()
+    clock::now_ms()
 }
 
 /// A moment from now, as the store keeps it.

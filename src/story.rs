@@ -2,6 +2,8 @@
 //! from the end of a run or of a hand-over. Everything here is a pure function of its arguments, so
 //! that it can be tested without a world; nothing here is carried out. The worker (`work.rs`) does.
 
+pub mod step;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,10 @@ pub struct Story {
     pub session: Option<Session>,
     /// The pull request, once there is one.
     pub pull: Option<PullNumber>,
+    /// When the label was put on that was taken up last, by GitHub's clock.
+    pub labeled_at: Option<Timestamp>,
+    /// When somebody stopped the work last, by GitHub's clock.
+    pub stopped_at: Option<Timestamp>,
 }
 
 /// A conversation that an agent CLI keeps in the story's home and can take up again.
@@ -216,6 +222,13 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// How it ended; absent while it has not.
     pub end: Option<RunEnd>,
+}
+
+impl Run {
+    /// The name of its container: of one run there can be one only.
+    pub fn container_name(&self) -> String {
+        format!("hob-{}", self.id)
+    }
 }
 
 /// How a run ended, with what is known of it.

@@ -59,13 +59,18 @@ impl Sweep {
         for container in ours {
             let run = container.labels.get(LABEL_RUN).and_then(|id| id.parse::<RunId>().ok());
             let known = match run {
-                Some(id) => self.store.run(id).await?,
+                Some(id) => self.store.run_and_state(id).await?,
                 None => None,
             };
-            // A hand-over's container belongs to a run that has ended, while its worker publishes.
-            let is_in_use = container.name.ends_with("-hand-over") && !no_worker_runs;
-            let is_over = known.as_ref().is_none_or(|run| run.end.is_some());
-            if is_over && !is_in_use {
+            let is_needed = known.is_some_and(|(run, state)| match () {
+                // A hand-over's or a refresh's: its worker removes it, unless that worker is gone.
+                () if container.name != run.container_name() => {
+                    !no_worker_runs && matches!(state, TaskState::Running | TaskState::Publishing)
+                }
+                // A run whose task is over without it: given up while Docker was away.
+                () => run.end.is_none() && !state.is_final(),
+            });
+            if !is_needed {
                 tracing::info!(container = container.name, "a container without a live run is removed");
                 self.docker.remove(&container.name).await?;
             }

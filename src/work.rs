@@ -31,13 +31,16 @@ use crate::github::GitHub;
 use crate::paths::DataDir;
 use crate::redact::Secrets;
 use crate::store::{Advance, Lost, Store};
-use crate::story::{Run, Story, Task, TaskState, Turn};
+use crate::story::step::{self, Look, RunLook, Step};
+use crate::story::{Story, Task, TaskState, Turn};
 
 pub use import_child::run as run_import;
 pub use importing::{COMMAND as IMPORT_COMMAND, own_program};
 
 /// The first wait after a passing failure. It doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Tries of a step that is refused, beyond the first. With the pauses between them some seconds.
+const MORE_TRIES: u32 = 3;
 /// The longest wait between two tries of a step.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -78,11 +81,22 @@ pub(crate) enum Hitch {
         /// For people on GitHub: words of hob's or of the agent's.
         detail: String,
     },
+    /// Somebody outside said no, in a way that is a moment's at times: a token that was just renewed, a host that is being
+    /// upgraded. Tried a few times more, then the task cannot go on.
+    Refused {
+        /// For people on GitHub.
+        detail: String,
+    },
     /// hob is stopping.
     Stopping,
 }
 
 impl Hitch {
+    /// Said no, perhaps for a moment only.
+    fn refused(detail: impl Into<String>) -> Self {
+        Self::Refused { detail: detail.into() }
+    }
+
     /// The task cannot start, for a reason that the operator has to see to.
     fn not_ready(detail: impl Into<String>) -> Self {
         Self::Fail { class: FailureClass::NotReady, detail: detail.into() }
@@ -108,10 +122,8 @@ impl Worker {
     pub async fn run(self) -> anyhow::Result<()> {
         let mut jobs = JoinSet::new();
         while !self.stop.is_cancelled() {
-            while jobs.len() < self.config.work.parallel {
-                let Some(task) = self.store.claim_task(self.config.work.lease).await? else { break };
-                let span = tracing::info_span!("task", task = %task.id, story = %task.story);
-                jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
+            if let Err(error) = self.claim(&mut jobs).await {
+                self.store.sit_out(error, &self.stop).await?;
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
@@ -125,6 +137,16 @@ impl Worker {
             tracing::warn!(
                 "steps were still under way when the time to stop ran out; the next start repeats them"
             );
+        }
+        Ok(())
+    }
+
+    /// Takes as many tasks as there is room for.
+    async fn claim(&self, jobs: &mut JoinSet<()>) -> anyhow::Result<()> {
+        while jobs.len() < self.config.work.parallel {
+            let Some(task) = self.store.claim_task(self.config.work.lease).await? else { break };
+            let span = tracing::info_span!("task", task = %task.id, story = %task.story);
+            jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
         }
         Ok(())
     }
@@ -156,7 +178,9 @@ impl Worker {
             let began = Instant::now();
             let hitch = match self.step(task.clone()).await {
                 Ok(Some(next)) => {
-                    tracing::info!(from = before.as_str(), to = next.state.as_str(), "task moved");
+                    if next.state != before {
+                        tracing::info!(from = before.as_str(), to = next.state.as_str(), "task moved");
+                    }
                     task = next;
                     trouble = Trouble::default();
                     continue;
@@ -187,6 +211,20 @@ impl Worker {
                     self.give_up(&task, FailureClass::NotReady, detail).await;
                     break;
                 }
+                Hitch::Refused { detail } if trouble.refusals < MORE_TRIES => {
+                    trouble.refusals += 1;
+                    tracing::warn!(detail, "a step was refused; trying again");
+                    tokio::select! {
+                        () = self.stop.cancelled() => break,
+                        () = tokio::time::sleep(trouble.next_pause()) => {}
+                    }
+                }
+                Hitch::Refused { detail } => {
+                    let detail = self.secrets.redact(&detail);
+                    tracing::warn!(detail, "the task fails");
+                    self.give_up(&task, FailureClass::NotReady, &detail).await;
+                    break;
+                }
                 Hitch::Fail { class, detail } => {
                     let detail = self.secrets.redact(&detail);
                     tracing::warn!(%class, detail, "the task fails");
@@ -211,36 +249,44 @@ impl Worker {
         }
         let story = self.store.story(task.story).await?;
         let job = Job { task, story };
-        match job.task.state {
-            TaskState::Queued if self.may_push_held_back(&job).await? => {
+        let run = self.store.latest_run(&job.task).await?;
+        let look = Look {
+            state: job.task.state,
+            stop_wanted: self.store.stop_wanted(&job.task).await?.is_some(),
+            may_push: self.may_push_held_back(&job).await?,
+            run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
+        };
+        match (step::step(&look), run) {
+            (Step::Rest, _) => Ok(None),
+            (Step::Stop, _) => Ok(Some(self.cancel(&job).await?)),
+            (Step::PushHeldBack, _) => {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
             }
-            TaskState::Queued if self.store.stop_wanted(&job.task).await?.is_some() => {
-                Ok(Some(self.cancel(&job).await?))
-            }
-            TaskState::Queued => {
+            (Step::BeginRun, _) => {
                 let agent = self.settings(&job).agent;
-                let (task, _) = self.store.begin_run(&job.task, agent).await?;
-                Ok(Some(task))
+                Ok(Some(self.store.begin_run(&job.task, agent).await?.0))
             }
-            TaskState::Running => {
-                let mut run = self.current_run(&job.task).await?;
-                if run.end.is_none() {
-                    self.start(&job, &mut run).await?;
-                    self.watch(&job, &mut run).await?;
-                }
+            (Step::FollowRun, Some(mut run)) => {
+                self.start(&job, &mut run).await?;
+                self.watch(&job, &mut run).await?;
+                // The same task again, with its run at an end.
+                Ok(Some(job.task))
+            }
+            (Step::Settle, Some(run)) => {
                 self.clear_container(&run).await?;
                 Ok(Some(self.settle_run(&job, &run).await?))
             }
-            TaskState::Publishing => {
-                let run = self.current_run(&job.task).await?;
+            (Step::Publish, Some(run)) => {
                 let moved = self.publish(&job, &run).await?;
                 if moved.state == TaskState::Done {
                     self.clear_workspace(&job.story).await;
                 }
                 Ok(Some(moved))
             }
-            TaskState::Blocked | TaskState::Done | TaskState::Failed | TaskState::Cancelled => Ok(None),
+            (Step::NoRun | Step::FollowRun | Step::Settle | Step::Publish, _) => {
+                let (task, state) = (job.task.id, job.task.state);
+                Err(Hitch::Later(anyhow::anyhow!("task {task} is {state:?} and has no run")))
+            }
         }
     }
 
@@ -259,13 +305,6 @@ impl Worker {
             Chosen { agent: choice.agent, model: choice.model.as_deref(), image: choice.image.as_deref() };
         self.config.for_task(&job.story.repo, chosen)
     }
-
-    async fn current_run(&self, task: &Task) -> Result<Run, Hitch> {
-        let run = self.store.latest_run(task).await?;
-        run.ok_or_else(|| {
-            Hitch::Later(anyhow::anyhow!("task {} is {:?} and has no run", task.id, task.state))
-        })
-    }
 }
 
 /// How long a step has been failing for a reason that may pass.
@@ -273,6 +312,7 @@ impl Worker {
 struct Trouble {
     since: Option<Instant>,
     pauses: u32,
+    refusals: u32,
 }
 
 impl Trouble {
@@ -289,9 +329,4 @@ impl Trouble {
         self.pauses += 1;
         (FIRST_PAUSE * 2u32.pow((self.pauses - 1).min(10))).min(LONGEST_PAUSE)
     }
-}
-
-/// The name of a run's container.
-pub(crate) fn container_name(run: &Run) -> String {
-    format!("hob-{}", run.id)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -26,6 +27,33 @@ impl ByteSize {
     /// The number of bytes where memory is addressed; saturates.
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+/// How old something may become: `30d`, or a duration as elsewhere (`12h`, `1h 30m`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Age(pub Duration);
+
+impl Age {
+    /// So many days.
+    pub const fn days(count: u64) -> Self {
+        Self(Duration::from_secs(count * 24 * 60 * 60))
+    }
+}
+
+impl TryFrom<String> for Age {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let trimmed = text.trim();
+        let days = trimmed.strip_suffix('d').and_then(|days| days.trim().parse::<u32>().ok());
+        if let Some(days) = days {
+            return Ok(Self::days(days.into()));
+        }
+        let parsed: jiff::SignedDuration =
+            trimmed.parse().map_err(|_| format!("`{text}` is no age, as \"30d\" or \"12h\" is"))?;
+        Duration::try_from(parsed).map(Self).map_err(|_| format!("`{text}` is negative"))
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bollard::errors::Error as ApiError;
 
+use crate::fail_point::{When, reach};
+
 /// An operation on a container that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
@@ -79,10 +81,26 @@ pub(super) async fn within<T>(
     operation: &str,
     question: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, ContainerError> {
-    match tokio::time::timeout(longest, question).await {
+    let place = place(operation);
+    reach("docker", &place, When::Before);
+    let answer = match tokio::time::timeout(longest, question).await {
         Ok(answer) => answer.map_err(|error| ContainerError::from_api(operation, error)),
         Err(_) => Err(ContainerError::Unreachable(format!("{operation}: no answer within {longest:?}"))),
-    }
+    };
+    reach("docker", &place, When::After);
+    answer
+}
+
+/// A question's name for a test that ends hob there: its words, and of a container's name only what it is for.
+fn place(operation: &str) -> String {
+    let words = operation.split(' ').filter(|word| !matches!(*word, "the" | "to" | "a")).map(|word| {
+        match word.strip_prefix("hob-") {
+            // A UUID has 36 characters.
+            Some(named) => named.get(36..).unwrap_or_default().trim_start_matches('-').to_owned(),
+            None => word.chars().filter(|c| c.is_ascii_alphabetic()).collect(),
+        }
+    });
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
 /// The error with what caused it: hyper's own text says only `client error (Connect)`.

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{GitHubError, clip, describe, failure, named_wait};
+use crate::fail_point::{When, reach};
 
 /// GitHub's front answers a handshake in well under a second; ten allow for a lost packet or two.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -36,6 +37,7 @@ pub(super) enum Verb {
     Get,
     Post,
     Patch,
+    Delete,
 }
 
 /// Speaks for one identity. Clones and [`Client::with_token`] share connections.
@@ -140,21 +142,41 @@ impl Client {
     async fn exchange(&self, verb: Verb, path: &str, body: &impl Serialize) -> Result<Answer, GitHubError> {
         // The base path is put on here: octocrab would leave it off a path that happens to begin with it.
         let uri = format!("{}{path}", self.address.base_path);
+        let place = place(verb, path);
+        reach("github", &place, When::Before);
         let whole = async {
             let response = match verb {
                 Verb::Get => self.octocrab._get(uri).await,
                 Verb::Post => self.octocrab._post(uri, Some(body)).await,
                 Verb::Patch => self.octocrab._patch(uri, Some(body)).await,
+                Verb::Delete => self.octocrab._delete(uri, None::<&()>).await,
             }
             .map_err(not_sent)?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let body = self.octocrab.body_to_string(response).await.map_err(not_sent)?;
             Ok(Answer { status, headers, body })
         };
-        tokio::time::timeout(REQUEST_LIMIT, whole).await.map_err(|_| {
+        let answer = tokio::time::timeout(REQUEST_LIMIT, whole).await.map_err(|_| {
             GitHubError::Unavailable(format!("no whole answer within {} s", REQUEST_LIMIT.as_secs()))
-        })?
+        })?;
+        reach("github", &place, When::After);
+        answer
     }
+}
+
+/// A request's name for a test that ends hob there: its method and the kinds of its path's parts, without names and numbers.
+fn place(verb: Verb, path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    let mut parts = path.split('/').skip(1).peekable();
+    let mut name = format!("{verb:?}").to_lowercase();
+    if parts.next_if_eq(&"repos").is_some() {
+        let _owner_and_name = (parts.next(), parts.next());
+    }
+    for part in parts.filter(|part| part.chars().all(|c| c.is_ascii_lowercase() || c == '_')) {
+        name.push('-');
+        name.push_str(part);
+    }
+    name
 }
 
 /// What GitHub sent back.

@@ -72,6 +72,35 @@ impl Repository {
         Ok(found.map(|comment| FoundComment { id: comment.id, url: comment.html_url }))
     }
 
+    /// All comments of hob's own on `issue` that contain `marker`, oldest first. More than one means that GitHub carried
+    /// out two tries.
+    pub async fn comments_with(
+        &self,
+        issue: IssueNumber,
+        marker: &str,
+    ) -> Result<Vec<FoundComment>, GitHubError> {
+        let own_login = self.github.own_login().await?;
+        let mut all = Vec::new();
+        self.each_page(issue, None, |comments| {
+            let ours = comments.into_iter().filter(|comment| {
+                let is_own = comment.user.as_ref().is_some_and(|user| user.is(&own_login));
+                is_own && comment.body.as_deref().is_some_and(|body| body.contains(marker))
+            });
+            all.extend(ours.map(|comment| FoundComment { id: comment.id, url: comment.html_url }));
+            false
+        })
+        .await?;
+        Ok(all)
+    }
+
+    /// Deletes a comment of hob's own. One that is gone already is fine.
+    pub async fn delete_comment(&self, id: CommentId) -> Result<(), GitHubError> {
+        match self.send(Verb::Delete, &format!("/issues/comments/{id}"), &()).await {
+            Ok(_) | Err(GitHubError::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// All comments on `issue`, oldest first.
     pub async fn comments(&self, issue: IssueNumber) -> Result<Vec<IssueComment>, GitHubError> {
         let mut all = Vec::new();

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use jiff::Timestamp;
+
 use serde::Deserialize;
 
 /// GitHub's advice where a secondary rate limit names no time: a minute at least.
@@ -108,7 +108,7 @@ fn is_rate_limit(headers: &HeaderMap, message: &str) -> bool {
 pub(super) fn named_wait(headers: &HeaderMap) -> Option<Duration> {
     let until_renewal = || {
         let reset = number(headers, "x-ratelimit-reset")?;
-        let now = Timestamp::now().as_second().cast_unsigned();
+        let now = crate::clock::now().as_second().cast_unsigned();
         // At least a second: by GitHub's clock the window may not be over yet.
         (number(headers, "x-ratelimit-remaining")? == 0).then(|| reset.saturating_sub(now).max(1))
     };
@@ -163,6 +163,7 @@ pub(super) fn describe(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
 
     fn headers(pairs: &[(&'static str, String)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()

@@ -1,5 +1,6 @@
 //! Issues, reactions, and the repository's own few facts. Comments have a file of their own.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -53,6 +54,8 @@ pub(super) struct WireIssue {
     /// Present on a pull request; what is in it does not matter.
     pull_request: Option<serde::de::IgnoredAny>,
     state: Option<String>,
+    /// When anything about it changed last.
+    pub(super) updated_at: Timestamp,
 }
 
 impl From<WireIssue> for Issue {

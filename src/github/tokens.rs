@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::client::{Client, Verb};
 use super::error::GitHubError;
+use crate::clock;
 use crate::ids::InstallationId;
 
 /// A token lives an hour. Renewed this long before its end, it outlasts any single fetch or push begun
@@ -48,7 +49,7 @@ impl InstallationTokens {
         let slot = self.slot(id);
         let mut slot = slot.lock().await;
         if let Some(held) = &*slot
-            && held.expires_at.duration_since(Timestamp::now()) > RENEW_BEFORE
+            && held.expires_at.duration_since(clock::now()) > RENEW_BEFORE
         {
             return Ok(held.token.clone());
         }

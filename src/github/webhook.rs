@@ -5,6 +5,7 @@
 //! published examples, and one field that GitHub drops would lose an event.
 
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -73,6 +74,7 @@ pub fn decode(event: &str, body: &[u8]) -> Result<Event, DecodeError> {
             Ok(match delivery.label {
                 Some(label) => Event::IssueLabeled {
                     place,
+                    at: delivery.issue.updated_at,
                     issue: delivery.issue.into(),
                     label: label.name,
                     sender: person(delivery.sender),
@@ -86,7 +88,11 @@ pub fn decode(event: &str, body: &[u8]) -> Result<Event, DecodeError> {
             Ok(Event::Commented {
                 place: place(delivery.repository, delivery.installation),
                 issue: delivery.issue.into(),
-                comment: Comment { id: delivery.comment.id, body: delivery.comment.body.unwrap_or_default() },
+                comment: Comment {
+                    id: delivery.comment.id,
+                    body: delivery.comment.body.unwrap_or_default(),
+                    at: delivery.comment.created_at,
+                },
                 sender: person(delivery.sender),
             })
         }
@@ -137,6 +143,7 @@ struct Label {
 struct WireComment {
     id: CommentId,
     body: Option<String>,
+    created_at: Timestamp,
 }
 
 fn place(repository: Repository, installation: Option<Installation>) -> Place {
@@ -201,7 +208,8 @@ mod tests {
     fn labeled() -> Value {
         json!({
             "action": "labeled",
-            "issue": {"number": 7, "title": "Add a flag", "body": null, "state": "open", "user": null},
+            "issue": {"number": 7, "title": "Add a flag", "body": null, "state": "open", "user": null,
+                "updated_at": "2026-11-24T08:00:00Z"},
             "label": {"name": "hob"},
             "repository": {"full_name": "Acme/tool", "default_branch": "main"},
             "installation": {"id": 42, "node_id": "x"},
@@ -233,6 +241,7 @@ mod tests {
                 is_open: true,
             },
             label: "hob".into(),
+            at: "2026-11-24T08:00:00Z".parse().unwrap(),
             sender: Person { login: "alice".into(), id: Some(583_231), is_bot: false },
         };
         assert_eq!(decoded("issues", &labeled()).unwrap(), expected);
@@ -244,7 +253,8 @@ mod tests {
         body["action"] = "created".into();
         body["issue"]["pull_request"] = json!({"url": "x"});
         body["issue"]["state"] = "closed".into();
-        body["comment"] = json!({"id": 99, "body": "/hob work\r\nplease", "user": null});
+        body["comment"] = json!({"id": 99, "body": "/hob work\r\nplease", "user": null,
+            "created_at": "2026-11-24T08:00:00Z"});
         body["sender"] = Value::Null;
         let Event::Commented { place, issue, comment, sender } = decoded("issue_comment", &body).unwrap()
         else {
@@ -252,7 +262,8 @@ mod tests {
         };
         assert_eq!(place, expected_place());
         assert!(issue.is_pull_request && !issue.is_open);
-        assert_eq!(comment, Comment { id: CommentId(99), body: "/hob work\r\nplease".into() });
+        let at = "2026-11-24T08:00:00Z".parse().unwrap();
+        assert_eq!(comment, Comment { id: CommentId(99), body: "/hob work\r\nplease".into(), at });
         assert_eq!(sender, Person { login: "ghost".into(), id: None, is_bot: false });
     }
 

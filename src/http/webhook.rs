@@ -46,9 +46,13 @@ async fn accept(http: &Http, request: Request) -> Result<Answer, Answer> {
         tracing::warn!(guid, event, %error, "a delivery was turned away");
         (status, format!("{SIGNATURE}: {error}"))
     })?;
-    match http.store.record_delivery(guid, event, &body).await {
+    // Its GUID is not signed, so that somebody who has seen a delivery could send it under another. What cannot be read
+    // has no meaning and is recorded all the same: intake says what is wrong with it.
+    let meaning = webhook::decode(event, &body).ok().and_then(|event| event.meaning());
+    match http.store.record_delivery(guid, event, &body, meaning.as_deref()).await {
         Ok(Recorded::New) => Ok((StatusCode::ACCEPTED, "recorded".to_owned())),
         Ok(Recorded::Seen) => Ok((StatusCode::OK, "seen before; nothing was changed".to_owned())),
+        Ok(Recorded::SaysTheSame) => Ok((StatusCode::OK, "another delivery said the same".to_owned())),
         Err(error) => {
             tracing::error!(guid, event, error = format!("{error:#}"), "a delivery was not recorded");
             Err((StatusCode::SERVICE_UNAVAILABLE, "the delivery was not recorded; send it again".to_owned()))

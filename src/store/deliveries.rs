@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Row as _, Transaction};
+use anyhow::Context as _;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
 
+use super::write::Write;
 use super::{Store, after, now};
 
 /// A webhook as received.
@@ -28,26 +31,90 @@ pub enum Recorded {
     New,
     /// One of that GUID is there already; nothing was changed.
     Seen,
+    /// Another one said the same. That it came is noted; it leads to nothing.
+    SaysTheSame,
 }
 
+/// The number of a new row.
+const NEXT: &str = "(SELECT COALESCE(MAX(seq), 0) + 1 FROM deliveries)";
+
 impl Store {
-    /// Writes a delivery down. When this returns, the delivery survives a power cut.
-    pub async fn record_delivery(&self, guid: &str, event: &str, body: &[u8]) -> anyhow::Result<Recorded> {
-        let written = sqlx::query(
-            "INSERT INTO deliveries (guid, event, body, received_at, state) VALUES ($1, $2, $3, $4, 'new')
-             ON CONFLICT (guid) DO NOTHING",
-        )
-        .bind(guid)
-        .bind(event)
-        .bind(body)
-        .bind(now())
-        .execute(&self.writer)
-        .await?;
-        if written.rows_affected() == 0 {
-            return Ok(Recorded::Seen);
+    /// Writes a delivery down. When this returns, the delivery survives a power cut. `meaning` is what it
+    /// says, where hob acts on it: two of one meaning lead to one thing, whatever their GUIDs are.
+    pub async fn record_delivery(
+        &self,
+        guid: &str,
+        event: &str,
+        body: &[u8],
+        meaning: Option<&str>,
+    ) -> anyhow::Result<Recorded> {
+        let mut write = self.begin("record-delivery").await?;
+        let insert = format!(
+            "INSERT INTO deliveries (guid, event, body, received_at, state, meaning, seq)
+             VALUES ($1, $2, $3, $4, 'new', $5, {NEXT}) ON CONFLICT DO NOTHING"
+        );
+        let written = sqlx::query(sqlx::AssertSqlSafe(insert))
+            .bind(guid)
+            .bind(event)
+            .bind(body)
+            .bind(now())
+            .bind(meaning)
+            .execute(&mut *write)
+            .await?;
+        if written.rows_affected() == 1 {
+            write.commit().await?;
+            self.wakes.deliveries.notify_one();
+            return Ok(Recorded::New);
         }
+        // Its GUID is kept, so that it is not asked for as one that was missed.
+        let noted = format!(
+            "INSERT INTO deliveries (guid, event, body, received_at, state, note, seq)
+             SELECT $1, $2, $3, $4, 'done', 'says the same as ' || guid, {NEXT} FROM deliveries WHERE meaning = $5
+             ON CONFLICT DO NOTHING"
+        );
+        let noted = sqlx::query(sqlx::AssertSqlSafe(noted))
+            .bind(guid)
+            .bind(event)
+            .bind(body)
+            .bind(now())
+            .bind(meaning)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(if noted.rows_affected() == 1 { Recorded::SaysTheSame } else { Recorded::Seen })
+    }
+
+    /// Puts a recorded delivery into the inbox once more, under a GUID of its own, because the operator says so.
+    /// Tells that GUID.
+    pub async fn replay_delivery(&self, guid: &str) -> anyhow::Result<String> {
+        let again = format!("replay-{}", Uuid::new_v4());
+        let mut write = self.begin("replay-delivery").await?;
+        let insert = format!(
+            "INSERT INTO deliveries (guid, event, body, received_at, state, note, seq)
+             SELECT $2, event, body, $3, 'new', 'a replay of ' || guid, {NEXT} FROM deliveries WHERE guid = $1"
+        );
+        let written = sqlx::query(sqlx::AssertSqlSafe(insert))
+            .bind(guid)
+            .bind(&again)
+            .bind(now())
+            .execute(&mut *write)
+            .await?;
+        anyhow::ensure!(
+            written.rows_affected() == 1,
+            "no delivery {guid} is recorded; settled ones are kept for as long as keep.deliveries says"
+        );
+        write.commit().await?;
         self.wakes.deliveries.notify_one();
-        Ok(Recorded::New)
+        Ok(again)
+    }
+
+    /// Whether a delivery of that GUID was recorded.
+    pub async fn has_delivery(&self, guid: &str) -> anyhow::Result<bool> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM deliveries WHERE guid = $1")
+            .bind(guid)
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(found.is_some())
     }
 
     /// The oldest delivery that is not settled and due. Deliveries are worked off in the order of their
@@ -55,7 +122,7 @@ impl Store {
     pub async fn next_delivery(&self) -> anyhow::Result<Option<Delivery>> {
         let row = sqlx::query(
             "SELECT guid, event, body, attempts FROM deliveries
-             WHERE state = 'new' AND not_before <= $1 ORDER BY received_at, guid LIMIT 1",
+             WHERE state = 'new' AND not_before <= $1 ORDER BY seq LIMIT 1",
         )
         .bind(now())
         .fetch_optional(&self.reader)
@@ -63,47 +130,49 @@ impl Store {
         row.map(|r| delivery(&r)).transpose()
     }
 
+    /// How many deliveries are not settled, due or not.
+    pub async fn open_deliveries(&self) -> anyhow::Result<i64> {
+        let open = sqlx::query_scalar("SELECT COUNT(*) FROM deliveries WHERE state = 'new'");
+        Ok(open.fetch_one(&self.reader).await?)
+    }
+
     /// Settles a delivery that leads to nothing; `note` says why.
     pub async fn ignore_delivery(&self, guid: &str, note: &str) -> anyhow::Result<()> {
-        let mut transaction = self.begin().await?;
-        settle(&mut transaction, guid, "done", note).await?;
-        Ok(transaction.commit().await?)
+        let mut write = self.begin("ignore-delivery").await?;
+        settle(&mut write, guid, "done", note).await?;
+        write.commit().await
     }
 
     /// Settles a delivery that hob cannot decode. It is kept for the operator.
     pub async fn set_aside_delivery(&self, guid: &str, note: &str) -> anyhow::Result<()> {
-        let mut transaction = self.begin().await?;
-        settle(&mut transaction, guid, "unreadable", note).await?;
-        Ok(transaction.commit().await?)
+        let mut write = self.begin("set-aside-delivery").await?;
+        settle(&mut write, guid, "unreadable", note).await?;
+        write.commit().await
     }
 
     /// Puts a delivery off: something outside was not ready.
     pub async fn postpone_delivery(&self, guid: &str, wait: Duration, note: &str) -> anyhow::Result<()> {
+        let mut write = self.begin("postpone-delivery").await?;
         sqlx::query(
             "UPDATE deliveries SET attempts = attempts + 1, not_before = $2, note = $3 WHERE guid = $1",
         )
         .bind(guid)
         .bind(after(wait))
         .bind(note)
-        .execute(&self.writer)
+        .execute(&mut *write)
         .await?;
-        Ok(())
+        write.commit().await
     }
 }
 
 /// Marks a delivery as settled, once. A second worker at the same delivery would be a fault of hob's.
-pub(super) async fn settle(
-    transaction: &mut Transaction<'static, Sqlite>,
-    guid: &str,
-    state: &str,
-    note: &str,
-) -> anyhow::Result<()> {
+pub(super) async fn settle(write: &mut Write, guid: &str, state: &str, note: &str) -> anyhow::Result<()> {
     let settled =
         sqlx::query("UPDATE deliveries SET state = $2, note = $3 WHERE guid = $1 AND state = 'new'")
             .bind(guid)
             .bind(state)
             .bind(note)
-            .execute(&mut **transaction)
+            .execute(&mut **write)
             .await?;
     anyhow::ensure!(settled.rows_affected() == 1, "delivery {guid} is settled already");
     Ok(())
@@ -114,7 +183,7 @@ fn delivery(row: &SqliteRow) -> anyhow::Result<Delivery> {
     Ok(Delivery {
         guid: row.try_get("guid")?,
         event: row.try_get("event")?,
-        body: row.try_get("body")?,
+        body: row.try_get("body").context("column body of the store")?,
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
     })
 }

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::Sqlite;
-use sqlx::{Row as _, Transaction};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
+use super::write::Write;
 use super::{Store, after, now, rows};
 use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, StoryId};
 
@@ -79,23 +80,35 @@ pub struct WantedEffect {
     pub effect: Effect,
     /// Tries before this one. Where there were any, one may have succeeded without hob knowing.
     pub attempts: u32,
+    /// How often GitHub refused it, as opposed to being away.
+    pub refusals: u32,
+}
+
+/// A comment that may be there twice: more than one try was made, and GitHub may have carried out two.
+#[derive(Debug, Clone)]
+pub struct Double {
+    /// The effect, whose marker the comments carry.
+    pub effect: EffectId,
+    /// Whose it is.
+    pub story: StoryId,
+    /// The issue or pull request.
+    pub on: IssueNumber,
+    /// The comment that counts.
+    pub comment: CommentId,
 }
 
 /// Writes effects down as part of another transaction.
-pub(super) async fn want(
-    transaction: &mut Transaction<'static, Sqlite>,
-    story: StoryId,
-    effects: &[NewEffect],
-) -> anyhow::Result<()> {
+pub(super) async fn want(write: &mut Write, story: StoryId, effects: &[NewEffect]) -> anyhow::Result<()> {
     for new in effects {
         sqlx::query(
-            "INSERT INTO effects (id, story, effect, state, created_at) VALUES ($1, $2, $3, 'wanted', $4)",
+            "INSERT INTO effects (id, story, effect, state, created_at, seq)
+             VALUES ($1, $2, $3, 'wanted', $4, (SELECT COALESCE(MAX(seq), 0) + 1 FROM effects))",
         )
         .bind(new.id.to_string())
         .bind(story.to_string())
         .bind(rows::to_json(&new.effect)?)
         .bind(now())
-        .execute(&mut **transaction)
+        .execute(&mut **write)
         .await?;
     }
     Ok(())
@@ -105,24 +118,15 @@ impl Store {
     /// The first wanted effect of each story, where it is due.
     pub async fn due_effects(&self) -> anyhow::Result<Vec<WantedEffect>> {
         let found = sqlx::query(
-            "SELECT id, story, effect, attempts FROM effects AS e
+            "SELECT id, story, effect, attempts, refusals FROM effects AS e
              WHERE state = 'wanted' AND not_before <= $1
                AND NOT EXISTS (SELECT 1 FROM effects AS earlier
-                               WHERE earlier.story = e.story AND earlier.state = 'wanted' AND earlier.id < e.id)
-             ORDER BY id LIMIT 100",
+                               WHERE earlier.story = e.story AND earlier.state = 'wanted' AND earlier.seq < e.seq)
+             ORDER BY seq LIMIT 100",
         )
         .bind(now())
         .fetch_all(&self.reader)
         .await?;
-        let wanted = |row: &sqlx::sqlite::SqliteRow| -> anyhow::Result<WantedEffect> {
-            let attempts: i64 = row.try_get("attempts")?;
-            Ok(WantedEffect {
-                id: rows::parsed(row, "id")?,
-                story: rows::parsed(row, "story")?,
-                effect: rows::json(row, "effect")?,
-                attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-            })
-        };
         found.iter().map(wanted).collect()
     }
 
@@ -140,59 +144,94 @@ impl Store {
     /// Notes that an effect is about to be tried. Written before the try: if hob dies in between, the
     /// next try knows that it has to look first.
     pub async fn effect_attempted(&self, effect: EffectId) -> anyhow::Result<()> {
+        let mut write = self.begin("effect-attempted").await?;
         sqlx::query("UPDATE effects SET attempts = attempts + 1 WHERE id = $1 AND state = 'wanted'")
             .bind(effect.to_string())
-            .execute(&self.writer)
+            .execute(&mut *write)
             .await?;
-        Ok(())
+        write.commit().await
     }
 
-    /// Puts an effect off after a failure.
-    pub async fn effect_failed(&self, effect: EffectId, wait: Duration, error: &str) -> anyhow::Result<()> {
-        sqlx::query("UPDATE effects SET not_before = $2, error = $3 WHERE id = $1 AND state = 'wanted'")
-            .bind(effect.to_string())
-            .bind(after(wait))
-            .bind(error)
-            .execute(&self.writer)
-            .await?;
-        Ok(())
+    /// Puts an effect off after a failure; `refused` where GitHub said no, and was not merely away.
+    pub async fn effect_failed(
+        &self,
+        effect: EffectId,
+        wait: Duration,
+        error: &str,
+        refused: bool,
+    ) -> anyhow::Result<()> {
+        let mut write = self.begin("effect-failed").await?;
+        sqlx::query(
+            "UPDATE effects SET not_before = $2, error = $3, refusals = refusals + $4 WHERE id = $1 AND state = 'wanted'",
+        )
+        .bind(effect.to_string())
+        .bind(after(wait))
+        .bind(error)
+        .bind(i64::from(refused))
+        .execute(&mut *write)
+        .await?;
+        write.commit().await
     }
 
     /// Gives an effect up: it will not be tried again unless the operator says so. The effects behind
     /// it go on.
     pub async fn effect_parked(&self, effect: EffectId, error: &str) -> anyhow::Result<()> {
+        let mut write = self.begin("effect-parked").await?;
         sqlx::query("UPDATE effects SET state = 'parked', error = $2 WHERE id = $1 AND state = 'wanted'")
             .bind(effect.to_string())
             .bind(error)
-            .execute(&self.writer)
+            .execute(&mut *write)
             .await?;
-        Ok(())
+        write.commit().await
+    }
+
+    /// Has a parked effect tried again, or all of them; tells how many. Only the operator says so.
+    pub async fn retry_effects(&self, effect: Option<EffectId>) -> anyhow::Result<u64> {
+        let mut write = self.begin("retry-effects").await?;
+        let retried = sqlx::query(
+            "UPDATE effects SET state = 'wanted', not_before = 0, refusals = 0
+             WHERE state = 'parked' AND ($1 IS NULL OR id = $1)",
+        )
+        .bind(effect.map(|id| id.to_string()))
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(retried.rows_affected())
     }
 
     /// Records a reaction, or anything else that leaves nothing to remember.
     pub async fn effect_done(&self, effect: EffectId) -> anyhow::Result<()> {
-        let mut transaction = self.begin().await?;
-        finish(&mut transaction, effect).await?;
-        Ok(transaction.commit().await?)
+        let mut write = self.begin("effect-done").await?;
+        finish(&mut write, effect).await?;
+        write.commit().await
     }
 
-    /// Records a comment, and where it asks a question, which comment asks it.
+    /// Records a comment, and where it asks a question, which comment asks it. `recheck` says in what time to
+    /// look whether an earlier try has made a second one.
     pub async fn comment_posted(
         &self,
         effect: EffectId,
         question: Option<QuestionId>,
         comment: CommentId,
+        recheck: Option<Duration>,
     ) -> anyhow::Result<()> {
-        let mut transaction = self.begin().await?;
-        finish(&mut transaction, effect).await?;
+        let mut write = self.begin("comment-posted").await?;
+        finish(&mut write, effect).await?;
+        sqlx::query("UPDATE effects SET comment = $2, recheck_at = $3 WHERE id = $1")
+            .bind(effect.to_string())
+            .bind(rows::to_i64(comment.0)?)
+            .bind(recheck.map(after))
+            .execute(&mut *write)
+            .await?;
         if let Some(question) = question {
             sqlx::query("UPDATE questions SET comment = $2 WHERE id = $1")
                 .bind(question.to_string())
                 .bind(rows::to_i64(comment.0)?)
-                .execute(&mut *transaction)
+                .execute(&mut *write)
                 .await?;
         }
-        Ok(transaction.commit().await?)
+        write.commit().await
     }
 
     /// Records the story's pull request and wants what follows from it.
@@ -202,28 +241,81 @@ impl Store {
         pull: PullNumber,
         then: &[NewEffect],
     ) -> anyhow::Result<()> {
-        let mut transaction = self.begin().await?;
-        finish(&mut transaction, effect.id).await?;
+        let mut write = self.begin("pull-request-open").await?;
+        finish(&mut write, effect.id).await?;
         sqlx::query("UPDATE stories SET pull = $2, updated_at = $3 WHERE id = $1")
             .bind(effect.story.to_string())
             .bind(rows::to_i64(pull.0)?)
             .bind(now())
-            .execute(&mut *transaction)
+            .execute(&mut *write)
             .await?;
-        want(&mut transaction, effect.story, then).await?;
-        transaction.commit().await?;
+        want(&mut write, effect.story, then).await?;
+        write.commit().await?;
         self.wakes.effects.notify_one();
         Ok(())
     }
+
+    /// Comments that it is time to look for twice.
+    pub async fn possible_doubles(&self) -> anyhow::Result<Vec<Double>> {
+        let found = sqlx::query(
+            "SELECT id, story, effect, comment FROM effects
+             WHERE recheck_at <= $1 AND comment IS NOT NULL ORDER BY recheck_at LIMIT 100",
+        )
+        .bind(now())
+        .fetch_all(&self.reader)
+        .await?;
+        let double = |row: &SqliteRow| -> anyhow::Result<Option<Double>> {
+            let Effect::Comment { on, .. } = rows::json(row, "effect")? else { return Ok(None) };
+            let comment: i64 = row.try_get("comment")?;
+            Ok(Some(Double {
+                effect: rows::parsed(row, "id")?,
+                story: rows::parsed(row, "story")?,
+                on,
+                comment: CommentId(comment.unsigned_abs()),
+            }))
+        };
+        found.iter().filter_map(|row| double(row).transpose()).collect()
+    }
+
+    /// How many comments are still to be looked for twice.
+    pub async fn open_rechecks(&self) -> anyhow::Result<i64> {
+        let open = sqlx::query_scalar("SELECT COUNT(*) FROM effects WHERE recheck_at IS NOT NULL");
+        Ok(open.fetch_one(&self.reader).await?)
+    }
+
+    /// Notes that a comment was looked for twice; `again` in what time to look once more.
+    pub async fn rechecked(&self, effect: EffectId, again: Option<Duration>) -> anyhow::Result<()> {
+        let mut write = self.begin("rechecked").await?;
+        sqlx::query("UPDATE effects SET recheck_at = $2 WHERE id = $1")
+            .bind(effect.to_string())
+            .bind(again.map(after))
+            .execute(&mut *write)
+            .await?;
+        write.commit().await
+    }
 }
 
-async fn finish(transaction: &mut Transaction<'static, Sqlite>, effect: EffectId) -> anyhow::Result<()> {
+fn wanted(row: &SqliteRow) -> anyhow::Result<WantedEffect> {
+    let count = |column: &str| -> anyhow::Result<u32> {
+        let value: i64 = row.try_get(column)?;
+        Ok(u32::try_from(value).unwrap_or(u32::MAX))
+    };
+    Ok(WantedEffect {
+        id: rows::parsed(row, "id")?,
+        story: rows::parsed(row, "story")?,
+        effect: rows::json(row, "effect")?,
+        attempts: count("attempts")?,
+        refusals: count("refusals")?,
+    })
+}
+
+async fn finish(write: &mut Write, effect: EffectId) -> anyhow::Result<()> {
     let done = sqlx::query(
         "UPDATE effects SET state = 'done', done_at = $2, error = NULL WHERE id = $1 AND state = 'wanted'",
     )
     .bind(effect.to_string())
     .bind(now())
-    .execute(&mut **transaction)
+    .execute(&mut **write)
     .await?;
     anyhow::ensure!(done.rows_affected() == 1, "effect {effect} is settled already");
     Ok(())

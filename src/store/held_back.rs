@@ -34,7 +34,7 @@ struct Read {
 impl Store {
     /// Every hand-over of a story that was held back, oldest first.
     pub async fn held_back(&self, story: StoryId) -> anyhow::Result<Vec<HeldBackQuestion>> {
-        let found = sqlx::query("SELECT * FROM questions WHERE story = $1 ORDER BY asked_at, id")
+        let found = sqlx::query("SELECT * FROM questions WHERE story = $1 ORDER BY seq")
             .bind(story.to_string())
             .fetch_all(&self.reader)
             .await?;

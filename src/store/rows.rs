@@ -40,9 +40,17 @@ fn number(row: &SqliteRow, column: &str) -> anyhow::Result<u64> {
     u64::try_from(value).with_context(|| format!("column {column} of the store"))
 }
 
-fn number_option(row: &SqliteRow, column: &str) -> anyhow::Result<Option<u64>> {
+pub(super) fn number_option(row: &SqliteRow, column: &str) -> anyhow::Result<Option<u64>> {
     let value: Option<i64> = row.try_get(column)?;
     value.map(|v| u64::try_from(v).with_context(|| format!("column {column} of the store"))).transpose()
+}
+
+/// A time, in milliseconds since 1970.
+pub(super) fn time_option(row: &SqliteRow, column: &str) -> anyhow::Result<Option<Timestamp>> {
+    let value: Option<i64> = row.try_get(column)?;
+    value
+        .map(|v| Timestamp::from_millisecond(v).with_context(|| format!("column {column} of the store")))
+        .transpose()
 }
 
 /// JSON for a text column. The types written here cannot fail to serialise.
@@ -70,16 +78,22 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
         remote_head: parsed_option(row, "remote_head")?,
         session: agent.zip(session).map(|(agent, id)| Session { agent, id }),
         pull: number_option(row, "pull")?.map(PullNumber),
+        labeled_at: time_option(row, "labeled_at")?,
+        stopped_at: time_option(row, "stopped_at")?,
     })
 }
 
+pub(super) fn task_state(row: &SqliteRow, column: &str) -> anyhow::Result<TaskState> {
+    let word: String = row.try_get(column)?;
+    TaskState::from_word(&word).with_context(|| format!("unknown task state {word}"))
+}
+
 pub(super) fn task(row: &SqliteRow) -> anyhow::Result<Task> {
-    let word: String = row.try_get("state")?;
     Ok(Task {
         id: parsed(row, "id")?,
         story: parsed(row, "story")?,
         ask: json(row, "ask")?,
-        state: TaskState::from_word(&word).with_context(|| format!("unknown task state {word}"))?,
+        state: task_state(row, "state")?,
         turn: json(row, "turn")?,
         retries: u32::try_from(number(row, "retries")?).unwrap_or(u32::MAX),
         fence: row.try_get("fence")?,
@@ -87,14 +101,13 @@ pub(super) fn task(row: &SqliteRow) -> anyhow::Result<Task> {
 }
 
 pub(super) fn run(row: &SqliteRow) -> anyhow::Result<Run> {
-    let started: Option<i64> = row.try_get("started_at")?;
     let ended: Option<String> = row.try_get("ended")?;
     Ok(Run {
         id: parsed(row, "id")?,
         task: parsed(row, "task")?,
         turn: json(row, "turn")?,
         agent: parsed(row, "agent")?,
-        started_at: started.map(Timestamp::from_millisecond).transpose()?,
+        started_at: time_option(row, "started_at")?,
         end: ended
             .map(|text| serde_json::from_str(&text))
             .transpose()

@@ -3,7 +3,7 @@
 
 use sqlx::sqlite::SqliteRow;
 
-use super::tasks::{change_story, hold};
+use super::tasks::{advance, change_story, hold};
 use super::{Advance, Store, StoryChange, now, rows};
 use crate::ids::{AgentKind, RunId};
 use crate::story::{Run, RunEnd, Task, TaskState};
@@ -19,41 +19,47 @@ impl Store {
             started_at: None,
             end: None,
         };
-        // The row first: a task that is running always has a run. A row whose task did not move is
-        // harmless, since nothing looks at runs but through their task's state.
-        sqlx::query("INSERT INTO runs (id, task, turn, agent, created_at) VALUES ($1, $2, $3, $4, $5)")
-            .bind(run.id.to_string())
-            .bind(run.task.to_string())
-            .bind(rows::to_json(&run.turn)?)
-            .bind(run.agent.as_str())
-            .bind(now())
-            .execute(&self.writer)
-            .await?;
-        let task = self.advance(task, TaskState::Running, &Advance::default()).await?;
+        let mut write = self.begin("begin-run").await?;
+        let task = advance(&mut write, task, TaskState::Running, &Advance::default()).await?;
+        sqlx::query(
+            "INSERT INTO runs (id, task, turn, agent, created_at, seq)
+             VALUES ($1, $2, $3, $4, $5, (SELECT COALESCE(MAX(seq), 0) + 1 FROM runs))",
+        )
+        .bind(run.id.to_string())
+        .bind(run.task.to_string())
+        .bind(rows::to_json(&run.turn)?)
+        .bind(run.agent.as_str())
+        .bind(now())
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
         Ok((task, run))
     }
 
     /// The newest run of a task.
     pub async fn latest_run(&self, task: &Task) -> anyhow::Result<Option<Run>> {
-        let row = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY id DESC LIMIT 1")
+        let row = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY seq DESC LIMIT 1")
             .bind(task.id.to_string())
             .fetch_optional(&self.reader)
             .await?;
         row.as_ref().map(rows::run).transpose()
     }
 
-    /// One run, if there is one of that id.
-    pub async fn run(&self, id: RunId) -> anyhow::Result<Option<Run>> {
-        let row = sqlx::query("SELECT * FROM runs WHERE id = $1")
-            .bind(id.to_string())
-            .fetch_optional(&self.reader)
-            .await?;
-        row.as_ref().map(rows::run).transpose()
+    /// One run and where its task stands, if there is one of that id.
+    pub async fn run_and_state(&self, id: RunId) -> anyhow::Result<Option<(Run, TaskState)>> {
+        let row = sqlx::query(
+            "SELECT r.*, t.state AS task_state FROM runs AS r JOIN tasks AS t ON t.id = r.task WHERE r.id = $1",
+        )
+        .bind(id.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        let read = |row: &SqliteRow| anyhow::Ok((rows::run(row)?, rows::task_state(row, "task_state")?));
+        row.as_ref().map(read).transpose()
     }
 
     /// Every run of a task, oldest first.
     pub async fn runs_of(&self, task: &Task) -> anyhow::Result<Vec<Run>> {
-        let found = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY id")
+        let found = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY seq")
             .bind(task.id.to_string())
             .fetch_all(&self.reader)
             .await?;
@@ -64,7 +70,7 @@ impl Store {
     /// lost, and is not made again.
     pub async fn run_started(&self, task: &Task, run: &mut Run) -> anyhow::Result<()> {
         let at = now();
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin("run-started").await?;
         hold(&mut transaction, task).await?;
         sqlx::query("UPDATE runs SET started_at = $2 WHERE id = $1 AND started_at IS NULL")
             .bind(run.id.to_string())
@@ -84,7 +90,7 @@ impl Store {
         end: RunEnd,
         change: &StoryChange,
     ) -> anyhow::Result<()> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin("end-run").await?;
         hold(&mut transaction, task).await?;
         sqlx::query("UPDATE runs SET ended = $2, ended_at = $3 WHERE id = $1 AND ended IS NULL")
             .bind(run.id.to_string())
@@ -100,7 +106,7 @@ impl Store {
 
     /// Writes a run's record again, now that how renewing the agent's login went stands in it too.
     pub async fn login_renewed(&self, task: &Task, run: RunId, end: &RunEnd) -> anyhow::Result<()> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin("login-renewed").await?;
         hold(&mut transaction, task).await?;
         sqlx::query("UPDATE runs SET ended = $2 WHERE id = $1 AND ended IS NOT NULL")
             .bind(run.to_string())

@@ -3,10 +3,10 @@
 //! exactly once.
 
 use anyhow::Context as _;
-use sqlx::Transaction;
-use sqlx::sqlite::Sqlite;
+use jiff::Timestamp;
 
-use super::effects::{NewEffect, want};
+use super::effects::{Effect, NewEffect, want};
+use super::write::Write;
 use super::{Store, deliveries, now, rows};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use crate::story::{Answer, Ask, AskedQuestion, Story, TaskState, Turn};
@@ -36,19 +36,30 @@ pub struct NewTask {
     pub on: StoryAsk,
     /// What is asked for.
     pub ask: Ask,
+    /// When the label was put on that asks for it, where one does.
+    pub labeled_at: Option<Timestamp>,
     /// What hob says at once: that it has seen it.
     pub effects: Vec<NewEffect>,
+}
+
+/// The wish to have a story's work stopped.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// Who wants it.
+    pub by: String,
+    /// When they said so, by GitHub's clock. What was asked for before starts nothing any more.
+    pub at: Timestamp,
 }
 
 impl Store {
     /// Opens a task for a delivery, and its story if this is the first.
     pub async fn open_task(&self, guid: &str, new: &NewTask) -> anyhow::Result<TaskId> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin("open-task").await?;
         let story = ensure_story(&mut transaction, &new.on).await?;
         let task = TaskId::new();
         sqlx::query(
-            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, seq)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
         )
         .bind(task.to_string())
         .bind(story.to_string())
@@ -59,6 +70,9 @@ impl Store {
         .bind(now())
         .execute(&mut *transaction)
         .await?;
+        if let Some(at) = new.labeled_at {
+            note_label(&mut transaction, story, at).await?;
+        }
         want(&mut transaction, story, &new.effects).await?;
         deliveries::settle(&mut transaction, guid, "done", "opened a task").await?;
         transaction.commit().await?;
@@ -67,10 +81,19 @@ impl Store {
         Ok(task)
     }
 
-    /// Says something on an issue that needs no task: a help, for example.
-    pub async fn only_say(&self, guid: &str, on: &StoryAsk, effects: &[NewEffect]) -> anyhow::Result<()> {
-        let mut transaction = self.begin().await?;
+    /// Says something on an issue that needs no task: a help, for example, or that there is nothing to `stop`.
+    pub async fn only_say(
+        &self,
+        guid: &str,
+        on: &StoryAsk,
+        stop: Option<&Stop>,
+        effects: &[NewEffect],
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.begin("only-say").await?;
         let story = ensure_story(&mut transaction, on).await?;
+        if let Some(stop) = stop {
+            note_stop(&mut transaction, story, stop).await?;
+        }
         want(&mut transaction, story, effects).await?;
         deliveries::settle(&mut transaction, guid, "done", "answered with words").await?;
         transaction.commit().await?;
@@ -82,27 +105,42 @@ impl Store {
     /// it, or takes it next, ends it and says so. A task that waited for an answer waits no more. One that is
     /// publishing is let go on: its work is done. Returns false, and leaves the delivery unsettled, where
     /// there is nothing to stop.
-    pub async fn stop(&self, guid: &str, story: StoryId, by: &str, seen: &NewEffect) -> anyhow::Result<bool> {
-        let mut transaction = self.begin().await?;
+    pub async fn stop(
+        &self,
+        guid: &str,
+        story: StoryId,
+        stop: &Stop,
+        seen: &NewEffect,
+    ) -> anyhow::Result<bool> {
+        let mut transaction = self.begin("stop").await?;
         let marked = sqlx::query(
-            "UPDATE tasks SET stop_by = $2, not_before = 0, updated_at = $3,
+            "UPDATE tasks SET stop_by = $2, stop_why = 'asked', not_before = 0, updated_at = $3,
                  state = CASE WHEN state = 'blocked' THEN 'queued' ELSE state END
              WHERE story = $1 AND state IN ('queued', 'running', 'blocked')",
         )
         .bind(story.to_string())
-        .bind(by)
+        .bind(&stop.by)
         .bind(now())
         .execute(&mut *transaction)
         .await?;
         if marked.rows_affected() == 0 {
             return Ok(false);
         }
+        note_stop(&mut transaction, story, stop).await?;
         want(&mut transaction, story, std::slice::from_ref(seen)).await?;
         deliveries::settle(&mut transaction, guid, "done", "stops the work").await?;
         transaction.commit().await?;
         self.wakes.tasks.notify_one();
         self.wakes.effects.notify_one();
         Ok(true)
+    }
+
+    /// Settles a delivery that tells of a label on a story that is under work: the label counts as taken up.
+    pub async fn remember_label(&self, guid: &str, story: StoryId, at: Timestamp) -> anyhow::Result<()> {
+        let mut write = self.begin("remember-label").await?;
+        note_label(&mut write, story, at).await?;
+        deliveries::settle(&mut write, guid, "done", "noted a label").await?;
+        write.commit().await
     }
 
     /// Takes a delivery as the answer to a question. Returns false, and leaves the delivery unsettled,
@@ -114,7 +152,7 @@ impl Store {
         answer: &Answer,
         effects: &[NewEffect],
     ) -> anyhow::Result<bool> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin("answer").await?;
         let answered = sqlx::query(
             "UPDATE questions SET answer = $2, answered_by = $3, delivery = $4, answered_at = $5
              WHERE id = $1 AND answer IS NULL RETURNING story, task",
@@ -173,7 +211,8 @@ impl Store {
 
     /// Every story, oldest first.
     pub async fn stories(&self) -> anyhow::Result<Vec<Story>> {
-        let found = sqlx::query("SELECT * FROM stories ORDER BY id").fetch_all(&self.reader).await?;
+        let found =
+            sqlx::query("SELECT * FROM stories ORDER BY created_at, id").fetch_all(&self.reader).await?;
         found.iter().map(rows::story).collect()
     }
 
@@ -181,7 +220,7 @@ impl Store {
     pub async fn open_question(&self, story: StoryId) -> anyhow::Result<Option<AskedQuestion>> {
         let row = sqlx::query(
             "SELECT q.* FROM questions AS q JOIN tasks AS t ON t.id = q.task
-             WHERE q.story = $1 AND q.answer IS NULL AND t.state = 'blocked' ORDER BY q.asked_at DESC LIMIT 1",
+             WHERE q.story = $1 AND q.answer IS NULL AND t.state = 'blocked' ORDER BY q.seq DESC LIMIT 1",
         )
         .bind(story.to_string())
         .fetch_optional(&self.reader)
@@ -189,9 +228,24 @@ impl Store {
         row.as_ref().map(rows::question).transpose()
     }
 
+    /// Whether GitHub did not take the comment that asks a question, so that nobody can have read it.
+    pub async fn is_question_parked(&self, story: StoryId, question: QuestionId) -> anyhow::Result<bool> {
+        let parked = sqlx::query("SELECT effect FROM effects WHERE story = $1 AND state = 'parked'")
+            .bind(story.to_string())
+            .fetch_all(&self.reader)
+            .await?;
+        for row in &parked {
+            if matches!(rows::json(row, "effect")?, Effect::Comment { question: Some(id), .. } if id == question)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Every question of a story, oldest first.
     pub async fn questions(&self, story: StoryId) -> anyhow::Result<Vec<AskedQuestion>> {
-        let found = sqlx::query("SELECT * FROM questions WHERE story = $1 ORDER BY asked_at, id")
+        let found = sqlx::query("SELECT * FROM questions WHERE story = $1 ORDER BY seq")
             .bind(story.to_string())
             .fetch_all(&self.reader)
             .await?;
@@ -204,10 +258,25 @@ impl Store {
     }
 }
 
-async fn ensure_story(
-    transaction: &mut Transaction<'static, Sqlite>,
-    on: &StoryAsk,
-) -> anyhow::Result<StoryId> {
+async fn note_label(write: &mut Write, story: StoryId, at: Timestamp) -> anyhow::Result<()> {
+    sqlx::query("UPDATE stories SET labeled_at = $2 WHERE id = $1 AND COALESCE(labeled_at, 0) < $2")
+        .bind(story.to_string())
+        .bind(at.as_millisecond())
+        .execute(&mut **write)
+        .await?;
+    Ok(())
+}
+
+async fn note_stop(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Result<()> {
+    sqlx::query("UPDATE stories SET stopped_at = $2 WHERE id = $1 AND COALESCE(stopped_at, 0) < $2")
+        .bind(story.to_string())
+        .bind(stop.at.as_millisecond())
+        .execute(&mut **write)
+        .await?;
+    Ok(())
+}
+
+async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyhow::Result<StoryId> {
     let row = sqlx::query(
         "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use sqlx::Transaction;
-use sqlx::sqlite::Sqlite;
+use sqlx::Row as _;
 
 use super::effects::{NewEffect, want};
+use super::write::Write;
 use super::{Store, after, held_back, now, rows};
 use crate::agent::FailureClass;
 use crate::ids::{QuestionId, Sha, StoryId};
@@ -17,6 +17,18 @@ use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the task is no longer this worker's")]
 pub struct Lost;
+
+/// Why a task is to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopWanted {
+    /// A person said so.
+    Asked {
+        /// Who.
+        by: String,
+    },
+    /// It has waited for an answer for too long, and people were told.
+    WaitedTooLong,
+}
 
 /// A change to a task and all that belongs to the same moment.
 #[derive(Debug, Default)]
@@ -59,6 +71,7 @@ impl Store {
     /// Takes the oldest task that is due and free, for as long as the lease lasts. A story whose task is
     /// running, publishing or blocked lends out no other.
     pub async fn claim_task(&self, lease: Duration) -> anyhow::Result<Option<Task>> {
+        let mut write = self.begin("claim-task").await?;
         let row = sqlx::query(
             "UPDATE tasks SET fence = fence + 1, lease_until = $1 WHERE id = (
                  SELECT t.id FROM tasks AS t
@@ -66,104 +79,114 @@ impl Store {
                    AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
                                    AND (other.state IN ('running', 'publishing', 'blocked')
                                         OR (other.state = 'queued' AND other.lease_until > $2)
-                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.id < t.id)))
-                 ORDER BY t.created_at, t.id LIMIT 1)
+                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq)))
+                 ORDER BY t.seq LIMIT 1)
              RETURNING *",
         )
         .bind(after(lease))
         .bind(now())
-        .fetch_optional(&self.writer)
+        .fetch_optional(&mut *write)
         .await?;
+        // Nothing to claim is the usual answer, and no write.
+        match &row {
+            Some(_) => write.commit().await?,
+            None => write.undo().await?,
+        }
         row.as_ref().map(rows::task).transpose()
     }
 
     /// Keeps a claimed task for another while. An error of type [`Lost`] means that it is too late.
     pub async fn renew_lease(&self, task: &Task, lease: Duration) -> anyhow::Result<()> {
+        let mut write = self.begin("renew-lease").await?;
         let kept = sqlx::query("UPDATE tasks SET lease_until = $3 WHERE id = $1 AND fence = $2")
             .bind(task.id.to_string())
             .bind(task.fence)
             .bind(after(lease))
-            .execute(&self.writer)
+            .execute(&mut *write)
             .await?;
+        write.commit().await?;
         if kept.rows_affected() == 1 { Ok(()) } else { Err(Lost.into()) }
     }
 
     /// Gives a claimed task back: another worker, or the next hob, may take it after `wait`.
     pub async fn release_task(&self, task: &Task, wait: Duration) -> anyhow::Result<()> {
+        let mut write = self.begin("release-task").await?;
         sqlx::query("UPDATE tasks SET lease_until = $3 WHERE id = $1 AND fence = $2")
             .bind(task.id.to_string())
             .bind(task.fence)
             .bind(after(wait))
-            .execute(&self.writer)
+            .execute(&mut *write)
             .await?;
-        Ok(())
+        write.commit().await
     }
 
     /// Ends all leases. Only right while no worker runs: at start, under the data folder's lock.
     pub async fn release_all_tasks(&self) -> anyhow::Result<u64> {
+        let mut write = self.begin("release-all-tasks").await?;
         let freed = sqlx::query("UPDATE tasks SET lease_until = 0 WHERE lease_until > 0")
-            .execute(&self.writer)
+            .execute(&mut *write)
             .await?;
+        write.commit().await?;
         Ok(freed.rows_affected())
     }
 
     /// Moves a task on, with everything that belongs to the move. The returned task is in the new state.
     /// An error of type [`Lost`] means that nothing was written, because the task is not where this worker
     /// left it.
-    pub async fn advance(&self, task: &Task, to: TaskState, advance: &Advance) -> anyhow::Result<Task> {
-        anyhow::ensure!(task.state.may_become(to), "a task cannot go from {:?} to {to:?}", task.state);
-        let mut transaction = self.begin().await?;
-        let turn = advance.turn.as_ref().unwrap_or(&task.turn);
-        let row = sqlx::query(
-            "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9
-             WHERE id = $1 AND fence = $2 AND state = $3 RETURNING *",
-        )
-        .bind(task.id.to_string())
-        .bind(task.fence)
-        .bind(task.state.as_str())
-        .bind(to.as_str())
-        .bind(rows::to_json(turn)?)
-        .bind(i64::from(advance.retry_in.is_some()))
-        .bind(advance.retry_in.map_or(0, after))
-        .bind(advance.failure.map(|f| f.to_string()))
-        .bind(now())
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let moved = rows::task(&row.ok_or(Lost)?)?;
-        if let Some(new) = &advance.question {
-            ask_question(&mut transaction, task, new).await?;
-        }
-        change_story(&mut transaction, task.story, &advance.story).await?;
-        want(&mut transaction, task.story, &advance.effects).await?;
-        transaction.commit().await?;
+    pub async fn advance(&self, task: &Task, to: TaskState, change: &Advance) -> anyhow::Result<Task> {
+        let mut write = self.begin(to.as_str()).await?;
+        let moved = advance(&mut write, task, to, change).await?;
+        write.commit().await?;
         // The move may have freed the story for its next task.
         self.wakes.tasks.notify_one();
         self.wakes.effects.notify_one();
         Ok(moved)
     }
 
-    /// Who wants a task stopped, if somebody does.
-    pub async fn stop_wanted(&self, task: &Task) -> anyhow::Result<Option<String>> {
-        let by = sqlx::query_scalar("SELECT stop_by FROM tasks WHERE id = $1")
+    /// Fails with [`Lost`] unless the task is still this worker's, by the store and by the clock: asked right before
+    /// something that no transaction covers.
+    pub async fn still_holds(&self, task: &Task) -> anyhow::Result<()> {
+        let held = sqlx::query(
+            "SELECT 1 FROM tasks WHERE id = $1 AND fence = $2 AND state = $3 AND lease_until > $4",
+        )
+        .bind(task.id.to_string())
+        .bind(task.fence)
+        .bind(task.state.as_str())
+        .bind(now())
+        .fetch_optional(&self.reader)
+        .await?;
+        held.map(|_| ()).ok_or_else(|| Lost.into())
+    }
+
+    /// Whether a task is to be stopped, and why.
+    pub async fn stop_wanted(&self, task: &Task) -> anyhow::Result<Option<StopWanted>> {
+        let row = sqlx::query("SELECT stop_by, stop_why FROM tasks WHERE id = $1")
             .bind(task.id.to_string())
             .fetch_optional(&self.reader)
             .await?;
-        Ok(by.flatten())
+        let Some(row) = row else { return Ok(None) };
+        let (by, why): (Option<String>, Option<String>) = (row.try_get("stop_by")?, row.try_get("stop_why")?);
+        match why.as_deref() {
+            None => Ok(None),
+            Some("asked") => Ok(Some(StopWanted::Asked { by: by.unwrap_or_default() })),
+            Some("waited") => Ok(Some(StopWanted::WaitedTooLong)),
+            Some(other) => anyhow::bail!("column stop_why of the store: unknown reason {other}"),
+        }
     }
 
     /// Changes a story in the hands of the worker that holds its task.
     pub async fn change_story(&self, task: &Task, change: &StoryChange) -> anyhow::Result<()> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin("change-story").await?;
         hold(&mut transaction, task).await?;
         change_story(&mut transaction, task.story, change).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 
     /// The task of a story that is not over, if there is one.
     pub async fn open_task_of(&self, story: StoryId) -> anyhow::Result<Option<Task>> {
         let row = sqlx::query(
             "SELECT * FROM tasks WHERE story = $1 AND state IN ('queued', 'running', 'publishing', 'blocked')
-             ORDER BY created_at, id LIMIT 1",
+             ORDER BY seq LIMIT 1",
         )
         .bind(story.to_string())
         .fetch_optional(&self.reader)
@@ -173,7 +196,7 @@ impl Store {
 
     /// Every task of a story, oldest first.
     pub async fn tasks_of(&self, story: StoryId) -> anyhow::Result<Vec<Task>> {
-        let found = sqlx::query("SELECT * FROM tasks WHERE story = $1 ORDER BY created_at, id")
+        let found = sqlx::query("SELECT * FROM tasks WHERE story = $1 ORDER BY seq")
             .bind(story.to_string())
             .fetch_all(&self.reader)
             .await?;
@@ -207,8 +230,41 @@ impl Store {
     }
 }
 
+/// Moves a task on as part of a write.
+pub(super) async fn advance(
+    write: &mut Write,
+    task: &Task,
+    to: TaskState,
+    advance: &Advance,
+) -> anyhow::Result<Task> {
+    anyhow::ensure!(task.state.may_become(to), "a task cannot go from {:?} to {to:?}", task.state);
+    let turn = advance.turn.as_ref().unwrap_or(&task.turn);
+    let row = sqlx::query(
+        "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9
+         WHERE id = $1 AND fence = $2 AND state = $3 RETURNING *",
+    )
+    .bind(task.id.to_string())
+    .bind(task.fence)
+    .bind(task.state.as_str())
+    .bind(to.as_str())
+    .bind(rows::to_json(turn)?)
+    .bind(i64::from(advance.retry_in.is_some()))
+    .bind(advance.retry_in.map_or(0, after))
+    .bind(advance.failure.map(|f| f.to_string()))
+    .bind(now())
+    .fetch_optional(&mut **write)
+    .await?;
+    let moved = rows::task(&row.ok_or(Lost)?)?;
+    if let Some(new) = &advance.question {
+        ask_question(write, task, new).await?;
+    }
+    change_story(write, task.story, &advance.story).await?;
+    want(write, task.story, &advance.effects).await?;
+    Ok(moved)
+}
+
 /// Fails with [`Lost`] unless the task is still this worker's.
-pub(super) async fn hold(transaction: &mut Transaction<'static, Sqlite>, task: &Task) -> anyhow::Result<()> {
+pub(super) async fn hold(transaction: &mut Write, task: &Task) -> anyhow::Result<()> {
     let held = sqlx::query("SELECT 1 FROM tasks WHERE id = $1 AND fence = $2 AND state = $3")
         .bind(task.id.to_string())
         .bind(task.fence)
@@ -218,24 +274,23 @@ pub(super) async fn hold(transaction: &mut Transaction<'static, Sqlite>, task: &
     held.map(|_| ()).ok_or_else(|| Lost.into())
 }
 
-async fn ask_question(
-    transaction: &mut Transaction<'static, Sqlite>,
-    task: &Task,
-    new: &NewQuestion,
-) -> anyhow::Result<()> {
-    sqlx::query("INSERT INTO questions (id, story, task, question, asked_at) VALUES ($1, $2, $3, $4, $5)")
-        .bind(new.id.to_string())
-        .bind(task.story.to_string())
-        .bind(task.id.to_string())
-        .bind(held_back::column(new)?)
-        .bind(now())
-        .execute(&mut **transaction)
-        .await?;
+async fn ask_question(transaction: &mut Write, task: &Task, new: &NewQuestion) -> anyhow::Result<()> {
+    sqlx::query(
+        "INSERT INTO questions (id, story, task, question, asked_at, seq)
+         VALUES ($1, $2, $3, $4, $5, (SELECT COALESCE(MAX(seq), 0) + 1 FROM questions))",
+    )
+    .bind(new.id.to_string())
+    .bind(task.story.to_string())
+    .bind(task.id.to_string())
+    .bind(held_back::column(new)?)
+    .bind(now())
+    .execute(&mut **transaction)
+    .await?;
     Ok(())
 }
 
 pub(super) async fn change_story(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Write,
     story: StoryId,
     change: &StoryChange,
 ) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::start::{WORKSPACE, blocking, docker_hitch};
-use super::{Hitch, Job, Worker, container_name};
+use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Mount, Network};
 use crate::ids::Sha;
@@ -58,13 +58,13 @@ impl Worker {
         let settings = self.settings(job);
         let paths = self.data.run(run.id);
         let spec = ContainerSpec {
-            name: format!("{}-hand-over", container_name(run)),
+            name: format!("{}-hand-over", run.container_name()),
             image: settings.image,
             command: ["/bin/sh", "-c", SCRIPT, "hob", &job.story.branch, base.as_str()]
                 .map(str::to_owned)
                 .to_vec(),
             env: Vec::new(),
-            labels: self.labels(run),
+            labels: self.labels(job.story.id, run),
             mounts: vec![
                 Mount {
                     source: self.data.story(job.story.id).workspace,

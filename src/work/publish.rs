@@ -108,6 +108,8 @@ impl Worker {
         let remote = self.remote(&job.story).await?;
         let (branch, expected) = (job.story.branch.clone(), job.story.remote_head.clone());
         let (quarantine, tip) = (self.data.run(run.id).quarantine, imported.tip.clone());
+        // The git host knows nothing of leases: whoever has lost the task pushes nothing.
+        self.store.still_holds(&job.task).await?;
         let pushed = blocking(move || {
             git::push(&Push {
                 quarantine: &quarantine,

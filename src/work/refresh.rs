@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::start::{WORKSPACE, blocking, docker_hitch, mount, remote_hitch};
-use super::{Hitch, Job, Worker, container_name};
+use super::{Hitch, Job, Worker};
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Network};
 use crate::git::{Mirror, RemoteError};
 use crate::ids::Sha;
@@ -127,11 +127,11 @@ impl Worker {
         command.push(theirs.map_or("-", Sha::as_str).to_owned());
         command.extend(SETTINGS.iter().map(|name| (*name).to_owned()));
         let spec = ContainerSpec {
-            name: format!("{}-refresh", container_name(run)),
+            name: format!("{}-refresh", run.container_name()),
             image: self.settings(job).image,
             command,
             env: self.author_environment(),
-            labels: self.labels(run),
+            labels: self.labels(job.story.id, run),
             mounts: vec![
                 mount(&self.data.story(job.story.id).workspace, WORKSPACE, false),
                 mount(settings, TRUSTED, true),

@@ -8,7 +8,7 @@ use crate::git::Mirror;
 use crate::ids::QuestionId;
 use crate::message::{self, FailureText, Spent};
 use crate::paths;
-use crate::store::{Advance, Effect, NewEffect, NewQuestion};
+use crate::store::{Advance, Effect, NewEffect, NewQuestion, StopWanted};
 use crate::story::{self, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
 
 /// A retry's wait doubles with each, up to so many times.
@@ -62,7 +62,10 @@ impl Worker {
 
     /// Ends a task that somebody wants stopped, and says so on its issue.
     pub(super) async fn cancel(&self, job: &Job) -> Result<Task, Hitch> {
-        let by = self.store.stop_wanted(&job.task).await?.unwrap_or_else(|| job.task.ask.by.clone());
+        let by = match self.store.stop_wanted(&job.task).await? {
+            Some(StopWanted::Asked { by }) => by,
+            Some(StopWanted::WaitedTooLong) | None => job.task.ask.by.clone(),
+        };
         let body = message::stopped(&by, self.spent_on(&job.task).await?);
         let advance = Advance { effects: vec![comment(&job.story, body, None)], ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
@@ -83,6 +86,9 @@ impl Worker {
     /// Fails a task from wherever it stands. If even that cannot be written down, the task stays open and
     /// is taken up again: it does not end in silence.
     pub(super) async fn give_up(&self, task: &Task, class: FailureClass, detail: &str) {
+        if task.state == TaskState::Running {
+            self.end_container(task).await;
+        }
         let given_up = async {
             let story = self.store.story(task.story).await?;
             self.fail(&Job { task: task.clone(), story }, class, detail, &[]).await
@@ -92,6 +98,22 @@ impl Worker {
             Err(hitch) => {
                 tracing::error!(?hitch, "the failure could not be recorded; the task is tried again")
             }
+        }
+    }
+
+    /// Ends the container of a run that nobody will follow any more. Where Docker does not answer, the sweep does it later, and
+    /// no other run of the story begins before.
+    async fn end_container(&self, task: &Task) {
+        let ended = async {
+            if let Some(run) = self.store.latest_run(task).await? {
+                let name = run.container_name();
+                self.docker.stop(&name, self.config.container.stop_grace).await?;
+                self.docker.remove(&name).await?;
+            }
+            anyhow::Ok(())
+        };
+        if let Err(error) = ended.await {
+            tracing::warn!(error = format!("{error:#}"), "the container of a failed run may still be there");
         }
     }
 
@@ -152,7 +174,7 @@ impl Worker {
 /// The time until a moment, in seconds since 1970; at most a week, so that a wrong clock parks nothing for
 /// ever.
 fn until(seconds: i64) -> Duration {
-    let left = seconds.saturating_sub(jiff::Timestamp::now().as_second());
+    let left = seconds.saturating_sub(crate::clock::now().as_second());
     Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(Duration::from_secs(7 * 24 * 3600))
 }
 

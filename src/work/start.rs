@@ -12,14 +12,14 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
-use super::{Hitch, Job, Worker, container_name};
+use super::{Hitch, Job, Worker};
 use crate::agent::{self, AgentKind, Invocation};
 use crate::config::TaskSettings;
 use crate::container::{ContainerError, ContainerSpec, Ensured, Limits, Log, Mount, Network, State};
 use crate::exchange;
 use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
 use crate::github::GitHubError;
-use crate::ids::{LABEL_INSTANCE, LABEL_RUN};
+use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, StoryId};
 use crate::paths;
 use crate::prompt::{self, Facts, News, Purpose};
 use crate::store::StoryChange;
@@ -54,7 +54,7 @@ const LOG_BYTES: u64 = 512 << 20;
 impl Worker {
     /// Makes sure that the run's container has been started.
     pub(super) async fn start(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
-        let name = container_name(run);
+        let name = run.container_name();
         if run.started_at.is_none() {
             self.check_daemon().await?;
         }
@@ -74,6 +74,7 @@ impl Worker {
         }
         let settings = self.settings(job);
         self.check_ready(&settings, run.agent).await?;
+        self.ensure_alone(job, &name).await?;
         self.clear_finished_workspace(job).await?;
         let (story, is_fresh) = self.ensure_workspace(job).await?;
         let refreshed = if is_fresh { None } else { Some(self.refresh(job, run).await?) };
@@ -87,9 +88,28 @@ impl Worker {
         if let Some((news, head)) = refreshed {
             self.record_refresh(job, &news, head).await?;
         }
+        // Docker knows nothing of leases: whoever has lost the task starts nothing.
+        self.store.still_holds(&job.task).await?;
         self.docker.start(&name).await.map_err(docker_hitch)?;
         self.store.run_started(&job.task, run).await?;
         tracing::info!(container = name, agent = %run.agent, "agent started");
+        Ok(())
+    }
+
+    /// One container a story: what another run of it has left, one that failed while Docker was away for example, is proved dead
+    /// and removed before anything is mounted again.
+    async fn ensure_alone(&self, job: &Job, name: &str) -> Result<(), Hitch> {
+        let story = job.story.id.to_string();
+        for found in self.docker.list((LABEL_STORY, &story)).await.map_err(docker_hitch)? {
+            let is_ours = found.labels.get(LABEL_INSTANCE) == Some(&self.instance);
+            if is_ours && found.name != name {
+                tracing::warn!(
+                    container = found.name,
+                    "a container of an earlier run is still there; it is removed"
+                );
+                self.docker.remove(&found.name).await.map_err(docker_hitch)?;
+            }
+        }
         Ok(())
     }
 
@@ -257,11 +277,11 @@ impl Worker {
         let mut command: Vec<String> = ["/bin/sh", "-c", ENTRY, "hob"].map(str::to_owned).to_vec();
         command.extend(agent::argv(run.agent, &invocation));
         Ok(ContainerSpec {
-            name: container_name(run),
+            name: run.container_name(),
             image: settings.image.clone(),
             command,
             env: self.environment(job, run, &invocation, settings),
-            labels: self.labels(run),
+            labels: self.labels(job.story.id, run),
             mounts,
             user: self.user,
             workdir: WORKSPACE.to_owned(),
@@ -354,10 +374,11 @@ impl Worker {
         Mount { source: objects, target, read_only: true }
     }
 
-    pub(super) fn labels(&self, run: &Run) -> BTreeMap<String, String> {
+    pub(super) fn labels(&self, story: StoryId, run: &Run) -> BTreeMap<String, String> {
         BTreeMap::from([
             (LABEL_INSTANCE.to_owned(), self.instance.clone()),
             (LABEL_RUN.to_owned(), run.id.to_string()),
+            (LABEL_STORY.to_owned(), story.to_string()),
             ("hob.task".to_owned(), run.task.to_string()),
         ])
     }
@@ -495,16 +516,16 @@ pub(super) fn github_hitch(error: GitHubError) -> Hitch {
         return Hitch::Later(error.into());
     }
     tracing::error!(%error, "the git host refused");
-    Hitch::not_ready("The git host does not let hob at this repository; hob's log has its reason.")
+    Hitch::refused("The git host does not let hob at this repository; hob's log has its reason.")
 }
 
 pub(super) fn remote_hitch(error: RemoteError) -> Hitch {
     match error {
         RemoteError::Unauthorized(_) => {
-            Hitch::not_ready("The git host does not accept hob's token for this repository.")
+            Hitch::refused("The git host does not accept hob's token for this repository.")
         }
         RemoteError::NotFound => {
-            Hitch::not_ready("The git host has no such repository, or hob may not see it.")
+            Hitch::refused("The git host has no such repository, or hob may not see it.")
         }
         other => Hitch::Later(other.into()),
     }

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::run_log::RunLog;
 use super::start::{SETUP_FAILED, blocking, docker_hitch, remove_keys, resumable};
-use super::{Hitch, Job, Worker, container_name};
+use super::{Hitch, Job, Worker};
 use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped};
+use crate::clock;
 use crate::container::{ContainerError, Exit, Output, State};
 use crate::exchange::{self, Handed};
 use crate::paths;
@@ -51,7 +52,7 @@ enum Followed {
 impl Worker {
     /// Follows the run's container to its end and records how it ended.
     pub(super) async fn watch(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
-        let name = container_name(run);
+        let name = run.container_name();
         let mut stopped = None;
         let (exit, log) = loop {
             let ended = match self.docker.state(&name).await {
@@ -173,8 +174,8 @@ impl Worker {
         loop {
             tokio::time::sleep(STOP_ROUND).await;
             // A store that does not answer is asked again; the run goes on meanwhile.
-            if let Ok(Some(by)) = self.store.stop_wanted(&job.task).await {
-                tracing::info!(by, "somebody wants the work stopped");
+            if let Ok(Some(why)) = self.store.stop_wanted(&job.task).await {
+                tracing::info!(?why, "the work is to be stopped");
                 return;
             }
         }
@@ -274,7 +275,7 @@ impl Worker {
         report: Report,
         left: Left,
     ) -> Result<(), Hitch> {
-        let ended_at = exit.finished_at.unwrap_or_else(Timestamp::now);
+        let ended_at = exit.finished_at.unwrap_or_else(clock::now);
         let started_at = run.started_at.unwrap_or(ended_at);
         let forget_session = matches!(&report.result, Err(failure) if !failure.class.keeps_session());
         let session = report.session.clone().filter(|id| {
@@ -354,7 +355,7 @@ impl Worker {
     /// Removes the run's container, now that its outcome is recorded, and its keys.
     pub(super) async fn clear_container(&self, run: &Run) -> Result<(), Hitch> {
         remove_keys(&self.key_file(run));
-        self.docker.remove(&container_name(run)).await.map_err(|error| Hitch::Later(error.into()))
+        self.docker.remove(&run.container_name()).await.map_err(|error| Hitch::Later(error.into()))
     }
 
     pub(super) async fn pause(&self, wait: Duration) -> Result<(), Hitch> {
@@ -403,5 +404,5 @@ fn without_secrets(outcome: Outcome, secrets: &Secrets) -> Outcome {
 }
 
 fn elapsed_since(at: Timestamp) -> Duration {
-    Timestamp::now().duration_since(at).try_into().unwrap_or(Duration::ZERO)
+    clock::now().duration_since(at).try_into().unwrap_or(Duration::ZERO)
 }

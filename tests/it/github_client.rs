@@ -676,9 +676,11 @@ async fn permissions_are_read_from_the_role_and_a_stranger_has_none() {
 #[tokio::test]
 async fn an_issue_is_read_and_an_answer_that_makes_no_sense_is_an_error() {
     let server = Server::start(|request| match request.path.rsplit('/').next().unwrap() {
-        "7" => {
-            says(200, json!({"number": 7, "title": "t", "body": null, "state": "open", "pull_request": {}}))
-        }
+        "7" => says(
+            200,
+            json!({"number": 7, "title": "t", "body": null, "state": "open", "pull_request": {},
+                "updated_at": "2026-11-24T08:00:00Z"}),
+        ),
         "8" => says(200, json!({"number": "eight"})),
         _ => says(410, json!({"message": "This issue was deleted"})),
     })

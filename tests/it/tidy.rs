@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors of `docs/architecture.md`, lowest first.
 const FLOORS: &[(u8, &[&str])] = &[
-    (0, &["config", "event", "ids", "paths"]),
+    (0, &["clock", "config", "event", "fail_point", "ids", "paths"]),
     (1, &["agent", "command", "message", "prompt", "redact", "story"]),
     (2, &["account", "container", "exchange", "git", "github", "store"]),
     (3, &["deliver", "intake", "sweep", "work"]),
@@ -19,6 +19,7 @@ const FRIENDS: &[(&str, &str)] = &[
     ("config", "ids"),
     ("event", "ids"),
     ("paths", "ids"),
+    ("paths", "fail_point"),
     ("story", "agent"),
     ("message", "agent"),
     ("message", "story"),

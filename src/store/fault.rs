@@ -1,0 +1,103 @@
+//! What is wrong when the store does not do as it is told: something that may pass, so that a loop waits and tries again, or
+//! something that will not, so that hob ends and says what the operator can do.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Store;
+
+/// How long a loop waits before it turns to a store that was in trouble again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// SQLite's primary result codes, from <https://sqlite.org/rescode.html>.
+const BUSY: u32 = 5;
+const LOCKED: u32 = 6;
+const READ_ONLY: u32 = 8;
+const IO_ERROR: u32 = 10;
+const CORRUPT: u32 = 11;
+const FULL: u32 = 13;
+const CANNOT_OPEN: u32 = 14;
+const NOT_A_DATABASE: u32 = 26;
+
+/// A fault of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreFault {
+    /// Another process holds the file's lock.
+    Busy,
+    /// There is no room left.
+    Full,
+    /// The disk did not do a read or a write.
+    Disk,
+    /// The file, or its disk, cannot be written.
+    ReadOnly,
+    /// The file is damaged, or no database.
+    Corrupt,
+}
+
+impl StoreFault {
+    /// The fault behind an error, if the store is behind it.
+    pub fn of(error: &anyhow::Error) -> Option<StoreFault> {
+        error.chain().find_map(|cause| match cause.downcast_ref::<sqlx::Error>()? {
+            sqlx::Error::PoolTimedOut => Some(Self::Busy),
+            sqlx::Error::Database(database) => {
+                let code: u32 = database.code()?.parse().ok()?;
+                // The lower byte is the primary code; the rest says more than hob needs.
+                match code & 0xff {
+                    BUSY | LOCKED => Some(Self::Busy),
+                    FULL => Some(Self::Full),
+                    IO_ERROR | CANNOT_OPEN => Some(Self::Disk),
+                    READ_ONLY => Some(Self::ReadOnly),
+                    CORRUPT | NOT_A_DATABASE => Some(Self::Corrupt),
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether waiting may help.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Busy | Self::Full | Self::Disk)
+    }
+
+    /// What happened and what the operator can do.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Busy => {
+                "another process holds the store's lock; hob tries again. `fuser hob.db` tells which one it is"
+            }
+            Self::Full => {
+                "the disk of the data folder is full; nothing was half written, and hob goes on as soon as there is room"
+            }
+            Self::Disk => {
+                "the disk of the data folder does not read or write; nothing was half written, and hob tries again. The system's log tells more"
+            }
+            Self::ReadOnly => {
+                "the store cannot be written: see to the rights of the data folder and whether its disk is mounted read-only, then start hob again. Nothing was half written"
+            }
+            Self::Corrupt => {
+                "the store's file is damaged. Stop hob, keep a copy of hob.db with its -wal and -shm files, put the last `hob backup` in its place, and start hob again; docs/reliability.md says how"
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Sits out a fault of the store that may pass, so that a loop can try again. Any other error is handed back: whoever
+    /// runs the loop ends hob with it.
+    pub async fn sit_out(&self, error: anyhow::Error, stop: &CancellationToken) -> anyhow::Result<()> {
+        match StoreFault::of(&error) {
+            Some(fault) if fault.may_pass() => {
+                tracing::error!(error = format!("{error:#}"), "{}", fault.advice());
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+                Ok(())
+            }
+            Some(fault) => Err(error.context(fault.advice())),
+            None => Err(error),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The one thing that is next for a task, read off what the store holds of it. A restart, an answer, a retry and a stop all come
+//! in through here: nobody remembers what was under way, everybody looks. Pure; `work.rs` carries it out.
+
+use super::TaskState;
+
+/// What the store holds of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Where it stands.
+    pub state: TaskState,
+    /// Somebody wants it stopped, or it has waited too long.
+    pub stop_wanted: bool,
+    /// A person has allowed what its last run handed over, and it waits for nothing else.
+    pub may_push: bool,
+    /// Its newest run.
+    pub run: Option<RunLook>,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunLook {
+    /// How it ended is not written down.
+    Open,
+    /// It is.
+    Ended,
+}
+
+/// What is next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Keep what is there, and end the task.
+    Stop,
+    /// Go on to publishing, without another run.
+    PushHeldBack,
+    /// Make a run.
+    BeginRun,
+    /// See to it that the run's container has been started, follow it to its end, write down how it ended.
+    FollowRun,
+    /// Remove the run's container, and go where its outcome leads.
+    Settle,
+    /// Take the work over and push it.
+    Publish,
+    /// Nothing: the task waits for a person, or is over.
+    Rest,
+    /// The store contradicts itself: a task that is running or publishing has a run.
+    NoRun,
+}
+
+/// The one thing that is next.
+pub fn step(look: &Look) -> Step {
+    match (look.state, look.run) {
+        (TaskState::Queued, _) if look.may_push => Step::PushHeldBack,
+        (TaskState::Queued, _) if look.stop_wanted => Step::Stop,
+        (TaskState::Queued, _) => Step::BeginRun,
+        (TaskState::Running, Some(RunLook::Open)) => Step::FollowRun,
+        (TaskState::Running, Some(RunLook::Ended)) => Step::Settle,
+        (TaskState::Publishing, Some(_)) => Step::Publish,
+        (TaskState::Running | TaskState::Publishing, None) => Step::NoRun,
+        (TaskState::Blocked | TaskState::Done | TaskState::Failed | TaskState::Cancelled, _) => Step::Rest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_look_has_one_next_thing_and_what_is_over_has_none() {
+        for state in TaskState::ALL {
+            for run in [None, Some(RunLook::Open), Some(RunLook::Ended)] {
+                for (stop_wanted, may_push) in [(false, false), (true, false), (false, true), (true, true)] {
+                    let next = step(&Look { state, stop_wanted, may_push, run });
+                    assert_eq!(
+                        next == Step::Rest,
+                        state.is_final() || state == TaskState::Blocked,
+                        "{state:?}"
+                    );
+                    assert_eq!(next == Step::Stop, state == TaskState::Queued && stop_wanted && !may_push);
+                }
+            }
+        }
+    }
+}
