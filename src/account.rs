@@ -24,6 +24,7 @@ use serde_json::Value;
 pub use home::Obstructed;
 pub use sync::sync;
 
+use crate::fail_point::around;
 use crate::ids::AgentKind;
 use crate::message::LoginFault;
 use files::LoginFile;
@@ -203,9 +204,9 @@ fn replace_host_file(path: &Path, text: &[u8]) -> anyhow::Result<()> {
             .context("keeping its owner")?;
     }
     new.write_all(text)?;
-    new.as_file().sync_all()?;
-    new.persist(&path)?;
-    File::open(folder)?.sync_all()?;
+    around("disk", "login-sync", || new.as_file().sync_all())?;
+    around("disk", "login-rename", || new.persist(&path))?;
+    around("disk", "login-folder-sync", || File::open(folder)?.sync_all())?;
     Ok(())
 }
 

@@ -20,6 +20,14 @@ pub enum When {
     After,
 }
 
+/// An act with a place on each side of it.
+pub fn around<T>(layer: &str, what: &str, act: impl FnOnce() -> T) -> T {
+    reach(layer, what, When::Before);
+    let result = act();
+    reach(layer, what, When::After);
+    result
+}
+
 /// A place named `layer.what.when` is reached.
 #[cfg(not(feature = "fail-points"))]
 #[inline(always)]

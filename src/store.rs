@@ -13,6 +13,7 @@ mod rows;
 mod runs;
 mod stories;
 mod tasks;
+mod waits;
 mod write;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use open::backup;
 pub use repositories::KnownRepository;
 pub use stories::{NewTask, Stop, StoryAsk};
 pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
+pub use waits::ClockWatch;
 
 use crate::clock;
 use write::Write;

@@ -5,16 +5,19 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::container::Docker;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, RunId};
 use crate::paths::{self, DataDir};
-use crate::store::Store;
+use crate::store::{ClockWatch, Store};
 use crate::story::TaskState;
 
 /// How often the sweep looks.
 const EVERY: Duration = Duration::from_secs(300);
+/// How often it looks whether the clock was put back.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
 
 /// Everything the sweep works with.
 #[derive(Debug, Clone)]
@@ -42,14 +45,33 @@ impl Sweep {
 
     /// Sweeps until `stop` is set. A sweep that fails is logged; the next one tries again.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut clock = ClockWatch::default();
+        let mut next = Instant::now() + EVERY;
         while !stop.is_cancelled() {
+            if let Err(error) = self.mind_the_clock(&mut clock).await {
+                self.store.sit_out(error, &stop).await?;
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(LOOK_AT_CLOCK) => {}
             }
+            if Instant::now() < next {
+                continue;
+            }
+            next = Instant::now() + EVERY;
             if let Err(error) = self.containers(false).await {
                 tracing::warn!(error = format!("{error:#}"), "containers were not swept");
             }
+        }
+        Ok(())
+    }
+
+    async fn mind_the_clock(&self, watch: &mut ClockWatch) -> anyhow::Result<()> {
+        if let Some(back) = self.store.mind_the_clock(watch).await? {
+            tracing::warn!(?back, "the machine's clock was put back; what waits was moved back with it");
+            self.store.wakes().tasks.notify_one();
+            self.store.wakes().effects.notify_one();
+            self.store.wakes().deliveries.notify_one();
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use git2::{
 };
 
 use super::{Remote, RemoteError, oid, prepare, sha, transport};
+use crate::fail_point::around;
 use crate::ids::{Sha, StoryId};
 
 /// Every branch of the remote, under its own name. Tags and everything else stay where they are.
@@ -34,7 +35,8 @@ impl Mirror {
             let new = sibling(path, "new")?;
             remove_folder(&new)?;
             init_bare(&new)?;
-            fs::rename(&new, path).with_context(|| format!("renaming {} into place", new.display()))?;
+            around("disk", "mirror-rename", || fs::rename(&new, path))
+                .with_context(|| format!("renaming {} into place", new.display()))?;
         }
         // Absolute and without links, since it is written into alternates and mounted at the same path.
         let path = fs::canonicalize(path).with_context(|| format!("resolving {}", path.display()))?;
@@ -48,7 +50,7 @@ impl Mirror {
     pub fn fetch(&self, remote: &Remote) -> Result<(), RemoteError> {
         let _lock = lock(&self.path).map_err(RemoteError::Other)?;
         let repository = self.open().map_err(RemoteError::Other)?;
-        transport::with_session(remote, &self.path, || {
+        let fetch = || {
             let mut source = repository.remote_anonymous(&remote.url)?;
             source.connect(Direction::Fetch)?;
             let mut options = FetchOptions::new();
@@ -58,7 +60,8 @@ impl Mirror {
             source.prune(None)?;
             source.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None)?;
             source.disconnect()
-        })
+        };
+        around("git", "fetch", || transport::with_session(remote, &self.path, fetch))
     }
 
     /// The commit a branch points at, or `None` if there is no such branch.
@@ -94,8 +97,7 @@ impl Mirror {
         let commit =
             repository.find_commit(oid(at)?).with_context(|| format!("finding {at} in the mirror"))?;
         let name = format!("{}{at}", pins(story));
-        repository
-            .reference(&name, commit.id(), true, "hob: pin")
+        around("git", "pin", || repository.reference(&name, commit.id(), true, "hob: pin"))
             .with_context(|| format!("pinning {at}"))?;
         Ok(())
     }

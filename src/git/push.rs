@@ -9,6 +9,7 @@ use git2::{ErrorClass, ErrorCode, Oid, PushOptions, RemoteCallbacks, Repository}
 
 use super::import::{HAND_OVER, open_quarantine};
 use super::{Remote, RemoteError, branch_reference, check_branch, oid, prepare, sha, transport};
+use crate::fail_point::around;
 use crate::ids::Sha;
 
 /// How much of what the host says during a push is kept, in bytes. Hosts put their reasons there.
@@ -108,7 +109,7 @@ pub fn push(push: &Push<'_>) -> Result<Pushed, PushError> {
             attempt(&repository, push, tip, expected, intent)
         })
     };
-    let mut outcome = attempt(Intent::Push)?;
+    let mut outcome = around("git", "push", || attempt(Intent::Push))?;
     if let Attempt::Refused(_) = outcome {
         // The branch may have moved between our look and our push; then that is the reason, and the text is
         // only the host's way of saying it. If it cannot be seen now, the text is what we have.

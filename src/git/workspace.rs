@@ -15,6 +15,7 @@ use git2::{IndexTime, Repository, RepositoryInitOptions};
 
 use super::mirror::{remove_folder, sibling};
 use super::{Mirror, borrow_objects, branch_reference, check_branch, oid, prepare, transport};
+use crate::fail_point::around;
 use crate::ids::Sha;
 
 /// The mode of an index entry that stands for another repository.
@@ -67,7 +68,8 @@ pub fn create_workspace(mirror: &Mirror, new: &NewWorkspace<'_>) -> anyhow::Resu
     }
     drop(repository);
     // Until here a crash leaves only the draft; from here on the workspace is whole.
-    fs::rename(&draft, new.path).with_context(|| format!("renaming {} into place", draft.display()))?;
+    around("disk", "workspace-rename", || fs::rename(&draft, new.path))
+        .with_context(|| format!("renaming {} into place", draft.display()))?;
     Ok(Workspace::Created)
 }
 

@@ -16,6 +16,7 @@ use super::hand_over::{HandedOver, refused};
 use super::import_child::{Answer, Request, Taken};
 use super::policy::Rules;
 use super::{Hitch, Job, Worker};
+use crate::fail_point::{When, reach};
 use crate::git::Authorship;
 use crate::ids::Sha;
 use crate::story::{Ask, Run};
@@ -52,6 +53,7 @@ impl Worker {
             .kill_on_drop(true)
             .spawn()
             .context("starting the process that reads a hand-over")?;
+        reach("process", "import", When::Before);
         let timeout = self.config.container.hand_over_timeout;
         let (status, answer, complaints) =
             match tokio::time::timeout(timeout, talk(&mut child, &request)).await {
@@ -61,6 +63,7 @@ impl Worker {
                     return Err(refused("Reading the commits took too long."));
                 }
             };
+        reach("process", "import", When::After);
         if !complaints.is_empty() {
             let complaints = self.secrets.redact(&String::from_utf8_lossy(&complaints));
             tracing::warn!(complaints, "the process that reads a hand-over complained");

@@ -10,6 +10,7 @@ use super::settle::{ask, comment};
 use super::start::blocking;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
+use crate::fail_point::around;
 use crate::git::{self, Push, PushError};
 use crate::ids::Sha;
 use crate::message::{self, Objection, PullRequestText};
@@ -54,7 +55,7 @@ impl Worker {
     async fn clear_hand_over(&self, run: &Run) -> Result<(), Hitch> {
         let run_paths = self.data.run(run.id);
         blocking(move || {
-            paths::remove_tree(&run_paths.quarantine)?;
+            around("disk", "quarantine-removal", || paths::remove_tree(&run_paths.quarantine))?;
             match std::fs::remove_file(&run_paths.bundle) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     Err(error).context("removing the hand-over's file")

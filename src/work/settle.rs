@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
+use crate::fail_point::around;
 use crate::git::Mirror;
 use crate::ids::QuestionId;
 use crate::message::{self, FailureText, Spent};
@@ -157,7 +158,7 @@ impl Worker {
         let paths = self.data.story(story.id);
         let (mirror, id) = (self.data.mirror(&story.repo), story.id);
         let removed = tokio::task::spawn_blocking(move || {
-            paths::remove_tree(&paths.workspace)?;
+            around("disk", "workspace-removal", || paths::remove_tree(&paths.workspace))?;
             // Nothing borrows from the mirror any more.
             Mirror::ensure(&mirror)?.unpin(id)?;
             paths::remove_tree(&paths.settings)?;

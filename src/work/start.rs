@@ -17,6 +17,7 @@ use crate::agent::{self, AgentKind, Invocation};
 use crate::config::TaskSettings;
 use crate::container::{ContainerError, ContainerSpec, Ensured, Limits, Log, Mount, Network, State};
 use crate::exchange;
+use crate::fail_point::around;
 use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
 use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, StoryId};
@@ -262,8 +263,8 @@ impl Worker {
         blocking(move || -> anyhow::Result<()> {
             make_private_folder(&run_paths.folder, None)?;
             prepare_home(&paths.home, agent, user)?;
-            exchange::prepare(&paths.exchange, &text, Some(user))?;
-            write_keys(&keys, &key_text, user)
+            around("disk", "exchange", || exchange::prepare(&paths.exchange, &text, Some(user)))?;
+            around("disk", "keys", || write_keys(&keys, &key_text, user))
         })
         .await??;
         self.hand_out_login(story, run.agent).await?;
@@ -474,7 +475,7 @@ fn prepare_home(home: &Path, agent: AgentKind, (uid, gid): (u32, u32)) -> anyhow
         std::fs::write(&path, content).with_context(|| format!("writing {name} for the agent"))?;
         lchown(&path, Some(uid), Some(gid)).with_context(|| format!("handing {name} to the agent"))?;
     }
-    std::fs::rename(&new, home).context("putting the agent's home in place")
+    around("disk", "home-rename", || std::fs::rename(&new, home)).context("putting the agent's home in place")
 }
 
 fn write_keys(file: &Path, text: &str, (uid, gid): (u32, u32)) -> anyhow::Result<()> {

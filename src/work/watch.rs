@@ -16,6 +16,7 @@ use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped};
 use crate::clock;
 use crate::container::{ContainerError, Exit, Output, State};
 use crate::exchange::{self, Handed};
+use crate::fail_point::around;
 use crate::paths;
 use crate::redact::Secrets;
 use crate::store::StoryChange;
@@ -348,7 +349,9 @@ impl Worker {
         })
         .context("writing the run's record")?;
         let path = self.data.run(run.id).record;
-        blocking(move || std::fs::write(&path, record)).await?.context("writing the run's record")?;
+        blocking(move || around("disk", "run-record", || std::fs::write(&path, record)))
+            .await?
+            .context("writing the run's record")?;
         Ok(())
     }
 

@@ -309,5 +309,6 @@ fn settings(github: &GitHub, folder: &Path) -> Config {
     config.container.tmp = ByteSize::mib(64);
     config.container.stop_grace = Duration::from_secs(1);
     config.work.poll = Duration::from_millis(200);
+    config.github.recheck = Duration::from_secs(1);
     config
 }

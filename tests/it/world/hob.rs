@@ -74,17 +74,31 @@ impl Program {
     /// The same, under a program that watches it. `wrapper` is that program and its arguments; it must
     /// become hob itself (`strace -D` does), so that signals reach hob.
     pub async fn start_under(wrapper: &[&str], folder: &Path, config: &Config) -> Program {
-        let file = folder.join("hob.toml");
-        std::fs::write(&file, toml_of(config)).expect("writing hob.toml");
-        let binary = binary();
-        let mut command = match wrapper {
-            [] => Command::new(&binary),
+        let command = match wrapper {
+            [] => Command::new(binary()),
             [program, arguments @ ..] => {
                 let mut command = Command::new(program);
-                command.args(arguments).arg(&binary);
+                command.args(arguments).arg(binary());
                 command
             }
         };
+        Self::launch(command, folder, config).await.expect("hob ended at its start")
+    }
+
+    /// The same, with more in its environment. Nothing where it ends before it listens.
+    pub async fn try_start(
+        folder: &Path,
+        config: &Config,
+        variables: &[(String, String)],
+    ) -> Option<Program> {
+        let mut command = Command::new(binary());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        Self::launch(command, folder, config).await
+    }
+
+    async fn launch(mut command: Command, folder: &Path, config: &Config) -> Option<Program> {
+        let file = folder.join("hob.toml");
+        std::fs::write(&file, toml_of(config)).expect("writing hob.toml");
         for (name, key) in &config.agent.keys {
             command.env(name, key.expose_secret());
         }
@@ -99,25 +113,29 @@ impl Program {
             .spawn()
             .expect("hob starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
-        let address = tokio::time::timeout(Duration::from_secs(30), async {
-            loop {
-                let line = log.next_line().await.expect("its log is text").expect("hob ended at its start");
-                let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-                if entry["fields"]["message"] == "hob is listening" {
-                    return entry["fields"]["address"].as_str().expect("an address").to_owned();
-                }
-            }
-        });
-        let address = address.await.expect("hob listens in time");
         // Its log goes on; somebody has to read it or it blocks. A file beside its data keeps it.
         let mut kept =
             OpenOptions::new().create(true).append(true).open(folder.join("hob.log")).expect("a log");
+        let address = tokio::time::timeout(Duration::from_secs(30), async {
+            while let Ok(Some(line)) = log.next_line().await {
+                let _ = writeln!(kept, "{line}");
+                let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+                if entry["fields"]["message"] == "hob is listening" {
+                    return Some(entry["fields"]["address"].as_str().expect("an address").to_owned());
+                }
+            }
+            None
+        });
+        let Some(address) = address.await.expect("hob listens in time") else {
+            let _ = child.wait().await;
+            return None;
+        };
         tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
                 let _ = writeln!(kept, "{line}");
             }
         });
-        Program { child, address }
+        Some(Program { child, address })
     }
 
     pub fn webhook(&self) -> String {
@@ -127,6 +145,18 @@ impl Program {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("it runs")
+    }
+
+    /// Waits until it ends by itself; tells its exit code, or the signal that ended it.
+    pub async fn ended(&mut self) -> (Option<i32>, Option<i32>) {
+        use std::os::unix::process::ExitStatusExt as _;
+        let status = self.child.wait().await.expect("it ends");
+        (status.code(), status.signal())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid().cast_signed()), signal).expect("a signal");
     }
 
     /// SIGTERM, and its exit code.
@@ -160,9 +190,11 @@ fn toml_of(config: &Config) -> String {
         format!("listen = \"{}\"", config.server.listen),
         "[data]".to_owned(),
         format!("dir = {:?}", config.data.dir),
+        format!("min_free = {}", config.data.min_free.0),
         "[github]".to_owned(),
         format!("api_url = {:?}", config.github.api_url),
         format!("git_url = {:?}", config.github.git_url),
+        format!("recheck = {}", millis(config.github.recheck)),
         "[agent]".to_owned(),
         format!("timeout = {}", millis(config.agent.timeout)),
         format!("stall_timeout = {}", millis(config.agent.stall_timeout)),
@@ -180,6 +212,8 @@ fn toml_of(config: &Config) -> String {
         "[work]".to_owned(),
         format!("parallel = {}", config.work.parallel),
         "poll = \"200ms\"".to_owned(),
+        format!("lease = {}", millis(config.work.lease)),
+        format!("patience = {}", millis(config.work.patience)),
     ];
     lines.join("\n") + "\n"
 }

@@ -1,0 +1,608 @@
+//! The core under random interleavings: what deliveries lead to (`intake::decide`), what is next for a task (`story::step`), what
+//! follows from a run (`story::after_run`), and the store that all of it is written to. People act, webhooks come late, twice,
+//! in any order and under false GUIDs, workers take steps, lose their leases and die, the outbox delivers. Played are only the outside
+//! ends: no agent runs, and GitHub is a counter of comments. What is checked in the end is what people would see.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hob::command;
+use hob::event::Event;
+use hob::github::webhook;
+use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
+use hob::intake::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
+use hob::store::{
+    Advance, Delivery, Effect, Lost, NewEffect, NewQuestion, NewTask, ReactTo, Recorded, Stop, Store,
+    StoryAsk, StoryChange,
+};
+use hob::story::step::{Look, RunLook, Step, step};
+use hob::story::{
+    self, Answer, Ask, Choice, Findings, Next, Outcome, Question, RunEnd, Story, Task, TaskHistory,
+    TaskState, Turn,
+};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::json;
+
+const REPO: &str = "acme/tool";
+const ISSUES: u64 = 2;
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+enum Op {
+    /// A person labels the issue.
+    Label(u64),
+    /// A person comments: words, a command, a stop.
+    Say(u64, Words),
+    /// A webhook of those sent so far arrives: for the first time or again.
+    Arrive(usize),
+    /// The same body under another GUID, as somebody could send it who has seen one.
+    Forge(usize),
+    /// Intake settles the oldest delivery.
+    Intake,
+    /// A worker takes a task. With a lease that is over at once, any other may take it from it.
+    Claim { lease_is_short: bool },
+    /// A worker takes a step; how a run or a hand-over ends, if it comes to that.
+    Work(usize, Luck),
+    /// The outbox delivers the first effect of a story.
+    Outbox(usize),
+    /// hob dies and starts again.
+    Crash,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Words {
+    Plain,
+    Work,
+    Stop,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Luck {
+    Good,
+    Asks,
+    Overloaded,
+    Crashes,
+    LeavesWork,
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let issue = 1..=ISSUES;
+    let words = prop_oneof![3 => Just(Words::Plain), 2 => Just(Words::Work), 1 => Just(Words::Stop)];
+    let luck = prop_oneof![
+        3 => Just(Luck::Good),
+        2 => Just(Luck::Asks),
+        1 => Just(Luck::Overloaded),
+        1 => Just(Luck::Crashes),
+        1 => Just(Luck::LeavesWork)
+    ];
+    let one = prop_oneof![
+        2 => issue.clone().prop_map(Op::Label),
+        4 => (issue, words).prop_map(|(issue, words)| Op::Say(issue, words)),
+        6 => (0..50usize).prop_map(Op::Arrive),
+        1 => (0..50usize).prop_map(Op::Forge),
+        6 => Just(Op::Intake),
+        4 => any::<bool>().prop_map(|lease_is_short| Op::Claim { lease_is_short }),
+        10 => (0..4usize, luck).prop_map(|(worker, luck)| Op::Work(worker, luck)),
+        4 => (0..4usize).prop_map(Op::Outbox),
+        1 => Just(Op::Crash)
+    ];
+    prop::collection::vec(one, 1..120)
+}
+
+/// A webhook that GitHub has sent, or will.
+struct Sent {
+    guid: String,
+    event: &'static str,
+    body: Vec<u8>,
+    arrived: bool,
+}
+
+/// hob and the outside, as far as they are played.
+struct Scene {
+    store: Store,
+    _folder: tempfile::TempDir,
+    sent: Vec<Sent>,
+    /// Tasks in workers' hands, newest last. A worker may hold one that is not its own any more.
+    held: Vec<Task>,
+    second: i64,
+    last_comment: u64,
+    /// Comments of hob's on GitHub: which effect made them.
+    posted: Vec<(StoryId, Option<QuestionId>, CommentId)>,
+    forged: usize,
+    /// How often each act was decided to open a task, by GUID.
+    opened: BTreeMap<String, usize>,
+    /// Which comment answered which question.
+    answers: Vec<(QuestionId, CommentId)>,
+    /// When the stops were given that hob has heard, the latest of each issue.
+    stopped: BTreeMap<u64, Timestamp>,
+    /// The newest claim of each task.
+    claims: BTreeMap<TaskId, i64>,
+}
+
+impl Scene {
+    async fn new() -> Scene {
+        // In memory: what is under test is what is written, not the disk.
+        let shm = std::path::Path::new("/dev/shm");
+        let folder =
+            if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.expect("a folder");
+        let store = Store::open(&folder.path().join("hob.db")).await.expect("a store");
+        Scene {
+            store,
+            _folder: folder,
+            sent: Vec::new(),
+            held: Vec::new(),
+            second: 1_800_000_000,
+            last_comment: 100,
+            posted: Vec::new(),
+            forged: 0,
+            opened: BTreeMap::new(),
+            answers: Vec::new(),
+            stopped: BTreeMap::new(),
+            claims: BTreeMap::new(),
+        }
+    }
+
+    async fn happen(&mut self, op: &Op) {
+        match op {
+            Op::Label(issue) => self.label(*issue),
+            Op::Say(issue, words) => self.say(*issue, *words),
+            Op::Arrive(at) if !self.sent.is_empty() => self.arrive(at % self.sent.len()).await,
+            Op::Forge(at) if self.sent.iter().any(|sent| sent.arrived) => self.forge(*at).await,
+            Op::Intake => drop(self.intake().await),
+            Op::Claim { lease_is_short } => {
+                let lease = if *lease_is_short { Duration::ZERO } else { Duration::from_secs(600) };
+                self.claim(lease).await;
+            }
+            Op::Work(at, luck) if !self.held.is_empty() => {
+                let at = at % self.held.len();
+                self.work(at, *luck).await;
+            }
+            Op::Outbox(at) => drop(self.outbox(*at).await),
+            Op::Crash => {
+                self.held.clear();
+                self.store.release_all_tasks().await.expect("a start");
+            }
+            Op::Arrive(_) | Op::Forge(_) | Op::Work(..) => {}
+        }
+    }
+
+    /// False if there was nothing to take.
+    async fn claim(&mut self, lease: Duration) -> bool {
+        let Some(task) = self.store.claim_task(lease).await.expect("a claim") else { return false };
+        self.claims.insert(task.id, task.fence);
+        self.held.push(task);
+        true
+    }
+
+    // ---- GitHub and its people
+
+    fn label(&mut self, issue: u64) {
+        self.second += 3;
+        let time = hob_time(self.second);
+        let body = json!({"action": "labeled", "label": {"name": "hob"}, "issue": self.issue(issue, &time),
+            "repository": repository(), "sender": {"login": "alice", "id": 1}});
+        self.send("issues", body);
+    }
+
+    fn say(&mut self, issue: u64, words: Words) {
+        self.second += 3;
+        self.last_comment += 1;
+        let time = hob_time(self.second);
+        let text = match words {
+            Words::Plain => "the first one",
+            Words::Work => "/hob work on it",
+            Words::Stop => "/hob stop",
+        };
+        let comment = json!({"id": self.last_comment, "body": text, "created_at": time});
+        let body = json!({"action": "created", "comment": comment, "issue": self.issue(issue, &time),
+            "repository": repository(), "sender": {"login": "alice", "id": 1}});
+        self.send("issue_comment", body);
+    }
+
+    fn issue(&self, number: u64, time: &str) -> serde_json::Value {
+        json!({"number": number, "title": "t", "body": "b", "state": "open", "updated_at": time})
+    }
+
+    fn send(&mut self, event: &'static str, body: serde_json::Value) {
+        let guid = format!("guid-{}", self.sent.len());
+        let body = body.to_string().into_bytes();
+        self.sent.push(Sent { guid, event, body, arrived: false });
+    }
+
+    // ---- hob
+
+    async fn record(&mut self, guid: &str, event: &str, body: &[u8]) -> Recorded {
+        let meaning = webhook::decode(event, body).expect("a body").meaning();
+        self.store.record_delivery(guid, event, body, meaning.as_deref()).await.expect("a record")
+    }
+
+    async fn arrive(&mut self, at: usize) {
+        let (guid, event, body) =
+            (self.sent[at].guid.clone(), self.sent[at].event, self.sent[at].body.clone());
+        let recorded = self.record(&guid, event, &body).await;
+        assert_eq!(recorded == Recorded::New, !self.sent[at].arrived, "{guid}");
+        self.sent[at].arrived = true;
+    }
+
+    async fn forge(&mut self, at: usize) {
+        let arrived: Vec<_> = self.sent.iter().filter(|sent| sent.arrived).collect();
+        let one = arrived[at % arrived.len()];
+        let (event, body) = (one.event, one.body.clone());
+        self.forged += 1;
+        let guid = format!("forged-{}", self.forged);
+        assert_eq!(self.record(&guid, event, &body).await, Recorded::SaysTheSame);
+    }
+
+    /// Settles a delivery as `src/intake.rs` does. Everybody here may command. False if there was none.
+    async fn intake(&mut self) -> bool {
+        let Some(delivery) = self.store.next_delivery().await.expect("a delivery") else { return false };
+        let event = webhook::decode(&delivery.event, &delivery.body).expect("a body");
+        let (act, issue, body) = match event {
+            Event::IssueLabeled { issue, label, at, .. } => {
+                (Act::Label { choice: Some(Choice::default()), label, at }, issue, String::new())
+            }
+            Event::Commented { issue, comment, .. } => {
+                let command = command::parse(&comment.body);
+                (Act::Comment { id: comment.id, at: comment.at, command }, issue, comment.body)
+            }
+            other => panic!("{other:?}"),
+        };
+        let repo: Repo = REPO.parse().unwrap();
+        let story = self.store.story_at(&repo, issue.number).await.unwrap();
+        let known = Known { on_pull_request: false, story: self.known(story.as_ref()).await };
+        self.settle(&delivery, act, story, &known, issue.number.0, body).await;
+        true
+    }
+
+    async fn known(&self, story: Option<&Story>) -> Option<KnownStory> {
+        let story = story?;
+        let question = self.store.open_question(story.id).await.unwrap().map(|asked| OpenQuestion {
+            id: asked.id,
+            posted: asked.comment.map_or(Posted::NotYet, Posted::As),
+        });
+        Some(KnownStory {
+            labeled_at: story.labeled_at,
+            stopped_at: story.stopped_at,
+            is_under_work: self.store.open_task_of(story.id).await.unwrap().is_some(),
+            question,
+        })
+    }
+
+    async fn settle(
+        &mut self,
+        delivery: &Delivery,
+        act: Act,
+        story: Option<Story>,
+        known: &Known,
+        issue: u64,
+        body: String,
+    ) {
+        let guid = delivery.guid.as_str();
+        let on = StoryAsk {
+            repo: REPO.parse().unwrap(),
+            issue: hob::ids::IssueNumber(issue),
+            title: "t".to_owned(),
+            installation: None,
+            base_branch: "main".to_owned(),
+            branch: format!("hob/issue-{issue}"),
+        };
+        match decide(&act, known) {
+            Decision::Nothing(why) => self.store.ignore_delivery(guid, why).await.unwrap(),
+            // At the end of the queue, so that what it waits for can happen.
+            Decision::NotYet(why) => {
+                self.store.postpone_delivery(guid, Duration::from_millis(1), why).await.unwrap();
+            }
+            Decision::RememberLabel => {
+                let Act::Label { at, .. } = act else { panic!("a label") };
+                self.store.remember_label(guid, story.unwrap().id, at).await.unwrap();
+            }
+            Decision::Open { choice, text } => {
+                let labeled_at = match act {
+                    Act::Label { at, .. } => Some(at),
+                    Act::Comment { .. } => None,
+                };
+                let asked_at = match act {
+                    Act::Label { at, .. } | Act::Comment { at, .. } => at,
+                };
+                let stopped = self.stopped.get(&issue).copied();
+                assert!(stopped.is_none_or(|at| asked_at >= at), "asked for before a stop that was heard");
+                *self.opened.entry(guid.to_owned()).or_default() += 1;
+                let effects = vec![react(issue)];
+                let new = NewTask { on, ask: ask(choice, text), labeled_at, effects };
+                self.store.open_task(guid, &new).await.unwrap();
+            }
+            Decision::Answer { question, .. } => {
+                let Act::Comment { id, .. } = act else { panic!("a comment") };
+                let answer = Answer { text: body, by: "alice".to_owned() };
+                let first = self.store.answer(guid, question, &answer, &[react(issue)]).await.unwrap();
+                if first {
+                    self.answers.push((question, id));
+                } else {
+                    self.store.ignore_delivery(guid, "answered meanwhile").await.unwrap();
+                }
+            }
+            Decision::Stop => {
+                let Act::Comment { at, .. } = act else { panic!("a comment") };
+                let stop = Stop { by: "alice".to_owned(), at };
+                let latest = self.stopped.entry(issue).or_insert(at);
+                *latest = (*latest).max(at);
+                let stopped = match story {
+                    Some(story) => self.store.stop(guid, story.id, &stop, &react(issue)).await.unwrap(),
+                    None => false,
+                };
+                if !stopped {
+                    self.store.only_say(guid, &on, Some(&stop), &[react(issue)]).await.unwrap();
+                }
+            }
+            Decision::Explain(mistake) => panic!("{mistake:?}"),
+        }
+    }
+
+    /// One step of a worker, as `src/work.rs` takes it. A worker that has lost its task lets it go.
+    async fn work(&mut self, at: usize, luck: Luck) {
+        let task = self.held[at].clone();
+        let is_its_own = self.claims.get(&task.id) == Some(&task.fence);
+        match self.one_step(&task, luck).await {
+            Ok(Some(next)) => {
+                assert!(
+                    is_its_own,
+                    "a worker that had lost its task went from {:?} to {:?}",
+                    task.state, next.state
+                );
+                self.held[at] = next;
+            }
+            Ok(None) => {
+                self.store.release_task(&task, Duration::ZERO).await.unwrap();
+                self.held.remove(at);
+            }
+            Err(error) => {
+                assert!(error.is::<Lost>(), "{error:#}");
+                self.held.remove(at);
+            }
+        }
+    }
+
+    async fn one_step(&mut self, task: &Task, luck: Luck) -> anyhow::Result<Option<Task>> {
+        let run = self.store.latest_run(task).await?;
+        let look = Look {
+            state: task.state,
+            stop_wanted: self.store.stop_wanted(task).await?.is_some(),
+            may_push: false,
+            run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
+        };
+        let story = self.store.story(task.story).await?;
+        let say = |question: Option<QuestionId>| {
+            NewEffect::new(Effect::Comment { on: story.issue, body: "words".to_owned(), question })
+        };
+        match (step(&look), run) {
+            (Step::Rest, _) => Ok(None),
+            (Step::BeginRun, _) => Ok(Some(self.store.begin_run(task, AgentKind::Claude).await?.0)),
+            (Step::FollowRun, Some(mut run)) => {
+                self.store.run_started(task, &mut run).await?;
+                let end = run_end(outcome(luck, look.stop_wanted));
+                self.store.end_run(task, &mut run, end, &StoryChange::default()).await?;
+                Ok(Some(task.clone()))
+            }
+            (Step::Settle, Some(run)) => {
+                let history =
+                    TaskHistory { retries: task.retries, retries_allowed: 2, can_sync: false, synced: false };
+                let outcome = run.end.expect("an end").outcome;
+                let (to, advance) = match story::after_run(&run.turn, &outcome, history) {
+                    Next::Publish => (TaskState::Publishing, Advance::default()),
+                    Next::Ask(question) => {
+                        let id = QuestionId::new();
+                        let new = NewQuestion { id, question, held_back: None };
+                        let effects = vec![say(Some(id))];
+                        (TaskState::Blocked, Advance { question: Some(new), effects, ..Advance::default() })
+                    }
+                    Next::Again { turn, retry } => {
+                        let retry_in = retry.map(|_| Duration::ZERO);
+                        (TaskState::Queued, Advance { turn: Some(turn), retry_in, ..Advance::default() })
+                    }
+                    Next::Fail(class) => {
+                        let effects = vec![say(None)];
+                        (TaskState::Failed, Advance { failure: Some(class), effects, ..Advance::default() })
+                    }
+                    Next::Cancel => {
+                        (TaskState::Cancelled, Advance { effects: vec![say(None)], ..Advance::default() })
+                    }
+                    Next::RenewLogin { .. } => panic!("there is no login"),
+                };
+                Ok(Some(self.store.advance(task, to, &advance).await?))
+            }
+            (Step::Stop, _) => {
+                let advance = Advance { effects: vec![say(None)], ..Advance::default() };
+                Ok(Some(self.store.advance(task, TaskState::Cancelled, &advance).await?))
+            }
+            (Step::Publish, Some(run)) => {
+                let uncommitted =
+                    if matches!(luck, Luck::LeavesWork) { vec!["a".to_owned()] } else { Vec::new() };
+                let findings = Findings { uncommitted, has_commits: true };
+                let (to, advance) = match story::after_hand_over(&run.turn, findings) {
+                    story::AfterHandOver::Push | story::AfterHandOver::NothingToChange => {
+                        let effect = Effect::PullRequest {
+                            title: "t".to_owned(),
+                            body: "b".to_owned(),
+                            announcement: "Done".to_owned(),
+                        };
+                        let effects = vec![NewEffect::new(effect)];
+                        (TaskState::Done, Advance { effects, ..Advance::default() })
+                    }
+                    story::AfterHandOver::AskToCommit(files) => {
+                        let turn = Some(Turn::CommitLeftovers { files });
+                        (TaskState::Queued, Advance { turn, ..Advance::default() })
+                    }
+                    story::AfterHandOver::LeftUncommitted(_) => {
+                        (TaskState::Failed, Advance { effects: vec![say(None)], ..Advance::default() })
+                    }
+                };
+                Ok(Some(self.store.advance(task, to, &advance).await?))
+            }
+            (next, _) => panic!("{next:?}"),
+        }
+    }
+
+    /// Delivers one effect. False if none is wanted.
+    async fn outbox(&mut self, at: usize) -> bool {
+        let due = self.store.due_effects().await.unwrap();
+        if due.is_empty() {
+            return false;
+        }
+        let wanted = &due[at % due.len()];
+        self.store.effect_attempted(wanted.id).await.unwrap();
+        match &wanted.effect {
+            Effect::React { .. } => self.store.effect_done(wanted.id).await.unwrap(),
+            Effect::Comment { question, .. } => {
+                self.last_comment += 1;
+                let comment = CommentId(self.last_comment);
+                self.posted.push((wanted.story, *question, comment));
+                self.store.comment_posted(wanted.id, *question, comment, None).await.unwrap();
+            }
+            Effect::PullRequest { .. } => {
+                let story = self.store.story(wanted.story).await.unwrap();
+                let pull = PullNumber(1_000 + story.issue.0);
+                let said = Effect::Comment { on: story.issue, body: "Done".to_owned(), question: None };
+                self.store.pull_request_open(wanted, pull, &[NewEffect::new(said)]).await.unwrap();
+            }
+        }
+        true
+    }
+
+    // ---- The end
+
+    /// Everything comes to its end: all webhooks arrive, all work is done, all that is said is said, all questions are answered.
+    async fn drain(&mut self) {
+        for round in 0.. {
+            assert!(round < 200, "it does not come to an end");
+            for at in 0..self.sent.len() {
+                if !self.sent[at].arrived {
+                    self.arrive(at).await;
+                }
+            }
+            while self.outbox(0).await {}
+            // What was put off is due again by then.
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            while self.intake().await {}
+            self.held.clear();
+            self.store.release_all_tasks().await.unwrap();
+            while self.claim(Duration::from_secs(600)).await {
+                while !self.held.is_empty() {
+                    self.work(0, Luck::Good).await;
+                }
+            }
+            while self.outbox(0).await {}
+            let waiting = self.waiting().await;
+            if waiting.is_empty() && self.store.open_deliveries().await.unwrap() == 0 {
+                return;
+            }
+            for issue in waiting {
+                self.say(issue, Words::Plain);
+            }
+        }
+    }
+
+    async fn waiting(&self) -> Vec<u64> {
+        let mut waiting = Vec::new();
+        for story in self.store.stories().await.unwrap() {
+            if self.store.open_question(story.id).await.unwrap().is_some() {
+                waiting.push(story.issue.0);
+            }
+        }
+        waiting
+    }
+
+    async fn check(&self) {
+        let stories = self.store.stories().await.unwrap();
+        assert!(stories.len() <= ISSUES as usize, "one story an issue");
+        assert!(self.opened.values().all(|count| *count == 1), "twice from one delivery: {:?}", self.opened);
+        let mut tasks = 0;
+        for story in &stories {
+            let of_story = self.store.tasks_of(story.id).await.unwrap();
+            tasks += of_story.len();
+            assert!(of_story.iter().all(|task| task.state.is_final()), "{of_story:?}");
+            let questions = self.store.questions(story.id).await.unwrap();
+            let said = self.posted.iter().filter(|(of, ..)| *of == story.id).count();
+            // Each task's end is said once, and each question; nothing else is said by a comment.
+            assert_eq!(said, of_story.len() + questions.len(), "comments on #{}", story.issue);
+            for asked in &questions {
+                let posts: Vec<_> = self.posted.iter().filter(|(_, q, _)| *q == Some(asked.id)).collect();
+                assert_eq!(posts.len(), 1, "a question is posted once");
+                let answers: Vec<_> = self.answers.iter().filter(|(q, _)| *q == asked.id).collect();
+                assert!(answers.len() <= 1, "a question is answered once");
+                if let [(_, by)] = answers.as_slice() {
+                    assert!(*by > posts[0].2, "the answer was written before the question could be read");
+                }
+            }
+        }
+        assert_eq!(tasks, self.opened.len(), "a task for each that was opened");
+        assert_eq!(self.store.effect_counts().await.unwrap(), (0, 0));
+    }
+}
+
+fn hob_time(second: i64) -> String {
+    Timestamp::from_second(second).unwrap().to_string()
+}
+
+fn repository() -> serde_json::Value {
+    json!({"full_name": REPO, "default_branch": "main"})
+}
+
+fn react(issue: u64) -> NewEffect {
+    let to = ReactTo::Issue(hob::ids::IssueNumber(issue));
+    NewEffect::new(Effect::React { to, content: "eyes".to_owned() })
+}
+
+fn ask(choice: Choice, text: Option<String>) -> Ask {
+    Ask { by: "alice".to_owned(), by_id: None, title: "t".to_owned(), body: "b".to_owned(), text, choice }
+}
+
+fn outcome(luck: Luck, stop_wanted: bool) -> Outcome {
+    use hob::agent::FailureClass;
+    let failed = |class| Outcome::Failed { class, detail: String::new() };
+    match luck {
+        _ if stop_wanted => Outcome::Cancelled,
+        Luck::Good | Luck::LeavesWork => Outcome::Completed { summary: None },
+        Luck::Asks => Outcome::Blocked {
+            question: Question { text: "which?".to_owned(), options: Vec::new(), context: None },
+        },
+        Luck::Overloaded => failed(FailureClass::Overloaded),
+        Luck::Crashes => failed(FailureClass::Crashed),
+    }
+}
+
+fn run_end(outcome: Outcome) -> RunEnd {
+    RunEnd {
+        outcome,
+        cost_usd: None,
+        turns: None,
+        duration_ms: 1,
+        exit_code: Some(0),
+        session: None,
+        drops: Vec::new(),
+        resets_at: None,
+        renewal: None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("HOB_CORE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(256),
+        max_shrink_iters: 400,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn any_order_of_events_loses_nothing_and_does_nothing_twice(ops in ops()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut scene = Scene::new().await;
+            for op in &ops {
+                scene.happen(op).await;
+            }
+            scene.drain().await;
+            scene.check().await;
+            scene.store.close().await;
+        });
+    }
+}

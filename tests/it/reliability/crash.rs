@@ -1,0 +1,284 @@
+//! The crash matrix: the real program is killed with SIGKILL before and after every transaction, every call to GitHub and to Docker, every
+//! git command and every rename that it makes in a story, is started again, and the world in the end is compared with
+//! one in which nothing was killed. The places are not listed by hand: a first run writes down which it passes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures_util::StreamExt as _;
+
+use super::keeper::{Keeper, Kept, Life};
+use super::snapshot;
+use crate::world::{REPO, World};
+
+/// Worlds at once. More than processors, since most of the time is spent waiting for containers.
+const AT_ONCE: usize = 4;
+
+/// Short, so that a process that is stopped for a while has lost its tasks.
+const LEASE: Duration = Duration::from_secs(2);
+
+/// Kills of a second life, which is under way with taking up what the first has left.
+const SECOND_KILLS: usize = 16;
+/// How far into its life the second one is killed, in places passed: its start and the first steps that it repeats.
+const RECOVERY: usize = 60;
+
+/// Places at which hob is stopped, the world goes on, and it comes back when its lease is over: before and after each act that
+/// no transaction covers.
+const FREEZE_AT: [&str; 12] = [
+    "store.running.after",
+    "docker.create-container.before",
+    "docker.start-container.before",
+    "docker.start-container.after",
+    "store.run-started.before",
+    "store.end-run.before",
+    "git.push.before",
+    "git.push.after",
+    "store.done.before",
+    "github.post-issues-comments.before",
+    "github.post-issues-comments.after",
+    "github.post-pulls.after",
+];
+
+/// A story that is played in each world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Script {
+    /// A label, a question, a reply, a pull request; then a command on it, after which the agent leaves work that it has to
+    /// be asked to commit.
+    Ask,
+    /// A stop while the agent works.
+    Stop,
+    /// Commits that a person has to allow.
+    HeldBack,
+    /// An issue that cannot be worked on.
+    Fail,
+}
+
+impl Script {
+    const ALL: [Script; 4] = [Script::Ask, Script::Stop, Script::HeldBack, Script::Fail];
+
+    /// What people do. Each act waits for what hob has done before it, as people do.
+    async fn play(self, w: &World) {
+        match self {
+            Script::Ask => {
+                let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
+                w.alice().labels(issue, "hob").await;
+                said(w, issue, 1).await;
+                w.bob().comments(issue, "one object per line").await;
+                said(w, issue, 2).await;
+                let pull = w.github.pulls(REPO)[0].number;
+                w.bob().comments(pull, "/hob work and the manual [scenario: uncommitted]").await;
+                said(w, issue, 3).await;
+            }
+            Script::Stop => {
+                let issue = w.alice().opens_issue("Long work", "[scenario: hang]").await;
+                w.alice().labels(issue, "hob").await;
+                w.eventually("the agent to run", async || w.containers().await.first().cloned()).await;
+                w.bob().comments(issue, "/hob stop").await;
+                said(w, issue, 1).await;
+            }
+            Script::HeldBack => {
+                let issue = w.alice().opens_issue("Add a workflow", "[scenario: workflow]").await;
+                w.alice().labels(issue, "hob").await;
+                said(w, issue, 1).await;
+                w.bob().comments(issue, "yes").await;
+                said(w, issue, 2).await;
+            }
+            Script::Fail => {
+                let issue = w.alice().opens_issue("Impossible", "[scenario: fail]").await;
+                w.alice().labels(issue, "hob").await;
+                said(w, issue, 1).await;
+            }
+        }
+    }
+
+    /// Whether what runs took is the same in every world.
+    fn is_exact(self) -> bool {
+        self != Script::Stop
+    }
+}
+
+async fn said(w: &World, issue: u64, count: usize) {
+    w.until(&format!("comment {count} on #{issue}"), |_| (w.said(issue).len() >= count).then_some(())).await;
+}
+
+/// One world from its beginning to its rest.
+struct Played {
+    snapshot: String,
+    kept: Kept,
+    trouble: Option<String>,
+    log: String,
+}
+
+async fn play(script: Script, lives: Vec<Life>, always: Life) -> Played {
+    let w = World::prepare(|config| {
+        config.github.repositories = vec![REPO.to_owned()];
+        config.work.lease = LEASE;
+    })
+    .await;
+    let keeper = Keeper::start(&w, lives, always).await;
+    script.play(&w).await;
+    let rested = snapshot::rest(&w).await;
+    let kept = keeper.stop().await;
+    let violations = w.github.violations();
+    let trouble = rested.err().or_else(|| (!violations.is_empty()).then(|| format!("{violations:?}")));
+    let log = std::fs::read_to_string(w.folder().join("hob.log")).unwrap_or_default();
+    Played { snapshot: snapshot::take(&w, script.is_exact()).await, kept, trouble, log }
+}
+
+fn variable(name: &str, value: impl Into<String>) -> (String, String) {
+    (name.to_owned(), value.into())
+}
+
+fn die_at(place: &str, nth: u32) -> Life {
+    vec![variable("HOB_KILL_AT", format!("{place}#{nth}"))]
+}
+
+/// The places that a life has passed, in order.
+fn places_in(record: &Path) -> Vec<String> {
+    std::fs::read_to_string(record).expect("places").lines().map(str::to_owned).collect()
+}
+
+/// The places that a script passes, with how often, and the world it leaves.
+async fn survey(script: Script) -> (BTreeMap<String, u32>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let record = folder.path().join("places");
+    let always = vec![variable("HOB_FAIL_POINTS_TO", record.display().to_string())];
+    let played = play(script, Vec::new(), always).await;
+    assert_eq!(played.trouble, None, "{script:?} without a kill");
+    assert_eq!((played.kept.lives, played.kept.exit_code), (1, Some(0)), "{:?}", played.kept);
+    let mut places = BTreeMap::new();
+    for place in places_in(&record) {
+        *places.entry(place).or_insert(0) += 1;
+    }
+    (places, played.snapshot)
+}
+
+/// A case that went wrong, in words.
+fn judge(script: Script, case: &str, wanted: &str, played: &Played) -> Option<String> {
+    let mut wrong = Vec::new();
+    wrong.extend(played.trouble.clone());
+    wrong.extend(played.kept.unwanted.iter().map(|end| format!("hob ended by itself: {end}")));
+    if played.snapshot != wanted {
+        wrong.push(difference(wanted, &played.snapshot));
+    }
+    let tail: Vec<&str> = played.log.lines().rev().take(12).collect();
+    let tail: Vec<&str> = tail.into_iter().rev().collect();
+    (!wrong.is_empty())
+        .then(|| format!("{script:?}, {case}:\n{}\nlog:\n{}", wrong.join("\n"), tail.join("\n")))
+}
+
+/// The lines in which two worlds differ.
+fn difference(wanted: &str, found: &str) -> String {
+    let missing = wanted.lines().filter(|line| !found.lines().any(|other| other == *line));
+    let surplus = found.lines().filter(|line| !wanted.lines().any(|other| other == *line));
+    let lines: Vec<String> =
+        missing.map(|line| format!("- {line}")).chain(surplus.map(|line| format!("+ {line}"))).collect();
+    if lines.is_empty() { "the same lines in another number or order".to_owned() } else { lines.join("\n") }
+}
+
+/// One world in which hob is killed.
+#[derive(Debug, Clone)]
+struct Case {
+    script: Script,
+    lives: Vec<Life>,
+    name: String,
+}
+
+/// Plays all cases; returns what went wrong, and the names of the cases in which hob was really killed as planned.
+async fn run_all(cases: Vec<Case>, wanted: &BTreeMap<String, String>) -> (Vec<String>, usize) {
+    let played = futures_util::stream::iter(cases).map(async |case| {
+        let planned = case.lives.len();
+        let played = play(case.script, case.lives.clone(), Vec::new()).await;
+        let wanted = &wanted[&format!("{:?}", case.script)];
+        (judge(case.script, &case.name, wanted, &played), played.kept.killed >= planned)
+    });
+    let results: Vec<_> = played.buffer_unordered(AT_ONCE).collect().await;
+    let killed = results.iter().filter(|(_, killed)| *killed).count();
+    (results.into_iter().filter_map(|(wrong, _)| wrong).collect(), killed)
+}
+
+/// The surveys of all scripts, and the places, each with the first script that passes it.
+async fn surveys() -> (BTreeMap<String, String>, Vec<(Script, String, u32)>) {
+    let mut snapshots = BTreeMap::new();
+    let mut known = BTreeMap::new();
+    for script in Script::ALL {
+        let (places, snapshot) = survey(script).await;
+        snapshots.insert(format!("{script:?}"), snapshot);
+        for (place, count) in places {
+            known.entry(place).or_insert((script, count));
+        }
+    }
+    let places = known.into_iter().map(|(place, (script, count))| (script, place, count)).collect();
+    (snapshots, places)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crash_matrix() {
+    let began = std::time::Instant::now();
+    let (wanted, places) = surveys().await;
+    let mut cases = Vec::new();
+    for (script, place, count) in &places {
+        // The first time, and where a place is passed often, once more in the middle: another step of the story.
+        let mut times = vec![1];
+        times.extend((*count > 2).then_some(count.div_ceil(2)));
+        for nth in times {
+            let name = format!("killed at {place}#{nth}");
+            cases.push(Case { script: *script, lives: vec![die_at(place, nth)], name });
+        }
+    }
+    let planned = cases.len();
+    let (wrong, killed) = run_all(cases, &wanted).await;
+    println!(
+        "crash matrix: {} places, {planned} kills, {killed} hit, {} went wrong, {} s",
+        places.len(),
+        wrong.len(),
+        began.elapsed().as_secs()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(places.len() >= 40, "only {} places", places.len());
+    assert!(killed * 10 >= planned * 9, "only {killed} of {planned} kills were hit");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crash_in_the_middle_of_recovery() {
+    let (wanted, places) = surveys().await;
+    let mut rng = Rng::with_seed(4);
+    let chosen: Vec<_> = (0..SECOND_KILLS).map(|_| places[rng.usize(0..places.len())].clone()).collect();
+    let seeds: Vec<u64> = (0..SECOND_KILLS).map(|_| rng.u64(..)).collect();
+    // What the second life passes is found out by letting it live once.
+    let found =
+        futures_util::stream::iter(chosen.into_iter().zip(seeds)).map(async |((script, place, _), seed)| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let record = folder.path().join("places");
+            let second = vec![variable("HOB_FAIL_POINTS_TO", record.display().to_string())];
+            play(script, vec![die_at(&place, 1), second], Vec::new()).await;
+            let passed = places_in(&record);
+            let at = Rng::with_seed(seed).usize(0..passed.len().min(RECOVERY));
+            let nth = passed[..=at].iter().filter(|other| **other == passed[at]).count();
+            let name = format!("killed at {place}#1, then at {}#{nth}", passed[at]);
+            Case { script, lives: vec![die_at(&place, 1), die_at(&passed[at], nth as u32)], name }
+        });
+    let cases: Vec<Case> = found.buffer_unordered(AT_ONCE).collect().await;
+    let (wrong, killed) = run_all(cases, &wanted).await;
+    println!("killed again during recovery: {SECOND_KILLS} pairs, {killed} hit, {} went wrong", wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(killed * 4 >= SECOND_KILLS * 3, "only {killed} of {SECOND_KILLS} pairs were hit");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_for_longer_than_the_lease() {
+    let (_, wanted) = survey(Script::Ask).await;
+    let frozen = futures_util::stream::iter(FREEZE_AT).map(async |place| {
+        let life = vec![variable("HOB_STOP_AT", format!("{place}#1"))];
+        let played = play(Script::Ask, vec![life], Vec::new()).await;
+        (judge(Script::Ask, &format!("stopped at {place}"), &wanted, &played), played.kept.thawed)
+    });
+    let results: Vec<_> = frozen.buffer_unordered(AT_ONCE).collect().await;
+    let thawed: usize = results.iter().map(|(_, thawed)| thawed).sum();
+    let wrong: Vec<String> = results.into_iter().filter_map(|(wrong, _)| wrong).collect();
+    println!("stopped for two leases: {} places, {thawed} hit, {} went wrong", FREEZE_AT.len(), wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert_eq!(thawed, FREEZE_AT.len(), "not every place was passed");
+}

@@ -1,0 +1,172 @@
+//! The world as it is in the end, as text without ids and times: what GitHub, git, Docker, the store and the disk hold. Two worlds
+//! in which the same was asked for are to be the same text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use hob::store::Store;
+use hob::story::Outcome;
+
+use crate::world::{REPO, World};
+
+/// How long the world may take to come to rest. Several starts and retries fit in.
+const REST_WITHIN: Duration = Duration::from_secs(90);
+
+/// Waits until nothing is left to be done.
+///
+/// # Errors
+/// What was still to be done when the time was over.
+pub async fn rest(w: &World) -> Result<(), String> {
+    let mut last = String::new();
+    let waiting = async {
+        let mut quiet_looks = 0;
+        // Twice in a row, with a pause longer than a loop's: what a webhook under way brings shows by then.
+        while quiet_looks < 2 {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            last = open_work(w).await;
+            quiet_looks = if last.is_empty() { quiet_looks + 1 } else { 0 };
+        }
+    };
+    match tokio::time::timeout(REST_WITHIN, waiting).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(format!("still to be done after {} s: {last}", REST_WITHIN.as_secs())),
+    }
+}
+
+async fn open_work(w: &World) -> String {
+    let store = match Store::open_beside(&w.data().join("hob.db")).await {
+        Ok(store) => store,
+        Err(error) => return format!("the store does not open: {error:#}"),
+    };
+    let counts = async {
+        anyhow::Ok([
+            ("deliveries", store.open_deliveries().await?),
+            ("effects", store.effect_counts().await?.0.cast_signed()),
+            ("leases", store.live_leases().await?),
+            ("tasks", store.waiting_tasks().await?),
+            ("rechecks", store.open_rechecks().await?),
+        ])
+    };
+    let counts = counts.await;
+    store.close().await;
+    match counts {
+        Ok(counts) => {
+            let open = counts.iter().filter(|(_, count)| *count != 0);
+            open.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+        }
+        Err(error) => format!("the store does not answer: {error:#}"),
+    }
+}
+
+/// The world as text. `exact` says whether what runs took, money and turns, has to be the same too: not where a person
+/// stopped an agent at some moment.
+pub async fn take(w: &World, exact: bool) -> String {
+    let mut text = String::new();
+    on_github(w, exact, &mut text);
+    in_the_store(w, &mut text).await;
+    on_disk(w, &mut text);
+    writeln!(text, "containers: {:?}", w.containers().await).unwrap();
+    text
+}
+
+fn on_github(w: &World, exact: bool, text: &mut String) {
+    for issue in w.github.issues(REPO) {
+        writeln!(text, "== #{issue}, reactions {:?}", w.github.issue_reactions(REPO, issue)).unwrap();
+        for comment in w.github.comments(REPO, issue) {
+            let body = plain(&comment.body, exact);
+            writeln!(text, "-- {} {:?}\n{body}", comment.author, comment.reactions).unwrap();
+        }
+    }
+    for pull in w.github.pulls(REPO) {
+        let body = plain(&pull.body, exact);
+        writeln!(text, "== pull {} {} {} <- {}\n{body}", pull.title, pull.state, pull.base, pull.head)
+            .unwrap();
+        for commit in w.github.commits(REPO, &pull.head) {
+            writeln!(text, "commit {} | {}", commit.author, commit.message.replace('\n', " / ")).unwrap();
+        }
+        let diff = w.github.diff(REPO, &pull.base, &pull.head);
+        writeln!(text, "{}", without_indexes(&diff)).unwrap();
+    }
+}
+
+/// Without blob ids, which follow the nonce that the scripted agent writes.
+fn without_indexes(diff: &str) -> String {
+    let lines = diff.lines().filter(|line| !line.starts_with("index ") && !line.contains("nonce"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+async fn in_the_store(w: &World, text: &mut String) {
+    let store = Store::open_beside(&w.data().join("hob.db")).await.expect("the store opens");
+    for story in store.stories().await.expect("stories") {
+        writeln!(text, "== story #{} {} pull {:?}", story.issue, story.branch, story.pull).unwrap();
+        for task in store.tasks_of(story.id).await.expect("tasks") {
+            writeln!(text, "task {} retries {}", task.state.as_str(), task.retries).unwrap();
+            for run in store.runs_of(&task).await.expect("runs") {
+                let outcome = match run.end.map(|end| end.outcome) {
+                    None => "open".to_owned(),
+                    Some(Outcome::Failed { class, .. }) => format!("failed {class}"),
+                    Some(Outcome::Blocked { .. }) => "blocked".to_owned(),
+                    Some(Outcome::Completed { .. }) => "completed".to_owned(),
+                    Some(Outcome::Cancelled) => "cancelled".to_owned(),
+                };
+                writeln!(text, "run {} {outcome}", serde_json::to_value(&run.turn).unwrap()["why"]).unwrap();
+            }
+        }
+        for question in store.questions(story.id).await.expect("questions") {
+            let by = question.answer.map(|answer| format!("{}: {}", answer.by, answer.text));
+            writeln!(text, "question {} answered {by:?}", question.question.text).unwrap();
+        }
+    }
+    let (wanted, parked) = store.effect_counts().await.expect("effects");
+    writeln!(text, "effects wanted {wanted} parked {parked}").unwrap();
+    store.close().await;
+}
+
+/// Which files there are, by the kind of their place; the contents of agents' folders are theirs.
+fn on_disk(w: &World, text: &mut String) {
+    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+    for kind in ["stories", "runs"] {
+        for one in std::fs::read_dir(w.data().join(kind)).expect("a folder").flatten() {
+            for entry in std::fs::read_dir(one.path()).expect("a folder").flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                *counted.entry(format!("{kind}/*/{name}")).or_default() += 1;
+            }
+            let keys = Path::new("/dev/shm").join(format!("hob-{}", one.file_name().to_string_lossy()));
+            if keys.exists() {
+                *counted.entry("keys on /dev/shm".to_owned()).or_default() += 1;
+            }
+        }
+    }
+    for (place, count) in counted {
+        writeln!(text, "disk {place} × {count}").unwrap();
+    }
+}
+
+/// A text without ids and times, and unless `exact`, without money and turns.
+pub fn plain(body: &str, exact: bool) -> String {
+    let mut lines = Vec::new();
+    for line in body.lines().filter(|line| !line.starts_with("<!-- hob:")) {
+        let line = match line.find("finished in ").map(|at| at + "finished in ".len()) {
+            Some(at) => format!("{}{}", &line[..at], figures(&line[at..], exact)),
+            None if line.starts_with("Asked for by ") => line
+                .splitn(3, " · ")
+                .enumerate()
+                .map(|(at, part)| if at == 2 { figures(part, exact) } else { part.to_owned() })
+                .collect::<Vec<_>>()
+                .join(" · "),
+            None => line.to_owned(),
+        };
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+/// What runs took, without how long.
+fn figures(text: &str, exact: bool) -> String {
+    match text.split_once(" · ") {
+        Some((_, rest)) if exact => format!("… · {rest}"),
+        _ => "…".to_owned(),
+    }
+}
