@@ -51,12 +51,11 @@ impl CatchUp {
             self.ask_again(memory, missing).await?;
         }
         // What is asked for may fail once more: the next look begins with the oldest that is not here yet.
-        let until = missing.iter().map(|missing| missing.delivered_at).min().or(newest);
-        if let Some(until) = until.or(looked.map(|looked| looked.until)) {
-            let now = LookedDeliveries { from, until };
-            if looked != Some(now) {
-                self.store.note_looked_deliveries(now).await?;
-            }
+        let oldest_missing = missing.iter().map(|missing| missing.delivered_at).min();
+        let until = oldest_missing.or(newest).or(looked.map(|looked| looked.until)).unwrap_or(from);
+        let now = LookedDeliveries { from, until };
+        if looked != Some(now) {
+            self.store.note_looked_deliveries(now).await?;
         }
         Ok(())
     }
