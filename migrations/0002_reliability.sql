@@ -50,6 +50,8 @@ CREATE INDEX effects_recheck ON effects (recheck_at) WHERE recheck_at IS NOT NUL
 -- clock: what was asked for earlier and arrives later starts nothing.
 ALTER TABLE stories ADD COLUMN labeled_at BIGINT;
 ALTER TABLE stories ADD COLUMN stopped_at BIGINT;
+-- What an earlier hob heard counts as taken up.
+UPDATE stories SET labeled_at = (SELECT MAX(received_at) FROM deliveries);
 -- When people were told that the waiting workspace will be given up.
 ALTER TABLE stories ADD COLUMN warned_at BIGINT;
 
@@ -66,5 +68,8 @@ CREATE TABLE repositories (
     default_branch TEXT NOT NULL,
     looked_until   BIGINT
 );
-INSERT INTO repositories (repo_key, repo, installation, default_branch)
-    SELECT repo_key, MAX(repo), MAX(installation), MAX(base_branch) FROM stories GROUP BY repo_key;
+-- An earlier hob heard of everything up to its last delivery, and did not note what deliveries mean: so the first look must not
+-- go back behind that, although each look goes back ten minutes.
+INSERT INTO repositories (repo_key, repo, installation, default_branch, looked_until)
+    SELECT repo_key, MAX(repo), MAX(installation), MAX(base_branch), (SELECT MAX(received_at) + 601000 FROM deliveries)
+    FROM stories GROUP BY repo_key;

@@ -66,6 +66,22 @@ pub fn parse(comment: &str) -> Option<Command> {
     Some(Command::Work { choice, text: (!text.is_empty()).then(|| text.to_owned()) })
 }
 
+/// What a label chooses, where it is one of hob's, whose own label is `own`: nothing, or with `hob:codex` the agent.
+pub fn chosen_by_label(own: &str, label: &str) -> Option<Choice> {
+    if label.eq_ignore_ascii_case(own) {
+        return Some(Choice::default());
+    }
+    let (name, agent) = label.rsplit_once(':')?;
+    let agent = agent.trim().to_ascii_lowercase().parse().ok()?;
+    name.eq_ignore_ascii_case(own).then(|| Choice { agent: Some(agent), ..Choice::default() })
+}
+
+/// All of hob's labels, where its own is `own`.
+pub fn labels(own: &str) -> Vec<String> {
+    let of_agents = AgentKind::ALL.map(|agent| format!("{own}:{}", agent.as_str()));
+    [own.to_owned()].into_iter().chain(of_agents).collect()
+}
+
 fn first_word(text: &str) -> (&str, &str) {
     match text.split_once(char::is_whitespace) {
         Some((word, rest)) => (word, rest.trim()),
@@ -250,6 +266,20 @@ mod tests {
         assert_eq!((choice.agent, choice.model.as_deref()), (Some(AgentKind::Codex), Some("gpt-5")));
         assert_eq!(text.as_deref(), Some("be --quick"));
         assert_eq!(parse("/hob work -- --agent is a flag"), work("--agent is a flag"));
+    }
+
+    #[test]
+    fn each_of_hobs_labels_is_known_as_one() {
+        let labels = labels("hob");
+        assert!(labels.contains(&"hob".to_owned()) && labels.contains(&"hob:codex".to_owned()));
+        assert!(labels.iter().all(|label| chosen_by_label("HOB", label).is_some()));
+        assert_eq!(
+            chosen_by_label("hob", "hob: codex").and_then(|choice| choice.agent),
+            Some(AgentKind::Codex)
+        );
+        for other in ["bug", "hob:clod", "hobby", "codex", "bug:codex"] {
+            assert_eq!(chosen_by_label("hob", other), None, "{other}");
+        }
     }
 
     #[test]

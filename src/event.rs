@@ -93,6 +93,8 @@ pub struct Issue {
     pub is_pull_request: bool,
     /// Whether it is open.
     pub is_open: bool,
+    /// Whether hob has read it by itself, later than what it is told with: then its text may have been changed since.
+    pub read_later: bool,
 }
 
 /// A comment on an issue or pull request.

@@ -8,7 +8,10 @@
 mod client;
 mod comments;
 mod error;
+pub mod found;
+mod history;
 mod issues;
+mod looks;
 mod people;
 mod pulls;
 mod tokens;
@@ -27,7 +30,9 @@ use tokens::InstallationTokens;
 
 pub use comments::{FoundComment, IssueComment};
 pub use error::GitHubError;
+pub use history::{Change, IssueHistory, Labeling};
 pub use issues::ReactTo;
+pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
 pub use pulls::{NewPull, Pull};
 
@@ -228,6 +233,17 @@ impl Repository {
             self.forget(&token).await;
         }
         result
+    }
+
+    /// Asks GitHub's GraphQL API, again where the token was revoked before its time.
+    async fn graphql(&self, question: &impl Serialize) -> Result<Answer, GitHubError> {
+        let (client, token) = self.client().await?;
+        match client.graphql(question).await {
+            Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
+                self.client().await?.0.graphql(question).await
+            }
+            result => result,
+        }
     }
 
     async fn client(&self) -> Result<(Client, SecretString), GitHubError> {

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::command;
 use crate::config::Config;
 use crate::event::{Comment, Event, Issue, Person, Place};
-use crate::github::{GitHub, GitHubError, webhook};
+use crate::github::{Change, GitHub, GitHubError, webhook};
 use crate::ids::IssueNumber;
-use crate::message;
-use crate::store::{Delivery, Effect, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
+use crate::message::{self, Part, TextChanged};
+use crate::store::{Delivery, Effect, Heard, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
 use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 
@@ -43,6 +43,16 @@ enum Settled {
     Done(&'static str),
     /// It leads to nothing, for this reason.
     Ignored(String),
+}
+
+/// An issue's text, as far as people have seen it who asked for work.
+enum Seen {
+    /// It is what it is now.
+    Now(Issue),
+    /// Somebody has changed it since who may not push.
+    Other(TextChanged),
+    /// The issue is there no more.
+    Gone,
 }
 
 impl Intake {
@@ -105,7 +115,8 @@ impl Intake {
                 Ok(Settled::Ignored(format!("hob has no use for {event}.{}", action.unwrap_or_default())))
             }
             Event::IssueLabeled { place, issue, label, at, sender } => {
-                let act = Act::Label { choice: self.chosen_by_label(&label), label, at };
+                let choice = command::chosen_by_label(&self.config.github.label, &label);
+                let act = Act::Label { choice, label, at };
                 self.follow(
                     &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None },
                     &act,
@@ -166,7 +177,7 @@ impl Intake {
                 let body = message::misunderstood(&mistake);
                 let effects = [on.seen("confused"), on.say(body)];
                 let about = self.story_ask(on.place, on.issue, story.as_ref());
-                self.store.only_say(&on.delivery.guid, &about, None, &effects).await?;
+                self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
                 Ok(Settled::Done("said what hob understands"))
             }
             (Decision::Nothing(_) | Decision::NotYet(_) | Decision::RememberLabel, _) => {
@@ -201,17 +212,6 @@ impl Intake {
         })
     }
 
-    /// What a label of hob's chooses: nothing, or with `hob:codex` the agent.
-    fn chosen_by_label(&self, label: &str) -> Option<Choice> {
-        let own = &self.config.github.label;
-        if label.eq_ignore_ascii_case(own) {
-            return Some(Choice::default());
-        }
-        let (name, agent) = label.rsplit_once(':')?;
-        let agent = agent.trim().to_ascii_lowercase().parse().ok()?;
-        name.eq_ignore_ascii_case(own).then(|| Choice { agent: Some(agent), ..Choice::default() })
-    }
-
     async fn open_task(
         &self,
         on: &Happening<'_>,
@@ -220,26 +220,67 @@ impl Intake {
         choice: Choice,
         text: Option<String>,
     ) -> anyhow::Result<Settled> {
-        let of_story;
-        let issue = match &story {
-            Some(story) if on.issue.is_pull_request => {
-                of_story = self.issue_of(story, on.issue).await?;
-                &of_story
-            }
-            _ => on.issue,
+        let (at, labeled_at) = match act {
+            Act::Label { at, .. } => (*at, Some(*at)),
+            Act::Comment { at, .. } => (*at, None),
         };
-        let labeled_at = match act {
-            Act::Label { at, .. } => Some(*at),
-            Act::Comment { .. } => None,
+        let issue = match &story {
+            Some(story) if on.issue.is_pull_request => self.issue_of(story, on.issue).await?,
+            _ if on.issue.read_later => match self.as_seen(on, at).await? {
+                Seen::Now(issue) => issue,
+                Seen::Gone => return Ok(Settled::Ignored("the issue is gone".to_owned())),
+                Seen::Other(changed) => return self.decline(on, story.as_ref(), labeled_at, &changed).await,
+            },
+            _ => on.issue.clone(),
         };
         let new = NewTask {
-            on: self.story_ask(on.place, issue, story.as_ref()),
-            ask: self.ask(issue, on.sender, text, choice),
+            on: self.story_ask(on.place, &issue, story.as_ref()),
+            ask: self.ask(&issue, on.sender, text, choice),
             labeled_at,
             effects: vec![on.seen("eyes")],
         };
         self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
         Ok(Settled::Done("opened a task"))
+    }
+
+    /// The issue's text, where it is still the one that people saw who asked for work at that time. Only who may push
+    /// may have changed it since; and then what they left is what is worked on.
+    async fn as_seen(&self, on: &Happening<'_>, at: Timestamp) -> anyhow::Result<Seen> {
+        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let history = match repository.issue_history(on.issue.number).await {
+            Err(GitHubError::NotFound) => return Ok(Seen::Gone),
+            history => history?,
+        };
+        // Times are whole seconds, so that what is of the same second counts as later.
+        let since = |change: &&Change| change.at.as_second() >= at.as_second();
+        let changes = [(Part::Title, &history.renamed), (Part::Text, &history.edited)];
+        for (part, change) in changes {
+            let Some(Change { by, .. }) = change.as_ref().filter(since) else { continue };
+            if by.is_bot || !repository.permission(&by.login).await?.at_least_write() {
+                return Ok(Seen::Other(TextChanged { part, by: by.login.clone() }));
+            }
+        }
+        Ok(Seen::Now(Issue {
+            title: history.title,
+            body: history.body,
+            read_later: false,
+            ..on.issue.clone()
+        }))
+    }
+
+    /// Says that nothing is started because somebody has changed the text since it was asked for. Said once.
+    async fn decline(
+        &self,
+        on: &Happening<'_>,
+        story: Option<&Story>,
+        labeled_at: Option<Timestamp>,
+        changed: &TextChanged,
+    ) -> anyhow::Result<Settled> {
+        let effects = [on.seen("confused"), on.say(message::text_changed(changed, labeled_at.is_some()))];
+        let heard = labeled_at.map_or(Heard::Words, Heard::Label);
+        let about = self.story_ask(on.place, on.issue, story);
+        self.store.only_say(&on.delivery.guid, &about, &heard, &effects).await?;
+        Ok(Settled::Done("said that the text was changed since"))
     }
 
     async fn stop(&self, on: &Happening<'_>, story: Option<Story>) -> anyhow::Result<Settled> {
@@ -253,7 +294,7 @@ impl Intake {
         }
         let about = self.story_ask(on.place, on.issue, story.as_ref());
         let effects = [seen, on.say_on(about.issue, message::nothing_to_stop())];
-        self.store.only_say(&on.delivery.guid, &about, Some(&stop), &effects).await?;
+        self.store.only_say(&on.delivery.guid, &about, &Heard::Stop(stop), &effects).await?;
         Ok(Settled::Done("said that there is nothing to stop"))
     }
 
@@ -292,6 +333,8 @@ impl Intake {
             body: last.body.clone(),
             is_pull_request: false,
             is_open: on_pull.is_open,
+            // Frozen when it was asked for.
+            read_later: false,
         })
     }
 

@@ -26,6 +26,7 @@ pub mod github;
 pub mod store;
 
 // Floor 3: what hob does.
+pub mod catch_up;
 pub mod deliver;
 pub mod intake;
 pub mod sweep;

@@ -57,6 +57,39 @@ pub fn misunderstood(mistake: &Mistake) -> String {
     )
 }
 
+/// A change of an issue by somebody who may not push, after somebody who may had asked for work on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextChanged {
+    /// What they changed.
+    pub part: Part,
+    /// Their login.
+    pub by: String,
+}
+
+/// A part of an issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Its title.
+    Title,
+    /// Its text.
+    Text,
+}
+
+/// Said where work was asked for, hob found it later by itself, and the issue had been changed in between.
+pub fn text_changed(changed: &TextChanged, since_label: bool) -> String {
+    let part = match changed.part {
+        Part::Title => "title",
+        Part::Text => "text",
+    };
+    let asked = if since_label { "the label was put on" } else { "that was asked for" };
+    // Not addressed: who changes a text gets no voice here, and may be anybody.
+    let by = contain(&changed.by, 100);
+    format!(
+        "**Not started: {by} changed this issue's {part} after {asked}.** I work on what people have seen who may \
+         push to this repository, and {by} may not. Read it once more; `/hob work` starts it as it is now."
+    )
+}
+
 /// What the runs of a task took.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Spent {
@@ -437,6 +470,8 @@ mod tests {
                 nothing_to_change(Some("It is there already."), Spent::default()),
                 stopped("alice", SPENT),
                 nothing_to_stop(),
+                text_changed(&TextChanged { part: Part::Text, by: "mallory".to_owned() }, true),
+                text_changed(&TextChanged { part: Part::Title, by: "sorter[bot]".to_owned() }, false),
                 failed(&FailureText {
                     class: FailureClass::LeftUncommitted,
                     detail: "",

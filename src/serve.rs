@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::catch_up::CatchUp;
 use crate::config::{Config, Credentials};
 use crate::container::Docker;
 use crate::deliver::Deliver;
@@ -87,6 +88,7 @@ impl Hob {
         parts.spawn(part("intake", self.intake().run(stop.clone())));
         parts.spawn(part("work", self.worker(stop.clone()).run()));
         parts.spawn(part("deliver", self.deliver().run(stop.clone())));
+        parts.spawn(part("catch-up", self.catch_up().run(stop.clone())));
         parts.spawn(part("sweep", self.sweep().run(stop.clone())));
         let mut failure = None;
         while let Some(ended) = parts.join_next().await {
@@ -116,6 +118,10 @@ impl Hob {
 
     fn intake(&self) -> Intake {
         Intake { config: self.config.clone(), store: self.store.clone(), github: self.github.clone() }
+    }
+
+    fn catch_up(&self) -> CatchUp {
+        CatchUp { config: self.config.clone(), store: self.store.clone(), github: self.github.clone() }
     }
 
     fn deliver(&self) -> Deliver {

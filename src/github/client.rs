@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use axum::http::header::USER_AGENT;
+use axum::http::header::{DATE, USER_AGENT};
+use jiff::Timestamp;
 use octocrab::Octocrab;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::error::{GitHubError, clip, describe, failure, named_wait};
+use super::error::{GitHubError, clip, complaint, describe, failure, named_wait};
 use crate::fail_point::{When, reach};
 
 /// GitHub's front answers a handshake in well under a second; ten allow for a lost packet or two.
@@ -102,7 +103,7 @@ impl Client {
     pub(super) async fn get(&self, path: &str) -> Result<Answer, GitHubError> {
         let mut pauses = READ_PAUSES.into_iter();
         loop {
-            let answer = self.exchange(Verb::Get, path, &()).await;
+            let answer = self.exchange(Verb::Get, path, None::<&()>).await;
             let named = answer.as_ref().ok().and_then(|answer| named_wait(&answer.headers));
             let error = match answer.and_then(Answer::success) {
                 Ok(answer) => return Ok(answer),
@@ -131,24 +132,50 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<Answer, GitHubError> {
-        let answer = self.exchange(verb, path, body).await?;
+        let answer = self.exchange(verb, path, Some(body)).await?;
         // A renamed repository. Nothing was done at its old name, and octocrab follows for reads only.
         match answer.moved_to().and_then(|location| self.address.path_of(location)) {
-            Some(path) => self.exchange(verb, path, body).await?.success(),
+            Some(path) => self.exchange(verb, path, Some(body)).await?.success(),
             None => answer.success(),
         }
     }
 
-    async fn exchange(&self, verb: Verb, path: &str, body: &impl Serialize) -> Result<Answer, GitHubError> {
+    /// Posts to a path that takes no body, once.
+    pub(super) async fn post_nothing(&self, path: &str) -> Result<(), GitHubError> {
+        self.exchange(Verb::Post, path, None::<&()>).await?.success().map(drop)
+    }
+
+    /// Asks GitHub's GraphQL API, once. It is beside the REST API: `/graphql`, and `/api/graphql` where that is `/api/v3`.
+    pub(super) async fn graphql(&self, question: &impl Serialize) -> Result<Answer, GitHubError> {
+        let beside = self.address.base_path.strip_suffix("/v3").unwrap_or(&self.address.base_path);
+        let answer =
+            self.exchange_at(Verb::Post, format!("{beside}/graphql"), "post-graphql", Some(question)).await?;
+        answer.success()?.without_complaints()
+    }
+
+    async fn exchange(
+        &self,
+        verb: Verb,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Answer, GitHubError> {
         // The base path is put on here: octocrab would leave it off a path that happens to begin with it.
-        let uri = format!("{}{path}", self.address.base_path);
-        let place = place(verb, path);
-        reach("github", &place, When::Before);
+        self.exchange_at(verb, format!("{}{path}", self.address.base_path), &place(verb, path), body).await
+    }
+
+    async fn exchange_at(
+        &self,
+        verb: Verb,
+        uri: String,
+        place: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Answer, GitHubError> {
+        reach("github", place, When::Before);
         let whole = async {
             let response = match verb {
                 Verb::Get => self.octocrab._get(uri).await,
-                Verb::Post => self.octocrab._post(uri, Some(body)).await,
-                Verb::Patch => self.octocrab._patch(uri, Some(body)).await,
+                Verb::Post => self.octocrab._post(uri, body).await,
+                Verb::Patch => self.octocrab._patch(uri, body).await,
                 Verb::Delete => self.octocrab._delete(uri, None::<&()>).await,
             }
             .map_err(not_sent)?;
@@ -159,7 +186,7 @@ impl Client {
         let answer = tokio::time::timeout(REQUEST_LIMIT, whole).await.map_err(|_| {
             GitHubError::Unavailable(format!("no whole answer within {} s", REQUEST_LIMIT.as_secs()))
         })?;
-        reach("github", &place, When::After);
+        reach("github", place, When::After);
         answer
     }
 }
@@ -207,6 +234,29 @@ impl Answer {
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             GitHubError::Unexpected(clip(&format!("GitHub's answer is not what its docs say: {error}")))
         })
+    }
+
+    /// An answer of GraphQL's, which says no with the status 200 and in words of its own.
+    fn without_complaints(self) -> Result<Answer, GitHubError> {
+        match complaint(&self.json()?, &self.headers) {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
+    }
+
+    /// GitHub's clock when it answered.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        let date = self.headers.get(DATE)?.to_str().ok()?;
+        jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
+    }
+
+    /// Where the next page of a list begins that has cursors in place of page numbers.
+    pub(super) fn next_cursor(&self) -> Option<String> {
+        let links = self.headers.get_all("link").iter().filter_map(|link| link.to_str().ok());
+        let next = links.flat_map(|link| link.split(',')).find(|link| link.contains("rel=\"next\""))?;
+        let url = next.trim().strip_prefix('<')?.split('>').next()?;
+        let url = reqwest::Url::parse(url).ok()?;
+        url.query_pairs().find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor.into_owned())
     }
 
     /// Whether a list goes on after this page. Asked of the `Link` header, since GitHub leaves out what it
@@ -314,6 +364,19 @@ mod tests {
         for url in ["", "ghe.example", "ssh://ghe.example", "https://ghe.example/?a=b", "https://"] {
             assert!(Address::parse(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn githubs_clock_and_the_next_page_are_read_from_the_headers() {
+        let link = "<https://api.github.com/app/hook/deliveries?per_page=100&cursor=v1_2%3D>; rel=\"next\"";
+        let headers = [("date", "Tue, 24 Nov 2026 08:00:00 GMT"), ("link", link)];
+        let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let answer = |headers| Answer { status: 200, headers, body: String::new() };
+        let told = answer(headers.into_iter().collect());
+        assert_eq!(told.date(), Some("2026-11-24T08:00:00Z".parse().unwrap()));
+        assert_eq!(told.next_cursor().as_deref(), Some("v1_2="));
+        let silent = answer(HeaderMap::new());
+        assert_eq!((silent.date(), silent.next_cursor()), (None, None));
     }
 
     #[test]

@@ -95,6 +95,35 @@ pub(super) fn failure(status: u16, headers: &HeaderMap, body: &str) -> GitHubErr
     }
 }
 
+/// What an answer of the GraphQL API complains of. Its status is 200 all the same.
+#[derive(Deserialize)]
+pub(super) struct GraphQl {
+    #[serde(default)]
+    errors: Vec<GraphQlError>,
+}
+
+#[derive(Deserialize)]
+struct GraphQlError {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// Why a GraphQL answer is none, if it is none.
+pub(super) fn complaint(answer: &GraphQl, headers: &HeaderMap) -> Option<GitHubError> {
+    let error = answer.errors.first()?;
+    let message = clip(&error.message);
+    Some(match error.kind.as_str() {
+        "RATE_LIMITED" | "RATE_LIMIT" => GitHubError::RateLimited { retry_after: named_wait(headers) },
+        "NOT_FOUND" => GitHubError::NotFound,
+        "FORBIDDEN" | "INSUFFICIENT_SCOPES" => GitHubError::Forbidden(message),
+        // "Something went wrong while executing your query", which has no type.
+        "" => GitHubError::Unavailable(message),
+        _ => GitHubError::Unexpected(message),
+    })
+}
+
 /// A 403 is also the answer to a missing permission, so it takes one of GitHub's three signs.
 fn is_rate_limit(headers: &HeaderMap, message: &str) -> bool {
     let message = message.to_ascii_lowercase();
@@ -228,6 +257,22 @@ mod tests {
         let plain = r#"{"message":"Sorry","errors":["Name already exists on this account"]}"#;
         let error = failure(422, &HeaderMap::new(), plain);
         assert!(matches!(error, GitHubError::Unprocessable { already_exists: true, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_graphql_answer_says_no_with_the_status_200() {
+        let said = |body: &str| complaint(&serde_json::from_str(body).unwrap(), &HeaderMap::new());
+        assert_eq!(said(r#"{"data":{}}"#), None);
+        assert_eq!(
+            said(r#"{"errors":[{"type":"RATE_LIMITED","message":"API rate limit"}]}"#),
+            Some(limited(None))
+        );
+        assert_eq!(
+            said(r#"{"data":{"x":null},"errors":[{"type":"NOT_FOUND","path":["x"],"message":"no"}]}"#),
+            Some(GitHubError::NotFound)
+        );
+        let stumbled = said(r#"{"errors":[{"message":"Something went wrong"}]}"#);
+        assert_eq!(stumbled, Some(GitHubError::Unavailable("Something went wrong".into())));
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub(super) struct WireIssue {
     /// Present on a pull request; what is in it does not matter.
     pull_request: Option<serde::de::IgnoredAny>,
     state: Option<String>,
+    /// Only in what hob has found by itself; see `found.rs`.
+    #[serde(default)]
+    hob_read_later: bool,
     /// When anything about it changed last.
     pub(super) updated_at: Timestamp,
 }
@@ -66,6 +69,7 @@ impl From<WireIssue> for Issue {
             body: issue.body.unwrap_or_default(),
             is_pull_request: issue.pull_request.is_some(),
             is_open: issue.state.as_deref() == Some("open"),
+            read_later: issue.hob_read_later,
         }
     }
 }

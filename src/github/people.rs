@@ -8,7 +8,7 @@ use super::{GitHubError, Repository};
 use crate::event::Person;
 
 /// The login GitHub shows in the place of a deleted account.
-const DELETED: &str = "ghost";
+pub(super) const DELETED: &str = "ghost";
 
 /// What somebody may do in a repository, least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

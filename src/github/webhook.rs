@@ -55,6 +55,11 @@ pub fn verify(secret: &SecretString, body: &[u8], signature_header: &str) -> Res
     mac.verify_slice(&signature).map_err(|_| SignatureError::Mismatch)
 }
 
+/// Whether a delivery of this event and action can lead to something.
+pub fn is_of_use(event: &str, action: Option<&str>) -> bool {
+    matches!((event, action), ("issues", Some("labeled")) | ("issue_comment", Some("created")))
+}
+
 /// What a delivery says; `event` is the header `X-GitHub-Event`. What hob has no use for becomes
 /// [`Event::Other`], looked at no further than its `action`.
 ///
@@ -239,6 +244,7 @@ mod tests {
                 body: String::new(),
                 is_pull_request: false,
                 is_open: true,
+                read_later: false,
             },
             label: "hob".into(),
             at: "2026-11-24T08:00:00Z".parse().unwrap(),

@@ -51,6 +51,17 @@ pub struct Stop {
     pub at: Timestamp,
 }
 
+/// What counts as heard with a delivery that starts and stops nothing.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    /// Nothing that matters later.
+    Words,
+    /// The wish to stop, where there was nothing to stop.
+    Stop(Stop),
+    /// The label that was put on at this time, by GitHub's clock.
+    Label(Timestamp),
+}
+
 impl Store {
     /// Opens a task for a delivery, and its story if this is the first.
     pub async fn open_task(&self, guid: &str, new: &NewTask) -> anyhow::Result<TaskId> {
@@ -86,13 +97,15 @@ impl Store {
         &self,
         guid: &str,
         on: &StoryAsk,
-        stop: Option<&Stop>,
+        heard: &Heard,
         effects: &[NewEffect],
     ) -> anyhow::Result<()> {
         let mut transaction = self.begin("only-say").await?;
         let story = ensure_story(&mut transaction, on).await?;
-        if let Some(stop) = stop {
-            note_stop(&mut transaction, story, stop).await?;
+        match heard {
+            Heard::Words => {}
+            Heard::Stop(stop) => note_stop(&mut transaction, story, stop).await?,
+            Heard::Label(at) => note_label(&mut transaction, story, *at).await?,
         }
         want(&mut transaction, story, effects).await?;
         deliveries::settle(&mut transaction, guid, "done", "answered with words").await?;

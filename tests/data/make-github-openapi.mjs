@@ -21,15 +21,22 @@ import { fileURLToPath } from "node:url";
 const ROUTES = [
   "GET /user",
   "GET /app",
+  "GET /app/hook/deliveries",
+  "POST /app/hook/deliveries/{delivery_id}/attempts",
+  "GET /app/installations",
   "POST /app/installations/{installation_id}/access_tokens",
+  "GET /installation/repositories",
   "GET /repos/{owner}/{repo}",
   "GET /repos/{owner}/{repo}/installation",
   "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
+  "GET /repos/{owner}/{repo}/issues",
+  "GET /repos/{owner}/{repo}/issues/comments",
   "GET /repos/{owner}/{repo}/issues/{issue_number}",
   "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
   "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
   "GET /repos/{owner}/{repo}/issues/comments/{comment_id}",
   "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}",
+  "DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}",
   "POST /repos/{owner}/{repo}/issues/{issue_number}/reactions",
   "POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions",
   "GET /repos/{owner}/{repo}/pulls",
@@ -103,7 +110,7 @@ function orNull(result) {
 // The value of an example, which can be a reference, or hold one where its value should be.
 function exampleValue(node) {
   const { value } = resolve(node);
-  return value.$ref ? exampleValue(value) : value;
+  return value?.$ref ? exampleValue(value) : value;
 }
 
 function route(key) {
@@ -123,6 +130,7 @@ function route(key) {
   for (const [status, reference] of Object.entries(operation.responses)) {
     const content = resolve(reference).content?.["application/json"];
     if (content) result.responses[status] = schema(content.schema);
+    else if (status === "204") result.responses[status] = { type: "null" };
     // The last success answer is the one of having made something, where there are two.
     if (content && status.startsWith("2")) result.example = exampleValue(Object.values(content.examples)[0]);
   }

@@ -8,7 +8,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (0, &["clock", "config", "event", "fail_point", "ids", "paths"]),
     (1, &["agent", "command", "message", "prompt", "redact", "story"]),
     (2, &["account", "container", "exchange", "git", "github", "store"]),
-    (3, &["deliver", "intake", "sweep", "work"]),
+    (3, &["catch_up", "deliver", "intake", "sweep", "work"]),
     (4, &["http", "serve"]),
     (5, &["cli", "main"]),
 ];

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use ::hob::config::{ByteSize, Config};
 use ::hob::ids::AgentKind;
+use ::hob::store::Store;
 use github::{Comment, GitHub, Pull};
 use hob::{Program, RunningHob};
 use people::Person;
@@ -56,6 +57,8 @@ pub struct World {
     pub github: GitHub,
     pub config: Config,
     hob: Option<RunningHob>,
+    /// Whether GitHub can reach hob.
+    has_webhook: bool,
     read: Arc<Mutex<HashMap<u64, usize>>>,
     pulls_seen: Mutex<HashMap<u64, String>>,
     folder: tempfile::TempDir,
@@ -91,15 +94,51 @@ impl World {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut config = settings(&github, folder.path());
         change(&mut config);
-        World { github, config, hob: None, read: Arc::default(), pulls_seen: Mutex::default(), folder }
+        World {
+            github,
+            config,
+            hob: None,
+            has_webhook: true,
+            read: Arc::default(),
+            pulls_seen: Mutex::default(),
+            folder,
+        }
     }
 
     /// Starts hob in this process.
     pub async fn start_hob(&mut self) {
         assert!(self.hob.is_none(), "hob runs already");
-        let hob = RunningHob::start(self.config.clone()).await;
-        self.github.send_webhooks_to(&hob.webhook(), SECRET);
-        self.hob = Some(hob);
+        let listener = RunningHob::listen(&self.config).await;
+        let address = format!("http://{}/webhook", listener.local_addr().expect("an address"));
+        // Before hob starts: the first that it does may be to ask for deliveries.
+        match (self.has_webhook, self.config.github.app_id) {
+            (false, _) => {}
+            (true, None) => self.github.send_webhooks_to(&address, SECRET),
+            (true, Some(_)) => self.github.send_app_webhooks_to(&address, SECRET),
+        }
+        self.hob = Some(RunningHob::start(self.config.clone(), listener).await);
+    }
+
+    /// A world that GitHub cannot reach: hob looks by itself, often. It has not been started.
+    pub async fn prepare_without_webhook(change: impl FnOnce(&mut Config)) -> World {
+        let world = Self::prepare(|config| {
+            config.github.poll = Some(Duration::from_millis(250));
+            config.github.repositories.push(REPO.to_owned());
+            config.github.webhook_secret = None;
+            change(config);
+        });
+        World { has_webhook: false, ..world.await }
+    }
+
+    /// A world whose hob is a GitHub App, and has not been started. Its webhook is set up, and leads nowhere yet.
+    pub async fn prepare_app(change: impl FnOnce(&mut Config)) -> World {
+        let mut world = Self::prepare(change).await;
+        let app = world.github.app();
+        world.config.github.token = None;
+        world.config.github.app_id = Some(app.app_id);
+        world.config.github.private_key = Some(app.private_key.into());
+        world.github.send_app_webhooks_to("http://127.0.0.1:9/webhook", SECRET);
+        world
     }
 
     /// Stops hob as SIGTERM does, and waits until it is gone.
@@ -198,8 +237,24 @@ impl World {
         }
     }
 
-    /// Waits until hob has settled every delivery, every task that can move, and every effect.
+    /// Waits until a whole look at GitHub has begun and ended from now on.
+    pub async fn looked(&self) {
+        let path = format!("/repos/{REPO}/issues/comments");
+        let looks = |github: &GitHub| {
+            let requests = github.requests().into_iter();
+            requests.filter(|r| r.method == "GET" && r.path == path && r.status == 200).count()
+        };
+        // The first may have begun before; the third begins when the second has ended.
+        let before = looks(&self.github);
+        self.until("hob to look at GitHub", |github| (looks(github) >= before + 3).then_some(())).await;
+    }
+
+    /// Waits until hob has settled every delivery, every task that can move, and every effect; where it polls, also all that
+    /// it can find.
     pub async fn quiet(&self) {
+        if self.config.github.poll.is_some() {
+            self.looked().await;
+        }
         let store = self.hob.as_ref().expect("hob runs").store();
         self.eventually("hob to have nothing to do", async || {
             let idle = store.next_delivery().await.unwrap().is_none()
@@ -209,6 +264,11 @@ impl World {
             idle.then_some(())
         })
         .await;
+    }
+
+    /// The store of the running hob, to look into it.
+    pub fn store(&self) -> &Store {
+        self.hob.as_ref().expect("hob runs").store()
     }
 
     /// The data folder.

@@ -210,13 +210,9 @@ async fn any_program_that_follows_the_exchange_contract_can_be_the_agent() {
 
 #[tokio::test]
 async fn hob_works_as_a_github_app() {
-    let mut w = World::prepare(|_| {}).await;
+    let mut w = World::prepare_app(|_| {}).await;
     let app = w.github.app();
-    w.config.github.token = None;
-    w.config.github.app_id = Some(app.app_id);
-    w.config.github.private_key = Some(app.private_key.into());
     w.start_hob().await;
-    w.github.send_app_webhooks_to(&format!("http://{}/webhook", w.address()), crate::world::SECRET);
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
     w.alice().labels(issue, "hob").await;
     let pull = w.next_pull_request().await;

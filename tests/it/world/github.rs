@@ -6,7 +6,7 @@
 //!
 //! The parts: `state` (what GitHub knows), `repository` (bare repositories on disk), `people` (what
 //! users do), `look` (what tests read), `webhooks` (out), `routes` with `call`, `issues`, `pulls` and
-//! `app` (the REST API), `writer` (JSON from examples), `description` (the checks), `account` (tokens),
+//! `app` (the REST API), `graphql` (one question), `writer` (JSON from examples), `description` (the checks), `account` (tokens),
 //! `git_server`, `faults`.
 
 // Not every binary that includes the world uses all of it.
@@ -32,6 +32,8 @@ mod description;
 mod faults;
 #[path = "github/git_server.rs"]
 mod git_server;
+#[path = "github/graphql.rs"]
+mod graphql;
 #[path = "github/issues.rs"]
 mod issues;
 #[path = "github/look.rs"]
@@ -64,6 +66,8 @@ pub use self::{
 /// Where the REST API lives below the server's address, as on GitHub Enterprise Server. The git
 /// repositories are beside it, so the two can never be taken for each other.
 const API_PREFIX: &str = "/api/v3";
+/// Where the GraphQL API lives: beside the REST API.
+const GRAPHQL_PATH: &str = "/api/graphql";
 
 /// How long GitHub waits for the answer to a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,7 +88,7 @@ struct Inner {
     /// Counts changes, so that a test can wait for one.
     changes: watch::Sender<u64>,
     /// Webhooks about what the API was used for, sent after the answer as on the real GitHub.
-    outgoing: mpsc::UnboundedSender<webhooks::Webhook>,
+    outgoing: mpsc::UnboundedSender<webhooks::Outgoing>,
     http: reqwest::Client,
 }
 

@@ -31,8 +31,12 @@ pub struct RunningHob {
 }
 
 impl RunningHob {
-    pub async fn start(config: Config) -> RunningHob {
-        let listener = TcpListener::bind(config.server.listen).await.expect("a port");
+    /// The port that hob will listen on: whoever speaks to hob can know it before hob starts.
+    pub async fn listen(config: &Config) -> TcpListener {
+        TcpListener::bind(config.server.listen).await.expect("a port")
+    }
+
+    pub async fn start(config: Config, listener: TcpListener) -> RunningHob {
         let address = listener.local_addr().expect("an address").to_string();
         let hob = Hob::open(config).await.expect("hob opens").with_program(binary());
         let store = hob.store().clone();

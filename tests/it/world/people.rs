@@ -21,6 +21,16 @@ impl Person<'_> {
         self.github.label_issue(REPO, issue, self.login, label).await.status
     }
 
+    /// Takes a label off an issue.
+    pub async fn unlabels(&self, issue: u64, label: &str) {
+        self.github.unlabel_issue(REPO, issue, self.login, label).await;
+    }
+
+    /// Changes an issue. GitHub lets its author, and who may push.
+    pub fn edits(&self, issue: u64, title: &str, body: &str) {
+        self.github.edit_issue_as(REPO, issue, self.login, title, body);
+    }
+
     /// Writes a comment on an issue or pull request; tells the comment's id.
     pub async fn comments(&self, issue: u64, text: &str) -> u64 {
         self.github.comment(REPO, issue, self.login, text).await

@@ -7,8 +7,9 @@ use uuid::Uuid;
 use super::GitHub;
 use super::account::{INSTALLATION_ID, INSTALLATION_TOKEN_SECONDS, InstallationToken};
 use super::call::{Call, Reply};
-use super::state::State;
-use super::writer::{app_permissions, time};
+use super::state::{Permission, State};
+use super::webhooks::Outgoing;
+use super::writer::{app_permissions, put, time};
 
 pub(super) fn get_user(github: &GitHub, _: &mut State, call: &Call) -> Reply {
     Reply::new(200, github.writer().private_user(call.actor.login()))
@@ -66,6 +67,69 @@ fn within(wanted: &Value, granted: &Value) -> bool {
         Some(other) => level == other,
         None => false,
     })
+}
+
+/// The App's installations: the one, on the account that owns the first repository.
+pub(super) fn list_installations(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let owner = state.repositories.values().next().map(|repository| repository.owner().to_owned());
+    let all: Vec<_> = owner.iter().map(|owner| github.writer().installation(owner)).collect();
+    Reply::page(github, call, &all)
+}
+
+/// The repositories that the installation of the token may see.
+pub(super) fn list_installed(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let login = call.actor.login();
+    let seen = state.repositories.values().filter(|repository| {
+        repository.permission(login) >= Permission::Read && call.actor.reaches(repository.name())
+    });
+    let all: Vec<_> = seen
+        .map(|repository| github.writer().full_repository(repository, repository.permission(login)))
+        .collect();
+    let mut page = Reply::page(github, call, &all);
+    page.body = json!({"total_count": all.len(), "repositories": page.body});
+    page
+}
+
+/// The attempts to deliver the App's webhook, newest first. One that is under way is not on record yet.
+pub(super) fn list_deliveries(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let size = call.query.get("per_page").and_then(|text| text.parse().ok()).unwrap_or(30).min(100);
+    let before = call.query.get("cursor").map(|cursor| cursor.trim_start_matches("v1_").parse().unwrap_or(0));
+    let mut found: Vec<_> = state
+        .deliveries
+        .iter()
+        .rev()
+        .filter(|delivery| delivery.of_app && before.is_none_or(|before| delivery.id < before))
+        .filter_map(|delivery| Some((delivery, delivery.delivered?)))
+        .collect();
+    let goes_on = found.len() > size;
+    found.truncate(size);
+    let next = found.last().filter(|_| goes_on).map(|(delivery, _)| format!("v1_{}", delivery.id));
+    let example = super::description::example("GET /app/hook/deliveries")[0].take();
+    let written = found.into_iter().map(|(delivery, at)| {
+        let mut item = example.clone();
+        let status = if (200..300).contains(&delivery.status) { "OK" } else { "failed to connect" };
+        let own = json!({
+            "id": delivery.id, "guid": delivery.guid, "delivered_at": time(at), "redelivery": delivery.redelivery,
+            "status": status, "status_code": delivery.status, "event": delivery.event, "action": delivery.action,
+            "installation_id": INSTALLATION_ID, "throttled_at": null,
+        });
+        put(&mut item, own);
+        item
+    });
+    Reply::with_cursor(github, call, written.collect(), next)
+}
+
+/// Sends a delivery again, after the answer.
+pub(super) fn attempt_delivery(_: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let id = call.number("delivery_id");
+    match state.deliveries.iter().find(|delivery| delivery.of_app && delivery.id == id) {
+        Some(delivery) => {
+            let again = Outgoing::Again(delivery.clone());
+            state.outgoing.push(again);
+            Reply::new(202, json!({}))
+        }
+        None => Reply::not_found(),
+    }
 }
 
 pub(super) fn get_repository(github: &GitHub, state: &mut State, call: &Call) -> Reply {

@@ -73,6 +73,15 @@ impl Reply {
         reply
     }
 
+    /// One page of a list that goes on at a cursor.
+    pub(super) fn with_cursor(github: &GitHub, call: &Call, body: Value, next: Option<String>) -> Self {
+        let link = next.map(|cursor| {
+            let size = call.query.get("per_page").map_or("30", String::as_str);
+            format!("<{}{}?per_page={size}&cursor={cursor}>; rel=\"next\"", github.api_url(), call.address)
+        });
+        Self { link, ..Self::new(200, body) }
+    }
+
     /// One page of a list, with the links to the others.
     pub(super) fn page(github: &GitHub, call: &Call, all: &[Value]) -> Self {
         let number = |name: &str, default: usize| {
@@ -110,7 +119,10 @@ impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).expect("a status");
         let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-        let mut response = (status, [json], self.body.to_string()).into_response();
+        let mut response = match self.body {
+            Value::Null => status.into_response(),
+            body => (status, [json], body.to_string()).into_response(),
+        };
         if let Some(link) = self.link {
             response.headers_mut().insert(header::LINK, link.parse().expect("a header"));
         }

@@ -1,12 +1,12 @@
 //! Routes about issues: reading them, comments, reactions.
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::GitHub;
 use super::call::{Call, Reply};
-use super::state::{Reaction, State};
-use super::webhooks;
+use super::state::{Issue, Reaction, State};
+use super::webhooks::{self, CommentChange, Outgoing};
 
 /// The longest comment that GitHub takes, in characters.
 const LONGEST_COMMENT: usize = 65_536;
@@ -22,16 +22,78 @@ pub(super) fn get(github: &GitHub, state: &mut State, call: &Call) -> Reply {
 pub(super) fn list_comments(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let repository = state.repository(&call.repository());
     let Some(issue) = repository.issues.get(&call.number("issue_number")) else { return Reply::not_found() };
-    let since = match call.query.get("since").map(|text| text.parse::<Timestamp>()) {
-        None => Timestamp::MIN,
-        Some(Ok(since)) => since,
-        Some(Err(_)) => return Reply::refuse(422, "Invalid since parameter."),
+    let since = match since(call) {
+        Ok(since) => since,
+        Err(refusal) => return refusal,
     };
     let writer = github.writer();
     // Compared as GitHub shows them, in whole seconds.
     let comments = issue.comments.iter().filter(|comment| comment.updated.as_second() >= since.as_second());
     let all: Vec<_> = comments.map(|comment| writer.comment(repository, issue, comment)).collect();
     Reply::page(github, call, &all)
+}
+
+/// The comments of a whole repository.
+pub(super) fn list_all_comments(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let repository = state.repository(&call.repository());
+    let since = match since(call) {
+        Ok(since) => since,
+        Err(refusal) => return refusal,
+    };
+    let comments =
+        repository.issues.values().flat_map(|issue| issue.comments.iter().map(move |c| (issue, c)));
+    let mut found: Vec<_> =
+        comments.filter(|(_, comment)| comment.updated.as_second() >= since.as_second()).collect();
+    found.sort_by_key(|(_, comment)| (by_time(call, comment.created, comment.updated), comment.id));
+    let writer = github.writer();
+    let all: Vec<_> =
+        found.into_iter().map(|(issue, comment)| writer.comment(repository, issue, comment)).collect();
+    Reply::page(github, call, &ordered(call, all, "asc"))
+}
+
+/// The issues and pull requests of a repository.
+pub(super) fn list(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let repository = state.repository(&call.repository());
+    let since = match since(call) {
+        Ok(since) => since,
+        Err(refusal) => return refusal,
+    };
+    let wanted = call.query.get("state").map_or("open", String::as_str);
+    // All of them, not one of them.
+    let labels: Vec<&str> =
+        call.query.get("labels").map(|names| names.split(',').collect()).unwrap_or_default();
+    let fits = |issue: &&Issue| {
+        let has = |name: &&str| issue.labels.iter().any(|label| label.eq_ignore_ascii_case(name));
+        let state_fits = wanted == "all" || issue.is_open == (wanted == "open");
+        state_fits && labels.iter().all(has) && issue.updated.as_second() >= since.as_second()
+    };
+    let mut found: Vec<_> = repository.issues.values().filter(fits).collect();
+    found.sort_by_key(|issue| (by_time(call, issue.created, issue.updated), issue.number));
+    let writer = github.writer();
+    let all: Vec<_> = found.into_iter().map(|issue| writer.issue(repository, issue)).collect();
+    Reply::page(github, call, &ordered(call, all, "desc"))
+}
+
+/// The moment that a list is to begin with, as GitHub shows times: in whole seconds.
+fn since(call: &Call) -> Result<Timestamp, Reply> {
+    match call.query.get("since").map(|text| text.parse::<Timestamp>()) {
+        None => Ok(Timestamp::MIN),
+        Some(Ok(since)) => Ok(since),
+        Some(Err(_)) => Err(Reply::refuse(422, "Invalid since parameter.")),
+    }
+}
+
+/// The time that a list is sorted by.
+fn by_time(call: &Call, created: Timestamp, updated: Timestamp) -> i64 {
+    let by_change = call.query.get("sort").is_some_and(|sort| sort == "updated");
+    if by_change { updated.as_second() } else { created.as_second() }
+}
+
+fn ordered(call: &Call, mut ascending: Vec<Value>, usual: &str) -> Vec<Value> {
+    if call.query.get("direction").map_or(usual, String::as_str) == "desc" {
+        ascending.reverse();
+    }
+    ascending
 }
 
 pub(super) fn create_comment(github: &GitHub, state: &mut State, call: &Call) -> Reply {
@@ -47,8 +109,8 @@ pub(super) fn create_comment(github: &GitHub, state: &mut State, call: &Call) ->
     let id = state.new_id();
     let login = call.actor.login();
     state.repository_mut(&name).issue_mut(number).add_comment(id, login, body);
-    let event = webhooks::issue_comment(github, state, &name, id, login, None);
-    state.outgoing.push(event);
+    let event = webhooks::issue_comment(github, state, &name, id, login, CommentChange::Created);
+    state.outgoing.push(Outgoing::New(event));
     written(github, state, &name, id, 201)
 }
 
@@ -66,9 +128,25 @@ pub(super) fn update_comment(github: &GitHub, state: &mut State, call: &Call) ->
     let Some(comment) = state.repository_mut(&name).comment_mut(id) else { return Reply::not_found() };
     let before = std::mem::replace(&mut comment.body, body);
     comment.updated = Timestamp::now();
-    let event = webhooks::issue_comment(github, state, &name, id, call.actor.login(), Some(before));
-    state.outgoing.push(event);
+    let change = CommentChange::Edited { before };
+    let event = webhooks::issue_comment(github, state, &name, id, call.actor.login(), change);
+    state.outgoing.push(Outgoing::New(event));
     written(github, state, &name, id, 200)
+}
+
+pub(super) fn delete_comment(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let name = call.repository();
+    let id = call.number("comment_id");
+    if state.repository(&name).comment(id).is_none() {
+        return Reply::not_found();
+    }
+    let login = call.actor.login();
+    let event = webhooks::issue_comment(github, state, &name, id, login, CommentChange::Deleted);
+    state.outgoing.push(Outgoing::New(event));
+    for issue in state.repository_mut(&name).issues.values_mut() {
+        issue.comments.retain(|comment| comment.id != id);
+    }
+    Reply::new(204, Value::Null)
 }
 
 pub(super) fn react(github: &GitHub, state: &mut State, call: &Call) -> Reply {

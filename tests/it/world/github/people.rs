@@ -1,8 +1,8 @@
 //! What people do on the played GitHub. Each act changes the state and sends the webhook that the
 //! real one would send, and returns once it is answered.
 
-use super::state::Issue;
-use super::webhooks::{self, Delivery};
+use super::state::{Change, Issue, Labeling};
+use super::webhooks::{self, CommentChange, Delivery};
 use super::{GitHub, owned};
 
 impl GitHub {
@@ -14,7 +14,7 @@ impl GitHub {
             let number = repository.next_number();
             let issue = Issue::new(id, number, login, title, Some(body.to_owned()));
             repository.issues.insert(number, issue);
-            (number, webhooks::issues(self, state, repo, number, login, None))
+            (number, webhooks::issues(self, state, repo, number, login, "opened", None))
         });
         self.deliver(webhook).await;
         number
@@ -24,11 +24,24 @@ impl GitHub {
     pub async fn label_issue(&self, repo: &str, number: u64, login: &str, label: &str) -> Delivery {
         let webhook = self.change(|state| {
             let issue = state.repository_mut(repo).issue_mut(number);
+            let change = Change::now(login);
+            issue.updated = change.at;
             if !issue.labels.iter().any(|known| known == label) {
                 issue.labels.push(label.to_owned());
             }
+            issue.labelings.push(Labeling { label: label.to_owned(), change });
+            webhooks::issues(self, state, repo, number, login, "labeled", Some(label))
+        });
+        self.deliver(webhook).await
+    }
+
+    /// Takes a label off an issue.
+    pub async fn unlabel_issue(&self, repo: &str, number: u64, login: &str, label: &str) -> Delivery {
+        let webhook = self.change(|state| {
+            let issue = state.repository_mut(repo).issue_mut(number);
+            issue.labels.retain(|known| known != label);
             issue.updated = jiff::Timestamp::now();
-            webhooks::issues(self, state, repo, number, login, Some(label))
+            webhooks::issues(self, state, repo, number, login, "unlabeled", Some(label))
         });
         self.deliver(webhook).await
     }
@@ -38,7 +51,7 @@ impl GitHub {
         let (id, webhook) = self.change(|state| {
             let id = state.new_id();
             state.repository_mut(repo).issue_mut(number).add_comment(id, login, body);
-            (id, webhooks::issue_comment(self, state, repo, id, login, None))
+            (id, webhooks::issue_comment(self, state, repo, id, login, CommentChange::Created))
         });
         self.deliver(webhook).await;
         id
@@ -47,11 +60,24 @@ impl GitHub {
     /// Changes the title and text of an issue, as its author may at any time. No webhook is sent: hob
     /// must not depend on being told.
     pub fn edit_issue(&self, repo: &str, number: u64, title: &str, body: &str) {
+        let author = self.state().repository(repo).issue(number).author.clone();
+        self.edit_issue_as(repo, number, &author, title, body);
+    }
+
+    /// The same, as somebody else.
+    pub fn edit_issue_as(&self, repo: &str, number: u64, login: &str, title: &str, body: &str) {
         self.change(|state| {
             let issue = state.repository_mut(repo).issue_mut(number);
-            issue.title = title.to_owned();
-            issue.body = Some(body.to_owned());
-            issue.updated = jiff::Timestamp::now();
+            let change = Change::now(login);
+            issue.updated = change.at;
+            if issue.title != title {
+                issue.title = title.to_owned();
+                issue.renames.push(Change::now(login));
+            }
+            if issue.body.as_deref() != Some(body) {
+                issue.body = Some(body.to_owned());
+                issue.edited = Some(change);
+            }
         });
     }
 

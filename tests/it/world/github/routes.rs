@@ -4,11 +4,12 @@
 //! makes `github-openapi.json`.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Query, RawPathParams, Request, State as Extract};
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -17,8 +18,8 @@ use serde_json::Value;
 use super::account::{Actor, Rejected, identify};
 use super::call::{Call, Reply};
 use super::faults::{Fault, Scissors};
-use super::state::{Permission, State};
-use super::{API_PREFIX, GitHub, app, description, git_server, issues, pulls};
+use super::state::{LastAnswer, Permission, State};
+use super::{API_PREFIX, GRAPHQL_PATH, GitHub, app, description, git_server, graphql, issues, pulls};
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -32,6 +33,8 @@ enum Who {
     Person,
     /// A person or an installation, with a token.
     Token,
+    /// An installation, with a token.
+    Installation,
 }
 
 type Handle = fn(&GitHub, &mut State, &Call) -> Reply;
@@ -39,15 +42,22 @@ type Handle = fn(&GitHub, &mut State, &Call) -> Reply;
 const ROUTES: &[(&str, &str, Who, Handle)] = &[
     ("GET", "/user", Who::Person, app::get_user),
     ("GET", "/app", Who::App, app::get_app),
+    ("GET", "/app/hook/deliveries", Who::App, app::list_deliveries),
+    ("POST", "/app/hook/deliveries/{delivery_id}/attempts", Who::App, app::attempt_delivery),
+    ("GET", "/app/installations", Who::App, app::list_installations),
+    ("GET", "/installation/repositories", Who::Installation, app::list_installed),
     ("POST", "/app/installations/{installation_id}/access_tokens", Who::App, app::create_token),
     ("GET", "/repos/{owner}/{repo}/installation", Who::App, app::get_installation),
     ("GET", "/repos/{owner}/{repo}", Who::Token, app::get_repository),
     ("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission", Who::Token, app::get_permission),
+    ("GET", "/repos/{owner}/{repo}/issues", Who::Token, issues::list),
+    ("GET", "/repos/{owner}/{repo}/issues/comments", Who::Token, issues::list_all_comments),
     ("GET", "/repos/{owner}/{repo}/issues/{issue_number}", Who::Token, issues::get),
     ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", Who::Token, issues::list_comments),
     ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments", Who::Token, issues::create_comment),
     ("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Who::Token, issues::get_comment),
     ("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Who::Token, issues::update_comment),
+    ("DELETE", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Who::Token, issues::delete_comment),
     ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/reactions", Who::Token, issues::react),
     (
         "POST",
@@ -89,6 +99,7 @@ pub(super) fn router(github: &GitHub) -> Router {
         router = router.route(&format!("{API_PREFIX}{path}"), any(endpoint));
     }
     router
+        .route(GRAPHQL_PATH, any(graphql::serve))
         .fallback(git_server::serve)
         .layer(middleware::from_fn_with_state(github.clone(), observe))
         .with_state(github.clone())
@@ -113,12 +124,17 @@ async fn observe(
         state.faults.take(&method, &address)
     });
     let (response, cut) = match fault {
-        None => (next.run(request).await, false),
+        None => (remembered(&github, next.run(request).await, &method, &path, &query).await, false),
         Some(Fault::Delay(time)) => {
             tokio::time::sleep(time).await;
             (next.run(request).await, false)
         }
         Some(Fault::Status(status, headers)) => (commanded(status, &headers), false),
+        Some(Fault::EffectDelayed(time)) => {
+            do_later(request, next, time).await;
+            (commanded(502, &[]), false)
+        }
+        Some(Fault::StaleList) => (last_answer(&github, &path, &query), false),
         Some(Fault::Reset) => (Response::default(), true),
         Some(Fault::AnswerLost) => {
             // Read to the end before cutting: a push has happened only when git has said all it has to say.
@@ -133,6 +149,45 @@ async fn observe(
     let status = if cut { 0 } else { response.status().as_u16() };
     github.change(|state| state.requests.push(RequestLog { method, path, query, status }));
     response
+}
+
+/// Has a request handled after this time; its answer reaches nobody.
+async fn do_later(request: Request, next: Next, time: Duration) {
+    let (head, body) = request.into_parts();
+    // Read before the answer, with which the connection may end.
+    let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
+    tokio::spawn(async move {
+        tokio::time::sleep(time).await;
+        let answer = next.run(Request::from_parts(head, Body::from(body))).await;
+        drop(to_bytes(answer.into_body(), usize::MAX).await);
+    });
+}
+
+/// The answer itself, kept where it may be asked for as the last one.
+async fn remembered(github: &GitHub, answer: Response, method: &str, path: &str, query: &str) -> Response {
+    if method != "GET" || !path.starts_with("/repos/") || answer.status() != StatusCode::OK {
+        return answer;
+    }
+    let (head, body) = answer.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("an answer of our own");
+    let last = LastAnswer { headers: head.headers.clone(), body: body.clone() };
+    github.state().answers.insert(without_since(path, query), last);
+    Response::from_parts(head, Body::from(body))
+}
+
+/// What was answered last to the same, or an empty list.
+fn last_answer(github: &GitHub, path: &str, query: &str) -> Response {
+    let last = github.state().answers.get(&without_since(path, query)).cloned();
+    match last {
+        None => Reply::new(200, Value::Array(Vec::new())).into_response(),
+        Some(last) => (last.headers, last.body).into_response(),
+    }
+}
+
+/// The address of a list. Whoever looks again and again asks for what came since another time each time.
+fn without_since(path: &str, query: &str) -> String {
+    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("since=")).collect();
+    format!("{path}?{}", rest.join("&"))
 }
 
 fn below_api(uri: &Uri) -> &str {
@@ -263,11 +318,12 @@ fn allow(state: &mut State, raw: &Raw<'_>, actor: &Actor) -> Result<(), Reply> {
         Who::App => *actor == Actor::App,
         Who::Person => *actor == Actor::User,
         Who::Token => *actor != Actor::App,
+        Who::Installation => matches!(actor, Actor::Installation { .. }),
     };
     if !fits {
         state.violation(format!("{}: {actor:?} may not ask this", raw.route));
         return Err(match raw.who {
-            Who::Person => Reply::refuse(403, "Resource not accessible by integration"),
+            Who::Person | Who::Installation => Reply::refuse(403, "Resource not accessible by integration"),
             _ => Reply::refuse(401, "Bad credentials"),
         });
     }

@@ -5,13 +5,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use axum::body::Bytes;
+use axum::http::HeaderMap;
 use jiff::Timestamp;
 
 use super::account::{APP_LOGIN, InstallationToken, USER_LOGIN};
 use super::faults::Faults;
 use super::repository::Bare;
 use super::routes::RequestLog;
-use super::webhooks::{Delivery, Hook, Webhook};
+use super::webhooks::{Delivery, Hook, Outgoing};
+
+/// An answer as it was sent.
+#[derive(Clone)]
+pub(super) struct LastAnswer {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
 
 #[derive(Default)]
 pub(super) struct State {
@@ -20,12 +29,14 @@ pub(super) struct State {
     pub(super) installation_tokens: HashMap<String, InstallationToken>,
     pub(super) hook: Option<Hook>,
     /// Webhooks about what a request did, taken and sent once the request is answered.
-    pub(super) outgoing: Vec<Webhook>,
+    pub(super) outgoing: Vec<Outgoing>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) requests: Vec<RequestLog>,
     pub(super) violations: Vec<String>,
     pub(super) git_auth_failures: usize,
     pub(super) faults: Faults,
+    /// The last good answer to each `GET` of the API, by its address without `since`, for lists that are behind.
+    pub(super) answers: HashMap<String, LastAnswer>,
     last_id: u64,
 }
 
@@ -173,12 +184,29 @@ pub(super) struct Issue {
     pub(super) body: Option<String>,
     pub(super) author: String,
     pub(super) labels: Vec<String>,
+    /// Every label that was put on, oldest first, whether it is still on or not.
+    pub(super) labelings: Vec<Labeling>,
+    /// When and by whom the title was changed, oldest first.
+    pub(super) renames: Vec<Change>,
+    /// When and by whom the text was changed last.
+    pub(super) edited: Option<Change>,
     pub(super) is_open: bool,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) comments: Vec<Comment>,
     pub(super) reactions: Vec<Reaction>,
     pub(super) pull: Option<PullPart>,
+}
+
+/// Something that an account did to an issue.
+pub(super) struct Change {
+    pub(super) at: Timestamp,
+    pub(super) by: String,
+}
+
+pub(super) struct Labeling {
+    pub(super) label: String,
+    pub(super) change: Change,
 }
 
 /// What a pull request has beyond an issue.
@@ -208,6 +236,12 @@ pub(super) struct Reaction {
     pub(super) created: Timestamp,
 }
 
+impl Change {
+    pub(super) fn now(by: &str) -> Self {
+        Self { at: Timestamp::now(), by: by.to_owned() }
+    }
+}
+
 impl Issue {
     pub(super) fn new(id: u64, number: u64, author: &str, title: &str, body: Option<String>) -> Self {
         let now = Timestamp::now();
@@ -218,6 +252,9 @@ impl Issue {
             body,
             author: author.to_owned(),
             labels: Vec::new(),
+            labelings: Vec::new(),
+            renames: Vec::new(),
+            edited: None,
             is_open: true,
             created: now,
             updated: now,

@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::sync::mpsc;
@@ -42,9 +43,19 @@ pub(super) struct Webhook {
     payload: Value,
 }
 
+/// What is sent after an answer.
+pub(super) enum Outgoing {
+    /// A webhook about what was done.
+    New(Webhook),
+    /// Another attempt at a delivery.
+    Again(Delivery),
+}
+
 /// One attempt to deliver a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
+    /// The attempt's id.
+    pub id: u64,
     /// The delivery's GUID: the same again when it is redelivered.
     pub guid: String,
     /// As in `X-GitHub-Event`.
@@ -57,21 +68,26 @@ pub struct Delivery {
     pub status: u16,
     /// Whether somebody asked for it again.
     pub redelivery: bool,
+    /// When the attempt was over; absent while it is under way.
+    pub delivered: Option<Timestamp>,
+    /// Whether it is the App's webhook, or a repository's own.
+    pub of_app: bool,
 }
 
-/// `issues`: opened, or labeled with a label.
+/// `issues`: opened, or labeled or unlabeled with a label.
 pub(super) fn issues(
     github: &GitHub,
     state: &State,
     repository: &str,
     number: u64,
     sender: &str,
+    action: &str,
     label: Option<&str>,
 ) -> Webhook {
     let repository = state.repository(repository);
     let issue = repository.issue(number);
     let mut payload = template("issues.labeled");
-    payload["action"] = json!(if label.is_some() { "labeled" } else { "opened" });
+    payload["action"] = json!(action);
     fill(github, state, &mut payload, repository, Some(issue), sender);
     match label {
         Some(label) => payload["label"] = github.writer().label(repository, label),
@@ -80,22 +96,36 @@ pub(super) fn issues(
     Webhook { event: "issues", payload }
 }
 
-/// `issue_comment`: created, or edited where there was another text before.
+/// What happened to a comment.
+pub(super) enum CommentChange {
+    Created,
+    Edited {
+        before: String,
+    },
+    /// Told before it is done.
+    Deleted,
+}
+
+/// `issue_comment`: created, edited or deleted.
 pub(super) fn issue_comment(
     github: &GitHub,
     state: &State,
     repository: &str,
     comment: u64,
     sender: &str,
-    before: Option<String>,
+    change: CommentChange,
 ) -> Webhook {
     let repository = state.repository(repository);
-    let (issue, comment) = repository.comment(comment).expect("the comment that was just written");
+    let (issue, comment) = repository.comment(comment).expect("the comment that it is about");
     let mut payload = template("issue_comment.created");
     fill(github, state, &mut payload, repository, Some(issue), sender);
     github.writer().put_comment(&mut payload["comment"], repository, issue, comment);
-    if let Some(before) = before {
-        put(&mut payload, json!({"action": "edited", "changes": {"body": {"from": before}}}));
+    match change {
+        CommentChange::Created => {}
+        CommentChange::Edited { before } => {
+            put(&mut payload, json!({"action": "edited", "changes": {"body": {"from": before}}}));
+        }
+        CommentChange::Deleted => payload["action"] = json!("deleted"),
     }
     Webhook { event: "issue_comment", payload }
 }
@@ -147,9 +177,12 @@ fn template(name: &str) -> Value {
 }
 
 /// Sends what the use of the API caused, one after the other.
-pub(super) async fn send_all(github: GitHub, mut queue: mpsc::UnboundedReceiver<Webhook>) {
-    while let Some(webhook) = queue.recv().await {
-        github.deliver(webhook).await;
+pub(super) async fn send_all(github: GitHub, mut queue: mpsc::UnboundedReceiver<Outgoing>) {
+    while let Some(outgoing) = queue.recv().await {
+        match outgoing {
+            Outgoing::New(webhook) => drop(github.deliver(webhook).await),
+            Outgoing::Again(delivery) => drop(github.attempt_again(delivery).await),
+        }
     }
 }
 
@@ -158,12 +191,15 @@ impl GitHub {
     /// be redelivered to a hob that was down.
     pub(super) async fn deliver(&self, webhook: Webhook) -> Delivery {
         let delivery = Delivery {
+            id: 0,
             guid: Uuid::new_v4().to_string(),
             event: webhook.event.to_owned(),
             action: webhook.payload["action"].as_str().map(str::to_owned),
             body: webhook.payload.to_string().into_bytes(),
             status: 0,
             redelivery: false,
+            delivered: None,
+            of_app: false,
         };
         self.attempt(delivery).await
     }
@@ -173,11 +209,17 @@ impl GitHub {
     pub async fn redeliver(&self, guid: &str) -> u16 {
         let first = self.deliveries().into_iter().find(|delivery| delivery.guid == guid);
         let first = first.unwrap_or_else(|| panic!("there was no delivery {guid}"));
-        self.attempt(Delivery { redelivery: true, status: 0, ..first }).await.status
+        self.attempt_again(first).await.status
+    }
+
+    async fn attempt_again(&self, earlier: Delivery) -> Delivery {
+        self.attempt(Delivery { redelivery: true, status: 0, delivered: None, ..earlier }).await
     }
 
     async fn attempt(&self, mut delivery: Delivery) -> Delivery {
         let index = self.change(|state| {
+            delivery.id = state.new_id();
+            delivery.of_app = state.hook.as_ref().is_some_and(|hook| hook.of_app);
             state.deliveries.push(delivery.clone());
             state.deliveries.len() - 1
         });
@@ -186,7 +228,8 @@ impl GitHub {
             delivery.status =
                 self.send_raw(&delivery.event, &delivery.guid, delivery.body.clone(), signature).await;
         }
-        self.change(|state| state.deliveries[index].status = delivery.status);
+        delivery.delivered = Some(Timestamp::now());
+        self.change(|state| state.deliveries[index] = delivery.clone());
         delivery
     }
 

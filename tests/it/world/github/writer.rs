@@ -292,7 +292,7 @@ pub(super) fn node_id(kind: &str, id: u64) -> String {
 }
 
 /// A number that belongs to a name: always the same, so that nothing needs to remember it.
-fn user_id(name: &str) -> u64 {
+pub(super) fn user_id(name: &str) -> u64 {
     if name == APP_LOGIN {
         return APP_ID + 1;
     }

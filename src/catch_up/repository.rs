@@ -1,0 +1,288 @@
+//! One repository, looked through for what no webhook told of: comments that command or answer, and hob's labels. What is found
+//! is recorded as the delivery that its webhook would have been. Whether its author may command hob, whether the text is still
+//! what people saw, and what it leads to, is intake's matter.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{CatchUp, Memory};
+use crate::clock;
+use crate::command;
+use crate::event::{Issue, Place};
+use crate::github::{
+    GitHubError, Labeling, ListedComment, ListedIssue, Repository, RepositoryFacts, found, webhook,
+};
+use crate::ids::Repo;
+use crate::message;
+use crate::store::{KnownRepository, Recorded};
+
+/// How far a look goes back behind the end of the one before. GitHub's lists can be behind what was written for a moment.
+const MARGIN: SignedDuration = SignedDuration::from_mins(10);
+/// How far the first look at a repository goes back. An older comment was written to nobody that is here now.
+const FIRST: SignedDuration = SignedDuration::from_hours(1);
+/// GitHub notes the same act with times that can be a second apart; see `intake/decide.rs`.
+const SAME_ACT: SignedDuration = SignedDuration::from_secs(1);
+
+/// A delivery that no webhook brought, or not yet.
+struct Found {
+    /// When it was done, by GitHub's clock.
+    at: Timestamp,
+    /// The same at each look.
+    guid: String,
+    event: &'static str,
+    body: Vec<u8>,
+}
+
+/// The repository of a look, and the way to it.
+struct Looked<'a> {
+    repository: &'a Repository,
+    place: Place,
+}
+
+impl CatchUp {
+    /// Looks through a repository from where the look before ended. `facts` are there for an App, which has just asked for them.
+    pub(super) async fn look_through(
+        &self,
+        memory: &mut Memory,
+        repo: &Repo,
+        facts: Option<&RepositoryFacts>,
+    ) -> anyhow::Result<()> {
+        let repository = self.github.repository(repo, facts.and_then(|facts| facts.installation)).await?;
+        let Some(known) = self.known_now(memory, &repository, facts).await? else { return Ok(()) };
+        let place = Place {
+            repo: known.repo.clone(),
+            default_branch: known.default_branch.clone(),
+            installation: facts.and_then(|facts| facts.installation),
+        };
+        let looked = Looked { repository: &repository, place };
+        let since = self.since(&known);
+        let comments = repository.comments_since(since).await?;
+        let (issues, until) = match known.looked_until {
+            // Whenever the label was put on: nobody has looked before.
+            None => (self.with_labels(&repository).await?, comments.until),
+            Some(_) => {
+                let issues = repository.issues_since(since).await?;
+                (issues.items, issues.until.min(comments.until))
+            }
+        };
+        let mut all = Vec::new();
+        let mut trouble = self.labels(memory, &looked, &issues, &mut all).await?;
+        if trouble.as_ref().is_none_or(is_about_one) {
+            // A comment from before was looked at before, as it was then: an edit is no command.
+            let comments = comments.items.iter().filter(|comment| comment.created_at >= since);
+            let failed = self.comments(&looked, comments, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
+        self.record(all).await?;
+        match trouble {
+            Some(error) => Err(error.into()),
+            None => self.store.looked_until(&known.repo, until).await,
+        }
+    }
+
+    /// What is known of a repository, brought up to date once for each process; nothing under a name that is no longer its own.
+    async fn known_now(
+        &self,
+        memory: &mut Memory,
+        repository: &Repository,
+        facts: Option<&RepositoryFacts>,
+    ) -> anyhow::Result<Option<KnownRepository>> {
+        let key = repository.repo().key();
+        let is_current = match (facts, memory.current.get(&key)) {
+            (None, Some(is_current)) => *is_current,
+            _ => {
+                let facts = match facts {
+                    Some(facts) => facts.clone(),
+                    None => repository.facts().await?,
+                };
+                self.store.know_repository(&facts.repo, facts.installation, &facts.default_branch).await?;
+                let is_current = facts.repo == *repository.repo();
+                if !is_current {
+                    tracing::info!(old = %repository.repo(), new = %facts.repo, "a repository has another name now");
+                }
+                memory.current.insert(key, is_current);
+                is_current
+            }
+        };
+        if is_current { self.store.repository(repository.repo()).await } else { Ok(None) }
+    }
+
+    /// The moment that a look begins with. What the store has settled and forgotten must not be found again.
+    fn since(&self, known: &KnownRepository) -> Timestamp {
+        let now = clock::now();
+        let back =
+            |from: Timestamp, by: SignedDuration| from.checked_sub(by).unwrap_or(Timestamp::UNIX_EPOCH);
+        let kept = SignedDuration::try_from(self.config.keep.deliveries.0).unwrap_or(SignedDuration::MAX);
+        let since = known.looked_until.map_or(back(now, FIRST), |until| back(until, MARGIN));
+        since.max(back(now, kept))
+    }
+
+    /// Every open issue with a label of hob's.
+    async fn with_labels(&self, repository: &Repository) -> anyhow::Result<Vec<ListedIssue>> {
+        let mut all: Vec<ListedIssue> = Vec::new();
+        for label in command::labels(&self.config.github.label) {
+            for issue in repository.issues_with_label(&label).await? {
+                if all.iter().all(|known| known.number != issue.number) {
+                    all.push(issue);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Finds labels that the stories have not taken up. An error is the store's; what GitHub did not answer for an issue is told,
+    /// and holds up no other issue.
+    async fn labels(
+        &self,
+        memory: &mut Memory,
+        looked: &Looked<'_>,
+        issues: &[ListedIssue],
+        all: &mut Vec<Found>,
+    ) -> anyhow::Result<Option<GitHubError>> {
+        let examined = memory.examined.entry(looked.place.repo.key()).or_default();
+        examined.retain(|number, _| issues.iter().any(|issue| issue.number == *number));
+        let mut trouble = None;
+        for issue in issues.iter().filter(|issue| !issue.is_pull_request && self.is_labeled(issue)) {
+            if examined.get(&issue.number) == Some(&issue.updated_at) {
+                continue;
+            }
+            let story = self.store.story_at(&looked.place.repo, issue.number).await?;
+            let taken = story.and_then(|story| story.labeled_at);
+            match self.labels_of(looked, issue, taken).await {
+                Ok(found) => {
+                    all.extend(found);
+                    examined.insert(issue.number, issue.updated_at);
+                }
+                // It was deleted since, or moved to another repository.
+                Err(GitHubError::NotFound) => {}
+                Err(error) if is_about_one(&error) => trouble = Some(error),
+                Err(error) => return Ok(Some(error)),
+            }
+        }
+        Ok(trouble)
+    }
+
+    fn is_labeled(&self, issue: &ListedIssue) -> bool {
+        issue.labels.iter().any(|label| self.is_own(label))
+    }
+
+    fn is_own(&self, label: &str) -> bool {
+        command::chosen_by_label(&self.config.github.label, label).is_some()
+    }
+
+    /// The labels of hob's that are on an issue, were put on last at their time, and are not `taken` up.
+    async fn labels_of(
+        &self,
+        looked: &Looked<'_>,
+        issue: &ListedIssue,
+        taken: Option<Timestamp>,
+    ) -> Result<Vec<Found>, GitHubError> {
+        let is_new =
+            |at: Timestamp| taken.is_none_or(|taken| at > taken.saturating_add(SAME_ACT).unwrap_or(taken));
+        // Putting a label on changes the issue, so that nothing can be newer than that.
+        if !is_new(issue.updated_at) {
+            return Ok(Vec::new());
+        }
+        let history = looked.repository.issue_history(issue.number).await?;
+        let mut found = Vec::new();
+        for label in issue.labels.iter().filter(|label| self.is_own(label)) {
+            let last = history.labeled.iter().rfind(|labeling| labeling.label == *label);
+            let Some(Labeling { change, .. }) = last else {
+                return Err(GitHubError::Unavailable(format!(
+                    "GitHub does not tell yet who put a label on issue {}",
+                    issue.number
+                )));
+            };
+            if !is_new(change.at) {
+                continue;
+            }
+            let text = Issue {
+                number: issue.number,
+                title: history.title.clone(),
+                body: history.body.clone(),
+                is_pull_request: false,
+                is_open: true,
+                read_later: true,
+            };
+            found.push(Found {
+                at: change.at,
+                guid: format!("look-{}#{}-{label}-{}", looked.place.repo.key(), issue.number, change.at),
+                event: "issues",
+                body: found::labeled(&looked.place, &text, label, change.at, &change.by),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Finds comments that are for hob and not recorded. Errors as with [`labels`](Self::labels).
+    async fn comments<'a>(
+        &self,
+        looked: &Looked<'_>,
+        comments: impl Iterator<Item = &'a ListedComment>,
+        all: &mut Vec<Found>,
+    ) -> anyhow::Result<Option<GitHubError>> {
+        let mut trouble = None;
+        for comment in comments {
+            let guid = format!("look-{}-comment-{}", looked.place.repo.key(), comment.id);
+            if !self.matters(&looked.place.repo, comment).await? || self.store.has_delivery(&guid).await? {
+                continue;
+            }
+            match self.told(looked, comment).await {
+                Ok(None) => {}
+                Ok(Some(body)) => {
+                    all.push(Found { at: comment.created_at, guid, event: "issue_comment", body });
+                }
+                Err(GitHubError::NotFound) => {}
+                Err(error) if is_about_one(&error) => trouble = Some(error),
+                Err(error) => return Ok(Some(error)),
+            }
+        }
+        Ok(trouble)
+    }
+
+    /// Whether a comment may be a command or an answer.
+    async fn matters(&self, repo: &Repo, comment: &ListedComment) -> anyhow::Result<bool> {
+        if comment.author.is_bot {
+            return Ok(false);
+        }
+        if command::parse(&comment.body).is_some() {
+            return Ok(true);
+        }
+        let Some(story) = self.store.story_at(repo, comment.issue).await? else { return Ok(false) };
+        Ok(self.store.open_question(story.id).await?.is_some())
+    }
+
+    /// The delivery that tells of a comment; none for hob's own.
+    async fn told(
+        &self,
+        looked: &Looked<'_>,
+        comment: &ListedComment,
+    ) -> Result<Option<Vec<u8>>, GitHubError> {
+        if message::has_marker(&comment.body) && self.github.own_login().await? == comment.author.login {
+            return Ok(None);
+        }
+        let issue = Issue { read_later: true, ..looked.repository.issue(comment.issue).await? };
+        let ListedComment { id, body, created_at, author, .. } = comment;
+        Ok(Some(found::commented(&looked.place, &issue, *id, body, *created_at, author)))
+    }
+
+    /// Writes down what was found, in the order in which it was done.
+    async fn record(&self, mut all: Vec<Found>) -> anyhow::Result<()> {
+        all.sort_by_key(|found| found.at);
+        for found in all {
+            let event = webhook::decode(found.event, &found.body)?;
+            let recorded = self
+                .store
+                .record_delivery(&found.guid, found.event, &found.body, event.meaning().as_deref())
+                .await?;
+            if recorded == Recorded::New {
+                tracing::info!(guid = found.guid, "a look found what no webhook has told of");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether GitHub did not answer for one thing, as opposed to not letting hob in at all.
+fn is_about_one(error: &GitHubError) -> bool {
+    !matches!(error, GitHubError::RateLimited { .. } | GitHubError::Unauthorized(_))
+}

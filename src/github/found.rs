@@ -1,0 +1,89 @@
+//! What a look found, written as the webhook that would have told of it, so that intake takes up both alike. Only the fields that
+//! [`webhook::decode`](super::webhook::decode) reads are written, and one that GitHub never sends: that the issue's text was read
+//! after the act.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::event::{Issue, Person, Place};
+use crate::ids::CommentId;
+
+/// A body of `issues.labeled`: `at` is when the label was put on.
+pub fn labeled(place: &Place, issue: &Issue, label: &str, at: Timestamp, by: &Person) -> Vec<u8> {
+    let mut body = envelope("labeled", place, issue, at, by);
+    body["label"] = json!({ "name": label });
+    body.to_string().into_bytes()
+}
+
+/// A body of `issue_comment.created`.
+pub fn commented(
+    place: &Place,
+    issue: &Issue,
+    id: CommentId,
+    text: &str,
+    at: Timestamp,
+    by: &Person,
+) -> Vec<u8> {
+    let mut body = envelope("created", place, issue, at, by);
+    body["comment"] = json!({"id": id, "body": text, "created_at": at});
+    body.to_string().into_bytes()
+}
+
+fn envelope(action: &str, place: &Place, issue: &Issue, at: Timestamp, by: &Person) -> Value {
+    let kind = if by.is_bot { "Bot" } else { "User" };
+    let mut body = json!({
+        "action": action,
+        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "sender": {"login": by.login, "id": by.id, "type": kind},
+        "issue": {
+            "number": issue.number, "title": issue.title, "body": issue.body, "updated_at": at,
+            "state": if issue.is_open { "open" } else { "closed" },
+            "hob_read_later": true,
+        },
+    });
+    if issue.is_pull_request {
+        body["issue"]["pull_request"] = json!({});
+    }
+    if let Some(installation) = place.installation {
+        body["installation"] = json!({ "id": installation });
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Comment, Event};
+    use crate::github::webhook::decode;
+    use crate::ids::{InstallationId, IssueNumber};
+
+    #[test]
+    fn what_is_written_is_read_back_as_the_same_event() {
+        let place = Place {
+            repo: "acme/tool".parse().unwrap(),
+            default_branch: "main".into(),
+            installation: Some(InstallationId(42)),
+        };
+        let issue = Issue {
+            number: IssueNumber(7),
+            title: "T".into(),
+            body: "B".into(),
+            is_pull_request: true,
+            is_open: true,
+            read_later: true,
+        };
+        let sender = Person { login: "alice".into(), id: Some(3), is_bot: false };
+        let at = "2026-11-24T08:00:00Z".parse().unwrap();
+
+        let body = labeled(&place, &issue, "hob", at, &sender);
+        let (label, sender_, issue_, place_) =
+            ("hob".to_owned(), sender.clone(), issue.clone(), place.clone());
+        let expected = Event::IssueLabeled { place: place_, issue: issue_, label, at, sender: sender_ };
+        assert_eq!(decode("issues", &body).unwrap(), expected);
+
+        let body = commented(&place, &issue, CommentId(9), "/hob work", at, &sender);
+        let comment = Comment { id: CommentId(9), body: "/hob work".into(), at };
+        let expected = Event::Commented { place, issue, comment, sender };
+        assert_eq!(decode("issue_comment", &body).unwrap(), expected);
+    }
+}

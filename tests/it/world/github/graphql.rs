@@ -1,0 +1,107 @@
+//! The GraphQL API, as far as hob asks it: one question, word for word (`tests/data/issue-history.graphql`, which says in
+//! `tests/data/github.md` how it was checked against GitHub's schema). Any other fails the test that asks it.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State as Extract};
+use axum::http::{Method, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::GitHub;
+use super::account::{Actor, Rejected, identify};
+use super::call::Reply;
+use super::routes::unknown;
+use super::state::{Change, Issue, Permission, State};
+use super::writer::{time, user_id};
+
+/// The question that is understood.
+const QUESTION: &str = include_str!("../../../data/issue-history.graphql");
+/// What an issue's history is asked for at most.
+const MOST_LABELINGS: usize = 100;
+const LARGEST_BODY: usize = 1024 * 1024;
+
+pub(super) async fn serve(Extract(github): Extract<GitHub>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    if head.method != Method::POST {
+        return unknown(&github, &head.method, &head.uri);
+    }
+    let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut state = github.state();
+    if !head.headers.contains_key(header::USER_AGENT) {
+        state.violation("POST /graphql: no User-Agent".to_owned());
+    }
+    let actor = match identify(&state, &head.headers) {
+        Ok(actor) => actor,
+        Err(rejected) => {
+            if rejected != Rejected::Expired {
+                state.violation(format!("POST /graphql: {rejected:?}"));
+            }
+            return Reply::refuse(401, "Bad credentials").into_response();
+        }
+    };
+    if actor == Actor::App {
+        state.violation("POST /graphql: the App itself may not ask this".to_owned());
+    }
+    let asked = body["query"].as_str().unwrap_or_default();
+    if words(asked) != words(QUESTION) || body.as_object().is_none_or(|fields| fields.len() != 2) {
+        state.violation(format!("POST /graphql: an unknown question: {body}"));
+        return Reply::new(200, complaint("INVALID", "this question is not played")).into_response();
+    }
+    Reply::new(200, answer(&state, &actor, &body["variables"])).into_response()
+}
+
+fn answer(state: &State, actor: &Actor, variables: &Value) -> Value {
+    let text = |name: &str| variables[name].as_str().unwrap_or_default();
+    let key = format!("{}/{}", text("owner"), text("name")).to_ascii_lowercase();
+    let repository = state.repositories.get(&key).filter(|repository| {
+        repository.permission(actor.login()) >= Permission::Read && actor.reaches(repository.name())
+    });
+    let Some(repository) = repository else {
+        return complaint("NOT_FOUND", "Could not resolve to a Repository with that name.");
+    };
+    // A pull request is no issue here.
+    let number = variables["number"].as_u64().unwrap_or_default();
+    match repository.issues.get(&number).filter(|issue| issue.pull.is_none()) {
+        Some(issue) => json!({"data": {"repository": {"issue": history(issue)}}}),
+        None => complaint("NOT_FOUND", "Could not resolve to an Issue with that number."),
+    }
+}
+
+fn history(issue: &Issue) -> Value {
+    let last_rename = issue.renames.last();
+    let skipped = issue.labelings.len().saturating_sub(MOST_LABELINGS);
+    let labelings = issue.labelings.iter().skip(skipped).map(|labeling| {
+        let mut node = node(&labeling.change);
+        node["label"] = json!({"name": labeling.label});
+        node
+    });
+    json!({
+        "title": issue.title,
+        "body": issue.body.clone().unwrap_or_default(),
+        "lastEditedAt": issue.edited.as_ref().map(|edited| time(edited.at)),
+        "editor": issue.edited.as_ref().map(|edited| who(&edited.by)),
+        "renames": {"nodes": last_rename.map(node).into_iter().collect::<Vec<_>>()},
+        "labelings": {"nodes": labelings.collect::<Vec<_>>()},
+    })
+}
+
+fn node(change: &Change) -> Value {
+    json!({"createdAt": time(change.at), "actor": who(&change.by)})
+}
+
+/// An account, as this API names it: an App by its slug alone.
+fn who(login: &str) -> Value {
+    match login.strip_suffix("[bot]") {
+        Some(slug) => json!({"__typename": "Bot", "login": slug}),
+        None => json!({"__typename": "User", "login": login, "databaseId": user_id(login)}),
+    }
+}
+
+fn complaint(kind: &str, message: &str) -> Value {
+    json!({"data": {"repository": null}, "errors": [{"type": kind, "path": ["repository"], "message": message}]})
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
