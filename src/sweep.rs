@@ -10,11 +10,15 @@ use tokio_util::sync::CancellationToken;
 use crate::container::Docker;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, RunId};
 use crate::paths::{self, DataDir};
+use crate::pulse::Pulse;
 use crate::store::Store;
 use crate::story::TaskState;
 
 /// How often the sweep looks.
 const EVERY: Duration = Duration::from_secs(300);
+
+/// The longest honest step. Nobody waits for the sweep, so it may take its time.
+pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Everything the sweep works with.
 #[derive(Debug, Clone)]
@@ -41,8 +45,9 @@ impl Sweep {
     }
 
     /// Sweeps until `stop` is set. A sweep that fails is logged; the next one tries again.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
         while !stop.is_cancelled() {
+            pulse.beat();
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(EVERY) => {}
