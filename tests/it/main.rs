@@ -7,6 +7,7 @@ mod github_client;
 mod hostile;
 mod payloads;
 mod real_claude;
+mod store;
 mod stories;
 mod tidy;
 mod world;

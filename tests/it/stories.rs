@@ -7,3 +7,4 @@ mod failures;
 mod happy;
 mod policy;
 mod restart;
+mod shutdown;

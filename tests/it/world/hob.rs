@@ -20,7 +20,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::SECRET;
+use super::{DEADLINE, SECRET};
 
 /// hob as a library.
 pub struct RunningHob {
@@ -74,10 +74,8 @@ impl Program {
     /// The same, under a program that watches it. `wrapper` is that program and its arguments; it must
     /// become hob itself (`strace -D` does), so that signals reach hob.
     pub async fn start_under(wrapper: &[&str], folder: &Path, config: &Config) -> Program {
-        let file = folder.join("hob.toml");
-        std::fs::write(&file, toml_of(config)).expect("writing hob.toml");
         let binary = binary();
-        let mut command = match wrapper {
+        let command = match wrapper {
             [] => Command::new(&binary),
             [program, arguments @ ..] => {
                 let mut command = Command::new(program);
@@ -85,19 +83,18 @@ impl Program {
                 command
             }
         };
-        for (name, key) in &config.agent.keys {
-            command.env(name, key.expose_secret());
-        }
-        let token = config.github.token.as_ref().expect("a token");
-        let mut child = command
-            .args(["serve", "--log-format", "json", "--config"])
-            .arg(&file)
-            .env("HOB_WEBHOOK_SECRET", SECRET)
-            .env("HOB_GITHUB_TOKEN", token.expose_secret())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("hob starts");
+        Self::launch(command, folder, config).await
+    }
+
+    /// The same, with more in its environment.
+    pub async fn start_with(variables: &[(&str, &str)], folder: &Path, config: &Config) -> Program {
+        let mut command = Command::new(binary());
+        command.envs(variables.iter().copied());
+        Self::launch(command, folder, config).await
+    }
+
+    async fn launch(mut command: Command, folder: &Path, config: &Config) -> Program {
+        let mut child = serving(&mut command, folder, config).kill_on_drop(true).spawn().expect("hob starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
         let address = tokio::time::timeout(Duration::from_secs(30), async {
             loop {
@@ -130,10 +127,24 @@ impl Program {
     }
 
     /// SIGTERM, and its exit code.
-    pub async fn terminate(mut self) -> Option<i32> {
-        let pid = self.child.id().expect("it runs");
-        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).expect("a signal");
+    pub async fn terminate(self) -> Option<i32> {
+        self.tell_to_stop();
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    pub fn tell_to_stop(&self) {
+        kill(Pid::from_raw(self.pid().cast_signed()), Signal::SIGTERM).expect("a signal");
+    }
+
+    /// Waits until it ends, by itself or because it was told to; its exit code.
+    pub async fn ended(mut self) -> Option<i32> {
         self.child.wait().await.expect("it ends").code()
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// SIGKILL.
@@ -153,6 +164,56 @@ pub fn binary() -> PathBuf {
     }
 }
 
+/// Starts `hob serve` and waits for nothing; what it says is lost.
+pub fn spawn(folder: &Path, config: &Config) -> Child {
+    let mut command = Command::new(binary());
+    serving(&mut command, folder, config)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("hob starts")
+}
+
+/// What `hob serve` does that is expected to end by itself: its exit code and what it said.
+pub async fn serve_in_vain(folder: &Path, config: &Config) -> (Option<i32>, String) {
+    let mut command = Command::new(binary());
+    let ended =
+        tokio::time::timeout(DEADLINE, serving(&mut command, folder, config).kill_on_drop(true).output());
+    let output = ended.await.expect("hob ends in time").expect("hob starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Runs another command of hob's on the same settings: its exit code, and what it printed and complained.
+pub async fn run(folder: &Path, config: &Config, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(binary());
+    command.args(arguments);
+    let ended =
+        tokio::time::timeout(DEADLINE, configured(&mut command, folder, config).kill_on_drop(true).output());
+    let output = ended.await.expect("the command ends in time").expect("hob starts");
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), said)
+}
+
+fn serving<'a>(command: &'a mut Command, folder: &Path, config: &Config) -> &'a mut Command {
+    command.args(["serve", "--log-format", "json"]);
+    configured(command, folder, config).stderr(Stdio::piped())
+}
+
+fn configured<'a>(command: &'a mut Command, folder: &Path, config: &Config) -> &'a mut Command {
+    let file = folder.join("hob.toml");
+    std::fs::write(&file, toml_of(config)).expect("writing hob.toml");
+    for (name, key) in &config.agent.keys {
+        command.env(name, key.expose_secret());
+    }
+    let token = config.github.token.as_ref().expect("a token");
+    command
+        .arg("--config")
+        .arg(&file)
+        .env("HOB_WEBHOOK_SECRET", SECRET)
+        .env("HOB_GITHUB_TOKEN", token.expose_secret())
+}
+
 fn toml_of(config: &Config) -> String {
     let millis = |duration: Duration| format!("\"{}ms\"", duration.as_millis());
     let lines = [
@@ -160,6 +221,7 @@ fn toml_of(config: &Config) -> String {
         format!("listen = \"{}\"", config.server.listen),
         "[data]".to_owned(),
         format!("dir = {:?}", config.data.dir),
+        format!("min_free = {}", config.data.min_free.0),
         "[github]".to_owned(),
         format!("api_url = {:?}", config.github.api_url),
         format!("git_url = {:?}", config.github.git_url),
@@ -179,6 +241,7 @@ fn toml_of(config: &Config) -> String {
         format!("hand_over_limit = {}", config.container.hand_over_limit.0),
         "[work]".to_owned(),
         format!("parallel = {}", config.work.parallel),
+        format!("drain = {}", millis(config.work.drain)),
         "poll = \"200ms\"".to_owned(),
     ];
     lines.join("\n") + "\n"
