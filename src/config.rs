@@ -430,6 +430,18 @@ impl Config {
         file: Option<&Path>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, ConfigError> {
+        let mut config = Self::load_without_secrets(file, environment)?;
+        secret::read_files(&mut config, environment)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The same for commands beside a running hob, which need no secret and may not be able to read one: the files that
+    /// hold them are not opened, and nothing is checked but the form.
+    pub fn load_without_secrets(
+        file: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, ConfigError> {
         let mut config = match file {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -439,8 +451,6 @@ impl Config {
             None => Config::default(),
         };
         secret::overlay_environment(&mut config, environment)?;
-        secret::read_files(&mut config, environment)?;
-        config.check()?;
         Ok(config)
     }
 

@@ -74,6 +74,21 @@ impl DataDir {
         Ok(DataDir { root })
     }
 
+    /// A data folder as it is, for a look beside a running hob: nothing is made and nothing is changed.
+    pub fn beside(root: &Path) -> DataDir {
+        DataDir { root: root.to_owned() }
+    }
+
+    /// What the parts of the folder take up on disk: their names and bytes, the store last.
+    pub fn space(&self) -> Vec<(&'static str, u64)> {
+        let parts = ["stories", "runs", "mirrors"];
+        let mut space: Vec<_> = parts.map(|name| (name, used_space(&self.root.join(name)))).into();
+        // Two files of SQLite's lie beside the store while it is open.
+        let files = ["hob.db", "hob.db-wal", "hob.db-shm"];
+        space.push(("store", files.map(|name| used_space(&self.root.join(name))).iter().sum()));
+        space
+    }
+
     /// Takes the lock, or says that another hob has it.
     pub fn lock(&self) -> anyhow::Result<DataLock> {
         let path = self.root.join("lock");

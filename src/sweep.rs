@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::container::Docker;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, RunId};
 use crate::paths::{self, DataDir};
+use crate::pulse::Pulse;
 use crate::store::{ClockWatch, Store};
 use crate::story::TaskState;
 
@@ -18,6 +19,9 @@ use crate::story::TaskState;
 const EVERY: Duration = Duration::from_secs(300);
 /// How often it looks whether the clock was put back.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
+
+/// The longest honest step. Nobody waits for the sweep, so it may take its time.
+pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Everything the sweep works with.
 #[derive(Debug, Clone)]
@@ -44,10 +48,11 @@ impl Sweep {
     }
 
     /// Sweeps until `stop` is set. A sweep that fails is logged; the next one tries again.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
         let mut clock = ClockWatch::default();
         let mut next = Instant::now() + EVERY;
         while !stop.is_cancelled() {
+            pulse.beat();
             if let Err(error) = self.mind_the_clock(&mut clock).await {
                 self.store.sit_out(error, &stop).await?;
             }

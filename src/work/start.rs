@@ -502,7 +502,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 pub(super) fn docker_hitch(error: ContainerError) -> Hitch {
     match error {
-        ContainerError::Unreachable(_) => Hitch::Later(error.into()),
+        ContainerError::Unreachable(_) | ContainerError::NotKept(_) => Hitch::Later(error.into()),
         ContainerError::NoImage(image) => Hitch::not_ready(format!("Docker has no image `{image}`.")),
         // Docker's words name paths of the host; they are for the log.
         other => {

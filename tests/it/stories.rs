@@ -8,3 +8,4 @@ mod failures;
 mod happy;
 mod policy;
 mod restart;
+mod shutdown;
