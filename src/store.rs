@@ -7,12 +7,14 @@ mod deliveries;
 mod effects;
 mod fault;
 mod held_back;
+mod keep;
 mod open;
 mod repositories;
 mod rows;
 mod runs;
 mod stories;
 mod tasks;
+mod waiting;
 mod write;
 
 use std::sync::Arc;
@@ -26,10 +28,12 @@ pub use deliveries::{Delivery, Recorded};
 pub use effects::{Double, Effect, NewEffect, ReactTo, WantedEffect};
 pub use fault::StoreFault;
 pub use held_back::HeldBackQuestion;
+pub use keep::{IdleStory, KeptRun, KeptStory, Saving};
 pub use open::backup;
 pub use repositories::KnownRepository;
 pub use stories::{NewTask, Stop, StoryAsk};
 pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
+pub use waiting::Waiting;
 
 use crate::clock;
 use write::Write;
