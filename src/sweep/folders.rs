@@ -9,7 +9,7 @@ use super::sizes::Sizes;
 use super::{Sweep, age, blocking, is_over, remove};
 use crate::git::Mirror;
 use crate::ids::StoryId;
-use crate::paths;
+use crate::paths::{self, StoryPaths};
 use crate::store::{KeptStory, Saving};
 
 /// What became of a story's folders that should go.
@@ -52,10 +52,10 @@ impl Sweep {
         if story.is_busy {
             return Ok(());
         }
-        if paths::is_gone(&paths.workspace) || paths::is_gone(&paths.folder) {
+        if places(&paths).iter().any(|place| paths::is_gone(place)) {
             self.remove_put_away(story).await?;
         }
-        let drafts = [paths::draft(&paths.workspace), paths::draft(&paths.home)];
+        let drafts = [&paths.workspace, &paths.home].map(|made| paths::draft(made));
         let mut unneeded: Vec<PathBuf> = drafts.into_iter().filter(|draft| draft.exists()).collect();
         if !story.has_unpushed_work && paths.workspace.exists() {
             unneeded.push(paths.workspace.clone());
@@ -128,9 +128,7 @@ impl Sweep {
             paths::put_away(folder)?;
         }
         if with_home { held.forget_session().await? } else { held.let_go().await? }
-        blocking(move || folders.iter().try_for_each(|folder| paths::remove_gone(folder)))
-            .await
-            .and(self.remove_put_away(story).await)?;
+        self.remove_put_away(story).await?;
         Ok(true)
     }
 
@@ -144,8 +142,7 @@ impl Sweep {
             if !has_workspace && mirror.exists() {
                 Mirror::ensure(&mirror)?.unpin(id)?;
             }
-            paths::remove_gone(&paths.workspace)?;
-            paths::remove_gone(&paths.folder)
+            places(&paths).iter().try_for_each(|place| paths::remove_gone(place))
         })
         .await
     }
@@ -156,4 +153,10 @@ impl Sweep {
         let there = [paths.workspace.exists(), paths.home.exists()];
         (!story.is_busy).then(|| format!("{} {there:?}", story.touched))
     }
+}
+
+/// What of a story may have been put away: each folder by itself, or all of them together.
+fn places(paths: &StoryPaths) -> [PathBuf; 4] {
+    let [workspace, home] = [&paths.workspace, &paths.home].map(|made| paths::draft(made));
+    [paths.workspace.clone(), workspace, home, paths.folder.clone()]
 }

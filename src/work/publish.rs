@@ -11,7 +11,7 @@ use super::start::blocking;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::fail_point::{When, reach};
-use crate::git::{self, Push, PushError};
+use crate::git::{self, Mirror, Push, PushError};
 use crate::ids::Sha;
 use crate::message::{self, Objection, PullRequestText};
 use crate::paths;
@@ -39,7 +39,7 @@ impl Worker {
             Findings { uncommitted: handed.uncommitted.clone(), has_commits: handed.bundle.is_some() };
         match story::after_hand_over(&run.turn, findings) {
             AfterHandOver::Push => self.push_if_allowed(job, run, &base, &handed).await,
-            AfterHandOver::NothingToChange => self.say_nothing_to_change(job).await,
+            AfterHandOver::NothingToChange => self.propose_or_say_nothing(job, run).await,
             AfterHandOver::AskToCommit(files) => {
                 tracing::info!(files = files.len(), "the agent is asked to commit what it left");
                 let turn = Some(Turn::CommitLeftovers { files });
@@ -152,7 +152,8 @@ impl Worker {
 
     /// Ends a task whose work is pushed, with the pull request.
     async fn propose(&self, job: &Job, run: &Run, taken: &Taken) -> Result<Task, Hitch> {
-        let effects = vec![self.pull_request(job, run, taken.commits).await?];
+        let commits = taken.commits + self.unproposed(&job.story).await?;
+        let effects = vec![self.pull_request(job, run, commits).await?];
         let story = StoryChange {
             base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
             handed_over: Some(true),
@@ -160,6 +161,29 @@ impl Worker {
         };
         let advance = Advance { story, effects, ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
+    }
+
+    /// Ends a task that made no commit. What lies on the branch from work that was cut short is proposed all the same:
+    /// the agent has looked at it and found it complete.
+    async fn propose_or_say_nothing(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
+        let effect = match self.unproposed(&job.story).await? {
+            0 => self.nothing_to_change(job).await?,
+            commits => self.pull_request(job, run, commits).await?,
+        };
+        let story = StoryChange { handed_over: Some(true), ..StoryChange::default() };
+        let advance = Advance { story, effects: vec![effect], ..Advance::default() };
+        Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
+    }
+
+    /// How many commits were on the story branch before this task, without a pull request that shows them.
+    async fn unproposed(&self, story: &Story) -> Result<usize, Hitch> {
+        let (None, Some(head)) = (story.pull, story.remote_head.clone()) else { return Ok(0) };
+        let (mirror, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
+        let counted = blocking(move || {
+            let mirror = Mirror::ensure(&mirror)?;
+            mirror.branch(&base)?.map_or(Ok(0), |base| mirror.ahead(&head, &base))
+        });
+        Ok(counted.await??)
     }
 
     /// The pull request as it should be after this task.
@@ -184,13 +208,10 @@ impl Worker {
         }))
     }
 
-    async fn say_nothing_to_change(&self, job: &Job) -> Result<Task, Hitch> {
+    async fn nothing_to_change(&self, job: &Job) -> Result<NewEffect, Hitch> {
         let summary = self.summary(&job.task).await?;
         let body = message::nothing_to_change(summary.as_deref(), self.spent_on(&job.task).await?);
-        let story = StoryChange { handed_over: Some(true), ..StoryChange::default() };
-        let effects = vec![comment(&job.story, body, None)];
-        let advance = Advance { story, effects, ..Advance::default() };
-        Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
+        Ok(comment(&job.story, body, None))
     }
 
     /// The agent's summary of a task: the newest that is about the work, and not about committing it.

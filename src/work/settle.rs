@@ -83,6 +83,10 @@ impl Worker {
                 return self.save_later(task).await;
             }
             let job = Job { task: task.clone(), story: self.store.story(task.story).await? };
+            if let Some(run) = self.store.latest_run(task).await? {
+                // A hand-over that did not get to its end; a secret may be in it.
+                self.clear_hand_over(&run).await?;
+            }
             if self.cancel_without_push(&job, class, detail).await?.is_none() {
                 self.fail(&job, class, detail, &[]).await?;
             }

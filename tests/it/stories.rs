@@ -5,5 +5,7 @@ mod account;
 mod door;
 mod failures;
 mod happy;
+mod keeping;
 mod policy;
 mod restart;
+mod stopping;
