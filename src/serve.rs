@@ -207,6 +207,7 @@ impl Hob {
 
     fn sweep(&self) -> Sweep {
         Sweep {
+            config: self.config.clone(),
             store: self.store.clone(),
             docker: self.docker.clone(),
             data: self.data.clone(),

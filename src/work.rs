@@ -7,6 +7,7 @@ mod account;
 mod hand_over;
 mod import_child;
 mod importing;
+mod keep;
 mod policy;
 mod publish;
 mod refresh;
@@ -245,6 +246,9 @@ impl Worker {
                 }
             }
         }
+        if task.state.is_final() {
+            self.clear_if_handed_over(&task).await;
+        }
         if let Err(error) = self.store.release_task(&task, Duration::ZERO).await {
             tracing::warn!(
                 error = format!("{error:#}"),
@@ -266,6 +270,7 @@ impl Worker {
             state: job.task.state,
             stop_wanted: self.store.stop_wanted(&job.task).await?.is_some(),
             may_push: self.may_push_held_back(&job).await?,
+            save_wanted: self.store.is_work_to_be_saved(&job.task).await?,
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
         };
         match (step::step(&look), run) {
@@ -288,12 +293,10 @@ impl Worker {
                 self.clear_container(&run).await?;
                 Ok(Some(self.settle_run(&job, &run).await?))
             }
-            (Step::Publish, Some(run)) => {
-                let moved = self.publish(&job, &run).await?;
-                if moved.state == TaskState::Done {
-                    self.clear_workspace(&job.story).await;
-                }
-                Ok(Some(moved))
+            (Step::Publish, Some(run)) => Ok(Some(self.publish(&job, &run).await?)),
+            (Step::SaveWork, _) => {
+                self.save_work(&job).await?;
+                Ok(None)
             }
             (Step::NoRun | Step::FollowRun | Step::Settle | Step::Publish, _) => {
                 let (task, state) = (job.task.id, job.task.state);

@@ -278,6 +278,14 @@ fn toml_of(config: &Config) -> String {
         "poll = \"200ms\"".to_owned(),
         format!("lease = {}", millis(config.work.lease)),
         format!("patience = {}", millis(config.work.patience)),
+        format!("sweep = {}", millis(config.work.sweep)),
+        "[keep]".to_owned(),
+        format!("runs = {}", millis(config.keep.runs.0)),
+        format!("runs_size = {}", config.keep.runs_size.0),
+        format!("workspaces = {}", millis(config.keep.workspaces.0)),
+        format!("workspaces_size = {}", config.keep.workspaces_size.0),
+        format!("waiting = {}", millis(config.keep.waiting.0)),
+        format!("notice = {}", millis(config.keep.notice.0)),
     ];
     lines.join("\n") + "\n"
 }
