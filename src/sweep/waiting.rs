@@ -15,7 +15,7 @@ impl Sweep {
                 None if waited >= keep.waiting.0.saturating_sub(keep.notice.0) => self.warn(&waiting).await?,
                 // The clock may have jumped: people have had the time that they were told of.
                 Some(warned_at) if waited >= keep.waiting.0 && age(warned_at) >= keep.notice.0 => {
-                    self.give_up(&waiting).await?;
+                    self.give_up_waiting(&waiting).await?;
                 }
                 _ => {}
             }
@@ -23,7 +23,7 @@ impl Sweep {
         Ok(())
     }
 
-    async fn give_up(&self, waiting: &Waiting) -> anyhow::Result<()> {
+    async fn give_up_waiting(&self, waiting: &Waiting) -> anyhow::Result<()> {
         if self.store.give_up_waiting(waiting).await? {
             tracing::info!(story = %waiting.story, "a question was not answered; the task is ended");
         }
