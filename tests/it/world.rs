@@ -203,11 +203,6 @@ impl World {
         self.hob.as_ref().expect("hob runs").address()
     }
 
-    /// The store of the hob that runs, to look into it.
-    pub fn store(&self) -> ::hob::store::Store {
-        self.hob.as_ref().expect("hob runs").store().clone()
-    }
-
     pub fn alice(&self) -> Person<'_> {
         Person { github: &self.github, login: "alice" }
     }
