@@ -23,8 +23,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let hob = Hob::open(config).await?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-    tracing::info!(address = %listener.local_addr()?, "hob is listening");
     stop_on_signal(stop.clone())?;
+    tracing::info!(address = %listener.local_addr()?, "hob is listening");
     hob.run(listener, stop).await?;
     tracing::info!("hob has stopped");
     Ok(())

@@ -4,8 +4,6 @@
 #[cfg(feature = "fail-points")]
 mod chaos;
 mod core;
-#[cfg(feature = "fail-points")]
-mod disk;
 mod keeper;
 #[cfg(feature = "fail-points")]
 mod line;

@@ -13,10 +13,10 @@ use hob::store::Store;
 use hob::story::TaskState;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::disk::SmallDisk;
 use super::keeper::Keeper;
 use super::line::Line;
 use super::snapshot;
+use crate::world::disk::Disk;
 use crate::world::github::Fault;
 use crate::world::{BOT, REPO, World};
 
@@ -177,7 +177,10 @@ async fn play(schedule: &Schedule) -> Verdict {
     })
     .await;
     let wants_small_disk = schedule.troubles.iter().any(|t| matches!(t.kind, Kind::DiskFull(_)));
-    let disk = if wants_small_disk { SmallDisk::mount(&w.config.data.dir, 48) } else { None };
+    let disk = if wants_small_disk { Disk::tmpfs(48) } else { None };
+    if let Some(disk) = &disk {
+        w.config.data.dir = disk.data();
+    }
     let line = Line::lay(w.folder());
     w.config.container.docker = line.address();
     let shift = w.folder().join("clock-shift");
@@ -220,7 +223,7 @@ async fn make(
     w: &World,
     keeper: &Keeper,
     line: &Line,
-    disk: Option<&SmallDisk>,
+    disk: Option<&Disk>,
     shift: &std::path::Path,
 ) {
     match &trouble.kind {
@@ -231,7 +234,9 @@ async fn make(
         Kind::StoreLocked(time) => lock_store(w, *time).await,
         Kind::DiskFull(time) => {
             if let Some(disk) = disk {
-                disk.fill(*time).await;
+                disk.fill();
+                tokio::time::sleep(*time).await;
+                disk.make_room();
             }
         }
         Kind::ClockJump(seconds) => {

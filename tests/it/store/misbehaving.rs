@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hob::config::ByteSize;
 
-use super::{Locked, agent_works, change, quick_check};
+use super::{Locked, agent_works, change, quick_check, root_page};
 use crate::world::disk::Disk;
 use crate::world::{REPO, World};
 
@@ -145,7 +145,8 @@ async fn a_damaged_file_is_said_at_the_start_and_left_as_it_is() {
     let file = w.data().join("hob.db");
     let whole = std::fs::read(&file).expect("the store");
     let header = 0..100;
-    let root_of_a_table = 3 * 4096 + 512..4 * 4096 - 512;
+    let page = root_page(&file, "stories").await;
+    let root_of_a_table = (page - 1) * 4096 + 512..page * 4096 - 512;
     for damaged in [header, root_of_a_table] {
         let mut bytes = whole.clone();
         bytes[damaged.clone()].fill(0xa5);

@@ -67,6 +67,8 @@ impl RunningHob {
 pub struct Program {
     child: Child,
     address: String,
+    /// Ends when the whole log is in its file.
+    log: JoinHandle<()>,
 }
 
 impl Program {
@@ -127,12 +129,12 @@ impl Program {
             let _ = child.wait().await;
             return None;
         };
-        tokio::spawn(async move {
+        let log = tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
                 let _ = writeln!(kept, "{line}");
             }
         });
-        Some(Program { child, address })
+        Some(Program { child, address, log })
     }
 
     pub fn webhook(&self) -> String {
@@ -169,7 +171,9 @@ impl Program {
 
     /// Waits until it ends, by itself or because it was told to; its exit code.
     pub async fn ended(mut self) -> Option<i32> {
-        self.child.wait().await.expect("it ends").code()
+        let code = self.child.wait().await.expect("it ends").code();
+        self.log.await.expect("its log is read");
+        code
     }
 
     /// The address that it listens on.
