@@ -12,7 +12,7 @@ use hob::github::webhook;
 use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use hob::intake::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 use hob::store::{
-    Advance, Delivery, Effect, Lost, NewEffect, NewQuestion, NewTask, ReactTo, Recorded, Stop, Store,
+    Advance, Delivery, Effect, Heard, Lost, NewEffect, NewQuestion, NewTask, ReactTo, Recorded, Stop, Store,
     StoryAsk, StoryChange,
 };
 use hob::story::step::{Look, RunLook, Step, step};
@@ -332,7 +332,7 @@ impl Scene {
                     None => false,
                 };
                 if !stopped {
-                    self.store.only_say(guid, &on, Some(&stop), &[react(issue)]).await.unwrap();
+                    self.store.only_say(guid, &on, &Heard::Stop(stop), &[react(issue)]).await.unwrap();
                 }
             }
             Decision::Explain(mistake) => panic!("{mistake:?}"),
