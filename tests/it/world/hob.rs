@@ -199,6 +199,8 @@ fn toml_of(config: &Config) -> String {
         format!("api_url = {:?}", config.github.api_url),
         format!("git_url = {:?}", config.github.git_url),
         format!("recheck = {}", millis(config.github.recheck)),
+        format!("repositories = {:?}", config.github.repositories),
+        config.github.poll.map_or(String::new(), |poll| format!("poll = {}", millis(poll))),
         "[agent]".to_owned(),
         format!("timeout = {}", millis(config.agent.timeout)),
         format!("stall_timeout = {}", millis(config.agent.stall_timeout)),
