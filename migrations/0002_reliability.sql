@@ -59,6 +59,18 @@ ALTER TABLE stories ADD COLUMN warned_at BIGINT;
 ALTER TABLE tasks ADD COLUMN stop_why TEXT;
 UPDATE tasks SET stop_why = 'asked' WHERE stop_by IS NOT NULL;
 
+-- Whether nothing in the story's workspace is needed any more: it was pushed, under other commit ids, or there was
+-- nothing. Then the workspace only waits to be removed.
+ALTER TABLE stories ADD COLUMN handed_over BIGINT NOT NULL DEFAULT 0;
+UPDATE stories SET handed_over = 1
+    WHERE 'done' = (SELECT state FROM tasks WHERE tasks.story = stories.id ORDER BY tasks.seq DESC LIMIT 1);
+-- What a task that is over has left in the workspace is to be pushed before the workspace is removed: `wanted` since
+-- save_work_at, or found to be impossible, `refused`.
+ALTER TABLE tasks ADD COLUMN save_work TEXT;
+ALTER TABLE tasks ADD COLUMN save_work_at BIGINT;
+CREATE INDEX tasks_to_save ON tasks (seq) WHERE save_work = 'wanted';
+CREATE INDEX tasks_by_story ON tasks (story, seq);
+
 -- Repositories that hob has heard from, and how far GitHub was looked through for what no webhook told, by
 -- GitHub's clock.
 CREATE TABLE repositories (

@@ -20,10 +20,15 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::github::{GitHub, GitHubError, RepositoryFacts};
 use crate::ids::{InstallationId, IssueNumber, Repo};
+use crate::pulse::Pulse;
 use crate::store::Store;
 
 /// How often hob looks where `github.poll` does not say.
 const EVERY: Duration = Duration::from_secs(5 * 60);
+/// How soon it looks again where something could not be seen: what it would have found waits.
+const SOON: Duration = Duration::from_secs(30);
+/// The longest honest step: many repositories, and a GitHub that is slow. Nobody waits for it, so it may take its time.
+pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
 /// How often an App is asked anew what it is installed on.
 const INSTALLED_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -57,10 +62,11 @@ struct Memory {
 
 impl CatchUp {
     /// Looks until `stop` is set. What GitHub does not answer is logged and tried at the next look.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
         let mut memory = Memory::default();
         let every = self.config.github.poll.unwrap_or(EVERY);
         while !stop.is_cancelled() {
+            pulse.beat();
             let looked = tokio::select! {
                 () = stop.cancelled() => break,
                 looked = self.look(&mut memory) => looked,
@@ -70,7 +76,7 @@ impl CatchUp {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(every) => {}
+                () = tokio::time::sleep(if memory.troubled.is_empty() { every } else { every.min(SOON) }) => {}
             }
         }
         Ok(())

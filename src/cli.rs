@@ -1,8 +1,13 @@
 //! Arguments, the log, the exit code. One file a command in `cli/`.
 
+mod backup;
 mod check;
 mod import_hand_over;
+mod replay;
+mod retry;
 mod serve;
+mod status;
+mod table;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -30,9 +35,23 @@ enum Command {
     /// agents alone; the next start takes them up again. A second signal ends hob at once.
     #[command(after_long_help = environment_help())]
     Serve(ConfigArguments),
-    /// Check the configuration, Docker and the way to GitHub, and say what is missing.
+    /// Check the configuration, the store, Docker and the way to GitHub, and say what is missing.
     #[command(after_long_help = environment_help())]
     Check(ConfigArguments),
+    /// Show what is under way, what waits and for what, and what is stuck.
+    ///
+    /// Works beside a running hob and without one, and changes nothing. The exit code is 1 if something needs you: an effect
+    /// on GitHub that hob has given up (see `hob retry`), or a delivery that it could not read.
+    Status(status::Arguments),
+    /// Copy the store to a new file, also while hob works.
+    ///
+    /// The copy is whole: what was committed before is in it. It is for the owner's eyes only (mode 0600). Workspaces and
+    /// mirrors are not in it.
+    Backup(backup::Arguments),
+    /// Put a recorded webhook into the inbox once more.
+    Replay(replay::Arguments),
+    /// Have effects on GitHub tried again that hob has given up.
+    Retry(retry::Arguments),
     /// Read a hand-over, as told on standard input. hob starts this itself.
     #[command(name = crate::work::IMPORT_COMMAND, hide = true)]
     ImportHandOver,
@@ -64,6 +83,10 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(given) => given.load().and_then(serve::run),
         Command::Check(given) => given.load().and_then(check::run),
+        Command::Status(given) => status::run(&given),
+        Command::Backup(given) => backup::run(&given),
+        Command::Replay(given) => replay::run(&given),
+        Command::Retry(given) => retry::run(&given),
         Command::ImportHandOver => import_hand_over::run(),
     };
     match result {
@@ -79,13 +102,21 @@ impl ConfigArguments {
     /// Starts the log and reads the settings.
     fn load(&self) -> anyhow::Result<Config> {
         start_log(self.log_format);
-        let usual = PathBuf::from("hob.toml");
-        let file = match &self.config {
-            Some(path) => Some(path.clone()),
-            None => usual.exists().then_some(usual),
-        };
         let environment = |name: &str| std::env::var(name).ok();
-        Config::load(file.as_deref(), &environment).map_err(|error: ConfigError| error.into())
+        Config::load(self.file().as_deref(), &environment).map_err(|error: ConfigError| error.into())
+    }
+
+    /// The same for a command beside a running hob, which needs no secrets.
+    fn load_without_secrets(&self) -> anyhow::Result<Config> {
+        start_log(self.log_format);
+        let environment = |name: &str| std::env::var(name).ok();
+        let loaded = Config::load_without_secrets(self.file().as_deref(), &environment);
+        loaded.map_err(|error: ConfigError| error.into())
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        let usual = PathBuf::from("hob.toml");
+        self.config.clone().or_else(|| usual.exists().then_some(usual))
     }
 }
 

@@ -25,6 +25,8 @@ use crate::ids::{AgentKind, IssueNumber, Repo};
 
 /// Looking through GitHub more often than this gets hob limited.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
+/// For so long GitHub can send a delivery again.
+const REDELIVERED: Age = Age::days(3);
 
 /// Everything that can be set. Sections are the tables of `hob.toml`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -337,6 +339,9 @@ pub struct Work {
     /// How often the loops look for work that no one told them of.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub poll: Duration,
+    /// How often hob compares what is there with what should be, and tidies up.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub sweep: Duration,
     /// How long a worker may be silent before its task is free for another.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lease: Duration,
@@ -354,6 +359,7 @@ impl Default for Work {
         Self {
             parallel: 2,
             poll: Duration::from_secs(5),
+            sweep: Duration::from_secs(5 * 60),
             lease: Duration::from_secs(60),
             patience: Duration::from_secs(10 * 60),
             drain: Duration::from_secs(20),
@@ -430,6 +436,18 @@ impl Config {
         file: Option<&Path>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, ConfigError> {
+        let mut config = Self::load_without_secrets(file, environment)?;
+        secret::read_files(&mut config, environment)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The same for commands beside a running hob, which need no secret and may not be able to read one: the files that
+    /// hold them are not opened, and nothing is checked but the form.
+    pub fn load_without_secrets(
+        file: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, ConfigError> {
         let mut config = match file {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -439,8 +457,6 @@ impl Config {
             None => Config::default(),
         };
         secret::overlay_environment(&mut config, environment)?;
-        secret::read_files(&mut config, environment)?;
-        config.check()?;
         Ok(config)
     }
 
@@ -513,6 +529,17 @@ impl Config {
         // GitHub allows 5,000 requests an hour, and a look takes two for each repository.
         if self.github.poll.is_some_and(|poll| poll < SHORTEST_POLL) {
             return Err(ConfigError::invalid("github.poll", "is too short", "\"1s\" or longer"));
+        }
+        if self.work.sweep.is_zero() {
+            return Err(ConfigError::invalid("work.sweep", "is 0", "for example \"5m\""));
+        }
+        // One that is forgotten and comes again would count as new.
+        if self.keep.deliveries < REDELIVERED {
+            return Err(ConfigError::invalid(
+                "keep.deliveries",
+                "is shorter than GitHub can send a delivery again",
+                "\"3d\" or longer",
+            ));
         }
         if self.keep.notice.0 >= self.keep.waiting.0 {
             return Err(ConfigError::invalid(

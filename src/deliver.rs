@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::github::{self, GitHub, GitHubError, NewPull, Pull, Repository};
 use crate::ids::{CommentId, IssueNumber};
 use crate::message;
+use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{Double, Effect, NewEffect, ReactTo, Store, WantedEffect};
 use crate::story::Story;
@@ -32,6 +33,8 @@ const MOST_REFUSALS: u32 = 6;
 const ENOUGH_NOT_FOUND: u32 = 2;
 /// Tries of any kind after which an effect is parked. With the longest wait between them that is three days.
 const MOST_TRIES: u32 = 850;
+/// The longest honest step: one effect, for which GitHub is asked a few times, each read with two repeats of a minute.
+pub const LONGEST_STEP: Duration = Duration::from_secs(20 * 60);
 
 /// Everything the outbox works with.
 #[derive(Clone)]
@@ -48,19 +51,24 @@ pub struct Deliver {
 
 impl Deliver {
     /// Works off the outbox until `stop` is set.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
         let pace = Pace::default();
         while !stop.is_cancelled() {
-            if let Err(error) = self.step(&pace, &stop).await {
+            pulse.beat();
+            if let Err(error) = self.step(&pace, &stop, &pulse).await {
                 self.store.sit_out(error, &stop).await?;
             }
         }
         Ok(())
     }
 
-    async fn step(&self, pace: &Pace, stop: &CancellationToken) -> anyhow::Result<()> {
+    async fn step(&self, pace: &Pace, stop: &CancellationToken, pulse: &Pulse) -> anyhow::Result<()> {
         for double in self.store.possible_doubles().await? {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
             self.remove_double(&double).await?;
+            pulse.beat();
         }
         let due = self.store.due_effects().await?;
         if due.is_empty() {
@@ -71,9 +79,12 @@ impl Deliver {
             }
             return Ok(());
         }
+        // A stop lets those come to an end that are under way, and begins no other.
         let tried = futures_util::stream::iter(due)
+            .take_until(stop.cancelled())
             .map(|wanted| self.carry_out(wanted, pace))
-            .buffer_unordered(PARALLEL);
+            .buffer_unordered(PARALLEL)
+            .inspect(|_| pulse.beat());
         let results: Vec<anyhow::Result<()>> = tried.collect().await;
         results.into_iter().collect()
     }

@@ -108,7 +108,7 @@ pub fn collect_drops(
             complaints.push(format!("more than {most} files were dropped; the rest was left out"));
             break;
         }
-        match keep_drop(&drops, &name, keep_in, room) {
+        match keep_drop(&drops, &name, keep_in, room)? {
             Ok(drop) => {
                 room -= drop.bytes;
                 kept.push(drop);
@@ -126,7 +126,25 @@ fn list(folder: &File) -> anyhow::Result<Vec<String>> {
     Ok(names.filter(|name| name != "." && name != "..").take(10_000).collect())
 }
 
-fn keep_drop(drops: &File, name: &str, keep_in: &Path, room: u64) -> Result<Drop, String> {
+/// The kept file, or why it cannot be kept; an error where hob's own disk is full, which may pass.
+fn keep_drop(drops: &File, name: &str, keep_in: &Path, room: u64) -> anyhow::Result<Result<Drop, String>> {
+    let file = match usable_drop(drops, name, room) {
+        Ok(file) => file,
+        Err(complaint) => return Ok(Err(complaint)),
+    };
+    let copy = || -> std::io::Result<u64> {
+        std::fs::create_dir_all(keep_in)?;
+        let mut to = File::create(keep_in.join(name))?;
+        std::io::copy(&mut file.take(room), &mut to)
+    };
+    match copy() {
+        Ok(bytes) => Ok(Ok(Drop { name: name.to_owned(), bytes })),
+        Err(e) if e.kind() == ErrorKind::StorageFull => Err(e).context("keeping a dropped file"),
+        Err(e) => Ok(Err(format!("{name} was not kept: {e}"))),
+    }
+}
+
+fn usable_drop(drops: &File, name: &str, room: u64) -> Result<File, String> {
     // The name becomes a file of hob's and a line for people.
     let is_plain =
         name.len() <= 100 && !name.starts_with('.') && !name.chars().any(|c| c.is_control() || c == '/');
@@ -142,13 +160,7 @@ fn keep_drop(drops: &File, name: &str, keep_in: &Path, room: u64) -> Result<Drop
     if metadata.len() > room {
         return Err(format!("{name} is too large to be kept"));
     }
-    let copy = || -> std::io::Result<u64> {
-        std::fs::create_dir_all(keep_in)?;
-        let mut to = File::create(keep_in.join(name))?;
-        std::io::copy(&mut (&opened).take(room), &mut to)
-    };
-    let bytes = copy().map_err(|e| format!("{name} was not kept: {e}"))?;
-    Ok(Drop { name: name.to_owned(), bytes })
+    Ok(opened)
 }
 
 /// The folder itself, which is not a link, since it lies in a folder of hob's; but it is the agent's to close.

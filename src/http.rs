@@ -19,7 +19,9 @@ use crate::container::Docker;
 use crate::store::Store;
 
 /// GitHub gives up after ten seconds; an answer after that is of no use to it.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const ANSWER_WITHIN: Duration = Duration::from_secs(9);
+/// The longest wait for the store, well below that: then hob says itself that it could not.
+const STORE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -54,7 +56,7 @@ async fn healthz() -> &'static str {
 
 /// hob can do its work: the store can be written, Docker answers.
 async fn readyz(State(http): State<Arc<Http>>) -> (StatusCode, String) {
-    let store = http.store.check().await.map_err(|e| format!("{e:#}"));
+    let store = in_time(http.store.check()).await.map_err(|e| format!("{e:#}"));
     let docker = http.docker.ping().await.map_err(|e| e.to_string());
     let mut body = String::new();
     for (name, result) in [("store", &store), ("docker", &docker)] {
@@ -66,4 +68,13 @@ async fn readyz(State(http): State<Arc<Http>>) -> (StatusCode, String) {
     let status =
         if store.is_ok() && docker.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, body)
+}
+
+/// What is asked of the store, unless it takes too long. What is under way there then is undone, or is done and not told
+/// of: whoever sends the same again learns that it was seen.
+async fn in_time<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    match tokio::time::timeout(STORE_WITHIN, asked).await {
+        Ok(result) => result,
+        Err(_) => anyhow::bail!("the store did not answer within {} s", STORE_WITHIN.as_secs()),
+    }
 }

@@ -17,6 +17,7 @@ use crate::event::{Comment, Event, Issue, Person, Place};
 use crate::github::{Change, GitHub, GitHubError, webhook};
 use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
+use crate::pulse::Pulse;
 use crate::store::{Delivery, Effect, Heard, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
 use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
@@ -25,6 +26,9 @@ use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// The longest honest step: one delivery, for which GitHub is asked a few times, each with two repeats of a minute.
+pub const LONGEST_STEP: Duration = Duration::from_secs(20 * 60);
 
 /// Everything intake works with.
 #[derive(Clone)]
@@ -57,8 +61,9 @@ enum Seen {
 
 impl Intake {
     /// Works off the inbox until `stop` is set.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
         while !stop.is_cancelled() {
+            pulse.beat();
             if let Err(error) = self.step(&stop).await {
                 self.store.sit_out(error, &stop).await?;
             }

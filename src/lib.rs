@@ -1,13 +1,14 @@
 //! hob: a self-hosted bot that turns labelled GitHub issues into pull requests. The floors are
 //! drawn in `docs/architecture.md`; a module imports only from floors below its own.
 
-// Floor 0: settings, names, events, places on disk, the clock, places to fail at.
+// Floor 0: settings, names, events, places on disk, the clock, the loops' pulse, places to fail at.
 pub mod clock;
 pub mod config;
 pub mod event;
 pub mod fail_point;
 pub mod ids;
 pub mod paths;
+pub mod pulse;
 
 // Floor 1: the domain and its words, pure.
 pub mod agent;

@@ -3,10 +3,12 @@
 //! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
 
 mod contain;
+mod kept;
 mod login;
 mod objections;
 
 pub use contain::contain;
+pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
     no_ssh_agent,
@@ -205,14 +207,6 @@ pub fn nothing_to_change(summary: Option<&str>, took: Spent) -> String {
         finished(took)
     ));
     text
-}
-
-/// Said on the issue when somebody had the work stopped.
-pub fn stopped(by: &str, took: Spent) -> String {
-    format!(
-        "**Stopped, as @{by} asked.** The agent is gone. {KEPT} `/hob work` goes on from there.\n\n{}",
-        finished(took)
-    )
 }
 
 /// Said to somebody who wants to stop what is not under way.
@@ -468,7 +462,6 @@ mod tests {
                 misunderstood(&Mistake::UnknownCommand("dance `now`".to_owned())),
                 misunderstood(&Mistake::BadValue { option: "--agent", value: "clod".to_owned() }),
                 nothing_to_change(Some("It is there already."), Spent::default()),
-                stopped("alice", SPENT),
                 nothing_to_stop(),
                 text_changed(&TextChanged { part: Part::Text, by: "mallory".to_owned() }, true),
                 text_changed(&TextChanged { part: Part::Title, by: "sorter[bot]".to_owned() }, false),

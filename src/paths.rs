@@ -8,7 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::fail_point::{When, reach};
 use crate::ids::{Repo, RunId, StoryId};
+
+/// The ending of a folder that is only waiting to be removed.
+const GONE: &str = "gone";
+/// The ending of a folder that is being made.
+const DRAFT: &str = "new";
 
 /// The data folder.
 #[derive(Debug, Clone)]
@@ -24,6 +30,8 @@ pub struct DataLock(#[allow(dead_code)] Flock<File>);
 /// The folders of one story that its container sees.
 #[derive(Debug, Clone)]
 pub struct StoryPaths {
+    /// The folder that holds the rest.
+    pub folder: PathBuf,
     /// The agent's clone, `/workspace` in the container.
     pub workspace: PathBuf,
     /// The agent's home, `/home/agent` in the container.
@@ -74,6 +82,21 @@ impl DataDir {
         Ok(DataDir { root })
     }
 
+    /// A data folder as it is, for a look beside a running hob: nothing is made and nothing is changed.
+    pub fn beside(root: &Path) -> DataDir {
+        DataDir { root: root.to_owned() }
+    }
+
+    /// What the parts of the folder take up on disk: their names and bytes, the store last.
+    pub fn space(&self) -> Vec<(&'static str, u64)> {
+        let parts = ["stories", "runs", "mirrors"];
+        let mut space: Vec<_> = parts.map(|name| (name, used_space(&self.root.join(name)))).into();
+        // Two files of SQLite's lie beside the store while it is open.
+        let files = ["hob.db", "hob.db-wal", "hob.db-shm"];
+        space.push(("store", files.map(|name| used_space(&self.root.join(name))).iter().sum()));
+        space
+    }
+
     /// Takes the lock, or says that another hob has it.
     pub fn lock(&self) -> anyhow::Result<DataLock> {
         let path = self.root.join("lock");
@@ -107,18 +130,29 @@ impl DataDir {
 
     /// The folders of a story.
     pub fn story(&self, story: StoryId) -> StoryPaths {
-        let folder = self.root.join("stories").join(story.to_string());
+        let folder = self.stories().join(story.to_string());
         StoryPaths {
             workspace: folder.join("workspace"),
             home: folder.join("home"),
             exchange: folder.join("exchange"),
             settings: folder.join("settings"),
+            folder,
         }
+    }
+
+    /// The folder in which each story has its own.
+    pub fn stories(&self) -> PathBuf {
+        self.root.join("stories")
+    }
+
+    /// The folder in which each run has its record.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
     }
 
     /// The record of a run.
     pub fn run(&self, run: RunId) -> RunPaths {
-        let folder = self.root.join("runs").join(run.to_string());
+        let folder = self.runs().join(run.to_string());
         RunPaths {
             stdout: folder.join("stdout.jsonl"),
             stderr: folder.join("stderr.log"),
@@ -162,6 +196,65 @@ pub fn remove_tree(path: &Path) -> anyhow::Result<()> {
     std::fs::remove_dir_all(path).with_context(|| format!("removing {}", path.display()))
 }
 
+/// Removes a file, if it is there.
+pub fn remove_file(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes a folder out of use, whole and at once: it gets another name, under which [`remove_gone`] finds it. What has that
+/// name from before must be removed already. False: there is no such folder.
+pub fn put_away(path: &Path) -> anyhow::Result<bool> {
+    reach("disk", "put-away", When::Before);
+    match std::fs::rename(path, gone(path)) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(e).with_context(|| format!("putting {} away", path.display())),
+    }
+    reach("disk", "put-away", When::After);
+    Ok(true)
+}
+
+/// Removes what [`put_away`] left. It can be large.
+pub fn remove_gone(path: &Path) -> anyhow::Result<()> {
+    let gone = gone(path);
+    if gone.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    reach("disk", "remove-gone", When::Before);
+    remove_tree(&gone)?;
+    reach("disk", "remove-gone", When::After);
+    Ok(())
+}
+
+/// Whether something was put away there and not yet removed.
+pub fn is_gone(path: &Path) -> bool {
+    gone(path).symlink_metadata().is_ok()
+}
+
+/// Where a folder is made that will be at `path` when it is complete.
+pub fn draft(path: &Path) -> PathBuf {
+    path.with_extension(DRAFT)
+}
+
+fn gone(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(GONE);
+    PathBuf::from(name)
+}
+
+/// The names in a folder that can be read as ids. Others are not hob's, or are what is left of one: `id.gone`.
+pub fn ids_in<T: std::str::FromStr>(folder: &Path) -> anyhow::Result<Vec<T>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter_map(|name| name.strip_suffix(".gone").unwrap_or(&name).parse().ok()).collect())
+}
+
 fn open_folders(path: &Path) {
     let is_folder = path.symlink_metadata().is_ok_and(|m| m.is_dir());
     if !is_folder {
@@ -186,6 +279,19 @@ mod tests {
         assert!(data.lock().unwrap_err().to_string().starts_with("another hob is using"));
         drop(lock);
         data.lock().unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_put_away_at_once_and_removed_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("workspace");
+        assert!(!put_away(&path).unwrap());
+        std::fs::create_dir_all(path.join("deep")).unwrap();
+        assert!(put_away(&path).unwrap());
+        assert!(!path.exists() && is_gone(&path));
+        remove_gone(&path).unwrap();
+        remove_gone(&path).unwrap();
+        assert!(!is_gone(&path) && std::fs::read_dir(folder.path()).unwrap().next().is_none());
     }
 
     #[test]

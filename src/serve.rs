@@ -2,27 +2,36 @@
 //! A loop that ends before it was told to ends the process: a hob that accepts deliveries and does
 //! nothing with them would be worse than one that is down.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod systemd;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::future::BoxFuture;
 use nix::unistd::{getegid, geteuid};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::catch_up::CatchUp;
+use crate::catch_up::{self, CatchUp};
 use crate::config::{Config, Credentials};
 use crate::container::Docker;
-use crate::deliver::Deliver;
+use crate::deliver::{self, Deliver};
 use crate::github::{self, GitHub};
 use crate::http::{self, Http};
-use crate::intake::Intake;
+use crate::intake::{self, Intake};
 use crate::paths::{DataDir, DataLock};
+use crate::pulse::Pulse;
 use crate::redact::Secrets;
-use crate::store::Store;
-use crate::sweep::Sweep;
+use crate::store::{Store, StoreFault};
+use crate::sweep::{self, Sweep};
 use crate::work::{self, Worker};
+
+/// How long after `work.drain` hob ends whatever still hangs: time to write down what the drain has brought.
+pub const GRACE: Duration = Duration::from_secs(5);
 
 /// A hob that is ready to run.
 pub struct Hob {
@@ -41,8 +50,7 @@ impl Hob {
     /// Opens what hob needs: the data folder and its lock, the store, the ways to Docker and GitHub. The
     /// latter two need not answer yet.
     pub async fn open(config: Config) -> anyhow::Result<Hob> {
-        let data = DataDir::ensure(&config.data.dir)?;
-        let lock = data.lock()?;
+        let (data, lock) = take_data_folder(&config.data.dir)?;
         let store = Store::open(&data.store()).await?;
         let instance = store.instance().await?;
         let docker = Docker::connect(&config.container.docker)?;
@@ -67,44 +75,108 @@ impl Hob {
         &self.store
     }
 
-    /// Runs until `stop` is set, then drains: no new work, steps under way end, containers go on. Returns
-    /// an error if a part ended by itself.
+    /// Runs until `stop` is set, then drains: no new work, steps under way end, containers go on. Whatever hangs, it returns
+    /// within `work.drain` and [`GRACE`]. Returns an error if a part ended by itself.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-        let freed = self.store.release_all_tasks().await?;
-        if freed > 0 {
-            tracing::info!(tasks = freed, "tasks of the last hob are taken up again");
+        // Its own token, so that a part that fails stops the others too.
+        let stop = stop.child_token();
+        let (under_way, longest) = (UnderWay::default(), self.config.work.drain + GRACE);
+        let too_late = async {
+            stop.cancelled().await;
+            systemd::stopping(longest);
+            tokio::time::sleep(longest).await;
+        };
+        tokio::select! {
+            result = self.run_parts(listener, &stop, &under_way) => result,
+            () = too_late => {
+                tracing::warn!(
+                    still_under_way = under_way.names(),
+                    "the time to stop has run out; hob ends, and the next start goes on from there"
+                );
+                under_way.failure()
+            }
+        }
+    }
+
+    async fn run_parts(
+        &self,
+        listener: TcpListener,
+        stop: &CancellationToken,
+        under_way: &UnderWay,
+    ) -> anyhow::Result<()> {
+        under_way.begin("start");
+        self.prepare(stop).await?;
+        let report = tokio::spawn(report_engine(self.docker.clone()));
+        let mut parts = self.start_parts(listener, stop, under_way);
+        under_way.end("start");
+        systemd::ready();
+        while let Some(ended) = parts.join_next().await {
+            let (name, result) = ended.context("a part of hob panicked")?;
+            under_way.end(name);
+            if !stop.is_cancelled() {
+                stop.cancel();
+                let error = result.err().unwrap_or_else(|| anyhow::anyhow!("it ended without being told to"));
+                tracing::error!(part = name, error = format!("{error:#}"), "a part of hob ended; hob stops");
+                under_way.fail(error.context(format!("the part `{name}` ended")));
+            } else if let Err(error) = result {
+                tracing::warn!(part = name, error = format!("{error:#}"), "a part of hob ended badly");
+            }
+        }
+        report.abort();
+        under_way.begin("closing the store");
+        self.store.close().await;
+        under_way.failure()
+    }
+
+    /// What comes before the loops.
+    async fn prepare(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+        while !stop.is_cancelled() {
+            match self.store.release_all_tasks().await {
+                Ok(0) => break,
+                Ok(tasks) => {
+                    tracing::info!(tasks, "tasks of the last hob are taken up again");
+                    break;
+                }
+                Err(error) => self.store.sit_out(error, stop).await?,
+            }
         }
         if self.config.container.ssh_agent {
             tracing::warn!(
                 "container.ssh_agent is on: while it runs, an agent can use every key in the SSH agent"
             );
         }
-        let report = tokio::spawn(report_engine(self.docker.clone()));
         self.sweep().at_start().await;
-        // Its own token, so that a part that fails stops the others too.
-        let stop = stop.child_token();
+        Ok(())
+    }
+
+    fn start_parts(
+        &self,
+        listener: TcpListener,
+        stop: &CancellationToken,
+        under_way: &UnderWay,
+    ) -> JoinSet<(&'static str, anyhow::Result<()>)> {
         let mut parts = JoinSet::new();
-        parts.spawn(part("http", serve_http(self.http(), listener, stop.clone())));
-        parts.spawn(part("intake", self.intake().run(stop.clone())));
-        parts.spawn(part("work", self.worker(stop.clone()).run()));
-        parts.spawn(part("deliver", self.deliver().run(stop.clone())));
-        parts.spawn(part("catch-up", self.catch_up().run(stop.clone())));
-        parts.spawn(part("sweep", self.sweep().run(stop.clone())));
-        let mut failure = None;
-        while let Some(ended) = parts.join_next().await {
-            let (name, result) = ended.context("a part of hob panicked")?;
-            if !stop.is_cancelled() {
-                stop.cancel();
-                let error = result.err().unwrap_or_else(|| anyhow::anyhow!("it ended without being told to"));
-                tracing::error!(part = name, error = format!("{error:#}"), "a part of hob ended; hob stops");
-                failure.get_or_insert(error.context(format!("the part `{name}` ended")));
-            } else if let Err(error) = result {
-                tracing::warn!(part = name, error = format!("{error:#}"), "a part of hob ended badly");
-            }
-        }
-        report.abort();
-        self.store.close().await;
-        failure.map_or(Ok(()), Err)
+        let mut start = |name: &'static str, part: BoxFuture<'static, anyhow::Result<()>>| {
+            under_way.begin(name);
+            parts.spawn(async move { (name, part.await) });
+        };
+        let poll = self.config.work.poll;
+        let pulse = |name, longest: Duration| Pulse::new(name, longest + poll);
+        let intake = pulse("intake", intake::LONGEST_STEP);
+        let work = pulse("work", work::LONGEST_STEP);
+        let deliver = pulse("deliver", deliver::LONGEST_STEP);
+        let catch_up = pulse("catch-up", catch_up::LONGEST_STEP);
+        let sweep = pulse("sweep", sweep::LONGEST_STEP);
+        let pulses = vec![intake.clone(), work.clone(), deliver.clone(), catch_up.clone(), sweep.clone()];
+        start("http", Box::pin(serve_http(self.http(), listener, stop.clone())));
+        start("intake", Box::pin(self.intake().run(stop.clone(), intake)));
+        start("work", Box::pin(self.worker(stop.clone()).run(work)));
+        start("deliver", Box::pin(self.deliver().run(stop.clone(), deliver)));
+        start("catch-up", Box::pin(self.catch_up().run(stop.clone(), catch_up)));
+        start("sweep", Box::pin(self.sweep().run(stop.clone(), sweep)));
+        start("store", Box::pin(end_with_store(self.store.clone(), stop.clone())));
+        start("systemd", Box::pin(tell_systemd(self.store.clone(), pulses, stop.clone())));
+        parts
     }
 
     fn http(&self) -> Http {
@@ -135,6 +207,7 @@ impl Hob {
 
     fn sweep(&self) -> Sweep {
         Sweep {
+            config: self.config.clone(),
             store: self.store.clone(),
             docker: self.docker.clone(),
             data: self.data.clone(),
@@ -156,6 +229,15 @@ impl Hob {
             stop,
         }
     }
+}
+
+/// The data folder and its lock. What is wrong with its disk is said as for the store on it.
+fn take_data_folder(folder: &Path) -> anyhow::Result<(DataDir, DataLock)> {
+    let taken = DataDir::ensure(folder).and_then(|data| data.lock().map(|lock| (data, lock)));
+    taken.map_err(|error| match StoreFault::of(&error) {
+        Some(fault) => error.context(fault.advice()),
+        None => error,
+    })
 }
 
 /// Logs what containers will run on and what that cannot do. Beside the start, which neither waits for the
@@ -192,11 +274,54 @@ fn agent_user(config: &Config) -> (u32, u32) {
     }
 }
 
-async fn part(
-    name: &'static str,
-    run: impl Future<Output = anyhow::Result<()>>,
-) -> (&'static str, anyhow::Result<()>) {
-    (name, run.await)
+/// Ends hob when somebody has met a fault of the store that will not pass.
+async fn end_with_store(store: Store, stop: CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        fault = store.until_broken() => Err(anyhow::anyhow!(fault.advice())),
+    }
+}
+
+async fn tell_systemd(store: Store, pulses: Vec<Pulse>, stop: CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = systemd::report(store, pulses) => {}
+    }
+    Ok(())
+}
+
+/// What has begun and has not ended, and what went wrong meanwhile.
+#[derive(Debug, Default)]
+struct UnderWay {
+    names: Mutex<BTreeSet<&'static str>>,
+    failure: Mutex<Option<anyhow::Error>>,
+}
+
+impl UnderWay {
+    fn begin(&self, name: &'static str) {
+        locked(&self.names).insert(name);
+    }
+
+    fn end(&self, name: &'static str) {
+        locked(&self.names).remove(name);
+    }
+
+    fn names(&self) -> String {
+        locked(&self.names).iter().copied().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The first failure is the one that hob ends with.
+    fn fail(&self, error: anyhow::Error) {
+        locked(&self.failure).get_or_insert(error);
+    }
+
+    fn failure(&self) -> anyhow::Result<()> {
+        locked(&self.failure).take().map_or(Ok(()), Err)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn serve_http(http: Http, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {

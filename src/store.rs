@@ -7,32 +7,39 @@ mod deliveries;
 mod effects;
 mod fault;
 mod held_back;
+mod keep;
 mod looks;
 mod open;
 mod repositories;
 mod rows;
 mod runs;
+mod status;
 mod stories;
 mod tasks;
+mod waiting;
 mod waits;
 mod write;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::SqlitePool;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{Double, Effect, NewEffect, ReactTo, WantedEffect};
 pub use fault::StoreFault;
 pub use held_back::HeldBackQuestion;
+pub use keep::{IdleStory, KeptRun, KeptStory, Saving};
 pub use looks::LookedDeliveries;
-pub use open::backup;
+pub use open::{backup, look_at};
 pub use repositories::KnownRepository;
+pub use status::{Counts, OpenDelivery, OpenEffect, OpenTask, RecordedDelivery, StoreStatus};
 pub use stories::{Heard, NewTask, Stop, StoryAsk};
 pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
+pub use waiting::Waiting;
 pub use waits::ClockWatch;
 
 use crate::clock;
@@ -45,6 +52,9 @@ pub struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
     wakes: Arc<Wakes>,
+    /// A fault that will not pass, once somebody has met one.
+    broken: Arc<watch::Sender<Option<StoreFault>>>,
+    file: Arc<Path>,
 }
 
 /// Wakes a loop as soon as there is something for it. Only a hint, and only within this process: each
@@ -63,6 +73,10 @@ impl Store {
     /// The id of this data folder, made when the store was. Containers carry it, so that two hobs on
     /// one Docker daemon leave each other's alone.
     pub async fn instance(&self) -> anyhow::Result<String> {
+        let made = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'instance'");
+        if let Some(instance) = made.fetch_optional(&self.reader).await? {
+            return Ok(instance);
+        }
         let mut write = self.begin("instance").await?;
         let instance = sqlx::query_scalar(
             "INSERT INTO meta (key, value) VALUES ('instance', $1)
@@ -80,7 +94,7 @@ impl Store {
         &self.wakes
     }
 
-    /// Whether the store can be written right now.
+    /// Whether the store can be written right now: nobody else holds its lock for long.
     pub async fn check(&self) -> anyhow::Result<()> {
         self.begin("check").await?.undo().await
     }

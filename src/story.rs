@@ -43,6 +43,9 @@ pub struct Story {
     pub labeled_at: Option<Timestamp>,
     /// When somebody stopped the work last, by GitHub's clock.
     pub stopped_at: Option<Timestamp>,
+    /// Whether nothing in the workspace is needed any more: it was pushed, under other commit ids, or there was
+    /// nothing. Then nothing in it may be handed over, and it only waits to be removed.
+    pub handed_over: bool,
 }
 
 /// A conversation that an agent CLI keeps in the story's home and can take up again.

@@ -1,27 +1,44 @@
-//! The sweep: what is against what should be. Containers whose run has ended, or is not known, are
-//! removed at start and every few minutes; workspaces of stories that are done are removed at start,
-//! while no worker can be making a new one. What a live task owns is left to its worker.
+//! The sweep: what is against what should be. At start and every few minutes it removes what nobody needs any more,
+//! containers, folders, records, old deliveries, and ends the waiting for an answer that does not come. What a story
+//! that waits or works needs is left alone, whatever the clock says. It runs no agent and pushes nothing: where
+//! work is to be pushed first, it says so in the store, and a worker does it.
 
+mod containers;
+mod folders;
+mod records;
+mod sizes;
+mod waiting;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
+use crate::config::{ByteSize, Config};
 use crate::container::Docker;
-use crate::ids::{LABEL_INSTANCE, LABEL_RUN, RunId};
 use crate::paths::{self, DataDir};
+use crate::pulse::Pulse;
 use crate::store::{ClockWatch, Store};
-use crate::story::TaskState;
+use sizes::Sizes;
 
-/// How often the sweep looks.
-const EVERY: Duration = Duration::from_secs(300);
+/// So many deliveries are forgotten in one write, so that nobody waits long for the store.
+const DELIVERIES_AT_ONCE: u32 = 500;
 /// How often it looks whether the clock was put back.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
+
+/// The longest honest step. Nobody waits for the sweep, so it may take its time.
+pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Everything the sweep works with.
 #[derive(Debug, Clone)]
 pub struct Sweep {
+    /// Settings.
+    pub config: Arc<Config>,
     /// The store.
     pub store: Store,
     /// The containers.
@@ -33,21 +50,19 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Puts right what an earlier hob left behind. Only right while no worker runs.
+    /// Removes containers that an earlier hob left behind. Only right while no worker runs.
     pub async fn at_start(&self) {
-        if let Err(error) = self.containers(true).await {
-            tracing::warn!(error = format!("{error:#}"), "containers were not swept");
-        }
-        if let Err(error) = self.workspaces().await {
-            tracing::warn!(error = format!("{error:#}"), "workspaces were not swept");
-        }
+        logged("containers", self.containers(true).await);
     }
 
-    /// Sweeps until `stop` is set. A sweep that fails is logged; the next one tries again.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    /// Sweeps at once and then again and again until `stop` is set, and minds the clock meanwhile. A part that fails is
+    /// logged; the next sweep tries again.
+    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
         let mut clock = ClockWatch::default();
-        let mut next = Instant::now() + EVERY;
+        let mut sizes = Sizes::default();
+        let mut next = Instant::now();
         while !stop.is_cancelled() {
+            pulse.beat();
             if let Err(error) = self.mind_the_clock(&mut clock).await {
                 self.store.sit_out(error, &stop).await?;
             }
@@ -58,9 +73,10 @@ impl Sweep {
             if Instant::now() < next {
                 continue;
             }
-            next = Instant::now() + EVERY;
-            if let Err(error) = self.containers(false).await {
-                tracing::warn!(error = format!("{error:#}"), "containers were not swept");
+            next = Instant::now() + self.config.work.sweep;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.sweep(&mut sizes) => {}
             }
         }
         Ok(())
@@ -76,43 +92,78 @@ impl Sweep {
         Ok(())
     }
 
-    async fn containers(&self, no_worker_runs: bool) -> anyhow::Result<()> {
-        let ours = self.docker.list((LABEL_INSTANCE, &self.instance)).await?;
-        for container in ours {
-            let run = container.labels.get(LABEL_RUN).and_then(|id| id.parse::<RunId>().ok());
-            let known = match run {
-                Some(id) => self.store.run_and_state(id).await?,
-                None => None,
-            };
-            let is_needed = known.is_some_and(|(run, state)| match () {
-                // A hand-over's or a refresh's: its worker removes it, unless that worker is gone.
-                () if container.name != run.container_name() => {
-                    !no_worker_runs && matches!(state, TaskState::Running | TaskState::Publishing)
-                }
-                // A run whose task is over without it: given up while Docker was away.
-                () => run.end.is_none() && !state.is_final(),
-            });
-            if !is_needed {
-                tracing::info!(container = container.name, "a container without a live run is removed");
-                self.docker.remove(&container.name).await?;
+    /// May be cut short anywhere.
+    async fn sweep(&self, sizes: &mut Sizes) {
+        logged("containers", self.containers(false).await);
+        logged("questions", self.waiting().await);
+        logged("deliveries", self.deliveries().await);
+        logged("records of runs", self.records(sizes).await);
+        logged("keys", self.keys().await);
+        logged("stories' folders", self.folders(sizes).await);
+        logged("the disk", self.look_at_disk().await);
+    }
+
+    async fn deliveries(&self) -> anyhow::Result<()> {
+        let mut forgotten = 0;
+        loop {
+            let before = ago(self.config.keep.deliveries.0);
+            let now = self.store.forget_deliveries(before, DELIVERIES_AT_ONCE).await?;
+            forgotten += now;
+            if now < u64::from(DELIVERIES_AT_ONCE) {
+                break;
             }
+        }
+        if forgotten > 0 {
+            tracing::info!(forgotten, "settled deliveries are forgotten");
         }
         Ok(())
     }
 
-    async fn workspaces(&self) -> anyhow::Result<()> {
-        for story in self.store.stories().await? {
-            let tasks = self.store.tasks_of(story.id).await?;
-            let is_done = tasks.iter().all(|task| task.state.is_final())
-                && tasks.last().is_some_and(|task| task.state == TaskState::Done);
-            let workspace = self.data.story(story.id).workspace;
-            if is_done && workspace.exists() {
-                tracing::info!(story = %story.id, "the workspace of a finished story is removed");
-                tokio::task::spawn_blocking(move || paths::remove_tree(&workspace))
-                    .await
-                    .context("removing a workspace")??;
-            }
+    async fn look_at_disk(&self) -> anyhow::Result<()> {
+        let (root, wanted) = (self.data.root().to_owned(), self.config.data.min_free);
+        let free = blocking(move || paths::free_space(&root)).await?;
+        if free < wanted.0 {
+            let (free_mib, wanted_mib) = (free >> 20, wanted.0 >> 20);
+            tracing::warn!(free_mib, wanted_mib, "the disk is nearly full; no run is started");
         }
         Ok(())
     }
+}
+
+/// Removes a folder that nobody can take up meanwhile.
+async fn remove(folder: PathBuf) -> anyhow::Result<()> {
+    blocking(move || {
+        paths::remove_gone(&folder)?;
+        paths::put_away(&folder)?;
+        paths::remove_gone(&folder)
+    })
+    .await
+}
+
+fn logged(what: &str, swept: anyhow::Result<()>) {
+    if let Err(error) = swept {
+        tracing::warn!(what, error = format!("{error:#}"), "a part of the sweep did not succeed");
+    }
+}
+
+/// Runs work that blocks where it holds nobody up.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work).await.context("a part of the sweep panicked")?
+}
+
+/// A moment that lies so far back.
+fn ago(age: Duration) -> Timestamp {
+    clock::now().checked_sub(age).unwrap_or(Timestamp::MIN)
+}
+
+/// How old something is. What lies ahead, because the clock was put back, is new.
+fn age(at: Timestamp) -> Duration {
+    clock::now().duration_since(at).try_into().unwrap_or(Duration::ZERO)
+}
+
+/// Whether so much is more than may be there.
+fn is_over(total: u64, limit: ByteSize) -> bool {
+    total > limit.0
 }

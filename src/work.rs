@@ -7,6 +7,7 @@ mod account;
 mod hand_over;
 mod import_child;
 mod importing;
+mod keep;
 mod policy;
 mod publish;
 mod refresh;
@@ -29,8 +30,9 @@ use crate::config::{Chosen, Config, TaskSettings};
 use crate::container::Docker;
 use crate::github::GitHub;
 use crate::paths::DataDir;
+use crate::pulse::Pulse;
 use crate::redact::Secrets;
-use crate::store::{Advance, Lost, Store};
+use crate::store::{Advance, Lost, Store, StoreFault};
 use crate::story::step::{self, Look, RunLook, Step};
 use crate::story::{Story, Task, TaskState, Turn};
 
@@ -43,6 +45,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MORE_TRIES: u32 = 3;
 /// The longest wait between two tries of a step.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The longest honest step of the loop, which only claims tasks; what it has begun is not waited for.
+pub const LONGEST_STEP: Duration = Duration::from_secs(5 * 60);
 
 /// Everything a worker works with. Cheap to clone.
 #[derive(Clone)]
@@ -119,9 +124,10 @@ pub(crate) struct Job {
 impl Worker {
     /// Works off the queue until `stop` is set, then waits for the steps under way, but not for
     /// containers.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self, pulse: Pulse) -> anyhow::Result<()> {
         let mut jobs = JoinSet::new();
         while !self.stop.is_cancelled() {
+            pulse.beat();
             if let Err(error) = self.claim(&mut jobs).await {
                 self.store.sit_out(error, &self.stop).await?;
             }
@@ -135,6 +141,7 @@ impl Worker {
         let drained = async { while jobs.join_next().await.is_some() {} };
         if tokio::time::timeout(self.config.work.drain, drained).await.is_err() {
             tracing::warn!(
+                tasks = jobs.len(),
                 "steps were still under way when the time to stop ran out; the next start repeats them"
             );
         }
@@ -194,7 +201,13 @@ impl Worker {
                     tracing::warn!("the task was taken over or ended by somebody else");
                     return;
                 }
-                Hitch::Later(error) if !trouble.lasts_longer_than(self.config.work.patience, began) => {
+                // Where the store, or its disk, is in trouble no failure could be written down either, and an agent would be
+                // ended for nothing: such a step is repeated for as long as it takes.
+                Hitch::Later(error)
+                    if StoreFault::of(&error).is_some()
+                        || !trouble.lasts_longer_than(self.config.work.patience, began) =>
+                {
+                    self.store.report(&error);
                     tracing::warn!(error = format!("{error:#}"), "a step did not succeed; trying again");
                     tokio::select! {
                         () = self.stop.cancelled() => break,
@@ -233,6 +246,9 @@ impl Worker {
                 }
             }
         }
+        if task.state.is_final() {
+            self.clear_if_handed_over(&task).await;
+        }
         if let Err(error) = self.store.release_task(&task, Duration::ZERO).await {
             tracing::warn!(
                 error = format!("{error:#}"),
@@ -254,6 +270,7 @@ impl Worker {
             state: job.task.state,
             stop_wanted: self.store.stop_wanted(&job.task).await?.is_some(),
             may_push: self.may_push_held_back(&job).await?,
+            save_wanted: self.store.is_work_to_be_saved(&job.task).await?,
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
         };
         match (step::step(&look), run) {
@@ -276,12 +293,10 @@ impl Worker {
                 self.clear_container(&run).await?;
                 Ok(Some(self.settle_run(&job, &run).await?))
             }
-            (Step::Publish, Some(run)) => {
-                let moved = self.publish(&job, &run).await?;
-                if moved.state == TaskState::Done {
-                    self.clear_workspace(&job.story).await;
-                }
-                Ok(Some(moved))
+            (Step::Publish, Some(run)) => Ok(Some(self.publish(&job, &run).await?)),
+            (Step::SaveWork, _) => {
+                self.save_work(&job).await?;
+                Ok(None)
             }
             (Step::NoRun | Step::FollowRun | Step::Settle | Step::Publish, _) => {
                 let (task, state) = (job.task.id, job.task.state);

@@ -6,11 +6,14 @@ use crate::account::Login;
 use crate::config::{Config, Credentials};
 use crate::container::Docker;
 use crate::github::{self, GitHub};
+use crate::paths::DataDir;
+use crate::store::{self, Store};
 
 pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
     super::runtime()?.block_on(async {
         println!("configuration   ok");
         let parts = [
+            ("store", store(&config).await),
             ("docker", docker(&config).await),
             ("agent image", image(&config).await),
             ("agent key", key(&config)),
@@ -27,6 +30,19 @@ pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
             }
         }
         Ok(code)
+    })
+}
+
+/// Looks without changing anything; the data folder need not be there yet.
+async fn store(config: &Config) -> anyhow::Result<String> {
+    let file = DataDir::beside(&config.data.dir).store();
+    let newest = Store::newest_schema();
+    Ok(match store::look_at(&file).await? {
+        None => format!("{} is not there yet; `hob serve` makes it", file.display()),
+        Some(schema) if schema < newest => {
+            format!("{} is whole; `hob serve` brings it from schema {schema} to {newest}", file.display())
+        }
+        Some(schema) => format!("{} is whole, schema {schema}", file.display()),
     })
 }
 

@@ -11,17 +11,23 @@ use crate::config::Config;
 use crate::serve::Hob;
 
 pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
-    super::runtime()?.block_on(async {
-        let address = config.server.listen;
-        let stop = CancellationToken::new();
-        let hob = Hob::open(config).await?;
-        let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        tracing::info!(address = %listener.local_addr()?, "hob is listening");
-        stop_on_signal(stop.clone())?;
-        hob.run(listener, stop).await?;
-        tracing::info!("hob has stopped");
-        Ok(ExitCode::SUCCESS)
-    })
+    let runtime = super::runtime()?;
+    let result = runtime.block_on(serve(config));
+    // Not waited for: a push to a host that does not answer has no end, and is found again by the next start.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let address = config.server.listen;
+    let stop = CancellationToken::new();
+    let hob = Hob::open(config).await?;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, "hob is listening");
+    stop_on_signal(stop.clone())?;
+    hob.run(listener, stop).await?;
+    tracing::info!("hob has stopped");
+    Ok(())
 }
 
 fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {

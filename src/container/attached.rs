@@ -131,9 +131,7 @@ impl Taken<'_> {
             Output::Stdout(bytes) => {
                 let room = self.limits.max_stdout_bytes - self.stdout_bytes;
                 let fitting = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-                self.sink.write_all(&bytes[..fitting]).map_err(|error| {
-                    ContainerError::Other(format!("keep the container's output: {error}"))
-                })?;
+                self.sink.write_all(&bytes[..fitting]).map_err(ContainerError::NotKept)?;
                 self.stdout_bytes += fitting as u64;
                 Ok(fitting == bytes.len())
             }

@@ -34,6 +34,9 @@ pub enum ContainerError {
         /// The operation and the daemon's reason.
         message: String,
     },
+    /// What the container said could not be kept: the disk is full, for example. Nothing is wrong with Docker.
+    #[error("the container's output could not be kept")]
+    NotKept(#[source] std::io::Error),
     /// Anything else. Trying again will not help.
     #[error("{0}")]
     Other(String),

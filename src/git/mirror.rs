@@ -85,6 +85,13 @@ impl Mirror {
         Ok(holds)
     }
 
+    /// How many commits lie in the history of one commit and not in that of the other.
+    pub fn ahead(&self, commit: &Sha, of: &Sha) -> anyhow::Result<usize> {
+        let (commit, of) = (oid(commit)?, oid(of)?);
+        let (ahead, _) = self.open()?.graph_ahead_behind(commit, of).context("comparing two commits")?;
+        Ok(ahead)
+    }
+
     /// The folder of objects, absolute. A container that uses a workspace needs it read-only at this path.
     pub fn objects(&self) -> PathBuf {
         self.path.join("objects")

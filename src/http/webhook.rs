@@ -9,7 +9,7 @@ use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use super::Http;
+use super::{Http, in_time};
 use crate::github::webhook::{self, SignatureError};
 use crate::store::Recorded;
 
@@ -49,12 +49,13 @@ async fn accept(http: &Http, request: Request) -> Result<Answer, Answer> {
     // Its GUID is not signed, so that somebody who has seen a delivery could send it under another. What cannot be read
     // has no meaning and is recorded all the same: intake says what is wrong with it.
     let meaning = webhook::decode(event, &body).ok().and_then(|event| event.meaning());
-    match http.store.record_delivery(guid, event, &body, meaning.as_deref()).await {
+    match in_time(http.store.record_delivery(guid, event, &body, meaning.as_deref())).await {
         Ok(Recorded::New) => Ok((StatusCode::ACCEPTED, "recorded".to_owned())),
         Ok(Recorded::Seen) => Ok((StatusCode::OK, "seen before; nothing was changed".to_owned())),
         Ok(Recorded::SaysTheSame) => Ok((StatusCode::OK, "another delivery said the same".to_owned())),
         Err(error) => {
             tracing::error!(guid, event, error = format!("{error:#}"), "a delivery was not recorded");
+            http.store.report(&error);
             Err((StatusCode::SERVICE_UNAVAILABLE, "the delivery was not recorded; send it again".to_owned()))
         }
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -148,6 +149,31 @@ impl Store {
         let mut write = self.begin("set-aside-delivery").await?;
         settle(&mut write, guid, "unreadable", note).await?;
         write.commit().await
+    }
+
+    /// Forgets settled deliveries that came before a moment, at most so many at once; tells how many. The one that
+    /// opened a task which is not over is kept, so that it is known should it come again, whatever the clock says.
+    pub async fn forget_deliveries(&self, before: Timestamp, most: u32) -> anyhow::Result<u64> {
+        let mut write = self.begin("forget-deliveries").await?;
+        let forgotten = sqlx::query(
+            "DELETE FROM deliveries WHERE guid IN (
+                 SELECT d.guid FROM deliveries AS d WHERE d.state <> 'new' AND d.received_at < $1
+                   AND NOT EXISTS (SELECT 1 FROM tasks AS t WHERE t.delivery = d.guid
+                                   AND t.state IN ('queued', 'running', 'publishing', 'blocked'))
+                 ORDER BY d.seq LIMIT $2)",
+        )
+        .bind(before.as_millisecond())
+        .bind(i64::from(most))
+        .execute(&mut *write)
+        .await?
+        .rows_affected();
+        // Nothing is the usual answer, and no write.
+        if forgotten > 0 {
+            write.commit().await?
+        } else {
+            write.undo().await?
+        }
+        Ok(forgotten)
     }
 
     /// Puts a delivery off: something outside was not ready.

@@ -1,6 +1,8 @@
 //! What is wrong when the store does not do as it is told: something that may pass, so that a loop waits and tries again, or
 //! something that will not, so that hob ends and says what the operator can do.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -36,24 +38,47 @@ pub enum StoreFault {
 }
 
 impl StoreFault {
-    /// The fault behind an error, if the store is behind it.
+    /// The fault behind an error, if the store or its disk is behind it.
     pub fn of(error: &anyhow::Error) -> Option<StoreFault> {
-        error.chain().find_map(|cause| match cause.downcast_ref::<sqlx::Error>()? {
-            sqlx::Error::PoolTimedOut => Some(Self::Busy),
-            sqlx::Error::Database(database) => {
-                let code: u32 = database.code()?.parse().ok()?;
-                // The lower byte is the primary code; the rest says more than hob needs.
-                match code & 0xff {
-                    BUSY | LOCKED => Some(Self::Busy),
-                    FULL => Some(Self::Full),
-                    IO_ERROR | CANNOT_OPEN => Some(Self::Disk),
-                    READ_ONLY => Some(Self::ReadOnly),
-                    CORRUPT | NOT_A_DATABASE => Some(Self::Corrupt),
-                    _ => None,
-                }
-            }
-            _ => None,
+        error.chain().find_map(|cause| match cause.downcast_ref::<io::Error>() {
+            Some(error) => Self::of_disk(error),
+            None => Self::of_sqlite(cause.downcast_ref()?),
         })
+    }
+
+    /// The same for a store whose file is known. Of a disk that was made read-only under an open file SQLite says no more
+    /// than that it does not write.
+    pub(super) fn at(error: &anyhow::Error, file: &Path) -> Option<StoreFault> {
+        match Self::of(error)? {
+            Self::Disk if cannot_write_beside(file) => Some(Self::ReadOnly),
+            fault => Some(fault),
+        }
+    }
+
+    fn of_disk(error: &io::Error) -> Option<StoreFault> {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Self::Full),
+            io::ErrorKind::ReadOnlyFilesystem => Some(Self::ReadOnly),
+            _ => None,
+        }
+    }
+
+    fn of_sqlite(error: &sqlx::Error) -> Option<StoreFault> {
+        let database = match error {
+            sqlx::Error::PoolTimedOut => return Some(Self::Busy),
+            sqlx::Error::Database(database) => database,
+            _ => return None,
+        };
+        let code: u32 = database.code()?.parse().ok()?;
+        // The lower byte is the primary code; the rest says more than hob needs.
+        match code & 0xff {
+            BUSY | LOCKED => Some(Self::Busy),
+            FULL => Some(Self::Full),
+            IO_ERROR | CANNOT_OPEN => Some(Self::Disk),
+            READ_ONLY => Some(Self::ReadOnly),
+            CORRUPT | NOT_A_DATABASE => Some(Self::Corrupt),
+            _ => None,
+        }
     }
 
     /// Whether waiting may help.
@@ -77,17 +102,25 @@ impl StoreFault {
                 "the store cannot be written: see to the rights of the data folder and whether its disk is mounted read-only, then start hob again. Nothing was half written"
             }
             Self::Corrupt => {
-                "the store's file is damaged. Stop hob, keep a copy of hob.db with its -wal and -shm files, put the last `hob backup` in its place, and start hob again; docs/reliability.md says how"
+                "the store's file is damaged. Stop hob, keep a copy of hob.db with its -wal and -shm files, put the last `hob backup` in its place, and start hob again; docs/operations.md says how"
             }
         }
     }
+}
+
+/// Whether the folder of a file takes no new file. Asked only after something went wrong there.
+fn cannot_write_beside(file: &Path) -> bool {
+    let Some(folder) = file.parent() else { return false };
+    tempfile::tempfile_in(folder).is_err_and(|error| {
+        matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+    })
 }
 
 impl Store {
     /// Sits out a fault of the store that may pass, so that a loop can try again. Any other error is handed back: whoever
     /// runs the loop ends hob with it.
     pub async fn sit_out(&self, error: anyhow::Error, stop: &CancellationToken) -> anyhow::Result<()> {
-        match StoreFault::of(&error) {
+        match StoreFault::at(&error, &self.file) {
             Some(fault) if fault.may_pass() => {
                 tracing::error!(error = format!("{error:#}"), "{}", fault.advice());
                 tokio::select! {
@@ -98,6 +131,26 @@ impl Store {
             }
             Some(fault) => Err(error.context(fault.advice())),
             None => Err(error),
+        }
+    }
+
+    /// Tells of an error that somebody met who is no loop, and goes on without: a fault that will not pass ends hob, see
+    /// [`Store::until_broken`]. An idle hob would not notice otherwise, since it only reads.
+    pub fn report(&self, error: &anyhow::Error) {
+        if let Some(fault) = StoreFault::at(error, &self.file).filter(|fault| !fault.may_pass()) {
+            self.broken.send_replace(Some(fault));
+        }
+    }
+
+    /// Waits for a report of a fault that will not pass.
+    pub async fn until_broken(&self) -> StoreFault {
+        let mut reports = self.broken.subscribe();
+        loop {
+            if let Some(fault) = *reports.borrow_and_update() {
+                return fault;
+            }
+            // The sender lives as long as this store.
+            let _ = reports.changed().await;
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Opening the store: the file and how SQLite treats it, its schema brought up to date, and what keeps hob from working with
 //! a file that it should leave alone. Also its copy, `hob backup`.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
@@ -34,49 +36,81 @@ impl Store {
     /// # Errors
     /// If a newer hob has written it, if it is damaged, or if it cannot be opened or written; the text says what to do.
     pub async fn open(file: &Path) -> anyhow::Result<Store> {
-        Self::opened(file).await.map_err(|error| {
-            let advice = StoreFault::of(&error).map(StoreFault::advice);
-            let error = error.context(format!("opening the store {}", file.display()));
-            match advice {
-                Some(advice) => error.context(advice),
-                None => error,
-            }
-        })
+        Self::opened(file).await.map_err(|error| advised(error, file))
     }
 
     async fn opened(file: &Path) -> anyhow::Result<Store> {
+        // Before anything can change it: a file that hob has to leave alone stays as it is, to the byte.
+        look_closely(file).await?;
         let options = options(file);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone().create_if_missing(true))
-            .await?;
-        refuse_newer(&writer).await?;
-        check_whole(&writer).await?;
+        let writer = writer(options.clone().create_if_missing(true)).await?;
         migrator().run(&writer).await.context("bringing the store up to date")?;
+        Self::with(file, writer, options).await
+    }
+
+    /// Opens the file of a hob that may be running, for a command beside it. Its schema must be this one's: a command
+    /// migrates nothing.
+    pub async fn open_beside(file: &Path) -> anyhow::Result<Store> {
+        Self::opened_beside(file).await.map_err(|error| advised(error, file))
+    }
+
+    async fn opened_beside(file: &Path) -> anyhow::Result<Store> {
+        anyhow::ensure!(file.exists(), "it is not there; `hob serve` makes it");
+        let mut looking = read_only(file).connect().await?;
+        let found = known_schema(&mut looking).await?;
+        looking.close().await?;
+        let known = Self::newest_schema();
+        anyhow::ensure!(
+            found == known,
+            "it has schema {found}, and this hob works with {known}. Nothing was changed. \
+             `hob serve` of this version brings it up to date; before that, use the hob that wrote it"
+        );
+        let options = options(file);
+        Self::with(file, writer(options.clone()).await?, options).await
+    }
+
+    async fn with(file: &Path, writer: SqlitePool, options: SqliteConnectOptions) -> anyhow::Result<Store> {
         let reader = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
-        Ok(Store { writer, reader, wakes: Arc::default() })
+        Ok(Store { writer, reader, wakes: Arc::default(), broken: Arc::default(), file: file.into() })
     }
 
     /// The number of the newest step of the schema that this hob knows.
     pub fn newest_schema() -> i64 {
         MIGRATIONS.last().map_or(0, |(version, ..)| *version)
     }
+}
 
-    /// Opens the file of a hob that may be running, for a command beside it. Its schema must be this one's.
-    pub async fn open_beside(file: &Path) -> anyhow::Result<Store> {
-        anyhow::ensure!(file.exists(), "there is no store {}; `hob serve` makes it", file.display());
-        let options = options(file);
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        refuse_newer(&writer).await?;
-        let version = schema(&writer).await?;
-        anyhow::ensure!(
-            version == Self::newest_schema(),
-            "the store {} has schema {version}, and this hob works with {}; start `hob serve` of this version first",
-            file.display(),
-            Self::newest_schema()
-        );
-        let reader = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
-        Ok(Store { writer, reader, wakes: Arc::default() })
+/// The schema of a store that is whole and that this hob can work with, or bring up to date; `None` where there is no
+/// store yet. Changes nothing. Reads the whole file: some milliseconds a megabyte.
+///
+/// # Errors
+/// As [`Store::open`].
+pub async fn look_at(file: &Path) -> anyhow::Result<Option<i64>> {
+    look_closely(file).await.map_err(|error| advised(error, file))
+}
+
+async fn look_closely(file: &Path) -> anyhow::Result<Option<i64>> {
+    if !file.try_exists().context("looking for it")? {
+        return Ok(None);
+    }
+    let mut connection = read_only(file).connect().await?;
+    let schema = known_schema(&mut connection).await?;
+    // A damaged file is found now and not in the middle of a task.
+    let found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_all(&mut connection).await?;
+    connection.close().await?;
+    if found == ["ok"] {
+        return Ok(Some(schema));
+    }
+    Err(anyhow::anyhow!("SQLite finds: {}", found.join("; ")).context(StoreFault::Corrupt.advice()))
+}
+
+/// The error with the file's name, and with what can be done where that is known.
+fn advised(error: anyhow::Error, file: &Path) -> anyhow::Error {
+    let advice = StoreFault::at(&error, file).map(StoreFault::advice);
+    let error = error.context(format!("opening the store {}", file.display()));
+    match advice {
+        Some(advice) => error.context(advice),
+        None => error,
     }
 }
 
@@ -92,15 +126,10 @@ pub async fn backup(store: &Path, to: &Path) -> anyhow::Result<u64> {
         .tempdir_in(folder)
         .with_context(|| format!("making room in {}", folder.display()))?;
     let copy = draft.path().join("hob.db");
-    let mut connection =
-        options(store).connect().await.with_context(|| format!("opening {}", store.display()))?;
-    sqlx::query("VACUUM INTO $1")
-        .bind(copy.to_string_lossy().into_owned())
-        .execute(&mut connection)
-        .await
-        .context("copying the store")?;
-    connection.close().await.context("closing the store")?;
+    copy_store(store, &copy).await.map_err(|error| advised(error, store))?;
     let file = File::open(&copy).context("opening the copy")?;
+    // It holds what people wrote in private repositories.
+    file.set_permissions(Permissions::from_mode(0o600)).context("closing the copy to others")?;
     file.sync_all().context("writing the copy to disk")?;
     reach("disk", "backup", When::Before);
     // Not `rename`, which would replace a file that somebody has put there meanwhile.
@@ -108,6 +137,16 @@ pub async fn backup(store: &Path, to: &Path) -> anyhow::Result<u64> {
     File::open(folder).and_then(|folder| folder.sync_all()).context("writing the copy's name to disk")?;
     reach("disk", "backup", When::After);
     Ok(file.metadata().context("looking at the copy")?.len())
+}
+
+async fn copy_store(store: &Path, copy: &Path) -> anyhow::Result<()> {
+    let mut connection = read_only(store).connect().await?;
+    sqlx::query("VACUUM INTO $1")
+        .bind(copy.to_string_lossy().into_owned())
+        .execute(&mut connection)
+        .await
+        .context("copying it")?;
+    Ok(connection.close().await?)
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {
@@ -120,6 +159,22 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
 }
 
+/// For a look that must not change the file: not its journal mode, and no checkpoint when it is closed.
+fn read_only(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(BUSY_TIMEOUT)
+}
+
+async fn writer(options: SqliteConnectOptions) -> anyhow::Result<SqlitePool> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        // SQLite itself undoes a write that finds the disk full. sqlx does not see that, cannot undo it once more, and
+        // would begin nothing on this connection ever again. A new one can.
+        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+        .connect_with(options)
+        .await?;
+    Ok(pool)
+}
+
 fn migrator() -> Migrator {
     let steps = MIGRATIONS.iter().map(|(version, name, sql)| {
         Migration::new(*version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
@@ -127,35 +182,26 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(steps.collect())
 }
 
-/// The newest step in the file; 0 in a new one.
-async fn schema(pool: &SqlitePool) -> anyhow::Result<i64> {
-    let is_there: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'")
-            .fetch_optional(pool)
-            .await?;
-    if is_there.is_none() {
-        return Ok(0);
-    }
-    let newest: Option<i64> =
-        sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(pool).await?;
-    Ok(newest.unwrap_or(0))
-}
-
-async fn refuse_newer(pool: &SqlitePool) -> anyhow::Result<()> {
-    let (found, known) = (schema(pool).await?, Store::newest_schema());
+/// The newest step in the file, 0 in a new one, unless a newer hob has written it.
+async fn known_schema(connection: &mut SqliteConnection) -> anyhow::Result<i64> {
+    let (found, known) = (schema(connection).await?, Store::newest_schema());
     anyhow::ensure!(
         found <= known,
         "a newer hob has written it (schema {found}; this hob knows {known}). Nothing was changed. \
          Start that hob again, or put back a backup from before"
     );
-    Ok(())
+    Ok(found)
 }
 
-/// A damaged file is found now and not in the middle of a task. Reads the whole file: some milliseconds a megabyte.
-async fn check_whole(pool: &SqlitePool) -> anyhow::Result<()> {
-    let found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_all(pool).await?;
-    if found == ["ok"] {
-        return Ok(());
+async fn schema(connection: &mut SqliteConnection) -> anyhow::Result<i64> {
+    let is_there: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'")
+            .fetch_optional(&mut *connection)
+            .await?;
+    if is_there.is_none() {
+        return Ok(0);
     }
-    Err(anyhow::anyhow!("SQLite finds: {}", found.join("; ")).context(StoreFault::Corrupt.advice()))
+    let newest: Option<i64> =
+        sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(connection).await?;
+    Ok(newest.unwrap_or(0))
 }

@@ -35,7 +35,7 @@ pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> anyhow
     serde_json::from_str(&text).with_context(|| format!("column {column} of the store"))
 }
 
-fn number(row: &SqliteRow, column: &str) -> anyhow::Result<u64> {
+pub(super) fn number(row: &SqliteRow, column: &str) -> anyhow::Result<u64> {
     let value: i64 = row.try_get(column)?;
     u64::try_from(value).with_context(|| format!("column {column} of the store"))
 }
@@ -51,6 +51,16 @@ pub(super) fn time_option(row: &SqliteRow, column: &str) -> anyhow::Result<Optio
     value
         .map(|v| Timestamp::from_millisecond(v).with_context(|| format!("column {column} of the store")))
         .transpose()
+}
+
+/// A time that is there.
+pub(super) fn time(row: &SqliteRow, column: &str) -> anyhow::Result<Timestamp> {
+    time_option(row, column)?.with_context(|| format!("column {column} of the store is empty"))
+}
+
+/// A condition: SQLite has numbers for them.
+pub(super) fn is_true(row: &SqliteRow, column: &str) -> anyhow::Result<bool> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.unwrap_or(0) != 0)
 }
 
 /// JSON for a text column. The types written here cannot fail to serialise.
@@ -80,6 +90,7 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
         pull: number_option(row, "pull")?.map(PullNumber),
         labeled_at: time_option(row, "labeled_at")?,
         stopped_at: time_option(row, "stopped_at")?,
+        handed_over: is_true(row, "handed_over")?,
     })
 }
 

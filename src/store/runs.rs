@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::tasks::{advance, change_story, hold};
 use super::{Advance, Store, StoryChange, now, rows};
-use crate::ids::{AgentKind, RunId};
+use crate::ids::{AgentKind, RunId, StoryId};
 use crate::story::{Run, RunEnd, Task, TaskState};
 
 impl Store {
@@ -45,16 +45,42 @@ impl Store {
         row.as_ref().map(rows::run).transpose()
     }
 
-    /// One run and where its task stands, if there is one of that id.
-    pub async fn run_and_state(&self, id: RunId) -> anyhow::Result<Option<(Run, TaskState)>> {
+    /// One run, where its task stands, and whether a worker is at its story, if there is a run of that id.
+    pub async fn run_at_work(&self, id: RunId) -> anyhow::Result<Option<(Run, TaskState, bool)>> {
         let row = sqlx::query(
-            "SELECT r.*, t.state AS task_state FROM runs AS r JOIN tasks AS t ON t.id = r.task WHERE r.id = $1",
+            "SELECT r.*, t.state AS task_state,
+                 EXISTS (SELECT 1 FROM tasks AS each WHERE each.story = t.story AND each.lease_until > $2) AS is_held
+             FROM runs AS r JOIN tasks AS t ON t.id = r.task WHERE r.id = $1",
         )
         .bind(id.to_string())
+        .bind(now())
         .fetch_optional(&self.reader)
         .await?;
-        let read = |row: &SqliteRow| anyhow::Ok((rows::run(row)?, rows::task_state(row, "task_state")?));
+        let read = |row: &SqliteRow| {
+            anyhow::Ok((
+                rows::run(row)?,
+                rows::task_state(row, "task_state")?,
+                rows::is_true(row, "is_held")?,
+            ))
+        };
         row.as_ref().map(read).transpose()
+    }
+
+    /// The newest run of a story in which an agent may have worked, with its task.
+    pub async fn last_started_run(&self, story: StoryId) -> anyhow::Result<Option<(Task, Run)>> {
+        let row = sqlx::query(
+            "SELECT r.* FROM runs AS r JOIN tasks AS t ON t.id = r.task
+             WHERE t.story = $1 AND r.started_at IS NOT NULL ORDER BY r.seq DESC LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        let Some(run) = row.as_ref().map(rows::run).transpose()? else { return Ok(None) };
+        let task = sqlx::query("SELECT * FROM tasks WHERE id = $1")
+            .bind(run.task.to_string())
+            .fetch_one(&self.reader)
+            .await?;
+        Ok(Some((rows::task(&task)?, run)))
     }
 
     /// Every run of a task, oldest first.

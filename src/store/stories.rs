@@ -66,6 +66,16 @@ impl Store {
     /// Opens a task for a delivery, and its story if this is the first.
     pub async fn open_task(&self, guid: &str, new: &NewTask) -> anyhow::Result<TaskId> {
         let mut transaction = self.begin("open-task").await?;
+        // A delivery that was forgotten, since it is old, and comes again all the same.
+        let before = sqlx::query("SELECT id FROM tasks WHERE delivery = $1")
+            .bind(guid)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if let Some(row) = before {
+            deliveries::settle(&mut transaction, guid, "done", "has led to its task before").await?;
+            transaction.commit().await?;
+            return rows::parsed(&row, "id");
+        }
         let story = ensure_story(&mut transaction, &new.on).await?;
         let task = TaskId::new();
         sqlx::query(
@@ -194,6 +204,10 @@ impl Store {
         if moved.rows_affected() == 0 {
             return Ok(false);
         }
+        sqlx::query("UPDATE stories SET warned_at = NULL WHERE id = $1")
+            .bind(story.to_string())
+            .execute(&mut *transaction)
+            .await?;
         want(&mut transaction, story, effects).await?;
         deliveries::settle(&mut transaction, guid, "done", "answered a question").await?;
         transaction.commit().await?;

@@ -65,21 +65,27 @@ pub struct StoryChange {
     pub base: Option<(Sha, Option<Sha>)>,
     /// The agent's session; `Some(None)` forgets it.
     pub session: Option<Option<Session>>,
+    /// Whether nothing in the workspace is needed any more.
+    pub handed_over: Option<bool>,
 }
 
 impl Store {
     /// Takes the oldest task that is due and free, for as long as the lease lasts. A story whose task is
-    /// running, publishing or blocked lends out no other.
+    /// running, publishing or blocked, or still in a worker's hands, lends out no other. A task that is over is
+    /// lent out once more where its work is to be saved, unless the story has a newer one.
     pub async fn claim_task(&self, lease: Duration) -> anyhow::Result<Option<Task>> {
         let mut write = self.begin("claim-task").await?;
         let row = sqlx::query(
             "UPDATE tasks SET fence = fence + 1, lease_until = $1 WHERE id = (
                  SELECT t.id FROM tasks AS t
-                 WHERE t.state IN ('queued', 'running', 'publishing') AND t.lease_until <= $2 AND t.not_before <= $2
+                 WHERE t.lease_until <= $2 AND t.not_before <= $2
+                   AND (t.state IN ('queued', 'running', 'publishing')
+                        OR (t.save_work = 'wanted' AND t.state IN ('failed', 'cancelled')))
                    AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
                                    AND (other.state IN ('running', 'publishing', 'blocked')
-                                        OR (other.state = 'queued' AND other.lease_until > $2)
-                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq)))
+                                        OR other.lease_until > $2
+                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq)
+                                        OR (t.state IN ('failed', 'cancelled') AND other.seq > t.seq)))
                  ORDER BY t.seq LIMIT 1)
              RETURNING *",
         )
@@ -220,12 +226,10 @@ impl Store {
 
     /// How many leases are held now.
     pub async fn live_leases(&self) -> anyhow::Result<i64> {
-        let held = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM tasks WHERE lease_until > $1 AND state IN ('queued', 'running', 'publishing')",
-        )
-        .bind(now())
-        .fetch_one(&self.reader)
-        .await?;
+        let held = sqlx::query_scalar("SELECT COUNT(*) FROM tasks WHERE lease_until > $1")
+            .bind(now())
+            .fetch_one(&self.reader)
+            .await?;
         Ok(held)
     }
 }
@@ -286,6 +290,11 @@ async fn ask_question(transaction: &mut Write, task: &Task, new: &NewQuestion) -
     .bind(now())
     .execute(&mut **transaction)
     .await?;
+    // What people were told about an earlier question does not count for this one.
+    sqlx::query("UPDATE stories SET warned_at = NULL WHERE id = $1")
+        .bind(task.story.to_string())
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 
@@ -299,6 +308,14 @@ pub(super) async fn change_story(
             .bind(story.to_string())
             .bind(base.as_str())
             .bind(remote_head.as_ref().map(Sha::as_str))
+            .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    if let Some(handed_over) = change.handed_over {
+        sqlx::query("UPDATE stories SET handed_over = $2, updated_at = $3 WHERE id = $1")
+            .bind(story.to_string())
+            .bind(i64::from(handed_over))
             .bind(now())
             .execute(&mut **transaction)
             .await?;

@@ -12,6 +12,8 @@ pub struct Look {
     pub stop_wanted: bool,
     /// A person has allowed what its last run handed over, and it waits for nothing else.
     pub may_push: bool,
+    /// It is over, and what it left in the workspace is to be pushed before that goes.
+    pub save_wanted: bool,
     /// Its newest run.
     pub run: Option<RunLook>,
 }
@@ -40,6 +42,8 @@ pub enum Step {
     Settle,
     /// Take the work over and push it.
     Publish,
+    /// Push what it left, though it is over.
+    SaveWork,
     /// Nothing: the task waits for a person, or is over.
     Rest,
     /// The store contradicts itself: a task that is running or publishing has a run.
@@ -56,6 +60,7 @@ pub fn step(look: &Look) -> Step {
         (TaskState::Running, Some(RunLook::Ended)) => Step::Settle,
         (TaskState::Publishing, Some(_)) => Step::Publish,
         (TaskState::Running | TaskState::Publishing, None) => Step::NoRun,
+        (TaskState::Failed | TaskState::Cancelled, _) if look.save_wanted => Step::SaveWork,
         (TaskState::Blocked | TaskState::Done | TaskState::Failed | TaskState::Cancelled, _) => Step::Rest,
     }
 }
@@ -66,15 +71,18 @@ mod tests {
 
     #[test]
     fn every_look_has_one_next_thing_and_what_is_over_has_none() {
+        let truths = [false, true];
+        let wishes = truths.map(|stop| truths.map(|push| truths.map(|save| (stop, push, save))));
         for state in TaskState::ALL {
             for run in [None, Some(RunLook::Open), Some(RunLook::Ended)] {
-                for (stop_wanted, may_push) in [(false, false), (true, false), (false, true), (true, true)] {
-                    let next = step(&Look { state, stop_wanted, may_push, run });
-                    assert_eq!(
-                        next == Step::Rest,
-                        state.is_final() || state == TaskState::Blocked,
-                        "{state:?}"
-                    );
+                for (stop_wanted, may_push, save_wanted) in
+                    wishes.as_flattened().as_flattened().iter().copied()
+                {
+                    let next = step(&Look { state, stop_wanted, may_push, save_wanted, run });
+                    let may_be_saved = matches!(state, TaskState::Failed | TaskState::Cancelled);
+                    assert_eq!(next == Step::SaveWork, may_be_saved && save_wanted, "{state:?}");
+                    let rests = state.is_final() || state == TaskState::Blocked;
+                    assert_eq!(matches!(next, Step::Rest | Step::SaveWork), rests, "{state:?}");
                     assert_eq!(next == Step::Stop, state == TaskState::Queued && stop_wanted && !may_push);
                 }
             }

@@ -142,9 +142,10 @@ async fn end(child: &mut Child) {
 fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, Hitch> {
     if let Some(signal) = status.signal() {
         tracing::warn!(signal, "the process that reads a hand-over was ended by a signal");
-        let by_somebody = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
-        return Err(if by_somebody.iter().any(|s| *s as i32 == signal) {
-            Hitch::Later(anyhow::anyhow!("the process that reads a hand-over was told to end"))
+        // SIGBUS: libgit2 writes packs through memory, and a full disk shows there.
+        let may_pass = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGBUS];
+        return Err(if may_pass.iter().any(|s| *s as i32 == signal) {
+            Hitch::Later(anyhow::anyhow!("the process that reads a hand-over was ended by {signal}"))
         } else {
             // Its limits end it, or what it read did; both would happen again.
             refused(TOO_MUCH)
@@ -197,8 +198,10 @@ mod tests {
             let hitch = judged(ExitStatus::from_raw(signal as i32), b"").unwrap_err();
             assert!(matches!(hitch, Hitch::Fail { class: FailureClass::HandOverRefused, .. }), "{signal}");
         }
-        let told = judged(ExitStatus::from_raw(Signal::SIGTERM as i32), b"").unwrap_err();
-        assert!(matches!(told, Hitch::Later(_)));
+        for signal in [Signal::SIGTERM, Signal::SIGBUS] {
+            let told = judged(ExitStatus::from_raw(signal as i32), b"").unwrap_err();
+            assert!(matches!(told, Hitch::Later(_)), "{signal}");
+        }
     }
 
     #[test]

@@ -11,12 +11,14 @@ use super::start::blocking;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::fail_point::around;
-use crate::git::{self, Push, PushError};
+use crate::git::{self, Mirror, Push, PushError};
 use crate::ids::Sha;
 use crate::message::{self, Objection, PullRequestText};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
-use crate::story::{self, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, Task, TaskState, Turn};
+use crate::story::{
+    self, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, Story, Task, TaskState, Turn,
+};
 
 impl Worker {
     /// Takes the agent's work over and brings it to the git host.
@@ -31,15 +33,13 @@ impl Worker {
 
     async fn hand_over_and_push(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
         let base = job.story.base.clone().context("a story that publishes has a base")?;
-        let handed = self.hand_over(job, run, &base).await?;
-        if handed.bundle.is_none() && handed.tip != base {
-            return Err(refused("The branch was moved back behind the commit that the work started from."));
-        }
+        let handed = self.hand_over(job, run, &base, None).await?;
+        check_not_moved_back(&handed, &base)?;
         let findings =
             Findings { uncommitted: handed.uncommitted.clone(), has_commits: handed.bundle.is_some() };
         match story::after_hand_over(&run.turn, findings) {
             AfterHandOver::Push => self.push_if_allowed(job, run, &base, &handed).await,
-            AfterHandOver::NothingToChange => self.say_nothing_to_change(job).await,
+            AfterHandOver::NothingToChange => self.propose_or_say_nothing(job, run).await,
             AfterHandOver::AskToCommit(files) => {
                 tracing::info!(files = files.len(), "the agent is asked to commit what it left");
                 let turn = Some(Turn::CommitLeftovers { files });
@@ -52,16 +52,12 @@ impl Worker {
         }
     }
 
-    async fn clear_hand_over(&self, run: &Run) -> Result<(), Hitch> {
+    /// Removes what a hand-over leaves with its run.
+    pub(super) async fn clear_hand_over(&self, run: &Run) -> Result<(), Hitch> {
         let run_paths = self.data.run(run.id);
         blocking(move || {
             around("disk", "quarantine-removal", || paths::remove_tree(&run_paths.quarantine))?;
-            match std::fs::remove_file(&run_paths.bundle) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(error).context("removing the hand-over's file")
-                }
-                _ => Ok(()),
-            }
+            paths::remove_file(&run_paths.bundle)
         })
         .await??;
         Ok(())
@@ -76,10 +72,7 @@ impl Worker {
         base: &Sha,
         handed: &HandedOver,
     ) -> Result<Task, Hitch> {
-        let taken = self.import(job, run, base, handed).await?;
-        if taken.handed_tip != handed.tip {
-            return Err(refused("The bundle holds another commit than the workspace named."));
-        }
+        let taken = self.take_over(job, run, base, handed).await?;
         if !taken.objections.iter().all(Objection::can_be_allowed) {
             return Err(refused(message::objections(&taken.objections)));
         }
@@ -94,7 +87,23 @@ impl Worker {
             let advance = ask(&job.story, question, Some(held_back));
             return Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?);
         }
-        self.push(job, run, &taken).await
+        self.push(&job.task, &job.story, run, &taken).await?;
+        self.propose(job, run, &taken).await
+    }
+
+    /// Reads a hand-over into quarantine. What is against its commits stands in what comes back.
+    pub(super) async fn take_over(
+        &self,
+        job: &Job,
+        run: &Run,
+        base: &Sha,
+        handed: &HandedOver,
+    ) -> Result<Taken, Hitch> {
+        let taken = self.import(job, run, base, handed).await?;
+        if taken.handed_tip != handed.tip {
+            return Err(refused("The bundle holds another commit than the workspace named."));
+        }
+        Ok(taken)
     }
 
     async fn is_allowed(&self, job: &Job, held_back: &HeldBack) -> Result<bool, Hitch> {
@@ -105,12 +114,20 @@ impl Worker {
         }))
     }
 
-    async fn push(&self, job: &Job, run: &Run, imported: &Taken) -> Result<Task, Hitch> {
-        let remote = self.remote(&job.story).await?;
-        let (branch, expected) = (job.story.branch.clone(), job.story.remote_head.clone());
-        let (quarantine, tip) = (self.data.run(run.id).quarantine, imported.tip.clone());
+    /// Pushes what lies in a run's quarantine to its story's branch, or finds that this has been done. `holder` is the
+    /// task that this worker has.
+    pub(super) async fn push(
+        &self,
+        holder: &Task,
+        story: &Story,
+        run: &Run,
+        taken: &Taken,
+    ) -> Result<(), Hitch> {
+        let remote = self.remote(story).await?;
+        let (branch, expected) = (story.branch.clone(), story.remote_head.clone());
+        let (quarantine, tip) = (self.data.run(run.id).quarantine, taken.tip.clone());
         // The git host knows nothing of leases: whoever has lost the task pushes nothing.
-        self.store.still_holds(&job.task).await?;
+        self.store.still_holds(holder).await?;
         let pushed = blocking(move || {
             git::push(&Push {
                 quarantine: &quarantine,
@@ -122,16 +139,48 @@ impl Worker {
         })
         .await?;
         match pushed {
-            Ok(outcome) => tracing::info!(?outcome, branch = job.story.branch, tip = %imported.tip, "pushed"),
-            Err(error) => return Err(push_hitch(error)),
+            Ok(outcome) => {
+                tracing::info!(?outcome, branch = story.branch, tip = %taken.tip, "pushed");
+                Ok(())
+            }
+            Err(error) => Err(push_hitch(error)),
         }
-        let effects = vec![self.pull_request(job, run, imported.commits).await?];
+    }
+
+    /// Ends a task whose work is pushed, with the pull request.
+    async fn propose(&self, job: &Job, run: &Run, taken: &Taken) -> Result<Task, Hitch> {
+        let commits = taken.commits + self.unproposed(&job.story).await?;
+        let effects = vec![self.pull_request(job, run, commits).await?];
         let story = StoryChange {
-            base: Some((imported.tip.clone(), Some(imported.tip.clone()))),
+            base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
+            handed_over: Some(true),
             ..StoryChange::default()
         };
         let advance = Advance { story, effects, ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
+    }
+
+    /// Ends a task that made no commit. What lies on the branch from work that was cut short is proposed all the same:
+    /// the agent has looked at it and found it complete.
+    async fn propose_or_say_nothing(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
+        let effect = match self.unproposed(&job.story).await? {
+            0 => self.nothing_to_change(job).await?,
+            commits => self.pull_request(job, run, commits).await?,
+        };
+        let story = StoryChange { handed_over: Some(true), ..StoryChange::default() };
+        let advance = Advance { story, effects: vec![effect], ..Advance::default() };
+        Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
+    }
+
+    /// How many commits were on the story branch before this task, without a pull request that shows them.
+    async fn unproposed(&self, story: &Story) -> Result<usize, Hitch> {
+        let (None, Some(head)) = (story.pull, story.remote_head.clone()) else { return Ok(0) };
+        let (mirror, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
+        let counted = blocking(move || {
+            let mirror = Mirror::ensure(&mirror)?;
+            mirror.branch(&base)?.map_or(Ok(0), |base| mirror.ahead(&head, &base))
+        });
+        Ok(counted.await??)
     }
 
     /// The pull request as it should be after this task.
@@ -156,11 +205,10 @@ impl Worker {
         }))
     }
 
-    async fn say_nothing_to_change(&self, job: &Job) -> Result<Task, Hitch> {
+    async fn nothing_to_change(&self, job: &Job) -> Result<NewEffect, Hitch> {
         let summary = self.summary(&job.task).await?;
         let body = message::nothing_to_change(summary.as_deref(), self.spent_on(&job.task).await?);
-        let advance = Advance { effects: vec![comment(&job.story, body, None)], ..Advance::default() };
-        Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
+        Ok(comment(&job.story, body, None))
     }
 
     /// The agent's summary of a task: the newest that is about the work, and not about committing it.
@@ -173,6 +221,14 @@ impl Worker {
         let about_work = runs.iter().rev().filter(|run| !matches!(run.turn, Turn::CommitLeftovers { .. }));
         Ok(about_work.filter_map(told).next().or_else(|| runs.iter().rev().find_map(told)))
     }
+}
+
+/// Commits that were there before cannot be taken back.
+pub(super) fn check_not_moved_back(handed: &HandedOver, base: &Sha) -> Result<(), Hitch> {
+    if handed.bundle.is_none() && handed.tip != *base {
+        return Err(refused("The branch was moved back behind the commit that the work started from."));
+    }
+    Ok(())
 }
 
 fn push_hitch(error: PushError) -> Hitch {

@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
-use crate::fail_point::around;
-use crate::git::Mirror;
 use crate::ids::QuestionId;
 use crate::message::{self, FailureText, Spent};
-use crate::paths;
-use crate::store::{Advance, Effect, NewEffect, NewQuestion, StopWanted};
+use crate::store::{Advance, Effect, NewEffect, NewQuestion};
 use crate::story::{self, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
 
 /// A retry's wait doubles with each, up to so many times.
@@ -61,17 +58,6 @@ impl Worker {
         Ok(self.store.advance(&job.task, to, &advance).await?)
     }
 
-    /// Ends a task that somebody wants stopped, and says so on its issue.
-    pub(super) async fn cancel(&self, job: &Job) -> Result<Task, Hitch> {
-        let by = match self.store.stop_wanted(&job.task).await? {
-            Some(StopWanted::Asked { by }) => by,
-            Some(StopWanted::WaitedTooLong) | None => job.task.ask.by.clone(),
-        };
-        let body = message::stopped(&by, self.spent_on(&job.task).await?);
-        let advance = Advance { effects: vec![comment(&job.story, body, None)], ..Advance::default() };
-        Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
-    }
-
     /// Fails a task and says so on its issue.
     pub(super) async fn fail(
         &self,
@@ -84,18 +70,30 @@ impl Worker {
         Ok(self.store.advance(&job.task, TaskState::Failed, &advance).await?)
     }
 
-    /// Fails a task from wherever it stands. If even that cannot be written down, the task stays open and
-    /// is taken up again: it does not end in silence.
+    /// Fails a task from wherever it stands; one that is to be stopped ends as stopped, and says why its work was
+    /// not pushed. If even that cannot be written down, the task stays open and is taken up again: it does not
+    /// end in silence.
     pub(super) async fn give_up(&self, task: &Task, class: FailureClass, detail: &str) {
         if task.state == TaskState::Running {
             self.end_container(task).await;
         }
         let given_up = async {
-            let story = self.store.story(task.story).await?;
-            self.fail(&Job { task: task.clone(), story }, class, detail, &[]).await
+            if task.state.is_final() {
+                // Its work could not be saved; only its folder is at stake.
+                return self.save_later(task).await;
+            }
+            let job = Job { task: task.clone(), story: self.store.story(task.story).await? };
+            if let Some(run) = self.store.latest_run(task).await? {
+                // A hand-over that did not get to its end; a secret may be in it.
+                self.clear_hand_over(&run).await?;
+            }
+            if self.cancel_without_push(&job, class, detail).await?.is_none() {
+                self.fail(&job, class, detail, &[]).await?;
+            }
+            Ok::<_, Hitch>(())
         };
         match given_up.await {
-            Ok(_) => {}
+            Ok(()) => {}
             Err(hitch) => {
                 tracing::error!(?hitch, "the failure could not be recorded; the task is tried again")
             }
@@ -150,25 +148,6 @@ impl Worker {
             spent = self.store.runs_of(&task).await?.iter().fold(spent, add);
         }
         Ok(spent)
-    }
-
-    /// Removes a story's workspace after success; its home, with the agent's session, stays for what comes
-    /// next. Only disk space is at stake, so a failure is logged, and the sweep tries again.
-    pub(super) async fn clear_workspace(&self, story: &Story) {
-        let paths = self.data.story(story.id);
-        let (mirror, id) = (self.data.mirror(&story.repo), story.id);
-        let removed = tokio::task::spawn_blocking(move || {
-            around("disk", "workspace-removal", || paths::remove_tree(&paths.workspace))?;
-            // Nothing borrows from the mirror any more.
-            Mirror::ensure(&mirror)?.unpin(id)?;
-            paths::remove_tree(&paths.settings)?;
-            paths::remove_tree(&paths.exchange)
-        });
-        match removed.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "a workspace was left over"),
-            Err(error) => tracing::warn!(%error, "removing a workspace panicked"),
-        }
     }
 }
 

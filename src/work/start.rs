@@ -24,7 +24,7 @@ use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, StoryId};
 use crate::paths;
 use crate::prompt::{self, Facts, News, Purpose};
 use crate::store::StoryChange;
-use crate::story::{Run, Session, Story, TaskState, Turn};
+use crate::story::{Run, Session, Story, Turn};
 
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
@@ -76,7 +76,11 @@ impl Worker {
         let settings = self.settings(job);
         self.check_ready(&settings, run.agent).await?;
         self.ensure_alone(job, &name).await?;
-        self.clear_finished_workspace(job).await?;
+        if job.story.handed_over {
+            // hob died, or failed, between a push and the removal. The commits in it are not those that were pushed,
+            // which have other authors, so nothing built on them could be handed over.
+            self.clear_workspace(&job.story).await?;
+        }
         let (story, is_fresh) = self.ensure_workspace(job).await?;
         let refreshed = if is_fresh { None } else { Some(self.refresh(job, run).await?) };
         let news = refreshed.as_ref().map(|(news, _)| news);
@@ -99,7 +103,7 @@ impl Worker {
 
     /// One container a story: what another run of it has left, one that failed while Docker was away for example, is proved dead
     /// and removed before anything is mounted again.
-    async fn ensure_alone(&self, job: &Job, name: &str) -> Result<(), Hitch> {
+    pub(super) async fn ensure_alone(&self, job: &Job, name: &str) -> Result<(), Hitch> {
         let story = job.story.id.to_string();
         for found in self.docker.list((LABEL_STORY, &story)).await.map_err(docker_hitch)? {
             let is_ours = found.labels.get(LABEL_INSTANCE) == Some(&self.instance);
@@ -166,19 +170,6 @@ impl Worker {
         format!("{}/{}.git", self.config.github.git_url.trim_end_matches('/'), story.repo)
     }
 
-    /// Removes a workspace that the task before left although it ended well: hob may have died, or failed,
-    /// between the push and the removal. Its commits are not those that were pushed, which have other
-    /// authors, so nothing built on them could be handed over.
-    async fn clear_finished_workspace(&self, job: &Job) -> Result<(), Hitch> {
-        let is_first_run = self.store.runs_of(&job.task).await?.len() == 1;
-        let tasks = self.store.tasks_of(job.story.id).await?;
-        let before = tasks.iter().take_while(|task| task.id != job.task.id).last();
-        if is_first_run && before.is_some_and(|task| task.state == TaskState::Done) {
-            self.clear_workspace(&job.story).await;
-        }
-        Ok(())
-    }
-
     /// Makes the workspace if it is not there. One that is there is complete, and the agent's: it is not
     /// looked into. Also tells whether the workspace is as the base branch has it, so that nothing in it can
     /// be an agent's.
@@ -205,7 +196,11 @@ impl Worker {
         })?;
         // What the workspace starts from is written down before it exists: a workspace whose start is not
         // known could not be handed over.
-        let change = StoryChange { base: Some((start.clone(), branch.clone())), ..StoryChange::default() };
+        let change = StoryChange {
+            base: Some((start.clone(), branch.clone())),
+            handed_over: Some(false),
+            ..StoryChange::default()
+        };
         self.store.change_story(&job.task, &change).await?;
         let is_fresh = branch.is_none();
         (story.base, story.remote_head) = (Some(start.clone()), branch);
@@ -444,7 +439,7 @@ pub(super) fn mount(source: &Path, target: &str, read_only: bool) -> Mount {
 }
 
 /// A folder that only its owner may enter; `owner` absent means hob.
-fn make_private_folder(path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
+pub(super) fn make_private_folder(path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -464,7 +459,7 @@ fn prepare_home(home: &Path, agent: AgentKind, (uid, gid): (u32, u32)) -> anyhow
         return Ok(());
     }
     // Made beside and renamed, so that a home that is there is complete.
-    let new = home.with_extension("new");
+    let new = paths::draft(home);
     paths::remove_tree(&new)?;
     make_private_folder(&new, Some((uid, gid)))?;
     for (name, content) in agent.home_files() {
@@ -502,7 +497,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 pub(super) fn docker_hitch(error: ContainerError) -> Hitch {
     match error {
-        ContainerError::Unreachable(_) => Hitch::Later(error.into()),
+        ContainerError::Unreachable(_) | ContainerError::NotKept(_) => Hitch::Later(error.into()),
         ContainerError::NoImage(image) => Hitch::not_ready(format!("Docker has no image `{image}`.")),
         // Docker's words name paths of the host; they are for the log.
         other => {

@@ -6,5 +6,8 @@ mod catch_up;
 mod door;
 mod failures;
 mod happy;
+mod keeping;
 mod policy;
 mod restart;
+mod shutdown;
+mod stopping;

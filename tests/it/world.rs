@@ -8,6 +8,8 @@
 
 #[path = "world/anthropic.rs"]
 pub mod anthropic;
+#[path = "world/disk.rs"]
+pub mod disk;
 #[path = "world/github.rs"]
 pub mod github;
 #[path = "world/hob.rs"]
@@ -24,7 +26,6 @@ use std::time::Duration;
 
 use ::hob::config::{ByteSize, Config};
 use ::hob::ids::AgentKind;
-use ::hob::store::Store;
 use github::{Comment, GitHub, Pull};
 use hob::{Program, RunningHob};
 use people::Person;
@@ -160,6 +161,38 @@ impl World {
         program
     }
 
+    /// The same, with more in its environment.
+    pub async fn start_program_with(&self, variables: &[(&str, &str)]) -> Program {
+        let program = Program::start_with(variables, self.folder.path(), &self.config).await;
+        self.github.send_webhooks_to(&program.webhook(), SECRET);
+        program
+    }
+
+    /// Starts hob as the real program, and does not wait for it.
+    pub fn spawn_program(&self) -> tokio::process::Child {
+        hob::spawn(self.folder.path(), &self.config)
+    }
+
+    /// The store of the hob that runs here.
+    pub fn store(&self) -> &::hob::store::Store {
+        self.hob.as_ref().expect("hob runs").store()
+    }
+
+    /// Runs `hob serve` where it should end by itself: its exit code, and what it said.
+    pub async fn serve_in_vain(&self) -> (Option<i32>, String) {
+        hob::serve_in_vain(self.folder.path(), &self.config).await
+    }
+
+    /// Runs another command of hob's: its exit code, and what it said.
+    pub async fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        hob::run(self.folder.path(), &self.config, arguments).await
+    }
+
+    /// What programs that were started here have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("hob.log")).unwrap_or_default()
+    }
+
     /// The folder that hob's configuration, log and data lie in.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -264,11 +297,6 @@ impl World {
             idle.then_some(())
         })
         .await;
-    }
-
-    /// The store of the running hob, to look into it.
-    pub fn store(&self) -> &Store {
-        self.hob.as_ref().expect("hob runs").store()
     }
 
     /// The data folder.

@@ -146,8 +146,8 @@ fn fault(rng: &mut Rng, method: &str) -> Fault {
         14 => Fault::Status(404, Vec::new()),
         15 => Fault::Status(422, Vec::new()),
         16 => Fault::Delay(Duration::from_millis(rng.u64(200..2500))),
-        _ if method == "GET" => Fault::Reset,
-        _ => Fault::AnswerLost,
+        _ if method == "GET" => Fault::StaleList,
+        _ => Fault::EffectDelayed(Duration::from_millis(rng.u64(200..1500))),
     }
 }
 

@@ -369,6 +369,7 @@ impl Scene {
             state: task.state,
             stop_wanted: self.store.stop_wanted(task).await?.is_some(),
             may_push: false,
+            save_wanted: false,
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
         };
         let story = self.store.story(task.story).await?;

@@ -109,22 +109,11 @@ impl Keeping {
             };
             self.github.send_webhooks_to(&program.webhook(), SECRET);
             self.say_up();
-            // TEMPORARY
-            for d in self.github.deliveries() {
-                let again = self
-                    .github
-                    .deliveries()
-                    .iter()
-                    .any(|o| o.guid == d.guid && o.status >= 200 && o.status < 300);
-                if !again {
-                    self.github.redeliver(&d.guid).await;
-                }
-            }
             loop {
                 let order = tokio::select! {
                     order = orders.recv() => order,
                     () = stopped_by_itself(program.pid()) => Some(Order::Thaw),
-                    ended = program.ended() => {
+                    ended = program.wait() => {
                         self.note_end(ended);
                         break;
                     }

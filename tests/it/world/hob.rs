@@ -20,7 +20,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::SECRET;
+use super::{DEADLINE, SECRET};
 
 /// hob as a library.
 pub struct RunningHob {
@@ -89,7 +89,14 @@ impl Program {
         Self::launch(command, folder, config).await.expect("hob ended at its start")
     }
 
-    /// The same, with more in its environment. Nothing where it ends before it listens.
+    /// The same, with more in its environment.
+    pub async fn start_with(variables: &[(&str, &str)], folder: &Path, config: &Config) -> Program {
+        let mut command = Command::new(binary());
+        command.envs(variables.iter().copied());
+        Self::launch(command, folder, config).await.expect("hob ended at its start")
+    }
+
+    /// The same. Nothing where it ends before it listens.
     pub async fn try_start(
         folder: &Path,
         config: &Config,
@@ -101,21 +108,7 @@ impl Program {
     }
 
     async fn launch(mut command: Command, folder: &Path, config: &Config) -> Option<Program> {
-        let file = folder.join("hob.toml");
-        std::fs::write(&file, toml_of(config)).expect("writing hob.toml");
-        for (name, key) in &config.agent.keys {
-            command.env(name, key.expose_secret());
-        }
-        let token = config.github.token.as_ref().expect("a token");
-        let mut child = command
-            .args(["serve", "--log-format", "json", "--config"])
-            .arg(&file)
-            .env("HOB_WEBHOOK_SECRET", SECRET)
-            .env("HOB_GITHUB_TOKEN", token.expose_secret())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("hob starts");
+        let mut child = serving(&mut command, folder, config).kill_on_drop(true).spawn().expect("hob starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
         // Its log goes on; somebody has to read it or it blocks. A file beside its data keeps it.
         let mut kept =
@@ -152,7 +145,7 @@ impl Program {
     }
 
     /// Waits until it ends by itself; tells its exit code, or the signal that ended it.
-    pub async fn ended(&mut self) -> (Option<i32>, Option<i32>) {
+    pub async fn wait(&mut self) -> (Option<i32>, Option<i32>) {
         use std::os::unix::process::ExitStatusExt as _;
         let status = self.child.wait().await.expect("it ends");
         (status.code(), status.signal())
@@ -164,10 +157,24 @@ impl Program {
     }
 
     /// SIGTERM, and its exit code.
-    pub async fn terminate(mut self) -> Option<i32> {
-        let pid = self.child.id().expect("it runs");
-        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).expect("a signal");
+    pub async fn terminate(self) -> Option<i32> {
+        self.tell_to_stop();
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    pub fn tell_to_stop(&self) {
+        kill(Pid::from_raw(self.pid().cast_signed()), Signal::SIGTERM).expect("a signal");
+    }
+
+    /// Waits until it ends, by itself or because it was told to; its exit code.
+    pub async fn ended(mut self) -> Option<i32> {
         self.child.wait().await.expect("it ends").code()
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// SIGKILL.
@@ -187,6 +194,56 @@ pub fn binary() -> PathBuf {
     }
 }
 
+/// Starts `hob serve` and waits for nothing; what it says is lost.
+pub fn spawn(folder: &Path, config: &Config) -> Child {
+    let mut command = Command::new(binary());
+    serving(&mut command, folder, config)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("hob starts")
+}
+
+/// What `hob serve` does that is expected to end by itself: its exit code and what it said.
+pub async fn serve_in_vain(folder: &Path, config: &Config) -> (Option<i32>, String) {
+    let mut command = Command::new(binary());
+    let ended =
+        tokio::time::timeout(DEADLINE, serving(&mut command, folder, config).kill_on_drop(true).output());
+    let output = ended.await.expect("hob ends in time").expect("hob starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Runs another command of hob's on the same settings: its exit code, and what it printed and complained.
+pub async fn run(folder: &Path, config: &Config, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(binary());
+    command.args(arguments);
+    let ended =
+        tokio::time::timeout(DEADLINE, configured(&mut command, folder, config).kill_on_drop(true).output());
+    let output = ended.await.expect("the command ends in time").expect("hob starts");
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), said)
+}
+
+fn serving<'a>(command: &'a mut Command, folder: &Path, config: &Config) -> &'a mut Command {
+    command.args(["serve", "--log-format", "json"]);
+    configured(command, folder, config).stderr(Stdio::piped())
+}
+
+fn configured<'a>(command: &'a mut Command, folder: &Path, config: &Config) -> &'a mut Command {
+    let file = folder.join("hob.toml");
+    std::fs::write(&file, toml_of(config)).expect("writing hob.toml");
+    for (name, key) in &config.agent.keys {
+        command.env(name, key.expose_secret());
+    }
+    let token = config.github.token.as_ref().expect("a token");
+    command
+        .arg("--config")
+        .arg(&file)
+        .env("HOB_WEBHOOK_SECRET", SECRET)
+        .env("HOB_GITHUB_TOKEN", token.expose_secret())
+}
+
 fn toml_of(config: &Config) -> String {
     let millis = |duration: Duration| format!("\"{}ms\"", duration.as_millis());
     let lines = [
@@ -199,8 +256,8 @@ fn toml_of(config: &Config) -> String {
         format!("api_url = {:?}", config.github.api_url),
         format!("git_url = {:?}", config.github.git_url),
         format!("recheck = {}", millis(config.github.recheck)),
-        format!("repositories = {:?}", config.github.repositories),
         config.github.poll.map_or(String::new(), |poll| format!("poll = {}", millis(poll))),
+        format!("repositories = {:?}", config.github.repositories),
         "[agent]".to_owned(),
         format!("timeout = {}", millis(config.agent.timeout)),
         format!("stall_timeout = {}", millis(config.agent.stall_timeout)),
@@ -217,9 +274,18 @@ fn toml_of(config: &Config) -> String {
         format!("hand_over_limit = {}", config.container.hand_over_limit.0),
         "[work]".to_owned(),
         format!("parallel = {}", config.work.parallel),
+        format!("drain = {}", millis(config.work.drain)),
         "poll = \"200ms\"".to_owned(),
         format!("lease = {}", millis(config.work.lease)),
         format!("patience = {}", millis(config.work.patience)),
+        format!("sweep = {}", millis(config.work.sweep)),
+        "[keep]".to_owned(),
+        format!("runs = {}", millis(config.keep.runs.0)),
+        format!("runs_size = {}", config.keep.runs_size.0),
+        format!("workspaces = {}", millis(config.keep.workspaces.0)),
+        format!("workspaces_size = {}", config.keep.workspaces_size.0),
+        format!("waiting = {}", millis(config.keep.waiting.0)),
+        format!("notice = {}", millis(config.keep.notice.0)),
     ];
     lines.join("\n") + "\n"
 }

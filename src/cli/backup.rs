@@ -1,0 +1,29 @@
+//! `hob backup`: copies the store to a new file, also while a hob works with it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::ConfigArguments;
+use crate::paths::DataDir;
+use crate::store;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Where the copy goes. There must be nothing yet.
+    file: PathBuf,
+}
+
+pub(super) fn run(given: &Arguments) -> anyhow::Result<ExitCode> {
+    let config = given.config.load_without_secrets()?;
+    let file = DataDir::beside(&config.data.dir).store();
+    let bytes = super::runtime()?.block_on(store::backup(&file, &given.file))?;
+    let (copy, store) = (given.file.display(), file.display());
+    println!("{copy}: {:.1} MiB, whole, on disk.", bytes as f64 / f64::from(1 << 20));
+    println!("To restore it: stop hob; move {store}, {store}-wal and {store}-shm away;");
+    println!("copy {copy} to {store} with hob's user as its owner; start hob.");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,194 @@
+//! What became of work that was cut short, in words: by a stop, by the end of patience, by time.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{FailureClass, Spent, contain, failure_words, finished, quoted};
+
+/// Why work was cut short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhyStopped {
+    /// A person said so.
+    Asked {
+        /// Who.
+        by: String,
+    },
+    /// Nobody answered its question.
+    WaitedTooLong,
+    /// Nothing happened for so long that its workspace is put away.
+    Untouched,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// The agent had not begun.
+    NotBegun,
+    /// The agent had changed nothing.
+    Nothing,
+    /// It is on the branch.
+    Pushed {
+        /// Which branch.
+        branch: String,
+        /// How many commits.
+        commits: usize,
+        /// Whether the last of them is what was not committed.
+        is_wip: bool,
+    },
+    /// It is not on the branch, and stays where it was.
+    NotPushed {
+        /// Why.
+        class: FailureClass,
+        /// Why, more exactly; may hold the agent's words.
+        detail: String,
+    },
+}
+
+/// The message of the commit that is made of what was not committed.
+pub fn work_in_progress(why: &WhyStopped) -> String {
+    match why {
+        WhyStopped::Asked { by } => {
+            // A login is letters, digits, hyphens, for bots also brackets; anything else would be another line.
+            let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']');
+            format!("WIP: stopped by @{}", by.chars().filter(plain).collect::<String>())
+        }
+        WhyStopped::WaitedTooLong => "WIP: waited too long for an answer".to_owned(),
+        WhyStopped::Untouched => "WIP: put away after a long silence".to_owned(),
+    }
+}
+
+/// Said on the issue when work was stopped.
+pub fn stopped(why: &WhyStopped, kept: &Kept, took: Spent) -> String {
+    let (happened, again) = match why {
+        WhyStopped::Asked { by } => {
+            // Nobody is gone who never came.
+            let gone = if *kept == Kept::NotBegun { "" } else { " The agent is gone." };
+            (format!("**Stopped, as @{by} asked.**{gone}"), "`/hob work` goes on from there.")
+        }
+        WhyStopped::WaitedTooLong | WhyStopped::Untouched => (
+            "**I have given up waiting for an answer.**".to_owned(),
+            "`/hob work …`, with your answer, goes on from there.",
+        ),
+    };
+    format!("{happened} {}\n\n{}", what_became(kept, again), finished(took))
+}
+
+/// Said on the issue when a workspace was put away on which nothing had happened for long, and work in it was pushed.
+pub fn put_away(kept: &Kept) -> String {
+    let what = what_became(kept, "`/hob work` goes on from there.");
+    format!("**I have put my workspace away,** since nothing has happened here for long. {what}")
+}
+
+fn what_became(kept: &Kept, again: &str) -> String {
+    match kept {
+        Kept::NotBegun => {
+            "The agent had not begun, so nothing was changed. `/hob work` starts it.".to_owned()
+        }
+        Kept::Nothing => "The agent had changed nothing. `/hob work` starts again.".to_owned(),
+        Kept::Pushed { branch, commits, is_wip } => {
+            format!(
+                "What the agent had done is on the branch `{branch}`: {}. {again}",
+                commits_of(*commits, *is_wip)
+            )
+        }
+        Kept::NotPushed { class, detail } => {
+            let mut why = Vec::new();
+            // Its words are about a start, and nothing was to be started.
+            if *class != FailureClass::NotReady {
+                why.push(failure_words(*class).happened.to_owned());
+            }
+            why.extend(Some(contain(detail.trim(), 2_000)).filter(|detail| !detail.is_empty()));
+            format!(
+                "What the agent had done could not be pushed:\n\n{}\n\nThe workspace is kept as the agent left it. {again}",
+                quoted(&why.join("\n\n"))
+            )
+        }
+    }
+}
+
+fn commits_of(commits: usize, is_wip: bool) -> String {
+    match (commits, is_wip) {
+        (1, true) => "1 commit, `WIP`, of what was not committed yet".to_owned(),
+        (1, false) => "1 commit".to_owned(),
+        (n, true) => format!("{n} commits, the last of them, `WIP`, of what was not committed yet"),
+        (n, false) => format!("{n} commits"),
+    }
+}
+
+/// Said on the issue when a question has been open for long.
+pub fn still_waiting(waited: Duration, until: Timestamp, branch: &str) -> String {
+    format!(
+        "**I am still waiting for an answer to my question,** {} by now. If there is none by {}, I push what I have to \
+         the branch `{branch}` and give my workspace up.\n\nAn answer keeps it, and so does any `/hob` command.",
+        for_people(waited),
+        day(until),
+    )
+}
+
+/// `53 days`; hours or minutes where it is less than one.
+fn for_people(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    let (count, unit) = match (minutes / (24 * 60), minutes / 60) {
+        (0, 0) => (minutes, "minute"),
+        (0, hours) => (hours, "hour"),
+        (days, _) => (days, "day"),
+    };
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+}
+
+/// `2026-11-30 14:00 UTC`
+fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPENT: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3) };
+
+    #[test]
+    fn what_is_said_when_work_is_cut_short() {
+        let asked = WhyStopped::Asked { by: "alice".to_owned() };
+        let pushed = |commits, is_wip| Kept::Pushed { branch: "hob/issue-1".to_owned(), commits, is_wip };
+        let secret = Kept::NotPushed {
+            class: FailureClass::HandOverRefused,
+            detail: "They hold what hob does not push:\n\n- `a` holds a secret".to_owned(),
+        };
+        let moved = Kept::NotPushed { class: FailureClass::BranchMoved, detail: String::new() };
+        let away = Kept::NotPushed { class: FailureClass::NotReady, detail: "Out of reach.".to_owned() };
+        let said = [
+            stopped(&asked, &Kept::NotBegun, SPENT),
+            stopped(&asked, &Kept::Nothing, SPENT),
+            stopped(&asked, &pushed(1, false), SPENT),
+            stopped(&asked, &pushed(1, true), SPENT),
+            stopped(&asked, &pushed(3, true), SPENT),
+            stopped(&asked, &secret, SPENT),
+            stopped(&asked, &moved, SPENT),
+            stopped(&asked, &away, SPENT),
+            stopped(&WhyStopped::WaitedTooLong, &pushed(2, false), SPENT),
+            stopped(&WhyStopped::WaitedTooLong, &moved, SPENT),
+            put_away(&pushed(2, true)),
+            still_waiting(
+                Duration::from_secs(53 * 24 * 3600 + 5),
+                Timestamp::from_second(1_800_000_000).unwrap(),
+                "hob/issue-1",
+            ),
+        ];
+        insta::assert_snapshot!(said.join("\n\n=====\n\n"));
+    }
+
+    #[test]
+    fn the_commit_of_work_in_progress_names_who_stopped_it_in_one_line() {
+        let by = |by: &str| work_in_progress(&WhyStopped::Asked { by: by.to_owned() });
+        assert_eq!(by("alice"), "WIP: stopped by @alice");
+        assert_eq!(by("a\nlice"), "WIP: stopped by @alice");
+    }
+
+    #[test]
+    fn times_are_for_people() {
+        let told = [0, 60, 3_600, 2 * 3_600, 86_400, 60 * 86_400].map(Duration::from_secs).map(for_people);
+        assert_eq!(told, ["0 minutes", "1 minute", "1 hour", "2 hours", "1 day", "60 days"]);
+    }
+}

@@ -1,0 +1,84 @@
+//! What systemd is told: that hob is ready, how it fares, that it stops, and, while all is well, that it need not be
+//! restarted. Where systemd has not started hob, nothing is told and nobody is asked anything.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use crate::pulse::Pulse;
+use crate::store::{Counts, Store};
+
+/// How often the line that `systemctl status` shows is renewed where no watchdog wants to hear from hob.
+const EVERY: Duration = Duration::from_secs(30);
+/// The longest wait for the store before it counts as one that cannot be written.
+const LONGEST_CHECK: Duration = Duration::from_secs(10);
+
+/// hob listens and works.
+pub(super) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// hob stops, and takes this long at most; so a larger `work.drain` needs no larger `TimeoutStopSec`.
+pub(super) fn stopping(at_most: Duration) {
+    let micros = u32::try_from(at_most.as_micros()).unwrap_or(u32::MAX);
+    tell(&[
+        NotifyState::Stopping,
+        NotifyState::Status("stopping; running agents go on without hob"),
+        NotifyState::ExtendTimeoutUsec(micros),
+    ]);
+}
+
+/// Tells how hob fares until it is dropped. The watchdog hears from hob while the store can be written and no loop hangs;
+/// when it hears nothing for its time, systemd ends hob and starts it anew, and agents do not notice.
+pub(super) async fn report(store: Store, pulses: Vec<Pulse>) {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return std::future::pending().await;
+    }
+    let watchdog = sd_notify::watchdog_enabled();
+    let every = watchdog.map_or(EVERY, |within| within / 2);
+    let mut round = tokio::time::interval(every);
+    loop {
+        round.tick().await;
+        let trouble = trouble(&store, &pulses, LONGEST_CHECK.min(every / 2)).await;
+        if let Some(trouble) = &trouble {
+            tracing::error!(trouble, "hob is not well; the watchdog is not told that it is");
+            tell(&[NotifyState::Status(trouble)]);
+            continue;
+        }
+        if watchdog.is_some() {
+            tell(&[NotifyState::Watchdog]);
+        }
+        if let Ok(counts) = store.counts().await {
+            tell(&[NotifyState::Status(&words(&counts))]);
+        }
+    }
+}
+
+async fn trouble(store: &Store, pulses: &[Pulse], within: Duration) -> Option<String> {
+    if let Some(late) = pulses.iter().find(|pulse| pulse.is_late()) {
+        return Some(format!("the loop `{}` hangs", late.name()));
+    }
+    match tokio::time::timeout(within, store.check()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("the store cannot be written: {error:#}")),
+        Err(_) => Some("the store cannot be written: it does not answer".to_owned()),
+    }
+}
+
+fn words(counts: &Counts) -> String {
+    let Counts { deliveries, queued, running, blocked, effects, parked } = counts;
+    let mut text = format!(
+        "tasks: {running} under way, {queued} queued, {blocked} waiting for an answer; \
+         to do: {deliveries} deliveries, {effects} effects on GitHub"
+    );
+    if *parked > 0 {
+        text.push_str(&format!("; {parked} PARKED, see `hob status`"));
+    }
+    text
+}
+
+fn tell(what: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(what) {
+        tracing::warn!(%error, "systemd was not told");
+    }
+}

@@ -1,0 +1,253 @@
+//! What housekeeping asks of the store and writes there: which stories and runs may lose their files, and that the
+//! work of a story is to be pushed before its workspace goes. What is removed from disk, and when, is decided in
+//! `sweep/`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::effects::{NewEffect, want};
+use super::tasks::hold;
+use super::write::Write;
+use super::{Store, after, now, rows};
+use crate::ids::{Repo, RunId, Sha, StoryId};
+use crate::story::Task;
+
+/// A story, as far as its folders are concerned.
+#[derive(Debug, Clone)]
+pub struct KeptStory {
+    /// Which.
+    pub id: StoryId,
+    /// Whose mirror its workspace borrows from.
+    pub repo: Repo,
+    /// When something happened on it last.
+    pub touched: Timestamp,
+    /// Whether it waits or works: a task is not over, or a worker is not done with one.
+    pub is_busy: bool,
+    /// Whether its workspace may hold work that was not pushed.
+    pub has_unpushed_work: bool,
+    /// How far saving that work is.
+    pub saving: Option<Saving>,
+    /// Whether its home holds a session.
+    pub has_session: bool,
+}
+
+/// How far saving the work of a story that is over has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saving {
+    /// A worker is to do it.
+    Wanted {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It cannot be pushed.
+    Refused {
+        /// When it was first tried.
+        since: Timestamp,
+    },
+}
+
+/// A run, as far as its record is concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptRun {
+    /// Which.
+    pub id: RunId,
+    /// When it ended, or began where it did not end.
+    pub at: Timestamp,
+    /// Whether it is over, so that nothing of it is needed but its record.
+    pub is_over: bool,
+    /// Whether its story waits or works, or its work is about to be saved.
+    pub is_busy: bool,
+}
+
+/// A story that no worker can take up while this lives, since it holds the store's one write. Nothing slow may
+/// happen meanwhile: a rename, no more.
+pub struct IdleStory {
+    write: Write,
+    story: StoryId,
+}
+
+const IS_OPEN: &str = "state IN ('queued', 'running', 'publishing', 'blocked')";
+
+impl Store {
+    /// Every story, of the longest untouched first.
+    pub async fn kept_stories(&self) -> anyhow::Result<Vec<KeptStory>> {
+        let found = sqlx::query(sqlx::AssertSqlSafe(kept_stories_where("1 = 1")))
+            .bind(now())
+            .fetch_all(&self.reader)
+            .await?;
+        let mut stories = found.iter().map(kept_story).collect::<anyhow::Result<Vec<_>>>()?;
+        stories.sort_by_key(|story| (story.touched, story.id.to_string()));
+        Ok(stories)
+    }
+
+    /// Every run, oldest first.
+    pub async fn kept_runs(&self) -> anyhow::Result<Vec<KeptRun>> {
+        let query = format!(
+            "SELECT r.id, COALESCE(r.ended_at, r.created_at) AS at,
+                 (r.ended IS NOT NULL OR t.state IN ('done', 'failed', 'cancelled')) AS is_over,
+                 EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story
+                         AND (other.{IS_OPEN} OR other.lease_until > $1 OR other.save_work = 'wanted')) AS is_busy
+             FROM runs AS r JOIN tasks AS t ON t.id = r.task ORDER BY r.seq"
+        );
+        let found = sqlx::query(sqlx::AssertSqlSafe(query)).bind(now()).fetch_all(&self.reader).await?;
+        let read = |row: &SqliteRow| {
+            Ok(KeptRun {
+                id: rows::parsed(row, "id")?,
+                at: rows::time(row, "at")?,
+                is_over: rows::is_true(row, "is_over")?,
+                is_busy: rows::is_true(row, "is_busy")?,
+            })
+        };
+        found.iter().map(read).collect()
+    }
+
+    /// Holds a story, if it neither waits nor works and nothing has happened on it since it was looked at.
+    pub async fn hold_idle(&self, seen: &KeptStory) -> anyhow::Result<Option<IdleStory>> {
+        let mut write = self.begin("hold-idle").await?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(kept_stories_where("s.id = $2")))
+            .bind(now())
+            .bind(seen.id.to_string())
+            .fetch_optional(&mut *write)
+            .await?;
+        let is_idle = match row.as_ref().map(kept_story).transpose()? {
+            Some(story) => !story.is_busy && story.touched == seen.touched,
+            None => false,
+        };
+        if is_idle {
+            return Ok(Some(IdleStory { write, story: seen.id }));
+        }
+        write.undo().await?;
+        Ok(None)
+    }
+
+    /// Has a worker push what a story that is over has left in its workspace. Does nothing where that is wanted or
+    /// was refused already, or where there is new work.
+    pub async fn want_work_saved(&self, story: StoryId) -> anyhow::Result<bool> {
+        let mut write = self.begin("want-work-saved").await?;
+        let marked = sqlx::query(
+            "UPDATE tasks SET save_work = 'wanted', save_work_at = $2, not_before = 0
+             WHERE story = $1 AND state IN ('failed', 'cancelled') AND save_work IS NULL
+               AND seq = (SELECT MAX(newest.seq) FROM tasks AS newest WHERE newest.story = $1)",
+        )
+        .bind(story.to_string())
+        .bind(now())
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        self.wakes.tasks.notify_one();
+        Ok(marked.rows_affected() > 0)
+    }
+
+    /// Whether the work of a task that is over is to be saved.
+    pub async fn is_work_to_be_saved(&self, task: &Task) -> anyhow::Result<bool> {
+        let wanted = sqlx::query("SELECT 1 FROM tasks WHERE id = $1 AND save_work = 'wanted'")
+            .bind(task.id.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(wanted.is_some())
+    }
+
+    /// Records that the work of a task that is over was pushed, up to a commit, or that there was none. This is
+    /// nothing that happens on the story: its age goes on.
+    pub async fn work_saved(
+        &self,
+        task: &Task,
+        tip: Option<&Sha>,
+        effects: &[NewEffect],
+    ) -> anyhow::Result<()> {
+        let mut write = self.begin("work-saved").await?;
+        hold(&mut write, task).await?;
+        sqlx::query(
+            "UPDATE stories SET handed_over = 1, base = COALESCE($2, base), remote_head = COALESCE($2, remote_head)
+             WHERE id = $1",
+        )
+        .bind(task.story.to_string())
+        .bind(tip.map(Sha::as_str))
+        .execute(&mut *write)
+        .await?;
+        sqlx::query("UPDATE tasks SET save_work = NULL, save_work_at = NULL WHERE id = $1")
+            .bind(task.id.to_string())
+            .execute(&mut *write)
+            .await?;
+        want(&mut write, task.story, effects).await?;
+        write.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
+    }
+
+    /// Records that the work of a task that is over cannot be pushed.
+    pub async fn work_not_saved(&self, task: &Task) -> anyhow::Result<()> {
+        let mut write = self.begin("work-not-saved").await?;
+        hold(&mut write, task).await?;
+        sqlx::query("UPDATE tasks SET save_work = 'refused' WHERE id = $1 AND save_work = 'wanted'")
+            .bind(task.id.to_string())
+            .execute(&mut *write)
+            .await?;
+        write.commit().await
+    }
+
+    /// Puts the saving of a task's work off: something outside was not ready.
+    pub async fn save_work_later(&self, task: &Task, wait: Duration) -> anyhow::Result<()> {
+        let mut write = self.begin("save-work-later").await?;
+        hold(&mut write, task).await?;
+        sqlx::query("UPDATE tasks SET not_before = $2 WHERE id = $1")
+            .bind(task.id.to_string())
+            .bind(after(wait))
+            .execute(&mut *write)
+            .await?;
+        write.commit().await
+    }
+}
+
+impl IdleStory {
+    /// Forgets the story's session, since its home is gone, and lets the story go.
+    pub async fn forget_session(mut self) -> anyhow::Result<()> {
+        sqlx::query("UPDATE stories SET session_agent = NULL, session_id = NULL WHERE id = $1")
+            .bind(self.story.to_string())
+            .execute(&mut *self.write)
+            .await?;
+        self.write.commit().await
+    }
+
+    /// Lets the story go.
+    pub async fn let_go(self) -> anyhow::Result<()> {
+        self.write.undo().await
+    }
+}
+
+fn kept_stories_where(condition: &str) -> String {
+    format!(
+        "SELECT s.id, s.repo, s.updated_at, newest.save_work, newest.save_work_at,
+             (s.handed_over = 0 AND newest.state IN ('failed', 'cancelled')) AS has_unpushed_work,
+             (s.session_id IS NOT NULL) AS has_session,
+             (SELECT MAX(each.updated_at) FROM tasks AS each WHERE each.story = s.id) AS task_updated_at,
+             EXISTS (SELECT 1 FROM tasks AS each WHERE each.story = s.id
+                     AND (each.{IS_OPEN} OR each.lease_until > $1)) AS is_busy
+         FROM stories AS s LEFT JOIN tasks AS newest ON newest.story = s.id
+             AND newest.seq = (SELECT MAX(last.seq) FROM tasks AS last WHERE last.story = s.id)
+         WHERE {condition}"
+    )
+}
+
+fn kept_story(row: &SqliteRow) -> anyhow::Result<KeptStory> {
+    let touched = rows::time(row, "updated_at")?;
+    let since = rows::time_option(row, "save_work_at")?.unwrap_or(touched);
+    let saving: Option<String> = row.try_get("save_work")?;
+    Ok(KeptStory {
+        id: rows::parsed(row, "id")?,
+        repo: rows::parsed(row, "repo")?,
+        touched: rows::time_option(row, "task_updated_at")?.map_or(touched, |task| task.max(touched)),
+        is_busy: rows::is_true(row, "is_busy")?,
+        has_unpushed_work: rows::is_true(row, "has_unpushed_work")?,
+        saving: match saving.as_deref() {
+            None => None,
+            Some("wanted") => Some(Saving::Wanted { since }),
+            Some("refused") => Some(Saving::Refused { since }),
+            Some(other) => anyhow::bail!("column save_work of the store: unknown word {other}"),
+        },
+        has_session: rows::is_true(row, "has_session")?,
+    })
+}

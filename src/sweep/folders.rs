@@ -1,0 +1,166 @@
+//! The folders of stories: workspace, home and exchange go when nothing has happened on a story for long, or when all
+//! of them together take up too much; work that was not pushed is pushed before. A story that waits or works keeps
+//! everything, and one that is taken up at the same moment wins: its folders are put away while the store is held.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::sizes::Sizes;
+use super::{Sweep, age, blocking, is_over, remove};
+use crate::git::Mirror;
+use crate::ids::StoryId;
+use crate::paths::{self, StoryPaths};
+use crate::store::{KeptStory, Saving};
+
+/// What became of a story's folders that should go.
+#[derive(Debug, PartialEq, Eq)]
+enum GivenUp {
+    /// They are gone.
+    Gone,
+    /// They go as soon as a worker has pushed what is in there.
+    Soon,
+    /// They stay for now: what is in there cannot be pushed, or somebody took the story up.
+    Kept,
+}
+
+impl Sweep {
+    pub(super) async fn folders(&self, sizes: &mut Sizes) -> anyhow::Result<()> {
+        // The folders first: a story has its row before it has a folder.
+        let folder = self.data.stories();
+        let there: HashSet<StoryId> = blocking(move || paths::ids_in(&folder)).await?.into_iter().collect();
+        let stories = self.store.kept_stories().await?;
+        let known: HashSet<StoryId> = stories.iter().map(|story| story.id).collect();
+        for id in there.difference(&known) {
+            tracing::info!(story = %id, "the folders of a story that nobody knows are removed");
+            remove(self.data.story(*id).folder).await?;
+        }
+        let mut kept = Vec::new();
+        for story in stories {
+            self.tidy(&story).await?;
+            let folder = self.data.story(story.id).folder;
+            if folder.exists() {
+                let size = sizes.measure(&folder, self.stamp(&story)).await?;
+                kept.push((story, size));
+            }
+        }
+        self.give_up_old(kept, sizes).await
+    }
+
+    /// Puts right what a hob that died, or failed, left half done on a story that is idle.
+    async fn tidy(&self, story: &KeptStory) -> anyhow::Result<()> {
+        let paths = self.data.story(story.id);
+        if story.is_busy {
+            return Ok(());
+        }
+        if places(&paths).iter().any(|place| paths::is_gone(place)) {
+            self.remove_put_away(story).await?;
+        }
+        let drafts = [&paths.workspace, &paths.home].map(|made| paths::draft(made));
+        let mut unneeded: Vec<PathBuf> = drafts.into_iter().filter(|draft| draft.exists()).collect();
+        if !story.has_unpushed_work && paths.workspace.exists() {
+            unneeded.push(paths.workspace.clone());
+        }
+        if !unneeded.is_empty() {
+            tracing::info!(story = %story.id, ?unneeded, "folders that are not needed any more are removed");
+            self.put_away(story, unneeded, false).await?;
+        }
+        let has_lost_home = story.has_session && !paths.home.exists();
+        if has_lost_home && let Some(held) = self.store.hold_idle(story).await? {
+            held.forget_session().await?;
+        }
+        Ok(())
+    }
+
+    async fn give_up_old(&self, stories: Vec<(KeptStory, u64)>, sizes: &mut Sizes) -> anyhow::Result<()> {
+        let keep = &self.config.keep;
+        let mut total: u64 = stories.iter().map(|(_, size)| size).sum();
+        for (story, size) in stories {
+            let is_wanted = age(story.touched) < keep.workspaces.0 && !is_over(total, keep.workspaces_size);
+            if is_wanted || story.is_busy {
+                continue;
+            }
+            match self.give_up(&story).await? {
+                GivenUp::Gone => {
+                    tracing::info!(story = %story.id, size, "the folders of a story are removed");
+                    sizes.forget(&self.data.story(story.id).folder);
+                    total -= size;
+                }
+                GivenUp::Soon => total -= size,
+                GivenUp::Kept => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_up(&self, story: &KeptStory) -> anyhow::Result<GivenUp> {
+        let paths = self.data.story(story.id);
+        let limit = self.config.keep.workspaces.0;
+        if story.has_unpushed_work && paths.workspace.exists() {
+            let since = match story.saving {
+                None => {
+                    let is_wanted = self.store.want_work_saved(story.id).await?;
+                    return Ok(if is_wanted { GivenUp::Soon } else { GivenUp::Kept });
+                }
+                Some(Saving::Wanted { since } | Saving::Refused { since }) => since,
+            };
+            if age(story.touched) < limit.saturating_mul(2) || age(since) < limit {
+                let is_refused = matches!(story.saving, Some(Saving::Refused { .. }));
+                return Ok(if is_refused { GivenUp::Kept } else { GivenUp::Soon });
+            }
+            tracing::warn!(story = %story.id, "work that could not be pushed in all that time is removed");
+        }
+        let is_gone = self.put_away(story, vec![paths.folder], true).await?;
+        Ok(if is_gone { GivenUp::Gone } else { GivenUp::Kept })
+    }
+
+    /// Takes folders of a story out of use, if nobody has taken it up since, and removes them. Where its home is among
+    /// them the session goes too.
+    async fn put_away(
+        &self,
+        story: &KeptStory,
+        folders: Vec<PathBuf>,
+        with_home: bool,
+    ) -> anyhow::Result<bool> {
+        let before = folders.clone();
+        blocking(move || before.iter().try_for_each(|folder| paths::remove_gone(folder))).await?;
+        let Some(held) = self.store.hold_idle(story).await? else { return Ok(false) };
+        for folder in &folders {
+            paths::put_away(folder)?;
+        }
+        if with_home {
+            held.forget_session().await?
+        } else {
+            held.let_go().await?
+        }
+        self.remove_put_away(story).await?;
+        Ok(true)
+    }
+
+    /// Removes what was put away of a story, and lets go of what its workspace borrowed from the mirror, unless it has
+    /// another one by now.
+    async fn remove_put_away(&self, story: &KeptStory) -> anyhow::Result<()> {
+        let paths = self.data.story(story.id);
+        let (mirror, id) = (self.data.mirror(&story.repo), story.id);
+        blocking(move || {
+            let has_workspace = paths.workspace.exists() || paths::draft(&paths.workspace).exists();
+            if !has_workspace && mirror.exists() {
+                Mirror::ensure(&mirror)?.unpin(id)?;
+            }
+            places(&paths).iter().try_for_each(|place| paths::remove_gone(place))
+        })
+        .await
+    }
+
+    /// Changes whenever what the folders of a story take up can have changed. None: it may change at any moment.
+    fn stamp(&self, story: &KeptStory) -> Option<String> {
+        let paths = self.data.story(story.id);
+        let there = [paths.workspace.exists(), paths.home.exists()];
+        (!story.is_busy).then(|| format!("{} {there:?}", story.touched))
+    }
+}
+
+/// What of a story may have been put away: each folder by itself, or all of them together.
+fn places(paths: &StoryPaths) -> [PathBuf; 4] {
+    let [workspace, home] = [&paths.workspace, &paths.home].map(|made| paths::draft(made));
+    [paths.workspace.clone(), workspace, home, paths.folder.clone()]
+}

@@ -1,0 +1,86 @@
+//! Records of runs: those of runs that are long over, or too many, are removed, oldest first; and what a hob that died
+//! left of a run, hand-overs and keys. Nothing of a story that waits or works is touched.
+
+use std::collections::{HashMap, HashSet};
+
+use super::sizes::Sizes;
+use super::{Sweep, age, blocking, is_over, remove};
+use crate::ids::RunId;
+use crate::paths;
+use crate::store::KeptRun;
+
+/// The beginning of the names of folders with keys; the run's id follows.
+const KEYS_OF: &str = "hob-";
+
+impl Sweep {
+    pub(super) async fn records(&self, sizes: &mut Sizes) -> anyhow::Result<()> {
+        // The folders first: a run has its row before it has a folder.
+        let folder = self.data.runs();
+        let there: HashSet<RunId> = blocking(move || paths::ids_in(&folder)).await?.into_iter().collect();
+        let runs = self.store.kept_runs().await?;
+        let known: HashSet<RunId> = runs.iter().map(|run| run.id).collect();
+        for id in there.difference(&known) {
+            tracing::info!(run = %id, "the record of a run that nobody knows is removed");
+            remove(self.data.run(*id).folder).await?;
+        }
+        let mut kept = Vec::new();
+        for run in runs.into_iter().filter(|run| there.contains(&run.id)) {
+            self.clear_hand_over(&run).await?;
+            let stamp = (run.is_over && !run.is_busy).then(|| "over".to_owned());
+            let size = sizes.measure(&self.data.run(run.id).folder, stamp).await?;
+            kept.push((run, size));
+        }
+        self.forget_old(kept, sizes).await
+    }
+
+    async fn forget_old(&self, runs: Vec<(KeptRun, u64)>, sizes: &mut Sizes) -> anyhow::Result<()> {
+        let keep = &self.config.keep;
+        let mut total: u64 = runs.iter().map(|(_, size)| size).sum();
+        for (run, size) in runs {
+            let is_wanted = age(run.at) < keep.runs.0 && !is_over(total, keep.runs_size);
+            if is_wanted || run.is_busy || !run.is_over {
+                continue;
+            }
+            let folder = self.data.run(run.id).folder;
+            tracing::info!(run = %run.id, size, "the record of a run is removed");
+            sizes.forget(&folder);
+            remove(folder).await?;
+            total -= size;
+        }
+        Ok(())
+    }
+
+    /// Removes what a hand-over has left, where none can be under way.
+    async fn clear_hand_over(&self, run: &KeptRun) -> anyhow::Result<()> {
+        let paths = self.data.run(run.id);
+        let is_left = paths.quarantine.exists() || paths.bundle.exists();
+        if run.is_busy || !run.is_over || !is_left {
+            return Ok(());
+        }
+        tracing::info!(run = %run.id, "what was left of a hand-over is removed");
+        blocking(move || {
+            paths::remove_tree(&paths.quarantine).and_then(|()| paths::remove_file(&paths.bundle))
+        })
+        .await
+    }
+
+    /// Removes the keys of runs that are over. The folder for keys may be shared with another hob, so those of runs that
+    /// are not known here stay.
+    pub(super) async fn keys(&self) -> anyhow::Result<()> {
+        let runs = self.store.kept_runs().await?;
+        let over: HashMap<RunId, bool> = runs.into_iter().map(|run| (run.id, run.is_over)).collect();
+        let folder = self.config.container.secrets_dir.clone();
+        blocking(move || {
+            for entry in std::fs::read_dir(&folder)?.flatten() {
+                let name = entry.file_name().into_string().unwrap_or_default();
+                let run = name.strip_prefix(KEYS_OF).and_then(|id| id.parse::<RunId>().ok());
+                if run.is_some_and(|run| over.get(&run) == Some(&true)) {
+                    tracing::warn!(name, "the keys of a run that is over are removed");
+                    paths::remove_tree(&entry.path())?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,211 @@
+//! Work in progress is not lost: what an agent has done when its task is stopped, or when its workspace is about to go,
+//! is brought to the story branch, commits and uncommitted changes. And the end of a workspace that is needed no
+//! more. May be repeated from the top: the same workspace makes the same commits, and a push that has happened is
+//! recognised by the commit that the branch is at.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::hand_over::{WorkInProgress, hand_over_name, refused};
+use super::publish::check_not_moved_back;
+use super::settle::comment;
+use super::start::{blocking, make_private_folder};
+use super::{Hitch, Job, Worker};
+use crate::agent::FailureClass;
+use crate::git::Mirror;
+use crate::ids::Sha;
+use crate::message::{self, Kept, WhyStopped};
+use crate::paths;
+use crate::store::{Advance, StopWanted, StoryChange};
+use crate::story::{Run, Story, Task, TaskState};
+
+/// The wait before work that could not be saved is tried again. Nobody waits for it.
+const SAVE_AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// What became of the work, with the commit that was pushed.
+type KeptAt = (Kept, Option<Sha>);
+
+impl Worker {
+    /// Ends a task that is to be stopped: its work goes to the branch, and its issue is told.
+    pub(super) async fn cancel(&self, job: &Job) -> Result<Task, Hitch> {
+        let why = self.why_stopped(&job.task).await?;
+        let kept = match self.store.latest_run(&job.task).await? {
+            None => (Kept::NotBegun, None),
+            Some(run) => {
+                self.push_work_in_progress(&job.task, job, &run, message::work_in_progress(&why)).await?
+            }
+        };
+        self.cancelled(job, &why, kept).await
+    }
+
+    /// Ends a task without a push, if it is to be stopped and nothing but that is missing.
+    pub(super) async fn cancel_without_push(
+        &self,
+        job: &Job,
+        class: FailureClass,
+        detail: &str,
+    ) -> Result<Option<Task>, Hitch> {
+        // Work that is being published is done; a stop that came too late changes nothing about its failure.
+        let can_be_stopped = matches!(job.task.state, TaskState::Queued | TaskState::Running);
+        if !can_be_stopped || self.store.stop_wanted(&job.task).await?.is_none() {
+            return Ok(None);
+        }
+        let why = self.why_stopped(&job.task).await?;
+        let kept = Kept::NotPushed { class, detail: self.secrets.redact(detail) };
+        Ok(Some(self.cancelled(job, &why, (kept, None)).await?))
+    }
+
+    /// Pushes what a task that is over has left, before its workspace goes.
+    pub(super) async fn save_work(&self, job: &Job) -> Result<(), Hitch> {
+        let (kept, tip) = match self.store.last_started_run(job.story.id).await? {
+            None => (Kept::Nothing, None),
+            Some((task, run)) => {
+                let of_run = Job { task, story: job.story.clone() };
+                let subject = message::work_in_progress(&WhyStopped::Untouched);
+                self.push_work_in_progress(&job.task, &of_run, &run, subject).await?
+            }
+        };
+        match kept {
+            Kept::NotPushed { class, detail } => {
+                tracing::warn!(%class, detail, "work that nobody has touched for long cannot be pushed");
+                self.store.work_not_saved(&job.task).await?;
+            }
+            Kept::Pushed { .. } => {
+                tracing::info!(branch = job.story.branch, "work that nobody has touched for long is pushed");
+                let said = comment(&job.story, message::put_away(&kept), None);
+                self.store.work_saved(&job.task, tip.as_ref(), &[said]).await?;
+            }
+            Kept::Nothing | Kept::NotBegun => self.store.work_saved(&job.task, None, &[]).await?,
+        }
+        Ok(())
+    }
+
+    /// Puts the saving of a task's work off.
+    pub(super) async fn save_later(&self, task: &Task) -> Result<(), Hitch> {
+        Ok(self.store.save_work_later(task, SAVE_AGAIN).await?)
+    }
+
+    async fn why_stopped(&self, task: &Task) -> Result<WhyStopped, Hitch> {
+        Ok(match self.store.stop_wanted(task).await? {
+            Some(StopWanted::Asked { by }) => WhyStopped::Asked { by },
+            Some(StopWanted::WaitedTooLong) => WhyStopped::WaitedTooLong,
+            None => WhyStopped::Asked { by: task.ask.by.clone() },
+        })
+    }
+
+    async fn cancelled(&self, job: &Job, why: &WhyStopped, (kept, tip): KeptAt) -> Result<Task, Hitch> {
+        tracing::info!(?why, ?kept, "the task is stopped");
+        let is_needed_no_more = matches!(kept, Kept::Pushed { .. } | Kept::Nothing);
+        let story = StoryChange {
+            base: tip.map(|tip| (tip.clone(), Some(tip))),
+            handed_over: is_needed_no_more.then_some(true),
+            ..StoryChange::default()
+        };
+        let body = message::stopped(why, &kept, self.spent_on(&job.task).await?);
+        let advance = Advance { story, effects: vec![comment(&job.story, body, None)], ..Advance::default() };
+        Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
+    }
+
+    /// Brings what a run has done to the story branch. `holder` is the task that this worker has; `job` is whose
+    /// work it is. What cannot be pushed is no error: it is told, and stays where it is.
+    async fn push_work_in_progress(
+        &self,
+        holder: &Task,
+        job: &Job,
+        run: &Run,
+        subject: String,
+    ) -> Result<KeptAt, Hitch> {
+        let workspace = self.data.story(job.story.id).workspace;
+        let (Some(base), false, true) = (&job.story.base, job.story.handed_over, workspace.exists()) else {
+            return Ok((Kept::Nothing, None));
+        };
+        let pushed = self.hand_over_and_push_all(holder, (job, run), base, subject).await;
+        if matches!(pushed, Ok(_) | Err(Hitch::Fail { .. })) {
+            // Also of what is refused: a secret may be in it.
+            self.clear_hand_over(run).await?;
+        }
+        match pushed {
+            Err(Hitch::Fail { class, detail }) => {
+                let detail = self.secrets.redact(&detail);
+                Ok((Kept::NotPushed { class, detail }, None))
+            }
+            other => other,
+        }
+    }
+
+    async fn hand_over_and_push_all(
+        &self,
+        holder: &Task,
+        (job, run): (&Job, &Run),
+        base: &Sha,
+        subject: String,
+    ) -> Result<KeptAt, Hitch> {
+        let image = self.settings(job).image;
+        if !self.config.allows_image(&image) {
+            return Err(refused(
+                "The image that the agent worked in is not one that may be chosen any more.",
+            ));
+        }
+        self.ensure_alone(job, &hand_over_name(run)).await?;
+        // The record of a run may be gone before the workspace is.
+        let folder = self.data.run(run.id).folder;
+        blocking(move || make_private_folder(&folder, None)).await??;
+        let wip = WorkInProgress { message: subject, at: ended_at(run) };
+        let handed = self.hand_over(job, run, base, Some(&wip)).await?;
+        check_not_moved_back(&handed, base)?;
+        if handed.bundle.is_none() {
+            return Ok((Kept::Nothing, None));
+        }
+        let taken = self.take_over(job, run, base, &handed).await?;
+        // Nobody is asked about protected paths: they would be asked about work that is over.
+        if !taken.objections.is_empty() {
+            return Err(refused(message::objections(&taken.objections)));
+        }
+        self.push(holder, &job.story, run, &taken).await?;
+        let kept =
+            Kept::Pushed { branch: job.story.branch.clone(), commits: taken.commits, is_wip: handed.is_wip };
+        Ok((kept, Some(taken.tip)))
+    }
+
+    /// Removes the workspace of a story whose task has just ended, if nothing in it is needed any more. Only disk
+    /// space is at stake, so a failure is logged, and the sweep tries again.
+    pub(super) async fn clear_if_handed_over(&self, task: &Task) {
+        let cleared = async {
+            let story = self.store.story(task.story).await?;
+            if story.handed_over { self.clear_workspace(&story).await } else { Ok(()) }
+        };
+        if let Err(hitch) = cleared.await {
+            tracing::warn!(?hitch, "a workspace was left over");
+        }
+    }
+
+    /// Removes a story's workspace; its home, with the agent's session, stays for what comes next. When this
+    /// returns, no workspace is there; what is left to be removed of it is the sweep's, too.
+    pub(super) async fn clear_workspace(&self, story: &Story) -> Result<(), Hitch> {
+        let paths = self.data.story(story.id);
+        let (mirror, id) = (self.data.mirror(&story.repo), story.id);
+        blocking(move || -> anyhow::Result<()> {
+            paths::remove_gone(&paths.workspace)?;
+            paths::put_away(&paths.workspace)?;
+            // Nothing borrows from the mirror any more.
+            Mirror::ensure(&mirror)?.unpin(id)?;
+            let rest = paths::remove_gone(&paths.workspace)
+                .and_then(|()| paths::remove_tree(&paths.settings))
+                .and_then(|()| paths::remove_tree(&paths.exchange));
+            if let Err(error) = rest {
+                tracing::warn!(error = format!("{error:#}"), "a folder of a story was left over");
+            }
+            Ok(())
+        })
+        .await??;
+        Ok(())
+    }
+}
+
+/// When a run ended, as it is recorded: a moment that stays the same however often it is asked for.
+fn ended_at(run: &Run) -> Timestamp {
+    let started = run.started_at.unwrap_or(Timestamp::UNIX_EPOCH);
+    let took = run.end.as_ref().map_or(0, |end| i64::try_from(end.duration_ms).unwrap_or(0));
+    started.checked_add(SignedDuration::from_millis(took)).unwrap_or(started)
+}
