@@ -171,6 +171,7 @@ async fn play(schedule: &Schedule) -> Verdict {
     let mut w = World::prepare(|config| {
         config.work.lease = LEASE;
         config.github.repositories = vec![REPO.to_owned()];
+        config.github.poll = Some(Duration::from_secs(2));
         // A test's disk may be small; that it is full is a fault of its own.
         config.data.min_free = hob::config::ByteSize(1);
     })

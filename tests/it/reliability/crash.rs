@@ -114,6 +114,7 @@ struct Played {
 async fn play(script: Script, lives: Vec<Life>, always: Life) -> Played {
     let w = World::prepare(|config| {
         config.github.repositories = vec![REPO.to_owned()];
+        config.github.poll = Some(Duration::from_secs(2));
         config.work.lease = LEASE;
     })
     .await;
