@@ -87,8 +87,8 @@ pub fn text_changed(changed: &TextChanged, since_label: bool) -> String {
     // Not addressed: who changes a text gets no voice here, and may be anybody.
     let by = contain(&changed.by, 100);
     format!(
-        "**Not started: {by} changed this issue's {part} after {asked}.** I work on what people have seen who may \
-         push to this repository, and {by} may not. Read it once more; `/hob work` starts it as it is now."
+        "**Not started: {by} changed this issue's {part} after {asked}.** I work on what people who may push to \
+         this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now."
     )
 }
 

@@ -36,6 +36,8 @@ struct Found {
 struct Looked<'a> {
     repository: &'a Repository,
     place: Place,
+    /// Labels that were put on before were looked at before.
+    labels_from: Timestamp,
 }
 
 impl CatchUp {
@@ -53,11 +55,12 @@ impl CatchUp {
             default_branch: known.default_branch.clone(),
             installation: facts.and_then(|facts| facts.installation),
         };
-        let looked = Looked { repository: &repository, place };
         let since = self.since(&known);
+        // At the first look, whenever they were put on.
+        let labels_from = known.looked_until.map_or(Timestamp::MIN, |_| since);
+        let looked = Looked { repository: &repository, place, labels_from };
         let comments = repository.comments_since(since).await?;
         let (issues, until) = match known.looked_until {
-            // Whenever the label was put on: nobody has looked before.
             None => (self.with_labels(&repository).await?, comments.until),
             Some(_) => {
                 let issues = repository.issues_since(since).await?;
@@ -148,7 +151,8 @@ impl CatchUp {
             let story = self.store.story_at(&looked.place.repo, issue.number).await?;
             let taken = story.and_then(|story| story.labeled_at);
             match self.labels_of(looked, issue, taken).await {
-                Ok(found) => {
+                Ok(None) => {}
+                Ok(Some(found)) => {
                     all.extend(found);
                     examined.insert(issue.number, issue.updated_at);
                 }
@@ -169,28 +173,29 @@ impl CatchUp {
         command::chosen_by_label(&self.config.github.label, label).is_some()
     }
 
-    /// The labels of hob's that are on an issue, were put on last at their time, and are not `taken` up.
+    /// The labels of hob's that are on an issue and were put on since what was looked at and `taken` up before. Nothing where
+    /// GitHub's history of the issue is behind its list: the next looks go back far enough to see it.
     async fn labels_of(
         &self,
         looked: &Looked<'_>,
         issue: &ListedIssue,
         taken: Option<Timestamp>,
-    ) -> Result<Vec<Found>, GitHubError> {
-        let is_new =
-            |at: Timestamp| taken.is_none_or(|taken| at > taken.saturating_add(SAME_ACT).unwrap_or(taken));
+    ) -> Result<Option<Vec<Found>>, GitHubError> {
+        let is_new = |at: Timestamp| {
+            at >= looked.labels_from
+                && taken.is_none_or(|taken| at > taken.saturating_add(SAME_ACT).unwrap_or(taken))
+        };
         // Putting a label on changes the issue, so that nothing can be newer than that.
         if !is_new(issue.updated_at) {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         let history = looked.repository.issue_history(issue.number).await?;
         let mut found = Vec::new();
         for label in issue.labels.iter().filter(|label| self.is_own(label)) {
             let last = history.labeled.iter().rfind(|labeling| labeling.label == *label);
             let Some(Labeling { change, .. }) = last else {
-                return Err(GitHubError::Unavailable(format!(
-                    "GitHub does not tell yet who put a label on issue {}",
-                    issue.number
-                )));
+                tracing::warn!(repo = %looked.place.repo, issue = %issue.number, label, "GitHub does not tell who put a label on");
+                return Ok(None);
             };
             if !is_new(change.at) {
                 continue;
@@ -210,7 +215,7 @@ impl CatchUp {
                 body: found::labeled(&looked.place, &text, label, change.at, &change.by),
             });
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// Finds comments that are for hob and not recorded. Errors as with [`labels`](Self::labels).

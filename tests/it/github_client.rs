@@ -760,3 +760,127 @@ async fn credentials_that_cannot_be_used_are_refused_without_being_shown() {
     assert!(matches!(error, GitHubError::Unexpected(_)) && !error.to_string().contains("ghp_a"), "{error}");
     assert_eq!(server.seen().len(), 0);
 }
+
+fn listed_comment(id: u64, second: u32) -> Value {
+    let mut listed = comment(id, "alice", "hello");
+    listed["issue_url"] = json!("https://github.example/repos/acme/tool/issues/7");
+    listed["updated_at"] = json!(format!("2026-01-02T03:04:{second:02}Z"));
+    listed
+}
+
+#[tokio::test]
+async fn a_list_of_changes_is_read_on_from_its_last_change_so_that_none_is_passed_over() {
+    // While the first page is read, comment 3 is changed and moves to the end: by page numbers 101 would be missed.
+    let first: Vec<Value> = (1..=100).map(|id| listed_comment(id, if id < 50 { 1 } else { 2 })).collect();
+    let rest = vec![listed_comment(100, 2), listed_comment(101, 3), listed_comment(3, 4)];
+    let server = Server::start(move |request| match (request.line().as_str(), request.query("since")) {
+        ("GET /repos/acme/tool/issues/comments", Some("2026-01-02T03:00:00Z")) => {
+            with(says(200, json!(first)), "date", "Fri, 02 Jan 2026 03:05:00 GMT")
+        }
+        ("GET /repos/acme/tool/issues/comments", Some("2026-01-02T03:04:02Z")) => {
+            with(says(200, json!(rest)), "date", "Fri, 02 Jan 2026 03:06:00 GMT")
+        }
+        _ => unknown(request),
+    })
+    .await;
+    let since = "2026-01-02T03:00:00Z".parse().unwrap();
+    let listed = server.repository().await.comments_since(since).await.unwrap();
+    let ids: std::collections::BTreeSet<u64> = listed.items.iter().map(|comment| comment.id.0).collect();
+    assert_eq!(ids, (1..=101).collect());
+    assert!(listed.items.iter().all(|comment| comment.issue == ISSUE));
+    assert_eq!(listed.until, "2026-01-02T03:05:00Z".parse().unwrap(), "GitHub's clock at the first page");
+    assert!(server.seen().iter().all(|request| request.query("page") == Some("1")));
+}
+
+#[tokio::test]
+async fn more_changes_of_one_second_than_a_page_holds_are_all_read() {
+    let server = Server::start(|request| match request.query("page") {
+        Some("1") => says(200, json!((1..=100).map(|id| listed_comment(id, 0)).collect::<Vec<_>>())),
+        Some("2") => says(200, json!([listed_comment(101, 0)])),
+        _ => unknown(request),
+    })
+    .await;
+    let since = "2026-01-02T03:04:00Z".parse().unwrap();
+    assert_eq!(server.repository().await.comments_since(since).await.unwrap().items.len(), 101);
+}
+
+#[tokio::test]
+async fn deliveries_are_read_by_cursor_back_to_where_it_is_enough() {
+    let attempt = |id: u64, hour: u32, status: u16| {
+        json!({"id": id, "guid": format!("guid-{id}"), "delivered_at": format!("2026-01-04T{hour:02}:00:00Z"),
+            "redelivery": false, "status": "x", "status_code": status, "event": "issues", "action": null})
+    };
+    let server = Server::start(move |request| match (request.line().as_str(), request.query("cursor")) {
+        ("GET /app/hook/deliveries", None) => {
+            let link = "<https://github.example/app/hook/deliveries?per_page=100&cursor=v1_9>; rel=\"next\"";
+            with(says(200, json!([attempt(9, 12, 200), attempt(8, 11, 502)])), "link", link)
+        }
+        ("GET /app/hook/deliveries", Some("v1_9")) => {
+            let link = "<https://github.example/app/hook/deliveries?per_page=100&cursor=v1_7>; rel=\"next\"";
+            with(says(200, json!([attempt(7, 10, 0), attempt(6, 8, 200)])), "link", link)
+        }
+        ("POST /app/hook/deliveries/7/attempts", _) => says(202, json!({})),
+        _ => unknown(request),
+    })
+    .await;
+    let github = app(&server.url);
+    let ids = async |since: Option<&str>, hours| {
+        let since = since.map(|since| since.parse().unwrap());
+        let found = github.hook_deliveries(since, jiff::SignedDuration::from_hours(hours)).await.unwrap();
+        found.into_iter().map(|delivery| (delivery.id, delivery.succeeded())).collect::<Vec<_>>()
+    };
+    let newest = [(9, true), (8, false), (7, false)];
+    assert_eq!(ids(Some("2026-01-04T09:00:00Z"), 72).await, newest);
+    assert_eq!(ids(None, 3).await, newest, "no longer back than asked for");
+    assert_eq!(ids(Some("2026-01-04T12:00:00Z"), 72).await, newest[..1]);
+    github.redeliver(7).await.unwrap();
+    assert_eq!(server.count("POST /app/hook/deliveries/7/attempts"), 1);
+    let user = user(&server.url);
+    assert!(matches!(user.redeliver(7).await, Err(GitHubError::Unexpected(_))), "only an App has deliveries");
+}
+
+#[tokio::test]
+async fn graphql_is_asked_beside_the_rest_api_and_its_refusals_are_understood() {
+    let answers = Arc::new(Mutex::new(vec![
+        json!({"data": {"repository": null}, "errors": [{"type": "NOT_FOUND", "message": "no"}]}),
+        json!({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}),
+        json!({"data": {"repository": {"issue": {"title": "T", "body": "B", "lastEditedAt": null, "editor": null,
+            "renames": {"nodes": []}, "labelings": {"nodes": []}}}}}),
+    ]));
+    let server = Server::start(move |request| match request.line().as_str() {
+        "POST /api/graphql" => says(200, answers.lock().unwrap().pop().unwrap()),
+        _ => unknown(request),
+    })
+    .await;
+    let repository = user(&format!("{}/api/v3", server.url)).repository(&repo(), None).await.unwrap();
+    let history = repository.issue_history(ISSUE).await.unwrap();
+    assert_eq!((history.title.as_str(), history.edited, history.renamed), ("T", None, None));
+    let variables = json!({"owner": "acme", "name": "tool", "number": 7});
+    assert_eq!(server.seen()[0].body["variables"], variables);
+    assert!(matches!(repository.issue_history(ISSUE).await, Err(GitHubError::RateLimited { .. })));
+    assert_eq!(repository.issue_history(ISSUE).await, Err(GitHubError::NotFound));
+}
+
+#[tokio::test]
+async fn an_app_lists_the_repositories_of_its_installations_and_leaves_out_one_that_does_not_let_it_in() {
+    let server = Server::start(|request| match request.line().as_str() {
+        "GET /app/installations" => says(
+            200,
+            json!([{"id": 1, "suspended_at": null}, {"id": 2, "suspended_at": "2026-01-01T00:00:00Z"},
+                {"id": 3, "suspended_at": null}]),
+        ),
+        "POST /app/installations/1/access_tokens" => {
+            says(201, json!({"token": "ghs_1", "expires_at": in_seconds(3600)}))
+        }
+        "POST /app/installations/3/access_tokens" => says(403, json!({"message": "This was suspended"})),
+        "GET /installation/repositories" => says(
+            200,
+            json!({"total_count": 1, "repositories": [{"full_name": "acme/tool", "default_branch": "trunk"}]}),
+        ),
+        _ => unknown(request),
+    })
+    .await;
+    let found = app(&server.url).installed_repositories().await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|f| (f.repo, f.default_branch, f.installation)).collect();
+    assert_eq!(found, [(repo(), "trunk".to_owned(), Some(InstallationId(1)))]);
+}

@@ -539,3 +539,84 @@ async fn a_test_can_wait_for_what_happens() {
     github.comment(REPO, issue, "alice", "here").await;
     assert_eq!(waiting.await.unwrap().body, "here");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn issues_are_listed_by_all_their_labels_and_by_their_last_change() {
+    let (github, issue) = world().await;
+    let other = github.open_issue(REPO, "alice", "Another", "").await;
+    github.label_issue(REPO, issue, "alice", "hob").await;
+    github.label_issue(REPO, other, "alice", "hob").await;
+    github.label_issue(REPO, other, "alice", "bug").await;
+    let client = Client::new(&github, github.token());
+    let numbers = async |query: &str| -> Vec<u64> {
+        let (status, list) = client.get(&format!("/repos/{REPO}/issues?{query}")).await;
+        assert_eq!(status, 200, "{list}");
+        list.as_array().unwrap().iter().map(|issue| issue["number"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(numbers("labels=hob&direction=asc").await, [issue, other]);
+    assert_eq!(numbers("labels=hob,bug").await, [other]);
+    assert_eq!(numbers("since=2999-01-01T00:00:00Z&sort=updated").await, [0; 0]);
+    github.unlabel_issue(REPO, other, "alice", "hob").await;
+    assert_eq!(numbers("labels=hob").await, [issue]);
+
+    let comment = github.comment(REPO, issue, "alice", "hello").await;
+    let everywhere = format!("/repos/{REPO}/issues/comments");
+    assert_eq!(client.get(&everywhere).await.1[0]["id"], comment);
+    let one = format!("{everywhere}/{comment}");
+    let answer = client.send("DELETE", &one, None).await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.bytes().await.unwrap().len()), (204, 0));
+    assert_eq!(client.get(&everywhere).await.1, json!([]));
+    assert_eq!(client.get(&one).await.0, 404);
+    assert_eq!(github.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn graphql_answers_the_one_question_of_hobs_and_no_other() {
+    let (github, issue) = world().await;
+    github.label_issue(REPO, issue, "alice", "hob").await;
+    github.unlabel_issue(REPO, issue, "alice", "hob").await;
+    github.label_issue(REPO, issue, "sorter[bot]", "hob").await;
+    github.edit_issue_as(REPO, issue, "mallory", "New", "It should print JSON.");
+    let client = reqwest::Client::builder().no_proxy().user_agent("hob-tests").build().unwrap();
+    let url = format!("{}/api/graphql", github.git_url());
+    let ask = async |query: &str| -> Value {
+        let variables = json!({"owner": "acme", "name": "tool", "number": issue});
+        let body = json!({"query": query, "variables": variables}).to_string();
+        let answer = client.post(&url).bearer_auth(github.token()).body(body).send().await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    };
+    let history =
+        ask(include_str!("../data/issue-history.graphql")).await["data"]["repository"]["issue"].take();
+    assert_eq!(
+        (&history["title"], &history["lastEditedAt"]),
+        (&json!("New"), &Value::Null),
+        "a rename is no edit"
+    );
+    assert_eq!(history["renames"]["nodes"][0]["actor"]["login"], "mallory");
+    let labelings = history["labelings"]["nodes"].as_array().unwrap();
+    assert_eq!(labelings.len(), 2, "history, not what is on");
+    assert_eq!(labelings[1]["actor"], json!({"__typename": "Bot", "login": "sorter"}));
+    assert_eq!(github.violations(), Vec::<String>::new());
+    assert_eq!(ask("{ viewer { login } }").await["errors"][0]["type"], "INVALID");
+    assert_eq!(github.take_violations().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_effect_can_be_late_and_a_list_behind() {
+    let (github, issue) = world().await;
+    let client = Client::new(&github, github.token());
+    let path = format!("/repos/{REPO}/issues/{issue}/comments");
+    github.fault("GET", &path, Fault::StaleList, 1);
+    github.comment(REPO, issue, "alice", "first").await;
+    assert_eq!(client.get(&path).await, (200, json!([])), "it was never asked for");
+    let then = client.get(&path).await.1;
+    github.fault("POST", &path, Fault::EffectDelayed(Duration::from_millis(200)), 1);
+    let (status, _) = client.json("POST", &path, Some(json!({"body": "late"}))).await;
+    assert_eq!((status, github.comments(REPO, issue).len()), (502, 1));
+    let made = |github: &GitHub| (github.comments(REPO, issue).len() == 2).then_some(());
+    github.until("the late effect", DEADLINE, made).await;
+    github.fault("GET", &path, Fault::StaleList, 1);
+    assert_eq!(client.get(&path).await.1, then);
+    assert_eq!(client.get(&path).await.1.as_array().unwrap().len(), 2);
+    assert_eq!(github.violations(), Vec::<String>::new());
+}

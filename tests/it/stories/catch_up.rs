@@ -178,7 +178,7 @@ async fn what_a_put_back_backup_does_not_know_is_asked_for_again() {
 
     w.start_hob().await;
     assert!(w.next_comment(issue).await.body.starts_with("**Nothing to change.**"));
-    assert!(w.github.deliveries().last().unwrap().redelivery);
+    assert!(delivery(&w, LABELED).redelivery);
     w.finish().await;
 }
 

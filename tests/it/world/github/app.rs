@@ -9,7 +9,7 @@ use super::account::{INSTALLATION_ID, INSTALLATION_TOKEN_SECONDS, InstallationTo
 use super::call::{Call, Reply};
 use super::state::{Permission, State};
 use super::webhooks::Outgoing;
-use super::writer::{app_permissions, put, time};
+use super::writer::{app_permissions, time};
 
 pub(super) fn get_user(github: &GitHub, _: &mut State, call: &Call) -> Reply {
     Reply::new(200, github.writer().private_user(call.actor.login()))
@@ -72,14 +72,7 @@ fn within(wanted: &Value, granted: &Value) -> bool {
 /// The App's installations: the one, on the account that owns the first repository.
 pub(super) fn list_installations(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let owner = state.repositories.values().next().map(|repository| repository.owner().to_owned());
-    let described = |owner: &String| {
-        let mut installation = github.writer().installation(owner);
-        // GitHub's description of this one route asks for an account that is a user and an enterprise at once.
-        let enterprise = json!({"name": owner, "slug": owner, "created_at": null, "updated_at": null});
-        put(&mut installation["account"], enterprise);
-        installation
-    };
-    let all: Vec<_> = owner.iter().map(described).collect();
+    let all: Vec<_> = owner.iter().map(|owner| github.writer().installation(owner)).collect();
     Reply::page(github, call, &all)
 }
 
