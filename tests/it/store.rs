@@ -52,7 +52,12 @@ async fn quick_check(file: &Path) -> String {
 async fn agent_works(w: &World, body: &str) -> (u64, std::path::PathBuf) {
     let issue = w.alice().opens_issue("Long work", body).await;
     w.alice().labels(issue, "hob").await;
-    w.eventually("the agent to run", async || w.containers().await.first().cloned()).await;
+    let runs = w.data().join("runs");
+    w.eventually("the agent to speak", async || {
+        let run = runs.read_dir().ok()?.next()?.ok()?.path();
+        (std::fs::metadata(run.join("stdout.jsonl")).ok()?.len() > 0).then_some(())
+    })
+    .await;
     let stories = w.data().join("stories");
     let story = stories.read_dir().expect("stories").next().expect("one").expect("a folder").path();
     (issue, story.join("workspace"))
