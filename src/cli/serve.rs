@@ -21,9 +21,13 @@ pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let address = config.server.listen;
     let stop = CancellationToken::new();
-    let hob = Hob::open(config).await?;
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     stop_on_signal(stop.clone())?;
+    let hob = tokio::select! {
+        hob = Hob::open(config) => hob?,
+        // A large store takes its time to be looked through or brought up to date; both begin anew.
+        () = stop.cancelled() => return Ok(()),
+    };
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "hob is listening");
     hob.run(listener, stop).await?;
     tracing::info!("hob has stopped");

@@ -188,4 +188,17 @@ mod tests {
         );
         assert_eq!(sink, b"abcd");
     }
+
+    #[test]
+    fn a_sink_without_room_is_no_fault_of_dockers() {
+        let mut sink = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let limits = AttachLimits { max_stdout_bytes: 4, max_stderr_bytes: 3, timeout: Duration::ZERO };
+        let mut taken =
+            Taken { sink: &mut sink, limits, stdout_bytes: 0, stderr: Vec::new(), stderr_truncated: false };
+        let error = taken.take(Output::Stdout(Bytes::from_static(b"abcd"))).unwrap_err();
+        assert!(
+            matches!(&error, ContainerError::NotKept(e) if e.kind() == std::io::ErrorKind::StorageFull),
+            "{error}"
+        );
+    }
 }

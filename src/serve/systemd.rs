@@ -82,3 +82,21 @@ fn tell(what: &[NotifyState<'_>]) {
         tracing::warn!(%error, "systemd was not told");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_hangs_and_a_store_that_is_gone_are_trouble() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("hob.db")).await.unwrap();
+        let pulses = [Pulse::new("intake", LONGEST_CHECK), Pulse::new("deliver", Duration::ZERO)];
+        assert_eq!(trouble(&store, &pulses[..1], LONGEST_CHECK).await, None);
+        let late = trouble(&store, &pulses, LONGEST_CHECK).await;
+        assert_eq!(late.as_deref(), Some("the loop `deliver` hangs"));
+        store.close().await;
+        let closed = trouble(&store, &pulses[..1], LONGEST_CHECK).await.unwrap();
+        assert!(closed.starts_with("the store cannot be written: "), "{closed}");
+    }
+}

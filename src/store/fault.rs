@@ -22,6 +22,11 @@ const FULL: u32 = 13;
 const CANNOT_OPEN: u32 = 14;
 const NOT_A_DATABASE: u32 = 26;
 
+/// What SQLite finds wrong with a file that it looked through.
+#[derive(Debug, thiserror::Error)]
+#[error("SQLite finds: {0}")]
+pub(super) struct Damaged(pub(super) String);
+
 /// A fault of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreFault {
@@ -40,9 +45,14 @@ pub enum StoreFault {
 impl StoreFault {
     /// The fault behind an error, if the store or its disk is behind it.
     pub fn of(error: &anyhow::Error) -> Option<StoreFault> {
-        error.chain().find_map(|cause| match cause.downcast_ref::<io::Error>() {
-            Some(error) => Self::of_disk(error),
-            None => Self::of_sqlite(cause.downcast_ref()?),
+        error.chain().find_map(|cause| {
+            if cause.is::<Damaged>() {
+                return Some(Self::Corrupt);
+            }
+            match cause.downcast_ref::<io::Error>() {
+                Some(error) => Self::of_disk(error),
+                None => Self::of_sqlite(cause.downcast_ref()?),
+            }
         })
     }
 

@@ -15,6 +15,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
+use super::fault::Damaged;
 use super::{Store, StoreFault};
 use crate::fail_point::{When, reach};
 
@@ -101,7 +102,7 @@ async fn look_closely(file: &Path) -> anyhow::Result<Option<i64>> {
     if found == ["ok"] {
         return Ok(Some(schema));
     }
-    Err(anyhow::anyhow!("SQLite finds: {}", found.join("; ")).context(StoreFault::Corrupt.advice()))
+    Err(Damaged(found.join("; ")).into())
 }
 
 /// The error with the file's name, and with what can be done where that is known.
@@ -146,7 +147,14 @@ async fn copy_store(store: &Path, copy: &Path) -> anyhow::Result<()> {
         .execute(&mut connection)
         .await
         .context("copying it")?;
-    Ok(connection.close().await?)
+    connection.close().await?;
+    // What is wanted now may be so by the time at which somebody puts the copy back: hob has to look before it acts.
+    let mut copied = SqliteConnectOptions::new().filename(copy).connect().await?;
+    sqlx::query("UPDATE effects SET attempts = 1 WHERE state = 'wanted' AND attempts = 0")
+        .execute(&mut copied)
+        .await
+        .context("preparing the copy")?;
+    Ok(copied.close().await?)
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use hob::agent::{AgentKind, FailureClass};
 use hob::config::{Config, ConfigError, KEY_NAMES, VARIABLES};
+use hob::store::StoreFault;
 use hob::story::MOVES;
 
 use crate::world::{REPO, World};
@@ -194,6 +195,32 @@ fn the_agents_page_has_every_kind_its_keys_and_every_class_of_failure() {
         rows(under(&agents, "## Why a run failed")).into_iter().map(|row| row[0].clone()).collect();
     let known: BTreeSet<String> = FailureClass::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(classes, known, "left: docs/agents.md; right: src/agent/failure.rs");
+}
+
+#[test]
+fn the_unit_gives_hob_as_long_as_a_stop_may_take() {
+    let unit = text_of("deploy/hob.service");
+    let stop = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).expect("a limit");
+    let stop = std::time::Duration::from_secs(stop.parse().expect("seconds"));
+    assert!(stop > Config::default().work.drain + hob::serve::GRACE);
+    for line in ["Type=notify", "NotifyAccess=main"] {
+        assert!(unit.lines().any(|found| found == line), "deploy/hob.service lacks {line}");
+    }
+}
+
+/// The commands, and the words of errors, that the operator's page names.
+#[test]
+fn the_operators_page_quotes_what_hob_says() {
+    let page = text_of("docs/operations.md");
+    for fault in
+        [StoreFault::Full, StoreFault::ReadOnly, StoreFault::Corrupt, StoreFault::Busy, StoreFault::Disk]
+    {
+        let said = fault.advice().split([':', ';', '.']).next().unwrap_or_default();
+        assert!(page.contains(said), "docs/operations.md does not explain {said:?}");
+    }
+    for command in ["hob status", "hob backup", "hob replay", "hob retry", "hob check"] {
+        assert!(page.contains(command), "docs/operations.md lacks {command}");
+    }
 }
 
 #[tokio::test]

@@ -48,23 +48,16 @@ async fn quick_check(file: &Path) -> String {
     found
 }
 
-/// The page that a table begins at, counted from one.
-async fn root_page(file: &Path, table: &str) -> usize {
-    let mut connection = open_raw(file).await;
-    let page: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_master WHERE name = $1")
-        .bind(table)
-        .fetch_one(&mut connection)
-        .await
-        .expect("a page");
-    connection.close().await.expect("the store closes");
-    usize::try_from(page).expect("a page")
-}
-
 /// Has an agent running on an issue; the issue, and the workspace that the agent works in.
 async fn agent_works(w: &World, body: &str) -> (u64, std::path::PathBuf) {
     let issue = w.alice().opens_issue("Long work", body).await;
     w.alice().labels(issue, "hob").await;
-    w.eventually("the agent to run", async || w.containers().await.first().cloned()).await;
+    let runs = w.data().join("runs");
+    w.eventually("the agent to speak", async || {
+        let run = runs.read_dir().ok()?.next()?.ok()?.path();
+        (std::fs::metadata(run.join("stdout.jsonl")).ok()?.len() > 0).then_some(())
+    })
+    .await;
     let stories = w.data().join("stories");
     let story = stories.read_dir().expect("stories").next().expect("one").expect("a folder").path();
     (issue, story.join("workspace"))

@@ -112,8 +112,32 @@ async fn status_tells_what_is_under_way_and_what_waits() {
     w.finish().await;
 }
 
-/// A data folder in which hob has given up on a comment.
-async fn with_a_parked_comment(w: &World, issue: u64) -> NewEffect {
+#[tokio::test]
+async fn a_backup_that_is_put_back_says_nothing_twice() {
+    let w = World::prepare(|_| {}).await;
+    let issue = w.alice().opens_issue("Add a note", "").await;
+    with_a_comment(&w, issue).await.0.close().await;
+    let copy = w.folder().join("copy.db");
+    assert_eq!(w.command(&["backup", copy.to_str().unwrap()]).await.0, Some(0));
+    let hob = w.start_program().await;
+    w.next_comment(issue).await;
+    assert_eq!(hob.terminate().await, Some(0));
+
+    std::fs::rename(&copy, w.data().join("hob.db")).unwrap();
+    let (_, said) = w.command(&["status"]).await;
+    assert!(said.contains("Wanted on GitHub: 1"), "the copy is from before: {said}");
+    let hob = w.start_program().await;
+    w.eventually("hob to find the comment", async || {
+        w.command(&["status"]).await.1.contains("Wanted on GitHub: none").then_some(())
+    })
+    .await;
+    assert_eq!(w.said(issue).len(), 1);
+    assert_eq!(hob.terminate().await, Some(0));
+    w.finish().await;
+}
+
+/// A data folder in which hob wants to say something.
+async fn with_a_comment(w: &World, issue: u64) -> (Store, NewEffect) {
     let data = DataDir::ensure(w.data()).unwrap();
     let store = Store::open(&data.store()).await.unwrap();
     let on = StoryAsk {
@@ -129,6 +153,12 @@ async fn with_a_parked_comment(w: &World, issue: u64) -> NewEffect {
     let said = NewEffect::new(said);
     store.record_delivery("guid-1", "issue_comment", b"{}", None).await.unwrap();
     store.only_say("guid-1", &on, &hob::store::Heard::Words, std::slice::from_ref(&said)).await.unwrap();
+    (store, said)
+}
+
+/// A data folder in which hob has given up on a comment.
+async fn with_a_parked_comment(w: &World, issue: u64) -> NewEffect {
+    let (store, said) = with_a_comment(w, issue).await;
     store.effect_attempted(said.id).await.unwrap();
     store.effect_parked(said.id, "422 Validation Failed\n\u{1b}[31m").await.unwrap();
     store.close().await;

@@ -1,10 +1,13 @@
 //! A disk that is full, that was made read-only, that breaks; a file that is damaged, locked by somebody, or from the future.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hob::config::ByteSize;
 
-use super::{Locked, agent_works, change, quick_check, root_page};
+use sqlx::Connection as _;
+
+use super::{Locked, agent_works, change, open_raw, quick_check};
 use crate::world::disk::Disk;
 use crate::world::{REPO, World};
 
@@ -30,6 +33,8 @@ async fn a_full_disk_is_waited_out_and_nothing_is_half_done() {
     let w = World::prepare(|config| {
         config.data.dir = disk.data();
         config.data.min_free = ByteSize(0);
+        // A full disk is sat out for longer than anything else.
+        config.work.patience = Duration::from_secs(1);
     })
     .await;
     let hob = w.start_program().await;
@@ -37,10 +42,11 @@ async fn a_full_disk_is_waited_out_and_nothing_is_half_done() {
     let other = w.alice().opens_issue("Other work", "[scenario: work]").await;
 
     disk.fill();
-    w.eventually("the run's log to find no room", async || {
-        w.log().contains("writing the run's log").then_some(())
+    w.eventually("the run's log to find no room, again and again", async || {
+        (w.log().matches("a step did not succeed; trying again").count() >= 3).then_some(())
     })
     .await;
+    assert!(w.log().contains("writing the run's log: No space left on device"), "{}", w.log());
     // There may be room left in the store's log of changes; when that is used up, nothing is accepted.
     w.eventually("a webhook to find no room", async || {
         disk.fill();
@@ -119,10 +125,17 @@ async fn a_disk_that_breaks_under_a_running_hob_ends_it_with_advice() {
     .await;
     let hob = w.start_program().await;
     let issue = w.alice().opens_issue("Add a note", "[scenario: work]").await;
+    w.eventually("hob to be idle", async || {
+        w.command(&["status"]).await.1.contains("Deliveries not settled: none").then_some(())
+    })
+    .await;
     disk.break_ext4();
     assert_eq!(w.alice().labels(issue, "hob").await, 503);
     assert_eq!(hob.ended().await, Some(1), "an idle hob notices at the first webhook");
-    assert!(w.log().contains("whether its disk is mounted read-only, then start hob again"), "{}", w.log());
+    w.eventually("hob's last words", async || {
+        w.log().contains("whether its disk is mounted read-only, then start hob again").then_some(())
+    })
+    .await;
 
     disk.repair_ext4();
     let hob = w.start_program().await;
@@ -145,9 +158,8 @@ async fn a_damaged_file_is_said_at_the_start_and_left_as_it_is() {
     let file = w.data().join("hob.db");
     let whole = std::fs::read(&file).expect("the store");
     let header = 0..100;
-    let page = root_page(&file, "stories").await;
-    let root_of_a_table = (page - 1) * 4096 + 512..page * 4096 - 512;
-    for damaged in [header, root_of_a_table] {
+    let page = 4096 * (root_page(&file, "tasks").await - 1);
+    for damaged in [header, page + 8..page + 4096] {
         let mut bytes = whole.clone();
         bytes[damaged.clone()].fill(0xa5);
         std::fs::write(&file, &bytes).expect("the store can be written");
@@ -168,6 +180,18 @@ async fn a_damaged_file_is_said_at_the_start_and_left_as_it_is() {
     w.next_comment(issue).await;
     assert_eq!(hob.terminate().await, Some(0));
     w.finish().await;
+}
+
+/// The number of the page at which a table begins, counted from 1.
+async fn root_page(file: &Path, table: &str) -> usize {
+    let mut connection = open_raw(file).await;
+    let page: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_master WHERE name = $1")
+        .bind(table)
+        .fetch_one(&mut connection)
+        .await
+        .expect("a table");
+    connection.close().await.expect("the store closes");
+    usize::try_from(page).expect("a number")
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ async fn a_github_that_never_answers_holds_up_no_stop() {
     w.github.fault("GET", "/permission", Fault::Delay(NEVER), 1);
     let issue = w.alice().opens_issue("Add a note", "[scenario: work]").await;
     w.alice().labels(issue, "hob").await;
-    w.until("hob to ask who alice is", |github| github.unused_faults().is_empty().then_some(())).await;
+    w.eventually("hob to ask who alice is", async || w.github.unused_faults().is_empty().then_some(())).await;
     stops_in_time(&w, hob).await;
     assert_eq!(still_under_way(&w), "intake");
     let hob = w.start_program().await;
@@ -63,7 +63,7 @@ async fn a_git_host_that_never_answers_holds_up_no_stop() {
     w.github.fault("GET", "/info/refs", Fault::Delay(NEVER), 1);
     let issue = w.alice().opens_issue("Add a note", "[scenario: work]").await;
     w.alice().labels(issue, "hob").await;
-    w.until("hob to fetch", |github| github.unused_faults().is_empty().then_some(())).await;
+    w.eventually("hob to fetch", async || w.github.unused_faults().is_empty().then_some(())).await;
     stops_in_time(&w, hob).await;
     assert!(w.log().contains("steps were still under way"), "{}", w.log());
     let hob = w.start_program().await;

@@ -9,7 +9,7 @@ use super::account::{INSTALLATION_ID, INSTALLATION_TOKEN_SECONDS, InstallationTo
 use super::call::{Call, Reply};
 use super::state::{Permission, State};
 use super::webhooks::Outgoing;
-use super::writer::{app_permissions, time};
+use super::writer::{app_permissions, put, time};
 
 pub(super) fn get_user(github: &GitHub, _: &mut State, call: &Call) -> Reply {
     Reply::new(200, github.writer().private_user(call.actor.login()))
