@@ -112,6 +112,10 @@ impl CatchUp {
             return Ok(());
         }
         let looked = self.look_through(memory, repo, facts).await;
+        if looked.is_err() {
+            // What was found may not have been recorded, on a full disk for example: it has to be found again.
+            memory.examined.remove(&repo.key());
+        }
         memory.note(installation, &repo.to_string(), looked)
     }
 

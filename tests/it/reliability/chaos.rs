@@ -108,7 +108,12 @@ impl Schedule {
         let mut rng = Rng::with_seed(seed);
         let count = if rng.u8(0..4) == 0 { 2 } else { 1 };
         let wishes = (0..count).map(|_| Wish::ALL[rng.usize(0..Wish::ALL.len())]).collect();
-        let troubles = (0..rng.usize(1..5)).map(|_| trouble(&mut rng)).collect();
+        let mut troubles: Vec<Trouble> = (0..rng.usize(1..5)).map(|_| trouble(&mut rng)).collect();
+        // A disk that is full cannot be filled.
+        let mut is_full = false;
+        troubles.retain(|trouble| {
+            !matches!(trouble.kind, Kind::DiskFull(_)) || !std::mem::replace(&mut is_full, true)
+        });
         Schedule { seed, wishes, troubles }
     }
 }
