@@ -77,7 +77,9 @@ pub fn stopped(why: &WhyStopped, kept: &Kept, took: Spent) -> String {
 /// Said on the issue when a workspace was put away on which nothing had happened for long, and work in it was pushed.
 pub fn put_away(kept: &Kept) -> String {
     let what = what_became(kept, "`/hob work` goes on from there.");
-    format!("**I have put my workspace away,** since nothing has happened here for long. {what}")
+    format!(
+        "**I have put my workspace away** to save space, since nothing has happened here for a while. {what}"
+    )
 }
 
 fn what_became(kept: &Kept, again: &str) -> String {

@@ -26,6 +26,8 @@ pub struct KeptStory {
     pub touched: Timestamp,
     /// Whether it waits or works: a task is not over, or a worker is not done with one.
     pub is_busy: bool,
+    /// Whether all its tasks are over.
+    pub is_over: bool,
     /// Whether its workspace may hold work that was not pushed.
     pub has_unpushed_work: bool,
     /// How far saving that work is.
@@ -225,7 +227,8 @@ fn kept_stories_where(condition: &str) -> String {
              (s.session_id IS NOT NULL) AS has_session,
              (SELECT MAX(each.updated_at) FROM tasks AS each WHERE each.story = s.id) AS task_updated_at,
              EXISTS (SELECT 1 FROM tasks AS each WHERE each.story = s.id
-                     AND (each.{IS_OPEN} OR each.lease_until > $1)) AS is_busy
+                     AND (each.{IS_OPEN} OR each.lease_until > $1)) AS is_busy,
+             NOT EXISTS (SELECT 1 FROM tasks AS each WHERE each.story = s.id AND each.{IS_OPEN}) AS is_over
          FROM stories AS s LEFT JOIN tasks AS newest ON newest.story = s.id
              AND newest.seq = (SELECT MAX(last.seq) FROM tasks AS last WHERE last.story = s.id)
          WHERE {condition}"
@@ -241,6 +244,7 @@ fn kept_story(row: &SqliteRow) -> anyhow::Result<KeptStory> {
         repo: rows::parsed(row, "repo")?,
         touched: rows::time_option(row, "task_updated_at")?.map_or(touched, |task| task.max(touched)),
         is_busy: rows::is_true(row, "is_busy")?,
+        is_over: rows::is_true(row, "is_over")?,
         has_unpushed_work: rows::is_true(row, "has_unpushed_work")?,
         saving: match saving.as_deref() {
             None => None,

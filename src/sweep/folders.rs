@@ -73,7 +73,10 @@ impl Sweep {
 
     async fn give_up_old(&self, stories: Vec<(KeptStory, u64)>, sizes: &mut Sizes) -> anyhow::Result<()> {
         let keep = &self.config.keep;
-        let mut total: u64 = stories.iter().map(|(_, size)| size).sum();
+        // A worker that is at a story which is over removes what is in there.
+        let stays = |story: &KeptStory| !(story.is_busy && story.is_over);
+        let staying = stories.iter().filter(|(story, _)| stays(story));
+        let mut total: u64 = staying.map(|(_, size)| size).sum();
         for (story, size) in stories {
             let is_wanted = age(story.touched) < keep.workspaces.0 && !is_over(total, keep.workspaces_size);
             if is_wanted || story.is_busy {

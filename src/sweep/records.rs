@@ -25,10 +25,15 @@ impl Sweep {
         }
         let mut kept = Vec::new();
         for run in runs.into_iter().filter(|run| there.contains(&run.id)) {
-            self.clear_hand_over(&run).await?;
-            let stamp = (run.is_over && !run.is_busy).then(|| "over".to_owned());
-            let size = sizes.measure(&self.data.run(run.id).folder, stamp).await?;
-            kept.push((run, size));
+            let folder = self.data.run(run.id).folder;
+            let half_removed = folder.clone();
+            blocking(move || paths::remove_gone(&half_removed)).await?;
+            if folder.exists() {
+                self.clear_hand_over(&run).await?;
+                let stamp = (run.is_over && !run.is_busy).then(|| "over".to_owned());
+                let size = sizes.measure(&folder, stamp).await?;
+                kept.push((run, size));
+            }
         }
         self.forget_old(kept, sizes).await
     }

@@ -82,6 +82,9 @@ impl Worker {
         });
         let held_back = HeldBack { tip: taken.handed_tip.clone(), paths: protected.collect() };
         if !held_back.paths.is_empty() && !self.is_allowed(job, &held_back).await? {
+            if self.store.stop_wanted(&job.task).await?.is_some() {
+                return self.cancel(job).await;
+            }
             tracing::info!(paths = held_back.paths.len(), "a person is asked about protected paths");
             let question = message::may_this_be_pushed(&held_back);
             let advance = ask(&job.story, question, Some(held_back));

@@ -29,6 +29,10 @@ impl Worker {
         };
         let (to, advance) = match story::after_run(&run.turn, &end.outcome, history) {
             Next::Publish => (TaskState::Publishing, Advance::default()),
+            // The agent was done before it heard that nobody wants it to go on.
+            Next::Ask(_) if self.store.stop_wanted(&job.task).await?.is_some() => {
+                return self.cancel(job).await;
+            }
             Next::Ask(question) => (TaskState::Blocked, ask(&job.story, question, None)),
             Next::Again { turn, retry } => {
                 let retry_in = retry.map(|n| settings.retry_after * 2u32.pow(n.min(MOST_DOUBLINGS)));
@@ -83,9 +87,11 @@ impl Worker {
                 return self.save_later(task).await;
             }
             let job = Job { task: task.clone(), story: self.store.story(task.story).await? };
-            if let Some(run) = self.store.latest_run(task).await? {
-                // A hand-over that did not get to its end; a secret may be in it.
-                self.clear_hand_over(&run).await?;
+            // A hand-over that did not get to its end may hold a secret. The sweep looks after it too.
+            if let Some(run) = self.store.latest_run(task).await?
+                && let Err(hitch) = self.clear_hand_over(&run).await
+            {
+                tracing::warn!(?hitch, "a hand-over was left over");
             }
             if self.cancel_without_push(&job, class, detail).await?.is_none() {
                 self.fail(&job, class, detail, &[]).await?;

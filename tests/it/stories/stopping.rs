@@ -233,6 +233,52 @@ async fn agent_settings_that_hob_put_back_are_not_taken_for_work_in_progress() {
     w.finish().await;
 }
 
+#[tokio::test]
+async fn a_push_whose_answer_is_lost_is_repeated_from_the_workspace_and_makes_the_same_commits() {
+    let w = World::start().await;
+    let issue = at_work(&w, HALF_DONE).await;
+    w.github.fault("POST", "git-receive-pack", Fault::AnswerLost, 1);
+    let said = stopped(&w, issue).await;
+    assert!(said.contains("2 commits, the last of them, `WIP`"), "{said}");
+    assert_eq!(w.github.commits(REPO, BRANCH).len(), 3, "{:?}", subjects(&w, BRANCH));
+    let pushes = w.github.requests().into_iter().filter(|r| r.path.ends_with("/git-receive-pack"));
+    assert_eq!(pushes.count(), 1, "the second time it was found to be there");
+    w.finish().await;
+}
+
+#[cfg(feature = "fail-points")]
+#[tokio::test]
+async fn a_hob_that_dies_anywhere_in_a_stop_makes_the_same_commits_and_says_so_once() {
+    let points = [
+        "git.push.before",
+        "git.push.after",
+        "store.cancelled.before",
+        "store.cancelled.after",
+        "disk.put-away.before",
+        "disk.put-away.after",
+        "disk.remove-gone.before",
+        "disk.remove-gone.after",
+    ];
+    for point in points {
+        let w = World::prepare(|_| {}).await;
+        let first = w.start_program_under(&["env", &format!("HOB_KILL_AT={point}#1")]).await;
+        let issue = at_work(&w, HALF_DONE).await;
+        w.alice().comments(issue, "/hob stop").await;
+        first.dies().await;
+        let second = w.start_program().await;
+        let said = w.next_comment(issue).await.body;
+        assert!(said.contains("2 commits, the last of them, `WIP`"), "{point}: {said}");
+        assert_eq!(w.github.commits(REPO, BRANCH).len(), 3, "{point}: {:?}", subjects(&w, BRANCH));
+        let story = story_folder(&w).unwrap();
+        for name in ["workspace", "workspace.gone"] {
+            w.eventually("the workspace to go", async || (!story.join(name).exists()).then_some(())).await;
+        }
+        assert!(story.join("home").exists(), "{point}");
+        assert_eq!(second.terminate().await, Some(0));
+        w.finish().await;
+    }
+}
+
 /// What is not pushed is said, is nowhere on GitHub, and stays in the workspace.
 async fn not_pushed(w: &World, issue: u64) -> String {
     let said = stopped(w, issue).await;

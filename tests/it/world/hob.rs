@@ -181,6 +181,13 @@ impl Program {
         &self.address
     }
 
+    /// Waits until it has died by itself, at a place where it was told to.
+    pub async fn dies(mut self) {
+        let died = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let status = died.expect("it dies in time").expect("it ends");
+        assert_eq!(status.code(), None, "it ended by itself: {status}");
+    }
+
     /// SIGKILL.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it ends");
