@@ -151,6 +151,10 @@ async fn github_that_is_away_for_a_moment_loses_nothing_and_doubles_nothing() {
     w.quiet().await;
     assert_eq!(w.github.pulls(REPO).len(), 1);
     assert_eq!(w.github.comments(REPO, issue).iter().filter(|c| c.author == BOT).count(), 1);
+    // Looked for, and not written a second time.
+    let written = w.github.requests();
+    let written = written.iter().filter(|r| r.method == "POST" && r.path.ends_with("/issues/1/comments"));
+    assert_eq!(written.count(), 1);
     w.finish().await;
 }
 
