@@ -97,8 +97,12 @@ impl Program {
         let mut child = serving(&mut command, folder, config).kill_on_drop(true).spawn().expect("hob starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
         let address = tokio::time::timeout(Duration::from_secs(30), async {
+            let mut said = String::new();
             loop {
-                let line = log.next_line().await.expect("its log is text").expect("hob ended at its start");
+                let Some(line) = log.next_line().await.expect("its log is text") else {
+                    panic!("hob ended at its start: {said}");
+                };
+                said.push_str(&line);
                 let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
                 if entry["fields"]["message"] == "hob is listening" {
                     return entry["fields"]["address"].as_str().expect("an address").to_owned();
