@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// A mounted file system. Unmounted with this value.
 pub struct Disk {
@@ -78,17 +79,26 @@ impl Disk {
 
     /// Reports an error of the disk to the kernel, which makes the file system read-only under everybody's hands.
     pub fn break_ext4(&self) {
-        let source =
-            Command::new("findmnt").args(["-n", "-o", "SOURCE", self.root()]).output().expect("findmnt");
-        let source = String::from_utf8(source.stdout).expect("text");
-        let device = source.trim().strip_prefix("/dev/").expect("a device");
-        std::fs::write(format!("/sys/fs/ext4/{device}/trigger_fs_error"), "1")
-            .expect("an ext4 in the kernel");
+        std::fs::write(self.in_kernel().join("trigger_fs_error"), "1").expect("an ext4 in the kernel");
+    }
+
+    /// Where the kernel shows what it knows of a mounted ext4.
+    fn in_kernel(&self) -> PathBuf {
+        let source = Command::new("findmnt").args(["-n", "-o", "SOURCE", self.root()]).output();
+        let source = String::from_utf8(source.expect("findmnt").stdout).expect("text");
+        Path::new("/sys/fs/ext4").join(source.trim().strip_prefix("/dev/").expect("a device"))
     }
 
     /// Repairs it and mounts it again.
     pub fn repair_ext4(&self) {
+        let in_kernel = self.in_kernel();
         run("umount", &[self.root()]);
+        // A container that is just being started elsewhere holds the mount for a moment longer, and with it the error.
+        let began = Instant::now();
+        while in_kernel.exists() {
+            assert!(began.elapsed() < Duration::from_secs(60), "the disk is still mounted somewhere");
+            std::thread::sleep(Duration::from_millis(50));
+        }
         // Exit code 1 says that there was something to repair.
         let image = path(self.image.as_ref().expect("an ext4").path());
         let repaired = Command::new("e2fsck").args(["-f", "-y", image]).output().expect("e2fsck");
