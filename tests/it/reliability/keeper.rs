@@ -105,6 +105,8 @@ impl Keeping {
             let Some(mut program) = Program::try_start(&self.folder, &self.config, &life).await else {
                 self.kept.killed += 1;
                 self.say_up();
+                // As an init system does.
+                tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             };
             self.github.send_webhooks_to(&program.webhook(), SECRET);

@@ -285,7 +285,6 @@ fn toml_of(config: &Config) -> String {
         format!("hand_over_limit = {}", config.container.hand_over_limit.0),
         "[work]".to_owned(),
         format!("parallel = {}", config.work.parallel),
-        format!("patience = {}", millis(config.work.patience)),
         format!("drain = {}", millis(config.work.drain)),
         "poll = \"200ms\"".to_owned(),
         format!("lease = {}", millis(config.work.lease)),
