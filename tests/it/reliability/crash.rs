@@ -27,7 +27,7 @@ const RECOVERY: usize = 60;
 /// Places at which hob is stopped, the world goes on, and it comes back when its lease is over: before and after each act that
 /// no transaction covers.
 const FREEZE_AT: [&str; 12] = [
-    "store.running.after",
+    "store.begin-run.after",
     "docker.create-container.before",
     "docker.start-container.before",
     "docker.start-container.after",
@@ -281,5 +281,5 @@ async fn stopped_for_longer_than_the_lease() {
     let wrong: Vec<String> = results.into_iter().filter_map(|(wrong, _)| wrong).collect();
     println!("stopped for two leases: {} places, {thawed} hit, {} went wrong", FREEZE_AT.len(), wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!(thawed, FREEZE_AT.len(), "not every place was passed");
+    assert_eq!(thawed, FREEZE_AT.len(), "not every place of FREEZE_AT was passed");
 }
