@@ -175,6 +175,7 @@ impl Verdict {
 async fn play(schedule: &Schedule) -> Verdict {
     let mut w = World::prepare(|config| {
         config.work.lease = LEASE;
+        config.work.sweep = snapshot::SWEEP_EVERY;
         config.github.repositories = vec![REPO.to_owned()];
         config.github.poll = Some(Duration::from_secs(2));
         // A test's disk may be small; that it is full is a fault of its own.
@@ -205,8 +206,9 @@ async fn play(schedule: &Schedule) -> Verdict {
     });
     let (ends, _) = tokio::join!(people, futures_util::future::join_all(troubles));
     let rested = snapshot::rest(&w).await;
+    let left_over = snapshot::left_over(&w).await;
     let kept = keeper.stop().await;
-    let mut verdict = Verdict { killed: kept.killed, ..Verdict::default() };
+    let mut verdict = Verdict { killed: kept.killed, left_over, ..Verdict::default() };
     verdict.lost.extend(rested.err());
     verdict.lost.extend(kept.unwanted.iter().map(|end| format!("hob ended by itself: {end}")));
     for end in ends {
@@ -359,7 +361,7 @@ async fn judge(w: &World, verdict: &mut Verdict) {
     }
     store.close().await;
     check_words(w, verdict);
-    check_left_over(w, verdict).await;
+    verdict.left_over.extend(w.containers().await);
 }
 
 /// What people did that asks for work: labels put on, and commands to work. An answer put as a command is not among them here.
@@ -408,16 +410,6 @@ fn check_words(w: &World, verdict: &mut Verdict) {
     let twice = markers.iter().filter(|(_, count)| **count > 1);
     verdict.twice.extend(twice.map(|(marker, count)| format!("{marker} × {count}")));
     verdict.lost.extend(w.github.violations());
-}
-
-async fn check_left_over(w: &World, verdict: &mut Verdict) {
-    verdict.left_over.extend(w.containers().await);
-    let text = snapshot::take(w, false).await;
-    let unwanted = ["hand-over.bundle", "quarantine", "keys on", ".new", ".gone", "/workspace", "/exchange"];
-    let lines = text.lines().filter(|line| line.starts_with("disk "));
-    verdict
-        .left_over
-        .extend(lines.filter(|line| unwanted.iter().any(|u| line.contains(u))).map(str::to_owned));
 }
 
 /// So that a seed that fails can be looked into.

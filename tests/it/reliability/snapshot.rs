@@ -14,6 +14,11 @@ use crate::world::{REPO, World};
 /// How long the world may take to come to rest. Several starts and retries fit in.
 const REST_WITHIN: Duration = Duration::from_secs(90);
 
+/// How often the sweep comes round in these worlds; on a server it is minutes.
+pub const SWEEP_EVERY: Duration = Duration::from_millis(700);
+/// Rounds after which what lies there counts as left over.
+const SWEEPS_AT_MOST: usize = 12;
+
 /// Waits until nothing is left to be done.
 ///
 /// # Errors
@@ -33,6 +38,36 @@ pub async fn rest(w: &World) -> Result<(), String> {
         Ok(()) => Ok(()),
         Err(_) => Err(format!("still to be done after {} s: {last}", REST_WITHIN.as_secs())),
     }
+}
+
+/// What on disk should not outlast the work, by the kind of its place. The sweep removes what a hob that died has left; it is
+/// given some rounds of it.
+pub async fn left_over(w: &World) -> Vec<String> {
+    const UNWANTED: [&str; 8] = [
+        "hand-over.bundle",
+        "quarantine",
+        "keys on",
+        ".new",
+        ".gone",
+        "/workspace",
+        "/exchange",
+        "/settings",
+    ];
+    let mut left = Vec::new();
+    for _ in 0..SWEEPS_AT_MOST {
+        let mut text = String::new();
+        on_disk(w, &mut text);
+        left = text
+            .lines()
+            .filter(|line| UNWANTED.iter().any(|u| line.contains(u)))
+            .map(str::to_owned)
+            .collect();
+        if left.is_empty() {
+            break;
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+    left
 }
 
 async fn open_work(w: &World) -> String {
