@@ -57,8 +57,10 @@ impl Sweep {
         }
         let drafts = [&paths.workspace, &paths.home].map(|made| paths::draft(made));
         let mut unneeded: Vec<PathBuf> = drafts.into_iter().filter(|draft| draft.exists()).collect();
-        if !story.has_unpushed_work && paths.workspace.exists() {
-            unneeded.push(paths.workspace.clone());
+        if !story.has_unpushed_work {
+            // Handed over: what lies beside the workspace was for the run in it.
+            let of_the_run = [&paths.workspace, &paths.exchange, &paths.settings];
+            unneeded.extend(of_the_run.into_iter().filter(|folder| folder.exists()).cloned());
         }
         if !unneeded.is_empty() {
             tracing::info!(story = %story.id, ?unneeded, "folders that are not needed any more are removed");
@@ -163,7 +165,8 @@ impl Sweep {
 }
 
 /// What of a story may have been put away: each folder by itself, or all of them together.
-fn places(paths: &StoryPaths) -> [PathBuf; 4] {
+fn places(paths: &StoryPaths) -> [PathBuf; 6] {
     let [workspace, home] = [&paths.workspace, &paths.home].map(|made| paths::draft(made));
-    [paths.workspace.clone(), workspace, home, paths.folder.clone()]
+    let [exchange, settings] = [&paths.exchange, &paths.settings].map(PathBuf::clone);
+    [paths.workspace.clone(), workspace, home, exchange, settings, paths.folder.clone()]
 }
