@@ -301,6 +301,9 @@ fn toml_of(config: &Config) -> String {
     lines.join("\n") + "\n"
 }
 
+/// Seconds that a Docker daemon may take to be back, on a machine that is busy.
+const DAEMON_TRIES: u32 = 90;
+
 /// The containers that belong to the hob of this data folder.
 pub async fn containers(config: &Config) -> Vec<String> {
     let file = config.data.dir.join("hob.db");
@@ -311,7 +314,16 @@ pub async fn containers(config: &Config) -> Vec<String> {
     let instance = store.instance().await.expect("the instance");
     store.close().await;
     let docker = Docker::connect(&super::docker_address()).expect("an address");
-    let listed = docker.list((LABEL_INSTANCE, &instance)).await.expect("docker answers");
+    let mut tries = 0;
+    let listed = loop {
+        match docker.list((LABEL_INSTANCE, &instance)).await {
+            Ok(listed) => break listed,
+            // It may be being restarted.
+            Err(error) if tries == DAEMON_TRIES => panic!("docker answers: {error}"),
+            Err(_) => tries += 1,
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
     listed.into_iter().map(|container| container.name).collect()
 }
 
