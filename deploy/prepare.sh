@@ -35,6 +35,8 @@ missing_packages() {
   have git || echo git
   # The test `hostile` watches with it what hob starts.
   have strace || echo strace
+  # A disk that breaks under hob is an ext4 in a file.
+  have mkfs.ext4 || echo e2fsprogs
   # The linker, and the compiler for the C libraries inside some crates.
   have cc || echo gcc libc6-dev
   if ! have docker || { ! daemon_answers && ! have dockerd; }; then
