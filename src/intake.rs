@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command;
 use crate::config::Config;
 use crate::event::{Comment, Event, Issue, Person, Place};
-use crate::github::{Change, GitHub, GitHubError, webhook};
+use crate::github::{Change, GitHub, GitHubError, Repository, webhook};
 use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
@@ -26,6 +26,9 @@ use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// How often a delivery has been put off, 14 s after the first try, when a 404 about it is believed.
+const ENOUGH_NOT_FOUND: u32 = 3;
 
 /// The longest honest step: one delivery, for which GitHub is asked a few times, each with two repeats of a minute.
 pub const LONGEST_STEP: Duration = Duration::from_secs(20 * 60);
@@ -154,7 +157,7 @@ impl Intake {
             Decision::NotYet(why) => anyhow::bail!("{why}"),
             _ => {}
         }
-        if let Some(why) = self.may_not_command(on.place, on.sender).await? {
+        if let Some(why) = self.may_not_command(on).await? {
             return Ok(Settled::Ignored(why));
         }
         match (decision, story) {
@@ -253,7 +256,7 @@ impl Intake {
     async fn as_seen(&self, on: &Happening<'_>, at: Timestamp) -> anyhow::Result<Seen> {
         let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
         let history = match repository.issue_history(on.issue.number).await {
-            Err(GitHubError::NotFound) => return Ok(Seen::Gone),
+            Err(GitHubError::NotFound) if is_believed(on.delivery) => return Ok(Seen::Gone),
             history => history?,
         };
         // Times are whole seconds, so that what is of the same second counts as later.
@@ -261,7 +264,7 @@ impl Intake {
         let changes = [(Part::Title, &history.renamed), (Part::Text, &history.edited)];
         for (part, change) in changes {
             let Some(Change { by, .. }) = change.as_ref().filter(since) else { continue };
-            if by.is_bot || !repository.permission(&by.login).await?.at_least_write() {
+            if by.is_bot || !may_push(&repository, on.delivery, &by.login).await? {
                 return Ok(Seen::Other(TextChanged { part, by: by.login.clone() }));
             }
         }
@@ -345,14 +348,14 @@ impl Intake {
 
     /// Why this person may not command hob; `None` if they may. The answer is asked for at this moment,
     /// since what a person may do changes.
-    async fn may_not_command(&self, place: &Place, sender: &Person) -> anyhow::Result<Option<String>> {
+    async fn may_not_command(&self, on: &Happening<'_>) -> anyhow::Result<Option<String>> {
+        let Happening { delivery, place, sender, .. } = on;
         if sender.is_bot {
             return Ok(Some(format!("{} is a bot", sender.login)));
         }
         let repository = self.github.repository(&place.repo, place.installation).await?;
-        let permission = repository.permission(&sender.login).await?;
-        Ok((!permission.at_least_write())
-            .then(|| format!("{} may not write to {}", sender.login, place.repo)))
+        let may = may_push(&repository, delivery, &sender.login).await?;
+        Ok((!may).then(|| format!("{} may not write to {}", sender.login, place.repo)))
     }
 
     /// With a token, hob writes as an account that a person may use too, so the account alone does not
@@ -360,6 +363,20 @@ impl Intake {
     async fn is_own(&self, comment: &Comment, sender: &Person) -> anyhow::Result<bool> {
         Ok(message::has_marker(&comment.body) && self.github.own_login().await? == sender.login)
     }
+}
+
+/// Whether somebody may push. Who is not known to GitHub may not.
+async fn may_push(repository: &Repository, delivery: &Delivery, login: &str) -> anyhow::Result<bool> {
+    match repository.permission(login).await {
+        Err(GitHubError::NotFound) if is_believed(delivery) => Ok(false),
+        permission => Ok(permission.with_context(|| format!("asking what {login} may do"))?.at_least_write()),
+    }
+}
+
+/// Whether a 404 is the truth about this delivery. GitHub sometimes says it of what is there; a delivery that is
+/// ignored for one such answer would lose what somebody said.
+fn is_believed(delivery: &Delivery) -> bool {
+    delivery.attempts >= ENOUGH_NOT_FOUND
 }
 
 /// One label or comment, and where it came from.

@@ -13,7 +13,7 @@ pub(super) const DELETED: &str = "ghost";
 /// What somebody may do in a repository, least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
-    /// Not even to look, or not known to GitHub.
+    /// Not even to look.
     None,
     /// To look.
     Read,
@@ -47,7 +47,8 @@ impl Permission {
 }
 
 impl Repository {
-    /// What `login` may do here. Somebody GitHub does not know may do nothing.
+    /// What `login` may do here. [`GitHubError::NotFound`] is about somebody GitHub does not know, or about a
+    /// repository that hob may not see; the caller decides when to believe it.
     pub async fn permission(&self, login: &str) -> Result<Permission, GitHubError> {
         #[derive(Deserialize)]
         struct Collaborator {
@@ -55,11 +56,7 @@ impl Repository {
             role_name: Option<String>,
         }
         let path = format!("/collaborators/{}/permission", escape(login));
-        let collaborator: Collaborator = match self.get(&path).await {
-            Ok(answer) => answer.json()?,
-            Err(GitHubError::NotFound) => return Ok(Permission::None),
-            Err(error) => return Err(error),
-        };
+        let collaborator: Collaborator = self.get(&path).await?.json()?;
         // `permission` knows neither triage nor maintain; a role of an organisation's own making has a
         // name of its own, and `permission` says what it is worth.
         let role = collaborator.role_name.as_deref().and_then(Permission::named);

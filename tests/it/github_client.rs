@@ -310,7 +310,7 @@ async fn an_installation_is_looked_up_once_and_again_when_it_is_gone() {
     first_is_gone.store(1, Ordering::SeqCst);
     let again = github.repository(&repo(), None).await.unwrap();
     assert_eq!(again.git_token().await.unwrap().expose_secret(), "ghs_43");
-    // Not `NotFound`, which `permission` would take for "a stranger".
+    // Not `NotFound`, which would be about a person or an issue.
     let error = kept.permission("alice").await.unwrap_err();
     assert!(matches!(&error, GitHubError::Forbidden(why) if why.contains("not installed")), "{error}");
     let error = github.repository(&"acme/other".parse().unwrap(), None).await.err().unwrap();
@@ -647,7 +647,7 @@ async fn comments_are_read_written_and_changed() {
 }
 
 #[tokio::test]
-async fn permissions_are_read_from_the_role_and_a_stranger_has_none() {
+async fn permissions_are_read_from_the_role_and_a_stranger_is_not_found() {
     let server = Server::start(|request| {
         let (permission, role) = match request.path.split('/').nth(5).unwrap() {
             "maintainer" => ("write", Some("maintain")),
@@ -667,10 +667,10 @@ async fn permissions_are_read_from_the_role_and_a_stranger_has_none() {
         ("custom", Permission::Write),
         ("old-server", Permission::Admin),
         ("dependabot[bot]", Permission::Read),
-        ("stranger", Permission::None),
     ] {
         assert_eq!(repository.permission(login).await.unwrap(), permission, "{login}");
     }
+    assert_eq!(repository.permission("stranger").await.unwrap_err(), GitHubError::NotFound);
 }
 
 #[tokio::test]
