@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::effects::{Effect, NewEffect, want};
+use super::shown::show;
 use super::write::Write;
 use super::{Store, deliveries, now, rows};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
@@ -94,7 +95,12 @@ impl Store {
         if let Some(at) = new.labeled_at {
             note_label(&mut transaction, story, at).await?;
         }
+        sqlx::query("UPDATE stories SET ended = NULL WHERE id = $1")
+            .bind(story.to_string())
+            .execute(&mut *transaction)
+            .await?;
         want(&mut transaction, story, &new.effects).await?;
+        show(&mut transaction, story).await?;
         deliveries::settle(&mut transaction, guid, "done", "opened a task").await?;
         transaction.commit().await?;
         self.wakes.tasks.notify_one();
@@ -151,6 +157,7 @@ impl Store {
         }
         note_stop(&mut transaction, story, stop).await?;
         want(&mut transaction, story, std::slice::from_ref(seen)).await?;
+        show(&mut transaction, story).await?;
         deliveries::settle(&mut transaction, guid, "done", "stops the work").await?;
         transaction.commit().await?;
         self.wakes.tasks.notify_one();
@@ -209,6 +216,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         want(&mut transaction, story, effects).await?;
+        show(&mut transaction, story).await?;
         deliveries::settle(&mut transaction, guid, "done", "answered a question").await?;
         transaction.commit().await?;
         self.wakes.tasks.notify_one();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 
 use super::effects::{NewEffect, want};
+use super::shown::show;
 use super::write::Write;
 use super::{Store, after, held_back, now, rows};
 use crate::agent::FailureClass;
@@ -41,6 +42,9 @@ pub struct Advance {
     pub question: Option<NewQuestion>,
     /// Why the task failed.
     pub failure: Option<FailureClass>,
+    /// What people are told about the task's end, in its story's status comment. `{pull}` stands for the pull request's
+    /// number.
+    pub words: Option<String>,
     /// What changes on its story.
     pub story: StoryChange,
     /// What is wanted on GitHub.
@@ -245,7 +249,8 @@ pub(super) async fn advance(
     anyhow::ensure!(task.state.may_become(to), "a task cannot go from {:?} to {to:?}", task.state);
     let turn = advance.turn.as_ref().unwrap_or(&task.turn);
     let row = sqlx::query(
-        "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9
+        "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9,
+             words = $10
          WHERE id = $1 AND fence = $2 AND state = $3 RETURNING *",
     )
     .bind(task.id.to_string())
@@ -257,6 +262,7 @@ pub(super) async fn advance(
     .bind(advance.retry_in.map_or(0, after))
     .bind(advance.failure.map(|f| f.to_string()))
     .bind(now())
+    .bind(&advance.words)
     .fetch_optional(&mut **write)
     .await?;
     let moved = rows::task(&row.ok_or(Lost)?)?;
@@ -265,6 +271,7 @@ pub(super) async fn advance(
     }
     change_story(write, task.story, &advance.story).await?;
     want(write, task.story, &advance.effects).await?;
+    show(write, task.story).await?;
     Ok(moved)
 }
 

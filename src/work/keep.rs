@@ -102,8 +102,8 @@ impl Worker {
             handed_over: is_needed_no_more.then_some(true),
             ..StoryChange::default()
         };
-        let body = message::stopped(why, &kept, self.spent_on(&job.task).await?);
-        let advance = Advance { story, effects: vec![comment(&job.story, body, None)], ..Advance::default() };
+        let words = message::stopped(why, &kept, self.spent_on(&job.task).await?);
+        let advance = Advance { story, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
     }
 
