@@ -39,7 +39,7 @@ pub use open::{backup, look_at};
 pub use repositories::KnownRepository;
 pub use shown::{EndedTask, StatusFacts, StoryToShow};
 pub use status::{Counts, OpenDelivery, OpenEffect, OpenTask, RecordedDelivery, StoreStatus};
-pub use stories::{Heard, NewTask, Stop, StoryAsk};
+pub use stories::{Heard, HowStopped, NewTask, Stop, StoryAsk};
 pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
 pub use waiting::Waiting;
 pub use waits::ClockWatch;

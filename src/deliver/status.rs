@@ -156,10 +156,15 @@ fn with_marker(body: &str, effect: EffectId) -> String {
 }
 
 fn status_body(facts: &StatusFacts, web: &str, cap_usd: Option<f64>, secrets: &Secrets) -> String {
-    let words: Vec<&str> = facts.over.iter().map(|task| task.words.as_str()).collect();
+    let phase = phase_of(facts);
+    // A task that is over in the store is not over for people before its pull request is there.
+    let is_told_too_early =
+        phase == Phase::Publishing && facts.task.as_ref().is_some_and(|task| task.state.is_final());
+    let over = facts.over.iter().skip(usize::from(is_told_too_early));
+    let words: Vec<&str> = over.map(|task| task.words.as_str()).collect();
     let story = &facts.story;
     let body = message::status(&StatusText {
-        phase: phase_of(facts),
+        phase,
         web,
         issue: story.issue.0,
         agent: facts.run.as_ref().map(|run| run.agent),

@@ -11,6 +11,7 @@ use super::shown::show;
 use super::write::Write;
 use super::{Store, after, held_back, now, rows};
 use crate::agent::FailureClass;
+use crate::event::Ending;
 use crate::ids::{QuestionId, Sha, StoryId};
 use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
 
@@ -25,6 +26,18 @@ pub enum StopWanted {
     /// A person said so.
     Asked {
         /// Who.
+        by: String,
+    },
+    /// A person took the label off.
+    Unlabeled {
+        /// Who.
+        by: String,
+    },
+    /// The issue came to an end.
+    Ended {
+        /// What became of it.
+        ending: Ending,
+        /// By whom.
         by: String,
     },
     /// It has waited for an answer for too long, and people were told.
@@ -177,10 +190,15 @@ impl Store {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let (by, why): (Option<String>, Option<String>) = (row.try_get("stop_by")?, row.try_get("stop_why")?);
+        let by = by.unwrap_or_default();
         match why.as_deref() {
             None => Ok(None),
-            Some("asked") => Ok(Some(StopWanted::Asked { by: by.unwrap_or_default() })),
+            Some("asked") => Ok(Some(StopWanted::Asked { by })),
+            Some("unlabeled") => Ok(Some(StopWanted::Unlabeled { by })),
             Some("waited") => Ok(Some(StopWanted::WaitedTooLong)),
+            Some(other) if let Some(ending) = Ending::from_word(other) => {
+                Ok(Some(StopWanted::Ended { ending, by }))
+            }
             Some(other) => anyhow::bail!("column stop_why of the store: unknown reason {other}"),
         }
     }
@@ -203,6 +221,18 @@ impl Store {
         .fetch_optional(&self.reader)
         .await?;
         row.as_ref().map(rows::task).transpose()
+    }
+
+    /// Whether a story has a task that is not over, and that nobody wants stopped.
+    pub async fn is_under_work(&self, story: StoryId) -> anyhow::Result<bool> {
+        let open = sqlx::query(
+            "SELECT 1 FROM tasks WHERE story = $1 AND stop_why IS NULL
+               AND state IN ('queued', 'running', 'publishing', 'blocked') LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        Ok(open.is_some())
     }
 
     /// Every task of a story, oldest first.

@@ -89,6 +89,8 @@ impl Worker {
     async fn why_stopped(&self, task: &Task) -> Result<WhyStopped, Hitch> {
         Ok(match self.store.stop_wanted(task).await? {
             Some(StopWanted::Asked { by }) => WhyStopped::Asked { by },
+            Some(StopWanted::Unlabeled { by }) => WhyStopped::Unlabeled { by },
+            Some(StopWanted::Ended { ending, by }) => WhyStopped::Ended { ending, by },
             Some(StopWanted::WaitedTooLong) => WhyStopped::WaitedTooLong,
             None => WhyStopped::Asked { by: task.ask.by.clone() },
         })

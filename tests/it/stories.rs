@@ -10,4 +10,5 @@ mod keeping;
 mod policy;
 mod restart;
 mod shutdown;
+mod status;
 mod stopping;

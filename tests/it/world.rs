@@ -326,6 +326,15 @@ impl World {
         .await;
     }
 
+    /// Waits until hob has settled every delivery, whatever an agent is doing.
+    pub async fn quiet_deliveries(&self) {
+        let store = self.store();
+        self.eventually("every delivery to be settled", async || {
+            (store.open_deliveries().await.unwrap() == 0).then_some(())
+        })
+        .await;
+    }
+
     /// The data folder.
     pub fn data(&self) -> &Path {
         &self.config.data.dir

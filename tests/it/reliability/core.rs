@@ -12,8 +12,8 @@ use hob::github::webhook;
 use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use hob::intake::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 use hob::store::{
-    Advance, Delivery, Effect, Heard, Lost, NewEffect, NewQuestion, NewTask, ReactTo, Recorded, Stop, Store,
-    StoryAsk, StoryChange,
+    Advance, Delivery, Effect, Heard, HowStopped, Lost, NewEffect, NewQuestion, NewTask, ReactTo, Recorded,
+    Stop, Store, StoryAsk, StoryChange,
 };
 use hob::story::step::{Look, RunLook, Step, step};
 use hob::story::{
@@ -293,6 +293,7 @@ impl Scene {
             Decision::NotYet(why) => {
                 self.store.postpone_delivery(guid, Duration::from_millis(1), why).await.unwrap();
             }
+            Decision::Unlabeled | Decision::End(_) => panic!("nobody does that here"),
             Decision::RememberLabel => {
                 let Act::Label { at, .. } = act else { panic!("a label") };
                 self.store.remember_label(guid, story.unwrap().id, at).await.unwrap();
@@ -300,10 +301,11 @@ impl Scene {
             Decision::Open { choice, text } => {
                 let labeled_at = match act {
                     Act::Label { at, .. } => Some(at),
-                    Act::Comment { .. } => None,
+                    _ => None,
                 };
                 let asked_at = match act {
                     Act::Label { at, .. } | Act::Comment { at, .. } => at,
+                    other => panic!("{other:?} asks for nothing"),
                 };
                 let stopped = self.stopped.get(&issue).copied();
                 assert!(stopped.is_none_or(|at| asked_at >= at), "asked for before a stop that was heard");
@@ -324,11 +326,11 @@ impl Scene {
             }
             Decision::Stop => {
                 let Act::Comment { at, .. } = act else { panic!("a comment") };
-                let stop = Stop { by: "alice".to_owned(), at };
+                let stop = Stop { by: "alice".to_owned(), at, how: HowStopped::Asked };
                 let latest = self.stopped.entry(issue).or_insert(at);
                 *latest = (*latest).max(at);
                 let stopped = match story {
-                    Some(story) => self.store.stop(guid, story.id, &stop, &react(issue)).await.unwrap(),
+                    Some(story) => self.store.stop(guid, story.id, &stop, Some(&react(issue))).await.unwrap(),
                     None => false,
                 };
                 if !stopped {

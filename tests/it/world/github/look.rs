@@ -72,6 +72,12 @@ impl GitHub {
         self.look(|state| state.repository(repo).issue(number).labels.clone())
     }
 
+    /// The colour of a label that was made with one.
+    pub fn label_color(&self, repo: &str, name: &str) -> Option<String> {
+        let name = name.to_lowercase();
+        self.look(|state| state.repository(repo).labels.get(&name).map(|(color, _)| color.clone()))
+    }
+
     /// The pull requests, oldest first, open or not.
     pub fn pulls(&self, repo: &str) -> Vec<Pull> {
         let pull = |issue: &state::Issue| {

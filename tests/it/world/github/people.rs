@@ -76,6 +76,15 @@ impl GitHub {
         id
     }
 
+    /// Deletes a comment. No webhook is sent: hob must not depend on being told.
+    pub fn delete_comment(&self, repo: &str, id: u64) {
+        self.change(|state| {
+            for issue in state.repository_mut(repo).issues.values_mut() {
+                issue.comments.retain(|comment| comment.id != id);
+            }
+        });
+    }
+
     /// Changes the title and text of an issue, as its author may at any time. No webhook is sent: hob
     /// must not depend on being told.
     pub fn edit_issue(&self, repo: &str, number: u64, title: &str, body: &str) {
