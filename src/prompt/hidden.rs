@@ -351,7 +351,8 @@ mod tests {
                 prop_assert!(!shown.contains("<!--") || !shown[shown.find("<!--").unwrap()..].contains("-->"), "{:?}", shown);
             }
             prop_assert!(shown.len() <= text.len());
-            prop_assert!(hidden != Hidden::default() || shown == text.replace("\r\n", "\n").replace('\u{2028}', "\n"));
+            let lines = text.replace("\r\n", "\n").replace('\u{2028}', "\n");
+            prop_assert_eq!(hidden == Hidden::default(), shown == lines);
         }
 
         #[test]

@@ -73,7 +73,7 @@ pub fn images(text: &str) -> Vec<String> {
             let end = address.find(|c: char| c.is_whitespace() || "\"'<>()[]\\`".contains(c)).unwrap_or(address.len());
             let address = &address[..end];
             let is_shown = is_in_markdown(before) || is_in_tag(before) || is_attachment(address);
-            if is_shown && seen.insert(address) {
+            if is_shown && seen.insert(address.to_owned()) {
                 all.push(address.to_owned());
             }
         }

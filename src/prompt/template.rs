@@ -1,7 +1,8 @@
 //! The template of a prompt: hob's own, or one of the operator's or a repository's, in Jinja's language. Whether a template is any
 //! good is found out before a run is made with it. Where it comes from is decided above.
 
-use minijinja::value::{Kwargs, Value};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -69,7 +70,7 @@ impl Template {
 
     /// The prompt that it makes. A template of somebody else's gets hob's own prompt as `standard`.
     pub(super) fn render(&self, context: &impl Serialize, fences: &Fences) -> Result<String, TemplateError> {
-        let context = Value::from_serialize(context);
+        let context = Value::from(Serde(context));
         let standard = expand(BUILT_IN, context.clone(), fences)?;
         if self.origin == Origin::BuiltIn {
             return Ok(standard);
@@ -88,8 +89,9 @@ impl Template {
 
 fn expand(template: &str, context: Value, fences: &Fences) -> Result<String, TemplateError> {
     let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    // A line with nothing but a `{% … %}` leaves nothing behind.
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(|error| complaint(&error))?);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     // A misspelt name is an error, and not nothing.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
