@@ -277,7 +277,8 @@ mod tests {
     #[test]
     fn comments_are_taken_out_to_the_last() {
         check("a <!-- x --> b", "a  b", 1, 0);
-        check("a <!-<!-- -->- x --> b", "a  b", 2, 0);
+        check("a <!<!-- y -->-- x --> b", "a  b", 2, 0);
+        check("a <!-<!-- -->- x --> b", "a - x --> b", 1, 0);
         check("a <!\u{200b}-- x --> b", "a  b", 1, 1);
         check("<!-- x\n\ny -->\nb", "\nb", 1, 0);
         check("a\n<!-- never ended\nb", "a\n", 1, 0);

@@ -84,7 +84,15 @@ pub fn images(text: &str) -> Vec<String> {
 /// Whether an address after this is that of a Markdown image.
 fn is_in_markdown(before: &str) -> bool {
     let Some((label, rest)) = before.rsplit_once("](") else { return false };
-    rest.trim_start_matches('<').trim().is_empty() && label.contains("![")
+    let mut inner = 0u32;
+    for (at, bracket) in label.rmatch_indices(['[', ']']) {
+        match (bracket, inner) {
+            ("]", _) => inner += 1,
+            (_, 0) => return rest.trim_start_matches('<').trim().is_empty() && label[..at].ends_with('!'),
+            _ => inner -= 1,
+        }
+    }
+    false
 }
 
 fn is_in_tag(before: &str) -> bool {
