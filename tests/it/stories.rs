@@ -9,5 +9,6 @@ mod happy;
 mod keeping;
 mod policy;
 mod restart;
+mod seeing;
 mod shutdown;
 mod stopping;

@@ -13,6 +13,7 @@ use super::account::{APP_LOGIN, InstallationToken, USER_LOGIN};
 use super::faults::Faults;
 use super::repository::Bare;
 use super::routes::RequestLog;
+use super::assets::Asset;
 use super::webhooks::{Delivery, Hook, Outgoing};
 
 /// An answer as it was sent.
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub(super) faults: Faults,
     /// The last good answer to each `GET` of the API, by its address without `since`, for lists that are behind.
     pub(super) answers: HashMap<String, LastAnswer>,
+    /// What people have attached, by its id.
+    pub(super) assets: HashMap<String, Asset>,
     last_id: u64,
 }
 
@@ -113,7 +116,9 @@ impl FromStr for Permission {
 pub(super) struct Repository {
     pub(super) full_name: String,
     pub(super) bare: Bare,
-    /// By lower-case login. Who is not here may read.
+    /// Whether only some may see it.
+    pub(super) is_private: bool,
+    /// By lower-case login. Who is not here may read what is public.
     pub(super) permissions: HashMap<String, Permission>,
     /// Issues and pull requests, which GitHub counts together.
     pub(super) issues: BTreeMap<u64, Issue>,
@@ -127,7 +132,13 @@ impl Repository {
             (USER_LOGIN.to_owned(), Permission::Write),
             (APP_LOGIN.to_owned(), Permission::Write),
         ]);
-        Self { full_name: full_name.to_owned(), bare: Bare::at(path), permissions, issues: BTreeMap::new() }
+        Self {
+            full_name: full_name.to_owned(),
+            bare: Bare::at(path),
+            is_private: false,
+            permissions,
+            issues: BTreeMap::new(),
+        }
     }
 
     pub(super) fn owner(&self) -> &str {
@@ -139,7 +150,8 @@ impl Repository {
     }
 
     pub(super) fn permission(&self, login: &str) -> Permission {
-        self.permissions.get(&login.to_ascii_lowercase()).copied().unwrap_or(Permission::Read)
+        let usual = if self.is_private { Permission::None } else { Permission::Read };
+        self.permissions.get(&login.to_ascii_lowercase()).copied().unwrap_or(usual)
     }
 
     /// GitHub's word for how an author stands to the repository.
