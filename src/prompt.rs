@@ -179,7 +179,13 @@ mod tests {
     #[test]
     fn a_first_run() {
         let nothing = Seen::default();
-        insta::assert_snapshot!(standard(&facts(&ask(Some("use serde")), false, &[], Purpose::Work, &nothing)));
+        insta::assert_snapshot!(standard(&facts(
+            &ask(Some("use serde")),
+            false,
+            &[],
+            Purpose::Work,
+            &nothing
+        )));
     }
 
     #[test]
@@ -194,7 +200,13 @@ mod tests {
         let asked = [shape()];
         let nothing = Seen::default();
         let ask = ask(None);
-        insta::assert_snapshot!(standard(&facts(&ask, false, &asked, Purpose::Answered(&asked[0]), &nothing)));
+        insta::assert_snapshot!(standard(&facts(
+            &ask,
+            false,
+            &asked,
+            Purpose::Answered(&asked[0]),
+            &nothing
+        )));
     }
 
     #[test]
@@ -233,7 +245,7 @@ mod tests {
     fn what_is_hidden_does_not_arrive_and_is_counted() {
         let mut seen = seen();
         seen.comments[0].text.push_str("<!-- leak -->");
-        seen.linked[0].body.push_str("\u{e0041}");
+        seen.linked[0].body.push('\u{e0041}');
         let mut asked = shape();
         asked.answer.as_mut().unwrap().text.push('\u{200b}');
         let ask = Ask {
@@ -252,7 +264,8 @@ mod tests {
 
     #[test]
     fn a_template_of_somebody_elses_has_the_standard_prompt_and_every_field() {
-        let text = "House rule: be brief.\n\n{{ standard }}\n{% if labels %}L: {{ labels | join('+') }}{% endif %}";
+        let text =
+            "House rule: be brief.\n\n{{ standard }}\n{% if labels %}L: {{ labels | join('+') }}{% endif %}";
         let template = Template::new(Origin::Operator, text.to_owned()).unwrap();
         let (ask, seen) = (ask(None), seen());
         let facts = facts(&ask, false, &[], Purpose::Work, &seen);
@@ -270,7 +283,10 @@ mod tests {
             ("{{ ask.body | fence('isue') }}", "line 1: invalid operation: there is no fence `isue`"),
             ("{% if purpose == 'commit' %}{{ nope }}{% endif %}{{ repo }}", "line 1: undefined value"),
             ("{% if first %}{{ repo }}{% endif %}", "it makes an empty prompt"),
-            ("{% for a in range(9000) %}{% for b in range(9000) %}x{% endfor %}{% endfor %}", "line 1: it takes too many steps"),
+            (
+                "{% for a in range(9000) %}{% for b in range(9000) %}x{% endfor %}{% endfor %}",
+                "line 1: it takes too many steps",
+            ),
             ("{% include 'etc/passwd' %}", "line 1: "),
         ] {
             let error = Template::new(Origin::Operator, text.to_owned()).unwrap_err().to_string();

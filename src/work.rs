@@ -40,8 +40,8 @@ use crate::story::step::{self, Look, RunLook, Step};
 use crate::story::{Story, Task, TaskState, Turn};
 
 pub use import_child::run as run_import;
-pub use prompting::operators_template;
 pub use importing::{COMMAND as IMPORT_COMMAND, own_program};
+pub use prompting::operators_template;
 
 /// The first wait after a passing failure. It doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

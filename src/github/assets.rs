@@ -21,9 +21,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 const SHORTEST_ID: usize = 16;
 
 /// Where GitHub sends to from `github.com/user-attachments/assets/…`; the bucket is its own.
-const STORES: [&str; 2] = ["github-production-user-asset-6210df.s3.amazonaws.com", "objects.githubusercontent.com"];
+const STORES: [&str; 2] =
+    ["github-production-user-asset-6210df.s3.amazonaws.com", "objects.githubusercontent.com"];
 /// Where it keeps what was put into issues.
-const FILE_HOSTS: [&str; 2] = ["user-images.githubusercontent.com", "private-user-images.githubusercontent.com"];
+const FILE_HOSTS: [&str; 2] =
+    ["user-images.githubusercontent.com", "private-user-images.githubusercontent.com"];
 
 /// The hosts that images may come from.
 #[derive(Debug, Clone)]
@@ -117,7 +119,8 @@ impl AssetHosts {
     fn is_own(&self, url: &Url) -> bool {
         let Some(web) = &self.web else { return false };
         let is_plain = url.username().is_empty() && url.password().is_none();
-        let same_way = url.scheme() == web.scheme() && url.port_or_known_default() == web.port_or_known_default();
+        let same_way =
+            url.scheme() == web.scheme() && url.port_or_known_default() == web.port_or_known_default();
         let (Some(host), Some(own)) = (url.host_str(), web.host_str()) else { return false };
         if !is_plain || !same_way {
             return false;
@@ -131,12 +134,16 @@ impl AssetHosts {
 
     fn is_store(&self, url: &Url) -> bool {
         let is_public = self.web.as_ref().and_then(Url::host_str) == Some("github.com");
-        is_public && url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(|h| STORES.contains(&h))
+        is_public
+            && url.scheme() == "https"
+            && url.port().is_none()
+            && url.host_str().is_some_and(|h| STORES.contains(&h))
     }
 
     /// The address that GitHub has signed for the same file, if there is one.
     fn signed(&self, address: &Url, html: &str) -> Option<Url> {
-        let id = address.path_segments()?.next_back()?.split('.').next().filter(|id| id.len() >= SHORTEST_ID)?;
+        let id =
+            address.path_segments()?.next_back()?.split('.').next().filter(|id| id.len() >= SHORTEST_ID)?;
         let quoted = html.split('"').filter(|text| text.contains(id));
         let urls = quoted.filter_map(|text| Url::parse(&text.replace("&amp;", "&")).ok());
         let fits = |url: &Url| self.is_own(url) && url.path().contains(id) && url.query().is_some();
@@ -223,7 +230,11 @@ mod tests {
         for url in others {
             assert!(!is_own("https://github.com", url), "{url}");
         }
-        for url in ["https://ghe.example/user-attachments/assets/1", "https://ghe.example/storage/user/3/files/1", "https://media.ghe.example/user/3/files/1"] {
+        for url in [
+            "https://ghe.example/user-attachments/assets/1",
+            "https://ghe.example/storage/user/3/files/1",
+            "https://media.ghe.example/user/3/files/1",
+        ] {
             assert!(is_own("https://ghe.example", url), "{url}");
         }
         assert!(!is_own("https://ghe.example", "https://ghe.example/api/v3/user"));

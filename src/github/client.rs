@@ -155,8 +155,14 @@ impl Client {
     /// Asks GitHub's GraphQL API, once. It is beside the REST API: `/graphql`, and `/api/graphql` where that is `/api/v3`.
     pub(super) async fn graphql(&self, question: &impl Serialize) -> Result<Answer, GitHubError> {
         let beside = self.address.base_path.strip_suffix("/v3").unwrap_or(&self.address.base_path);
-        let answer =
-            self.exchange_at(Verb::Post, Asked::plain(format!("{beside}/graphql")), "post-graphql", Some(question)).await?;
+        let answer = self
+            .exchange_at(
+                Verb::Post,
+                Asked::plain(format!("{beside}/graphql")),
+                "post-graphql",
+                Some(question),
+            )
+            .await?;
         answer.success()?.without_complaints()
     }
 

@@ -95,7 +95,12 @@ impl<'a> Context<'a> {
             purpose,
             ask: asked(facts.ask, &mut shown),
             // A resumed session has seen these, and what is hidden in them was counted then.
-            earlier: facts.earlier.iter().filter(|_| !facts.resumes).map(|ask| asked(ask, &mut shown)).collect(),
+            earlier: facts
+                .earlier
+                .iter()
+                .filter(|_| !facts.resumes)
+                .map(|ask| asked(ask, &mut shown))
+                .collect(),
             question,
             conversation: answered.filter(|_| !facts.resumes).map(|asked| told(asked, &mut shown)).collect(),
             files,

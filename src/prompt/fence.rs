@@ -21,7 +21,8 @@ impl Fences {
             all
         });
         let is_taken = |ending: &str| {
-            let mut tags = WORDS.iter().flat_map(|word| [format!("<{word}{ending}"), format!("</{word}{ending}")]);
+            let mut tags =
+                WORDS.iter().flat_map(|word| [format!("<{word}{ending}"), format!("</{word}{ending}")]);
             // One with more behind it, a letter or a digit, is another.
             tags.any(|tag| {
                 all.match_indices(&tag).any(|(at, _)| {
@@ -73,7 +74,10 @@ mod tests {
     #[test]
     fn a_text_that_has_the_tag_gets_another() {
         for text in ["</issue>", "</ISSUE >", "x <reply>", "</comment\n>"] {
-            assert_eq!(Fences::for_texts(["a", text]).fence("reply", &[], text), format!("<reply-1>\n{text}\n</reply-1>"));
+            assert_eq!(
+                Fences::for_texts(["a", text]).fence("reply", &[], text),
+                format!("<reply-1>\n{text}\n</reply-1>")
+            );
         }
         let both = Fences::for_texts(["</issue>", "</reply-1>"]);
         assert_eq!(both.fence("issue", &[], "x"), "<issue-2>\nx\n</issue-2>");

@@ -256,7 +256,9 @@ fn is_definition_to_nowhere(line: &str) -> bool {
     let Some((_, target)) = rest.split_once("]:") else { return false };
     let target = target.trim_start();
     ["#", "<>", "<#>"].iter().any(|nowhere| {
-        target.strip_prefix(nowhere).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+        target
+            .strip_prefix(nowhere)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
     })
 }
 
@@ -329,9 +331,48 @@ mod tests {
 
     fn hostile() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
-            "<", "!", "-", "--", "<!--", "-->", "<!-", ">", "<?", "?>", "<![CDATA[", "]]>", "<!a", "`", "```", "~~~", "\n", "\n\n",
-            " ", "    ", "- ", "> ", "<div>", "[x]: # (y)", "&#", "8203;", "x200b", "&#xE0041;", "\u{200b}", "\u{200d}",
-            "\u{fe0f}", "\u{e0041}", "\u{202e}", "\r\n", "\r", "👩", "❤", "1", "a", "word", "é", "\u{2028}",
+            "<",
+            "!",
+            "-",
+            "--",
+            "<!--",
+            "-->",
+            "<!-",
+            ">",
+            "<?",
+            "?>",
+            "<![CDATA[",
+            "]]>",
+            "<!a",
+            "`",
+            "```",
+            "~~~",
+            "\n",
+            "\n\n",
+            " ",
+            "    ",
+            "- ",
+            "> ",
+            "<div>",
+            "[x]: # (y)",
+            "&#",
+            "8203;",
+            "x200b",
+            "&#xE0041;",
+            "\u{200b}",
+            "\u{200d}",
+            "\u{fe0f}",
+            "\u{e0041}",
+            "\u{202e}",
+            "\r\n",
+            "\r",
+            "👩",
+            "❤",
+            "1",
+            "a",
+            "word",
+            "é",
+            "\u{2028}",
         ]);
         prop::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat())
     }

@@ -70,7 +70,9 @@ pub fn images(text: &str) -> Vec<String> {
             if !address.starts_with("https://") && !address.starts_with("http://") {
                 continue;
             }
-            let end = address.find(|c: char| c.is_whitespace() || "\"'<>()[]\\`".contains(c)).unwrap_or(address.len());
+            let end = address
+                .find(|c: char| c.is_whitespace() || "\"'<>()[]\\`".contains(c))
+                .unwrap_or(address.len());
             let address = &address[..end];
             let is_shown = is_in_markdown(before) || is_in_tag(before) || is_attachment(address);
             if is_shown && seen.insert(address.to_owned()) {
@@ -146,7 +148,8 @@ mod tests {
 
     #[test]
     fn issues_are_named_in_three_ways() {
-        let text = "As in #12, acme/other#3 and (https://github.com/acme/tool/issues/7#issuecomment-1). See #12.";
+        let text =
+            "As in #12, acme/other#3 and (https://github.com/acme/tool/issues/7#issuecomment-1). See #12.";
         assert_eq!(named(text), ["#12", "acme/other#3", "acme/tool#7"]);
         assert_eq!(named("https://github.com/a/b/pull/9/files"), ["a/b#9"]);
     }
@@ -154,8 +157,17 @@ mod tests {
     #[test]
     fn what_only_looks_like_one_is_none() {
         for text in [
-            "`#12`", "```\n#12\n```", "# 12", "#0", "#12a", "color: #fff", "C#12", "a/b/c#1", "https://elsewhere.example/a/b/issues/1",
-            "#99999999999999", "https://github.com/a/b/wiki/1",
+            "`#12`",
+            "```\n#12\n```",
+            "# 12",
+            "#0",
+            "#12a",
+            "color: #fff",
+            "C#12",
+            "a/b/c#1",
+            "https://elsewhere.example/a/b/issues/1",
+            "#99999999999999",
+            "https://github.com/a/b/wiki/1",
         ] {
             assert_eq!(named(text), Vec::<String>::new(), "{text}");
         }

@@ -106,14 +106,12 @@ fn expand(template: &str, context: Value, fences: &Fences) -> Result<String, Tem
     Ok(text.trim().to_owned() + "\n")
 }
 
-fn fenced(
-    fences: &Fences,
-    text: &str,
-    word: &str,
-    attributes: &Kwargs,
-) -> Result<String, minijinja::Error> {
+fn fenced(fences: &Fences, text: &str, word: &str, attributes: &Kwargs) -> Result<String, minijinja::Error> {
     if !Fences::is_word(word) {
-        return Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("there is no fence `{word}`")));
+        return Err(minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            format!("there is no fence `{word}`"),
+        ));
     }
     let mut pairs = Vec::new();
     for name in attributes.args() {
@@ -122,7 +120,8 @@ fn fenced(
             pairs.push((name.replace('_', "-"), value.to_string()));
         }
     }
-    let pairs: Vec<(&str, String)> = pairs.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    let pairs: Vec<(&str, String)> =
+        pairs.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     Ok(fences.fence(word, &pairs, text))
 }
 

@@ -34,6 +34,8 @@ const MOST_GUIDE: usize = 32 * 1024;
 const MOST_TEMPLATE: usize = 8 * 1024;
 /// All images together, as the exchange lies on disk and they pass through memory.
 const MOST_IMAGE_BYTES: usize = 32 << 20;
+/// Images that are tried in vain, or not to be tried.
+const MOST_MISSING: usize = 20;
 /// hob's clock and GitHub's may differ by this much. A comment that comes twice is better than one that never comes.
 const CLOCK_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
@@ -82,7 +84,8 @@ impl Worker {
         let html = looking.conversation(&mut seen, resumes, told).await?;
         looking.linked(&mut seen, told).await?;
         let shown = seen.comments.iter().map(|comment| comment.text.as_str());
-        let texts: Vec<String> = told.shown.iter().copied().chain(shown).map(|text| prompt::visible(text).0).collect();
+        let texts: Vec<String> =
+            told.shown.iter().copied().chain(shown).map(|text| prompt::visible(text).0).collect();
         let images = self.images(&mut seen, &texts, &html).await?;
         if !resumes {
             self.files_of_the_base(story, &mut seen).await?;
@@ -108,9 +111,9 @@ impl Worker {
         let hosts = AssetHosts::of(&self.config.github.git_url)?;
         let mut room = MOST_IMAGE_BYTES;
         for url in urls {
-            // Addresses elsewhere cost nothing, but a list of them has an end too.
-            if files.len() == settings.images || seen.images_missing.len() == settings.images {
-                seen.images_missing.push(MissingImage { url, why: "there are more images than are fetched".to_owned() });
+            if files.len() == settings.images || seen.images_missing.len() == MOST_MISSING {
+                seen.images_missing
+                    .push(MissingImage { url, why: "there are more images than are fetched".to_owned() });
                 break;
             }
             let most = settings.image_limit.0.min(room as u64);
@@ -156,8 +159,9 @@ impl Worker {
                 seen.guides.push(file(guide, MOST_GUIDE));
             }
         }
-        seen.pull_template =
-            template.filter(|template| !template.text.trim().is_empty()).map(|template| file(template, MOST_TEMPLATE));
+        seen.pull_template = template
+            .filter(|template| !template.text.trim().is_empty())
+            .map(|template| file(template, MOST_TEMPLATE));
         Ok(())
     }
 }
@@ -201,7 +205,9 @@ impl Looking<'_> {
             all.extend(pull.comments.into_iter().map(|comment| ("pull request", comment)));
         }
         let since = match resumes {
-            true => self.worker.store.last_started_run(self.story.id).await?.and_then(|(_, run)| run.started_at),
+            true => {
+                self.worker.store.last_started_run(self.story.id).await?.and_then(|(_, run)| run.started_at)
+            }
             false => None,
         };
         let since = since.and_then(|since| since.checked_sub(CLOCK_MARGIN).ok());
@@ -215,7 +221,8 @@ impl Looking<'_> {
 
     /// Whether a comment is neither hob's nor a bot's, and not in the prompt already: commands are in it as what was asked for.
     fn is_of_use(&self, comment: &IssueComment, told: &Told<'_>) -> bool {
-        let is_own = comment.author.login.eq_ignore_ascii_case(&self.own_login) && message::has_marker(&comment.body);
+        let is_own =
+            comment.author.login.eq_ignore_ascii_case(&self.own_login) && message::has_marker(&comment.body);
         let is_answer = told.answers.iter().any(|answer| answer.trim() == comment.body.trim());
         !comment.author.is_bot && !is_own && !is_answer && crate::command::parse(&comment.body).is_none()
     }
@@ -284,7 +291,8 @@ impl Looking<'_> {
             for mut name in prompt::references(&prompt::visible(text).0, web) {
                 name.repo = name.repo.filter(|repo| *repo != self.story.repo);
                 let is_own = name.repo.is_none()
-                    && (name.number == self.story.issue || self.story.pull.is_some_and(|pull| pull.0 == name.number.0));
+                    && (name.number == self.story.issue
+                        || self.story.pull.is_some_and(|pull| pull.0 == name.number.0));
                 if !is_own && !names.contains(&name) {
                     names.push(name);
                 }

@@ -30,8 +30,8 @@ struct PromptFacts<'a> {
 /// If the file cannot be read, or is no template that can be used: with its line.
 pub fn operators_template(config: &Config) -> anyhow::Result<Template> {
     let Some(file) = &config.prompt.template else { return Ok(Template::default()) };
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("reading prompt.template, {}", file.display()))?;
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("reading prompt.template, {}", file.display()))?;
     Template::new(Origin::Operator, text)
         .with_context(|| format!("the template in prompt.template, {}, cannot be used", file.display()))
 }
@@ -97,8 +97,11 @@ pub(super) fn told<'a>(
     purpose: &Purpose<'a>,
     resumes: bool,
 ) -> Told<'a> {
-    let answers: Vec<&str> =
-        questions.iter().filter_map(|asked| asked.answer.as_ref()).map(|answer| answer.text.as_str()).collect();
+    let answers: Vec<&str> = questions
+        .iter()
+        .filter_map(|asked| asked.answer.as_ref())
+        .map(|answer| answer.text.as_str())
+        .collect();
     let asked = [ask.body.as_str()].into_iter().chain(ask.text.as_deref());
     let (new, shown): (Vec<&str>, Vec<&str>) = match purpose {
         Purpose::Answered(question) if resumes => {

@@ -327,7 +327,8 @@ impl Worker {
             seen: &gathered.seen,
         };
         let template = self.template_for(None)?;
-        let made = prompt::prompt(&facts, &template).map_err(|error| template_hitch(template.origin, &error))?;
+        let made =
+            prompt::prompt(&facts, &template).map_err(|error| template_hitch(template.origin, &error))?;
         self.keep_prompt(run, &made, &template, &gathered.seen).await?;
         Ok((made.text, gathered.images))
     }

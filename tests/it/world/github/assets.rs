@@ -81,8 +81,12 @@ pub(super) async fn serve(
         }
         match state.assets.get(&id) {
             Some(Asset::Public(bytes)) => bytes.clone().into_response(),
-            Some(Asset::Private(bytes)) if signed.jwt.as_deref() == Some(SIGNATURE) => bytes.clone().into_response(),
-            Some(Asset::Redirect(to)) => (StatusCode::FOUND, [(header::LOCATION, to.clone())]).into_response(),
+            Some(Asset::Private(bytes)) if signed.jwt.as_deref() == Some(SIGNATURE) => {
+                bytes.clone().into_response()
+            }
+            Some(Asset::Redirect(to)) => {
+                (StatusCode::FOUND, [(header::LOCATION, to.clone())]).into_response()
+            }
             Some(Asset::Private(_)) | None => StatusCode::NOT_FOUND.into_response(),
         }
     })

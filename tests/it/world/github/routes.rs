@@ -309,7 +309,10 @@ fn admit(state: &mut State, raw: Raw<'_>) -> Result<Call, Reply> {
         query: raw.query,
         body: body.unwrap_or(Value::Null),
         address: raw.address,
-        wants_html: raw.headers.get(header::ACCEPT).is_some_and(|form| form == "application/vnd.github.full+json"),
+        wants_html: raw
+            .headers
+            .get(header::ACCEPT)
+            .is_some_and(|form| form == "application/vnd.github.full+json"),
     })
 }
 

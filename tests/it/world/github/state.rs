@@ -10,10 +10,10 @@ use axum::http::HeaderMap;
 use jiff::Timestamp;
 
 use super::account::{APP_LOGIN, InstallationToken, USER_LOGIN};
+use super::assets::Asset;
 use super::faults::Faults;
 use super::repository::Bare;
 use super::routes::RequestLog;
-use super::assets::Asset;
 use super::webhooks::{Delivery, Hook, Outgoing};
 
 /// An answer as it was sent.
