@@ -262,25 +262,21 @@ impl Looking<'_> {
         if self.may_push.len() >= MOST_PEOPLE {
             return Ok(false);
         }
-        let may_push = match self.repository.permission(login).await {
-            Ok(permission) => permission.at_least_write(),
-            Err(GitHubError::NotFound) => false,
-            Err(error) => return Err(github_hitch(error)),
-        };
+        let ask = || self.repository.permission(login);
+        let permission = if_there([ask(), ask()]).await?;
+        let may_push = permission.is_some_and(|permission| permission.at_least_write());
         self.may_push.insert(key, may_push);
         Ok(may_push)
     }
 
     /// An issue's conversation. One that is gone has none: what was asked for is known without it.
     async fn read(&self, number: IssueNumber) -> Result<Option<Conversation>, Hitch> {
-        match self.repository.conversation(number).await {
-            Ok(conversation) => Ok(Some(conversation)),
-            Err(GitHubError::NotFound) => {
-                tracing::warn!(%number, "GitHub does not show the issue; the agent sees what was asked for, and no more");
-                Ok(None)
-            }
-            Err(error) => Err(github_hitch(error)),
+        let ask = || self.repository.conversation(number);
+        let found = if_there([ask(), ask()]).await?;
+        if found.is_none() {
+            tracing::warn!(%number, "GitHub does not show the issue; the agent sees what was asked for, and no more");
         }
+        Ok(found)
     }
 
     /// The issues that are named in what is new.
@@ -350,10 +346,23 @@ impl Looking<'_> {
     }
 }
 
+/// What GitHub answers, or nothing where it says twice that there is no such thing: once it may be mistaken.
+async fn if_there<T>(
+    asked_twice: [impl Future<Output = Result<T, GitHubError>>; 2],
+) -> Result<Option<T>, Hitch> {
+    for ask in asked_twice {
+        match ask.await {
+            Err(GitHubError::NotFound) => {}
+            other => return other.map(Some).map_err(github_hitch),
+        }
+    }
+    Ok(None)
+}
+
 /// Whether a label is hob's: the one that asks for work, with an agent's name perhaps, or one that says where the story stands.
 fn is_own_label(own: &str, label: &str) -> bool {
-    let name = label.split(':').next().unwrap_or_default();
-    name.trim().eq_ignore_ascii_case(own)
+    let (own, label) = (own.to_lowercase(), label.to_lowercase());
+    label.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with(':'))
 }
 
 fn file(found: TextFile, most: usize) -> File {
