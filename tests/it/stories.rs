@@ -11,4 +11,5 @@ mod policy;
 mod restart;
 mod seeing;
 mod shutdown;
+mod status;
 mod stopping;
