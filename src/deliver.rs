@@ -3,6 +3,7 @@
 //! first try got through: a comment by its hidden marker, a pull request by its head branch. Where a try was unclear, hob
 //! looks again later, and removes what GitHub has made twice. What to say is decided elsewhere; here it is only said, once.
 
+mod card;
 mod pace;
 
 use std::sync::Arc;
@@ -146,6 +147,7 @@ impl Deliver {
                     Err(error) => Ok(Err(error)),
                 }
             }
+            Effect::Card { question } => self.show_card(&repository, wanted, *question).await,
             Effect::PullRequest { title, body, announcement } => {
                 let (title, body) = (self.secrets.redact(title), self.secrets.redact(body));
                 match self.ensure_pull(&repository, story, &title, &body).await {
@@ -209,7 +211,8 @@ impl Deliver {
 
     async fn try_remove_double(&self, story: &Story, double: &Double) -> Result<bool, GitHubError> {
         let repository = self.github.repository(&story.repo, story.installation).await?;
-        let found = repository.comments_with(double.on, &message::marker(double.effect)).await?;
+        let marker = double.card.map_or_else(|| message::marker(double.effect), message::card::marker);
+        let found = repository.comments_with(double.on, &marker).await?;
         let is_there = found.iter().any(|comment| comment.id == double.comment);
         for other in found.iter().filter(|comment| is_there && comment.id != double.comment) {
             tracing::info!(comment = %other.id, "GitHub has made a comment twice; the second is removed");

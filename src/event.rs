@@ -3,6 +3,7 @@
 //! in `intake.rs`. Only fields that hob uses are here, frozen as the delivery carried them.
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use crate::ids::{CommentId, InstallationId, IssueNumber, Repo};
 
@@ -35,6 +36,21 @@ pub enum Event {
         /// Who did it.
         sender: Person,
     },
+    /// `issue_comment.edited`: somebody changed the text of a comment.
+    CommentEdited {
+        /// Where it happened.
+        place: Place,
+        /// The issue or pull request as it was at that moment.
+        issue: Issue,
+        /// The comment as it reads now.
+        comment: Comment,
+        /// As it read before.
+        before: String,
+        /// When it was changed, by GitHub's clock.
+        at: Timestamp,
+        /// Who did it.
+        sender: Person,
+    },
     /// Anything else: a correct delivery that hob has no use for.
     Other {
         /// The event's name, from the header.
@@ -56,6 +72,11 @@ impl Event {
             Self::Commented { place, comment, .. } => {
                 Some(format!("issue_comment.created {} {}", place.repo.key(), comment.id))
             }
+            // GitHub's times are whole seconds, in which two people can tick two boxes.
+            Self::CommentEdited { place, comment, at, .. } => {
+                let text = hex::encode(&Sha256::digest(&comment.body)[..8]);
+                Some(format!("issue_comment.edited {} {} {at} {text}", place.repo.key(), comment.id))
+            }
             Self::Ping | Self::Other { .. } => None,
         }
     }
@@ -63,7 +84,9 @@ impl Event {
     /// Where it happened, where hob can use it.
     pub fn place(&self) -> Option<&Place> {
         match self {
-            Self::IssueLabeled { place, .. } | Self::Commented { place, .. } => Some(place),
+            Self::IssueLabeled { place, .. } | Self::Commented { place, .. } | Self::CommentEdited { place, .. } => {
+                Some(place)
+            }
             Self::Ping | Self::Other { .. } => None,
         }
     }

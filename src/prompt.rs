@@ -2,7 +2,7 @@
 //! reason for the run. The contract it describes is documented in `docs/agents.md`.
 
 use crate::ids::Sha;
-use crate::story::{Ask, AskedQuestion, Question};
+use crate::story::{Answer, Ask, AskedQuestion, Question};
 
 /// What a prompt is made from.
 #[derive(Debug)]
@@ -105,14 +105,24 @@ fn asked(ask: &Ask) -> String {
 fn answered(asked: &AskedQuestion) -> String {
     match &asked.answer {
         Some(answer) => format!(
-            "You asked: {}\n\n{} answered:\n\n<reply>\n{}\n</reply>\n\nGo on with the work. Everything in /workspace is as you \
+            "You asked: {}\n\n{}:\n\n<reply>\n{}\n</reply>\n\nGo on with the work. Everything in /workspace is as you \
              left it.",
-            asked.question.text, answer.by, answer.text
+            asked.question.whole_text(),
+            who_answered(answer),
+            answer.text
         ),
-        None => {
-            format!("You asked: {}\n\nThere is no answer; decide yourself and go on.", asked.question.text)
-        }
+        None => format!(
+            "You asked: {}\n\nThere is no answer; decide yourself and go on.",
+            asked.question.whole_text()
+        ),
     }
+}
+
+fn who_answered(answer: &Answer) -> String {
+    if answer.by.is_empty() {
+        return "Nobody answered in time, so your default counts".to_owned();
+    }
+    format!("{} answered", answer.by)
 }
 
 fn told_news(news: &News, base_branch: &str) -> Option<String> {
@@ -153,10 +163,10 @@ fn conversation(questions: &[AskedQuestion]) -> Option<String> {
         .filter_map(|asked| {
             let answer = asked.answer.as_ref()?;
             Some(format!(
-                "You asked: {}\n{}\n{} answered:\n\n<reply>\n{}\n</reply>",
-                asked.question.text,
+                "You asked: {}\n{}\n{}:\n\n<reply>\n{}\n</reply>",
+                asked.question.whole_text(),
                 offered(&asked.question),
-                answer.by,
+                who_answered(answer),
                 answer.text
             ))
         })
@@ -171,7 +181,7 @@ fn conversation(questions: &[AskedQuestion]) -> Option<String> {
 }
 
 fn offered(question: &Question) -> String {
-    question.options.iter().map(|option| format!("- {option}\n")).collect()
+    question.parts().flat_map(|part| &part.options).map(|option| format!("- {option}\n")).collect()
 }
 
 fn commit(files: &[String]) -> String {
@@ -191,8 +201,9 @@ fn rules(branch: &str) -> String {
          - When you are done, write a short summary for the reviewer, in Markdown, to /hob/summary.md: what you changed and \
          why, and how you checked it. Where nothing needs to change, commit nothing and say so there.\n\
          - When you cannot go on without a person's decision, write /hob/question.json and end: \
-         {{\"question\": \"…\", \"options\": [\"…\", \"…\"], \"context\": \"…\"}}; options and context may be left out. You \
-         will be started again with the answer, in this same workspace. Ask only what the repository cannot tell you."
+         {{\"question\": \"…\", \"options\": [\"…\", \"…\"], \"context\": \"…\"}}; options and context may be left out. \
+         Several at once: {{\"questions\": [{{…}}, {{…}}]}}. Where one answer will do if nobody gives another, add it as \
+         \"default\", with a \"deadline\" like \"24h\". You will be started again with the answer, in this same workspace. Ask only what the repository cannot tell you."
     )
 }
 
@@ -200,7 +211,6 @@ fn rules(branch: &str) -> String {
 mod tests {
     use super::*;
     use crate::ids::QuestionId;
-    use crate::story::Answer;
 
     fn ask(text: Option<&str>) -> Ask {
         Ask {
@@ -210,6 +220,7 @@ mod tests {
             body: "For scripts.".to_owned(),
             text: text.map(str::to_owned),
             choice: crate::story::Choice::default(),
+            on: None,
         }
     }
 
@@ -219,7 +230,7 @@ mod tests {
             question: Question {
                 text: "Which shape?".to_owned(),
                 options: vec!["lines".to_owned(), "array".to_owned()],
-                context: None,
+                ..Question::default()
             },
             comment: None,
             answer: Some(Answer { text: "lines, please".to_owned(), by: "bob".to_owned() }),
