@@ -153,7 +153,7 @@ pub fn answered_before(late: &str, first: &Answer, deadline: Option<Timestamp>) 
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::ids::{CommentId, IssueNumber, StoryId};
     use crate::story::Given;

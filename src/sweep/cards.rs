@@ -15,6 +15,9 @@ impl Sweep {
         for card in self.store.waiting_cards().await? {
             let answers = card.open_defaults();
             let Some(deadline) = card.deadline_at.filter(|at| *at <= clock::now()) else { continue };
+            if answers.is_empty() {
+                continue;
+            }
             let new = NewAnswers { question: card.id, answers, by: String::new() };
             if self.store.take_defaults(&new, deadline).await? {
                 tracing::info!(story = %card.story, question = %card.id, "nobody has answered in time; the default is taken");

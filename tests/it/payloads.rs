@@ -62,6 +62,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Ping => "ping",
         Event::IssueLabeled { .. } => "label",
         Event::Commented { .. } => "comment",
+        Event::CommentEdited { .. } => "edit",
         Event::Other { .. } => "other",
     }
 }

@@ -125,9 +125,11 @@ pub(super) fn update_comment(github: &GitHub, state: &mut State, call: &Call) ->
         Ok(body) => body.to_owned(),
         Err(refusal) => return refusal,
     };
+    let login = call.actor.login().to_owned();
     let Some(comment) = state.repository_mut(&name).comment_mut(id) else { return Reply::not_found() };
     let before = std::mem::replace(&mut comment.body, body);
     comment.updated = Timestamp::now();
+    comment.edited_by = Some(login);
     let change = CommentChange::Edited { before };
     let event = webhooks::issue_comment(github, state, &name, id, call.actor.login(), change);
     state.outgoing.push(Outgoing::New(event));

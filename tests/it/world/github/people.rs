@@ -57,6 +57,19 @@ impl GitHub {
         id
     }
 
+    /// Changes the text of a comment, also somebody else's, as who may push can. Returns the delivery.
+    pub async fn edit_comment(&self, repo: &str, login: &str, comment: u64, body: &str) -> Delivery {
+        let webhook = self.change(|state| {
+            let comment_now = state.repository_mut(repo).comment_mut(comment).expect("the comment");
+            let before = std::mem::replace(&mut comment_now.body, body.to_owned());
+            comment_now.updated = jiff::Timestamp::now();
+            comment_now.edited_by = Some(login.to_owned());
+            let change = CommentChange::Edited { before };
+            webhooks::issue_comment(self, state, repo, comment, login, change)
+        });
+        self.deliver(webhook).await
+    }
+
     /// Changes the title and text of an issue, as its author may at any time. No webhook is sent: hob
     /// must not depend on being told.
     pub fn edit_issue(&self, repo: &str, number: u64, title: &str, body: &str) {

@@ -224,6 +224,8 @@ pub(super) struct Comment {
     pub(super) id: u64,
     pub(super) author: String,
     pub(super) body: String,
+    /// Who changed its text last, if anybody did.
+    pub(super) edited_by: Option<String>,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) reactions: Vec<Reaction>,
@@ -272,6 +274,7 @@ impl Issue {
             id,
             author: author.to_owned(),
             body: body.to_owned(),
+            edited_by: None,
             created: now,
             updated: now,
             reactions: Vec::new(),
