@@ -72,10 +72,10 @@ impl Event {
             Self::Commented { place, comment, .. } => {
                 Some(format!("issue_comment.created {} {}", place.repo.key(), comment.id))
             }
-            // GitHub's times are whole seconds, in which two people can tick two boxes.
-            Self::CommentEdited { place, comment, at, .. } => {
-                let text = hex::encode(&Sha256::digest(&comment.body)[..8]);
-                Some(format!("issue_comment.edited {} {} {at} {text}", place.repo.key(), comment.id))
+            // GitHub's times are whole seconds, in which two people can tick two boxes, or the same one.
+            Self::CommentEdited { place, comment, at, sender, .. } => {
+                let (repo, text) = (place.repo.key(), hex::encode(&Sha256::digest(&comment.body)[..8]));
+                Some(format!("issue_comment.edited {repo} {} {} {at} {text}", comment.id, sender.login))
             }
             Self::Ping | Self::Other { .. } => None,
         }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::reply::{CardEdit, read_edit, read_reply};
 use crate::command::{Command, Mistake};
 use crate::ids::{CommentId, QuestionId};
+use crate::message::card::marker;
 use crate::story::{Card, Choice, PartAnswer};
 
 /// GitHub notes the same act with times that can be a second apart: on the issue, and in its history.
@@ -246,7 +247,15 @@ fn on_edit(act: &Act, known: &Known) -> Decision {
     };
     let card = known.story.as_ref().and_then(|story| story.card.as_ref());
     let Some(card) = card.filter(|card| card.comment == Some(*id)) else {
-        return Decision::Nothing("an edited comment triggers nothing");
+        let question = known.story.as_ref().and_then(|story| story.question.as_ref());
+        let unrecorded = question.filter(|open| open.posted == Posted::NotYet);
+        return match unrecorded {
+            // hob may have died between making the comment and writing down which it is.
+            Some(open) if before.contains(&marker(open.card.id)) => {
+                Decision::NotYet("the question is there, and not yet recorded")
+            }
+            _ => Decision::Nothing("an edited comment triggers nothing"),
+        };
     };
     match read_edit(card, before, after) {
         CardEdit::AsItShouldBe => Decision::Nothing("the card says what it should"),
@@ -410,6 +419,10 @@ mod tests {
         assert_eq!(texts(decide(&edit("hob-bot", 5, &before, &ticked), &about(&open))), ["one array"]);
         let stopped = Card { is_open: false, ..open.clone() };
         assert_eq!(decide(&edit("alice", 5, &before, &ticked), &about(&stopped)), Decision::PutBack(stopped));
+        let question = Some(OpenQuestion { card: Card { comment: None, ..open.clone() }, posted: Posted::NotYet });
+        let unrecorded = known(KnownStory { question, ..KnownStory::default() });
+        assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &unrecorded), Decision::NotYet(_)));
+        assert!(matches!(decide(&edit("alice", 5, "a", "b"), &unrecorded), Decision::Nothing(_)));
         let other = Card { comment: Some(CommentId(8)), ..open };
         assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &about(&other)), Decision::Nothing(_)));
         assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &Known::default()), Decision::Nothing(_)));
