@@ -7,6 +7,7 @@
 
 mod client;
 mod comments;
+mod edits;
 mod error;
 pub mod found;
 mod history;
@@ -29,6 +30,7 @@ use client::{Answer, Client, Verb};
 use tokens::InstallationTokens;
 
 pub use comments::{FoundComment, IssueComment};
+pub use edits::CommentEdit;
 pub use error::GitHubError;
 pub use history::{Change, IssueHistory, Labeling};
 pub use issues::ReactTo;

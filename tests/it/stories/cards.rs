@@ -378,3 +378,19 @@ async fn who_may_answer_can_be_narrowed() {
         w.finish().await;
     }
 }
+
+#[tokio::test]
+async fn a_tick_is_seen_where_no_webhook_tells_of_it() {
+    let mut w = World::prepare_without_webhook(|_| {}).await;
+    w.start_hob().await;
+    let (issue, card) = asked(&w).await;
+    w.mallory().ticks(card.id, "one array").await;
+    reads(&w, &card, "- [ ] one array").await;
+    w.bob().ticks(card.id, "one object per line").await;
+    reads(&w, &card, "**bob:** one object per line").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert_eq!(w.said(issue).len(), 2, "one card, one end");
+    w.finish().await;
+}
