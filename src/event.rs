@@ -84,9 +84,9 @@ impl Event {
     /// Where it happened, where hob can use it.
     pub fn place(&self) -> Option<&Place> {
         match self {
-            Self::IssueLabeled { place, .. } | Self::Commented { place, .. } | Self::CommentEdited { place, .. } => {
-                Some(place)
-            }
+            Self::IssueLabeled { place, .. }
+            | Self::Commented { place, .. }
+            | Self::CommentEdited { place, .. } => Some(place),
             Self::Ping | Self::Other { .. } => None,
         }
     }

@@ -280,7 +280,8 @@ fn from_raw(mut raw: RawQuestion) -> QuestionFile {
 fn several(deadline: Option<String>, all: Vec<serde_json::Value>) -> Option<QuestionFile> {
     let asked = |value: serde_json::Value| match value {
         serde_json::Value::String(text) => Some(Question { text, ..Question::default() }),
-        value => match from_raw(RawQuestion { questions: Vec::new(), ..serde_json::from_value(value).ok()? }) {
+        value => match from_raw(RawQuestion { questions: Vec::new(), ..serde_json::from_value(value).ok()? })
+        {
             QuestionFile::Question(question) => Some(question),
             QuestionFile::Report(_) => None,
         },
@@ -343,7 +344,11 @@ mod tests {
         };
         for default in [r#""green""#, r#""B""#, "2", r#""2.""#] {
             let question = asked(default);
-            assert_eq!((question.default.as_deref(), question.deadline), (Some("green"), Some(86_400)), "{default}");
+            assert_eq!(
+                (question.default.as_deref(), question.deadline),
+                (Some("green"), Some(86_400)),
+                "{default}"
+            );
         }
         assert_eq!(asked(r#""neither""#).default.as_deref(), Some("neither"));
         assert_eq!(asked("null").default, None);
@@ -360,7 +365,10 @@ mod tests {
         assert_eq!((texts, question.deadline), (vec!["Which?", "How many?", "And why?"], Some(43_200)));
         let list = after_writing(QUESTION, r#"[{"question":"Which?","deadline":"1h"}]"#).question.unwrap();
         assert_eq!((list.count(), list.deadline), (1, Some(3600)));
-        assert_eq!(after_writing(QUESTION, r#"{"questions":[],"summary":"Done."}"#).summary.as_deref(), Some("Done."));
+        assert_eq!(
+            after_writing(QUESTION, r#"{"questions":[],"summary":"Done."}"#).summary.as_deref(),
+            Some("Done.")
+        );
     }
 
     #[test]

@@ -156,7 +156,11 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
 
 fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
     let answer = asked.answer.as_ref()?;
-    let by = if answer.by.is_empty() { "Nobody, so the default was taken".to_owned() } else { contain(&answer.by, 100) };
+    let by = if answer.by.is_empty() {
+        "Nobody, so the default was taken".to_owned()
+    } else {
+        contain(&answer.by, 100)
+    };
     Some(format!(
         "- {} **{by}:** {}",
         one_line(&contain(&asked.question.whole_text(), 500)),

@@ -35,7 +35,9 @@ impl CatchUp {
     }
 
     async fn card_at(&self, looked: &Looked<'_>, comment: &ListedComment) -> anyhow::Result<Option<Card>> {
-        let Some(story) = self.store.story_at(&looked.place.repo, comment.issue).await? else { return Ok(None) };
+        let Some(story) = self.store.story_at(&looked.place.repo, comment.issue).await? else {
+            return Ok(None);
+        };
         let cards = self.store.cards_of(story.id).await?;
         Ok(cards.into_iter().find(|card| card.comment == Some(comment.id)))
     }

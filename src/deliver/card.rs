@@ -8,8 +8,8 @@ use crate::clock;
 use crate::github::{GitHubError, Repository};
 use crate::ids::{CommentId, QuestionId};
 use crate::message;
-use crate::story::Card;
 use crate::store::WantedEffect;
+use crate::story::Card;
 
 /// Deadlines that are at least so far away, in seconds, end with a whole minute.
 const WHOLE_MINUTES_FROM: i64 = 600;
@@ -44,7 +44,8 @@ impl Deliver {
             }
             Err(error) => return Ok(Err(error)),
         };
-        let parts: Vec<usize> = (0..card.answers.len()).filter(|part| card.answers[*part].is_some()).collect();
+        let parts: Vec<usize> =
+            (0..card.answers.len()).filter(|part| card.answers[*part].is_some()).collect();
         self.store.card_shown(wanted.id, card.id, &parts, at).await.map(Ok)
     }
 

@@ -137,7 +137,8 @@ impl Repository {
             updated_at: Timestamp,
         }
         // octocrab's own call would POST here, which GitHub does not document.
-        let answer = self.send(Verb::Patch, &format!("/issues/comments/{id}"), &json!({ "body": body })).await?;
+        let answer =
+            self.send(Verb::Patch, &format!("/issues/comments/{id}"), &json!({ "body": body })).await?;
         Ok(answer.json::<Changed>()?.updated_at)
     }
 

@@ -30,9 +30,7 @@ impl Intake {
         let cards = self.store.cards_of(story.id).await?;
         let question = match cards.iter().rfind(|card| card.is_open) {
             None => None,
-            Some(card) => {
-                Some(OpenQuestion { card: card.clone(), posted: self.posted(story, card).await? })
-            }
+            Some(card) => Some(OpenQuestion { card: card.clone(), posted: self.posted(story, card).await? }),
         };
         let card = match act {
             Act::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)),
@@ -71,7 +69,11 @@ impl Intake {
         let edited = known.story.as_ref().and_then(|story| story.card.as_ref()).filter(|_| is_edit);
         let asked = match &decision {
             Decision::Late { card, .. } => Some(card),
-            _ => edited.or(known.story.as_ref().and_then(|story| story.question.as_ref()).map(|open| &open.card)),
+            _ => edited.or(known
+                .story
+                .as_ref()
+                .and_then(|story| story.question.as_ref())
+                .map(|open| &open.card)),
         };
         let Some(asked) = asked else { return Ok(Settled::Ignored("there is no question".to_owned())) };
         let guid = &on.delivery.guid;

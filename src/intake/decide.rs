@@ -413,30 +413,45 @@ mod tests {
         let (before, ticked) = (card(&open), card(&open).replacen("- [ ] one array", "- [x] one array", 1));
         assert_eq!(texts(decide(&edit("alice", 5, &before, &ticked), &about(&open))), ["one array"]);
         let altered = before.replace("Which shape?", "Which form?");
-        assert_eq!(decide(&edit("alice", 5, &before, &altered), &about(&open)), Decision::PutBack(open.clone()));
-        assert!(matches!(decide(&edit("hob-bot", 5, &before, &altered), &about(&open)), Decision::Nothing(_)));
+        assert_eq!(
+            decide(&edit("alice", 5, &before, &altered), &about(&open)),
+            Decision::PutBack(open.clone())
+        );
+        assert!(matches!(
+            decide(&edit("hob-bot", 5, &before, &altered), &about(&open)),
+            Decision::Nothing(_)
+        ));
         // Where a person shares hob's account, a tick is theirs: hob ticks only what is answered.
         assert_eq!(texts(decide(&edit("hob-bot", 5, &before, &ticked), &about(&open))), ["one array"]);
         let stopped = Card { is_open: false, ..open.clone() };
         assert_eq!(decide(&edit("alice", 5, &before, &ticked), &about(&stopped)), Decision::PutBack(stopped));
-        let question = Some(OpenQuestion { card: Card { comment: None, ..open.clone() }, posted: Posted::NotYet });
+        let question =
+            Some(OpenQuestion { card: Card { comment: None, ..open.clone() }, posted: Posted::NotYet });
         let unrecorded = known(KnownStory { question, ..KnownStory::default() });
         assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &unrecorded), Decision::NotYet(_)));
         assert!(matches!(decide(&edit("alice", 5, "a", "b"), &unrecorded), Decision::Nothing(_)));
         let other = Card { comment: Some(CommentId(8)), ..open };
         assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &about(&other)), Decision::Nothing(_)));
-        assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &Known::default()), Decision::Nothing(_)));
+        assert!(matches!(
+            decide(&edit("alice", 5, &before, &ticked), &Known::default()),
+            Decision::Nothing(_)
+        ));
     }
 
     #[test]
     fn who_answers_before_the_card_shows_it_is_told_and_who_writes_later_is_not() {
         let shown = answered_by_alice(Some(10));
-        let told = |act: Act, card: &Card| matches!(decide(&act, &about(card)), Decision::Late { part: 0, .. });
+        let told =
+            |act: Act, card: &Card| matches!(decide(&act, &about(card)), Decision::Late { part: 0, .. });
         let by_bob = |second| {
-            let Act::Comment { id, at, command, body, .. } = comment(9, second, "the first") else { panic!() };
+            let Act::Comment { id, at, command, body, .. } = comment(9, second, "the first") else {
+                panic!()
+            };
             Act::Comment { id, at, command, body, by: "bob".to_owned() }
         };
-        assert!(told(by_bob(9), &shown) && told(by_bob(10), &shown) && told(by_bob(99), &answered_by_alice(None)));
+        assert!(
+            told(by_bob(9), &shown) && told(by_bob(10), &shown) && told(by_bob(99), &answered_by_alice(None))
+        );
         assert!(!told(by_bob(11), &shown) && !told(comment(9, 9, "and thanks"), &shown));
         let before = card(&shape());
         let tick = |text: &str, second| {

@@ -124,7 +124,8 @@ struct Words {
 fn without_quotes(of: &Card, reply: &str) -> Words {
     // Also as it read when it was open, which may be what they saw.
     let as_asked = Card { answers: vec![None; of.answers.len()], is_open: true, ..of.clone() };
-    let shown: Vec<String> = [card(of), card(&as_asked)].iter().flat_map(|text| lines(text)).map(|line| plain(&line)).collect();
+    let shown: Vec<String> =
+        [card(of), card(&as_asked)].iter().flat_map(|text| lines(text)).map(|line| plain(&line)).collect();
     let (mut text, mut quoted) = (Vec::new(), Vec::new());
     for line in lines(reply) {
         let Some(inner) = line.trim_start().strip_prefix('>') else {
@@ -132,7 +133,7 @@ fn without_quotes(of: &Card, reply: &str) -> Words {
             continue;
         };
         let bare = plain(inner);
-        if bare.is_empty() || shown.iter().any(|known| *known == bare) {
+        if bare.is_empty() || shown.contains(&bare) {
             quoted.push(inner.to_owned());
         } else {
             text.push(line);
@@ -241,7 +242,8 @@ mod tests {
 
     #[test]
     fn numbers_letters_and_words_pick_an_option() {
-        for words in ["2", "2.", " 2) ", "B", "b.", "one array", "One array!", "2. one array", "B: one array"] {
+        for words in ["2", "2.", " 2) ", "B", "b.", "one array", "One array!", "2. one array", "B: one array"]
+        {
             assert_eq!(reply(&shape(), words), [at(0, "one array")], "{words}");
         }
         for words in ["3", "0", "c", "one array, but sorted", "2 of them", "a new one", "both"] {
@@ -266,7 +268,10 @@ mod tests {
     #[test]
     fn numbered_lines_go_to_their_parts_and_others_to_all_that_are_open() {
         assert_eq!(reply(&two(), "1: B\n2. yes"), [at(0, "no"), at(1, "yes")]);
-        assert_eq!(reply(&two(), "Thanks!\n2) not now,\nperhaps later"), [at(1, "not now,\nperhaps later\n\nThanks!")]);
+        assert_eq!(
+            reply(&two(), "Thanks!\n2) not now,\nperhaps later"),
+            [at(1, "not now,\nperhaps later\n\nThanks!")]
+        );
         assert_eq!(reply(&two(), "yes"), [at(0, "yes"), at(1, "yes")]);
         let half = Card { answers: vec![given("yes", "alice"), None], ..two() };
         assert_eq!(reply(&half, "as you like"), [at(1, "as you like")]);

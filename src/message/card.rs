@@ -122,7 +122,8 @@ fn what_else_happens(card: &Card) -> Option<String> {
 
 /// `Monday 2026-11-30 09:00 UTC`, with seconds where there are some: nothing happens before the moment that is named.
 fn moment(at: Timestamp) -> String {
-    let form = if at.as_millisecond() % 60_000 == 0 { "%A %Y-%m-%d %H:%M UTC" } else { "%A %Y-%m-%d %H:%M:%S UTC" };
+    let form =
+        if at.as_millisecond() % 60_000 == 0 { "%A %Y-%m-%d %H:%M UTC" } else { "%A %Y-%m-%d %H:%M:%S UTC" };
     // Up to the next second, which the words then name.
     let at = Timestamp::from_millisecond(at.as_millisecond() + 999).unwrap_or(at);
     at.to_zoned(TimeZone::UTC).strftime(form).to_string()
@@ -195,7 +196,10 @@ pub(crate) mod tests {
 
     fn shape() -> Question {
         let context = Some("Both are easy to parse.\n- [ ] The issue does not say.".to_owned());
-        Question { context, ..asking("Which shape should the output have?", &["one object per line", "one array"]) }
+        Question {
+            context,
+            ..asking("Which shape should the output have?", &["one object per line", "one array"])
+        }
     }
 
     fn deadline() -> Option<Timestamp> {
@@ -209,8 +213,11 @@ pub(crate) mod tests {
         let mut dated = card_of(Question { default: Some("one array".to_owned()), ..shape() });
         dated.deadline_at = deadline();
         let ticked = Card { answers: vec![given("one array", "alice")], is_open: false, ..open.clone() };
-        let worded =
-            Card { answers: vec![given("one array, @bob,\nbut sorted", "alice")], is_open: false, ..open.clone() };
+        let worded = Card {
+            answers: vec![given("one array, @bob,\nbut sorted", "alice")],
+            is_open: false,
+            ..open.clone()
+        };
         let taken = Card { answers: vec![given("one array", "")], is_open: false, ..dated.clone() };
         let stopped = Card { is_open: false, ..open.clone() };
         insta::assert_snapshot!(
@@ -220,7 +227,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_card_of_several_questions() {
-        let also = Question { default: Some("no".to_owned()), ..asking("Is there a short form?", &["-j", "no"]) };
+        let also =
+            Question { default: Some("no".to_owned()), ..asking("Is there a short form?", &["-j", "no"]) };
         let mut open = card_of(Question { also: vec![also], ..shape() });
         open.deadline_at = deadline();
         let half = Card { answers: vec![given("one array", "alice"), None], ..open.clone() };

@@ -64,10 +64,11 @@ impl Store {
 
     /// Who asked for the work that a question came up in.
     pub async fn asker_of(&self, question: QuestionId) -> anyhow::Result<String> {
-        let row = sqlx::query("SELECT t.ask FROM tasks AS t JOIN questions AS q ON q.task = t.id WHERE q.id = $1")
-            .bind(question.to_string())
-            .fetch_one(&self.reader)
-            .await?;
+        let row =
+            sqlx::query("SELECT t.ask FROM tasks AS t JOIN questions AS q ON q.task = t.id WHERE q.id = $1")
+                .bind(question.to_string())
+                .fetch_one(&self.reader)
+                .await?;
         let ask: Ask = rows::json(&row, "ask")?;
         Ok(ask.by)
     }
@@ -91,10 +92,11 @@ impl Store {
     /// came before the deadline is still to be read: there may be an answer in it.
     pub async fn take_defaults(&self, new: &NewAnswers, deadline: Timestamp) -> anyhow::Result<bool> {
         let mut write = self.begin("take-defaults").await?;
-        let unread = sqlx::query("SELECT 1 FROM deliveries WHERE state = 'new' AND received_at <= $1 LIMIT 1")
-            .bind(deadline.as_millisecond())
-            .fetch_optional(&mut *write)
-            .await?;
+        let unread =
+            sqlx::query("SELECT 1 FROM deliveries WHERE state = 'new' AND received_at <= $1 LIMIT 1")
+                .bind(deadline.as_millisecond())
+                .fetch_optional(&mut *write)
+                .await?;
         if unread.is_some() || !answer(&mut write, new, &[]).await? {
             write.undo().await?;
             return Ok(false);

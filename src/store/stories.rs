@@ -213,7 +213,9 @@ impl Store {
             .await?;
         for row in &parked {
             match rows::json(row, "effect")? {
-                Effect::Comment { question: Some(id), .. } | Effect::Card { question: id } if id == question => {
+                Effect::Comment { question: Some(id), .. } | Effect::Card { question: id }
+                    if id == question =>
+                {
                     return Ok(true);
                 }
                 _ => {}

@@ -123,7 +123,8 @@ impl Card {
     pub fn open_defaults(&self) -> Vec<PartAnswer> {
         let parts = self.question.parts().zip(&self.answers).enumerate();
         let open = parts.filter(|(_, (_, answer))| answer.is_none());
-        open.filter_map(|(part, (asked, _))| Some(PartAnswer { part, text: asked.default.clone()? })).collect()
+        open.filter_map(|(part, (asked, _))| Some(PartAnswer { part, text: asked.default.clone()? }))
+            .collect()
     }
 }
 
@@ -138,7 +139,8 @@ fn position(sign: &str) -> Option<usize> {
 
 /// A text without what does not matter when two are compared: letter case, spaces, most punctuation.
 pub fn plain_words(text: &str) -> String {
-    let matters = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '+' | '=' | '<' | '>' | '/' | '#' | '*');
+    let matters =
+        |c: &char| c.is_alphanumeric() || matches!(c, '-' | '+' | '=' | '<' | '>' | '/' | '#' | '*');
     text.chars().filter(matters).flat_map(char::to_lowercase).collect()
 }
 
@@ -187,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_question_of_an_earlier_hob_reads_as_one_part() {
-        let old: Question = serde_json::from_str(r#"{"text":"Which?","options":["a"],"context":null}"#).unwrap();
+        let old: Question =
+            serde_json::from_str(r#"{"text":"Which?","options":["a"],"context":null}"#).unwrap();
         assert_eq!((old.count(), old.whole_text().as_str()), (1, "Which?"));
         // And is written as it was, so that nothing that reads it has to know of parts.
         assert_eq!(

@@ -12,13 +12,12 @@ use hob::github::webhook;
 use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use hob::intake::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 use hob::store::{
-    Advance, Delivery, Effect, Heard, Lost, NewAnswers, NewEffect, NewQuestion, NewTask, ReactTo, Recorded, Stop,
-    Store, StoryAsk, StoryChange, WantedEffect,
+    Advance, Delivery, Effect, Heard, Lost, NewAnswers, NewEffect, NewQuestion, NewTask, ReactTo, Recorded,
+    Stop, Store, StoryAsk, StoryChange, WantedEffect,
 };
 use hob::story::step::{Look, RunLook, Step, step};
 use hob::story::{
-    self, Ask, Choice, Findings, Next, Outcome, Question, RunEnd, Story, Task, TaskHistory,
-    TaskState, Turn,
+    self, Ask, Choice, Findings, Next, Outcome, Question, RunEnd, Story, Task, TaskHistory, TaskState, Turn,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -209,7 +208,8 @@ impl Scene {
 
     /// Ticks the first box that is open in a card.
     async fn tick(&mut self, at: usize) {
-        let (comment, before) = self.cards.iter().nth(at).map(|(id, text)| (*id, text.clone())).expect("a card");
+        let (comment, before) =
+            self.cards.iter().nth(at).map(|(id, text)| (*id, text.clone())).expect("a card");
         let after = before.replacen("- [ ] ", "- [x] ", 1);
         if after == before {
             return;
@@ -410,9 +410,8 @@ impl Scene {
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
         };
         let story = self.store.story(task.story).await?;
-        let say = || {
-            NewEffect::new(Effect::Comment { on: story.issue, body: "words".to_owned(), question: None })
-        };
+        let say =
+            || NewEffect::new(Effect::Comment { on: story.issue, body: "words".to_owned(), question: None });
         match (step(&look), run) {
             (Step::Rest, _) => Ok(None),
             (Step::BeginRun, _) => Ok(Some(self.store.begin_run(task, AgentKind::Claude).await?.0)),
@@ -595,7 +594,11 @@ impl Scene {
                 assert!(is_asked || asked.answer.is_none(), "nobody answers what was never asked");
                 let card = self.store.card(asked.id).await.unwrap();
                 if let Some(comment) = card.comment {
-                    assert_eq!(self.cards[&comment.0], hob::message::card::card(&card), "the card tells the truth");
+                    assert_eq!(
+                        self.cards[&comment.0],
+                        hob::message::card::card(&card),
+                        "the card tells the truth"
+                    );
                 }
                 let answers: Vec<_> = self.answers.iter().filter(|(q, _)| *q == asked.id).collect();
                 assert!(answers.len() <= 1, "a question is answered once");
@@ -623,7 +626,15 @@ fn react(issue: u64) -> NewEffect {
 }
 
 fn ask(choice: Choice, text: Option<String>) -> Ask {
-    Ask { by: "alice".to_owned(), by_id: None, title: "t".to_owned(), body: "b".to_owned(), text, choice, on: None }
+    Ask {
+        by: "alice".to_owned(),
+        by_id: None,
+        title: "t".to_owned(),
+        body: "b".to_owned(),
+        text,
+        choice,
+        on: None,
+    }
 }
 
 fn outcome(luck: Luck, stop_wanted: bool) -> Outcome {

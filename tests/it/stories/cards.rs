@@ -217,10 +217,15 @@ async fn of_two_answers_the_first_wins_and_the_second_is_told() {
 
 #[tokio::test]
 async fn at_its_deadline_a_question_is_answered_by_its_default() {
-    let question = r#"{"question": "Which shape?", "options": ["lines", "array"], "default": "B", "deadline": "3s"}"#;
+    let question =
+        r#"{"question": "Which shape?", "options": ["lines", "array"], "default": "B", "deadline": "3s"}"#;
     let w = asking(question, |_| {}).await;
     let (issue, card) = asked(&w).await;
-    assert!(card.body.contains("If nobody answers by ") && card.body.contains("I take **array**."), "{}", card.body);
+    assert!(
+        card.body.contains("If nobody answers by ") && card.body.contains("I take **array**."),
+        "{}",
+        card.body
+    );
     let deadline = stored(&w, issue).await.deadline_at.expect("a deadline");
     let text = reads(&w, &card, "**Nobody answered by ").await;
     assert!(jiff::Timestamp::now() >= deadline, "not before");
@@ -280,7 +285,10 @@ async fn people_are_reminded_once() {
     w.alice().labels(issue, "hob").await;
     let card = w.next_comment(issue).await;
     let reminder = w.next_comment(issue).await.body;
-    assert!(reminder.starts_with(&format!("I still wait for an answer to [my question](#issuecomment-{})", card.id)));
+    assert!(
+        reminder
+            .starts_with(&format!("I still wait for an answer to [my question](#issuecomment-{})", card.id))
+    );
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(w.said(issue).len(), 2, "once");
     w.alice().comments(issue, "1").await;
@@ -341,7 +349,8 @@ async fn a_stopped_question_says_that_it_needs_no_answer() {
     let text = reads(&w, &card, "**This needs no answer any more.**").await;
     w.next_comment(issue).await;
     w.alice().ticks(card.id, "one array").await;
-    w.until("the tick to be undone", |github| (github.comment_text(REPO, card.id) == text).then_some(())).await;
+    w.until("the tick to be undone", |github| (github.comment_text(REPO, card.id) == text).then_some(()))
+        .await;
     w.quiet().await;
     assert!(w.github.pulls(REPO).is_empty());
     w.finish().await;

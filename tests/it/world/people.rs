@@ -45,7 +45,8 @@ impl Person<'_> {
     pub async fn ticks_nth(&self, comment: u64, option: &str, nth: usize) -> String {
         let text = self.github.comment_text(REPO, comment);
         let open = format!("- [ ] {option}");
-        let at = text.match_indices(&open).nth(nth).unwrap_or_else(|| panic!("no box {option:?} in: {text}")).0;
+        let at =
+            text.match_indices(&open).nth(nth).unwrap_or_else(|| panic!("no box {option:?} in: {text}")).0;
         let ticked = format!("{}- [x] {option}{}", &text[..at], &text[at + open.len()..]);
         self.rewrites(comment, &ticked).await
     }

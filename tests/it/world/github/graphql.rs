@@ -78,7 +78,8 @@ fn comment_answer(state: &State, actor: &Actor, variables: &Value) -> Value {
     let seen = state.repositories.values().filter(|repository| {
         repository.permission(actor.login()) >= Permission::Read && actor.reaches(repository.name())
     });
-    let mut comments = seen.flat_map(|repository| repository.issues.values()).flat_map(|issue| &issue.comments);
+    let mut comments =
+        seen.flat_map(|repository| repository.issues.values()).flat_map(|issue| &issue.comments);
     let found = comments.find(|comment| node_id("IssueComment", comment.id) == wanted);
     let Some(comment) = found else {
         return json!({"data": {"node": null}, "errors": [{"type": "NOT_FOUND", "path": ["node"],
