@@ -39,7 +39,7 @@ impl Intake {
         Ok(KnownStory {
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
-            is_under_work: self.store.open_task_of(story.id).await?.is_some(),
+            is_under_work: self.store.is_under_work(story.id).await?,
             question,
             card: card.cloned(),
         })

@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::effects::{Effect, NewEffect, finish, want};
+use super::shown::show;
 use super::write::Write;
 use super::{Store, deliveries, now, rows};
 use crate::ids::{EffectId, IssueNumber, QuestionId, StoryId, TaskId};
@@ -242,6 +243,7 @@ async fn answer(write: &mut Write, new: &NewAnswers, effects: &[NewEffect]) -> a
         .await?;
     let shown = NewEffect::new(Effect::Card { question: card.id });
     want(write, card.story, &[effects, &[shown]].concat()).await?;
+    show(write, card.story).await?;
     Ok(true)
 }
 

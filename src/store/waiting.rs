@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::effects::{NewEffect, want};
+use super::shown::show;
 use super::{Store, cards, now, rows};
 use crate::ids::{IssueNumber, QuestionId, StoryId, TaskId};
 
@@ -84,6 +85,7 @@ impl Store {
         if given_up.rows_affected() > 0 {
             cards::close_cards(&mut write, waiting.story).await?;
         }
+        show(&mut write, waiting.story).await?;
         write.commit().await?;
         self.wakes.tasks.notify_one();
         self.wakes.effects.notify_one();
