@@ -18,3 +18,24 @@ ALTER TABLE tasks ADD COLUMN words TEXT;
 -- What a run tells of itself while it goes on: the agent's last line and its own list of things to do (JSON).
 ALTER TABLE runs ADD COLUMN said TEXT;
 ALTER TABLE runs ADD COLUMN todo TEXT;
+
+-- Question cards. Where a question is asked, if not on the issue; when its default is taken; when people were reminded.
+ALTER TABLE questions ADD COLUMN asked_on BIGINT;
+ALTER TABLE questions ADD COLUMN deadline_at BIGINT;
+ALTER TABLE questions ADD COLUMN reminded_at BIGINT;
+-- The answer to each part of a question, the first of which is 0. An empty `answered_by`: nobody answered, and the default was
+-- taken. `shown_at` is when the card said so, by GitHub's clock. `questions.answer` is set once all parts are answered.
+CREATE TABLE answers (
+    question    TEXT NOT NULL REFERENCES questions (id),
+    part        BIGINT NOT NULL,
+    answer      TEXT NOT NULL,
+    answered_by TEXT NOT NULL,
+    answered_at BIGINT NOT NULL,
+    shown_at    BIGINT,
+    PRIMARY KEY (question, part)
+);
+INSERT INTO answers (question, part, answer, answered_by, answered_at, shown_at)
+    SELECT id, 0, answer, COALESCE(answered_by, ''), COALESCE(answered_at, asked_at), COALESCE(answered_at, asked_at)
+    FROM questions WHERE answer IS NOT NULL;
+CREATE INDEX questions_open ON questions (story) WHERE answer IS NULL;
+CREATE INDEX questions_by_comment ON questions (comment) WHERE comment IS NOT NULL;

@@ -2,6 +2,7 @@
 //! them can be read, and tested, in one place. What agents wrote goes through `contain`; no function
 //! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
 
+pub mod card;
 mod contain;
 mod kept;
 mod login;
@@ -20,7 +21,7 @@ pub use status::{Phase, StatusText, status};
 use crate::agent::FailureClass;
 use crate::command::{Mistake, STOP_USAGE, WORK_USAGE};
 use crate::ids::{AgentKind, EffectId, IssueNumber};
-use crate::story::{AskedQuestion, Question};
+use crate::story::AskedQuestion;
 
 /// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
 const MOST_AGENT_TEXT: usize = 50_000;
@@ -131,30 +132,6 @@ pub struct PullRequestText<'a> {
     pub drops: &'a [String],
 }
 
-/// The question, as a comment on the issue.
-pub fn question(question: &Question) -> String {
-    let mut text = String::from("**I have a question before I can go on.**\n\n");
-    text.push_str(&contain(&question.text, MOST_AGENT_TEXT / 2));
-    if let Some(context) = question.context.as_deref().filter(|c| !c.trim().is_empty()) {
-        text.push_str("\n\n");
-        text.push_str(&quoted(&contain(context, MOST_AGENT_TEXT / 4)));
-    }
-    if !question.options.is_empty() {
-        text.push_str("\n\n");
-        let options: Vec<String> = question
-            .options
-            .iter()
-            .enumerate()
-            .map(|(at, option)| format!("{}. {}", at + 1, one_line(&contain(option, 500))))
-            .collect();
-        text.push_str(&options.join("\n"));
-    }
-    text.push_str(
-        "\n\nAnswer with a comment here and I go on where I stopped. My workspace and session are kept until then.",
-    );
-    text
-}
-
 /// The pull request's title: the issue's.
 pub fn pull_request_title(issue_title: &str) -> String {
     let title = one_line(&contain(issue_title, MOST_TITLE));
@@ -188,10 +165,14 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
 
 fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
     let answer = asked.answer.as_ref()?;
+    let by = if answer.by.is_empty() {
+        "Nobody, so the default was taken".to_owned()
+    } else {
+        contain(&answer.by, 100)
+    };
     Some(format!(
-        "- {} **{}:** {}",
-        one_line(&contain(&asked.question.text, 500)),
-        contain(&answer.by, 100),
+        "- {} **{by}:** {}",
+        one_line(&contain(&asked.question.whole_text(), 500)),
         one_line(&contain(&answer.text, 500)),
     ))
 }
@@ -427,7 +408,7 @@ fn file_list(files: &[String]) -> String {
 mod tests {
     use super::*;
     use crate::ids::QuestionId;
-    use crate::story::Answer;
+    use crate::story::{Answer, Question};
 
     const SPENT: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3) };
 
@@ -436,12 +417,8 @@ mod tests {
             text: "Which shape should the output have?".to_owned(),
             options: vec!["one object per line".to_owned(), "one array".to_owned()],
             context: Some("Both are easy to parse.\nThe issue does not say.".to_owned()),
+            ..Question::default()
         }
-    }
-
-    #[test]
-    fn a_question() {
-        insta::assert_snapshot!(question(&which_shape()));
     }
 
     #[test]

@@ -2,10 +2,13 @@
 //! from the end of a run or of a hand-over. Everything here is a pure function of its arguments, so
 //! that it can be tested without a world; nothing here is carried out. The worker (`work.rs`) does.
 
+pub mod card;
 pub mod step;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use card::{Card, Given, PartAnswer, Question};
 
 use crate::agent::{FailureClass, Policy};
 use crate::ids::{
@@ -93,6 +96,9 @@ pub struct Ask {
     /// What they chose for this task alone.
     #[serde(default)]
     pub choice: Choice,
+    /// The pull request, where it was asked for there: questions are then asked there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<IssueNumber>,
 }
 
 /// What a person may choose for one task, by a label or in the command. Absent: as the settings say.
@@ -303,19 +309,6 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// What an agent asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
-    /// The question.
-    pub text: String,
-    /// Possible answers.
-    #[serde(default)]
-    pub options: Vec<String>,
-    /// What one must know to answer.
-    #[serde(default)]
-    pub context: Option<String>,
-}
-
 /// A question that was asked on the issue, and its answer if there is one.
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
@@ -334,7 +327,7 @@ pub struct AskedQuestion {
 pub struct Answer {
     /// The reply, as it was written.
     pub text: String,
-    /// Who wrote it.
+    /// Who wrote it. Empty: nobody, and the default was taken.
     pub by: String,
 }
 

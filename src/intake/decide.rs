@@ -1,4 +1,4 @@
-//! What a label or a comment leads to, given what is known of its story. Pure: nothing is asked and nothing is written here, so
+//! What a label, a comment or an edit leads to, given what is known of its story. Pure: nothing is asked and nothing is written here, so
 //! that every order of events can be tried. Whether its author may command hob is asked by the caller, and only where there is
 //! something to be decided.
 
@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::reply::{CardEdit, read_edit, read_reply};
 use crate::command::{Command, Mistake};
 use crate::event::Ending;
 use crate::ids::{CommentId, QuestionId};
-use crate::story::Choice;
+use crate::message::card::marker;
+use crate::story::{Card, Choice, PartAnswer};
 
 /// GitHub notes the same act with times that can be a second apart: on the issue, and in its history.
 const SAME_ACT: Duration = Duration::from_secs(1);
@@ -50,14 +52,33 @@ pub enum Act {
         at: Timestamp,
         /// The command in it, if there is one.
         command: Option<Command>,
+        /// Its text.
+        body: String,
+        /// Who wrote it.
+        by: String,
+    },
+    /// Changed the text of a comment.
+    Edit {
+        /// The comment's id.
+        id: CommentId,
+        /// When.
+        at: Timestamp,
+        /// As it read before.
+        before: String,
+        /// As it reads now.
+        after: String,
+        /// Who did it.
+        by: String,
+        /// Whether that is the account that hob writes as.
+        by_hob: bool,
     },
 }
 
 /// The question that a story waits with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenQuestion {
-    /// Its id.
-    pub id: QuestionId,
+    /// What is asked, and answered so far.
+    pub card: Card,
     /// Where it stands on GitHub.
     pub posted: Posted,
 }
@@ -93,6 +114,8 @@ pub struct KnownStory {
     pub is_under_work: bool,
     /// The question that it waits with.
     pub question: Option<OpenQuestion>,
+    /// Where a comment was changed: the card that it is, if it is one. Else the story's last card that is answered.
+    pub card: Option<Card>,
 }
 
 /// What follows.
@@ -111,13 +134,22 @@ pub enum Decision {
         /// What was said beyond the command.
         text: Option<String>,
     },
-    /// The answer to the question.
+    /// Answers to the question.
     Answer {
         /// Which.
         question: QuestionId,
-        /// The answer, where it is another text than the comment's.
-        text: Option<String>,
+        /// What, by part.
+        answers: Vec<PartAnswer>,
     },
+    /// Nothing but to say that somebody had answered this part before.
+    Late {
+        /// Which.
+        card: Card,
+        /// The part.
+        part: usize,
+    },
+    /// The card is to say again what it should.
+    PutBack(Card),
     /// Stop the story's work, or say that there is none.
     Stop,
     /// Stop the story's work, since the label that asked for it is gone.
@@ -138,7 +170,8 @@ pub fn decide(act: &Act, known: &Known) -> Decision {
             Some(_) => Decision::End(*ending),
             None => Decision::Nothing("there is no story"),
         },
-        Act::Comment { id, at, command } => on_comment(*id, *at, command.as_ref(), known),
+        Act::Comment { .. } => on_comment(act, known),
+        Act::Edit { .. } => on_edit(act, known),
     }
 }
 
@@ -184,7 +217,9 @@ fn on_label(choice: Option<&Choice>, at: Timestamp, known: &Known) -> Decision {
     Decision::Open { choice: choice.clone(), text: None }
 }
 
-fn on_comment(id: CommentId, at: Timestamp, command: Option<&Command>, known: &Known) -> Decision {
+fn on_comment(act: &Act, known: &Known) -> Decision {
+    let Act::Comment { id, at, command, .. } = act else { return Decision::Nothing("this is no comment") };
+    let (id, at, command) = (*id, *at, command.as_ref());
     let story = known.story.as_ref();
     if story.is_none() && known.on_pull_request && command.is_some() {
         return Decision::Nothing("a command on a pull request that is not hob's");
@@ -198,38 +233,111 @@ fn on_comment(id: CommentId, at: Timestamp, command: Option<&Command>, known: &K
         }
         _ => {}
     }
-    if let Some(question) = story.and_then(|story| story.question.as_ref()) {
-        match question.posted {
-            Posted::As(asked) if id > asked => return answer(question.id, command),
+    if let Some(OpenQuestion { card, posted }) = story.and_then(|story| story.question.as_ref()) {
+        match posted {
+            Posted::As(asked) if id > *asked => return answer(card, act),
             // Somebody may have read it who wrote this, or nobody: that shows as soon as it is recorded.
             Posted::NotYet => return Decision::NotYet("the question is on its way to the issue"),
             Posted::As(_) | Posted::Parked if command.is_none() => {
                 return Decision::Nothing("a comment from before the question");
             }
-            Posted::Parked => return answer(question.id, command),
+            Posted::Parked => return answer(card, act),
             Posted::As(_) => {}
         }
     }
     match command {
-        None | Some(Command::Stop) => Decision::Nothing("a comment that is not for hob"),
+        None => late(act, story).unwrap_or(Decision::Nothing("a comment that is not for hob")),
+        Some(Command::Stop) => Decision::Nothing("there is nothing to stop"),
         Some(Command::Work { choice, text }) => Decision::Open { choice: choice.clone(), text: text.clone() },
         Some(Command::Mistake(mistake)) => Decision::Explain(mistake.clone()),
     }
 }
 
 /// A comment on a story that waits is the answer, whether it is put as a command or not.
-fn answer(question: QuestionId, command: Option<&Command>) -> Decision {
-    let text = match command {
-        Some(Command::Work { text: Some(text), .. }) => Some(text.clone()),
-        Some(Command::Work { text: None, .. }) => Some("Decide yourself, and go on.".to_owned()),
-        Some(Command::Mistake(_) | Command::Stop) | None => None,
+fn answer(card: &Card, act: &Act) -> Decision {
+    let Act::Comment { command, body, .. } = act else { return Decision::Nothing("this is no comment") };
+    let words = match command {
+        Some(Command::Work { text: Some(text), .. }) => text,
+        Some(Command::Work { text: None, .. }) => "Decide yourself, and go on.",
+        Some(Command::Mistake(_) | Command::Stop) | None => body,
     };
-    Decision::Answer { question, text }
+    let (open, answered): (Vec<PartAnswer>, Vec<PartAnswer>) =
+        read_reply(card, words).into_iter().partition(|answer| card.answers[answer.part].is_none());
+    match (open.is_empty(), answered.first()) {
+        (false, _) => Decision::Answer { question: card.id, answers: open },
+        (true, Some(answer)) => Decision::Late { card: card.clone(), part: answer.part },
+        (true, None) => Decision::Nothing("a comment that quotes the question and says nothing"),
+    }
+}
+
+/// Whether a comment was written as the answer to a question that somebody else had answered, without the author having seen that.
+/// What is written later is about something else.
+fn late(act: &Act, story: Option<&KnownStory>) -> Option<Decision> {
+    let Act::Comment { id, at, body, by, .. } = act else { return None };
+    let story = story.filter(|story| story.is_under_work)?;
+    let card = story.card.as_ref().filter(|card| card.comment.is_some_and(|asked| *id > asked))?;
+    // As if all parts were open: which of them is meant?
+    let asked = Card { answers: vec![None; card.answers.len()], ..card.clone() };
+    let part = read_reply(&asked, body).first()?.part;
+    is_late(card, part, *at, by).then(|| Decision::Late { card: card.clone(), part })
+}
+
+/// Whether somebody cannot have seen that this part had an answer, which is another's.
+fn is_late(card: &Card, part: usize, at: Timestamp, by: &str) -> bool {
+    card.answers[part].as_ref().is_some_and(|given| {
+        // GitHub's times are whole seconds: within the second in which the card was changed nobody had read it.
+        let unseen = given.shown_at.is_none_or(|shown| at.as_second() <= shown.as_second());
+        unseen && !given.answer.by.eq_ignore_ascii_case(by)
+    })
+}
+
+fn on_edit(act: &Act, known: &Known) -> Decision {
+    let Act::Edit { id, at, before, after, by, by_hob } = act else {
+        return Decision::Nothing("this is no edit");
+    };
+    let card = known.story.as_ref().and_then(|story| story.card.as_ref());
+    let Some(card) = card.filter(|card| card.comment == Some(*id)) else {
+        let question = known.story.as_ref().and_then(|story| story.question.as_ref());
+        let unrecorded = question.filter(|open| open.posted == Posted::NotYet);
+        return match unrecorded {
+            // hob may have died between making the comment and writing down which it is.
+            Some(open) if before.contains(&marker(open.card.id)) => {
+                Decision::NotYet("the question is there, and not yet recorded")
+            }
+            _ => Decision::Nothing("an edited comment triggers nothing"),
+        };
+    };
+    match read_edit(card, before, after) {
+        CardEdit::AsItShouldBe => Decision::Nothing("the card says what it should"),
+        CardEdit::Ticked(picked) => {
+            let open = picked.iter().filter(|picked| card.answers[picked.part].is_none());
+            let open: Vec<PartAnswer> = open.cloned().collect();
+            if card.is_open && !open.is_empty() {
+                return Decision::Answer { question: card.id, answers: open };
+            }
+            let other = |picked: &&PartAnswer| {
+                let given = card.answers[picked.part].as_ref();
+                given.is_some_and(|given| given.answer.text != picked.text)
+            };
+            match picked.iter().find(other) {
+                Some(picked) if is_late(card, picked.part, *at, by) => {
+                    Decision::Late { card: card.clone(), part: picked.part }
+                }
+                _ => Decision::PutBack(card.clone()),
+            }
+        }
+        // As an earlier state of the card was.
+        CardEdit::Altered if *by_hob => Decision::Nothing("hob's own edit"),
+        CardEdit::Altered => Decision::PutBack(card.clone()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::card::card;
+    use crate::message::card::tests::{asking, card_of, given};
+    use crate::story::Given;
 
     const LABEL_AT: i64 = 1_000;
 
@@ -242,7 +350,13 @@ mod tests {
     }
 
     fn comment(id: u64, second: i64, text: &str) -> Act {
-        Act::Comment { id: CommentId(id), at: time(second), command: crate::command::parse(text) }
+        Act::Comment {
+            id: CommentId(id),
+            at: time(second),
+            command: crate::command::parse(text),
+            body: text.to_owned(),
+            by: "alice".to_owned(),
+        }
     }
 
     fn known(story: KnownStory) -> Known {
@@ -250,8 +364,38 @@ mod tests {
     }
 
     fn waiting(posted: Posted) -> Known {
-        let question = Some(OpenQuestion { id: QuestionId::new(), posted });
+        let question = Some(OpenQuestion { card: shape(), posted });
         known(KnownStory { question, is_under_work: true, ..KnownStory::default() })
+    }
+
+    /// A question that is comment 7.
+    fn shape() -> Card {
+        card_of(asking("Which shape?", &["one object per line", "one array"]))
+    }
+
+    fn about(card: &Card) -> Known {
+        known(KnownStory { card: Some(card.clone()), is_under_work: true, ..KnownStory::default() })
+    }
+
+    fn edit(by: &str, second: i64, before: &str, after: &str) -> Act {
+        Act::Edit {
+            id: CommentId(7),
+            at: time(second),
+            before: before.to_owned(),
+            after: after.to_owned(),
+            by: by.to_owned(),
+            by_hob: by == "hob-bot",
+        }
+    }
+
+    fn answered_by_alice(shown: Option<i64>) -> Card {
+        let given = given("one array", "alice").map(|given| Given { shown_at: shown.map(time), ..given });
+        Card { answers: vec![given], is_open: false, ..shape() }
+    }
+
+    fn texts(decision: Decision) -> Vec<String> {
+        let Decision::Answer { answers, .. } = decision else { panic!("{decision:?}") };
+        answers.into_iter().map(|answer| answer.text).collect()
     }
 
     fn opens(decision: &Decision) -> bool {
@@ -284,7 +428,7 @@ mod tests {
         let asked = waiting(Posted::As(CommentId(100)));
         assert!(matches!(decide(&comment(99, 1, "looks good"), &asked), Decision::Nothing(_)));
         assert!(opens(&decide(&comment(99, 1, "/hob work"), &asked)), "it asks for something else");
-        assert!(matches!(decide(&comment(101, 2, "the first"), &asked), Decision::Answer { text: None, .. }));
+        assert!(matches!(decide(&comment(101, 2, "the first"), &asked), Decision::Answer { .. }));
     }
 
     #[test]
@@ -339,5 +483,74 @@ mod tests {
         {
             assert!(matches!(decide(&act, &on_pull), Decision::Nothing(_)), "{act:?}");
         }
+    }
+
+    #[test]
+    fn a_tick_answers_once_and_any_other_edit_is_put_back() {
+        let open = shape();
+        let (before, ticked) = (card(&open), card(&open).replacen("- [ ] one array", "- [x] one array", 1));
+        assert_eq!(texts(decide(&edit("alice", 5, &before, &ticked), &about(&open))), ["one array"]);
+        let altered = before.replace("Which shape?", "Which form?");
+        assert_eq!(
+            decide(&edit("alice", 5, &before, &altered), &about(&open)),
+            Decision::PutBack(open.clone())
+        );
+        assert!(matches!(
+            decide(&edit("hob-bot", 5, &before, &altered), &about(&open)),
+            Decision::Nothing(_)
+        ));
+        // Where a person shares hob's account, a tick is theirs: hob ticks only what is answered.
+        assert_eq!(texts(decide(&edit("hob-bot", 5, &before, &ticked), &about(&open))), ["one array"]);
+        let stopped = Card { is_open: false, ..open.clone() };
+        assert_eq!(decide(&edit("alice", 5, &before, &ticked), &about(&stopped)), Decision::PutBack(stopped));
+        let question =
+            Some(OpenQuestion { card: Card { comment: None, ..open.clone() }, posted: Posted::NotYet });
+        let unrecorded = known(KnownStory { question, ..KnownStory::default() });
+        assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &unrecorded), Decision::NotYet(_)));
+        assert!(matches!(decide(&edit("alice", 5, "a", "b"), &unrecorded), Decision::Nothing(_)));
+        let other = Card { comment: Some(CommentId(8)), ..open };
+        assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &about(&other)), Decision::Nothing(_)));
+        assert!(matches!(
+            decide(&edit("alice", 5, &before, &ticked), &Known::default()),
+            Decision::Nothing(_)
+        ));
+    }
+
+    #[test]
+    fn who_answers_before_the_card_shows_it_is_told_and_who_writes_later_is_not() {
+        let shown = answered_by_alice(Some(10));
+        let told =
+            |act: Act, card: &Card| matches!(decide(&act, &about(card)), Decision::Late { part: 0, .. });
+        let by_bob = |second| {
+            let Act::Comment { id, at, command, body, .. } = comment(9, second, "the first") else {
+                panic!()
+            };
+            Act::Comment { id, at, command, body, by: "bob".to_owned() }
+        };
+        assert!(
+            told(by_bob(9), &shown) && told(by_bob(10), &shown) && told(by_bob(99), &answered_by_alice(None))
+        );
+        assert!(!told(by_bob(11), &shown) && !told(comment(9, 9, "and thanks"), &shown));
+        let before = card(&shape());
+        let tick = |text: &str, second| {
+            let ticked = before.replacen(&format!("- [ ] {text}"), &format!("- [x] {text}"), 1);
+            edit("bob", second, &before, &ticked)
+        };
+        assert!(told(tick("one object", 10), &shown));
+        let put_back = Decision::PutBack(shown.clone());
+        assert_eq!(decide(&tick("one object", 11), &about(&shown)), put_back);
+        assert_eq!(decide(&tick("one array", 9), &about(&shown)), put_back);
+    }
+
+    #[test]
+    fn a_reply_to_a_part_that_has_an_answer_is_late_and_one_to_the_others_answers() {
+        let also = vec![asking("A short form?", &["-j", "no"])];
+        let asked = card_of(crate::story::Question { also, ..asking("Which shape?", &["lines", "array"]) });
+        let half = Card { answers: vec![given("lines", "alice"), None], ..asked };
+        let question = Some(OpenQuestion { card: half, posted: Posted::As(CommentId(7)) });
+        let waits = known(KnownStory { question, is_under_work: true, ..KnownStory::default() });
+        assert!(matches!(decide(&comment(9, 1, "1: array"), &waits), Decision::Late { part: 0, .. }));
+        assert_eq!(texts(decide(&comment(9, 1, "1: array\n2: A"), &waits)), ["-j"]);
+        assert_eq!(texts(decide(&comment(9, 1, "/hob work B"), &waits)), ["no"]);
     }
 }

@@ -48,7 +48,8 @@ struct Asked {
 struct Told {
     text: String,
     options: Vec<String>,
-    by: Option<String>,
+    /// Who answered, in words.
+    answered: Option<String>,
     answer: Option<String>,
 }
 
@@ -170,9 +171,12 @@ fn asked(ask: &Ask, shown: &mut impl FnMut(&str) -> String) -> Asked {
 
 fn told(asked: &AskedQuestion, shown: &mut impl FnMut(&str) -> String) -> Told {
     Told {
-        text: asked.question.text.clone(),
-        options: asked.question.options.clone(),
-        by: asked.answer.as_ref().map(|answer| answer.by.clone()),
+        text: asked.question.whole_text(),
+        options: asked.question.parts().flat_map(|part| part.options.clone()).collect(),
+        answered: asked.answer.as_ref().map(|answer| match answer.by.as_str() {
+            "" => "Nobody answered in time, so your default counts".to_owned(),
+            by => format!("{by} answered"),
+        }),
         answer: asked.answer.as_ref().map(|answer| shown(&answer.text)),
     }
 }

@@ -56,6 +56,7 @@ pub(super) fn ask() -> Ask {
         body: "For scripts.".to_owned(),
         text: Some("use serde".to_owned()),
         choice: Choice::default(),
+        on: None,
     }
 }
 
@@ -66,7 +67,7 @@ pub(super) fn question() -> AskedQuestion {
         question: Question {
             text: "Which shape?".to_owned(),
             options: vec!["lines".to_owned(), "array".to_owned()],
-            context: None,
+            ..Question::default()
         },
         comment: None,
         answer: Some(Answer { text: "lines, please".to_owned(), by: "bob".to_owned() }),

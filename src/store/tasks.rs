@@ -318,14 +318,15 @@ pub(super) async fn hold(transaction: &mut Write, task: &Task) -> anyhow::Result
 
 async fn ask_question(transaction: &mut Write, task: &Task, new: &NewQuestion) -> anyhow::Result<()> {
     sqlx::query(
-        "INSERT INTO questions (id, story, task, question, asked_at, seq)
-         VALUES ($1, $2, $3, $4, $5, (SELECT COALESCE(MAX(seq), 0) + 1 FROM questions))",
+        "INSERT INTO questions (id, story, task, question, asked_at, asked_on, seq)
+         VALUES ($1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(seq), 0) + 1 FROM questions))",
     )
     .bind(new.id.to_string())
     .bind(task.story.to_string())
     .bind(task.id.to_string())
     .bind(held_back::column(new)?)
     .bind(now())
+    .bind(task.ask.on.map(|on| rows::to_i64(on.0)).transpose()?)
     .execute(&mut **transaction)
     .await?;
     // What people were told about an earlier question does not count for this one.

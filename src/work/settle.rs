@@ -170,12 +170,11 @@ fn add(sum: Spent, run: &Run) -> Spent {
 }
 
 /// A question to a person, about a hand-over where one is held back.
-pub(super) fn ask(story: &Story, question: Question, held_back: Option<HeldBack>) -> Advance {
+pub(super) fn ask(_story: &Story, question: Question, held_back: Option<HeldBack>) -> Advance {
     let id = QuestionId::new();
-    let body = message::question(&question);
     Advance {
         question: Some(NewQuestion { id, question, held_back }),
-        effects: vec![comment(story, body, Some(id))],
+        effects: vec![NewEffect::new(Effect::Card { question: id })],
         ..Advance::default()
     }
 }

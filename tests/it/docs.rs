@@ -236,7 +236,7 @@ async fn the_agent_that_is_printed_as_an_example_works() {
     let issue = w.alice().opens_issue("Paint the door", "In a colour of your choice.").await;
     w.alice().labels(issue, "hob").await;
     let question = w.next_comment(issue).await.body;
-    assert!(question.contains("Which colour?\n\n1. red\n2. green"), "{question}");
+    assert!(question.contains("Which colour?\n\n- [ ] red\n- [ ] green"), "{question}");
     w.alice().comments(issue, "green, please").await;
     let pull = w.next_pull_request().await;
     assert_eq!(w.github.file_at(REPO, &pull.head, "colour.txt").as_deref(), Some("green, please\n"));

@@ -128,7 +128,7 @@ async fn the_real_claude_code_asks_and_goes_on_in_the_same_session_and_workspace
     w.alice().labels(issue, "hob").await;
     let question = w.next_comment(issue).await.body;
     assert!(question.contains("Which shape should the output have?"), "{question}");
-    assert!(question.contains("1. one object per line\n2. one array"), "{question}");
+    assert!(question.contains("- [ ] one object per line\n- [ ] one array"), "{question}");
     w.quiet().await;
     let before = api.requests().len();
     assert_eq!(api.requests()[1].tool_results[0].trim(), w.config.container.uid.to_string(), "its user");

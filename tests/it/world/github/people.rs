@@ -76,6 +76,18 @@ impl GitHub {
         id
     }
 
+    /// Changes the text of a comment, also somebody else's, as who may push can. Returns the delivery.
+    pub async fn edit_comment(&self, repo: &str, login: &str, comment: u64, body: &str) -> Delivery {
+        let webhook = self.change(|state| {
+            let revision = state.new_id();
+            let edited = state.repository_mut(repo).comment_mut(comment).expect("the comment");
+            let before = edited.revise(revision, login, body.to_owned());
+            let change = CommentChange::Edited { before };
+            webhooks::issue_comment(self, state, repo, comment, login, change)
+        });
+        self.deliver(webhook).await
+    }
+
     /// Deletes a comment. No webhook is sent: hob must not depend on being told.
     pub fn delete_comment(&self, repo: &str, id: u64) {
         self.change(|state| {
