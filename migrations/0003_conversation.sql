@@ -15,3 +15,8 @@ ALTER TABLE stories ADD COLUMN ended TEXT;
 -- What a run tells of itself while it goes on: the agent's last line and its own list of things to do (JSON).
 ALTER TABLE runs ADD COLUMN said TEXT;
 ALTER TABLE runs ADD COLUMN todo TEXT;
+
+-- Commands: whether a task may change anything (`work`) or only plans (`plan`), and whether a person has chosen the branch
+-- that the story's pull request goes to, so that the repository's default does not take its place.
+ALTER TABLE tasks ADD COLUMN mode TEXT NOT NULL DEFAULT 'work';
+ALTER TABLE stories ADD COLUMN base_chosen BIGINT NOT NULL DEFAULT 0;

@@ -2,6 +2,7 @@
 //! `intake/decide.rs`; who may command hob is asked here, of the git host, at that moment. Deliveries are settled one by one,
 //! each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
 
+mod commands;
 pub mod decide;
 
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
 use crate::store::{Delivery, Effect, Heard, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
-use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
+use crate::story::{Answer, Ask, AskedQuestion, Choice, Story, Turn};
+use commands::Opening;
 use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 
 /// The first wait before a delivery is tried again; it doubles up to `LONGEST_WAIT`.
@@ -161,7 +163,11 @@ impl Intake {
             return Ok(Settled::Ignored(why));
         }
         match (decision, story) {
-            (Decision::Open { choice, text }, story) => self.open_task(on, act, story, choice, text).await,
+            (Decision::Open { choice, text, mode }, story) => {
+                let opening = Opening { choice, text, mode, turn: Turn::Begin };
+                self.open_task(on, act, story, opening).await
+            }
+            (Decision::GoOn(with), story) => self.go_on(on, act, story, with).await,
             (Decision::Answer { question, text }, _) => {
                 let text =
                     text.or_else(|| on.comment.map(|comment| comment.body.clone())).unwrap_or_default();
@@ -181,12 +187,14 @@ impl Intake {
                 Ok(Settled::Done("noted a label; the story is under work already"))
             }
             (Decision::Stop, story) => self.stop(on, story).await,
+            (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
             (Decision::Explain(mistake), story) => {
-                let body = message::misunderstood(&mistake);
-                let effects = [on.seen("confused"), on.say(body)];
-                let about = self.story_ask(on.place, on.issue, story.as_ref());
-                self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
-                Ok(Settled::Done("said what hob understands"))
+                self.reply(on, story, "confused", message::misunderstood(&mistake)).await
+            }
+            (Decision::Help, story) => self.reply(on, story, "eyes", message::help()).await,
+            (Decision::Status, story) => self.tell_status(on, story).await,
+            (Decision::Refuse(why), story) => {
+                self.reply(on, story, "eyes", message::nothing_done(why)).await
             }
             (Decision::Nothing(_) | Decision::NotYet(_) | Decision::RememberLabel, _) => {
                 Ok(Settled::Ignored("there is nothing to do".to_owned()))
@@ -198,14 +206,17 @@ impl Intake {
         let story = match story {
             None => None,
             Some(story) => Some(KnownStory {
+                last: self.store.tasks_of(story.id).await?.last().map(|task| task.state),
                 labeled_at: story.labeled_at,
                 stopped_at: story.stopped_at,
                 is_under_work: self.store.open_task_of(story.id).await?.is_some(),
                 question: match self.store.open_question(story.id).await? {
                     None => None,
-                    Some(asked) => {
-                        Some(OpenQuestion { id: asked.id, posted: self.posted(story, &asked).await? })
-                    }
+                    Some(asked) => Some(OpenQuestion {
+                        id: asked.id,
+                        posted: self.posted(story, &asked).await?,
+                        is_plan: self.store.waits_with_plan(story.id).await?,
+                    }),
                 },
             }),
         };
@@ -225,8 +236,7 @@ impl Intake {
         on: &Happening<'_>,
         act: &Act,
         story: Option<Story>,
-        choice: Choice,
-        text: Option<String>,
+        opening: Opening,
     ) -> anyhow::Result<Settled> {
         let (at, labeled_at) = match act {
             Act::Label { at, .. } => (*at, Some(*at)),
@@ -243,9 +253,11 @@ impl Intake {
         };
         let new = NewTask {
             on: self.story_ask(on.place, &issue, story.as_ref()),
-            ask: self.ask(&issue, on.sender, text, choice),
+            effects: self.opening_effects(on, story.as_ref(), &opening.choice),
+            ask: self.ask(&issue, on.sender, opening.text, opening.choice),
+            mode: opening.mode,
+            turn: opening.turn,
             labeled_at,
-            effects: vec![on.seen("eyes")],
         };
         self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
         Ok(Settled::Done("opened a task"))

@@ -2,6 +2,7 @@
 //! reason for the run. The contract it describes is documented in `docs/agents.md`.
 
 use crate::ids::Sha;
+use crate::story::plan::Mode;
 use crate::story::{Ask, AskedQuestion, Question};
 
 /// What a prompt is made from.
@@ -25,6 +26,8 @@ pub struct Facts<'a> {
     pub questions: &'a [AskedQuestion],
     /// What this run is for.
     pub purpose: Purpose<'a>,
+    /// Whether it is to change anything.
+    pub mode: Mode,
     /// What has happened to the workspace since the agent left it, where it was kept.
     pub news: Option<&'a News>,
 }
@@ -62,6 +65,10 @@ pub enum Purpose<'a> {
     Answered(&'a AskedQuestion),
     /// To commit what was left.
     Commit(&'a [String]),
+    /// To go on where the last task stopped; with an answer that the agent may not have seen.
+    GoOn(Option<&'a AskedQuestion>),
+    /// To carry out the plan that was asked about here.
+    CarryOut(&'a AskedQuestion),
 }
 
 /// The prompt.
@@ -84,12 +91,21 @@ pub fn prompt(facts: &Facts<'_>) -> String {
         Purpose::Answered(question) if facts.resumes => sections.push(answered(question)),
         Purpose::Answered(_) => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
         Purpose::Commit(files) => sections.push(commit(files)),
+        Purpose::GoOn(unseen) if facts.resumes => sections.push(go_on(facts.ask, *unseen)),
+        Purpose::CarryOut(plan) if facts.resumes => sections.push(carry_out(plan)),
+        Purpose::GoOn(_) => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
+        Purpose::CarryOut(plan) => {
+            sections.push(format!("## What is asked for\n\n{}\n\n{}", asked(facts.ask), carry_out(plan)))
+        }
     }
     if !facts.resumes {
         sections.extend(conversation(facts.questions));
     }
     sections.extend(facts.news.and_then(|news| told_news(news, facts.base_branch)));
-    sections.push(rules(facts.branch));
+    sections.push(match facts.mode {
+        Mode::Work => rules(facts.branch),
+        Mode::Plan => RULES_OF_PLANS.to_owned(),
+    });
     sections.join("\n\n") + "\n"
 }
 
@@ -113,6 +129,29 @@ fn answered(asked: &AskedQuestion) -> String {
             format!("You asked: {}\n\nThere is no answer; decide yourself and go on.", asked.question.text)
         }
     }
+}
+
+fn go_on(ask: &Ask, unseen: Option<&AskedQuestion>) -> String {
+    let mut text = format!(
+        "Your last run on this story did not come to its end. Go on where it stopped; what you had done is in \
+         /workspace, committed or not.\n\n{}",
+        asked(ask)
+    );
+    if let Some((question, answer)) = unseen.and_then(|asked| Some((&asked.question, asked.answer.as_ref()?))) {
+        text.push_str(&format!(
+            "\n\nYou had asked: {}\n\n{} had answered:\n\n<reply>\n{}\n</reply>",
+            question.text, answer.by, answer.text
+        ));
+    }
+    text
+}
+
+fn carry_out(plan: &AskedQuestion) -> String {
+    let (by, said) = plan.answer.as_ref().map_or(("A person", ""), |answer| (&answer.by, &answer.text));
+    format!(
+        "{by} agreed to your plan:\n\n<reply>\n{said}\n</reply>\n\nCarry it out, with what that reply changes about it. You \
+         can write to /workspace now."
+    )
 }
 
 fn told_news(news: &News, base_branch: &str) -> Option<String> {
@@ -183,6 +222,17 @@ fn commit(files: &[String]) -> String {
     )
 }
 
+/// How a run ends that only plans.
+const RULES_OF_PLANS: &str = "## How to end\n\n\
+     - This is for a plan only. /workspace is read-only: read, search, run what writes nowhere but to /tmp. Change nothing and \
+     commit nothing.\n\
+     - Write the plan, in Markdown, to /hob/summary.md and end: what you would change, file by file and in which order, how you \
+     would check it, and what speaks against it. A person reads it, and either has you carry it out in this same session, or \
+     tells you what to plan differently.\n\
+     - When you cannot plan without a person's decision, write /hob/question.json instead and end: \
+     {\"question\": \"…\", \"options\": [\"…\", \"…\"], \"context\": \"…\"}; options and context may be left out. Ask only what the \
+     repository cannot tell you.";
+
 fn rules(branch: &str) -> String {
     format!(
         "## How to end\n\n\
@@ -242,8 +292,38 @@ mod tests {
             earlier: &[],
             questions,
             purpose,
+            mode: Mode::Work,
             news: None,
         }
+    }
+
+    #[test]
+    fn a_plan_is_asked_for_amended_and_carried_out() {
+        let ask = ask(None);
+        let plan = |answer: &str| AskedQuestion {
+            question: Question {
+                text: "May I carry out this plan?\n\n1. Add the flag.".to_owned(),
+                options: vec!["Go".to_owned()],
+                context: None,
+            },
+            answer: Some(Answer { text: answer.to_owned(), by: "bob".to_owned() }),
+            ..shape()
+        };
+        let (smaller, go) = ([plan("smaller")], [plan("/hob go but use tabs")]);
+        let planning = |facts| Facts { mode: Mode::Plan, ..facts };
+        let prompts = [
+            prompt(&planning(facts(&ask, false, &[], Purpose::Work))),
+            prompt(&planning(facts(&ask, true, &smaller, Purpose::Answered(&smaller[0])))),
+            prompt(&facts(&ask, true, &go, Purpose::CarryOut(&go[0]))),
+            prompt(&facts(&ask, false, &go, Purpose::CarryOut(&go[0]))),
+        ];
+        insta::assert_snapshot!(prompts.join("\n=====\n\n"));
+    }
+
+    #[test]
+    fn work_that_was_cut_short_goes_on_with_the_answer_that_may_be_unseen() {
+        let asked = shape();
+        insta::assert_snapshot!(prompt(&facts(&ask(Some("go")), true, &[], Purpose::GoOn(Some(&asked)))));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! transaction; what belongs together is written together or not at all. Nothing here speaks to
 //! GitHub, Docker or git, and nothing here decides: see `story.rs` for the rules.
 
+mod commands;
 mod deliveries;
 mod effects;
 mod fault;
@@ -28,6 +29,7 @@ use sqlx::sqlite::SqlitePool;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use commands::Standing;
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{Double, Effect, NewEffect, ReactTo, WantedEffect};
 pub use fault::StoreFault;

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::effects::{Effect, NewEffect, want};
 use super::write::Write;
-use super::{Store, deliveries, now, rows};
+use super::{Store, commands, deliveries, now, rows};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
+use crate::story::plan::{self, Mode};
 use crate::story::{Answer, Ask, AskedQuestion, Story, TaskState, Turn};
 
 /// What is known of a story when somebody asks for work on it. The parts that may have changed since
@@ -34,8 +35,12 @@ pub struct StoryAsk {
 pub struct NewTask {
     /// The story it is on.
     pub on: StoryAsk,
-    /// What is asked for.
+    /// What is asked for. A base branch that was chosen becomes the story's, unless it has a pull request.
     pub ask: Ask,
+    /// Whether it is to change anything.
+    pub mode: Mode,
+    /// Why its first run is made: to begin, or to go on.
+    pub turn: Turn,
     /// When the label was put on that asks for it, where one does.
     pub labeled_at: Option<Timestamp>,
     /// What hob says at once: that it has seen it.
@@ -79,18 +84,22 @@ impl Store {
         let story = ensure_story(&mut transaction, &new.on).await?;
         let task = TaskId::new();
         sqlx::query(
-            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, seq)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
+            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, seq)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
         )
         .bind(task.to_string())
         .bind(story.to_string())
         .bind(guid)
         .bind(rows::to_json(&new.ask)?)
         .bind(TaskState::Queued.as_str())
-        .bind(rows::to_json(&Turn::Begin)?)
+        .bind(rows::to_json(&new.turn)?)
         .bind(now())
+        .bind(new.mode.as_str())
         .execute(&mut *transaction)
         .await?;
+        if let Some(base) = &new.ask.choice.base {
+            commands::choose_base(&mut transaction, story, base).await?;
+        }
         if let Some(at) = new.labeled_at {
             note_label(&mut transaction, story, at).await?;
         }
@@ -192,13 +201,16 @@ impl Store {
         };
         let task: TaskId = rows::parsed(&row, "task")?;
         let story: StoryId = rows::parsed(&row, "story")?;
+        let (mode, about_plan) = commands::plan_at(&mut transaction, task).await?;
+        let (turn, mode) = plan::after_answer(mode, about_plan, question, &answer.text);
         let moved = sqlx::query(
-            "UPDATE tasks SET state = 'queued', turn = $2, retries = 0, not_before = 0, updated_at = $3
+            "UPDATE tasks SET state = 'queued', turn = $2, mode = $4, retries = 0, not_before = 0, updated_at = $3
              WHERE id = $1 AND state = 'blocked'",
         )
         .bind(task.to_string())
-        .bind(rows::to_json(&Turn::Answer { question })?)
+        .bind(rows::to_json(&turn)?)
         .bind(now())
+        .bind(mode.as_str())
         .execute(&mut *transaction)
         .await?;
         if moved.rows_affected() == 0 {
@@ -308,7 +320,8 @@ async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyhow::Result<
         "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
          ON CONFLICT (repo_key, issue) DO UPDATE SET repo = excluded.repo, title = excluded.title,
-             installation = excluded.installation, base_branch = excluded.base_branch, updated_at = excluded.updated_at
+             installation = excluded.installation, updated_at = excluded.updated_at,
+             base_branch = CASE WHEN stories.base_chosen = 1 THEN stories.base_branch ELSE excluded.base_branch END
          RETURNING id",
     )
     .bind(StoryId::new().to_string())

@@ -260,12 +260,14 @@ impl Scene {
         let question = self.store.open_question(story.id).await.unwrap().map(|asked| OpenQuestion {
             id: asked.id,
             posted: asked.comment.map_or(Posted::NotYet, Posted::As),
+            is_plan: false,
         });
         Some(KnownStory {
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
             is_under_work: self.store.open_task_of(story.id).await.unwrap().is_some(),
             question,
+            last: None,
         })
     }
 
@@ -297,7 +299,7 @@ impl Scene {
                 let Act::Label { at, .. } = act else { panic!("a label") };
                 self.store.remember_label(guid, story.unwrap().id, at).await.unwrap();
             }
-            Decision::Open { choice, text } => {
+            Decision::Open { choice, text, mode } => {
                 let labeled_at = match act {
                     Act::Label { at, .. } => Some(at),
                     Act::Comment { .. } => None,
@@ -309,7 +311,7 @@ impl Scene {
                 assert!(stopped.is_none_or(|at| asked_at >= at), "asked for before a stop that was heard");
                 *self.opened.entry(guid.to_owned()).or_default() += 1;
                 let effects = vec![react(issue)];
-                let new = NewTask { on, ask: ask(choice, text), labeled_at, effects };
+                let new = NewTask { on, ask: ask(choice, text), mode, turn: Turn::Begin, labeled_at, effects };
                 self.store.open_task(guid, &new).await.unwrap();
             }
             Decision::Answer { question, .. } => {
@@ -335,7 +337,7 @@ impl Scene {
                     self.store.only_say(guid, &on, &Heard::Stop(stop), &[react(issue)]).await.unwrap();
                 }
             }
-            Decision::Explain(mistake) => panic!("{mistake:?}"),
+            other => panic!("nobody here says what leads to {other:?}"),
         }
     }
 
