@@ -2,7 +2,7 @@
 //! the question that a plan is put as.
 
 use super::{FailureClass, MOST_AGENT_TEXT, code, duration, failure_words};
-use crate::command::{Mistake, TABLE, usage};
+use crate::command::{Mistake, TABLE, Who, usage};
 use crate::ids::{AgentKind, PullNumber};
 use crate::story::plan::{GO, Mode};
 use crate::story::{Question, TaskState};
@@ -40,31 +40,34 @@ pub fn nothing_done(why: NoGo) -> String {
 
 /// Said to somebody who gave a command that is none.
 pub fn misunderstood(mistake: &Mistake) -> String {
+    let options = || format!("What I understand: `{}`.", usage("work"));
     let (what, help) = match mistake {
-        Mistake::UnknownCommand(name) if name.is_empty() => {
-            ("`/hob` alone is not a command.".to_owned(), names())
-        }
         Mistake::UnknownCommand(name) => {
-            (format!("There is no command {}.", code(&format!("/hob {name}"))), names())
+            let what = match name.as_str() {
+                "" => "`/hob` alone is not a command.".to_owned(),
+                name => format!("There is no command {}.", code(&format!("/hob {name}"))),
+            };
+            (what, format!("What I understand: {}.", names()))
         }
         Mistake::UnknownOption { command, option } => {
-            (format!("`/hob {command}` has no option {}.", code(option)), format!("`{}`", usage("work")))
-        }
-        Mistake::BadValue { option: "--agent", value } if !value.is_empty() => {
-            let agents = AgentKind::ALL.map(AgentKind::as_str).join(", ");
-            (format!("`--agent` cannot be {}.", code(value)), format!("agents: {agents}"))
+            (format!("`/hob {command}` has no option {}.", code(option)), options())
         }
         Mistake::BadValue { option, value } if value.is_empty() => {
-            (format!("`{option}` needs a value."), format!("`{}`", usage("work")))
+            (format!("`{option}` needs a value."), options())
         }
         Mistake::BadValue { option, value } => {
-            (format!("`{option}` cannot be {}.", code(value)), format!("`{}`", usage("work")))
+            let help = if *option == "--agent" { format!("Agents are {}.", agents()) } else { options() };
+            (format!("`{option}` cannot be {}.", code(value)), help)
         }
         Mistake::BadSum(_) => {
-            ("`/hob budget` needs dollars, as in `/hob budget +5`.".to_owned(), format!("`{}`", usage("budget")))
+            ("`/hob budget` needs dollars, as in `/hob budget +5`.".to_owned(), String::new())
         }
     };
-    format!("{what} Nothing was started.\n\nWhat I understand: {help}. `/hob help` says more.")
+    format!("{what} Nothing was started.\n\n{}", format!("{help} `/hob help` says more.").trim())
+}
+
+fn agents() -> String {
+    AgentKind::ALL.map(AgentKind::as_str).join(", ")
 }
 
 fn names() -> String {
@@ -76,13 +79,14 @@ fn names() -> String {
 pub fn help() -> String {
     let mut text = String::from("| You write | I do |\n|---|---|\n");
     for row in TABLE {
-        text.push_str(&format!("| `{}` | {} For example `{}` |\n", row.usage, row.does, row.example));
+        let example = if row.example == row.usage { String::new() } else { format!(" For example `{}`", row.example) };
+        text.push_str(&format!("| `{}` | {}{example} |\n", row.usage, row.does));
     }
-    let agents = AgentKind::ALL.map(AgentKind::as_str).join(", ");
     text.push_str(&format!(
         "\nA command stands at the start of a line, here or on my pull request; I listen to people {}. `A` is one of \
-         {agents}; `B` is the branch that the pull request goes to; `N` is in dollars.",
-        TABLE[0].who.words(),
+         {}; `B` is the branch that the pull request goes to; `N` is in dollars.",
+        Who::MayPush.words(),
+        agents(),
     ));
     text
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod catch_up;
+mod commanding;
 mod door;
 mod failures;
 mod happy;

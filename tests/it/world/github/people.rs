@@ -1,7 +1,7 @@
 //! What people do on the played GitHub. Each act changes the state and sends the webhook that the
 //! real one would send, and returns once it is answered.
 
-use super::state::{Change, Issue, Labeling};
+use super::state::{Change, Issue, Labeling, PullPart};
 use super::webhooks::{self, CommentChange, Delivery};
 use super::{GitHub, owned};
 
@@ -55,6 +55,21 @@ impl GitHub {
         });
         self.deliver(webhook).await;
         id
+    }
+
+    /// Opens a pull request for a branch that was pushed, and returns its number. hob does not listen to that.
+    pub fn open_pull(&self, repo: &str, login: &str, title: &str, head: &str, base: &str) -> u64 {
+        self.change(|state| {
+            let id = state.new_id();
+            let repository = state.repository_mut(repo);
+            let number = repository.next_number();
+            let head_sha = repository.bare.tip(head).expect("a branch that was pushed");
+            let mut issue = Issue::new(id, number, login, title, None);
+            let (head, base) = (head.to_owned(), base.to_owned());
+            issue.pull = Some(PullPart { head, base, draft: false, head_sha });
+            repository.issues.insert(number, issue);
+            number
+        })
     }
 
     /// Changes the title and text of an issue, as its author may at any time. No webhook is sent: hob
