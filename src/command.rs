@@ -116,7 +116,9 @@ pub const TABLE: &[Row] = &[
         who: Who::MayPush,
         example: "/hob work --agent codex keep the old flag too",
         does: "Works on the issue, with your text as well. While a question is open, the text is the answer.",
-        read: |line, below| options::read("work", line, below).map(|(choice, text)| Command::Work { choice, text }),
+        read: |line, below| {
+            options::read("work", line, below).map(|(choice, text)| Command::Work { choice, text })
+        },
     },
     Row {
         name: "plan",
@@ -124,7 +126,9 @@ pub const TABLE: &[Row] = &[
         who: Who::MayPush,
         example: "/hob plan the smallest change that will do",
         does: "Reads, changes nothing, and asks you whether to carry out its plan.",
-        read: |line, below| options::read("plan", line, below).map(|(choice, text)| Command::Plan { choice, text }),
+        read: |line, below| {
+            options::read("plan", line, below).map(|(choice, text)| Command::Plan { choice, text })
+        },
     },
     Row {
         name: "go",

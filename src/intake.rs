@@ -193,9 +193,7 @@ impl Intake {
             }
             (Decision::Help, story) => self.reply(on, story, "eyes", message::help()).await,
             (Decision::Status, story) => self.tell_status(on, story).await,
-            (Decision::Refuse(why), story) => {
-                self.reply(on, story, "eyes", message::nothing_done(why)).await
-            }
+            (Decision::Refuse(why), story) => self.reply(on, story, "eyes", message::nothing_done(why)).await,
             (Decision::Nothing(_) | Decision::NotYet(_) | Decision::RememberLabel, _) => {
                 Ok(Settled::Ignored("there is nothing to do".to_owned()))
             }

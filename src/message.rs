@@ -9,7 +9,8 @@ mod login;
 mod objections;
 
 pub use commands::{
-    NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done, where_it_stands,
+    NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
+    where_it_stands,
 };
 pub use contain::contain;
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};

@@ -137,7 +137,8 @@ fn go_on(ask: &Ask, unseen: Option<&AskedQuestion>) -> String {
          /workspace, committed or not.\n\n{}",
         asked(ask)
     );
-    if let Some((question, answer)) = unseen.and_then(|asked| Some((&asked.question, asked.answer.as_ref()?))) {
+    if let Some((question, answer)) = unseen.and_then(|asked| Some((&asked.question, asked.answer.as_ref()?)))
+    {
         text.push_str(&format!(
             "\n\nYou had asked: {}\n\n{} had answered:\n\n<reply>\n{}\n</reply>",
             question.text, answer.by, answer.text

@@ -34,7 +34,8 @@ pub(super) fn read(
             rest = after;
             value
         });
-        choose(&mut choice, option, value).ok_or_else(|| Mistake::BadValue { option, value: value.to_owned() })?;
+        choose(&mut choice, option, value)
+            .ok_or_else(|| Mistake::BadValue { option, value: value.to_owned() })?;
         text = rest;
     }
     Ok((choice, text_of(text, below)))
@@ -83,7 +84,10 @@ fn is_branch(value: &str) -> bool {
         && value.chars().all(allowed)
         && !value.contains("..")
         && value.split('/').all(|part| {
-            !part.is_empty() && !part.starts_with(['.', '-']) && !part.ends_with('.') && !part.ends_with(".lock")
+            !part.is_empty()
+                && !part.starts_with(['.', '-'])
+                && !part.ends_with('.')
+                && !part.ends_with(".lock")
         })
 }
 
@@ -100,7 +104,9 @@ mod tests {
         for base in ["main", "release/1.2", "feature/a_b-c", "über"] {
             assert_eq!(choice(&format!("--base {base} text")).base.as_deref(), Some(base));
         }
-        for base in ["", "-x", "a..b", "/a", "a/", "a//b", "a.lock", ".a", "a.", "a~1", "a:b", "a@{1}", "a\\b", "a*"] {
+        for base in
+            ["", "-x", "a..b", "/a", "a/", "a//b", "a.lock", ".a", "a.", "a~1", "a:b", "a@{1}", "a\\b", "a*"]
+        {
             let read = read("work", &format!("--base={base}"), "");
             assert!(matches!(read, Err(Mistake::BadValue { option: "--base", .. })), "{base:?}: {read:?}");
         }

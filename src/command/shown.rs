@@ -17,9 +17,7 @@ pub(super) fn lines(comment: &str) -> Vec<Line<'_>> {
     for raw in comment.lines() {
         let marker = fence_marker(raw);
         let text = match (fence, marker) {
-            (Some((open, length)), Some((close, closing, true)))
-                if close == open && closing >= length =>
-            {
+            (Some((open, length)), Some((close, closing, true))) if close == open && closing >= length => {
                 fence = None;
                 String::new()
             }

@@ -213,9 +213,9 @@ fn on_idle(command: Option<&Command>, story: Option<&KnownStory>) -> Decision {
         Some(Command::Mistake(mistake)) => Decision::Explain(mistake.clone()),
         // Decided before.
         None
-        | Some(
-            Command::Stop | Command::Retry | Command::Budget { .. } | Command::Status | Command::Help,
-        ) => Decision::Nothing("a comment that is not for hob"),
+        | Some(Command::Stop | Command::Retry | Command::Budget { .. } | Command::Status | Command::Help) => {
+            Decision::Nothing("a comment that is not for hob")
+        }
     }
 }
 

@@ -79,7 +79,8 @@ fn names() -> String {
 pub fn help() -> String {
     let mut text = String::from("| You write | I do |\n|---|---|\n");
     for row in TABLE {
-        let example = if row.example == row.usage { String::new() } else { format!(" For example `{}`", row.example) };
+        let example =
+            if row.example == row.usage { String::new() } else { format!(" For example `{}`", row.example) };
         text.push_str(&format!("| `{}` | {}{example} |\n", row.usage, row.does));
     }
     text.push_str(&format!(
@@ -137,7 +138,11 @@ pub fn where_it_stands(facts: &WhereItStands<'_>) -> String {
         TaskState::Cancelled => format!("**Stopped** {since} ago. `/hob resume` goes on from there."),
     };
     if facts.behind > 0 {
-        let tasks = if facts.behind == 1 { "1 more task waits".to_owned() } else { format!("{} more tasks wait", facts.behind) };
+        let tasks = if facts.behind == 1 {
+            "1 more task waits".to_owned()
+        } else {
+            format!("{} more tasks wait", facts.behind)
+        };
         text.push_str(&format!(" {tasks} for this one."));
     }
     match facts.pull {
@@ -165,7 +170,10 @@ pub fn no_cap() -> String {
 /// The question that a plan is put as. What the agent wrote is contained where the question is posted.
 pub fn may_this_be_done(plan: Option<&str>) -> Question {
     let plan: String = match plan.map(str::trim).filter(|plan| !plan.is_empty()) {
-        Some(plan) => format!("May I carry out this plan?\n\n{}", plan.chars().take(MOST_AGENT_TEXT / 2).collect::<String>()),
+        Some(plan) => format!(
+            "May I carry out this plan?\n\n{}",
+            plan.chars().take(MOST_AGENT_TEXT / 2).collect::<String>()
+        ),
         None => "The agent ended without writing a plan down. May I go on all the same?".to_owned(),
     };
     Question {

@@ -66,7 +66,8 @@ fn standing(row: &SqliteRow) -> anyhow::Result<Standing> {
         not_before: rows::time_option(row, "not_before")?.filter(|at| *at > crate::clock::now()),
         ahead: rows::number(row, "ahead")?,
         behind: rows::number(row, "behind")?,
-        failure: failure.and_then(|name| FailureClass::ALL.iter().copied().find(|class| class.to_string() == name)),
+        failure: failure
+            .and_then(|name| FailureClass::ALL.iter().copied().find(|class| class.to_string() == name)),
         task,
     })
 }

@@ -44,7 +44,10 @@ pub fn go_answer(but: Option<&str>) -> String {
 /// in any way.
 pub fn agrees(answer: &str) -> bool {
     let answer = answer.trim();
-    if answer.strip_prefix(GO_COMMAND).is_some_and(|but| but.is_empty() || but.starts_with(char::is_whitespace)) {
+    if answer
+        .strip_prefix(GO_COMMAND)
+        .is_some_and(|but| but.is_empty() || but.starts_with(char::is_whitespace))
+    {
         return true;
     }
     let plain = answer.trim_end_matches(['.', '!']).to_lowercase();
@@ -72,10 +75,22 @@ mod tests {
 
     #[test]
     fn a_plain_go_agrees_and_other_words_change_the_plan() {
-        for text in ["Go", "go!", "yes", "Yes.", "1", "1. Go", "/hob go", "/hob go but use tabs", "/hob go\nbut slowly"] {
+        for text in [
+            "Go",
+            "go!",
+            "yes",
+            "Yes.",
+            "1",
+            "1. Go",
+            "/hob go",
+            "/hob go but use tabs",
+            "/hob go\nbut slowly",
+        ] {
             assert!(agrees(text), "{text}");
         }
-        for text in ["", "go over the second part again", "yes, but use tabs", "no", "2", "/hob gone", "leave out 3"] {
+        for text in
+            ["", "go over the second part again", "yes, but use tabs", "no", "2", "/hob gone", "leave out 3"]
+        {
             assert!(!agrees(text), "{text}");
         }
         assert!(agrees(&go_answer(Some("but use tabs"))) && agrees(&go_answer(None)));

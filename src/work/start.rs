@@ -192,8 +192,9 @@ impl Worker {
         })
         .await?
         .map_err(remote_hitch)?;
-        let no_base =
-            || Hitch::not_ready(format!("The repository has no branch `{}` to start from.", story.base_branch));
+        let no_base = || {
+            Hitch::not_ready(format!("The repository has no branch `{}` to start from.", story.base_branch))
+        };
         // A branch that somebody named is needed for the pull request at the latest.
         if base.is_none() && job.task.ask.choice.base.is_some() && story.pull.is_none() {
             return Err(no_base());

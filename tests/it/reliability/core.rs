@@ -311,7 +311,8 @@ impl Scene {
                 assert!(stopped.is_none_or(|at| asked_at >= at), "asked for before a stop that was heard");
                 *self.opened.entry(guid.to_owned()).or_default() += 1;
                 let effects = vec![react(issue)];
-                let new = NewTask { on, ask: ask(choice, text), mode, turn: Turn::Begin, labeled_at, effects };
+                let new =
+                    NewTask { on, ask: ask(choice, text), mode, turn: Turn::Begin, labeled_at, effects };
                 self.store.open_task(guid, &new).await.unwrap();
             }
             Decision::Answer { question, .. } => {

@@ -64,7 +64,10 @@ async fn a_plan_changes_nothing_is_amended_in_words_and_carried_out_in_the_same_
     assert!(again.contains("as I was told: Go over it again: leave out the tests."), "{again}");
     assert!(again.contains("Writing now was refused"), "{again}");
     w.quiet().await;
-    assert!(w.github.commits(REPO, BRANCH).is_empty() && w.github.pulls(REPO).is_empty(), "a plan was pushed");
+    assert!(
+        w.github.commits(REPO, BRANCH).is_empty() && w.github.pulls(REPO).is_empty(),
+        "a plan was pushed"
+    );
 
     w.alice().comments(issue, "/hob go but use tabs").await;
     let pull = w.next_pull_request().await;
@@ -88,7 +91,10 @@ async fn a_question_while_planning_is_a_question_and_planning_goes_on() {
     // No plan is agreed to by it.
     w.alice().comments(issue, "yes").await;
     let plan = w.next_comment(issue).await.body;
-    assert!(plan.contains("May I carry out this plan?") && plan.contains("Writing now was refused"), "{plan}");
+    assert!(
+        plan.contains("May I carry out this plan?") && plan.contains("Writing now was refused"),
+        "{plan}"
+    );
     w.alice().comments(issue, "Yes!").await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
@@ -155,7 +161,9 @@ async fn a_resume_goes_on_from_a_stop_in_the_same_session_with_the_text() {
     let w = World::start().await;
     let issue = w.alice().opens_issue("Long work", "").await;
     stopped_at_work(&w, issue, "echo one > one.txt").await;
-    w.alice().comments(issue, &script("resume", "cat one.txt one.txt > two.txt; git add -A; git commit -qm Two")).await;
+    w.alice()
+        .comments(issue, &script("resume", "cat one.txt one.txt > two.txt; git add -A; git commit -qm Two"))
+        .await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
     assert_eq!(w.github.file_at(REPO, BRANCH, "two.txt").as_deref(), Some("one\none\n"));
@@ -210,7 +218,10 @@ async fn status_and_help_are_told_where_they_were_asked_for() {
     let issue = w.alice().opens_issue("Add a flag", "[scenario: ask]").await;
     w.alice().comments(issue, "/hob status").await;
     let nothing = w.next_comment(issue).await.body;
-    assert!(nothing.starts_with("Nothing is under way here, and nothing was. `/hob work` begins"), "{nothing}");
+    assert!(
+        nothing.starts_with("Nothing is under way here, and nothing was. `/hob work` begins"),
+        "{nothing}"
+    );
     w.alice().labels(issue, "hob").await;
     w.next_comment(issue).await;
     let asked = w.bob().comments(issue, "/hob status").await;
@@ -227,7 +238,10 @@ async fn status_and_help_are_told_where_they_were_asked_for() {
     w.next_comment(issue).await;
     w.alice().comments(pull.number, "/hob status").await;
     let done = w.next_comment(pull.number).await.body;
-    assert!(done.starts_with("**Done** ") && done.contains(&format!("Pull request: #{}.", pull.number)), "{done}");
+    assert!(
+        done.starts_with("**Done** ") && done.contains(&format!("Pull request: #{}.", pull.number)),
+        "{done}"
+    );
     w.finish().await;
 }
 
