@@ -16,7 +16,9 @@ ALTER TABLE stories ADD COLUMN ended TEXT;
 ALTER TABLE runs ADD COLUMN said TEXT;
 ALTER TABLE runs ADD COLUMN todo TEXT;
 
--- Commands: whether a task may change anything (`work`) or only plans (`plan`), and whether a person has chosen the branch
--- that the story's pull request goes to, so that the repository's default does not take its place.
+-- Commands: whether a task may change anything (`work`) or only plans (`plan`), whether a question is what a plan was put as,
+-- and whether a person has chosen the branch that the story's pull request goes to, so that the repository's default does
+-- not take its place.
 ALTER TABLE tasks ADD COLUMN mode TEXT NOT NULL DEFAULT 'work';
+ALTER TABLE questions ADD COLUMN is_plan BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stories ADD COLUMN base_chosen BIGINT NOT NULL DEFAULT 0;

@@ -213,7 +213,7 @@ impl Intake {
                     Some(asked) => Some(OpenQuestion {
                         id: asked.id,
                         posted: self.posted(story, &asked).await?,
-                        is_plan: self.store.waits_with_plan(story.id).await?,
+                        is_plan: self.store.is_plan(asked.id).await?,
                     }),
                 },
             }),

@@ -66,7 +66,7 @@ pub enum Purpose<'a> {
     /// To commit what was left.
     Commit(&'a [String]),
     /// To go on where the last task stopped; with an answer that the agent may not have seen.
-    GoOn(Option<&'a AskedQuestion>),
+    Resume(Option<&'a AskedQuestion>),
     /// To carry out the plan that was asked about here.
     CarryOut(&'a AskedQuestion),
 }
@@ -91,9 +91,9 @@ pub fn prompt(facts: &Facts<'_>) -> String {
         Purpose::Answered(question) if facts.resumes => sections.push(answered(question)),
         Purpose::Answered(_) => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
         Purpose::Commit(files) => sections.push(commit(files)),
-        Purpose::GoOn(unseen) if facts.resumes => sections.push(go_on(facts.ask, *unseen)),
+        Purpose::Resume(unseen) if facts.resumes => sections.push(resumed(facts.ask, *unseen)),
         Purpose::CarryOut(plan) if facts.resumes => sections.push(carry_out(plan)),
-        Purpose::GoOn(_) => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
+        Purpose::Resume(_) => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
         Purpose::CarryOut(plan) => {
             sections.push(format!("## What is asked for\n\n{}\n\n{}", asked(facts.ask), carry_out(plan)))
         }
@@ -131,7 +131,7 @@ fn answered(asked: &AskedQuestion) -> String {
     }
 }
 
-fn go_on(ask: &Ask, unseen: Option<&AskedQuestion>) -> String {
+fn resumed(ask: &Ask, unseen: Option<&AskedQuestion>) -> String {
     let mut text = format!(
         "Your last run on this story did not come to its end. Go on where it stopped; what you had done is in \
          /workspace, committed or not.\n\n{}",
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn work_that_was_cut_short_goes_on_with_the_answer_that_may_be_unseen() {
         let asked = shape();
-        insta::assert_snapshot!(prompt(&facts(&ask(Some("go")), true, &[], Purpose::GoOn(Some(&asked)))));
+        insta::assert_snapshot!(prompt(&facts(&ask(Some("go")), true, &[], Purpose::Resume(Some(&asked)))));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What commands ask of the store beyond opening, stopping and answering: where a story stands, whether it waits with a
 //! plan, and the branch that somebody has chosen for its pull request.
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -9,9 +8,9 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use super::write::Write;
 use super::{Store, rows};
 use crate::agent::FailureClass;
-use crate::ids::{StoryId, TaskId};
-use crate::story::plan::{self, Mode};
-use crate::story::{RunEnd, Task, TaskState};
+use crate::ids::{QuestionId, StoryId};
+use crate::story::Task;
+use crate::story::plan::Mode;
 
 /// Where a story stands, by its task that is not over or, where all are, by its newest.
 #[derive(Debug, Clone)]
@@ -49,12 +48,10 @@ impl Store {
         row.as_ref().map(standing).transpose()
     }
 
-    /// Whether what a story waits with is a plan.
-    pub async fn waits_with_plan(&self, story: StoryId) -> anyhow::Result<bool> {
-        let Some(standing) = self.standing(story).await? else { return Ok(false) };
+    /// Whether a question is what a plan was put as.
+    pub async fn is_plan(&self, question: QuestionId) -> anyhow::Result<bool> {
         let mut reader = self.reader.acquire().await?;
-        let (_, is_plan) = plan_at(&mut reader, standing.task.id).await?;
-        Ok(is_plan && standing.task.state == TaskState::Blocked)
+        Ok(plan_at(&mut reader, question).await?.1)
     }
 }
 
@@ -72,20 +69,27 @@ fn standing(row: &SqliteRow) -> anyhow::Result<Standing> {
     })
 }
 
-/// A task's mode, and whether its last run handed in a plan.
-pub(super) async fn plan_at(connection: &mut SqliteConnection, task: TaskId) -> anyhow::Result<(Mode, bool)> {
+/// The mode of the task that asks a question, and whether the question is what its plan was put as.
+pub(super) async fn plan_at(
+    connection: &mut SqliteConnection,
+    question: QuestionId,
+) -> anyhow::Result<(Mode, bool)> {
     let row = sqlx::query(
-        "SELECT mode, (SELECT ended FROM runs WHERE task = tasks.id ORDER BY seq DESC LIMIT 1) AS ended
-         FROM tasks WHERE id = $1",
+        "SELECT t.mode, q.is_plan FROM questions AS q JOIN tasks AS t ON t.id = q.task WHERE q.id = $1",
     )
-    .bind(task.to_string())
+    .bind(question.to_string())
     .fetch_one(&mut *connection)
     .await?;
-    let mode = rows::mode(&row)?;
-    let ended: Option<String> = row.try_get("ended")?;
-    let end: Option<RunEnd> =
-        ended.map(|text| serde_json::from_str(&text)).transpose().context("column ended of the store")?;
-    Ok((mode, end.is_some_and(|end| plan::is_plan(mode, &end.outcome))))
+    Ok((rows::mode(&row)?, rows::is_true(&row, "is_plan")?))
+}
+
+/// Notes that a question is what a plan was put as.
+pub(super) async fn mark_plan(write: &mut Write, question: QuestionId) -> anyhow::Result<()> {
+    sqlx::query("UPDATE questions SET is_plan = 1 WHERE id = $1")
+        .bind(question.to_string())
+        .execute(&mut **write)
+        .await?;
+    Ok(())
 }
 
 /// Has a story's pull request go to a branch that somebody has chosen, unless it is open already: moving it is a

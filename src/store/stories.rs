@@ -201,7 +201,7 @@ impl Store {
         };
         let task: TaskId = rows::parsed(&row, "task")?;
         let story: StoryId = rows::parsed(&row, "story")?;
-        let (mode, about_plan) = commands::plan_at(&mut transaction, task).await?;
+        let (mode, about_plan) = commands::plan_at(&mut transaction, question).await?;
         let (turn, mode) = plan::after_answer(mode, about_plan, question, &answer.text);
         let moved = sqlx::query(
             "UPDATE tasks SET state = 'queued', turn = $2, mode = $4, retries = 0, not_before = 0, updated_at = $3

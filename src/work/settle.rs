@@ -186,7 +186,7 @@ fn ask_about_plan(story: &Story, outcome: &Outcome) -> Advance {
         Outcome::Completed { summary } => summary.as_deref(),
         _ => None,
     };
-    ask(story, message::may_this_be_done(plan), None)
+    Advance { is_plan: true, ..ask(story, message::may_this_be_done(plan), None) }
 }
 
 /// A question to a person, about a hand-over where one is held back.

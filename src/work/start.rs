@@ -311,7 +311,7 @@ impl Worker {
             Turn::Answer { question } => asked(question).map_or(Purpose::Work, Purpose::Answered),
             Turn::CommitLeftovers { files } => Purpose::Commit(files),
             Turn::CarryOut { question } => asked(question).map_or(Purpose::Work, Purpose::CarryOut),
-            Turn::GoOn => Purpose::GoOn(match earlier.last().map(|task| &task.turn) {
+            Turn::GoOn => Purpose::Resume(match earlier.last().map(|task| &task.turn) {
                 Some(Turn::Answer { question } | Turn::CarryOut { question }) => asked(question),
                 _ => None,
             }),

@@ -419,6 +419,7 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         let comment = Effect::Comment { on: story.issue, body: "Which one?".to_owned(), question: Some(id) };
         let change = Advance {
             question: Some(NewQuestion { id, question: question(), held_back: None }),
+            is_plan: stage == Stage::Planned,
             effects: vec![NewEffect::new(comment)],
             ..Advance::default()
         };
