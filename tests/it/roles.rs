@@ -84,6 +84,17 @@ enum Act {
     Comment,
     /// A comment that was something else gets the command by an edit.
     Edit,
+    /// The label is taken off.
+    Unlabel,
+    /// The issue is closed.
+    Close,
+}
+
+impl Act {
+    /// Whether there is something that hob can react to.
+    fn can_be_acknowledged(self) -> bool {
+        matches!(self, Self::Label | Self::Comment)
+    }
 }
 
 struct Event {
@@ -94,7 +105,7 @@ struct Event {
     leads_to: fn(&str) -> Leads,
 }
 
-const EVENTS: [Event; 8] = [
+const EVENTS: [Event; 10] = [
     Event { name: "issue labelled", stage: Stage::Fresh, act: Act::Label, leads_to: |_| Leads::Task },
     Event { name: "comment on an issue", stage: Stage::Fresh, act: Act::Comment, leads_to: on_fresh },
     Event {
@@ -117,6 +128,8 @@ const EVENTS: [Event; 8] = [
         act: Act::Comment,
         leads_to: |_| Leads::Nothing,
     },
+    Event { name: "label taken off", stage: Stage::Busy, act: Act::Unlabel, leads_to: |_| Leads::Stop },
+    Event { name: "issue closed", stage: Stage::Asked, act: Act::Close, leads_to: |_| Leads::Stop },
     Event { name: "edited comment", stage: Stage::Asked, act: Act::Edit, leads_to: |_| Leads::Nothing },
 ];
 
@@ -273,10 +286,17 @@ impl Scene {
                     let posted = CommentId(self.w.github.comment(REPO, on.0, HOB, &body).await);
                     self.store.comment_posted(wanted.id, *question, posted, None).await.unwrap();
                 }
+                // It follows from what is looked at.
+                Effect::Status => {
+                    let body = message::marker(wanted.id);
+                    let on = self.store.story(wanted.story).await.unwrap().issue;
+                    let posted = CommentId(self.w.github.comment(REPO, on.0, HOB, &body).await);
+                    self.store.status_posted(wanted.id, posted, None).await.unwrap();
+                }
                 Effect::PullRequest { title, .. } => {
                     let story = self.store.story(wanted.story).await.unwrap();
                     let pull = self.w.github.open_pull(REPO, HOB, title, &story.branch, "main");
-                    self.store.pull_request_open(wanted, PullNumber(pull), &[]).await.unwrap();
+                    self.store.pull_request_open(wanted, PullNumber(pull)).await.unwrap();
                 }
             }
         }
@@ -407,11 +427,7 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
     let task = if stage == Stage::Proposed {
         scene.w.alice().pushes(&story.branch, &[("done.md", "done\n")], "Do it").await;
         let task = store.advance(&task, TaskState::Publishing, &Advance::default()).await.unwrap();
-        let pull = Effect::PullRequest {
-            title: "Do it".to_owned(),
-            body: "Done.".to_owned(),
-            announcement: "Done: #{pull}.".to_owned(),
-        };
+        let pull = Effect::PullRequest { title: "Do it".to_owned(), body: "Done.".to_owned() };
         let change = Advance { effects: vec![NewEffect::new(pull)], ..Advance::default() };
         store.advance(&task, TaskState::Done, &change).await.unwrap()
     } else {
@@ -445,6 +461,8 @@ async fn act(scene: &Scene, case: &mut Case, sent: &HashMap<u64, Value>, foreign
     match case.event.act {
         Act::Label => drop(github.label_issue(REPO, case.issue, login, "hob").await),
         Act::Comment => case.comment = Some(CommentId(github.comment(REPO, case.on, login, &says).await)),
+        Act::Unlabel => drop(github.unlabel_issue(REPO, case.issue, login, "hob").await),
+        Act::Close => drop(github.end_issue(REPO, case.issue, login, "closed").await),
         Act::Edit => {
             // Written where it leads to nothing, so that only the edit is told of the story.
             case.comment = Some(CommentId(github.comment(REPO, foreign, login, "> quoted").await));
@@ -465,7 +483,8 @@ fn objection(case: &Case, before: &Look, after: &Look) -> Option<String> {
     let wanted = if case.role.may { (case.event.leads_to)(case.command) } else { Leads::Nothing };
     let found = leads(before, after);
     let acknowledged = after.reactions > before.reactions;
-    let is_right = found == [wanted] && acknowledged == (wanted != Leads::Nothing);
+    let is_right = found == [wanted]
+        && acknowledged == (wanted != Leads::Nothing && case.event.act.can_be_acknowledged());
     let seen = if acknowledged { "with" } else { "without" };
     (!is_right).then(|| format!("{}: {found:?} {seen} a reaction instead of {wanted:?}", case.name()))
 }
