@@ -39,3 +39,9 @@ INSERT INTO answers (question, part, answer, answered_by, answered_at, shown_at)
     FROM questions WHERE answer IS NOT NULL;
 CREATE INDEX questions_open ON questions (story) WHERE answer IS NULL;
 CREATE INDEX questions_by_comment ON questions (comment) WHERE comment IS NOT NULL;
+-- Commands: whether a task may change anything (`work`) or only plans (`plan`), whether a question is what a plan was put as,
+-- and whether a person has chosen the branch that the story's pull request goes to, so that the repository's default does
+-- not take its place.
+ALTER TABLE tasks ADD COLUMN mode TEXT NOT NULL DEFAULT 'work';
+ALTER TABLE questions ADD COLUMN is_plan BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE stories ADD COLUMN base_chosen BIGINT NOT NULL DEFAULT 0;

@@ -3,6 +3,7 @@
 //! each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
 
 mod answers;
+mod commands;
 pub mod decide;
 pub mod reply;
 
@@ -21,7 +22,8 @@ use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
 use crate::store::{Delivery, Effect, Heard, HowStopped, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
-use crate::story::{Ask, Choice, Story};
+use crate::story::{Ask, Choice, Story, Turn};
+use commands::Opening;
 use decide::{Act, Decision, decide};
 
 /// The first wait before a delivery is tried again; it doubles up to `LONGEST_WAIT`.
@@ -205,7 +207,11 @@ impl Intake {
             return Ok(Settled::Ignored(why));
         }
         match (decision, story) {
-            (Decision::Open { choice, text }, story) => self.open_task(on, act, story, choice, text).await,
+            (Decision::Open { choice, text, mode }, story) => {
+                let opening = Opening { choice, text, mode, turn: Turn::Begin };
+                self.open_task(on, act, story, opening).await
+            }
+            (Decision::GoOn(with), story) => self.go_on(on, act, story, with).await,
             (Decision::RememberLabel, Some(story)) => {
                 if let Act::Label { at, .. } = act {
                     self.store.remember_label(&on.delivery.guid, story.id, *at).await?;
@@ -213,18 +219,18 @@ impl Intake {
                 Ok(Settled::Done("noted a label; the story is under work already"))
             }
             (Decision::Stop, story) => self.stop(on, story).await,
+            (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
             (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
             (Decision::End(ending), Some(story)) => {
                 tracing::info!(story = %story.id, repo = %story.repo, issue = %story.issue, why = ending.as_str(), "a story ends");
                 self.no_more(on, act, &story, HowStopped::Ended(ending)).await
             }
             (Decision::Explain(mistake), story) => {
-                let body = message::misunderstood(&mistake);
-                let effects = [on.seen("confused"), on.say(body)];
-                let about = self.story_ask(on.place, on.issue, story.as_ref());
-                self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
-                Ok(Settled::Done("said what hob understands"))
+                self.reply(on, story, "confused", message::misunderstood(&mistake)).await
             }
+            (Decision::Help, story) => self.reply(on, story, "eyes", message::help()).await,
+            (Decision::Status, story) => self.tell_status(on, story).await,
+            (Decision::Refuse(why), story) => self.reply(on, story, "eyes", message::nothing_done(why)).await,
             (_, _) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
         }
     }
@@ -234,8 +240,7 @@ impl Intake {
         on: &Happening<'_>,
         act: &Act,
         story: Option<Story>,
-        choice: Choice,
-        text: Option<String>,
+        opening: Opening,
     ) -> anyhow::Result<Settled> {
         let (at, labeled_at) = match act {
             Act::Label { at, .. } => (*at, Some(*at)),
@@ -256,9 +261,11 @@ impl Intake {
         };
         let new = NewTask {
             on: self.story_ask(on.place, &issue, story.as_ref()),
-            ask: self.ask(on, &issue, text, choice),
+            effects: self.opening_effects(on, story.as_ref(), &opening.choice),
+            ask: self.ask(on, &issue, opening.text, opening.choice),
+            mode: opening.mode,
+            turn: opening.turn,
             labeled_at,
-            effects: vec![on.seen("eyes")],
         };
         self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
         Ok(Settled::Done("opened a task"))

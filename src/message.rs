@@ -3,12 +3,17 @@
 //! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
 
 pub mod card;
+mod commands;
 mod contain;
 mod kept;
 mod login;
 mod objections;
 mod status;
 
+pub use commands::{
+    NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
+    where_it_stands,
+};
 pub use contain::contain;
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
@@ -19,7 +24,6 @@ pub use objections::{Objection, may_this_be_pushed, objections};
 pub use status::{Phase, StatusText, status};
 
 use crate::agent::FailureClass;
-use crate::command::{Mistake, STOP_USAGE, WORK_USAGE};
 use crate::ids::{AgentKind, EffectId, IssueNumber};
 use crate::story::AskedQuestion;
 
@@ -50,23 +54,6 @@ pub fn has_marker(body: &str) -> bool {
     last.strip_prefix(MARKER_START)
         .and_then(|rest| rest.strip_suffix(MARKER_END))
         .is_some_and(|id| id.strip_prefix(STATUS).unwrap_or(id).parse::<EffectId>().is_ok())
-}
-
-/// Said to somebody who gave a command that is none.
-pub fn misunderstood(mistake: &Mistake) -> String {
-    let code =
-        |text: &str| format!("`{}`", one_line(&text.replace('`', "'")).chars().take(100).collect::<String>());
-    let what = match mistake {
-        Mistake::UnknownCommand(name) if name.is_empty() => "`/hob` alone is not a command.".to_owned(),
-        Mistake::UnknownCommand(name) => format!("There is no command {}.", code(&format!("/hob {name}"))),
-        Mistake::UnknownOption(option) => format!("`/hob work` has no option {}.", code(option)),
-        Mistake::BadValue { option, value } if value.is_empty() => format!("`{option}` needs a value."),
-        Mistake::BadValue { option, value } => format!("`{option}` cannot be {}.", code(value)),
-    };
-    let agents = AgentKind::ALL.map(AgentKind::as_str).join(", ");
-    format!(
-        "{what} Nothing was started.\n\nWhat I understand: `{WORK_USAGE}`, and `{STOP_USAGE}`; agents are {agents}."
-    )
 }
 
 /// A change of an issue by somebody who may not push, after somebody who may had asked for work on it.
@@ -382,6 +369,11 @@ fn quoted(text: &str) -> String {
     text.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n")
 }
 
+/// What somebody wrote, as code on one line.
+fn code(text: &str) -> String {
+    format!("`{}`", one_line(&text.replace('`', "'")).chars().take(100).collect::<String>())
+}
+
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -445,8 +437,6 @@ mod tests {
         insta::assert_snapshot!(
             [
                 pull_request_ready(2, SPENT),
-                misunderstood(&Mistake::UnknownCommand("dance `now`".to_owned())),
-                misunderstood(&Mistake::BadValue { option: "--agent", value: "clod".to_owned() }),
                 nothing_to_change(Some("It is there already."), Spent::default()),
                 nothing_to_stop(),
                 text_changed(&TextChanged { part: Part::Text, by: "mallory".to_owned() }, true),

@@ -4,6 +4,7 @@
 //! GitHub, Docker or git, and nothing here decides: see `story.rs` for the rules.
 
 mod cards;
+mod commands;
 mod deliveries;
 mod effects;
 mod fault;
@@ -31,6 +32,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use cards::NewAnswers;
+pub use commands::Standing;
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{Double, Effect, NewEffect, ReactTo, WantedEffect};
 pub use fault::StoreFault;

@@ -3,6 +3,7 @@
 //! that it can be tested without a world; nothing here is carried out. The worker (`work.rs`) does.
 
 pub mod card;
+pub mod plan;
 pub mod step;
 
 use jiff::Timestamp;
@@ -69,6 +70,8 @@ pub struct Task {
     pub story: StoryId,
     /// What was asked for, frozen.
     pub ask: Ask,
+    /// Whether it is to change anything yet.
+    pub mode: plan::Mode,
     /// Where it stands.
     pub state: TaskState,
     /// Why the next run is made, or the current one was.
@@ -80,7 +83,7 @@ pub struct Task {
 }
 
 /// What somebody asked for, in the words of the delivery that asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ask {
     /// Who asked.
     pub by: String,
@@ -102,7 +105,7 @@ pub struct Ask {
 }
 
 /// What a person may choose for one task, by a label or in the command. Absent: as the settings say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// Which agent works.
     pub agent: Option<AgentKind>,
@@ -110,6 +113,12 @@ pub struct Choice {
     pub model: Option<String>,
     /// In which image.
     pub image: Option<String>,
+    /// Into which branch the pull request goes.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// How many dollars it may cost.
+    #[serde(default)]
+    pub budget_usd: Option<f64>,
 }
 
 /// Where a task stands.
@@ -214,6 +223,13 @@ pub enum Turn {
     },
     /// The session is gone; the run starts fresh with the whole conversation in its prompt.
     StartOver,
+    /// The task before this one did not come to its end; a person wants it to go on.
+    GoOn,
+    /// A person has agreed to the plan, perhaps with a change; it is carried out.
+    CarryOut {
+        /// The question that the plan was put as.
+        question: QuestionId,
+    },
 }
 
 /// One attempt at a task, in one container.
@@ -410,7 +426,7 @@ pub fn was_synced(earlier: &[Run]) -> bool {
         .any(|outcome| matches!(outcome, Outcome::Failed { class: FailureClass::Authentication, .. }))
 }
 
-/// What follows from the end of a run.
+/// What follows from the end of a run. What a completed one of a task that only plans leads to is in `plan.rs`.
 pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
     match outcome {
         Outcome::Completed { .. } => Next::Publish,

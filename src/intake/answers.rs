@@ -30,7 +30,11 @@ impl Intake {
         let cards = self.store.cards_of(story.id).await?;
         let question = match cards.iter().rfind(|card| card.is_open) {
             None => None,
-            Some(card) => Some(OpenQuestion { card: card.clone(), posted: self.posted(story, card).await? }),
+            Some(card) => Some(OpenQuestion {
+                card: card.clone(),
+                posted: self.posted(story, card).await?,
+                is_plan: self.store.is_plan(card.id).await?,
+            }),
         };
         let card = match act {
             Act::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)),
@@ -42,6 +46,7 @@ impl Intake {
             is_under_work: self.store.is_under_work(story.id).await?,
             question,
             card: card.cloned(),
+            last: self.store.tasks_of(story.id).await?.last().map(|task| task.state),
         })
     }
 

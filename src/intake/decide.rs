@@ -10,14 +10,16 @@ use super::reply::{CardEdit, read_edit, read_reply};
 use crate::command::{Command, Mistake};
 use crate::event::Ending;
 use crate::ids::{CommentId, QuestionId};
+use crate::message::NoGo;
 use crate::message::card::marker;
-use crate::story::{Card, Choice, PartAnswer};
+use crate::story::plan::{self, Mode};
+use crate::story::{Card, Choice, PartAnswer, TaskState};
 
 /// GitHub notes the same act with times that can be a second apart: on the issue, and in its history.
 const SAME_ACT: Duration = Duration::from_secs(1);
 
 /// What somebody did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Act {
     /// Put a label on.
     Label {
@@ -81,6 +83,8 @@ pub struct OpenQuestion {
     pub card: Card,
     /// Where it stands on GitHub.
     pub posted: Posted,
+    /// Whether it is a plan, which waits for a go.
+    pub is_plan: bool,
 }
 
 /// Whether people can have read a question.
@@ -116,10 +120,12 @@ pub struct KnownStory {
     pub question: Option<OpenQuestion>,
     /// Where a comment was changed: the card that it is, if it is one. Else the story's last card that is answered.
     pub card: Option<Card>,
+    /// Where its newest task stands.
+    pub last: Option<TaskState>,
 }
 
 /// What follows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// Nothing, for this reason.
     Nothing(&'static str),
@@ -133,7 +139,11 @@ pub enum Decision {
         choice: Choice,
         /// What was said beyond the command.
         text: Option<String>,
+        /// Whether it is to change anything.
+        mode: Mode,
     },
+    /// A task that goes on where the newest one stopped, with what was chosen for that.
+    GoOn(GoOn),
     /// Answers to the question.
     Answer {
         /// Which.
@@ -156,8 +166,28 @@ pub enum Decision {
     Unlabeled,
     /// End the story, with its work if there is any.
     End(Ending),
-    /// Say what hob understands.
+    /// Let the story cost so many dollars more.
+    Grant {
+        /// How many.
+        more_usd: f64,
+    },
+    /// Say what was got wrong.
     Explain(Mistake),
+    /// Say what hob understands.
+    Help,
+    /// Say where the story stands.
+    Status,
+    /// Say why nothing is done.
+    Refuse(NoGo),
+}
+
+/// With what a task goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoOn {
+    /// What was said for the one before.
+    SameText,
+    /// What is said now.
+    Text(Option<String>),
 }
 
 /// What an act leads to.
@@ -194,7 +224,7 @@ fn on_assign(is_own: bool, at: Timestamp, known: &Known) -> Decision {
         Some(story) if story.stopped_at.is_some_and(|stopped| at < stopped) => {
             Decision::Nothing("the work was stopped after this was asked for")
         }
-        _ => Decision::Open { choice: Choice::default(), text: None },
+        _ => Decision::Open { choice: Choice::default(), text: None, mode: Mode::Work },
     }
 }
 
@@ -214,7 +244,7 @@ fn on_label(choice: Option<&Choice>, at: Timestamp, known: &Known) -> Decision {
             return Decision::RememberLabel;
         }
     }
-    Decision::Open { choice: choice.clone(), text: None }
+    Decision::Open { choice: choice.clone(), text: None, mode: Mode::Work }
 }
 
 fn on_comment(act: &Act, known: &Known) -> Decision {
@@ -226,43 +256,78 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
     }
     let stopped_since = story.and_then(|story| story.stopped_at).is_some_and(|stopped| at < stopped);
     match command {
+        Some(Command::Help) => return Decision::Help,
+        Some(Command::Status) => return Decision::Status,
         Some(Command::Stop) if stopped_since => return Decision::Nothing("the work was stopped again since"),
         Some(Command::Stop) => return Decision::Stop,
-        Some(Command::Work { .. }) if stopped_since => {
+        None | Some(Command::Mistake(_)) => {}
+        Some(_) if stopped_since => {
             return Decision::Nothing("the work was stopped after this was asked for");
         }
-        _ => {}
+        Some(Command::Retry) => return on_retry(story),
+        Some(Command::Budget { more_usd }) => return on_budget(*more_usd, story),
+        Some(_) => {}
     }
-    if let Some(OpenQuestion { card, posted }) = story.and_then(|story| story.question.as_ref()) {
-        match posted {
-            Posted::As(asked) if id > *asked => return answer(card, act),
+    if let Some(question) = story.and_then(|story| story.question.as_ref()) {
+        match question.posted {
+            Posted::As(asked) if id > asked => return answer(question, act),
             // Somebody may have read it who wrote this, or nobody: that shows as soon as it is recorded.
             Posted::NotYet => return Decision::NotYet("the question is on its way to the issue"),
             Posted::As(_) | Posted::Parked if command.is_none() => {
                 return Decision::Nothing("a comment from before the question");
             }
-            Posted::Parked => return answer(card, act),
+            Posted::Parked => return answer(question, act),
             Posted::As(_) => {}
         }
     }
     match command {
         None => late(act, story).unwrap_or(Decision::Nothing("a comment that is not for hob")),
-        Some(Command::Stop) => Decision::Nothing("there is nothing to stop"),
-        Some(Command::Work { choice, text }) => Decision::Open { choice: choice.clone(), text: text.clone() },
-        Some(Command::Mistake(mistake)) => Decision::Explain(mistake.clone()),
+        Some(command) => on_idle(command, story),
     }
 }
 
-/// A comment on a story that waits is the answer, whether it is put as a command or not.
-fn answer(card: &Card, act: &Act) -> Decision {
-    let Act::Comment { command, body, .. } = act else { return Decision::Nothing("this is no comment") };
-    let words = match command {
-        Some(Command::Work { text: Some(text), .. }) => text,
-        Some(Command::Work { text: None, .. }) => "Decide yourself, and go on.",
-        Some(Command::Mistake(_) | Command::Stop) | None => body,
+/// What a command leads to where it answers nothing.
+fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
+    let open = |choice: &Choice, text: &Option<String>, mode| Decision::Open {
+        choice: choice.clone(),
+        text: text.clone(),
+        mode,
     };
+    match command {
+        Command::Work { choice, text } => open(choice, text, Mode::Work),
+        Command::Plan { choice, text } => open(choice, text, Mode::Plan),
+        Command::Go { .. } => Decision::Refuse(busy(story).unwrap_or(NoGo::NoPlan)),
+        Command::Resume { text } => on_resume(text, story),
+        Command::Mistake(mistake) => Decision::Explain(mistake.clone()),
+        // Decided before.
+        Command::Stop | Command::Retry | Command::Budget { .. } | Command::Status | Command::Help => {
+            Decision::Nothing("a comment that is not for hob")
+        }
+    }
+}
+
+/// A comment on a story that waits is the answer, whether it is put as a command or not. On a plan, every command to work
+/// is the word to carry it out.
+fn answer(question: &OpenQuestion, act: &Act) -> Decision {
+    const DECIDE_YOURSELF: &str = "Decide yourself, and go on.";
+    let Act::Comment { command, body, .. } = act else { return Decision::Nothing("this is no comment") };
+    let decide = || DECIDE_YOURSELF.to_owned();
+    let words = match command {
+        Some(Command::Work { text, .. } | Command::Go { text }) if question.is_plan => {
+            plan::go_answer(text.as_deref())
+        }
+        Some(Command::Resume { text: None }) if question.is_plan => plan::go_answer(None),
+        Some(Command::Plan { text: Some(text), .. }) if question.is_plan => text.clone(),
+        Some(Command::Plan { .. }) => return Decision::Refuse(NoGo::Waits),
+        Some(Command::Work { text, .. } | Command::Go { text } | Command::Resume { text }) => {
+            text.clone().unwrap_or_else(decide)
+        }
+        // Its own words are the answer.
+        _ => body.clone(),
+    };
+    let card = &question.card;
     let (open, answered): (Vec<PartAnswer>, Vec<PartAnswer>) =
-        read_reply(card, words).into_iter().partition(|answer| card.answers[answer.part].is_none());
+        read_reply(card, &words).into_iter().partition(|answer| card.answers[answer.part].is_none());
     match (open.is_empty(), answered.first()) {
         (false, _) => Decision::Answer { question: card.id, answers: open },
         (true, Some(answer)) => Decision::Late { card: card.clone(), part: answer.part },
@@ -332,6 +397,42 @@ fn on_edit(act: &Act, known: &Known) -> Decision {
     }
 }
 
+fn on_retry(story: Option<&KnownStory>) -> Decision {
+    match (busy(story), story.and_then(|story| story.last)) {
+        (Some(busy), _) => Decision::Refuse(busy),
+        (None, Some(TaskState::Done)) => Decision::Refuse(NoGo::LastEndedWell),
+        // Or is about to end, since it was stopped.
+        (None, Some(_)) => Decision::GoOn(GoOn::SameText),
+        (None, None) => Decision::Refuse(NoGo::NothingBegun),
+    }
+}
+
+fn on_resume(text: &Option<String>, story: Option<&KnownStory>) -> Decision {
+    match (busy(story), story.and_then(|story| story.last)) {
+        (Some(busy), _) => Decision::Refuse(busy),
+        // It goes on all the same, with something new.
+        (None, Some(TaskState::Done)) if text.is_some() => {
+            Decision::Open { choice: Choice::default(), text: text.clone(), mode: Mode::Work }
+        }
+        (None, Some(TaskState::Done)) => Decision::Refuse(NoGo::LastEndedWell),
+        (None, Some(_)) => Decision::GoOn(GoOn::Text(text.clone())),
+        (None, None) => Decision::Refuse(NoGo::NothingBegun),
+    }
+}
+
+fn on_budget(more_usd: f64, story: Option<&KnownStory>) -> Decision {
+    match story.and_then(|story| story.last) {
+        Some(_) => Decision::Grant { more_usd },
+        None => Decision::Refuse(NoGo::NothingBegun),
+    }
+}
+
+/// Why a story cannot begin anything now.
+fn busy(story: Option<&KnownStory>) -> Option<NoGo> {
+    let story = story.filter(|story| story.is_under_work)?;
+    Some(if story.question.is_some() { NoGo::Waits } else { NoGo::UnderWay })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,7 +465,7 @@ mod tests {
     }
 
     fn waiting(posted: Posted) -> Known {
-        let question = Some(OpenQuestion { card: shape(), posted });
+        let question = Some(OpenQuestion { card: shape(), posted, is_plan: false });
         known(KnownStory { question, is_under_work: true, ..KnownStory::default() })
     }
 
@@ -503,8 +604,11 @@ mod tests {
         assert_eq!(texts(decide(&edit("hob-bot", 5, &before, &ticked), &about(&open))), ["one array"]);
         let stopped = Card { is_open: false, ..open.clone() };
         assert_eq!(decide(&edit("alice", 5, &before, &ticked), &about(&stopped)), Decision::PutBack(stopped));
-        let question =
-            Some(OpenQuestion { card: Card { comment: None, ..open.clone() }, posted: Posted::NotYet });
+        let question = Some(OpenQuestion {
+            card: Card { comment: None, ..open.clone() },
+            posted: Posted::NotYet,
+            is_plan: false,
+        });
         let unrecorded = known(KnownStory { question, ..KnownStory::default() });
         assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &unrecorded), Decision::NotYet(_)));
         assert!(matches!(decide(&edit("alice", 5, "a", "b"), &unrecorded), Decision::Nothing(_)));
@@ -547,10 +651,134 @@ mod tests {
         let also = vec![asking("A short form?", &["-j", "no"])];
         let asked = card_of(crate::story::Question { also, ..asking("Which shape?", &["lines", "array"]) });
         let half = Card { answers: vec![given("lines", "alice"), None], ..asked };
-        let question = Some(OpenQuestion { card: half, posted: Posted::As(CommentId(7)) });
+        let question = Some(OpenQuestion { card: half, posted: Posted::As(CommentId(7)), is_plan: false });
         let waits = known(KnownStory { question, is_under_work: true, ..KnownStory::default() });
         assert!(matches!(decide(&comment(9, 1, "1: array"), &waits), Decision::Late { part: 0, .. }));
         assert_eq!(texts(decide(&comment(9, 1, "1: array\n2: A"), &waits)), ["-j"]);
         assert_eq!(texts(decide(&comment(9, 1, "/hob work B"), &waits)), ["no"]);
+    }
+
+    fn waiting_with_plan() -> Known {
+        let mut known = waiting(Posted::As(CommentId(100)));
+        if let Some(question) = known.story.as_mut().and_then(|story| story.question.as_mut()) {
+            question.is_plan = true;
+        }
+        known
+    }
+
+    fn after(last: TaskState) -> Known {
+        known(KnownStory { last: Some(last), ..KnownStory::default() })
+    }
+
+    fn says(text: &str, known: &Known) -> Decision {
+        decide(&comment(101, 2, text), known)
+    }
+
+    /// The answer that a comment gives.
+    fn answers(text: &str, known: &Known) -> String {
+        texts(says(text, known)).remove(0)
+    }
+
+    #[test]
+    fn a_command_answers_a_question_with_its_text() {
+        let asked = waiting(Posted::As(CommentId(100)));
+        for command in ["work", "resume", "go"] {
+            assert_eq!(answers(&format!("/hob {command} tabs"), &asked).as_str(), "tabs");
+            let without = answers(&format!("/hob {command}"), &asked);
+            assert_eq!(without, "Decide yourself, and go on.");
+        }
+        assert_eq!(answers("tabs", &asked), "tabs");
+        assert_eq!(answers("/hob tabs", &asked), "/hob tabs", "a mistake answers in its own words");
+        for command in ["/hob plan", "/hob plan tabs", "/hob retry"] {
+            assert_eq!(says(command, &asked), Decision::Refuse(NoGo::Waits), "{command}");
+        }
+        let before = decide(&comment(99, 1, "/hob resume tabs"), &asked);
+        assert_eq!(before, Decision::Refuse(NoGo::Waits), "written before the question");
+    }
+
+    #[test]
+    fn on_a_plan_a_command_to_work_carries_it_out_and_words_change_it() {
+        let asked = waiting_with_plan();
+        for (text, answer) in [
+            ("/hob go", "/hob go"),
+            ("/hob go but use tabs", "/hob go but use tabs"),
+            ("/hob work", "/hob go"),
+            ("/hob work with tabs", "/hob go with tabs"),
+            ("/hob resume", "/hob go"),
+            ("/hob resume smaller", "smaller"),
+            ("/hob plan smaller", "smaller"),
+            ("smaller", "smaller"),
+            ("go", "go"),
+        ] {
+            assert_eq!(answers(text, &asked), answer, "{text}");
+        }
+        assert_eq!(says("/hob plan", &asked), Decision::Refuse(NoGo::Waits));
+        assert_eq!(says("/hob stop", &asked), Decision::Stop);
+    }
+
+    #[test]
+    fn a_go_without_a_plan_starts_nothing() {
+        assert_eq!(says("/hob go", &Known::default()), Decision::Refuse(NoGo::NoPlan));
+        assert_eq!(says("/hob go", &after(TaskState::Done)), Decision::Refuse(NoGo::NoPlan));
+        let busy = known(KnownStory { is_under_work: true, ..KnownStory::default() });
+        assert_eq!(says("/hob go", &busy), Decision::Refuse(NoGo::UnderWay));
+    }
+
+    #[test]
+    fn a_plan_is_a_task_that_works_on_nothing_yet() {
+        let opened = says("/hob plan small steps", &Known::default());
+        assert!(matches!(opened, Decision::Open { mode: Mode::Plan, text: Some(_), .. }), "{opened:?}");
+    }
+
+    #[test]
+    fn what_failed_or_was_stopped_is_done_again_and_nothing_else_is() {
+        for state in TaskState::ALL {
+            let mut known = after(state);
+            known.story.as_mut().unwrap().is_under_work = !state.is_final();
+            let wanted = |ended: GoOn, well: NoGo| match state {
+                TaskState::Failed | TaskState::Cancelled => Decision::GoOn(ended),
+                TaskState::Done => Decision::Refuse(well),
+                _ => Decision::Refuse(NoGo::UnderWay),
+            };
+            assert_eq!(says("/hob retry", &known), wanted(GoOn::SameText, NoGo::LastEndedWell), "{state:?}");
+            let resumed = wanted(GoOn::Text(None), NoGo::LastEndedWell);
+            assert_eq!(says("/hob resume", &known), resumed, "{state:?}");
+        }
+        for command in ["/hob retry", "/hob resume", "/hob resume tabs", "/hob budget +5"] {
+            assert_eq!(says(command, &Known::default()), Decision::Refuse(NoGo::NothingBegun), "{command}");
+        }
+        let more = says("/hob resume tabs too", &after(TaskState::Done));
+        assert!(opens(&more), "with words there is something to do after a good end: {more:?}");
+        let text = GoOn::Text(Some("tabs".to_owned()));
+        assert_eq!(says("/hob resume tabs", &after(TaskState::Failed)), Decision::GoOn(text));
+    }
+
+    #[test]
+    fn status_and_help_are_told_at_any_time_and_never_answer() {
+        let posted = [Posted::NotYet, Posted::Parked, Posted::As(CommentId(1))];
+        let places = posted.map(waiting).into_iter().chain([Known::default(), waiting_with_plan()]);
+        for known in places {
+            assert_eq!(says("/hob status", &known), Decision::Status);
+            assert_eq!(says("/hob help", &known), Decision::Help);
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_before_a_stop_leads_to_nothing_whatever_the_command() {
+        let stopped = known(KnownStory {
+            stopped_at: Some(time(50)),
+            last: Some(TaskState::Cancelled),
+            ..KnownStory::default()
+        });
+        for row in crate::command::TABLE {
+            let before = decide(&comment(7, 49, row.example), &stopped);
+            match row.name {
+                "status" => assert_eq!(before, Decision::Status),
+                "help" => assert_eq!(before, Decision::Help),
+                _ => assert!(matches!(before, Decision::Nothing(_)), "{}: {before:?}", row.example),
+            }
+            let after = decide(&comment(7, 51, row.example), &stopped);
+            assert!(!matches!(after, Decision::Nothing(_)), "{}: {after:?}", row.example);
+        }
     }
 }

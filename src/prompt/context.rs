@@ -18,6 +18,7 @@ pub(super) struct Context<'a> {
     base_branch: &'a str,
     first: bool,
     purpose: &'static str,
+    mode: &'static str,
     ask: Asked,
     earlier: Vec<Asked>,
     question: Option<Told>,
@@ -85,6 +86,11 @@ impl<'a> Context<'a> {
             Purpose::Work => ("work", None, &[]),
             Purpose::Answered(question) => ("answered", Some(told(question, &mut shown)), &[]),
             Purpose::Commit(files) => ("commit", None, files),
+            Purpose::Resume(unseen) => {
+                let unseen = unseen.filter(|asked| asked.answer.is_some());
+                ("resume", unseen.map(|asked| told(asked, &mut shown)), &[])
+            }
+            Purpose::CarryOut(plan) => ("carry_out", Some(told(plan, &mut shown)), &[]),
         };
         let answered = facts.questions.iter().filter(|question| question.answer.is_some());
         let context = Context {
@@ -94,6 +100,7 @@ impl<'a> Context<'a> {
             base_branch: facts.base_branch,
             first: !facts.resumes,
             purpose,
+            mode: facts.mode.as_str(),
             ask: asked(facts.ask, &mut shown),
             // A resumed session has seen these, and what is hidden in them was counted then.
             earlier: facts

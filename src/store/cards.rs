@@ -9,10 +9,10 @@ use sqlx::sqlite::SqliteRow;
 use super::effects::{Effect, NewEffect, finish, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, deliveries, now, rows};
+use super::{Store, commands, deliveries, now, rows};
 use crate::ids::{EffectId, IssueNumber, QuestionId, StoryId, TaskId};
 use crate::story::card::whole_answer;
-use crate::story::{Answer, Ask, Card, Given, PartAnswer, Turn};
+use crate::story::{Answer, Ask, Card, Given, PartAnswer, plan};
 
 /// A card with what makes it one, but for its answers. It is open while a task waits for it: the last of the task's questions.
 const CARD: &str = "SELECT q.*, COALESCE(q.asked_on, s.issue) AS on_issue,
@@ -255,13 +255,16 @@ async fn complete(write: &mut Write, card: &Card, task: TaskId, whole: &Answer) 
         .bind(now())
         .execute(&mut **write)
         .await?;
+    let (mode, about_plan) = commands::plan_at(write, card.id).await?;
+    let (turn, mode) = plan::after_answer(mode, about_plan, card.id, &whole.text);
     sqlx::query(
-        "UPDATE tasks SET state = 'queued', turn = $2, retries = 0, not_before = 0, updated_at = $3
+        "UPDATE tasks SET state = 'queued', turn = $2, mode = $4, retries = 0, not_before = 0, updated_at = $3
          WHERE id = $1 AND state = 'blocked'",
     )
     .bind(task.to_string())
-    .bind(rows::to_json(&Turn::Answer { question: card.id })?)
+    .bind(rows::to_json(&turn)?)
     .bind(now())
+    .bind(mode.as_str())
     .execute(&mut **write)
     .await?;
     Ok(())

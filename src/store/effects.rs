@@ -50,7 +50,7 @@ pub enum Effect {
 }
 
 /// What a reaction is put on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReactTo {
     /// An issue or pull request.

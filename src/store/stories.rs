@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use super::effects::{Effect, NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, cards, deliveries, now, rows};
+use super::{Store, cards, commands, deliveries, now, rows};
 use crate::event::Ending;
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
+use crate::story::plan::Mode;
 use crate::story::{Ask, AskedQuestion, Story, TaskState, Turn};
 
 /// What is known of a story when somebody asks for work on it. The parts that may have changed since
@@ -35,8 +36,12 @@ pub struct StoryAsk {
 pub struct NewTask {
     /// The story it is on.
     pub on: StoryAsk,
-    /// What is asked for.
+    /// What is asked for. A base branch that was chosen becomes the story's, unless it has a pull request.
     pub ask: Ask,
+    /// Whether it is to change anything.
+    pub mode: Mode,
+    /// Why its first run is made: to begin, or to go on.
+    pub turn: Turn,
     /// When the label was put on that asks for it, where one does.
     pub labeled_at: Option<Timestamp>,
     /// What hob says at once: that it has seen it.
@@ -104,18 +109,22 @@ impl Store {
         let story = ensure_story(&mut transaction, &new.on).await?;
         let task = TaskId::new();
         sqlx::query(
-            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, seq)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
+            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, seq)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
         )
         .bind(task.to_string())
         .bind(story.to_string())
         .bind(guid)
         .bind(rows::to_json(&new.ask)?)
         .bind(TaskState::Queued.as_str())
-        .bind(rows::to_json(&Turn::Begin)?)
+        .bind(rows::to_json(&new.turn)?)
         .bind(now())
+        .bind(new.mode.as_str())
         .execute(&mut *transaction)
         .await?;
+        if let Some(base) = &new.ask.choice.base {
+            commands::choose_base(&mut transaction, story, base).await?;
+        }
         if let Some(at) = new.labeled_at {
             note_label(&mut transaction, story, at).await?;
         }
@@ -320,7 +329,8 @@ async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyhow::Result<
         "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
          ON CONFLICT (repo_key, issue) DO UPDATE SET repo = excluded.repo, title = excluded.title,
-             installation = excluded.installation, base_branch = excluded.base_branch, updated_at = excluded.updated_at
+             installation = excluded.installation, updated_at = excluded.updated_at,
+             base_branch = CASE WHEN stories.base_chosen = 1 THEN stories.base_branch ELSE excluded.base_branch END
          RETURNING id",
     )
     .bind(StoryId::new().to_string())

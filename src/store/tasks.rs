@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use super::effects::{NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, after, held_back, now, rows};
+use super::{Store, after, commands, held_back, now, rows};
 use crate::agent::FailureClass;
 use crate::event::Ending;
 use crate::ids::{QuestionId, Sha, StoryId};
@@ -53,6 +53,8 @@ pub struct Advance {
     pub retry_in: Option<Duration>,
     /// The question that is being asked.
     pub question: Option<NewQuestion>,
+    /// Whether that is a plan, which waits for a go.
+    pub is_plan: bool,
     /// Why the task failed.
     pub failure: Option<FailureClass>,
     /// What people are told about the task's end, in its story's status comment. `{pull}` stands for the pull request's
@@ -298,6 +300,9 @@ pub(super) async fn advance(
     let moved = rows::task(&row.ok_or(Lost)?)?;
     if let Some(new) = &advance.question {
         ask_question(write, task, new).await?;
+        if advance.is_plan {
+            commands::mark_plan(write, new.id).await?;
+        }
     }
     change_story(write, task.story, &advance.story).await?;
     want(write, task.story, &advance.effects).await?;

@@ -7,6 +7,7 @@ use crate::agent::FailureClass;
 use crate::ids::QuestionId;
 use crate::message::{self, FailureText, Spent};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
+use crate::story::plan;
 use crate::story::{self, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
 
 /// A retry's wait doubles with each, up to so many times.
@@ -28,6 +29,12 @@ impl Worker {
             synced,
         };
         let (to, advance) = match story::after_run(&run.turn, &end.outcome, history) {
+            Next::Publish if plan::is_plan(job.task.mode, &end.outcome) => {
+                if self.store.stop_wanted(&job.task).await?.is_some() {
+                    return self.cancel(job).await;
+                }
+                (TaskState::Blocked, ask_about_plan(&job.story, &end.outcome))
+            }
             Next::Publish => (TaskState::Publishing, Advance::default()),
             // The agent was done before it heard that nobody wants it to go on.
             Next::Ask(_) if self.store.stop_wanted(&job.task).await?.is_some() => {
@@ -167,6 +174,15 @@ fn add(sum: Spent, run: &Run) -> Spent {
         cost_usd: end.cost_usd.map(|cost| sum.cost_usd.unwrap_or(0.0) + cost).or(sum.cost_usd),
         turns: end.turns.map(|turns| sum.turns.unwrap_or(0) + turns).or(sum.turns),
     }
+}
+
+/// The question whether what a run hands in as its plan may be carried out.
+fn ask_about_plan(story: &Story, outcome: &Outcome) -> Advance {
+    let plan = match outcome {
+        Outcome::Completed { summary } => summary.as_deref(),
+        _ => None,
+    };
+    Advance { is_plan: true, ..ask(story, message::may_this_be_done(plan), None) }
 }
 
 /// A question to a person, about a hand-over where one is held back.

@@ -156,6 +156,24 @@ async fn the_real_claude_code_asks_and_goes_on_in_the_same_session_and_workspace
 }
 
 #[tokio::test]
+async fn the_real_claude_code_plans_where_it_cannot_write_and_carries_it_out_in_the_same_session() {
+    let Some(real) = start(|_| {}).await else { return };
+    let (w, api) = (&real.w, &real.api);
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: plan]").await;
+    w.alice().comments(issue, "/hob plan").await;
+    let plan = w.next_comment(issue).await.body;
+    assert!(plan.contains("1. Write plan.md\n\nWriting was refused: true"), "{plan} {:#?}", api.requests());
+    assert!(w.github.commits(REPO, "hob/issue-1").is_empty());
+    w.alice().comments(issue, "/hob go").await;
+    let pull = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    let file = w.github.file_at(REPO, &pull.head, "plan.md").expect("the plan carried out");
+    assert_eq!(file, "results of tools before: 3\n");
+    assert!(w.github.file_at(REPO, &pull.head, "early.txt").is_none());
+    real.finish().await;
+}
+
+#[tokio::test]
 async fn a_key_that_is_refused_ends_the_real_claude_code_before_its_retries() {
     // As many retries as the program makes by itself, for minutes: hob has to be quicker.
     let retries = ("CLAUDE_CODE_MAX_RETRIES".to_owned(), "10".to_owned());

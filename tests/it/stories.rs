@@ -4,6 +4,7 @@
 mod account;
 mod cards;
 mod catch_up;
+mod commanding;
 mod door;
 mod failures;
 mod happy;

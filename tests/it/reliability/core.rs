@@ -291,6 +291,7 @@ impl Scene {
         let question = cards.iter().rfind(|card| card.is_open).map(|card| OpenQuestion {
             card: card.clone(),
             posted: card.comment.map_or(Posted::NotYet, Posted::As),
+            is_plan: false,
         });
         let card = match act {
             Act::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)).cloned(),
@@ -302,6 +303,7 @@ impl Scene {
             is_under_work: self.store.open_task_of(story.id).await.unwrap().is_some(),
             question,
             card,
+            last: None,
         })
     }
 
@@ -333,7 +335,7 @@ impl Scene {
                 let Act::Label { at, .. } = act else { panic!("a label") };
                 self.store.remember_label(guid, story.unwrap().id, at).await.unwrap();
             }
-            Decision::Open { choice, text } => {
+            Decision::Open { choice, text, mode } => {
                 let labeled_at = match act {
                     Act::Label { at, .. } => Some(at),
                     _ => None,
@@ -346,7 +348,8 @@ impl Scene {
                 assert!(stopped.is_none_or(|at| asked_at >= at), "asked for before a stop that was heard");
                 *self.opened.entry(guid.to_owned()).or_default() += 1;
                 let effects = vec![react(issue)];
-                let new = NewTask { on, ask: ask(choice, text), labeled_at, effects };
+                let new =
+                    NewTask { on, ask: ask(choice, text), mode, turn: Turn::Begin, labeled_at, effects };
                 self.store.open_task(guid, &new).await.unwrap();
             }
             Decision::Answer { question, answers } => {
@@ -374,7 +377,7 @@ impl Scene {
                     self.store.only_say(guid, &on, &Heard::Stop(stop), &[react(issue)]).await.unwrap();
                 }
             }
-            Decision::Explain(mistake) => panic!("{mistake:?}"),
+            other => panic!("nobody here says what leads to {other:?}"),
         }
     }
 
