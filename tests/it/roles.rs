@@ -293,6 +293,17 @@ impl Scene {
                     let posted = CommentId(self.w.github.comment(REPO, on.0, HOB, &body).await);
                     self.store.status_posted(wanted.id, posted, None).await.unwrap();
                 }
+                Effect::Card { question } => {
+                    let card = self.store.card(*question).await.unwrap();
+                    if card.comment.is_some() || !card.is_open {
+                        // How it is shown afterwards follows from what is looked at.
+                        self.store.effect_done(wanted.id).await.unwrap();
+                        continue;
+                    }
+                    let body = message::card::card(&card);
+                    let posted = CommentId(self.w.github.comment(REPO, card.on.0, HOB, &body).await);
+                    self.store.comment_posted(wanted.id, Some(*question), posted, None).await.unwrap();
+                }
                 Effect::PullRequest { title, .. } => {
                     let story = self.store.story(wanted.story).await.unwrap();
                     let pull = self.w.github.open_pull(REPO, HOB, title, &story.branch, "main");
@@ -406,7 +417,7 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
     let question = || Question {
         text: "Which one?".to_owned(),
         options: vec!["the first one".to_owned()],
-        context: None,
+        ..Question::default()
     };
     let outcome = match stage {
         Stage::Asked => Outcome::Blocked { question: question() },
