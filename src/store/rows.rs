@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber};
+use crate::story::budget::Limit;
 use crate::story::{Answer, AskedQuestion, Run, Session, Story, Task, TaskState};
 
 /// A text column that holds something with a parser.
@@ -118,6 +119,11 @@ pub(super) fn run(row: &SqliteRow) -> anyhow::Result<Run> {
         task: parsed(row, "task")?,
         turn: json(row, "turn")?,
         agent: parsed(row, "agent")?,
+        instead_of: parsed_option(row, "instead_of")?,
+        may_use: match row.try_get::<Option<String>, _>("may_use")? {
+            Some(text) => serde_json::from_str(&text).context("column may_use of the store")?,
+            None => Limit::default(),
+        },
         started_at: time_option(row, "started_at")?,
         end: ended
             .map(|text| serde_json::from_str(&text))

@@ -6,29 +6,53 @@ use sqlx::sqlite::SqliteRow;
 use super::tasks::{advance, change_story, hold};
 use super::{Advance, Store, StoryChange, now, rows};
 use crate::ids::{AgentKind, RunId, StoryId};
+use crate::story::budget::Limit;
 use crate::story::{Run, RunEnd, Task, TaskState};
+
+/// A run to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRun {
+    /// The agent that runs.
+    pub agent: AgentKind,
+    /// The agent in whose place.
+    pub instead_of: Option<AgentKind>,
+    /// What it may use.
+    pub may_use: Limit,
+}
+
+impl From<AgentKind> for NewRun {
+    /// A run of the agent that should, without a limit.
+    fn from(agent: AgentKind) -> Self {
+        Self { agent, instead_of: None, may_use: Limit::default() }
+    }
+}
 
 impl Store {
     /// Makes a run and moves its task from queued to running, together.
-    pub async fn begin_run(&self, task: &Task, agent: AgentKind) -> anyhow::Result<(Task, Run)> {
+    pub async fn begin_run(&self, task: &Task, new: impl Into<NewRun>) -> anyhow::Result<(Task, Run)> {
+        let NewRun { agent, instead_of, may_use } = new.into();
         let run = Run {
             id: RunId::new(),
             task: task.id,
             turn: task.turn.clone(),
             agent,
+            instead_of,
+            may_use,
             started_at: None,
             end: None,
         };
         let mut write = self.begin("begin-run").await?;
         let task = advance(&mut write, task, TaskState::Running, &Advance::default()).await?;
         sqlx::query(
-            "INSERT INTO runs (id, task, turn, agent, created_at, seq)
-             VALUES ($1, $2, $3, $4, $5, (SELECT COALESCE(MAX(seq), 0) + 1 FROM runs))",
+            "INSERT INTO runs (id, task, turn, agent, instead_of, may_use, created_at, seq)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT COALESCE(MAX(seq), 0) + 1 FROM runs))",
         )
         .bind(run.id.to_string())
         .bind(run.task.to_string())
         .bind(rows::to_json(&run.turn)?)
         .bind(run.agent.as_str())
+        .bind(run.instead_of.map(AgentKind::as_str))
+        .bind(rows::to_json(&run.may_use)?)
         .bind(now())
         .execute(&mut *write)
         .await?;

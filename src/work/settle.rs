@@ -7,6 +7,7 @@ use crate::agent::FailureClass;
 use crate::ids::QuestionId;
 use crate::message::{self, FailureText, Spent};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
+use crate::story::budget::Limit;
 use crate::story::{self, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
 
 /// A retry's wait doubles with each, up to so many times.
@@ -19,6 +20,9 @@ impl Worker {
             return Err(Hitch::Later(anyhow::anyhow!("run {} has not ended", run.id)));
         };
         self.take_login_back(job, run).await?;
+        if let Some(until) = self.usage_limit(run, end) {
+            return self.wait_for_limit(job, run, until).await;
+        }
         let settings = &self.config.agent;
         let synced = self.was_login_renewed(job, run).await?;
         let history = TaskHistory {
@@ -50,6 +54,9 @@ impl Worker {
                 }
             }
             Next::Cancel => return self.cancel(job).await,
+            Next::Fail(FailureClass::BudgetLimit) if run.may_use != Limit::default() => {
+                return self.ask_after_run(job, run, end).await;
+            }
             Next::Fail(class) => {
                 let detail = match &end.outcome {
                     Outcome::Failed { detail, .. } if synced => message::login_refused_again(detail),
@@ -178,7 +185,7 @@ pub(super) fn ask(story: &Story, question: Question, held_back: Option<HeldBack>
     let id = QuestionId::new();
     let body = message::question(&question);
     Advance {
-        question: Some(NewQuestion { id, question, held_back }),
+        question: Some(NewQuestion { id, question, held_back, at_cap: None }),
         effects: vec![comment(story, body, Some(id))],
         ..Advance::default()
     }

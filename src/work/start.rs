@@ -73,7 +73,7 @@ impl Worker {
             }
             None => {}
         }
-        let settings = self.settings(job);
+        let settings = self.settings_for(job, run.agent);
         self.check_ready(&settings, run.agent).await?;
         self.ensure_alone(job, &name).await?;
         if job.story.handed_over {
@@ -267,7 +267,7 @@ impl Worker {
             resume: session.map(|s| s.id.as_str()),
             model: settings.model.as_deref(),
             max_turns: self.config.agent.max_turns,
-            max_budget_usd: self.config.agent.max_budget_usd,
+            max_budget_usd: run.may_use.usd.map(to_cents),
             command: &self.config.agent.command,
         };
         let mut command: Vec<String> = ["/bin/sh", "-c", ENTRY, "hob"].map(str::to_owned).to_vec();
@@ -428,6 +428,11 @@ const DAEMON_ROUND: Duration = Duration::from_millis(500);
 
 /// `/dev/shm` in the container; browsers under test want some.
 const SHM_BYTES: u64 = 256 << 20;
+
+/// Whole cents, no more than there are: a long fraction is no amount for people who look at the arguments.
+fn to_cents(usd: f64) -> f64 {
+    ((usd * 100.0 + 1e-6).floor() / 100.0).max(0.01)
+}
 
 /// The session that a run can go on with: of the same CLI, and not given up.
 pub(super) fn resumable<'a>(story: &'a Story, run: &Run) -> Option<&'a Session> {

@@ -20,6 +20,7 @@ use crate::fail_point::around;
 use crate::paths;
 use crate::redact::Secrets;
 use crate::store::StoryChange;
+use crate::story::budget::{Limit, Used};
 use crate::story::{Outcome, Question, Run, RunEnd, Session};
 
 /// The pause before a daemon that went away is asked again.
@@ -33,6 +34,10 @@ const STOP_ROUND: Duration = Duration::from_millis(500);
 
 /// How often the disk that a story takes up is looked at.
 const DISK_ROUND: Duration = Duration::from_secs(5);
+
+/// No run uses or costs more. An agent may claim what it likes, and claims are summed.
+const MOST_TOKENS: u64 = 1_000_000_000_000;
+const MOST_USD: f64 = 1_000_000.0;
 
 /// What the agent left in files.
 struct Left {
@@ -138,7 +143,8 @@ impl Worker {
     async fn follow(&self, job: &Job, run: &Run, name: &str, log: &mut RunLog) -> Result<Followed, Hitch> {
         let settings = &self.config.agent;
         let ran_for = run.started_at.map_or(Duration::ZERO, elapsed_since);
-        let deadline = Instant::now() + settings.timeout.saturating_sub(ran_for);
+        let (longest, too_long) = longest_run(settings.timeout, run);
+        let deadline = Instant::now() + longest.saturating_sub(ran_for);
         let mut silent_until = Instant::now() + settings.stall_timeout;
         let mut output = self.docker.follow(name);
         let mut keys_lie_there = true;
@@ -148,7 +154,7 @@ impl Worker {
         loop {
             let piece = tokio::select! {
                 () = self.stop.cancelled() => return Err(Hitch::Stopping),
-                () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(Stopped::TimedOut)),
+                () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(too_long)),
                 () = tokio::time::sleep_until(silent_until) => return Ok(Followed::Stop(Stopped::Stalled)),
                 () = &mut cancelled => return Ok(Followed::Stop(Stopped::Cancelled)),
                 () = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::DiskFull))),
@@ -166,6 +172,9 @@ impl Worker {
             }
             if let Some(class) = self.take(job, run, log, &piece).await? {
                 return Ok(Followed::Stop(Stopped::EndedEarly(class)));
+            }
+            if has_used_up(run, log) {
+                return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::BudgetLimit)));
             }
         }
     }
@@ -223,6 +232,9 @@ impl Worker {
                 *stopped = stopped.or(wanted.map(Stopped::EndedEarly));
             }
         }
+        if STOPPED_CODES.contains(&exit.code) && has_used_up(run, log) {
+            *stopped = stopped.or(Some(Stopped::EndedEarly(FailureClass::BudgetLimit)));
+        }
         Ok(Followed::Ended)
     }
 
@@ -251,8 +263,9 @@ impl Worker {
     /// say so.
     fn overdue(&self, run: &Run, exit: &Exit) -> Option<Stopped> {
         let ran_for = exit.finished_at?.duration_since(run.started_at?);
-        let past = Duration::try_from(ran_for).is_ok_and(|d| d >= self.config.agent.timeout);
-        (past && STOPPED_CODES.contains(&exit.code)).then_some(Stopped::TimedOut)
+        let (longest, too_long) = longest_run(self.config.agent.timeout, run);
+        let past = Duration::try_from(ran_for).is_ok_and(|d| d >= longest);
+        (past && STOPPED_CODES.contains(&exit.code)).then_some(too_long)
     }
 
     /// Written down as soon as it is known: a container that vanishes later leaves a session to resume.
@@ -283,9 +296,12 @@ impl Worker {
             // An id is the agent's word too; one that holds a secret is no session.
             !forget_session && !self.secrets.redactor().finds(id.as_bytes())
         });
+        let tokens = self.tokens_of_run(job, &report).await?;
         let end = RunEnd {
-            cost_usd: report.cost_usd,
+            cost_usd: report.cost_usd.map(|usd| usd.min(MOST_USD)),
             turns: report.turns,
+            tokens,
+            session_tokens: report.session_tokens.map(|tokens| tokens.min(MOST_TOKENS)),
             duration_ms: u64::try_from(ended_at.duration_since(started_at).as_millis()).unwrap_or(0),
             exit_code: Some(exit.code),
             session: session.clone(),
@@ -303,11 +319,26 @@ impl Worker {
         Ok(())
     }
 
+    /// What a run used of a session that is counted as a whole: what there is beyond the run before.
+    async fn tokens_of_run(&self, job: &Job, report: &Report) -> Result<Option<u64>, Hitch> {
+        let tokens = match (report.tokens, report.session_tokens, &report.session) {
+            (Some(tokens), _, _) => Some(tokens),
+            (None, Some(all), Some(session)) => {
+                let before = self.store.session_tokens(job.story.id, session).await?;
+                Some(all.saturating_sub(before.unwrap_or(0)))
+            }
+            _ => None,
+        };
+        Ok(tokens.map(|tokens| tokens.min(MOST_TOKENS)))
+    }
+
     async fn record_lost(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
         let end = RunEnd {
             outcome: Outcome::Failed { class: FailureClass::ContainerLost, detail: String::new() },
             cost_usd: None,
             turns: None,
+            tokens: None,
+            session_tokens: None,
             duration_ms: run.started_at.map_or(0, |at| elapsed_since(at).as_millis() as u64),
             exit_code: None,
             session: job.story.session.as_ref().map(|s| s.id.clone()),
@@ -330,6 +361,8 @@ impl Worker {
             repo: String,
             issue: u64,
             agent: &'a str,
+            instead_of: Option<&'a str>,
+            may_use: Limit,
             turn: &'a crate::story::Turn,
             started_at: Option<Timestamp>,
             workspace: &'a std::path::Path,
@@ -342,6 +375,8 @@ impl Worker {
             repo: job.story.repo.to_string(),
             issue: job.story.issue.0,
             agent: run.agent.as_str(),
+            instead_of: run.instead_of.map(|agent| agent.as_str()),
+            may_use: run.may_use,
             turn: &run.turn,
             started_at: run.started_at,
             workspace: &self.data.story(job.story.id).workspace,
@@ -404,6 +439,21 @@ fn without_secrets(outcome: Outcome, secrets: &Secrets) -> Outcome {
         Outcome::Failed { class, detail } => Outcome::Failed { class, detail: clean(detail) },
         Outcome::Cancelled => Outcome::Cancelled,
     }
+}
+
+/// The longest that a run may take, and what it means when it has.
+fn longest_run(timeout: Duration, run: &Run) -> (Duration, Stopped) {
+    match run.may_use.ms.map(Duration::from_millis) {
+        Some(left) if left < timeout => (left, Stopped::EndedEarly(FailureClass::BudgetLimit)),
+        _ => (timeout, Stopped::TimedOut),
+    }
+}
+
+/// Whether a run has used what it may, as far as its program tells while it works.
+fn has_used_up(run: &Run, log: &RunLog) -> bool {
+    let so_far = log.so_far();
+    let used = Used { usd: so_far.cost_usd.unwrap_or(0.0), tokens: so_far.tokens.unwrap_or(0), ms: 0 };
+    used.passes(Limit { ms: None, ..run.may_use })
 }
 
 fn elapsed_since(at: Timestamp) -> Duration {
