@@ -60,6 +60,8 @@ pub enum Purpose<'a> {
     Work,
     /// To go on with the answer to this question.
     Answered(&'a AskedQuestion),
+    /// To go on after a cap of the budget had stopped it.
+    GoOn,
     /// To commit what was left.
     Commit(&'a [String]),
 }
@@ -83,6 +85,8 @@ pub fn prompt(facts: &Facts<'_>) -> String {
         Purpose::Work => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
         Purpose::Answered(question) if facts.resumes => sections.push(answered(question)),
         Purpose::Answered(_) => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
+        Purpose::GoOn if facts.resumes => sections.push(GO_ON.to_owned()),
+        Purpose::GoOn => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
         Purpose::Commit(files) => sections.push(commit(files)),
     }
     if !facts.resumes {
@@ -92,6 +96,10 @@ pub fn prompt(facts: &Facts<'_>) -> String {
     sections.push(rules(facts.branch));
     sections.join("\n\n") + "\n"
 }
+
+/// Said to an agent that a cap had stopped.
+const GO_ON: &str = "You were stopped because the budget for this work was used up. Now there is more. Go on where you \
+    stopped. What you had not committed then is in the newest commit of your branch, whose message begins with `WIP`.";
 
 fn asked(ask: &Ask) -> String {
     let body = if ask.body.trim().is_empty() { "(the issue has no text)" } else { ask.body.trim() };

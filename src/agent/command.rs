@@ -37,7 +37,9 @@ impl Stream {
     pub fn line(&mut self, line: &[u8]) -> Vec<Signal> {
         if line.starts_with(b"{")
             && let Ok(object) = serde_json::from_slice::<Value>(line)
-            && (object["session"].is_string() || object["cost_usd"].is_number() || object["tokens"].is_number())
+            && (object["session"].is_string()
+                || object["cost_usd"].is_number()
+                || object["tokens"].is_number())
         {
             self.cost_usd = text::amount(&object["cost_usd"]).or(self.cost_usd);
             self.tokens = text::count(&object["tokens"]).or(self.tokens);

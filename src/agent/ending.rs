@@ -108,7 +108,9 @@ pub fn conclude(verdict: Verdict, exit: &Exit, stderr_tail: &str) -> Result<(), 
         // Also when hob wanted to stop it or a tool ran out of memory: it got there all the same.
         Verdict::Done if exit.code == 0 => return Ok(()),
         // Its last step passed the cap and was its last anyhow.
-        Verdict::Done if exit.stopped == Some(Stopped::EndedEarly(FailureClass::BudgetLimit)) => return Ok(()),
+        Verdict::Done if exit.stopped == Some(Stopped::EndedEarly(FailureClass::BudgetLimit)) => {
+            return Ok(());
+        }
         Verdict::Done => (true, None, None),
         Verdict::Failed(failure) => (false, Some(failure), None),
         Verdict::Open(trouble) => (false, None, trouble),

@@ -20,8 +20,12 @@ pub fn may_it_cost_more(at: &Reached, kept: &Kept, was_unclear: bool) -> Questio
     if was_unclear {
         context.push("I could not tell from your answer how much I may spend.".to_owned());
     }
-    if *kept != Kept::NotBegun {
-        context.push(what_became(kept, "I go on from there."));
+    match kept {
+        Kept::NotBegun => {}
+        Kept::Nothing => context.push("The agent has changed nothing yet.".to_owned()),
+        Kept::Pushed { .. } | Kept::NotPushed { .. } => {
+            context.push(what_became(kept, "I go on from there."));
+        }
     }
     if at.scope.is_days() {
         context.push("When the next day begins (UTC), I go on by myself.".to_owned());
@@ -162,8 +166,7 @@ mod tests {
             day: usd(100.0),
             ..Caps::default()
         };
-        let told =
-            "$2.00 a run, $5.00 a story, 20,000,000 tokens a story, 60 min a story, $100.00 a day";
+        let told = "$2.00 a run, $5.00 a story, 20,000,000 tokens a story, 60 min a story, $100.00 a day";
         assert_eq!(caps(&all).as_deref(), Some(told));
         assert_eq!(caps(&Caps::default()), None);
         let until = "2026-11-24T14:05:00Z".parse().unwrap();

@@ -62,8 +62,7 @@ impl Store {
     /// What was used of each cap of a task, and granted beyond, as of now.
     pub async fn ledger(&self, story: &Story, task: &Task) -> anyhow::Result<Ledger> {
         let today = budget::start_of_day(crate::clock::now()).as_millisecond();
-        let mut ledger =
-            Ledger { used: self.used(story, task, today).await?, ..Ledger::default() };
+        let mut ledger = Ledger { used: self.used(story, task, today).await?, ..Ledger::default() };
         self.add_granted(story, task, &mut ledger.granted).await?;
         for (asked, repo) in self.answered_at_caps(story.id, today).await? {
             let Some(Said::More(amount)) = asked.said() else { continue };
@@ -374,13 +373,7 @@ async fn go_on(
     Ok(true)
 }
 
-async fn note_grant(
-    write: &mut Write,
-    guid: &str,
-    story: StoryId,
-    usd: f64,
-    by: &str,
-) -> anyhow::Result<()> {
+async fn note_grant(write: &mut Write, guid: &str, story: StoryId, usd: f64, by: &str) -> anyhow::Result<()> {
     sqlx::query(
         "INSERT INTO grants (delivery, story, task, usd, by_whom, at)
          VALUES ($1, $2, (SELECT id FROM tasks WHERE story = $2
@@ -399,11 +392,7 @@ async fn note_grant(
 }
 
 fn used(row: &SqliteRow) -> anyhow::Result<Used> {
-    Ok(Used {
-        usd: row.try_get("usd")?,
-        tokens: rows::number(row, "tokens")?,
-        ms: rows::number(row, "ms")?,
-    })
+    Ok(Used { usd: row.try_get("usd")?, tokens: rows::number(row, "tokens")?, ms: rows::number(row, "ms")? })
 }
 
 fn at_cap_question(row: &SqliteRow) -> anyhow::Result<AtCapQuestion> {

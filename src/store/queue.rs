@@ -60,11 +60,7 @@ impl Store {
 }
 
 /// Plays the claims: each takes, of the repositories with the fewest tasks under way, the oldest task.
-fn place(
-    mut queue: Vec<(String, String)>,
-    mut under_way: HashMap<String, i64>,
-    task: &str,
-) -> Option<usize> {
+fn place(mut queue: Vec<(String, String)>, mut under_way: HashMap<String, i64>, task: &str) -> Option<usize> {
     for place in 1.. {
         let fewest = |(_, (_, repo)): &(usize, &(String, String))| under_way.get(repo).copied().unwrap_or(0);
         let (at, _) = queue.iter().enumerate().min_by_key(fewest)?;
@@ -83,7 +79,8 @@ mod tests {
 
     #[test]
     fn places_alternate_between_repositories() {
-        let queue = || [("1", "a"), ("2", "a"), ("3", "b"), ("4", "c")].map(|(t, r)| (t.to_owned(), r.to_owned()));
+        let queue =
+            || [("1", "a"), ("2", "a"), ("3", "b"), ("4", "c")].map(|(t, r)| (t.to_owned(), r.to_owned()));
         let busy = HashMap::from([("c".to_owned(), 1)]);
         let places = ["1", "2", "3", "4", "5"].map(|task| place(queue().to_vec(), busy.clone(), task));
         assert_eq!(places, [Some(1), Some(3), Some(2), Some(4), None]);

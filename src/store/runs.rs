@@ -7,11 +7,13 @@ use super::tasks::{advance, change_story, hold};
 use super::{Advance, Store, StoryChange, now, rows};
 use crate::ids::{AgentKind, RunId, StoryId};
 use crate::story::budget::Limit;
-use crate::story::{Run, RunEnd, Task, TaskState};
+use crate::story::{Run, RunEnd, Task, TaskState, Turn};
 
 /// A run to be made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NewRun {
+    /// Why it is made, where that is not what its task says.
+    pub turn: Option<Turn>,
     /// The agent that runs.
     pub agent: AgentKind,
     /// The agent in whose place.
@@ -23,18 +25,18 @@ pub struct NewRun {
 impl From<AgentKind> for NewRun {
     /// A run of the agent that should, without a limit.
     fn from(agent: AgentKind) -> Self {
-        Self { agent, instead_of: None, may_use: Limit::default() }
+        Self { turn: None, agent, instead_of: None, may_use: Limit::default() }
     }
 }
 
 impl Store {
     /// Makes a run and moves its task from queued to running, together.
     pub async fn begin_run(&self, task: &Task, new: impl Into<NewRun>) -> anyhow::Result<(Task, Run)> {
-        let NewRun { agent, instead_of, may_use } = new.into();
+        let NewRun { turn, agent, instead_of, may_use } = new.into();
         let run = Run {
             id: RunId::new(),
             task: task.id,
-            turn: task.turn.clone(),
+            turn: turn.unwrap_or_else(|| task.turn.clone()),
             agent,
             instead_of,
             may_use,

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::Answer;
+use super::{Answer, Turn};
 
 /// Less than a cent, a token, a second left is nothing left.
 const LEAST_USD: f64 = 0.01;
@@ -162,6 +162,9 @@ pub struct AtCap {
     pub reached: Reached,
     /// When it was asked; for a day's cap, the day that it is about.
     pub asked_at: Timestamp,
+    /// What the run was to be made for that was held up. Absent: a run was ended, and the next goes on with its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_up: Option<Turn>,
     /// What of the work was pushed then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<Pushed>,
@@ -276,7 +279,8 @@ fn more_words(more: Amount) -> String {
 /// are none of an amount's make it none: money is not spent on a guess.
 fn amount(text: &str, unit: Amount) -> Option<Amount> {
     const WORDS: [&str; 12] = [
-        "spend", "use", "take", "more", "usd", "dollars", "tokens", "minutes", "min", "yes,", "yes", "another",
+        "spend", "use", "take", "more", "usd", "dollars", "tokens", "minutes", "min", "yes,", "yes",
+        "another",
     ];
     let mut words = text.split_whitespace().filter(|word| !WORDS.contains(word));
     let (number, None) = (words.next()?, words.next()) else { return None };
@@ -556,11 +560,10 @@ mod tests {
         assert_eq!(reached_by_run(Limit::default(), spent(3.0)), None);
         let both = Limit { usd: Some(5.0), tokens: Some(100), ms: None };
         let at = reached_by_run(both, Used { usd: 1.0, tokens: 120, ms: 0 }).unwrap();
-        assert_eq!((at.cap, at.used, at.more), (
-            Amount::Tokens(100),
-            Amount::Tokens(120),
-            Some(Amount::Tokens(60))
-        ));
+        assert_eq!(
+            (at.cap, at.used, at.more),
+            (Amount::Tokens(100), Amount::Tokens(120), Some(Amount::Tokens(60)))
+        );
     }
 
     #[test]
@@ -581,7 +584,8 @@ mod tests {
         for text in ["Stop here", "stop", "no", "2", "2. Stop here", "No."] {
             assert_eq!(of(text), Said::Stop, "{text}");
         }
-        let unclear = ["", "why?", "/hob work", "$0", "-5", "nan", "inf", "wait", "what did the 5 bring?", "5 or 10"];
+        let unclear =
+            ["", "why?", "/hob work", "$0", "-5", "nan", "inf", "wait", "what did the 5 bring?", "5 or 10"];
         for text in unclear {
             assert_eq!(of(text), Said::Unclear, "{text}");
         }
@@ -601,9 +605,8 @@ mod tests {
     #[test]
     fn amounts_are_in_the_unit_that_was_asked_about() {
         let at = |cap, more| Reached { scope: Scope::Story, cap, used: cap, more: Some(more) };
-        let of = |text: &str, at: &Reached| {
-            said(&Answer { text: text.to_owned(), by: "alice".to_owned() }, at)
-        };
+        let of =
+            |text: &str, at: &Reached| said(&Answer { text: text.to_owned(), by: "alice".to_owned() }, at);
         let tokens = at(Amount::Tokens(200_000), Amount::Tokens(120_000));
         assert_eq!(options(&tokens)[0], "Use 120000 tokens more");
         assert_eq!(of("use 120000 tokens more", &tokens), Said::More(Amount::Tokens(120_000)));
@@ -632,8 +635,12 @@ mod tests {
     }
 
     fn sums() -> impl Strategy<Value = Sums> {
-        (amounts(), amounts(), amounts(), amounts())
-            .prop_map(|(task, story, repository_day, day)| Sums { task, story, repository_day, day })
+        (amounts(), amounts(), amounts(), amounts()).prop_map(|(task, story, repository_day, day)| Sums {
+            task,
+            story,
+            repository_day,
+            day,
+        })
     }
 
     proptest! {

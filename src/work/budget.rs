@@ -20,29 +20,48 @@ const UNKNOWN_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// What is to be done before a run about the answer to a question about a cap.
 enum Answered {
-    /// Nothing; go on.
-    GoOn,
+    /// Nothing; go on, with what the question had held up.
+    GoOn(Option<Turn>),
     /// The task is in another state now.
     Moved(Task),
     /// The task waits.
     Waits,
 }
 
+/// How it comes that a question about a cap is asked.
+#[derive(Debug, Default)]
+struct Asking {
+    /// What the run was to be made for that it holds up.
+    held_up: Option<Turn>,
+    /// Whether it was asked before, and the answer was none.
+    was_unclear: bool,
+}
+
+/// What a run that is held up was to be made for, unless it was to commit what is committed at the cap.
+fn worth_telling(turn: &Turn) -> Option<Turn> {
+    Some(turn.clone()).filter(|turn| !matches!(turn, Turn::CommitLeftovers { .. }))
+}
+
 impl Worker {
     /// Makes a run, unless a cap is reached or every agent that may work has used its limit up. `None`: the task waits.
     pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, Hitch> {
-        match self.follow_answer(job).await? {
-            Answered::GoOn => {}
+        let held_up = match self.follow_answer(job).await? {
+            Answered::GoOn(held_up) => held_up,
             Answered::Moved(task) => return Ok(Some(task)),
             Answered::Waits => return Ok(None),
-        }
+        };
         let ledger = self.store.ledger(&job.story, &job.task).await?;
         let may_use = match budget::room(&self.caps(job), &ledger) {
             Room::Left(may_use) => may_use,
-            Room::Reached(reached) => return Ok(Some(self.ask_for_more(job, reached, false).await?)),
+            Room::Reached(reached) => {
+                let held_up = held_up.or_else(|| worth_telling(&job.task.turn));
+                return Ok(Some(
+                    self.ask_for_more(job, reached, Asking { held_up, was_unclear: false }).await?,
+                ));
+            }
         };
         let Some((agent, instead_of)) = self.agent_for_run(job).await? else { return Ok(None) };
-        let new = NewRun { agent, instead_of, may_use };
+        let new = NewRun { turn: held_up, agent, instead_of, may_use };
         Ok(Some(self.store.begin_run(&job.task, new).await?.0))
     }
 
@@ -53,11 +72,7 @@ impl Worker {
         let all = Caps {
             run: Limit { usd: agent.max_budget_usd, tokens: caps.run_tokens, ms: None },
             task: Limit::default(),
-            story: Limit {
-                usd: caps.story_usd,
-                tokens: caps.story_tokens,
-                ms: ms(caps.story_minutes),
-            },
+            story: Limit { usd: caps.story_usd, tokens: caps.story_tokens, ms: ms(caps.story_minutes) },
             repository_day: Limit { usd: caps.repository_day_usd, ..Limit::default() },
             day: Limit { usd: caps.day_usd, tokens: caps.day_tokens, ms: ms(caps.day_minutes) },
             most_usd: caps.most_usd,
@@ -70,8 +85,9 @@ impl Worker {
 
     /// Does what was answered to the question about a cap that the next run is made for, if it is.
     async fn follow_answer(&self, job: &Job) -> Result<Answered, Hitch> {
-        let Turn::Answer { question } = job.task.turn else { return Ok(Answered::GoOn) };
-        let Some(asked) = self.store.at_cap(question).await? else { return Ok(Answered::GoOn) };
+        let Turn::Answer { question } = job.task.turn else { return Ok(Answered::GoOn(None)) };
+        let Some(asked) = self.store.at_cap(question).await? else { return Ok(Answered::GoOn(None)) };
+        let held_up = asked.at_cap.held_up.clone();
         let by = asked.answer.as_ref().map(|answer| answer.by.clone()).unwrap_or_default();
         match asked.said() {
             Some(Said::Stop) => {
@@ -82,7 +98,7 @@ impl Worker {
             Some(Said::Wait) => {
                 let until = budget::next_day(asked.at_cap.asked_at);
                 if clock::now() >= until {
-                    return Ok(Answered::GoOn);
+                    return Ok(Answered::GoOn(held_up));
                 }
                 tracing::info!(%until, "the task waits for the next day");
                 self.store.park(&job.task, until, None).await?;
@@ -90,9 +106,12 @@ impl Worker {
             }
             Some(Said::Unclear) => {
                 tracing::info!("the answer to a question about a cap is unclear; it is asked again");
-                Ok(Answered::Moved(self.ask_for_more(job, asked.at_cap.reached, true).await?))
+                Ok(Answered::Moved(
+                    self.ask_for_more(job, asked.at_cap.reached, Asking { held_up, was_unclear: true })
+                        .await?,
+                ))
             }
-            Some(Said::More(_) | Said::NewDay) | None => Ok(Answered::GoOn),
+            Some(Said::More(_) | Said::NewDay) | None => Ok(Answered::GoOn(held_up)),
         }
     }
 
@@ -101,11 +120,8 @@ impl Worker {
         if self.store.stop_wanted(&job.task).await?.is_some() {
             return self.cancel(job).await;
         }
-        let used = Used {
-            usd: end.cost_usd.unwrap_or(0.0),
-            tokens: end.tokens.unwrap_or(0),
-            ms: end.duration_ms,
-        };
+        let used =
+            Used { usd: end.cost_usd.unwrap_or(0.0), tokens: end.tokens.unwrap_or(0), ms: end.duration_ms };
         // What was granted for this run is used up with it.
         let mut ledger = self.store.ledger(&job.story, &job.task).await?;
         ledger.granted_now = Used::default();
@@ -114,13 +130,13 @@ impl Worker {
             Room::Left(_) => budget::reached_by_run(run.may_use, used),
         };
         match reached {
-            Some(reached) => self.ask_for_more(job, reached, false).await,
+            Some(reached) => self.ask_for_more(job, reached, Asking::default()).await,
             None => self.fail(job, FailureClass::BudgetLimit, "", &[]).await,
         }
     }
 
     /// Pushes the work so far and asks. Where people may grant no more, the task ends.
-    async fn ask_for_more(&self, job: &Job, reached: Reached, was_unclear: bool) -> Result<Task, Hitch> {
+    async fn ask_for_more(&self, job: &Job, reached: Reached, asking: Asking) -> Result<Task, Hitch> {
         let kept = self.kept_at_cap(job, message::at_cap_subject()).await?;
         if reached.more.is_none() && !reached.scope.is_days() {
             return self.cancelled(job, &WhyStopped::AtMost { reached }, kept).await;
@@ -131,7 +147,7 @@ impl Worker {
             Kept::Pushed { commits, is_wip, .. } => Some(Pushed { commits: *commits, is_wip: *is_wip }),
             _ => None,
         };
-        let question = message::may_it_cost_more(&reached, &kept, was_unclear);
+        let question = message::may_it_cost_more(&reached, &kept, asking.was_unclear);
         let mut advance = Advance {
             story: StoryChange {
                 base: tip.map(|tip| (tip.clone(), Some(tip))),
@@ -141,7 +157,7 @@ impl Worker {
             ..ask(&job.story, question, None)
         };
         if let Some(new) = &mut advance.question {
-            new.at_cap = Some(AtCap { reached, asked_at: clock::now(), pushed });
+            new.at_cap = Some(AtCap { reached, asked_at: clock::now(), held_up: asking.held_up, pushed });
         }
         Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?)
     }
@@ -155,12 +171,7 @@ impl Worker {
     }
 
     /// Pushes what a run has done. What was pushed at a cap before, with nothing done since, is told again.
-    pub(super) async fn work_so_far(
-        &self,
-        job: &Job,
-        run: &Run,
-        subject: String,
-    ) -> Result<KeptAt, Hitch> {
+    pub(super) async fn work_so_far(&self, job: &Job, run: &Run, subject: String) -> Result<KeptAt, Hitch> {
         let kept = self.push_work_in_progress(&job.task, job, run, subject).await?;
         if kept.0 != Kept::Nothing || !job.story.handed_over {
             return Ok(kept);
@@ -214,12 +225,7 @@ impl Worker {
     }
 
     /// Queues the task again, for another agent or for the time when the limit is reset. It is no retry.
-    pub(super) async fn wait_for_limit(
-        &self,
-        job: &Job,
-        run: &Run,
-        until: Timestamp,
-    ) -> Result<Task, Hitch> {
+    pub(super) async fn wait_for_limit(&self, job: &Job, run: &Run, until: Timestamp) -> Result<Task, Hitch> {
         tracing::info!(agent = %run.agent, %until, "the usage limit of the agent is used up");
         self.store.limit_agent(run.agent, until).await?;
         Ok(self.store.advance(&job.task, TaskState::Queued, &Advance::default()).await?)

@@ -32,9 +32,7 @@ impl Worker {
         let why = self.why_stopped(&job.task).await?;
         let kept = match self.store.latest_run(&job.task).await? {
             None => (Kept::NotBegun, None),
-            Some(run) => {
-                self.work_so_far(job, &run, message::work_in_progress(&why)).await?
-            }
+            Some(run) => self.work_so_far(job, &run, message::work_in_progress(&why)).await?,
         };
         self.cancelled(job, &why, kept).await
     }
@@ -94,7 +92,12 @@ impl Worker {
         })
     }
 
-    pub(super) async fn cancelled(&self, job: &Job, why: &WhyStopped, (kept, tip): KeptAt) -> Result<Task, Hitch> {
+    pub(super) async fn cancelled(
+        &self,
+        job: &Job,
+        why: &WhyStopped,
+        (kept, tip): KeptAt,
+    ) -> Result<Task, Hitch> {
         tracing::info!(?why, ?kept, "the task is stopped");
         let is_needed_no_more = matches!(kept, Kept::Pushed { .. } | Kept::Nothing);
         let story = StoryChange {

@@ -301,8 +301,9 @@ impl Worker {
             tasks.into_iter().take_while(|task| task.id != job.task.id).map(|task| task.ask).collect();
         let purpose = match &run.turn {
             Turn::Begin | Turn::StartOver => Purpose::Work,
+            // What is no question of the agent's was about a cap.
             Turn::Answer { question } => {
-                questions.iter().find(|asked| asked.id == *question).map_or(Purpose::Work, Purpose::Answered)
+                questions.iter().find(|asked| asked.id == *question).map_or(Purpose::GoOn, Purpose::Answered)
             }
             Turn::CommitLeftovers { files } => Purpose::Commit(files),
         };

@@ -169,7 +169,11 @@ impl Scene {
 
     /// False if there was nothing to take.
     async fn claim(&mut self, lease: Duration) -> bool {
-        let Some(task) = self.store.claim_task(lease, &hob::store::Sharing::default()).await.expect("a claim") else { return false };
+        let Some(task) =
+            self.store.claim_task(lease, &hob::store::Sharing::default()).await.expect("a claim")
+        else {
+            return false;
+        };
         self.claims.insert(task.id, task.fence);
         self.held.push(task);
         true
