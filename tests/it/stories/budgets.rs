@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use hob::agent::AgentKind;
-use hob::ids::IssueNumber;
+use hob::ids::{IssueNumber, StoryId, TaskId};
 use hob::store::{NewTask, Sharing, Store, StoryAsk};
 use hob::story::budget::{Limit, Used};
 use hob::story::{Ask, Choice, Run, Story, TaskState};
 
 use crate::world::{REPO, World};
+use jiff::Timestamp;
 
 const BRANCH: &str = "hob/issue-1";
 
@@ -51,6 +52,27 @@ fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choice) -> NewTa
         choice,
     };
     NewTask { on, ask, labeled_at: None, effects: Vec::new() }
+}
+
+/// Opens a task as intake does, for a delivery that is recorded.
+async fn opened(store: &Store, guid: &str, task: &NewTask) -> TaskId {
+    store.record_delivery(guid, "issue_comment", b"{}", None).await.unwrap();
+    store.open_task(guid, task).await.unwrap()
+}
+
+/// Grants more, as intake does.
+async fn granted(store: &Store, guid: &str, story: StoryId, usd: f64) -> bool {
+    store.record_delivery(guid, "issue_comment", b"{}", None).await.unwrap();
+    store.grant_budget(guid, story, usd, "alice", &[]).await.unwrap()
+}
+
+/// Does something in the store while hob does not run.
+async fn beside<T>(w: &World, act: impl AsyncFnOnce(&Store) -> T) -> T {
+    std::fs::create_dir_all(w.data()).unwrap();
+    let store = Store::open(&w.data().join("hob.db")).await.unwrap();
+    let done = act(&store).await;
+    store.close().await;
+    done
 }
 
 fn newest_message(w: &World, branch: &str) -> String {
@@ -115,7 +137,7 @@ async fn who_says_stop_here_ends_the_work_and_finds_it_on_the_branch() {
         "{question}"
     );
     assert_eq!(runs_of(w.store(), issue).await.len(), 1);
-    w.alice().comments(issue, "$2").await;
+    w.alice().comments(issue, "$3").await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
     w.finish().await;
@@ -284,7 +306,7 @@ async fn tokens_and_minutes_are_caps_where_no_money_is_told() {
 
 #[tokio::test]
 async fn a_budget_that_somebody_chose_for_the_task_takes_the_place_of_the_caps() {
-    let w = World::with(|config| {
+    let mut w = World::prepare(|config| {
         config.agent.max_budget_usd = Some(0.1);
         config.budget.story_usd = Some(0.2);
     })
@@ -292,7 +314,11 @@ async fn a_budget_that_somebody_chose_for_the_task_takes_the_place_of_the_caps()
     // As `/hob work --budget 2` asks for it.
     let issue = w.alice().opens_issue("Chosen", "[scenario: spend 250]").await;
     let choice = Choice { budget_usd: Some(2.0), ..Choice::default() };
-    w.store().open_task("g-1", &a_task(REPO, issue, "alice", "[scenario: spend 250]", choice)).await.unwrap();
+    beside(&w, async |store| {
+        opened(store, "g-1", &a_task(REPO, issue, "alice", "[scenario: spend 250]", choice)).await;
+    })
+    .await;
+    w.start_hob().await;
     let question = w.next_comment(issue).await.body;
     assert!(
         question.contains("This task has reached its budget of $2.00 (spent $2.03). Spend $1.20 more?"),
@@ -308,19 +334,27 @@ async fn a_budget_that_somebody_chose_for_the_task_takes_the_place_of_the_caps()
 
 #[tokio::test]
 async fn what_is_granted_by_command_answers_the_question_or_raises_the_cap() {
-    let w = World::with(|config| config.budget.story_usd = Some(1.0)).await;
+    let mut w = World::with(|config| config.budget.story_usd = Some(1.0)).await;
     let issue = asked(&w, "spend 150").await;
     w.next_comment(issue).await;
     w.quiet().await;
-    let story = story_of(w.store(), issue).await;
+    let story = story_of(w.store(), issue).await.id;
+    w.stop_hob().await;
     // As `/hob budget +5` does it.
-    assert!(w.store().grant_budget("g-1", story.id, 5.0, "alice", &[]).await.unwrap());
+    assert!(beside(&w, async |store| granted(store, "g-1", story, 5.0).await).await, "it was no answer");
+    w.start_hob().await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
     w.quiet().await;
-    assert!(!w.store().grant_budget("g-2", story.id, 2.0, "alice", &[]).await.unwrap());
-    // The same delivery again grants nothing more.
-    assert!(!w.store().grant_budget("g-2", story.id, 2.0, "alice", &[]).await.unwrap());
+    w.stop_hob().await;
+    let answered = beside(&w, async |store| {
+        let answered = granted(store, "g-2", story, 2.0).await;
+        // A delivery that was forgotten and comes again grants nothing more.
+        store.forget_deliveries(Timestamp::MAX, 100).await.unwrap();
+        answered || granted(store, "g-2", story, 2.0).await
+    });
+    assert!(!answered.await, "nothing was asked");
+    w.start_hob().await;
     w.alice().comments(issue, "/hob work [scenario: work]").await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
@@ -445,14 +479,14 @@ async fn workers_are_shared_out_fairly_between_repositories_and_people() {
         // Twenty of one repository, all asked for by alice, and then a few of others.
         for issue in 1..=20 {
             let task = a_task("busy/one", issue, "Alice", "", Choice::default());
-            store.open_task(&format!("busy-{issue}"), &task).await.unwrap();
+            opened(&store, &format!("busy-{issue}"), &task).await;
         }
         for (issue, by) in [(1, "bob"), (2, "bob"), (3, "carol")] {
             let task = a_task("calm/two", issue, by, "", Choice::default());
-            store.open_task(&format!("calm-{issue}"), &task).await.unwrap();
+            opened(&store, &format!("calm-{issue}"), &task).await;
         }
         let last = a_task("calm/three", 1, "alice", "", Choice::default());
-        let last = store.open_task("last", &last).await.unwrap();
+        let last = opened(&store, "last", &last).await;
         let place = store.place_in_queue(last).await.unwrap();
         let order = claimed(&store, 7, &sharing).await;
         println!("{sharing:?}: the last is number {place:?}\n  {}", order.join("\n  "));
