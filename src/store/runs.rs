@@ -58,6 +58,11 @@ impl Store {
         .bind(now())
         .execute(&mut *write)
         .await?;
+        // What the task had waited for is over.
+        sqlx::query("UPDATE tasks SET waits_for = NULL WHERE id = $1")
+            .bind(run.task.to_string())
+            .execute(&mut *write)
+            .await?;
         write.commit().await?;
         Ok((task, run))
     }

@@ -261,8 +261,7 @@ pub(super) async fn advance(
     anyhow::ensure!(task.state.may_become(to), "a task cannot go from {:?} to {to:?}", task.state);
     let turn = advance.turn.as_ref().unwrap_or(&task.turn);
     let row = sqlx::query(
-        "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, waits_for = NULL,
-             updated_at = $9
+        "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9
          WHERE id = $1 AND fence = $2 AND state = $3 RETURNING *",
     )
     .bind(task.id.to_string())

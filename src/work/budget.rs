@@ -23,7 +23,7 @@ enum Answered {
     /// Nothing; go on, with what the question had held up.
     GoOn(Option<Turn>),
     /// The task is in another state now.
-    Moved(Task),
+    Moved(Box<Task>),
     /// The task waits.
     Waits,
 }
@@ -47,7 +47,7 @@ impl Worker {
     pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, Hitch> {
         let held_up = match self.follow_answer(job).await? {
             Answered::GoOn(held_up) => held_up,
-            Answered::Moved(task) => return Ok(Some(task)),
+            Answered::Moved(task) => return Ok(Some(*task)),
             Answered::Waits => return Ok(None),
         };
         let ledger = self.store.ledger(&job.story, &job.task).await?;
@@ -93,7 +93,7 @@ impl Worker {
             Some(Said::Stop) => {
                 let kept = self.kept_at_cap(job, message::at_cap_subject()).await?;
                 let why = WhyStopped::Asked { by };
-                Ok(Answered::Moved(self.cancelled(job, &why, kept).await?))
+                Ok(Answered::Moved(Box::new(self.cancelled(job, &why, kept).await?)))
             }
             Some(Said::Wait) => {
                 let until = budget::next_day(asked.at_cap.asked_at);
@@ -106,10 +106,9 @@ impl Worker {
             }
             Some(Said::Unclear) => {
                 tracing::info!("the answer to a question about a cap is unclear; it is asked again");
-                Ok(Answered::Moved(
-                    self.ask_for_more(job, asked.at_cap.reached, Asking { held_up, was_unclear: true })
-                        .await?,
-                ))
+                let asking = Asking { held_up, was_unclear: true };
+                let asked = self.ask_for_more(job, asked.at_cap.reached, asking).await?;
+                Ok(Answered::Moved(Box::new(asked)))
             }
             Some(Said::More(_) | Said::NewDay) | None => Ok(Answered::GoOn(held_up)),
         }

@@ -180,6 +180,43 @@ async fn an_answer_that_names_no_amount_spends_nothing_and_is_asked_about() {
 }
 
 #[tokio::test]
+async fn a_hob_that_is_killed_between_the_push_and_the_question_asks_once() {
+    let w = World::prepare(|config| config.budget.story_usd = Some(1.0)).await;
+    let program = w.start_program_with(&[("HOB_KILL_AT", "store.blocked.before#1")]).await;
+    let issue = asked(&w, "spend 150").await;
+    program.dies().await;
+    let pushed = w.github.commits(REPO, BRANCH);
+    assert!(!pushed.is_empty() && w.said(issue).is_empty());
+    let program = w.start_program().await;
+    let question = w.next_comment(issue).await.body;
+    assert!(question.contains("Spend $0.60 more?") && question.contains("1 commit"), "{question}");
+    let now = w.github.commits(REPO, BRANCH);
+    assert_eq!(now.len(), pushed.len());
+    w.alice().comments(issue, "yes").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert_eq!(program.terminate().await, Some(0));
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_to_the_agent_that_a_cap_holds_up_reaches_it_all_the_same() {
+    let w = World::with(|config| config.budget.story_usd = Some(0.01)).await;
+    let issue = asked(&w, "ask").await;
+    w.next_comment(issue).await;
+    // The agent has asked within its budget; what it cost leaves less than a cent.
+    w.alice().comments(issue, "one object per line").await;
+    let question = w.next_comment(issue).await.body;
+    assert!(question.contains("This story has reached its cap of $0.01"), "{question}");
+    w.alice().comments(issue, "$5").await;
+    let pull = w.next_pull_request().await;
+    let file = w.github.file_at(REPO, &pull.head, "json-output.md").unwrap();
+    assert!(file.contains("one object per line\n\nsession: resumed"), "{file}");
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn nobody_lets_a_story_cost_more_than_the_operator_allows() {
     let w = World::with(|config| {
         config.budget.story_usd = Some(1.0);
