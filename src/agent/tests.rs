@@ -580,9 +580,7 @@ fn any_command_is_followed_by_its_lines_and_its_exit_code() {
 
 /// What a recorded run had used before its end was told, and what its report says: `(tokens so far, session's, run's)`.
 fn used(agent: AgentKind, case: &str, resumed: Option<&str>) -> (Option<u64>, Option<u64>, Option<u64>) {
-    let mut parser = Parser::new(agent, resumed);
-    let text = std::fs::read(folder(agent).join(format!("{case}.jsonl"))).unwrap();
-    text.split(|byte| *byte == b'\n').for_each(|line| drop(parser.line(line)));
+    let (parser, _) = parse(agent, case, resumed);
     let so_far = parser.so_far();
     (so_far.tokens, so_far.session_tokens, parser.finish(&exit(0), "").tokens)
 }
