@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::budget::{at_cap_subject, cap_is_reached};
 use super::{FailureClass, Spent, contain, failure_words, finished, quoted};
+use crate::event::Ending;
 use crate::story::budget::Reached;
 
 /// Why work was cut short.
@@ -14,6 +15,18 @@ pub enum WhyStopped {
     /// A person said so.
     Asked {
         /// Who.
+        by: String,
+    },
+    /// A person took the label off.
+    Unlabeled {
+        /// Who.
+        by: String,
+    },
+    /// The issue came to an end.
+    Ended {
+        /// What became of it.
+        ending: Ending,
+        /// By whom.
         by: String,
     },
     /// Nobody answered its question.
@@ -55,12 +68,13 @@ pub enum Kept {
 /// The message of the commit that is made of what was not committed.
 pub fn work_in_progress(why: &WhyStopped) -> String {
     match why {
-        WhyStopped::Asked { by } => {
+        WhyStopped::Asked { by } | WhyStopped::Unlabeled { by } => {
             // A login is letters, digits, hyphens, for bots also brackets; anything else would be another line.
             let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']');
             format!("WIP: stopped by @{}", by.chars().filter(plain).collect::<String>())
         }
         WhyStopped::AtMost { .. } => at_cap_subject(),
+        WhyStopped::Ended { ending, .. } => format!("WIP: the issue was {}", ending.as_str()),
         WhyStopped::WaitedTooLong => "WIP: waited too long for an answer".to_owned(),
         WhyStopped::Untouched => "WIP: put away after a long silence".to_owned(),
     }
@@ -77,6 +91,14 @@ pub fn stopped(why: &WhyStopped, kept: &Kept, took: Spent) -> String {
         WhyStopped::AtMost { reached } => (
             format!("**Stopped. {} Whoever runs hob allows no more.**", cap_is_reached(reached)),
             "When they allow more, `/hob work` goes on from there.",
+        ),
+        WhyStopped::Unlabeled { by } => (
+            format!("**Stopped: @{by} took the label off.**"),
+            "The label or `/hob work` goes on from there.",
+        ),
+        WhyStopped::Ended { ending, by } => (
+            format!("**Stopped: the issue was {} by @{by}.**", ending.as_str()),
+            "`/hob work` goes on from there, should it be wanted after all.",
         ),
         WhyStopped::WaitedTooLong | WhyStopped::Untouched => (
             "**I have given up waiting for an answer.**".to_owned(),
@@ -175,6 +197,12 @@ mod tests {
         let said = [
             stopped(&asked, &Kept::NotBegun, SPENT),
             stopped(&asked, &Kept::Nothing, SPENT),
+            stopped(&WhyStopped::Unlabeled { by: "alice".to_owned() }, &pushed(1, true), SPENT),
+            stopped(
+                &WhyStopped::Ended { ending: Ending::Closed, by: "bob".to_owned() },
+                &pushed(1, true),
+                SPENT,
+            ),
             stopped(&asked, &pushed(1, false), SPENT),
             stopped(&asked, &pushed(1, true), SPENT),
             stopped(&asked, &pushed(3, true), SPENT),

@@ -11,4 +11,5 @@ mod keeping;
 mod policy;
 mod restart;
 mod shutdown;
+mod status;
 mod stopping;
