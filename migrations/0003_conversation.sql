@@ -27,6 +27,8 @@ ALTER TABLE runs ADD COLUMN took_ms BIGINT GENERATED ALWAYS AS (json_extract(end
 CREATE INDEX runs_by_end ON runs (ended_at);
 -- What the run may use at most, as it was when it was made (JSON), and the agent in whose place its own works.
 ALTER TABLE runs ADD COLUMN may_use TEXT;
+-- What it had cost when it told of itself last.
+ALTER TABLE runs ADD COLUMN so_far_usd DOUBLE PRECISION;
 ALTER TABLE runs ADD COLUMN instead_of TEXT;
 -- Who asked for a task, as limits count them.
 ALTER TABLE tasks ADD COLUMN asked_by TEXT GENERATED ALWAYS AS (lower(json_extract(ask, '$.by'))) VIRTUAL;

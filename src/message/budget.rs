@@ -81,7 +81,10 @@ pub fn caps(caps: &Caps) -> Option<String> {
 /// What a story waits for whose agent has met a usage limit.
 pub fn waits_for_limit(agent: AgentKind, until: Timestamp) -> String {
     let until = until.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC");
-    format!("The usage limit of {} is reached. I go on by myself at {until}.", agent_name(agent))
+    format!(
+        "**Waiting until {until}**: the usage limit of {} is reached. I go on by myself.",
+        agent_name(agent)
+    )
 }
 
 fn amount(amount: Amount) -> String {
@@ -172,7 +175,7 @@ mod tests {
         let until = "2026-11-24T14:05:00Z".parse().unwrap();
         assert_eq!(
             waits_for_limit(AgentKind::Claude, until),
-            "The usage limit of Claude Code is reached. I go on by myself at 2026-11-24 14:05 UTC."
+            "**Waiting until 2026-11-24 14:05 UTC**: the usage limit of Claude Code is reached. I go on by myself."
         );
     }
 }

@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::effects::{NewEffect, want};
+use super::shown::show;
 use super::tasks::hold;
 use super::write::Write;
 use super::{Store, deliveries, now, rows};
@@ -224,6 +225,7 @@ impl Store {
             note_grant(&mut write, guid, story, usd, by).await?;
         }
         want(&mut write, story, effects).await?;
+        show(&mut write, story).await?;
         deliveries::settle(&mut write, guid, "done", "granted more budget").await?;
         write.commit().await?;
         self.wakes.tasks.notify_one();
@@ -251,10 +253,12 @@ impl Store {
             let answer = Answer { text: NEW_DAY.to_owned(), by: HOB.to_owned() };
             let mut write = self.begin("new-day").await?;
             went_on += usize::from(go_on(&mut write, &asked, &answer, None).await?);
+            show(&mut write, asked.story).await?;
             write.commit().await?;
         }
         if went_on > 0 {
             self.wakes.tasks.notify_one();
+            self.wakes.effects.notify_one();
         }
         Ok(went_on)
     }
@@ -270,7 +274,10 @@ impl Store {
             .bind(agent.map(AgentKind::as_str))
             .execute(&mut *write)
             .await?;
-        write.commit().await
+        show(&mut write, task.story).await?;
+        write.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
     }
 
     /// The usage limit that a story's work waits for, where it waits for one.

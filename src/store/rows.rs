@@ -21,7 +21,7 @@ where
     text.parse().with_context(|| format!("column {column} of the store"))
 }
 
-fn parsed_option<T>(row: &SqliteRow, column: &str) -> anyhow::Result<Option<T>>
+pub(super) fn parsed_option<T>(row: &SqliteRow, column: &str) -> anyhow::Result<Option<T>>
 where
     T: std::str::FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,

@@ -143,23 +143,28 @@ impl Store {
         Ok(())
     }
 
-    /// Notes what a run tells of itself, for people who watch: the agent's last line and its own list of things to do. Absent:
-    /// as before.
+    /// Notes what a run tells of itself, for people who watch: the agent's last line, its own list of things to do, and
+    /// what it has cost so far. Absent: as before.
     pub async fn run_progress(
         &self,
         task: &Task,
         run: RunId,
         said: Option<&str>,
         todo: Option<&[TodoItem]>,
+        so_far_usd: Option<f64>,
     ) -> anyhow::Result<()> {
         let mut write = self.begin("run-progress").await?;
         hold(&mut write, task).await?;
-        sqlx::query("UPDATE runs SET said = COALESCE($2, said), todo = COALESCE($3, todo) WHERE id = $1")
-            .bind(run.to_string())
-            .bind(said)
-            .bind(todo.map(|items| rows::to_json(&items)).transpose()?)
-            .execute(&mut *write)
-            .await?;
+        sqlx::query(
+            "UPDATE runs SET said = COALESCE($2, said), todo = COALESCE($3, todo),
+                 so_far_usd = COALESCE($4, so_far_usd) WHERE id = $1",
+        )
+        .bind(run.to_string())
+        .bind(said)
+        .bind(todo.map(|items| rows::to_json(&items)).transpose()?)
+        .bind(so_far_usd)
+        .execute(&mut *write)
+        .await?;
         show_soon(&mut write, task.story).await?;
         write.commit().await?;
         self.wakes.effects.notify_one();

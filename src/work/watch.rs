@@ -178,7 +178,7 @@ impl Worker {
                 () = tokio::time::sleep_until(silent_until) => return Ok(Followed::Stop(Stopped::Stalled)),
                 () = &mut cancelled => return Ok(Followed::Stop(Stopped::Cancelled)),
                 _ = show.tick() => {
-                    self.show_progress(job, run, &mut progress).await?;
+                    self.show_progress(job, run, &mut progress, log.so_far().cost_usd).await?;
                     continue;
                 }
                 () = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::DiskFull))),
@@ -292,13 +292,19 @@ impl Worker {
     }
 
     /// Writes down what the agent has told of its work, and now and then that time has passed.
-    async fn show_progress(&self, job: &Job, run: &Run, progress: &mut Progress) -> Result<(), Hitch> {
+    async fn show_progress(
+        &self,
+        job: &Job,
+        run: &Run,
+        progress: &mut Progress,
+        cost_usd: Option<f64>,
+    ) -> Result<(), Hitch> {
         let has_news = progress.said.is_some() || progress.todo.is_some();
         if !has_news && progress.shown.elapsed() < SHOWN_AT_LEAST {
             return Ok(());
         }
         self.store
-            .run_progress(&job.task, run.id, progress.said.as_deref(), progress.todo.as_deref())
+            .run_progress(&job.task, run.id, progress.said.as_deref(), progress.todo.as_deref(), cost_usd)
             .await?;
         *progress = Progress::default();
         Ok(())

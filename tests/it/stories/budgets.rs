@@ -412,6 +412,13 @@ async fn a_usage_limit_is_waited_out_without_using_up_retries() {
         })
         .await;
     assert_eq!(waits.agent, AgentKind::Claude);
+    let told = waits
+        .until
+        .strftime("**Waiting until %Y-%m-%d %H:%M UTC**: the usage limit of Claude Code is reached.");
+    let told = told.to_string();
+    let status =
+        || w.status(issue).filter(|status| status.revisions.iter().any(|(_, text)| text.contains(&told)));
+    w.until("the status to say so", |_| status().map(|_| ())).await;
     // No other story tries that agent meanwhile.
     let second = asked(&w, "work").await;
     w.next_pull_request().await;
