@@ -510,3 +510,30 @@ fn has_used_up(run: &Run, log: &RunLog) -> bool {
 fn elapsed_since(at: Timestamp) -> Duration {
     clock::now().duration_since(at).try_into().unwrap_or(Duration::ZERO)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::AgentKind;
+    use crate::ids::{RunId, TaskId};
+    use crate::story::Turn;
+
+    #[test]
+    fn what_is_left_of_a_caps_minutes_ends_a_run_as_the_budget_does() {
+        let run = |ms: Option<u64>| Run {
+            id: RunId::new(),
+            task: TaskId::new(),
+            turn: Turn::Begin,
+            agent: AgentKind::Codex,
+            instead_of: None,
+            may_use: Limit { ms, ..Limit::default() },
+            started_at: None,
+            end: None,
+        };
+        let hour = Duration::from_secs(3600);
+        assert_eq!(longest_run(hour, &run(None)), (hour, Stopped::TimedOut));
+        assert_eq!(longest_run(hour, &run(Some(7_200_000))), (hour, Stopped::TimedOut));
+        let for_budget = Stopped::EndedEarly(FailureClass::BudgetLimit);
+        assert_eq!(longest_run(hour, &run(Some(90_000))), (Duration::from_secs(90), for_budget));
+    }
+}

@@ -319,7 +319,7 @@ async fn a_program_that_tells_its_cost_is_stopped_at_the_cap() {
 }
 
 #[tokio::test]
-async fn tokens_and_minutes_are_caps_where_no_money_is_told() {
+async fn tokens_are_a_cap_where_no_money_is_told() {
     let w = World::with(|config| {
         config.agent.kind = AgentKind::Command;
         let script = "echo a >part.txt; echo '{\"tokens\": 900}'; sleep 1; echo '{\"tokens\": 1200}'; sleep 300 & wait";
