@@ -10,6 +10,7 @@ mod happy;
 mod keeping;
 mod policy;
 mod restart;
+mod seeing;
 mod shutdown;
 mod status;
 mod stopping;
