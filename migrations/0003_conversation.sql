@@ -45,3 +45,35 @@ CREATE INDEX questions_by_comment ON questions (comment) WHERE comment IS NOT NU
 ALTER TABLE tasks ADD COLUMN mode TEXT NOT NULL DEFAULT 'work';
 ALTER TABLE questions ADD COLUMN is_plan BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stories ADD COLUMN base_chosen BIGINT NOT NULL DEFAULT 0;
+
+-- Budgets and queues.
+-- What a run took, read off its record, so that it can be summed.
+ALTER TABLE runs ADD COLUMN cost_usd DOUBLE PRECISION GENERATED ALWAYS AS (json_extract(ended, '$.cost_usd')) VIRTUAL;
+ALTER TABLE runs ADD COLUMN tokens BIGINT GENERATED ALWAYS AS (json_extract(ended, '$.tokens')) VIRTUAL;
+ALTER TABLE runs ADD COLUMN took_ms BIGINT GENERATED ALWAYS AS (json_extract(ended, '$.duration_ms')) VIRTUAL;
+CREATE INDEX runs_by_end ON runs (ended_at);
+-- What the run may use at most, as it was when it was made (JSON), and the agent in whose place its own works.
+ALTER TABLE runs ADD COLUMN may_use TEXT;
+-- What it had cost when it told of itself last.
+ALTER TABLE runs ADD COLUMN so_far_usd DOUBLE PRECISION;
+ALTER TABLE runs ADD COLUMN instead_of TEXT;
+-- Who asked for a task, as limits count them.
+ALTER TABLE tasks ADD COLUMN asked_by TEXT GENERATED ALWAYS AS (lower(json_extract(ask, '$.by'))) VIRTUAL;
+-- The agent whose usage limit a queued task waits for, until not_before.
+ALTER TABLE tasks ADD COLUMN waits_for TEXT;
+-- What people have let a story cost beyond its caps, other than by an answer to a question about them.
+CREATE TABLE grants (
+    delivery TEXT PRIMARY KEY,
+    story    TEXT NOT NULL REFERENCES stories (id),
+    -- The task that was open then.
+    task     TEXT REFERENCES tasks (id),
+    usd      DOUBLE PRECISION NOT NULL,
+    by_whom  TEXT NOT NULL,
+    at       BIGINT NOT NULL
+);
+CREATE INDEX grants_by_story ON grants (story);
+-- Agents whose usage limit is used up, and until when.
+CREATE TABLE agent_limits (
+    agent      TEXT PRIMARY KEY,
+    until_when BIGINT NOT NULL
+);

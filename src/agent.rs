@@ -21,7 +21,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::ending::{Exit, Report, Stopped};
+pub use self::ending::{Exit, Report, SoFar, Stopped};
 pub use self::failure::{Failure, FailureClass, Policy, UnknownClass};
 pub use crate::ids::AgentKind;
 
@@ -203,8 +203,21 @@ impl Parser {
         told.into_iter().filter_map(|signal| self.check(signal)).collect()
     }
 
+    /// What the run has used so far, as far as its program tells while it works.
+    pub fn so_far(&self) -> SoFar {
+        match &self.stream {
+            Stream::Claude(stream) => stream.so_far(),
+            Stream::Codex(stream) => stream.so_far(),
+            // It tells what it used when it is done.
+            Stream::Gemini(_) => SoFar::default(),
+            Stream::OpenCode(stream) => stream.so_far(),
+            Stream::Command(stream) => stream.so_far(),
+        }
+    }
+
     /// The run is over. `stderr_tail` is the end of its standard error, some KiB of it.
     pub fn finish(self, exit: &Exit, stderr_tail: &str) -> Report {
+        let so_far = self.so_far();
         let end = match self.stream {
             Stream::Claude(stream) => stream.end(exit.code, stderr_tail),
             Stream::Codex(stream) => stream.end(stderr_tail),
@@ -228,6 +241,8 @@ impl Parser {
             session,
             // JSON has no infinity, but a sum of claims can reach it.
             cost_usd: tally.cost_usd.filter(|cost| cost.is_finite()),
+            tokens: text::add_counts(tally.input_tokens, tally.output_tokens).or(so_far.tokens),
+            session_tokens: so_far.session_tokens,
             input_tokens: tally.input_tokens,
             output_tokens: tally.output_tokens,
             turns: tally.turns,

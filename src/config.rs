@@ -3,6 +3,7 @@
 //! for a misspelt key, the nearest one that exists. Nothing is read again while hob runs, and
 //! whether an address answers or a folder can be written is not asked here.
 
+mod budget;
 mod error;
 mod policy;
 mod questions;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+pub use budget::Budget;
 pub use error::ConfigError;
 pub use policy::{PathGlobs, Policy};
 pub use questions::{Questions, WhoAnswers};
@@ -48,6 +50,8 @@ pub struct Config {
     pub container: Container,
     /// What a hand-over may hold.
     pub policy: Policy,
+    /// What work may cost.
+    pub budget: Budget,
     /// What the agent is told.
     pub prompt: Prompt,
     /// How much at once, and how often to look.
@@ -199,11 +203,13 @@ pub struct Agent {
     pub kind: AgentKind,
     /// Program and arguments for the kind `command`.
     pub command: Vec<String>,
+    /// Agents that take over, the first first, while the usage limit of the one that should work is used up.
+    pub fallback: Vec<AgentKind>,
     /// The model's name, passed on to the CLI.
     pub model: Option<String>,
     /// Turns after which a run is ended.
     pub max_turns: Option<u32>,
-    /// Dollars after which a run is ended.
+    /// Dollars after which a run is ended: the cap of a run. Those of a story and a day are in `[budget]`.
     pub max_budget_usd: Option<f64>,
     /// The longest a run may take.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
@@ -246,6 +252,7 @@ impl Default for Agent {
         Self {
             kind: AgentKind::Claude,
             command: Vec::new(),
+            fallback: Vec::new(),
             model: None,
             max_turns: None,
             max_budget_usd: None,
@@ -377,6 +384,10 @@ impl Default for Prompt {
 pub struct Work {
     /// Tasks under work at once.
     pub parallel: usize,
+    /// How many of them may be of one repository. Not set: all.
+    pub per_repository: Option<u32>,
+    /// How many of them may be asked for by one person. Not set: all.
+    pub per_person: Option<u32>,
     /// How often the loops look for work that no one told them of.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub poll: Duration,
@@ -399,6 +410,8 @@ impl Default for Work {
     fn default() -> Self {
         Self {
             parallel: 2,
+            per_repository: None,
+            per_person: None,
             poll: Duration::from_secs(5),
             sweep: Duration::from_secs(5 * 60),
             lease: Duration::from_secs(60),
@@ -550,9 +563,8 @@ impl Config {
             ));
         }
         self.check_account()?;
-        if self.work.parallel == 0 {
-            return Err(ConfigError::invalid("work.parallel", "is 0", "1 or more"));
-        }
+        self.check_queue()?;
+        self.budget.check(self.agent.max_budget_usd)?;
         for (key, text) in
             [("git.author_name", &self.git.author_name), ("git.author_email", &self.git.author_email)]
         {
@@ -562,6 +574,25 @@ impl Config {
         }
         if self.container.uid == 0 {
             return Err(ConfigError::invalid("container.uid", "is 0, which is root", "an unprivileged uid"));
+        }
+        Ok(())
+    }
+
+    fn check_queue(&self) -> Result<(), ConfigError> {
+        let work = &self.work;
+        if work.parallel == 0 {
+            return Err(ConfigError::invalid("work.parallel", "is 0", "1 or more"));
+        }
+        for (key, limit) in
+            [("work.per_repository", work.per_repository), ("work.per_person", work.per_person)]
+        {
+            if limit == Some(0) {
+                return Err(ConfigError::invalid(key, "is 0", "1 or more, or nothing for no limit"));
+            }
+        }
+        if self.agent.fallback.contains(&AgentKind::Command) && self.agent.command.is_empty() {
+            let what = "the program to run, since agent.fallback names `command`";
+            return Err(ConfigError::missing("agent.command", what));
         }
         Ok(())
     }
@@ -676,6 +707,19 @@ impl Config {
             agent,
             model: chosen.model.map(str::to_owned).or(model),
         }
+    }
+
+    /// Whether dollars are capped anywhere, so that people may be asked for more.
+    pub fn has_caps_in_dollars(&self) -> bool {
+        let budget = &self.budget;
+        let caps = [
+            self.agent.max_budget_usd,
+            budget.story_usd,
+            budget.repository_day_usd,
+            budget.day_usd,
+            budget.most_usd,
+        ];
+        caps.iter().any(Option::is_some)
     }
 
     /// Whether a person may choose this image for a task.

@@ -2,6 +2,7 @@
 //! them can be read, and tested, in one place. What agents wrote goes through `contain`; no function
 //! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
 
+mod budget;
 pub mod card;
 mod commands;
 mod contain;
@@ -10,6 +11,7 @@ mod login;
 mod objections;
 mod status;
 
+pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
 pub use commands::{
     NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
     where_it_stands,
@@ -263,7 +265,7 @@ fn failure_words(class: FailureClass) -> FailureWords {
             "Split the issue into smaller ones, or say with `/hob work …` what is left to do.",
         ),
         F::TurnLimit => ("The agent reached the limit of turns for one run.", KEPT, AGAIN),
-        F::BudgetLimit => ("The agent reached the budget for one run.", KEPT, AGAIN),
+        F::BudgetLimit => ("The agent has used its budget up.", KEPT, AGAIN),
         F::Refused => {
             ("The model refused the task.", KEPT, "Say with `/hob work …` what is wanted in other words.")
         }

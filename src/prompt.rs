@@ -81,6 +81,8 @@ pub enum Purpose<'a> {
     Work,
     /// To go on with the answer to this question.
     Answered(&'a AskedQuestion),
+    /// To go on after a cap of the budget had stopped it.
+    GoOn,
     /// To commit what was left.
     Commit(&'a [String]),
     /// To go on where the last task stopped; with an answer that the agent may not have seen.
@@ -272,6 +274,16 @@ mod tests {
     #[test]
     fn everything_that_was_gathered_is_told() {
         insta::assert_snapshot!(standard(&facts(&ask(None), false, &[], Purpose::Work, &seen())));
+    }
+
+    #[test]
+    fn a_resumed_run_after_a_cap_is_told_to_go_on_and_a_fresh_one_everything() {
+        let nothing = Seen::default();
+        let resumed = standard(&facts(&ask(None), true, &[], Purpose::GoOn, &nothing));
+        assert!(resumed.starts_with("You were stopped because the budget"), "{resumed}");
+        assert!(!resumed.contains("What is asked for"), "{resumed}");
+        let fresh = standard(&facts(&ask(None), false, &[], Purpose::GoOn, &nothing));
+        assert!(fresh.contains("## What is asked for") && !fresh.contains("You were stopped"), "{fresh}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! transaction; what belongs together is written together or not at all. Nothing here speaks to
 //! GitHub, Docker or git, and nothing here decides: see `story.rs` for the rules.
 
+mod budgets;
 mod cards;
 mod commands;
 mod deliveries;
@@ -12,6 +13,7 @@ mod held_back;
 mod keep;
 mod looks;
 mod open;
+mod queue;
 mod repositories;
 mod rows;
 mod runs;
@@ -31,6 +33,7 @@ use sqlx::sqlite::SqlitePool;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use budgets::{AtCapQuestion, WaitsForLimit};
 pub use cards::NewAnswers;
 pub use commands::Standing;
 pub use deliveries::{Delivery, Recorded};
@@ -40,7 +43,9 @@ pub use held_back::HeldBackQuestion;
 pub use keep::{IdleStory, KeptRun, KeptStory, Saving};
 pub use looks::LookedDeliveries;
 pub use open::{backup, look_at};
+pub use queue::Sharing;
 pub use repositories::KnownRepository;
+pub use runs::NewRun;
 pub use shown::{EndedTask, StatusFacts, StoryToShow};
 pub use status::{Counts, OpenDelivery, OpenEffect, OpenTask, RecordedDelivery, StoreStatus};
 pub use stories::{Heard, HowStopped, NewTask, Stop, StoryAsk};

@@ -2,6 +2,7 @@
 //! from the end of a run or of a hand-over. Everything here is a pure function of its arguments, so
 //! that it can be tested without a world; nothing here is carried out. The worker (`work.rs`) does.
 
+pub mod budget;
 pub mod card;
 pub mod plan;
 pub mod step;
@@ -116,10 +117,13 @@ pub struct Choice {
     /// Into which branch the pull request goes.
     #[serde(default)]
     pub base: Option<String>,
-    /// How many dollars it may cost.
-    #[serde(default)]
+    /// What the task may cost, in dollars, in place of the caps of run and story.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
 }
+
+/// A budget is a number of dollars that was read from a text, never a NaN.
+impl Eq for Choice {}
 
 /// Where a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,6 +148,8 @@ pub enum TaskState {
 /// the row has moved on meanwhile.
 pub const MOVES: &[(TaskState, TaskState)] = &[
     (TaskState::Queued, TaskState::Running),
+    // A cap is reached before a run begins: a person is asked.
+    (TaskState::Queued, TaskState::Blocked),
     (TaskState::Running, TaskState::Publishing),
     (TaskState::Running, TaskState::Blocked),
     // Another run of the same task: after a passing failure, or to commit what was left over.
@@ -243,6 +249,10 @@ pub struct Run {
     pub turn: Turn,
     /// The agent that runs.
     pub agent: AgentKind,
+    /// The agent in whose place it runs, because that one's usage limit was used up.
+    pub instead_of: Option<AgentKind>,
+    /// What it may use.
+    pub may_use: budget::Limit,
     /// When its container was started. Absent: no container has run yet.
     pub started_at: Option<Timestamp>,
     /// How it ended; absent while it has not.
@@ -265,6 +275,12 @@ pub struct RunEnd {
     pub cost_usd: Option<f64>,
     /// Turns of the model, where the CLI tells them.
     pub turns: Option<u32>,
+    /// Tokens that this run used, read and written, where the CLI tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// The same over the whole session, where the CLI counts so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_tokens: Option<u64>,
     /// From the container's start to its end, in milliseconds.
     pub duration_ms: u64,
     /// The container's exit code, where there was one.
@@ -560,11 +576,15 @@ mod tests {
             task: TaskId::new(),
             turn: Turn::Begin,
             agent: AgentKind::Claude,
+            instead_of: None,
+            may_use: budget::Limit::default(),
             started_at: None,
             end: Some(RunEnd {
                 outcome,
                 cost_usd: None,
                 turns: None,
+                tokens: None,
+                session_tokens: None,
                 duration_ms: 0,
                 exit_code: None,
                 session: None,

@@ -97,6 +97,7 @@ impl Sweep {
     /// May be cut short anywhere.
     async fn sweep(&self, sizes: &mut Sizes) {
         logged("containers", self.containers(false).await);
+        logged("a new day", self.new_day().await);
         logged("questions", self.waiting().await);
         logged("reminders", self.reminders().await);
         logged("deliveries", self.deliveries().await);
@@ -104,6 +105,15 @@ impl Sweep {
         logged("keys", self.keys().await);
         logged("stories' folders", self.folders(sizes).await);
         logged("the disk", self.look_at_disk().await);
+    }
+
+    /// What waits for no more than the next day goes on when it has come.
+    async fn new_day(&self) -> anyhow::Result<()> {
+        let tasks = self.store.begin_new_day().await?;
+        if tasks > 0 {
+            tracing::info!(tasks, "a new day has begun; tasks that waited for it go on");
+        }
+        Ok(())
     }
 
     async fn deliveries(&self) -> anyhow::Result<()> {

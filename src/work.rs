@@ -4,6 +4,7 @@
 //! find is decided in `story.rs`.
 
 mod account;
+mod budget;
 mod gather;
 mod hand_over;
 mod import_child;
@@ -31,11 +32,12 @@ use crate::agent::FailureClass;
 use crate::config::{Chosen, Config, TaskSettings};
 use crate::container::Docker;
 use crate::github::GitHub;
+use crate::ids::AgentKind;
 use crate::paths::DataDir;
 use crate::prompt::Template;
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
-use crate::store::{Advance, Lost, Store, StoreFault};
+use crate::store::{Advance, Lost, Sharing, Store, StoreFault};
 use crate::story::step::{self, Look, RunLook, Step};
 use crate::story::{Story, Task, TaskState, Turn};
 
@@ -156,8 +158,10 @@ impl Worker {
 
     /// Takes as many tasks as there is room for.
     async fn claim(&self, jobs: &mut JoinSet<()>) -> anyhow::Result<()> {
-        while jobs.len() < self.config.work.parallel {
-            let Some(task) = self.store.claim_task(self.config.work.lease).await? else { break };
+        let work = &self.config.work;
+        let sharing = Sharing { per_repository: work.per_repository, per_person: work.per_person };
+        while jobs.len() < work.parallel {
+            let Some(task) = self.store.claim_task(self.config.work.lease, &sharing).await? else { break };
             let span = tracing::info_span!("task", task = %task.id, story = %task.story);
             jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
         }
@@ -285,10 +289,7 @@ impl Worker {
             (Step::PushHeldBack, _) => {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
             }
-            (Step::BeginRun, _) => {
-                let agent = self.settings(&job).agent;
-                Ok(Some(self.store.begin_run(&job.task, agent).await?.0))
-            }
+            (Step::BeginRun, _) => self.begin_run(&job).await,
             (Step::FollowRun, Some(mut run)) => {
                 self.start(&job, &mut run).await?;
                 self.watch(&job, &mut run).await?;
@@ -324,6 +325,16 @@ impl Worker {
         let choice = &job.task.ask.choice;
         let chosen =
             Chosen { agent: choice.agent, model: choice.model.as_deref(), image: choice.image.as_deref() };
+        self.config.for_task(&job.story.repo, chosen)
+    }
+
+    /// The same for a run of that agent: the model and image that a person chose are for the agent that they chose.
+    fn settings_for(&self, job: &Job, agent: AgentKind) -> TaskSettings {
+        let usual = self.settings(job);
+        if usual.agent == agent {
+            return usual;
+        }
+        let chosen = Chosen { agent: Some(agent), ..Chosen::default() };
         self.config.for_task(&job.story.repo, chosen)
     }
 }

@@ -4,9 +4,11 @@
 //! is called `success`. A run succeeded when its last `result` is no error, is called `success`, and
 //! the exit code is 0.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
-use super::ending::{End, Tally, Verdict};
+use super::ending::{End, SoFar, Tally, Verdict};
 use super::failure::{Failure, FailureClass, Policy, classify};
 use super::{Invocation, Signal, text};
 
@@ -53,6 +55,10 @@ pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
     argv
 }
 
+/// No run has more messages, nor longer ids; what pretends to is not counted.
+const MOST_MESSAGES: usize = 100_000;
+const MOST_ID_BYTES: usize = 100;
+
 /// What has been read of one run.
 #[derive(Debug, Default)]
 pub struct Stream {
@@ -69,6 +75,8 @@ pub struct Stream {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     turns: Option<u64>,
+    /// Tokens of each message of the model's, by its id: what is known before there is a result.
+    message_tokens: HashMap<String, u64>,
     /// `total_cost_usd` of the last result: the run's in 2.1.197, the session's in 2.1.330.
     cost_total_usd: Option<f64>,
     last_words: Option<String>,
@@ -127,6 +135,7 @@ impl Stream {
         }
         self.trouble = None;
         self.error_name = None;
+        self.count_message(message);
         // A subagent's words are meant for the agent, and its list is its own; its tools are worth seeing.
         let is_subagent = event["parent_tool_use_id"].is_string();
         for block in message["content"].as_array().into_iter().flatten() {
@@ -143,6 +152,28 @@ impl Stream {
                 _ => {}
             }
         }
+    }
+
+    /// One message comes in several events, each with its tokens so far.
+    fn count_message(&mut self, message: &Value) {
+        let usage = &message["usage"];
+        let names =
+            ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"];
+        let (Some(id), Some(tokens)) =
+            (message["id"].as_str(), text::sum_counts(names.map(|name| &usage[name])))
+        else {
+            return;
+        };
+        if self.message_tokens.len() < MOST_MESSAGES && id.len() <= MOST_ID_BYTES {
+            let counted = self.message_tokens.entry(id.to_owned()).or_default();
+            *counted = tokens.max(*counted);
+        }
+    }
+
+    /// What is known while it works. The results are exact, but come at the end; so does the cost.
+    pub fn so_far(&self) -> SoFar {
+        let tokens = self.message_tokens.values().copied().reduce(u64::saturating_add);
+        SoFar { tokens, ..SoFar::default() }
     }
 
     fn result(&mut self, event: &Value) {

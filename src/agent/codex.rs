@@ -1,10 +1,11 @@
 //! Codex: `codex exec --json`. Written against 0.169.0.
 //!
-//! It names no cost, and counts tokens over the whole session: what a resumed run used is not known.
+//! It names no cost, and counts tokens over the whole session: what a resumed run used is
+//! known to who knows how many there were before.
 
 use serde_json::Value;
 
-use super::ending::{End, Tally, Verdict};
+use super::ending::{End, SoFar, Tally, Verdict};
 use super::failure::{Failure, FailureClass, classify};
 use super::{Invocation, Signal, text};
 
@@ -80,6 +81,12 @@ impl Stream {
             _ => {}
         }
         signals
+    }
+
+    /// What is known while it works: nothing of this run alone.
+    pub fn so_far(&self) -> SoFar {
+        let session_tokens = text::add_counts(self.input_tokens, self.output_tokens);
+        SoFar { session_tokens, ..SoFar::default() }
     }
 
     /// The run is over.

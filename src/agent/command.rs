@@ -1,14 +1,14 @@
 //! Any program that follows the exchange contract. Its output is free text; exit code 0 is a success.
 //!
-//! A line that is a JSON object with `session` (a text) or `cost_usd` (a number, the run's cost so far)
-//! is taken as that and not shown. The program gets what the other CLIs get as arguments from its
+//! A line that is a JSON object with `session` (a text), `cost_usd` or `tokens` (numbers, what the run has used so
+//! far) is taken as that and not shown. The program gets what the other CLIs get as arguments from its
 //! environment.
 
 use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::ending::{End, Tally, Verdict};
+use super::ending::{End, SoFar, Tally, Verdict};
 use super::{Invocation, Signal, text};
 
 /// Lines at the end of the output that are its final text: what fits on a screen.
@@ -29,6 +29,7 @@ pub fn environment(invocation: &Invocation<'_>) -> Vec<(&'static str, String)> {
 pub struct Stream {
     last_lines: VecDeque<String>,
     cost_usd: Option<f64>,
+    tokens: Option<u64>,
 }
 
 impl Stream {
@@ -36,9 +37,12 @@ impl Stream {
     pub fn line(&mut self, line: &[u8]) -> Vec<Signal> {
         if line.starts_with(b"{")
             && let Ok(object) = serde_json::from_slice::<Value>(line)
-            && (object["session"].is_string() || object["cost_usd"].is_number())
+            && (object["session"].is_string()
+                || object["cost_usd"].is_number()
+                || object["tokens"].is_number())
         {
             self.cost_usd = text::amount(&object["cost_usd"]).or(self.cost_usd);
+            self.tokens = text::count(&object["tokens"]).or(self.tokens);
             return object["session"].as_str().map(|id| Signal::Session(id.to_owned())).into_iter().collect();
         }
         let line = text::final_text(&String::from_utf8_lossy(line));
@@ -50,6 +54,11 @@ impl Stream {
             self.last_lines.push_back(line);
         }
         signal.into_iter().collect()
+    }
+
+    /// What it has told so far.
+    pub fn so_far(&self) -> SoFar {
+        SoFar { cost_usd: self.cost_usd, tokens: self.tokens, session_tokens: None }
     }
 
     /// The run is over.

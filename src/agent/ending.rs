@@ -29,6 +29,17 @@ pub enum Stopped {
     EndedEarly(FailureClass),
 }
 
+/// What a run has used up to now.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SoFar {
+    /// Dollars, where the CLI tells them before it ends.
+    pub cost_usd: Option<f64>,
+    /// Tokens, read and written.
+    pub tokens: Option<u64>,
+    /// The same over the whole session, where the CLI counts so.
+    pub session_tokens: Option<u64>,
+}
+
 /// All that a run left behind, besides its commits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -36,6 +47,10 @@ pub struct Report {
     pub session: Option<String>,
     /// What this run alone cost, in dollars, where the CLI says so.
     pub cost_usd: Option<f64>,
+    /// Tokens that this run used, read and written, where the CLI tells them.
+    pub tokens: Option<u64>,
+    /// The same over the whole session, where the CLI counts so.
+    pub session_tokens: Option<u64>,
     /// Tokens that this run read, those from a cache included.
     pub input_tokens: Option<u64>,
     /// Tokens that this run wrote.
@@ -92,6 +107,10 @@ pub fn conclude(verdict: Verdict, exit: &Exit, stderr_tail: &str) -> Result<(), 
     let (was_done, told, trouble) = match verdict {
         // Also when hob wanted to stop it or a tool ran out of memory: it got there all the same.
         Verdict::Done if exit.code == 0 => return Ok(()),
+        // Its last step passed the cap and was its last anyhow.
+        Verdict::Done if exit.stopped == Some(Stopped::EndedEarly(FailureClass::BudgetLimit)) => {
+            return Ok(());
+        }
         Verdict::Done => (true, None, None),
         Verdict::Failed(failure) => (false, Some(failure), None),
         Verdict::Open(trouble) => (false, None, trouble),
@@ -165,6 +184,9 @@ mod tests {
         assert_eq!(class(Verdict::Done, 1, false, None), Some(Crashed));
         assert_eq!(class(Verdict::Done, 143, false, None), Some(Interrupted));
         assert_eq!(class(Verdict::Open(None), 0, false, None), Some(Crashed));
+        let for_budget = Some(Stopped::EndedEarly(BudgetLimit));
+        assert_eq!(class(Verdict::Done, 143, false, for_budget), None);
+        assert_eq!(class(Verdict::Open(None), 143, false, for_budget), Some(BudgetLimit));
         assert_eq!(class(failed(RateLimit), 0, false, None), Some(RateLimit));
     }
 

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::ending::{End, Tally, Verdict};
+use super::ending::{End, SoFar, Tally, Verdict};
 use super::failure::{Failure, FailureClass, classify};
 use super::{Invocation, Signal, text};
 
@@ -79,6 +79,12 @@ impl Stream {
         self.input_tokens = text::add_counts(self.input_tokens, text::sum_counts(input));
         let output = [&tokens["output"], &tokens["reasoning"]];
         self.output_tokens = text::add_counts(self.output_tokens, text::sum_counts(output));
+    }
+
+    /// What is known while it works: the steps that are finished.
+    pub fn so_far(&self) -> SoFar {
+        let tokens = text::add_counts(self.input_tokens, self.output_tokens);
+        SoFar { cost_usd: self.cost_usd, tokens, session_tokens: None }
     }
 
     /// The run is over.

@@ -578,6 +578,45 @@ fn any_command_is_followed_by_its_lines_and_its_exit_code() {
     assert_eq!(failure, Failure::new(FailureClass::Crashed, "exit code 3: no such model"));
 }
 
+/// What a recorded run had used before its end was told, and what its report says: `(tokens so far, session's, run's)`.
+fn used(agent: AgentKind, case: &str, resumed: Option<&str>) -> (Option<u64>, Option<u64>, Option<u64>) {
+    let (parser, _) = parse(agent, case, resumed);
+    let so_far = parser.so_far();
+    (so_far.tokens, so_far.session_tokens, parser.finish(&exit(0), "").tokens)
+}
+
+#[test]
+fn tokens_are_told_while_a_run_goes_on_where_the_program_does() {
+    // A run that is stopped has no result; its messages have been counted.
+    let message = |id: &str, output: u32| {
+        format!(
+            r#"{{"type":"assistant","message":{{"id":"{id}","role":"assistant","content":[],"usage":{{"input_tokens":100,"cache_read_input_tokens":1000,"output_tokens":{output}}}}}}}"#
+        )
+    };
+    let mut parser = Parser::new(AgentKind::Claude, None);
+    for (id, output) in [("msg_1", 1), ("msg_1", 7), ("msg_2", 5)] {
+        parser.line(message(id, output).as_bytes());
+    }
+    assert_eq!(parser.so_far().tokens, Some(1107 + 1105));
+    let report = parser.finish(&Exit { code: 143, oom_killed: false, stopped: Some(Stopped::Cancelled) }, "");
+    assert_eq!((report.tokens, report.cost_usd), (Some(2212), None));
+
+    // Codex counts over the session: what a resumed run used is for who knows what there was before.
+    let (so_far, of_session, of_run) = used(AgentKind::Codex, "edit", None);
+    assert_eq!((so_far, of_session.is_some(), of_session == of_run), (None, true, true));
+    let thread = "01a207c5-81e6-7000-8000-000000000000";
+    let (_, of_session, of_run) = used(AgentKind::Codex, "resume", Some(thread));
+    assert_eq!((of_session.is_some(), of_run), (true, None));
+
+    // OpenCode tells each step.
+    let (so_far, _, of_run) = used(AgentKind::OpenCode, "edit", None);
+    assert!(so_far.is_some() && so_far == of_run, "{so_far:?} {of_run:?}");
+
+    let mut parser = Parser::new(AgentKind::Command, None);
+    parser.line(br#"{"tokens": 1200}"#);
+    assert_eq!(parser.so_far().tokens, Some(1200));
+}
+
 #[test]
 fn the_programs_are_called_as_they_were_seen_to_work() {
     let command = ["my-agent".to_owned(), "--fast".to_owned()];

@@ -161,7 +161,9 @@ fn task_note(task: &OpenTask) -> String {
     let stop = task.stop_by.as_ref().map(|by| format!("{by} wants it stopped"));
     let retries = (task.retries > 0).then(|| format!("{} retries so far", task.retries));
     let asks = task.question.as_ref().filter(|_| task.state == "blocked").map(|text| format!("asks: {text}"));
-    [stop, retries, asks].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    let limit = task.waits_for.as_ref().filter(|_| task.next_try.is_some());
+    let limit = limit.map(|agent| format!("waits for the usage limit of {agent}"));
+    [stop, limit, retries, asks].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn repositories(repositories: &[Repository], now: Timestamp) -> String {

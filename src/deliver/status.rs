@@ -169,7 +169,7 @@ fn status_body(facts: &StatusFacts, web: &str, cap_usd: Option<f64>, secrets: &S
         issue: story.issue.0,
         agent: facts.run.as_ref().map(|run| run.agent),
         took: took(facts),
-        cap_usd,
+        cap_usd: facts.run.as_ref().map_or(cap_usd, |run| run.may_use.usd),
         said: facts.said.as_deref(),
         todo: &facts.todo,
         branch: story.remote_head.as_ref().map(|_| story.branch.as_str()),
@@ -188,7 +188,8 @@ fn took(facts: &StatusFacts) -> Spent {
         Some(end) => Spent { duration_ms: end.duration_ms, cost_usd: end.cost_usd, turns: end.turns },
         None => {
             let age = run.started_at.map_or(Duration::ZERO, age_of);
-            Spent { duration_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX), ..Spent::default() }
+            let duration_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            Spent { duration_ms, cost_usd: facts.so_far_usd, turns: None }
         }
     }
 }
@@ -197,9 +198,10 @@ fn phase_of(facts: &StatusFacts) -> Phase {
     let Some(task) = &facts.task else { return Phase::Over };
     match task.state {
         TaskState::Queued | TaskState::Running if facts.is_to_be_stopped => Phase::Stopping,
-        TaskState::Queued => match facts.waits_until {
-            Some(at) => Phase::WaitsUntil(at),
-            None => Phase::Queued { ahead: None },
+        TaskState::Queued => match (facts.waits_until, facts.waits_for) {
+            (Some(at), Some(agent)) => Phase::WaitsForLimit(agent, at),
+            (Some(at), None) => Phase::WaitsUntil(at),
+            (None, _) => Phase::Queued { ahead: facts.ahead },
         },
         TaskState::Running => match &facts.run {
             Some(run) if run.end.is_some() => Phase::Publishing,

@@ -66,8 +66,21 @@ impl Intake {
         story: Option<Story>,
         more_usd: f64,
     ) -> anyhow::Result<Settled> {
-        tracing::info!(more_usd, "no cap is set that could be raised");
-        self.reply(on, story, "eyes", message::no_cap()).await
+        let has_cap = match &story {
+            Some(story) => {
+                let asks = self.store.asks_of(story.id).await?;
+                self.config.has_caps_in_dollars() || asks.iter().any(|ask| ask.choice.budget_usd.is_some())
+            }
+            None => false,
+        };
+        let Some(story) = story.filter(|_| has_cap) else {
+            tracing::info!(more_usd, "no cap is set that could be raised");
+            return self.reply(on, None, "eyes", message::no_cap()).await;
+        };
+        let by = &on.sender.login;
+        let seen = [on.seen("eyes")];
+        self.store.grant_budget(&on.delivery.guid, story.id, more_usd, by, &seen).await?;
+        Ok(Settled::Done("granted more budget"))
     }
 
     /// Says where the story stands.

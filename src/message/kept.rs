@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::event::Ending;
-
+use super::budget::{at_cap_subject, cap_is_reached};
 use super::{FailureClass, Spent, contain, failure_words, finished, quoted};
+use crate::event::Ending;
+use crate::story::budget::Reached;
 
 /// Why work was cut short.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum WhyStopped {
     /// A person said so.
     Asked {
@@ -30,6 +31,11 @@ pub enum WhyStopped {
     },
     /// Nobody answered its question.
     WaitedTooLong,
+    /// It reached the most that whoever runs hob lets it cost.
+    AtMost {
+        /// Which cap.
+        reached: Reached,
+    },
     /// Nothing happened for so long that its workspace is put away.
     Untouched,
 }
@@ -67,6 +73,7 @@ pub fn work_in_progress(why: &WhyStopped) -> String {
             let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']');
             format!("WIP: stopped by @{}", by.chars().filter(plain).collect::<String>())
         }
+        WhyStopped::AtMost { .. } => at_cap_subject(),
         WhyStopped::Ended { ending, .. } => format!("WIP: the issue was {}", ending.as_str()),
         WhyStopped::WaitedTooLong => "WIP: waited too long for an answer".to_owned(),
         WhyStopped::Untouched => "WIP: put away after a long silence".to_owned(),
@@ -81,6 +88,10 @@ pub fn stopped(why: &WhyStopped, kept: &Kept, took: Spent) -> String {
             let gone = if *kept == Kept::NotBegun { "" } else { " The agent is gone." };
             (format!("**Stopped, as @{by} asked.**{gone}"), "`/hob work` goes on from there.")
         }
+        WhyStopped::AtMost { reached } => (
+            format!("**Stopped. {} Whoever runs hob allows no more.**", cap_is_reached(reached)),
+            "When they allow more, `/hob work` goes on from there.",
+        ),
         WhyStopped::Unlabeled { by } => (
             format!("**Stopped: @{by} took the label off.**"),
             "The label or `/hob work` goes on from there.",
@@ -105,7 +116,7 @@ pub fn put_away(kept: &Kept) -> String {
     )
 }
 
-fn what_became(kept: &Kept, again: &str) -> String {
+pub(super) fn what_became(kept: &Kept, again: &str) -> String {
     match kept {
         Kept::NotBegun => {
             "The agent had not begun, so nothing was changed. `/hob work` starts it.".to_owned()

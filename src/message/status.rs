@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Spent, agent_name, contain, one_line, spent};
+use super::{Spent, agent_name, contain, one_line, spent, waits_for_limit};
 use crate::agent::{TodoItem, TodoState};
 use crate::ids::{AgentKind, CommentId, PullNumber, RunId};
 
@@ -55,6 +55,8 @@ pub enum Phase {
     },
     /// A task waits for a time.
     WaitsUntil(Timestamp),
+    /// A task waits for the reset of an agent's usage limit.
+    WaitsForLimit(AgentKind, Timestamp),
     /// The run is being prepared.
     Starting,
     /// The agent works.
@@ -110,6 +112,7 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         Phase::WaitsUntil(at) => {
             format!("**Waiting until {}** to try again.", at.strftime("%Y-%m-%d %H:%M UTC"))
         }
+        Phase::WaitsForLimit(agent, until) => waits_for_limit(agent, until),
         Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
         Phase::Working => format!("**At work** · {}", facts(text)),
         Phase::Stopping => "**Stopping.** What the agent has done goes to the branch.".to_owned(),
@@ -257,6 +260,7 @@ mod tests {
         let all = [
             status(&text(Phase::Queued { ahead: Some(3) })),
             status(&text(Phase::WaitsUntil("2026-11-24T14:05:00Z".parse().unwrap()))),
+            status(&text(Phase::WaitsForLimit(AgentKind::Claude, "2026-11-24T14:05:00Z".parse().unwrap()))),
             status(&text(Phase::Starting)),
             status(&working),
             status(&text(Phase::Publishing)),

@@ -85,6 +85,7 @@ impl<'a> Context<'a> {
         let (purpose, question, files): (_, _, &[String]) = match &facts.purpose {
             Purpose::Work => ("work", None, &[]),
             Purpose::Answered(question) => ("answered", Some(told(question, &mut shown)), &[]),
+            Purpose::GoOn => ("go_on", None, &[]),
             Purpose::Commit(files) => ("commit", None, files),
             Purpose::Resume(unseen) => {
                 let unseen = unseen.filter(|asked| asked.answer.is_some());

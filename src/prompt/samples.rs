@@ -26,6 +26,8 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         (Purpose::Answered(&question), false, &seen),
         (Purpose::Answered(&question), true, &seen),
         (Purpose::Answered(&open), true, &nothing),
+        (Purpose::GoOn, true, &nothing),
+        (Purpose::GoOn, false, &seen),
         (Purpose::Commit(&files), true, &nothing),
         (Purpose::Commit(&files), false, &seen),
         (Purpose::Resume(Some(&question)), true, &seen),

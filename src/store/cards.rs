@@ -203,7 +203,11 @@ impl Store {
 
 /// Writes answers down as part of a write, has the card show them, and moves the task on where they are all. False: nothing was
 /// written, since the question is open no more, or all of these parts have an answer.
-async fn answer(write: &mut Write, new: &NewAnswers, effects: &[NewEffect]) -> anyhow::Result<bool> {
+pub(super) async fn answer(
+    write: &mut Write,
+    new: &NewAnswers,
+    effects: &[NewEffect],
+) -> anyhow::Result<bool> {
     let sql = sqlx::AssertSqlSafe(format!("{CARD} WHERE q.id = $1"));
     let id = new.question.to_string();
     let Some(row) = sqlx::query(sql).bind(&id).fetch_optional(&mut **write).await? else { return Ok(false) };

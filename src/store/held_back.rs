@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{NewQuestion, Store, rows};
 use crate::ids::{QuestionId, StoryId};
+use crate::story::budget::AtCap;
 use crate::story::{Answer, HeldBack, Question};
 
 /// A hand-over that a question was asked about.
@@ -24,6 +25,8 @@ struct Written<'a> {
     question: &'a Question,
     #[serde(skip_serializing_if = "Option::is_none")]
     held_back: Option<&'a HeldBack>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_cap: Option<&'a AtCap>,
 }
 
 #[derive(Deserialize)]
@@ -51,5 +54,6 @@ impl Store {
 
 /// The column `question` of a new question.
 pub(super) fn column(new: &NewQuestion) -> anyhow::Result<String> {
-    rows::to_json(&Written { question: &new.question, held_back: new.held_back.as_ref() })
+    let (held_back, at_cap) = (new.held_back.as_ref(), new.at_cap.as_ref());
+    rows::to_json(&Written { question: &new.question, held_back, at_cap })
 }

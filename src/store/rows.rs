@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber};
+use crate::story::budget::Limit;
 use crate::story::plan::Mode;
 use crate::story::{Answer, AskedQuestion, Run, Session, Story, Task, TaskState};
 
@@ -21,7 +22,7 @@ where
     text.parse().with_context(|| format!("column {column} of the store"))
 }
 
-fn parsed_option<T>(row: &SqliteRow, column: &str) -> anyhow::Result<Option<T>>
+pub(super) fn parsed_option<T>(row: &SqliteRow, column: &str) -> anyhow::Result<Option<T>>
 where
     T: std::str::FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
@@ -125,6 +126,11 @@ pub(super) fn run(row: &SqliteRow) -> anyhow::Result<Run> {
         task: parsed(row, "task")?,
         turn: json(row, "turn")?,
         agent: parsed(row, "agent")?,
+        instead_of: parsed_option(row, "instead_of")?,
+        may_use: match row.try_get::<Option<String>, _>("may_use")? {
+            Some(text) => serde_json::from_str(&text).context("column may_use of the store")?,
+            None => Limit::default(),
+        },
         started_at: time_option(row, "started_at")?,
         end: ended
             .map(|text| serde_json::from_str(&text))

@@ -8,32 +8,63 @@ use super::tasks::{advance, change_story, hold};
 use super::{Advance, Store, StoryChange, now, rows};
 use crate::agent::TodoItem;
 use crate::ids::{AgentKind, RunId, StoryId};
-use crate::story::{Run, RunEnd, Task, TaskState};
+use crate::story::budget::Limit;
+use crate::story::{Run, RunEnd, Task, TaskState, Turn};
+
+/// A run to be made.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Why it is made, where that is not what its task says.
+    pub turn: Option<Turn>,
+    /// The agent that runs.
+    pub agent: AgentKind,
+    /// The agent in whose place.
+    pub instead_of: Option<AgentKind>,
+    /// What it may use.
+    pub may_use: Limit,
+}
+
+impl From<AgentKind> for NewRun {
+    /// A run of the agent that should, without a limit.
+    fn from(agent: AgentKind) -> Self {
+        Self { turn: None, agent, instead_of: None, may_use: Limit::default() }
+    }
+}
 
 impl Store {
     /// Makes a run and moves its task from queued to running, together.
-    pub async fn begin_run(&self, task: &Task, agent: AgentKind) -> anyhow::Result<(Task, Run)> {
+    pub async fn begin_run(&self, task: &Task, new: impl Into<NewRun>) -> anyhow::Result<(Task, Run)> {
+        let NewRun { turn, agent, instead_of, may_use } = new.into();
         let run = Run {
             id: RunId::new(),
             task: task.id,
-            turn: task.turn.clone(),
+            turn: turn.unwrap_or_else(|| task.turn.clone()),
             agent,
+            instead_of,
+            may_use,
             started_at: None,
             end: None,
         };
         let mut write = self.begin("begin-run").await?;
         let task = advance(&mut write, task, TaskState::Running, &Advance::default()).await?;
         sqlx::query(
-            "INSERT INTO runs (id, task, turn, agent, created_at, seq)
-             VALUES ($1, $2, $3, $4, $5, (SELECT COALESCE(MAX(seq), 0) + 1 FROM runs))",
+            "INSERT INTO runs (id, task, turn, agent, instead_of, may_use, created_at, seq)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT COALESCE(MAX(seq), 0) + 1 FROM runs))",
         )
         .bind(run.id.to_string())
         .bind(run.task.to_string())
         .bind(rows::to_json(&run.turn)?)
         .bind(run.agent.as_str())
+        .bind(run.instead_of.map(AgentKind::as_str))
+        .bind(rows::to_json(&run.may_use)?)
         .bind(now())
         .execute(&mut *write)
         .await?;
+        // What the task had waited for is over.
+        sqlx::query("UPDATE tasks SET waits_for = NULL WHERE id = $1")
+            .bind(run.task.to_string())
+            .execute(&mut *write)
+            .await?;
         write.commit().await?;
         Ok((task, run))
     }
@@ -112,23 +143,28 @@ impl Store {
         Ok(())
     }
 
-    /// Notes what a run tells of itself, for people who watch: the agent's last line and its own list of things to do. Absent:
-    /// as before.
+    /// Notes what a run tells of itself, for people who watch: the agent's last line, its own list of things to do, and
+    /// what it has cost so far. Absent: as before.
     pub async fn run_progress(
         &self,
         task: &Task,
         run: RunId,
         said: Option<&str>,
         todo: Option<&[TodoItem]>,
+        so_far_usd: Option<f64>,
     ) -> anyhow::Result<()> {
         let mut write = self.begin("run-progress").await?;
         hold(&mut write, task).await?;
-        sqlx::query("UPDATE runs SET said = COALESCE($2, said), todo = COALESCE($3, todo) WHERE id = $1")
-            .bind(run.to_string())
-            .bind(said)
-            .bind(todo.map(|items| rows::to_json(&items)).transpose()?)
-            .execute(&mut *write)
-            .await?;
+        sqlx::query(
+            "UPDATE runs SET said = COALESCE($2, said), todo = COALESCE($3, todo),
+                 so_far_usd = COALESCE($4, so_far_usd) WHERE id = $1",
+        )
+        .bind(run.to_string())
+        .bind(said)
+        .bind(todo.map(|items| rows::to_json(&items)).transpose()?)
+        .bind(so_far_usd)
+        .execute(&mut *write)
+        .await?;
         show_soon(&mut write, task.story).await?;
         write.commit().await?;
         self.wakes.effects.notify_one();

@@ -12,7 +12,7 @@ use super::effects::{Effect, NewEffect, want};
 use super::write::Write;
 use super::{Store, after, now, rows};
 use crate::agent::TodoItem;
-use crate::ids::{CommentId, EffectId, StoryId};
+use crate::ids::{AgentKind, CommentId, EffectId, StoryId};
 use crate::story::{AskedQuestion, Run, Story, Task, TaskState};
 
 /// How many tasks that are over are told of, the newest included.
@@ -48,12 +48,18 @@ pub struct StatusFacts {
     pub task: Option<Task>,
     /// When the task goes on at the earliest, where it waits for a time.
     pub waits_until: Option<Timestamp>,
+    /// The agent whose usage limit it waits for until then.
+    pub waits_for: Option<AgentKind>,
+    /// How many tasks are before it in the queue, where it waits for its turn.
+    pub ahead: Option<usize>,
     /// Whether somebody wants the task stopped.
     pub is_to_be_stopped: bool,
     /// The newest run of the task.
     pub run: Option<Run>,
     /// What the agent said last in that run.
     pub said: Option<String>,
+    /// What that run had cost when it told so last.
+    pub so_far_usd: Option<f64>,
     /// The agent's own list of things to do.
     pub todo: Vec<TodoItem>,
     /// The question that the story waits with.
@@ -165,9 +171,12 @@ impl Store {
             ended: row.try_get("ended")?,
             task: task.as_ref().map(rows::task).transpose()?,
             waits_until: None,
+            waits_for: None,
+            ahead: None,
             is_to_be_stopped: false,
             run: None,
             said: None,
+            so_far_usd: None,
             todo: Vec::new(),
             question: self.open_question(story).await?,
             queued_behind: u32::try_from(rows::number(&row, "queued")?).unwrap_or(u32::MAX),
@@ -180,7 +189,17 @@ impl Store {
                 rows::time_option(row, "not_before")?.filter(|at| at.as_millisecond() > now());
             facts.is_to_be_stopped = row.try_get::<Option<String>, _>("stop_why")?.is_some();
             facts.queued_behind -= u32::from(task.state == TaskState::Queued);
+            facts.waits_for = rows::parsed_option(row, "waits_for")?;
+            if task.state == TaskState::Queued {
+                facts.ahead = self.place_in_queue(task.id).await?.map(|place| place - 1);
+            }
             (facts.run, facts.said, facts.todo) = self.progress_of(task).await?;
+            if let Some(run) = &facts.run {
+                facts.so_far_usd = sqlx::query_scalar("SELECT so_far_usd FROM runs WHERE id = $1")
+                    .bind(run.id.to_string())
+                    .fetch_one(&self.reader)
+                    .await?;
+            }
         }
         Ok(facts)
     }

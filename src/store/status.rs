@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
 use super::{Effect, ReactTo, Store, now, rows};
-use crate::story::Question;
+use crate::story::{Question, TaskState};
 
 /// What is open in the store at one moment.
 #[derive(Debug, Serialize)]
@@ -63,6 +63,8 @@ pub struct OpenTask {
     pub retries: u64,
     /// When it is tried again, where it waits for that.
     pub next_try: Option<Timestamp>,
+    /// The agent whose usage limit it waits for until then, where it waits for one.
+    pub waits_for: Option<String>,
     /// The first line of the question that it waits with.
     pub question: Option<String>,
     /// Who wants it stopped.
@@ -192,7 +194,7 @@ async fn deliveries(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenD
 
 async fn tasks(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenTask>> {
     let found = sqlx::query(
-        "SELECT t.id, t.state, t.updated_at, t.lease_until, t.retries, t.not_before, t.stop_by, s.repo, s.issue,
+        "SELECT t.id, t.state, t.updated_at, t.lease_until, t.retries, t.not_before, t.stop_by, t.waits_for, s.repo, s.issue,
                 (SELECT agent FROM runs AS r WHERE r.task = t.id ORDER BY r.seq DESC LIMIT 1) AS agent,
                 (SELECT question FROM questions AS q WHERE q.task = t.id AND q.answer IS NULL
                  ORDER BY q.seq DESC LIMIT 1) AS question
@@ -215,6 +217,7 @@ async fn tasks(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenTask>>
             is_leased: lease > now(),
             retries: retries.unsigned_abs(),
             next_try: next_try(row)?,
+            waits_for: row.try_get::<Option<String>, _>("waits_for")?.filter(|_| state == TaskState::Queued),
             question: question(row)?,
             stop_by: row.try_get("stop_by")?,
         })

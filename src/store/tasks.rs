@@ -9,10 +9,11 @@ use sqlx::Row as _;
 use super::effects::{NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, after, commands, held_back, now, rows};
+use super::{Sharing, Store, after, commands, held_back, now, rows};
 use crate::agent::FailureClass;
 use crate::event::Ending;
 use crate::ids::{QuestionId, Sha, StoryId};
+use crate::story::budget::AtCap;
 use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
 
 /// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
@@ -75,6 +76,8 @@ pub struct NewQuestion {
     pub question: Question,
     /// The hand-over it is about, if it is about one.
     pub held_back: Option<HeldBack>,
+    /// The cap it is about, if it is about one.
+    pub at_cap: Option<AtCap>,
 }
 
 /// What changes on a story. Absent: it stays as it is.
@@ -89,14 +92,20 @@ pub struct StoryChange {
 }
 
 impl Store {
-    /// Takes the oldest task that is due and free, for as long as the lease lasts. A story whose task is
+    /// Takes a task that is due and free, for as long as the lease lasts: first one that was under way, then one of the
+    /// repository that has the fewest under way, the oldest first, within the limits of repository and person; one that is to
+    /// be stopped takes nobody's place. A story whose task is
     /// running, publishing or blocked, or still in a worker's hands, lends out no other. A task that is over is
     /// lent out once more where its work is to be saved, unless the story has a newer one.
-    pub async fn claim_task(&self, lease: Duration) -> anyhow::Result<Option<Task>> {
+    pub async fn claim_task(&self, lease: Duration, sharing: &Sharing) -> anyhow::Result<Option<Task>> {
         let mut write = self.begin("claim-task").await?;
+        let (per_repository, per_person) = sharing.limits();
         let row = sqlx::query(
-            "UPDATE tasks SET fence = fence + 1, lease_until = $1 WHERE id = (
-                 SELECT t.id FROM tasks AS t
+            "WITH busy AS (
+                 SELECT s.repo_key, t.asked_by FROM tasks AS t JOIN stories AS s ON s.id = t.story
+                 WHERE t.state IN ('running', 'publishing') OR t.lease_until > $2)
+             UPDATE tasks SET fence = fence + 1, lease_until = $1 WHERE id = (
+                 SELECT t.id FROM tasks AS t JOIN stories AS s ON s.id = t.story
                  WHERE t.lease_until <= $2 AND t.not_before <= $2
                    AND (t.state IN ('queued', 'running', 'publishing')
                         OR (t.save_work = 'wanted' AND t.state IN ('failed', 'cancelled')))
@@ -105,11 +114,18 @@ impl Store {
                                         OR other.lease_until > $2
                                         OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq)
                                         OR (t.state IN ('failed', 'cancelled') AND other.seq > t.seq)))
-                 ORDER BY t.seq LIMIT 1)
+                   AND (t.state <> 'queued' OR t.stop_why IS NOT NULL
+                        OR ((SELECT COUNT(*) FROM busy WHERE busy.repo_key = s.repo_key) < $3
+                            AND (SELECT COUNT(*) FROM busy WHERE busy.asked_by = t.asked_by) < $4))
+                 ORDER BY CASE WHEN t.state IN ('running', 'publishing') THEN 0 ELSE 1 END,
+                          (SELECT COUNT(*) FROM busy WHERE busy.repo_key = s.repo_key), t.seq
+                 LIMIT 1)
              RETURNING *",
         )
         .bind(after(lease))
         .bind(now())
+        .bind(per_repository)
+        .bind(per_person)
         .fetch_optional(&mut *write)
         .await?;
         // Nothing to claim is the usual answer, and no write.

@@ -109,7 +109,7 @@ impl Worker {
         base: &Sha,
         wip: Option<&WorkInProgress>,
     ) -> Result<HandedOver, Hitch> {
-        let settings = self.settings(job);
+        let settings = self.settings_for(job, run.agent);
         let paths = self.data.run(run.id);
         let mut command: Vec<String> =
             ["/bin/sh", "-c", SCRIPT, "hob", &job.story.branch, base.as_str()].map(str::to_owned).to_vec();

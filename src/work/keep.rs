@@ -24,7 +24,7 @@ use crate::story::{Run, Story, Task, TaskState};
 const SAVE_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// What became of the work, with the commit that was pushed.
-type KeptAt = (Kept, Option<Sha>);
+pub(super) type KeptAt = (Kept, Option<Sha>);
 
 impl Worker {
     /// Ends a task that is to be stopped: its work goes to the branch, and its issue is told.
@@ -32,9 +32,7 @@ impl Worker {
         let why = self.why_stopped(&job.task).await?;
         let kept = match self.store.latest_run(&job.task).await? {
             None => (Kept::NotBegun, None),
-            Some(run) => {
-                self.push_work_in_progress(&job.task, job, &run, message::work_in_progress(&why)).await?
-            }
+            Some(run) => self.work_so_far(job, &run, message::work_in_progress(&why)).await?,
         };
         self.cancelled(job, &why, kept).await
     }
@@ -96,7 +94,12 @@ impl Worker {
         })
     }
 
-    async fn cancelled(&self, job: &Job, why: &WhyStopped, (kept, tip): KeptAt) -> Result<Task, Hitch> {
+    pub(super) async fn cancelled(
+        &self,
+        job: &Job,
+        why: &WhyStopped,
+        (kept, tip): KeptAt,
+    ) -> Result<Task, Hitch> {
         tracing::info!(?why, ?kept, "the task is stopped");
         let is_needed_no_more = matches!(kept, Kept::Pushed { .. } | Kept::Nothing);
         let story = StoryChange {
@@ -111,7 +114,7 @@ impl Worker {
 
     /// Brings what a run has done to the story branch. `holder` is the task that this worker has; `job` is whose
     /// work it is. What cannot be pushed is no error: it is told, and stays where it is.
-    async fn push_work_in_progress(
+    pub(super) async fn push_work_in_progress(
         &self,
         holder: &Task,
         job: &Job,
@@ -143,7 +146,7 @@ impl Worker {
         base: &Sha,
         subject: String,
     ) -> Result<KeptAt, Hitch> {
-        let image = self.settings(job).image;
+        let image = self.settings_for(job, run.agent).image;
         if !self.config.allows_image(&image) {
             return Err(refused(
                 "The image that the agent worked in is not one that may be chosen any more.",

@@ -128,7 +128,7 @@ impl Worker {
         command.extend(SETTINGS.iter().map(|name| (*name).to_owned()));
         let spec = ContainerSpec {
             name: format!("{}-refresh", run.container_name()),
-            image: self.settings(job).image,
+            image: self.settings_for(job, run.agent).image,
             command,
             env: self.author_environment(),
             labels: self.labels(job.story.id, run),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::agent::{Parser, Signal};
+use crate::agent::{Parser, Signal, SoFar};
 use crate::container::Output;
 use crate::paths::RunPaths;
 use crate::redact::{Redactor, Stream};
@@ -65,6 +65,11 @@ impl RunLog {
                 Ok(Vec::new())
             }
         }
+    }
+
+    /// What the run has used so far.
+    pub(super) fn so_far(&self) -> SoFar {
+        self.parser.so_far()
     }
 
     /// The parser and the end of stderr, once everything is taken in.

@@ -7,6 +7,7 @@ use crate::agent::FailureClass;
 use crate::ids::QuestionId;
 use crate::message::{self, FailureText, Spent};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
+use crate::story::budget::Limit;
 use crate::story::plan;
 use crate::story::{self, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
 
@@ -20,6 +21,9 @@ impl Worker {
             return Err(Hitch::Later(anyhow::anyhow!("run {} has not ended", run.id)));
         };
         self.take_login_back(job, run).await?;
+        if let Some(until) = self.usage_limit(run, end) {
+            return self.wait_for_limit(job, run, until).await;
+        }
         let settings = &self.config.agent;
         let synced = self.was_login_renewed(job, run).await?;
         let history = TaskHistory {
@@ -57,6 +61,9 @@ impl Worker {
                 }
             }
             Next::Cancel => return self.cancel(job).await,
+            Next::Fail(FailureClass::BudgetLimit) if run.may_use != Limit::default() => {
+                return self.ask_after_run(job, run, end).await;
+            }
             Next::Fail(class) => {
                 let detail = match &end.outcome {
                     Outcome::Failed { detail, .. } if synced => message::login_refused_again(detail),
@@ -189,7 +196,7 @@ fn ask_about_plan(story: &Story, outcome: &Outcome) -> Advance {
 pub(super) fn ask(_story: &Story, question: Question, held_back: Option<HeldBack>) -> Advance {
     let id = QuestionId::new();
     Advance {
-        question: Some(NewQuestion { id, question, held_back }),
+        question: Some(NewQuestion { id, question, held_back, at_cap: None }),
         effects: vec![NewEffect::new(Effect::Card { question: id })],
         ..Advance::default()
     }

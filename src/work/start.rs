@@ -75,7 +75,7 @@ impl Worker {
             }
             None => {}
         }
-        let settings = self.settings(job);
+        let settings = self.settings_for(job, run.agent);
         self.check_ready(&settings, run.agent).await?;
         self.ensure_alone(job, &name).await?;
         if job.story.handed_over {
@@ -278,7 +278,7 @@ impl Worker {
             resume: session.map(|s| s.id.as_str()),
             model: settings.model.as_deref(),
             max_turns: self.config.agent.max_turns,
-            max_budget_usd: self.config.agent.max_budget_usd,
+            max_budget_usd: run.may_use.usd.map(to_cents),
             command: &self.config.agent.command,
         };
         let mut command: Vec<String> = ["/bin/sh", "-c", ENTRY, "hob"].map(str::to_owned).to_vec();
@@ -313,7 +313,8 @@ impl Worker {
         let asked = |id: &QuestionId| questions.iter().find(|asked| asked.id == *id);
         let purpose = match &run.turn {
             Turn::Begin | Turn::StartOver => Purpose::Work,
-            Turn::Answer { question } => asked(question).map_or(Purpose::Work, Purpose::Answered),
+            // What is no question of the agent's was about a cap.
+            Turn::Answer { question } => asked(question).map_or(Purpose::GoOn, Purpose::Answered),
             Turn::CommitLeftovers { files } => Purpose::Commit(files),
             Turn::CarryOut { question } => asked(question).map_or(Purpose::Work, Purpose::CarryOut),
             Turn::GoOn => Purpose::Resume(match earlier.last().map(|task| &task.turn) {
@@ -458,6 +459,11 @@ const DAEMON_ROUND: Duration = Duration::from_millis(500);
 
 /// `/dev/shm` in the container; browsers under test want some.
 const SHM_BYTES: u64 = 256 << 20;
+
+/// Whole cents, no more than there are: a long fraction is no amount for people who look at the arguments.
+fn to_cents(usd: f64) -> f64 {
+    ((usd * 100.0 + 1e-6).floor() / 100.0).max(0.01)
+}
 
 /// The session that a run can go on with: of the same CLI, and not given up.
 pub(super) fn resumable<'a>(story: &'a Story, run: &Run) -> Option<&'a Session> {

@@ -20,6 +20,7 @@ use crate::fail_point::around;
 use crate::paths;
 use crate::redact::Secrets;
 use crate::store::StoryChange;
+use crate::story::budget::{Limit, Used};
 use crate::story::{Outcome, Run, RunEnd, Session};
 
 /// The pause before a daemon that went away is asked again.
@@ -36,6 +37,10 @@ const SHOWN_AT_LEAST: Duration = Duration::from_secs(60);
 
 /// How often the disk that a story takes up is looked at.
 const DISK_ROUND: Duration = Duration::from_secs(5);
+
+/// No run uses or costs more. An agent may claim what it likes, and claims are summed.
+const MOST_TOKENS: u64 = 1_000_000_000_000;
+const MOST_USD: f64 = 1_000_000.0;
 
 /// What the agent left in files.
 struct Left {
@@ -155,7 +160,8 @@ impl Worker {
     async fn follow(&self, job: &Job, run: &Run, name: &str, log: &mut RunLog) -> Result<Followed, Hitch> {
         let settings = &self.config.agent;
         let ran_for = run.started_at.map_or(Duration::ZERO, elapsed_since);
-        let deadline = Instant::now() + settings.timeout.saturating_sub(ran_for);
+        let (longest, too_long) = longest_run(settings.timeout, run);
+        let deadline = Instant::now() + longest.saturating_sub(ran_for);
         let mut silent_until = Instant::now() + settings.stall_timeout;
         let mut output = self.docker.follow(name);
         let mut keys_lie_there = true;
@@ -168,11 +174,11 @@ impl Worker {
         loop {
             let piece = tokio::select! {
                 () = self.stop.cancelled() => return Err(Hitch::Stopping),
-                () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(Stopped::TimedOut)),
+                () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(too_long)),
                 () = tokio::time::sleep_until(silent_until) => return Ok(Followed::Stop(Stopped::Stalled)),
                 () = &mut cancelled => return Ok(Followed::Stop(Stopped::Cancelled)),
                 _ = show.tick() => {
-                    self.show_progress(job, run, &mut progress).await?;
+                    self.show_progress(job, run, &mut progress, log.so_far().cost_usd).await?;
                     continue;
                 }
                 () = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::DiskFull))),
@@ -190,6 +196,9 @@ impl Worker {
             }
             if let Some(class) = self.take(job, run, (log, &mut progress), &piece).await? {
                 return Ok(Followed::Stop(Stopped::EndedEarly(class)));
+            }
+            if has_used_up(run, log) {
+                return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::BudgetLimit)));
             }
         }
     }
@@ -247,6 +256,9 @@ impl Worker {
                 *stopped = stopped.or(wanted.map(Stopped::EndedEarly));
             }
         }
+        if STOPPED_CODES.contains(&exit.code) && has_used_up(run, log) {
+            *stopped = stopped.or(Some(Stopped::EndedEarly(FailureClass::BudgetLimit)));
+        }
         Ok(Followed::Ended)
     }
 
@@ -280,13 +292,19 @@ impl Worker {
     }
 
     /// Writes down what the agent has told of its work, and now and then that time has passed.
-    async fn show_progress(&self, job: &Job, run: &Run, progress: &mut Progress) -> Result<(), Hitch> {
+    async fn show_progress(
+        &self,
+        job: &Job,
+        run: &Run,
+        progress: &mut Progress,
+        cost_usd: Option<f64>,
+    ) -> Result<(), Hitch> {
         let has_news = progress.said.is_some() || progress.todo.is_some();
         if !has_news && progress.shown.elapsed() < SHOWN_AT_LEAST {
             return Ok(());
         }
         self.store
-            .run_progress(&job.task, run.id, progress.said.as_deref(), progress.todo.as_deref())
+            .run_progress(&job.task, run.id, progress.said.as_deref(), progress.todo.as_deref(), cost_usd)
             .await?;
         *progress = Progress::default();
         Ok(())
@@ -296,8 +314,9 @@ impl Worker {
     /// say so.
     fn overdue(&self, run: &Run, exit: &Exit) -> Option<Stopped> {
         let ran_for = exit.finished_at?.duration_since(run.started_at?);
-        let past = Duration::try_from(ran_for).is_ok_and(|d| d >= self.config.agent.timeout);
-        (past && STOPPED_CODES.contains(&exit.code)).then_some(Stopped::TimedOut)
+        let (longest, too_long) = longest_run(self.config.agent.timeout, run);
+        let past = Duration::try_from(ran_for).is_ok_and(|d| d >= longest);
+        (past && STOPPED_CODES.contains(&exit.code)).then_some(too_long)
     }
 
     /// Written down as soon as it is known: a container that vanishes later leaves a session to resume.
@@ -328,9 +347,12 @@ impl Worker {
             // An id is the agent's word too; one that holds a secret is no session.
             !forget_session && !self.secrets.redactor().finds(id.as_bytes())
         });
+        let tokens = self.tokens_of_run(job, &report).await?;
         let end = RunEnd {
-            cost_usd: report.cost_usd,
+            cost_usd: report.cost_usd.map(|usd| usd.min(MOST_USD)),
             turns: report.turns,
+            tokens,
+            session_tokens: report.session_tokens.map(|tokens| tokens.min(MOST_TOKENS)),
             duration_ms: u64::try_from(ended_at.duration_since(started_at).as_millis()).unwrap_or(0),
             exit_code: Some(exit.code),
             session: session.clone(),
@@ -348,11 +370,26 @@ impl Worker {
         Ok(())
     }
 
+    /// What a run used of a session that is counted as a whole: what there is beyond the run before.
+    async fn tokens_of_run(&self, job: &Job, report: &Report) -> Result<Option<u64>, Hitch> {
+        let tokens = match (report.tokens, report.session_tokens, &report.session) {
+            (Some(tokens), _, _) => Some(tokens),
+            (None, Some(all), Some(session)) => {
+                let before = self.store.session_tokens(job.story.id, session).await?;
+                Some(all.saturating_sub(before.unwrap_or(0)))
+            }
+            _ => None,
+        };
+        Ok(tokens.map(|tokens| tokens.min(MOST_TOKENS)))
+    }
+
     async fn record_lost(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
         let end = RunEnd {
             outcome: Outcome::Failed { class: FailureClass::ContainerLost, detail: String::new() },
             cost_usd: None,
             turns: None,
+            tokens: None,
+            session_tokens: None,
             duration_ms: run.started_at.map_or(0, |at| elapsed_since(at).as_millis() as u64),
             exit_code: None,
             session: job.story.session.as_ref().map(|s| s.id.clone()),
@@ -375,6 +412,8 @@ impl Worker {
             repo: String,
             issue: u64,
             agent: &'a str,
+            instead_of: Option<&'a str>,
+            may_use: Limit,
             turn: &'a crate::story::Turn,
             started_at: Option<Timestamp>,
             workspace: &'a std::path::Path,
@@ -388,6 +427,8 @@ impl Worker {
             repo: job.story.repo.to_string(),
             issue: job.story.issue.0,
             agent: run.agent.as_str(),
+            instead_of: run.instead_of.map(|agent| agent.as_str()),
+            may_use: run.may_use,
             turn: &run.turn,
             started_at: run.started_at,
             workspace: &self.data.story(job.story.id).workspace,
@@ -447,6 +488,48 @@ fn without_secrets(outcome: Outcome, secrets: &Secrets) -> Outcome {
     }
 }
 
+/// The longest that a run may take, and what it means when it has.
+fn longest_run(timeout: Duration, run: &Run) -> (Duration, Stopped) {
+    match run.may_use.ms.map(Duration::from_millis) {
+        Some(left) if left < timeout => (left, Stopped::EndedEarly(FailureClass::BudgetLimit)),
+        _ => (timeout, Stopped::TimedOut),
+    }
+}
+
+/// Whether a run has used what it may, as far as its program tells while it works.
+fn has_used_up(run: &Run, log: &RunLog) -> bool {
+    let so_far = log.so_far();
+    let used = Used { usd: so_far.cost_usd.unwrap_or(0.0), tokens: so_far.tokens.unwrap_or(0), ms: 0 };
+    used.passes(Limit { ms: None, ..run.may_use })
+}
+
 fn elapsed_since(at: Timestamp) -> Duration {
     clock::now().duration_since(at).try_into().unwrap_or(Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::AgentKind;
+    use crate::ids::{RunId, TaskId};
+    use crate::story::Turn;
+
+    #[test]
+    fn what_is_left_of_a_caps_minutes_ends_a_run_as_the_budget_does() {
+        let run = |ms: Option<u64>| Run {
+            id: RunId::new(),
+            task: TaskId::new(),
+            turn: Turn::Begin,
+            agent: AgentKind::Codex,
+            instead_of: None,
+            may_use: Limit { ms, ..Limit::default() },
+            started_at: None,
+            end: None,
+        };
+        let hour = Duration::from_secs(3600);
+        assert_eq!(longest_run(hour, &run(None)), (hour, Stopped::TimedOut));
+        assert_eq!(longest_run(hour, &run(Some(7_200_000))), (hour, Stopped::TimedOut));
+        let for_budget = Stopped::EndedEarly(FailureClass::BudgetLimit);
+        assert_eq!(longest_run(hour, &run(Some(90_000))), (Duration::from_secs(90), for_budget));
+    }
 }

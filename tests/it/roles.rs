@@ -16,7 +16,7 @@ use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, Question
 use hob::intake::Intake;
 use hob::message;
 use hob::pulse::Pulse;
-use hob::store::{Advance, Effect, NewEffect, NewQuestion, ReactTo, Store, StoryChange};
+use hob::store::{Advance, Effect, NewEffect, NewQuestion, ReactTo, Sharing, Store, StoryChange};
 use hob::story::{Outcome, Question, RunEnd, Story, Task, TaskState};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -396,7 +396,9 @@ async fn set_the_stage(scene: &mut Scene, cases: &mut [Case]) {
         }
     }
     scene.settle().await;
-    while let Some(task) = scene.store.claim_task(Duration::from_secs(600)).await.unwrap() {
+    while let Some(task) =
+        scene.store.claim_task(Duration::from_secs(600), &Sharing::default()).await.unwrap()
+    {
         let story = scene.store.story(task.story).await.unwrap();
         bring(scene, task, &story, stages[&story.issue.0]).await;
     }
@@ -433,6 +435,8 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         drops: Vec::new(),
         resets_at: None,
         renewal: None,
+        tokens: None,
+        session_tokens: None,
     };
     store.end_run(&task, &mut run, end, &StoryChange::default()).await.unwrap();
     let task = if stage == Stage::Proposed {
@@ -445,7 +449,7 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         let id = QuestionId::new();
         let comment = Effect::Comment { on: story.issue, body: "Which one?".to_owned(), question: Some(id) };
         let change = Advance {
-            question: Some(NewQuestion { id, question: question(), held_back: None }),
+            question: Some(NewQuestion { id, question: question(), held_back: None, at_cap: None }),
             is_plan: stage == Stage::Planned,
             effects: vec![NewEffect::new(comment)],
             ..Advance::default()

@@ -175,7 +175,11 @@ impl Scene {
 
     /// False if there was nothing to take.
     async fn claim(&mut self, lease: Duration) -> bool {
-        let Some(task) = self.store.claim_task(lease).await.expect("a claim") else { return false };
+        let Some(task) =
+            self.store.claim_task(lease, &hob::store::Sharing::default()).await.expect("a claim")
+        else {
+            return false;
+        };
         self.claims.insert(task.id, task.fence);
         self.held.push(task);
         true
@@ -431,7 +435,7 @@ impl Scene {
                     Next::Publish => (TaskState::Publishing, Advance::default()),
                     Next::Ask(question) => {
                         let id = QuestionId::new();
-                        let new = NewQuestion { id, question, held_back: None };
+                        let new = NewQuestion { id, question, held_back: None, at_cap: None };
                         let effects = vec![NewEffect::new(Effect::Card { question: id })];
                         (TaskState::Blocked, Advance { question: Some(new), effects, ..Advance::default() })
                     }
@@ -654,6 +658,8 @@ fn run_end(outcome: Outcome) -> RunEnd {
         outcome,
         cost_usd: None,
         turns: None,
+        tokens: None,
+        session_tokens: None,
         duration_ms: 1,
         exit_code: Some(0),
         session: None,

@@ -158,7 +158,9 @@ async fn answer_whatever_waits(store: Store) -> Store {
     assert!(!answered.is_empty(), "the dump has stories that wait");
     store.release_all_tasks().await.unwrap();
     let mut claimed = Vec::new();
-    while let Some(task) = store.claim_task(Duration::from_secs(60)).await.unwrap() {
+    while let Some(task) =
+        store.claim_task(Duration::from_secs(60), &hob::store::Sharing::default()).await.unwrap()
+    {
         claimed.push(task.id);
     }
     assert!(answered.iter().all(|task| claimed.contains(task)), "what was answered is worked on");

@@ -1,0 +1,81 @@
+//! `[budget]`: what work may cost. How what was spent is held against it is in `story/budget.rs`.
+
+use serde::Deserialize;
+
+use super::ConfigError;
+
+/// `[budget]`. The cap of a run in dollars is `agent.max_budget_usd`, and its time `agent.timeout`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budget {
+    /// Tokens that a run may use.
+    pub run_tokens: Option<u64>,
+    /// Dollars that a story may cost, over all its runs.
+    pub story_usd: Option<f64>,
+    /// Tokens that a story may use.
+    pub story_tokens: Option<u64>,
+    /// Minutes that a story's runs may take together.
+    pub story_minutes: Option<u64>,
+    /// Dollars that each repository may cost in a day (UTC).
+    pub repository_day_usd: Option<f64>,
+    /// Dollars that all repositories may cost together in a day.
+    pub day_usd: Option<f64>,
+    /// Tokens that they may use together in a day.
+    pub day_tokens: Option<u64>,
+    /// Minutes that their runs may take together in a day.
+    pub day_minutes: Option<u64>,
+    /// The most that people may let one story cost.
+    pub most_usd: Option<f64>,
+}
+
+impl Budget {
+    /// Refuses caps that no run could stay below.
+    pub(super) fn check(&self, run_usd: Option<f64>) -> Result<(), ConfigError> {
+        let dollars = [
+            ("agent.max_budget_usd", run_usd),
+            ("budget.story_usd", self.story_usd),
+            ("budget.repository_day_usd", self.repository_day_usd),
+            ("budget.day_usd", self.day_usd),
+            ("budget.most_usd", self.most_usd),
+        ];
+        let counts = [
+            ("budget.run_tokens", self.run_tokens),
+            ("budget.story_tokens", self.story_tokens),
+            ("budget.story_minutes", self.story_minutes),
+            ("budget.day_tokens", self.day_tokens),
+            ("budget.day_minutes", self.day_minutes),
+        ];
+        let bad_dollars = dollars.into_iter().filter(|(_, cap)| cap.is_some_and(|cap| !is_a_price(cap)));
+        let bad_counts = counts.into_iter().filter(|(_, cap)| *cap == Some(0));
+        let bad = bad_dollars.map(|(key, _)| key).chain(bad_counts.map(|(key, _)| key)).next();
+        match bad {
+            Some(key) => {
+                Err(ConfigError::invalid(key, "lets nothing be done", "more than 0, or nothing for no cap"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A cent at least. Something that is no number is no price either.
+fn is_a_price(dollars: f64) -> bool {
+    dollars.is_finite() && dollars >= 0.01
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_of_nothing_is_refused_by_its_name() {
+        let key = |budget: &Budget, run_usd| match budget.check(run_usd) {
+            Err(ConfigError::Invalid { key, .. }) => key,
+            other => panic!("{other:?}"),
+        };
+        assert!(Budget::default().check(None).is_ok());
+        assert!(Budget { day_usd: Some(0.01), ..Budget::default() }.check(Some(5.0)).is_ok());
+        assert_eq!(key(&Budget::default(), Some(0.0)), "agent.max_budget_usd");
+        assert_eq!(key(&Budget { story_usd: Some(f64::NAN), ..Budget::default() }, None), "budget.story_usd");
+        assert_eq!(key(&Budget { day_minutes: Some(0), ..Budget::default() }, None), "budget.day_minutes");
+    }
+}

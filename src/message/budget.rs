@@ -1,0 +1,183 @@
+//! Caps and limits in words: the question whether work may cost more, and what it waits for.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::kept::what_became;
+use super::{Kept, agent_name};
+use crate::ids::AgentKind;
+use crate::story::Question;
+use crate::story::budget::{self, Amount, Caps, Limit, Reached, Scope};
+
+/// The question whether work that has reached a cap may cost more.
+pub fn may_it_cost_more(at: &Reached, kept: &Kept, was_unclear: bool) -> Question {
+    let more = at.more.map(|more| match more {
+        Amount::Usd(usd) => format!(" Spend ${usd:.2} more?"),
+        Amount::Tokens(tokens) => format!(" Use {} tokens more?", thousands(tokens)),
+        Amount::Ms(ms) => format!(" Take {} min more?", minutes(ms)),
+    });
+    let mut context = Vec::new();
+    if was_unclear {
+        context.push("I could not tell from your answer how much I may spend.".to_owned());
+    }
+    match kept {
+        Kept::NotBegun => {}
+        Kept::Nothing => context.push("The agent has changed nothing yet.".to_owned()),
+        Kept::Pushed { .. } | Kept::NotPushed { .. } => {
+            context.push(what_became(kept, "I go on from there."));
+        }
+    }
+    if at.scope.is_days() {
+        context.push("When the next day begins (UTC), I go on by myself.".to_owned());
+    }
+    if at.more.is_some() {
+        context.push(format!("Any other amount, {}, is an answer too.", example(at.cap)));
+    }
+    Question {
+        text: format!("{}{}", cap_is_reached(at), more.unwrap_or_default()),
+        options: budget::options(at),
+        context: Some(context.join(" ")).filter(|context| !context.is_empty()),
+        ..Question::default()
+    }
+}
+
+/// `This story has reached its cap of $5.00 (spent $5.03).`
+pub fn cap_is_reached(at: &Reached) -> String {
+    let (cap, used) = (amount(at.cap), amount(at.used));
+    let used = match at.used {
+        Amount::Usd(_) => format!("spent {used}"),
+        Amount::Tokens(_) => format!("used {used}"),
+        Amount::Ms(_) => format!("took {used}"),
+    };
+    match at.scope {
+        Scope::Run => format!("This run has reached its cap of {cap} ({used})."),
+        Scope::Task => format!("This task has reached its budget of {cap} ({used})."),
+        Scope::Story => format!("This story has reached its cap of {cap} ({used})."),
+        Scope::RepositoryDay => format!("This repository has reached its cap of {cap} for today ({used})."),
+        Scope::Day => format!("I have reached my cap of {cap} for today, over all repositories ({used})."),
+    }
+}
+
+/// The message of the commit that is made at a cap of what was not committed.
+pub fn at_cap_subject() -> String {
+    "WIP: stopped at the cap of the budget".to_owned()
+}
+
+/// The caps of a task in a few words, `$2.00 a run, $5.00 a story`, where there are any.
+pub fn caps(caps: &Caps) -> Option<String> {
+    let all = [
+        (caps.run, "a run"),
+        (caps.task, "this task"),
+        (caps.story, "a story"),
+        (caps.repository_day, "a day in this repository"),
+        (caps.day, "a day"),
+    ];
+    let words = |(limit, of): (Limit, &str)| {
+        limit.amounts().into_iter().map(|cap| format!("{} {of}", amount(cap))).collect::<Vec<_>>()
+    };
+    let words: Vec<String> = all.into_iter().flat_map(words).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// What a story waits for whose agent has met a usage limit.
+pub fn waits_for_limit(agent: AgentKind, until: Timestamp) -> String {
+    let until = until.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC");
+    format!(
+        "**Waiting until {until}**: the usage limit of {} is reached. I go on by myself.",
+        agent_name(agent)
+    )
+}
+
+fn amount(amount: Amount) -> String {
+    match amount {
+        Amount::Usd(usd) => format!("${usd:.2}"),
+        Amount::Tokens(tokens) => format!("{} tokens", thousands(tokens)),
+        Amount::Ms(ms) => format!("{} min", minutes(ms)),
+    }
+}
+
+fn example(unit: Amount) -> &'static str {
+    match unit {
+        Amount::Usd(_) => "`$10` for example",
+        Amount::Tokens(_) => "`1,000,000` for example",
+        Amount::Ms(_) => "`30` for example",
+    }
+}
+
+fn minutes(ms: u64) -> u64 {
+    ms.div_ceil(60_000)
+}
+
+/// `1234567` as `1,234,567`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::card::tests::card_of;
+
+    fn asked(at: &Reached, kept: &Kept) -> String {
+        crate::message::card::card(&card_of(may_it_cost_more(at, kept, false)))
+    }
+
+    #[test]
+    fn each_cap_is_asked_about_in_its_own_words() {
+        let pushed = Kept::Pushed { branch: "hob/issue-1".to_owned(), commits: 2, is_wip: true };
+        let story = Reached {
+            scope: Scope::Story,
+            cap: Amount::Usd(5.0),
+            used: Amount::Usd(5.03),
+            more: Some(Amount::Usd(3.0)),
+        };
+        let run = Reached {
+            scope: Scope::Run,
+            cap: Amount::Tokens(200_000),
+            used: Amount::Tokens(1_203_112),
+            more: Some(Amount::Tokens(120_000)),
+        };
+        let day = Reached {
+            scope: Scope::Day,
+            cap: Amount::Ms(36_000_000),
+            used: Amount::Ms(36_000_001),
+            more: Some(Amount::Ms(21_600_000)),
+        };
+        let repository = Reached { scope: Scope::RepositoryDay, ..story };
+        let all = [
+            asked(&story, &pushed),
+            asked(&run, &Kept::Nothing),
+            asked(&day, &Kept::NotBegun),
+            asked(&repository, &Kept::NotBegun),
+            may_it_cost_more(&Reached { scope: Scope::Task, ..story }, &pushed, true).context.unwrap(),
+        ];
+        insta::assert_snapshot!(all.join("\n\n---\n\n"));
+    }
+
+    #[test]
+    fn caps_and_limits_are_told_in_a_line() {
+        let usd = |usd| Limit { usd: Some(usd), ..Limit::default() };
+        let all = Caps {
+            run: usd(2.0),
+            story: Limit { usd: Some(5.0), tokens: Some(20_000_000), ms: Some(3_600_000) },
+            day: usd(100.0),
+            ..Caps::default()
+        };
+        let told = "$2.00 a run, $5.00 a story, 20,000,000 tokens a story, 60 min a story, $100.00 a day";
+        assert_eq!(caps(&all).as_deref(), Some(told));
+        assert_eq!(caps(&Caps::default()), None);
+        let until = "2026-11-24T14:05:00Z".parse().unwrap();
+        assert_eq!(
+            waits_for_limit(AgentKind::Claude, until),
+            "**Waiting until 2026-11-24 14:05 UTC**: the usage limit of Claude Code is reached. I go on by myself."
+        );
+    }
+}

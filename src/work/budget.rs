@@ -1,0 +1,232 @@
+//! What the next run may cost, and who makes it: before a run begins, what was used is held against the caps, and an agent is
+//! chosen whose usage limit is not used up. At a cap the work is pushed, as for a stop, and a person is asked.
+
+use std::time::Duration;
+
+use super::keep::KeptAt;
+use super::settle::ask;
+use super::{Hitch, Job, Worker};
+use crate::agent::FailureClass;
+use crate::clock;
+use crate::ids::AgentKind;
+use crate::message::{self, Kept, WhyStopped};
+use crate::store::{Advance, AtCapQuestion, NewRun, StoryChange};
+use crate::story::budget::{self, AtCap, Caps, Limit, Pushed, Reached, Room, Said, Used};
+use crate::story::{Outcome, Run, RunEnd, Task, TaskState, Turn};
+use jiff::Timestamp;
+
+/// How long a usage limit is thought to last whose end the agent's program does not tell.
+const UNKNOWN_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// What is to be done before a run about the answer to a question about a cap.
+enum Answered {
+    /// Nothing; go on, with what the question had held up.
+    GoOn(Option<Turn>),
+    /// The task is in another state now.
+    Moved(Box<Task>),
+    /// The task waits.
+    Waits,
+}
+
+/// How it comes that a question about a cap is asked.
+#[derive(Debug, Default)]
+struct Asking {
+    /// What the run was to be made for that it holds up.
+    held_up: Option<Turn>,
+    /// Whether it was asked before, and the answer was none.
+    was_unclear: bool,
+}
+
+/// What a run that is held up was to be made for, unless it was to commit what is committed at the cap.
+fn worth_telling(turn: &Turn) -> Option<Turn> {
+    Some(turn.clone()).filter(|turn| !matches!(turn, Turn::CommitLeftovers { .. }))
+}
+
+impl Worker {
+    /// Makes a run, unless a cap is reached or every agent that may work has used its limit up. `None`: the task waits.
+    pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, Hitch> {
+        let held_up = match self.follow_answer(job).await? {
+            Answered::GoOn(held_up) => held_up,
+            Answered::Moved(task) => return Ok(Some(*task)),
+            Answered::Waits => return Ok(None),
+        };
+        let ledger = self.store.ledger(&job.story, &job.task).await?;
+        let may_use = match budget::room(&self.caps(job), &ledger) {
+            Room::Left(may_use) => may_use,
+            Room::Reached(reached) => {
+                let held_up = held_up.or_else(|| worth_telling(&job.task.turn));
+                return Ok(Some(
+                    self.ask_for_more(job, reached, Asking { held_up, was_unclear: false }).await?,
+                ));
+            }
+        };
+        let Some((agent, instead_of)) = self.agent_for_run(job).await? else { return Ok(None) };
+        let new = NewRun { turn: held_up, agent, instead_of, may_use };
+        Ok(Some(self.store.begin_run(&job.task, new).await?.0))
+    }
+
+    /// The caps of a task.
+    pub(super) fn caps(&self, job: &Job) -> Caps {
+        let (agent, caps) = (&self.config.agent, &self.config.budget);
+        let ms = |minutes: Option<u64>| minutes.map(|minutes| minutes.saturating_mul(60_000));
+        let all = Caps {
+            run: Limit { usd: agent.max_budget_usd, tokens: caps.run_tokens, ms: None },
+            task: Limit::default(),
+            story: Limit { usd: caps.story_usd, tokens: caps.story_tokens, ms: ms(caps.story_minutes) },
+            repository_day: Limit { usd: caps.repository_day_usd, ..Limit::default() },
+            day: Limit { usd: caps.day_usd, tokens: caps.day_tokens, ms: ms(caps.day_minutes) },
+            most_usd: caps.most_usd,
+        };
+        match job.task.ask.choice.budget_usd {
+            Some(usd) => all.with_chosen(usd),
+            None => all,
+        }
+    }
+
+    /// Does what was answered to the question about a cap that the next run is made for, if it is.
+    async fn follow_answer(&self, job: &Job) -> Result<Answered, Hitch> {
+        let Turn::Answer { question } = job.task.turn else { return Ok(Answered::GoOn(None)) };
+        let Some(asked) = self.store.at_cap(question).await? else { return Ok(Answered::GoOn(None)) };
+        let held_up = asked.at_cap.held_up.clone();
+        let by = asked.answer.as_ref().map(|answer| answer.by.clone()).unwrap_or_default();
+        match asked.said() {
+            Some(Said::Stop) => {
+                let kept = self.kept_at_cap(job, message::at_cap_subject()).await?;
+                let why = WhyStopped::Asked { by };
+                Ok(Answered::Moved(Box::new(self.cancelled(job, &why, kept).await?)))
+            }
+            Some(Said::Wait) => {
+                let until = budget::next_day(asked.at_cap.asked_at);
+                if clock::now() >= until {
+                    return Ok(Answered::GoOn(held_up));
+                }
+                tracing::info!(%until, "the task waits for the next day");
+                self.store.park(&job.task, until, None).await?;
+                Ok(Answered::Waits)
+            }
+            Some(Said::Unclear) => {
+                tracing::info!("the answer to a question about a cap is unclear; it is asked again");
+                let asking = Asking { held_up, was_unclear: true };
+                let asked = self.ask_for_more(job, asked.at_cap.reached, asking).await?;
+                Ok(Answered::Moved(Box::new(asked)))
+            }
+            Some(Said::More(_) | Said::NewDay) | None => Ok(Answered::GoOn(held_up)),
+        }
+    }
+
+    /// Asks whether a task whose run has ended at a cap may cost more.
+    pub(super) async fn ask_after_run(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<Task, Hitch> {
+        if self.store.stop_wanted(&job.task).await?.is_some() {
+            return self.cancel(job).await;
+        }
+        let used =
+            Used { usd: end.cost_usd.unwrap_or(0.0), tokens: end.tokens.unwrap_or(0), ms: end.duration_ms };
+        // What was granted for this run is used up with it.
+        let mut ledger = self.store.ledger(&job.story, &job.task).await?;
+        ledger.granted_now = Used::default();
+        let reached = match budget::room(&self.caps(job), &ledger) {
+            Room::Reached(reached) => Some(reached),
+            Room::Left(_) => budget::reached_by_run(run.may_use, used),
+        };
+        match reached {
+            Some(reached) => self.ask_for_more(job, reached, Asking::default()).await,
+            None => self.fail(job, FailureClass::BudgetLimit, "", &[]).await,
+        }
+    }
+
+    /// Pushes the work so far and asks. Where people may grant no more, the task ends.
+    async fn ask_for_more(&self, job: &Job, reached: Reached, asking: Asking) -> Result<Task, Hitch> {
+        let kept = self.kept_at_cap(job, message::at_cap_subject()).await?;
+        if reached.more.is_none() && !reached.scope.is_days() {
+            return self.cancelled(job, &WhyStopped::AtMost { reached }, kept).await;
+        }
+        tracing::info!(?reached, "a cap is reached; a person is asked");
+        let (kept, tip) = kept;
+        let pushed = match &kept {
+            Kept::Pushed { commits, is_wip, .. } => Some(Pushed { commits: *commits, is_wip: *is_wip }),
+            _ => None,
+        };
+        let question = message::may_it_cost_more(&reached, &kept, asking.was_unclear);
+        let mut advance = Advance {
+            story: StoryChange {
+                base: tip.map(|tip| (tip.clone(), Some(tip))),
+                handed_over: matches!(kept, Kept::Pushed { .. }).then_some(true),
+                ..StoryChange::default()
+            },
+            ..ask(&job.story, question, None)
+        };
+        if let Some(new) = &mut advance.question {
+            new.at_cap = Some(AtCap { reached, asked_at: clock::now(), held_up: asking.held_up, pushed });
+        }
+        Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?)
+    }
+
+    /// Pushes what the task has done, if it has begun.
+    async fn kept_at_cap(&self, job: &Job, subject: String) -> Result<KeptAt, Hitch> {
+        match self.store.latest_run(&job.task).await? {
+            None => Ok((Kept::NotBegun, None)),
+            Some(run) => self.work_so_far(job, &run, subject).await,
+        }
+    }
+
+    /// Pushes what a run has done. What was pushed at a cap before, with nothing done since, is told again.
+    pub(super) async fn work_so_far(&self, job: &Job, run: &Run, subject: String) -> Result<KeptAt, Hitch> {
+        let kept = self.push_work_in_progress(&job.task, job, run, subject).await?;
+        if kept.0 != Kept::Nothing || !job.story.handed_over {
+            return Ok(kept);
+        }
+        let before = self.store.last_at_cap(job.task.id).await?;
+        let pushed = before.and_then(|AtCapQuestion { at_cap, .. }| at_cap.pushed);
+        Ok(pushed.map_or(kept, |Pushed { commits, is_wip }| {
+            (Kept::Pushed { branch: job.story.branch.clone(), commits, is_wip }, None)
+        }))
+    }
+
+    /// The agent of the next run, and in whose place it works if it is not the one that should. `None`: all of them have used
+    /// their limits up, and the task waits for the first that is reset.
+    async fn agent_for_run(&self, job: &Job) -> Result<Option<(AgentKind, Option<AgentKind>)>, Hitch> {
+        let usual = self.settings(job).agent;
+        let others = self.config.agent.fallback.iter().copied().filter(|agent| *agent != usual);
+        let mut first_reset: Option<(Timestamp, AgentKind)> = None;
+        for agent in [usual].into_iter().chain(others) {
+            match self.store.limited_until(agent).await? {
+                None => return Ok(Some((agent, (agent != usual).then_some(usual)))),
+                Some(until) if first_reset.is_none_or(|(first, _)| until < first) => {
+                    first_reset = Some((until, agent));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some((until, agent)) = first_reset {
+            tracing::info!(%agent, %until, "the task waits for the reset of a usage limit");
+            self.store.park(&job.task, until, Some(agent)).await?;
+        }
+        Ok(None)
+    }
+
+    /// Until when the agent of a run must not be tried again, where the run has met a usage limit. A limit without a time is
+    /// waited out like other passing failures, unless another agent can take over.
+    pub(super) fn usage_limit(&self, run: &Run, end: &RunEnd) -> Option<Timestamp> {
+        let Outcome::Failed { class, .. } = end.outcome else { return None };
+        let now = clock::now();
+        let soonest = now.checked_add(self.config.agent.retry_after).ok()?;
+        match (class, end.resets_at.and_then(|seconds| Timestamp::from_second(seconds).ok())) {
+            // Not sooner than any retry: clocks differ.
+            (FailureClass::UsageLimit | FailureClass::RateLimit, Some(at)) if at > now => {
+                Some(at.max(soonest))
+            }
+            (FailureClass::UsageLimit, None) => {
+                let others = self.config.agent.fallback.iter().any(|agent| *agent != run.agent);
+                others.then(|| now.checked_add(UNKNOWN_LIMIT).ok()).flatten()
+            }
+            _ => None,
+        }
+    }
+
+    /// Queues the task again, for another agent or for the time when the limit is reset. It is no retry.
+    pub(super) async fn wait_for_limit(&self, job: &Job, run: &Run, until: Timestamp) -> Result<Task, Hitch> {
+        tracing::info!(agent = %run.agent, %until, "the usage limit of the agent is used up");
+        self.store.limit_agent(run.agent, until).await?;
+        Ok(self.store.advance(&job.task, TaskState::Queued, &Advance::default()).await?)
+    }
+}
