@@ -25,6 +25,11 @@ const BODY: &str = "Scripts want to read what `run.sh` prints. Describe the form
     There are two shapes it could have: one object per line, or one array. Ask which one we want before you \
     write anything.\n\n[scenario: ask]";
 const ANSWER: &str = "One object per line, please: people pipe it into `jq`.";
+/// The option of the scripted agent's that bob ticks.
+const OPTION: &str = "one object per line";
+/// What alice asks for next, changes her mind about, and wants after all.
+const SECOND_TITLE: &str = "Note what run.sh is for";
+const SECOND_BODY: &str = "A line in `NOTES.md` will do.\n\n[scenario: todo]";
 
 struct Arguments {
     image: String,
@@ -90,12 +95,30 @@ async fn play(arguments: &Arguments) {
     let containers = w.containers().await.len();
     tell(&format!("While hob waits, {containers} containers run."));
 
-    w.bob().comments(issue, ANSWER).await;
-    tell(&format!("bob replies: {ANSWER}"));
+    if arguments.is_real_agent {
+        w.bob().comments(issue, ANSWER).await;
+        tell(&format!("bob replies: {ANSWER}"));
+    } else {
+        w.bob().ticks(question.id, OPTION).await;
+        tell(&format!("bob ticks the box: {OPTION}"));
+        let shows =
+            |_: &GitHub| w.said(issue).into_iter().find(|c| c.id == question.id && c.body != question.body);
+        let card = until(&w, "the card to show the answer", |github| {
+            shows(github).filter(|card| card.body.starts_with("**Answered"))
+        });
+        let card = card.await;
+        tell("hob edits the card, so that everybody sees who answered what:");
+        indented(&card.body);
+    }
     let pull = until(&w, "the pull request", |github| github.pulls(REPO).into_iter().next()).await;
     tell(&format!("hob opens pull request #{}: {}", pull.number, pull.title));
     until(&w, "the last word", |_| w.said(issue).get(1).cloned()).await;
     let commits = w.github.commits(REPO, &pull.head).len() - w.github.commits(REPO, &pull.base).len();
+    tell("The status comment, which is changed in place, has said:");
+    indented(&first_lines(&w, issue));
+    if !arguments.is_real_agent {
+        stop_and_retry(&w, &tell).await;
+    }
     let seconds = started.elapsed().as_secs_f64();
 
     show_issue(&w, issue);
@@ -113,6 +136,50 @@ async fn play(arguments: &Arguments) {
         "ok: issue #{issue} -> question -> reply -> pull request #{} (branch {}, {commits} commits) in {seconds:.0} s",
         pull.number, pull.head
     );
+}
+
+/// A second issue: the live status, a stop, a retry.
+async fn stop_and_retry(w: &World, tell: &dyn Fn(&str)) {
+    let issue = w.alice().opens_issue(SECOND_TITLE, SECOND_BODY).await;
+    w.alice().labels(issue, "hob").await;
+    tell(&format!(
+        "alice opens and labels issue #{issue}: {SECOND_TITLE}. While the agent works, the status comment reads:"
+    ));
+    let at_work = |_: &GitHub| {
+        w.status(issue)
+            .filter(|status| status.body.starts_with("**At work**") && status.body.contains("- [x]"))
+    };
+    indented(&until(w, "the live status", at_work).await.body);
+    w.alice().comments(issue, "/hob stop").await;
+    tell("alice thinks again: /hob stop");
+    let stopped = until(w, "the stop", |_| w.said(issue).first().cloned()).await;
+    indented(&stopped.body);
+    w.alice().comments(issue, "/hob retry").await;
+    tell("and once more: /hob retry");
+    until(w, "the agent to work again", at_work).await;
+    tell(&format!("The labels of issue #{issue}: {}.", w.github.labels(REPO, issue).join(", ")));
+    go_on(w);
+    let ended = until(w, "the second pull request", |_| w.said(issue).get(1).cloned()).await;
+    indented(&ended.body);
+}
+
+/// The scripted agent of the second issue goes on when it finds this file.
+fn go_on(w: &World) {
+    for story in std::fs::read_dir(w.data().join("stories")).into_iter().flatten().flatten() {
+        let exchange = story.path().join("exchange");
+        if exchange.exists() {
+            std::fs::write(exchange.join("go-on"), "").expect("the agent is told to go on");
+        }
+    }
+}
+
+/// What an issue's status comment has said, a line each.
+fn first_lines(w: &World, issue: u64) -> String {
+    let status = w.status(issue).expect("a status comment");
+    let mut lines: Vec<String> =
+        status.revisions.iter().filter_map(|(_, text)| text.lines().next().map(str::to_owned)).collect();
+    lines.dedup();
+    lines.join("\n")
 }
 
 async fn until<T>(w: &World, what: &str, look: impl Fn(&GitHub) -> Option<T>) -> T {

@@ -90,7 +90,7 @@ async fn at_the_cap_of_a_story_the_work_is_pushed_and_more_is_spent_after_a_yes(
         question.contains("This story has reached its cap of $5.00 (spent $5.03). Spend $3.00 more?"),
         "{question}"
     );
-    assert!(question.contains("1. Spend $3.00 more\n2. Stop here"), "{question}");
+    assert!(question.contains("- [ ] Spend $3.00 more\n- [ ] Stop here"), "{question}");
     assert!(question.contains("is on the branch `hob/issue-1`: 1 commit"), "{question}");
     w.quiet().await;
     assert!(newest_message(&w, BRANCH).starts_with("WIP: stopped at the cap of the budget"));
@@ -249,7 +249,7 @@ async fn the_cap_of_a_repositorys_day_holds_up_its_next_story() {
         "{question}"
     );
     assert!(
-        question.contains("1. Spend $1.20 more\n2. Wait for the next day (UTC)\n3. Stop here"),
+        question.contains("- [ ] Spend $1.20 more\n- [ ] Wait for the next day (UTC)\n- [ ] Stop here"),
         "{question}"
     );
     let third = asked(&w, "work").await;
