@@ -14,6 +14,7 @@ use crate::message::{self, Phase, Spent, StatusText};
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{StatusFacts, StoryToShow, WantedEffect};
+use crate::story::plan::Mode;
 use crate::story::{Story, TaskState};
 
 /// The longest pause between two edits while an agent works.
@@ -205,11 +206,15 @@ fn phase_of(facts: &StatusFacts) -> Phase {
         },
         TaskState::Running => match &facts.run {
             Some(run) if run.end.is_some() => Phase::Publishing,
+            Some(run) if run.started_at.is_some() && task.mode == Mode::Plan => Phase::Planning,
             Some(run) if run.started_at.is_some() => Phase::Working,
             _ => Phase::Starting,
         },
         TaskState::Publishing => Phase::Publishing,
-        TaskState::Blocked => Phase::Waiting(facts.question.as_ref().and_then(|asked| asked.comment)),
+        TaskState::Blocked => {
+            let comment = facts.question.as_ref().and_then(|asked| asked.comment);
+            if facts.is_plan { Phase::WaitingForGo(comment) } else { Phase::Waiting(comment) }
+        }
         // The words about a task name its pull request.
         TaskState::Done if facts.is_proposing => Phase::Publishing,
         TaskState::Done if facts.proposal_is_parked && facts.story.pull.is_none() => Phase::NotProposed,

@@ -61,12 +61,16 @@ pub enum Phase {
     Starting,
     /// The agent works.
     Working,
+    /// The agent makes a plan, and changes nothing.
+    Planning,
     /// Somebody wants the work stopped, and it is being brought to the branch.
     Stopping,
     /// The agent is done; its work is on the way.
     Publishing,
     /// A question waits for its answer; the comment that asks it, once it is there.
     Waiting(Option<CommentId>),
+    /// A plan waits for a go; the comment that shows it, once it is there.
+    WaitingForGo(Option<CommentId>),
     /// The work is on the branch, and GitHub does not take the pull request.
     NotProposed,
     /// Nothing is under way.
@@ -80,7 +84,7 @@ pub fn status(text: &StatusText<'_>) -> String {
     if let Some(now) = happening(text) {
         parts.push(now);
     }
-    if text.phase == Phase::Working {
+    if matches!(text.phase, Phase::Working | Phase::Planning) {
         parts.extend(text.said.map(said).filter(|said| !said.is_empty()));
         parts.extend(todo_list(text.todo));
     }
@@ -115,6 +119,7 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         Phase::WaitsForLimit(agent, until) => waits_for_limit(agent, until),
         Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
         Phase::Working => format!("**At work** · {}", facts(text)),
+        Phase::Planning => format!("**Planning,** nothing is changed yet · {}", facts(text)),
         Phase::Stopping => "**Stopping.** What the agent has done goes to the branch.".to_owned(),
         Phase::Publishing => {
             format!("**Handing over.** The agent is done; its commits are on the way. · {}", facts(text))
@@ -122,6 +127,13 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         Phase::Waiting(None) => "**Waiting for an answer** to my question.".to_owned(),
         Phase::Waiting(Some(comment)) => format!(
             "**Waiting for an answer** to [my question]({}/issues/{}#issuecomment-{comment}).",
+            text.web, text.issue
+        ),
+        Phase::WaitingForGo(None) => {
+            "**Waiting for your word** on my plan: `/hob go` carries it out.".to_owned()
+        }
+        Phase::WaitingForGo(Some(comment)) => format!(
+            "**Waiting for your word** on [my plan]({}/issues/{}#issuecomment-{comment}): `/hob go` carries it out.",
             text.web, text.issue
         ),
         Phase::NotProposed => {
@@ -263,6 +275,8 @@ mod tests {
             status(&text(Phase::WaitsForLimit(AgentKind::Claude, "2026-11-24T14:05:00Z".parse().unwrap()))),
             status(&text(Phase::Starting)),
             status(&working),
+            status(&StatusText { said: Some("The parser is the place."), ..text(Phase::Planning) }),
+            status(&text(Phase::WaitingForGo(Some(CommentId(78))))),
             status(&text(Phase::Publishing)),
             status(&StatusText { branch, ..text(Phase::Waiting(Some(CommentId(77)))) }),
             status(&StatusText { over: &over, branch, pull, run, ..text(Phase::Over) }),

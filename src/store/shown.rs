@@ -64,6 +64,8 @@ pub struct StatusFacts {
     pub todo: Vec<TodoItem>,
     /// The question that the story waits with.
     pub question: Option<AskedQuestion>,
+    /// Whether that question is a plan, which waits for a go.
+    pub is_plan: bool,
     /// Further tasks of the story that wait their turn.
     pub queued_behind: u32,
     /// Whether the pull request is still to be opened or brought up to date.
@@ -179,6 +181,7 @@ impl Store {
             so_far_usd: None,
             todo: Vec::new(),
             question: self.open_question(story).await?,
+            is_plan: false,
             queued_behind: u32::try_from(rows::number(&row, "queued")?).unwrap_or(u32::MAX),
             is_proposing: rows::is_true(&row, "is_proposing")?,
             proposal_is_parked: rows::is_true(&row, "is_parked")?,
@@ -200,6 +203,9 @@ impl Store {
                     .fetch_one(&self.reader)
                     .await?;
             }
+        }
+        if let Some(asked) = &facts.question {
+            facts.is_plan = self.is_plan(asked.id).await?;
         }
         Ok(facts)
     }
