@@ -136,6 +136,7 @@ fn comment(id: u64, login: &str, body: &str) -> Value {
     json!({
         "id": id, "body": body, "user": {"login": login, "type": "User"},
         "html_url": format!("https://github.example/c/{id}"), "created_at": "2026-01-02T03:04:05Z",
+        "updated_at": "2026-01-02T03:04:05Z", "node_id": format!("IC_{id}"),
     })
 }
 
