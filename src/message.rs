@@ -7,7 +7,7 @@ mod kept;
 mod login;
 mod objections;
 
-pub use contain::contain;
+pub use contain::{contain, contain_line};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
@@ -85,7 +85,7 @@ pub fn text_changed(changed: &TextChanged, since_label: bool) -> String {
     };
     let asked = if since_label { "the label was put on" } else { "that was asked for" };
     // Not addressed: who changes a text gets no voice here, and may be anybody.
-    let by = contain(&changed.by, 100);
+    let by = contain_line(&changed.by, 100);
     format!(
         "**Not started: {by} changed this issue's {part} after {asked}.** I work on what people who may push to \
          this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now."
@@ -136,7 +136,7 @@ pub fn question(question: &Question) -> String {
             .options
             .iter()
             .enumerate()
-            .map(|(at, option)| format!("{}. {}", at + 1, one_line(&contain(option, 500))))
+            .map(|(at, option)| format!("{}. {}", at + 1, contain_line(option, 500)))
             .collect();
         text.push_str(&options.join("\n"));
     }
@@ -148,7 +148,7 @@ pub fn question(question: &Question) -> String {
 
 /// The pull request's title: the issue's.
 pub fn pull_request_title(issue_title: &str) -> String {
-    let title = one_line(&contain(issue_title, MOST_TITLE));
+    let title = contain_line(issue_title, MOST_TITLE - 1);
     if title.is_empty() { "Work on an issue without a title".to_owned() } else { title }
 }
 
@@ -181,9 +181,9 @@ fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
     let answer = asked.answer.as_ref()?;
     Some(format!(
         "- {} **{}:** {}",
-        one_line(&contain(&asked.question.text, 500)),
-        contain(&answer.by, 100),
-        one_line(&contain(&answer.text, 500)),
+        contain_line(&asked.question.text, 500),
+        contain_line(&answer.by, 100),
+        contain_line(&answer.text, 500),
     ))
 }
 
