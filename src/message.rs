@@ -7,6 +7,7 @@ mod kept;
 mod login;
 mod objections;
 
+use contain::{code, login};
 pub use contain::{contain, contain_line};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
@@ -44,8 +45,7 @@ pub fn has_marker(body: &str) -> bool {
 
 /// Said to somebody who gave a command that is none.
 pub fn misunderstood(mistake: &Mistake) -> String {
-    let code =
-        |text: &str| format!("`{}`", one_line(&text.replace('`', "'")).chars().take(100).collect::<String>());
+    let code = |text: &str| code(text, 100);
     let what = match mistake {
         Mistake::UnknownCommand(name) if name.is_empty() => "`/hob` alone is not a command.".to_owned(),
         Mistake::UnknownCommand(name) => format!("There is no command {}.", code(&format!("/hob {name}"))),
@@ -85,7 +85,7 @@ pub fn text_changed(changed: &TextChanged, since_label: bool) -> String {
     };
     let asked = if since_label { "the label was put on" } else { "that was asked for" };
     // Not addressed: who changes a text gets no voice here, and may be anybody.
-    let by = contain_line(&changed.by, 100);
+    let by = login(&changed.by);
     format!(
         "**Not started: {by} changed this issue's {part} after {asked}.** I work on what people who may push to \
          this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now."
@@ -182,7 +182,7 @@ fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
     Some(format!(
         "- {} **{}:** {}",
         contain_line(&asked.question.text, 500),
-        contain_line(&answer.by, 100),
+        login(&answer.by),
         contain_line(&answer.text, 500),
     ))
 }
@@ -392,10 +392,6 @@ fn quoted(text: &str) -> String {
     text.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n")
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// More files than this are counted, not listed.
 const MOST_FILES: usize = 20;
 
@@ -403,10 +399,8 @@ fn file_list(files: &[String]) -> String {
     let mut lines: Vec<String> = files
         .iter()
         .take(MOST_FILES)
-        // A file's name is the agent's text too; inside a code span only a backtick can do harm.
-        .map(|file| {
-            format!("- `{}`", one_line(&file.replace('`', "'")).chars().take(300).collect::<String>())
-        })
+        // A file's name is the agent's text too.
+        .map(|file| format!("- {}", code(file, 300)))
         .collect();
     if files.len() > MOST_FILES {
         lines.push(format!("- and {} more", files.len() - MOST_FILES));

@@ -36,14 +36,29 @@ pub fn contain(text: &str, most: usize) -> String {
     fitted(text.trim(), most, CUT, lines)
 }
 
-/// The same for a place that has room for one line: what would begin a block is text there.
+/// The same for a place that has room for one line, among words of hob's: what would begin a block is text there, and what
+/// would go on into hob's words ends. Not for the cells of a table.
 pub fn contain_line(text: &str, most: usize) -> String {
     let text = plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
     fitted(&text, most, "…", |text| {
-        let safe = Inline::default().line(text);
+        let safe = Inline { alone: false, ..Inline::default() }.line(text);
         let begins_block = safe.starts_with(|c: char| c.is_ascii_digit() || "#>-+*=|~[:".contains(c));
         if begins_block { format!("{BREAK}{safe}") } else { safe }
     })
+}
+
+/// A name, a path for example, in a code span: there only a backtick could do harm.
+pub(super) fn code(name: &str, most: usize) -> String {
+    let name = plain(name).replace('`', "'").split_whitespace().collect::<Vec<_>>().join(" ");
+    let short: String = name.chars().take(most).collect();
+    // Two backticks with nothing between them are no code.
+    format!("`{}`", if short.is_empty() { " ".to_owned() } else { marker_broken(&short) })
+}
+
+/// The login of an account, with nothing in it that a login cannot have.
+pub(super) fn login(login: &str) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']');
+    login.chars().filter(plain).take(100).collect()
 }
 
 /// Without what shows nothing or turns the reading order, and with one kind of line end.
@@ -84,12 +99,11 @@ fn blocks(lines: &[&str], depth: usize, inline: &mut Inline) -> Vec<String> {
         if depth < MOST_DEPTH && quoted(line).is_some() {
             let inner: Vec<&str> = lines[at..].iter().map_while(|line| quoted(line)).collect();
             at += inner.len();
-            inline.blank();
+            // The line after it may go on with its last paragraph, so that no doubt ends here.
             safe.extend(blocks(&inner, depth + 1, inline).into_iter().map(|line| format!("> {line}")));
-            inline.blank();
         } else if let Some(fence) = Fence::opened_by(line) {
             at = fence.write(lines, at + 1, &mut safe);
-            inline.blank();
+            inline.doubt = false;
         } else {
             safe.push(inline.line(line));
             at += 1;
@@ -106,9 +120,10 @@ fn quoted(line: &str) -> Option<&str> {
 }
 
 /// Makes lines safe that are no code block, one after the other.
-#[derive(Default)]
 struct Inline {
     out: String,
+    /// Whether the paragraph is the agent's alone, so that what is not closed in it reaches nothing of hob's.
+    alone: bool,
     /// Whether GitHub may see code spans elsewhere than they seem to be, until the next empty line.
     doubt: bool,
     /// How many more paragraphs are near a word that closes issues.
@@ -119,6 +134,20 @@ struct Inline {
     in_address: bool,
     /// Whether it has an `@` already.
     has_at: bool,
+}
+
+impl Default for Inline {
+    fn default() -> Self {
+        Self {
+            out: String::new(),
+            alone: true,
+            doubt: false,
+            near: 0,
+            heard: String::new(),
+            in_address: false,
+            has_at: false,
+        }
+    }
 }
 
 /// A part of a line.
@@ -148,26 +177,40 @@ impl Inline {
         let pieces = pieces(line);
         // In a table the bar ends a cell, and with it what was begun there.
         let is_cut = |piece: &Piece| matches!(piece, Piece::Code(_, code) if code.contains('|'));
-        self.doubt |= pieces.iter().any(is_cut) || ['|', '\\', '`'].iter().all(|c| line.contains(*c));
+        self.doubt |=
+            self.alone && (pieces.iter().any(is_cut) || ['|', '\\', '`'].iter().all(|c| line.contains(*c)));
         for piece in pieces {
             // An address goes on to the next space, whatever is in it.
             self.doubt |= self.in_address && !matches!(piece, Piece::Text(_));
             match piece {
                 Piece::Text(text) => self.text(text),
+                Piece::Code(run, code) if self.doubt && !self.alone => {
+                    self.escaped(run);
+                    self.text(code);
+                    self.escaped(run);
+                }
                 Piece::Code(run, code) => {
                     self.backticks(run);
-                    if self.doubt { self.text(code) } else { self.out.push_str(&marker_broken(code)) }
+                    if self.doubt {
+                        self.text(code)
+                    } else {
+                        self.out.push_str(&marker_broken(code))
+                    }
                     self.backticks(run);
                 }
-                Piece::Loose(run) if run < 3 => {
+                Piece::Loose(run) if run < 3 && self.alone => {
                     self.doubt = true;
                     self.backticks(run);
                 }
                 // Where it began a line it would be a fence.
-                Piece::Loose(run) => (0..run).for_each(|_| self.out.push_str("\\`")),
+                Piece::Loose(run) => self.escaped(run),
             }
         }
         std::mem::take(&mut self.out)
+    }
+
+    fn escaped(&mut self, run: usize) {
+        (0..run).for_each(|_| self.out.push_str("\\`"));
     }
 
     fn backticks(&mut self, run: usize) {
@@ -264,20 +307,19 @@ impl Inline {
             return after;
         };
         self.out.push_str("](");
-        self.in_address = true;
         self.text_of_address(address);
         self.out.push(')');
-        (self.in_address, self.has_at) = (false, false);
         rest
     }
 
     fn text_of_address(&mut self, address: &str) {
         for (at, c) in address.char_indices() {
-            let is_broken = self.must_break(c, &address[at + c.len_utf8()..]);
-            match c {
-                '@' => self.out.push_str("%40"),
-                c => self.push(c),
+            if c == '@' {
+                self.out.push_str("%40");
+                continue;
             }
+            let is_broken = self.must_break(c, &address[at + c.len_utf8()..]);
+            self.push(c);
             if is_broken {
                 self.out.push(BREAK);
             }
@@ -397,7 +439,8 @@ mod tests {
             contain("fixes https://ghes.example/o/r/issues/3", 100),
             format!("fixes https:{B}//ghes.example/o/r/issues/3")
         );
-        for kept in ["https://github.com/o/r", "https://github.com/o/r/blob/main/a.rs", "https://docs.rs/a#b"] {
+        for kept in ["https://github.com/o/r", "https://github.com/o/r/blob/main/a.rs", "https://docs.rs/a#b"]
+        {
             assert_eq!(contain(kept, 100), kept);
         }
     }
@@ -407,7 +450,10 @@ mod tests {
         let contained = contain("<!-- hob:1 --> <img src=x> a\u{200b}b \u{202e}c 1 < 2", 100);
         assert_eq!(contained, format!("<{B}!-- hob:1 --> <{B}img src=x> ab c 1 < 2"));
         assert!(!contain("```\n<!-- hob:1 -->\n```", 100).contains("<!-- hob:"));
-        assert_eq!(contain("![x](https://e.example/x.png)", 100), format!("!{B}[x](https://e.example/x.png)"));
+        assert_eq!(
+            contain("![x](https://e.example/x.png)", 100),
+            format!("!{B}[x](https://e.example/x.png)")
+        );
         assert_eq!(contain("[a]: https://e.example", 100), format!("[a]{B}: https://e.example"));
     }
 

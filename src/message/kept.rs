@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{FailureClass, Spent, contain, failure_words, finished, quoted};
+use super::{FailureClass, Spent, contain, failure_words, finished, login, quoted};
 
 /// Why work was cut short.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +48,7 @@ pub enum Kept {
 /// The message of the commit that is made of what was not committed.
 pub fn work_in_progress(why: &WhyStopped) -> String {
     match why {
-        WhyStopped::Asked { by } => {
-            // A login is letters, digits, hyphens, for bots also brackets; anything else would be another line.
-            let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']');
-            format!("WIP: stopped by @{}", by.chars().filter(plain).collect::<String>())
-        }
+        WhyStopped::Asked { by } => format!("WIP: stopped by @{}", login(by)),
         WhyStopped::WaitedTooLong => "WIP: waited too long for an answer".to_owned(),
         WhyStopped::Untouched => "WIP: put away after a long silence".to_owned(),
     }

@@ -12,6 +12,9 @@ const HARMLESS: &[&str] = &["actions", "blob", "releases", "tree", "wiki"];
 /// What is noted.
 const NOTED: &[&str] = &["commit", "commits", "compare", "discussions", "issues", "pull", "pulls"];
 
+/// No longer address is looked through.
+const MOST: usize = 2_000;
+
 /// The text with its addresses changed where they would be noted.
 pub(super) fn redirected(text: &str) -> String {
     let mut changed = String::with_capacity(text.len());
@@ -19,33 +22,37 @@ pub(super) fn redirected(text: &str) -> String {
     while let Some(at) = next_address(rest) {
         let slashes = if rest[at..].starts_with("//") { "//" } else { "" };
         let (before, address) = (&rest[..at], &rest[at + slashes.len()..]);
-        let is_end = |c: char| c.is_whitespace() || "<>\"'`[]".contains(c);
-        let (address, after) = address.split_at(address.find(is_end).unwrap_or(address.len()));
-        let (host, path) = address.split_at(address.find(['/', '?', '#', '\\']).unwrap_or(address.len()));
+        let (host, path) = host_and_path(address);
         let third = path.split('/').filter(|part| !part.is_empty()).nth(2).unwrap_or_default();
         let third = third.split(['?', '#', '.', ',', ')']).next().unwrap_or_default().to_ascii_lowercase();
+        let is_noted = NOTED.contains(&third.as_str());
         changed.push_str(before);
-        match is_github(host) {
-            true if !third.is_empty() && !HARMLESS.contains(&third.as_str()) => {
-                changed.push_str(slashes);
-                changed.push_str("redirect.github.com");
-                changed.push_str(path);
-            }
-            // `https:` and then no address; where there is none before it, the host is split.
-            false if NOTED.contains(&third.as_str()) && !host.eq_ignore_ascii_case("redirect.github.com") => {
-                changed.push(BREAK);
-                changed.push_str(slashes);
-                changed.push_str(address);
-            }
-            _ => {
-                changed.push_str(slashes);
-                changed.push_str(address);
-            }
+        let is_github = is_github(host);
+        if is_github && !third.is_empty() && !HARMLESS.contains(&third.as_str()) {
+            changed.push_str(slashes);
+            changed.push_str("redirect.github.com");
+            rest = &address[host.len()..];
+            continue;
         }
-        rest = after;
+        if is_noted && !is_github && !host.eq_ignore_ascii_case("redirect.github.com") {
+            // `https:` and then no address; where there is none before it, the host is split.
+            changed.push(BREAK);
+        }
+        // Another address may begin in what looks like this one's host.
+        let passed = at + if slashes.is_empty() { "www.".len() } else { slashes.len() };
+        changed.push_str(&rest[at..passed]);
+        rest = &rest[passed..];
     }
     changed.push_str(rest);
     changed
+}
+
+/// What an address begins with, up to the first sign that can be in none.
+fn host_and_path(text: &str) -> (&str, &str) {
+    let is_end = |(at, c): &(usize, char)| *at > MOST || c.is_whitespace() || "<>\"'`[]".contains(*c);
+    let end = text.char_indices().find(is_end).map_or(text.len(), |(at, _)| at);
+    let address = &text[..end];
+    address.split_at(address.find(['/', '?', '#', '\\']).unwrap_or(address.len()))
 }
 
 /// Where something begins that GitHub may take for an address.

@@ -37,12 +37,20 @@ impl<'a> Fence<'a> {
         let length = rest.len() - info.len();
         let is_span = mark == '`' && info.contains('`');
         let indent = line.chars().count() - rest.chars().count();
-        (length >= 3 && !is_span).then(|| Fence { lead, in_quotation, indent, mark, length, info: info.trim() })
+        (length >= 3 && !is_span).then(|| Fence {
+            lead,
+            in_quotation,
+            indent,
+            mark,
+            length,
+            info: info.trim(),
+        })
     }
 
     /// Writes the block that goes on at line `at`; tells the line after it.
     pub(super) fn write(&self, lines: &[&str], at: usize, safe: &mut Vec<String>) -> usize {
-        let code: Vec<&str> = lines[at..].iter().copied().take_while(|line| !self.is_closed_by(line)).collect();
+        let code: Vec<&str> =
+            lines[at..].iter().copied().take_while(|line| !self.is_closed_by(line)).collect();
         let next = (at + code.len() + 1).min(lines.len());
         if !self.lead.is_empty() && !self.in_quotation {
             // An item with nothing in it would make a heading of the line before.
@@ -72,7 +80,8 @@ impl<'a> Fence<'a> {
     /// A line of the block, without the indent of its fence.
     fn inside<'l>(&self, line: &'l str) -> &'l str {
         let line = self.unquoted(line);
-        let blank = |(count, (_, c)): &(usize, (usize, char))| *count < self.indent && matches!(c, ' ' | '\t');
+        let blank =
+            |(count, (_, c)): &(usize, (usize, char))| *count < self.indent && matches!(c, ' ' | '\t');
         let indent = line.char_indices().enumerate().take_while(blank).count();
         &line[indent..]
     }
