@@ -15,3 +15,23 @@ ALTER TABLE stories ADD COLUMN ended TEXT;
 -- What a run tells of itself while it goes on: the agent's last line and its own list of things to do (JSON).
 ALTER TABLE runs ADD COLUMN said TEXT;
 ALTER TABLE runs ADD COLUMN todo TEXT;
+
+-- What people said on an issue while an agent worked on it. `wanted`: to be told to the agent; `told`: it was, in the run
+-- named; `next`: it is, or becomes, the text of the task named; `dropped`: the work was stopped.
+CREATE TABLE messages (
+    id       TEXT PRIMARY KEY,
+    story    TEXT NOT NULL REFERENCES stories (id),
+    delivery TEXT NOT NULL UNIQUE,
+    text     TEXT NOT NULL,
+    said_by  TEXT NOT NULL,
+    by_id    BIGINT,
+    comment  BIGINT NOT NULL,
+    said_at  BIGINT NOT NULL,
+    state    TEXT NOT NULL CHECK (state IN ('wanted', 'told', 'next', 'dropped')),
+    run      TEXT,
+    task     TEXT,
+    seq      BIGINT NOT NULL
+);
+CREATE INDEX messages_by_story ON messages (story, seq);
+-- Whether nothing more is told to the agent of a run.
+ALTER TABLE runs ADD COLUMN input_ended BIGINT NOT NULL DEFAULT 0;

@@ -18,7 +18,7 @@ use crate::github::{Change, GitHub, GitHubError, Repository, webhook};
 use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
-use crate::store::{Delivery, Effect, Heard, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
+use crate::store::{Delivery, Effect, Heard, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store, StoryAsk};
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
 use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 
@@ -180,6 +180,7 @@ impl Intake {
                 }
                 Ok(Settled::Done("noted a label; the story is under work already"))
             }
+            (Decision::Hear, Some(story)) => self.hear(on, &story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
             (Decision::Explain(mistake), story) => {
                 let body = message::misunderstood(&mistake);
@@ -188,7 +189,7 @@ impl Intake {
                 self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
                 Ok(Settled::Done("said what hob understands"))
             }
-            (Decision::Nothing(_) | Decision::NotYet(_) | Decision::RememberLabel, _) => {
+            (Decision::Nothing(_) | Decision::NotYet(_) | Decision::RememberLabel | Decision::Hear, _) => {
                 Ok(Settled::Ignored("there is nothing to do".to_owned()))
             }
         }
@@ -201,6 +202,12 @@ impl Intake {
                 labeled_at: story.labeled_at,
                 stopped_at: story.stopped_at,
                 is_under_work: self.store.open_task_of(story.id).await?.is_some(),
+                is_spoken_to: match on.comment {
+                    Some(comment) if self.store.is_listening(story.id).await? => {
+                        !command::is_aside(&comment.body, &self.github.own_login().await?)
+                    }
+                    _ => false,
+                },
                 question: match self.store.open_question(story.id).await? {
                     None => None,
                     Some(asked) => {
@@ -218,6 +225,24 @@ impl Intake {
             None if self.store.is_question_parked(story.id, asked.id).await? => Posted::Parked,
             None => Posted::NotYet,
         })
+    }
+
+    /// Takes a comment as a message to the agent at work.
+    async fn hear(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
+        let Some(comment) = on.comment else { return Ok(Settled::Ignored("there is nothing to say".to_owned())) };
+        let message = NewMessage {
+            text: comment.body.clone(),
+            by: on.sender.login.clone(),
+            by_id: on.sender.id,
+            comment: comment.id,
+            at: comment.at,
+        };
+        // The work came to its end meanwhile: what that leads to is seen in a moment.
+        anyhow::ensure!(
+            self.store.hear(&on.delivery.guid, story.id, &message, &on.seen("eyes")).await?,
+            "the work has ended meanwhile"
+        );
+        Ok(Settled::Done("a message to the agent"))
     }
 
     async fn open_task(

@@ -93,6 +93,15 @@ pub fn prompt(facts: &Facts<'_>) -> String {
     sections.join("\n\n") + "\n"
 }
 
+/// What an agent at work is told that somebody has said.
+pub fn message(by: &str, text: &str) -> String {
+    format!(
+        "{by} wrote on the issue while you work:\n\n<message from={by:?}>\n{}\n</message>\n\nTake it into account and go on. \
+         If you were done already, do what it asks for and end as before.",
+        text.trim()
+    )
+}
+
 fn asked(ask: &Ask) -> String {
     let body = if ask.body.trim().is_empty() { "(the issue has no text)" } else { ask.body.trim() };
     let mut text = format!("Asked for by {}.\n\n<issue title={:?}>\n{}\n</issue>", ask.by, ask.title, body);

@@ -9,6 +9,7 @@ mod fault;
 mod held_back;
 mod keep;
 mod looks;
+mod messages;
 mod open;
 mod repositories;
 mod rows;
@@ -34,6 +35,7 @@ pub use fault::StoreFault;
 pub use held_back::HeldBackQuestion;
 pub use keep::{IdleStory, KeptRun, KeptStory, Saving};
 pub use looks::LookedDeliveries;
+pub use messages::NewMessage;
 pub use open::{backup, look_at};
 pub use repositories::KnownRepository;
 pub use status::{Counts, OpenDelivery, OpenEffect, OpenTask, RecordedDelivery, StoreStatus};
@@ -67,6 +69,8 @@ pub struct Wakes {
     pub tasks: Notify,
     /// An effect was wanted.
     pub effects: Notify,
+    /// Somebody has said something to an agent at work.
+    pub messages: Notify,
 }
 
 impl Store {

@@ -14,6 +14,7 @@ mod refresh;
 mod run_log;
 mod settle;
 mod start;
+mod talk;
 mod watch;
 
 use std::path::PathBuf;

@@ -4,7 +4,7 @@
 //! is called `success`. A run succeeded when its last `result` is no error, is called `success`, and
 //! the exit code is 0.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ending::{End, Tally, Verdict};
 use super::failure::{Failure, FailureClass, Policy, classify};
@@ -34,6 +34,8 @@ pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
     let mut argv: Vec<String> = [
         "claude",
         "-p",
+        "--input-format",
+        "stream-json",
         "--output-format",
         "stream-json",
         "--verbose", // stream-json is refused without it
@@ -51,6 +53,12 @@ pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
     option("--max-budget-usd", invocation.max_budget_usd.map(|dollars| dollars.to_string()));
     option("--resume", invocation.resume.map(str::to_owned));
     argv
+}
+
+/// A message as the program reads it, in one line.
+pub fn input(id: &str, text: &str) -> String {
+    let content = json!([{"type": "text", "text": text}]);
+    json!({"type": "user", "message": {"role": "user", "content": content}, "uuid": id}).to_string()
 }
 
 /// What has been read of one run.
@@ -91,6 +99,7 @@ impl Stream {
             (Some("assistant"), _) => self.assistant(event, &mut signals),
             (Some("result"), _) => {
                 signals.extend(session(event));
+                signals.push(Signal::TurnEnded);
                 self.result(event);
             }
             _ => {}

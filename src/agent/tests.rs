@@ -590,7 +590,7 @@ fn the_programs_are_called_as_they_were_seen_to_work() {
         command: &command,
     };
     let line = |kind, invocation| argv(kind, invocation).join(" ");
-    let claude = "claude -p --output-format stream-json --verbose --permission-mode bypassPermissions --disable-slash-commands";
+    let claude = "claude -p --input-format stream-json --output-format stream-json --verbose --permission-mode bypassPermissions --disable-slash-commands";
     assert_eq!(line(AgentKind::Claude, &bare), claude);
     assert_eq!(
         line(AgentKind::Claude, &full),

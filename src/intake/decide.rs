@@ -76,6 +76,8 @@ pub struct KnownStory {
     pub is_under_work: bool,
     /// The question that it waits with.
     pub question: Option<OpenQuestion>,
+    /// Whether an agent is at work that a comment, this one where it is one, may be meant for.
+    pub is_spoken_to: bool,
 }
 
 /// What follows.
@@ -101,6 +103,8 @@ pub enum Decision {
         /// The answer, where it is another text than the comment's.
         text: Option<String>,
     },
+    /// A message to the agent at work.
+    Hear,
     /// Stop the story's work, or say that there is none.
     Stop,
     /// Say what hob understands.
@@ -161,6 +165,7 @@ fn on_comment(id: CommentId, at: Timestamp, command: Option<&Command>, known: &K
         }
     }
     match command {
+        None if story.is_some_and(|story| story.is_spoken_to) && !stopped_since => Decision::Hear,
         None | Some(Command::Stop) => Decision::Nothing("a comment that is not for hob"),
         Some(Command::Work { choice, text }) => Decision::Open { choice: choice.clone(), text: text.clone() },
         Some(Command::Mistake(mistake)) => Decision::Explain(mistake.clone()),
@@ -235,6 +240,20 @@ mod tests {
         assert!(matches!(decide(&comment(99, 1, "looks good"), &asked), Decision::Nothing(_)));
         assert!(opens(&decide(&comment(99, 1, "/hob work"), &asked)), "it asks for something else");
         assert!(matches!(decide(&comment(101, 2, "the first"), &asked), Decision::Answer { text: None, .. }));
+    }
+
+    #[test]
+    fn a_comment_while_an_agent_works_is_said_to_it_unless_it_is_a_command_or_an_answer() {
+        let at_work = KnownStory { is_under_work: true, is_spoken_to: true, ..KnownStory::default() };
+        assert_eq!(decide(&comment(7, 1, "also this"), &known(at_work.clone())), Decision::Hear);
+        assert!(opens(&decide(&comment(7, 1, "/hob work also this"), &known(at_work.clone()))));
+        let nobody = KnownStory { is_spoken_to: false, ..at_work.clone() };
+        assert!(matches!(decide(&comment(7, 1, "also this"), &known(nobody)), Decision::Nothing(_)));
+        let stopped = KnownStory { stopped_at: Some(time(50)), ..at_work.clone() };
+        assert!(matches!(decide(&comment(7, 49, "also this"), &known(stopped)), Decision::Nothing(_)));
+        let question = Some(OpenQuestion { id: QuestionId::new(), posted: Posted::As(CommentId(1)) });
+        let asked = KnownStory { question, ..at_work };
+        assert!(matches!(decide(&comment(7, 1, "the first"), &known(asked)), Decision::Answer { .. }));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 
 use super::effects::{NewEffect, want};
 use super::write::Write;
-use super::{Store, after, held_back, now, rows};
+use super::{Store, after, held_back, messages, now, rows};
 use crate::agent::FailureClass;
 use crate::ids::{QuestionId, Sha, StoryId};
 use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
@@ -265,6 +265,7 @@ pub(super) async fn advance(
     }
     change_story(write, task.story, &advance.story).await?;
     want(write, task.story, &advance.effects).await?;
+    messages::move_on(write, task, to).await?;
     Ok(moved)
 }
 

@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::run_log::RunLog;
 use super::start::{SETUP_FAILED, blocking, docker_hitch, remove_keys, resumable};
+use super::talk::Talking;
 use super::{Hitch, Job, Worker};
 use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped};
 use crate::clock;
@@ -31,6 +32,13 @@ const STOPPED_CODES: [i64; 2] = [143, 137];
 /// How often it is asked whether somebody wants the work stopped.
 const STOP_ROUND: Duration = Duration::from_millis(500);
 
+/// How often it is asked whether somebody has said something to the agent; a comment that this hob hears of calls.
+const TALK_ROUND: Duration = Duration::from_secs(1);
+
+/// At least so long is listened to a run that hob comes back to, however long it was away: a run may have come to its
+/// end long ago, and be told so only now.
+const LISTEN_AT_LEAST: Duration = Duration::from_secs(10);
+
 /// How often the disk that a story takes up is looked at.
 const DISK_ROUND: Duration = Duration::from_secs(5);
 
@@ -38,6 +46,15 @@ const DISK_ROUND: Duration = Duration::from_secs(5);
 struct Left {
     handed: Handed,
     drops: Vec<String>,
+}
+
+/// What a piece of output has said that matters at once.
+#[derive(Default)]
+struct Taken {
+    /// The run should end, for this reason.
+    end_now: Option<FailureClass>,
+    /// The agent has come to the end of a turn.
+    turn_ended: bool,
 }
 
 /// Why following a container ended.
@@ -138,20 +155,34 @@ impl Worker {
     async fn follow(&self, job: &Job, run: &Run, name: &str, log: &mut RunLog) -> Result<Followed, Hitch> {
         let settings = &self.config.agent;
         let ran_for = run.started_at.map_or(Duration::ZERO, elapsed_since);
-        let deadline = Instant::now() + settings.timeout.saturating_sub(ran_for);
+        let left = settings.timeout.saturating_sub(ran_for);
+        let deadline = Instant::now() + left.max(settings.timeout.min(LISTEN_AT_LEAST));
         let mut silent_until = Instant::now() + settings.stall_timeout;
         let mut output = self.docker.follow(name);
         let mut keys_lie_there = true;
         let too_much = self.until_too_much_disk(job);
         let cancelled = self.until_stop_is_wanted(job);
         tokio::pin!(too_much, cancelled);
+        let mut talking = Talking::default();
+        let mut talk_round = tokio::time::interval(TALK_ROUND);
+        talk_round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let something_said = async {
+                tokio::select! {
+                    _ = talk_round.tick() => {}
+                    () = self.store.wakes().messages.notified() => {}
+                }
+            };
             let piece = tokio::select! {
                 () = self.stop.cancelled() => return Err(Hitch::Stopping),
                 () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(Stopped::TimedOut)),
                 () = tokio::time::sleep_until(silent_until) => return Ok(Followed::Stop(Stopped::Stalled)),
                 () = &mut cancelled => return Ok(Followed::Stop(Stopped::Cancelled)),
                 () = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::DiskFull))),
+                () = something_said => {
+                    self.talk(job, run, &mut talking).await?;
+                    continue;
+                }
                 piece = output.next() => piece,
             };
             let piece = match piece {
@@ -164,8 +195,13 @@ impl Worker {
                 // The agent speaks, so the shell before it has read the keys.
                 remove_keys(&self.key_file(run));
             }
-            if let Some(class) = self.take(job, run, log, &piece).await? {
+            let taken = self.take(job, run, log, &piece).await?;
+            if let Some(class) = taken.end_now {
                 return Ok(Followed::Stop(Stopped::EndedEarly(class)));
+            }
+            if taken.turn_ended {
+                talking.is_answered = true;
+                self.talk(job, run, &mut talking).await?;
             }
         }
     }
@@ -220,31 +256,32 @@ impl Worker {
             };
             let wanted = self.take(job, run, log, &piece).await?;
             if STOPPED_CODES.contains(&exit.code) {
-                *stopped = stopped.or(wanted.map(Stopped::EndedEarly));
+                *stopped = stopped.or(wanted.end_now.map(Stopped::EndedEarly));
             }
         }
         Ok(Followed::Ended)
     }
 
-    /// Takes in a piece of output. A class means that the run should end at once, for that reason.
+    /// Takes in a piece of output.
     async fn take(
         &self,
         job: &Job,
         run: &Run,
         log: &mut RunLog,
         piece: &Output,
-    ) -> Result<Option<FailureClass>, Hitch> {
-        let mut end_now = None;
+    ) -> Result<Taken, Hitch> {
+        let mut taken = Taken::default();
         for signal in log.take(piece)? {
             match signal {
                 Signal::Session(id) => self.remember_session(job, run, id).await?,
-                Signal::EndNow(class) => end_now = Some(class),
+                Signal::EndNow(class) => taken.end_now = Some(class),
+                Signal::TurnEnded => taken.turn_ended = true,
                 Signal::Says(text) => tracing::debug!(text = self.secrets.redact(&text), "the agent says"),
                 Signal::Uses(tool) => tracing::debug!(tool = self.secrets.redact(&tool), "the agent uses"),
                 Signal::Todo(items) => tracing::debug!(items = items.len(), "the agent plans"),
             }
         }
-        Ok(end_now)
+        Ok(taken)
     }
 
     /// Whether a container that was killed had run past its time: then hob did it, and died before it could

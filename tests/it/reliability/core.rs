@@ -266,6 +266,8 @@ impl Scene {
             stopped_at: story.stopped_at,
             is_under_work: self.store.open_task_of(story.id).await.unwrap().is_some(),
             question,
+            // Messages have stories of their own.
+            is_spoken_to: false,
         })
     }
 
@@ -335,6 +337,7 @@ impl Scene {
                     self.store.only_say(guid, &on, &Heard::Stop(stop), &[react(issue)]).await.unwrap();
                 }
             }
+            Decision::Hear => panic!("nobody is spoken to"),
             Decision::Explain(mistake) => panic!("{mistake:?}"),
         }
     }
