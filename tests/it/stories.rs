@@ -11,3 +11,4 @@ mod policy;
 mod restart;
 mod shutdown;
 mod stopping;
+mod talking;

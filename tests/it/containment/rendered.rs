@@ -15,7 +15,7 @@ static MENTION: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:^|[^A-Za-z0-9])@([
 static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
     regex(concat!(
         r"(?i)(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)[^A-Za-z0-9\x{2060}\x{1}]{0,8}",
-        r"((?:[\w.-]+/[\w.-]+)?#[0-9]+|gh-[0-9]+|https?://(?:www\.)?(?:github\.com|ghes\.example)/\S+/(?:issues|pull)/[0-9]+)"
+        r"((?:[\w.-]+/[\w.-]+)?#[0-9]+|gh-[0-9]+|https?://(?:www\.)?(?:github\.com|ghes\.example)/[^/\s]+/+[^/\s]+/+(?:issues|pull)/[0-9]+)"
     ))
 });
 static ELSEWHERE: LazyLock<Regex> = LazyLock::new(|| {
