@@ -256,7 +256,9 @@ mod tests {
 
     #[test]
     fn what_people_say_to_each_other_is_an_aside() {
-        for aside in ["@carol look", "/test all", "> quoted", "> quoted\n\n@acme/team what do you say?", " \n"] {
+        for aside in
+            ["@carol look", "/test all", "> quoted", "> quoted\n\n@acme/team what do you say?", " \n"]
+        {
             assert!(is_aside(aside, "hob[bot]"), "{aside}");
         }
         for said in ["also this", "@hob use tabs", "@HOB", "> quoted\n\nnot so", "ask @carol", "a/b", "@ 3"] {

@@ -229,7 +229,9 @@ impl Intake {
 
     /// Takes a comment as a message to the agent at work.
     async fn hear(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
-        let Some(comment) = on.comment else { return Ok(Settled::Ignored("there is nothing to say".to_owned())) };
+        let Some(comment) = on.comment else {
+            return Ok(Settled::Ignored("there is nothing to say".to_owned()));
+        };
         let message = NewMessage {
             text: comment.body.clone(),
             by: on.sender.login.clone(),

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{FailureClass, Policy};
 use crate::ids::{
-    AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, RunId, Sha, StoryId,
-    TaskId,
+    AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, RunId, Sha,
+    StoryId, TaskId,
 };
 
 /// One issue under work: one branch, one pull request, one workspace, one agent session after another.

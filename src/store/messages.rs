@@ -73,10 +73,7 @@ impl Store {
 
     /// Whether a comment on a story can be a message: a task of it has a run, or had one, and is not over.
     pub async fn is_listening(&self, story: StoryId) -> anyhow::Result<bool> {
-        let found = sqlx::query(AT_WORK)
-            .bind(story.to_string())
-            .fetch_optional(&self.reader)
-            .await?;
+        let found = sqlx::query(AT_WORK).bind(story.to_string()).fetch_optional(&self.reader).await?;
         Ok(found.is_some())
     }
 

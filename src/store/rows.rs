@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber};
-use crate::story::{MessageState, Answer, AskedQuestion, Run, Session, Story, Task, TaskState};
+use crate::story::{Answer, AskedQuestion, MessageState, Run, Session, Story, Task, TaskState};
 
 /// A text column that holds something with a parser.
 pub(super) fn parsed<T>(row: &SqliteRow, column: &str) -> anyhow::Result<T>

@@ -49,7 +49,11 @@ mod tests {
         for (wanted, answered) in [(false, false), (false, true), (true, false), (true, true)] {
             assert_eq!(talk(true, wanted, answered), Talk::End);
         }
-        assert_eq!(talk(false, true, true), Talk::Tell, "a comment that comes with the end begins another turn");
+        assert_eq!(
+            talk(false, true, true),
+            Talk::Tell,
+            "a comment that comes with the end begins another turn"
+        );
         assert_eq!(talk(false, true, false), Talk::Tell, "it is heard in the turn under way");
         assert_eq!(talk(false, false, true), Talk::End);
         assert_eq!(talk(false, false, false), Talk::Wait);

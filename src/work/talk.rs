@@ -71,7 +71,12 @@ impl Worker {
 }
 
 /// Makes the inbox with the prompt in it, for the agent's user to read.
-pub(super) fn make_inbox(inbox: &Path, prompt: &str, id: RunId, (uid, gid): (u32, u32)) -> anyhow::Result<()> {
+pub(super) fn make_inbox(
+    inbox: &Path,
+    prompt: &str,
+    id: RunId,
+    (uid, gid): (u32, u32),
+) -> anyhow::Result<()> {
     let mut open = std::fs::OpenOptions::new();
     let mut file = open
         .write(true)

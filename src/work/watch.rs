@@ -263,13 +263,7 @@ impl Worker {
     }
 
     /// Takes in a piece of output.
-    async fn take(
-        &self,
-        job: &Job,
-        run: &Run,
-        log: &mut RunLog,
-        piece: &Output,
-    ) -> Result<Taken, Hitch> {
+    async fn take(&self, job: &Job, run: &Run, log: &mut RunLog, piece: &Output) -> Result<Taken, Hitch> {
         let mut taken = Taken::default();
         for signal in log.take(piece)? {
             match signal {

@@ -9,9 +9,9 @@ use crate::world::{REPO, World};
 
 async fn agent_works(w: &World) -> String {
     w.eventually("the agent to work", async || {
-        let started = folders(w).iter().any(|run| {
-            std::fs::read_to_string(run.join("stdout.jsonl")).is_ok_and(|said| !said.is_empty())
-        });
+        let started = folders(w)
+            .iter()
+            .any(|run| std::fs::read_to_string(run.join("stdout.jsonl")).is_ok_and(|said| !said.is_empty()));
         if started { w.containers().await.first().cloned() } else { None }
     })
     .await
