@@ -64,7 +64,8 @@ pub(super) fn login(login: &str) -> String {
 /// Without what shows nothing or turns the reading order, and with one kind of line end.
 fn plain(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    text.chars().filter(|c| !(c.is_control() && *c != '\n' && *c != '\t') && !is_invisible(*c)).collect()
+    let is_shown = |c: &char| matches!(c, '\n' | '\t') || !(c.is_control() || is_invisible(*c));
+    text.chars().filter(is_shown).collect()
 }
 
 /// Characters that show nothing or turn the reading order: a way to hide text from the reader.

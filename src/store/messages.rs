@@ -30,20 +30,17 @@ pub struct NewMessage {
 }
 
 impl Store {
-    /// Takes a delivery as a message to the agent at work. Returns false, and leaves the delivery unsettled, where no task
-    /// of the story is open any more.
+    /// Takes a delivery as a message to the agent at work. If the work has come to its end at this moment, the message is the
+    /// next task at once.
     pub async fn hear(
         &self,
         guid: &str,
         story: StoryId,
         new: &NewMessage,
         seen: &NewEffect,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<()> {
         let mut write = self.begin("hear").await?;
-        let Some(can_be_told) = ear(&mut write, story).await? else {
-            write.undo().await?;
-            return Ok(false);
-        };
+        let (task, can_be_told) = ear(&mut write, story).await?;
         let state = if can_be_told { MessageState::Wanted } else { MessageState::Next };
         let written = sqlx::query(
             "INSERT INTO messages (id, story, delivery, text, said_by, by_id, comment, said_at, state, seq)
@@ -63,12 +60,14 @@ impl Store {
         .await?;
         if written.rows_affected() == 1 {
             want(&mut write, story, std::slice::from_ref(seen)).await?;
+            move_on(&mut write, &task, task.state).await?;
         }
         deliveries::settle(&mut write, guid, "done", "a message to the agent").await?;
         write.commit().await?;
         self.wakes.messages.notify_waiters();
         self.wakes.effects.notify_one();
-        Ok(true)
+        self.wakes.tasks.notify_one();
+        Ok(())
     }
 
     /// Whether a comment on a story can be a message: a task of it has a run, or had one, and is not over.
@@ -142,20 +141,26 @@ impl Store {
     }
 }
 
-/// The newest run of the story's open task, with where that stands. A task that has had none is told all in its prompt,
+/// The newest run of the story's open task. A task that has had none is told all in its prompt,
 /// one that waits for an answer takes it for that.
-const AT_WORK: &str = "SELECT r.*, t.state AS task_state FROM runs AS r JOIN tasks AS t ON t.id = r.task
-     WHERE t.story = $1 AND t.state IN ('queued', 'running', 'publishing') ORDER BY r.seq DESC LIMIT 1";
+const AT_WORK: &str = "SELECT 1 FROM runs AS r JOIN tasks AS t ON t.id = r.task
+     WHERE t.story = $1 AND t.state IN ('queued', 'running', 'publishing') LIMIT 1";
 
-/// Whether the agent at work on a story can be told things, in its run or in the one that is made next. `None`: there is
-/// none.
-async fn ear(write: &mut Write, story: StoryId) -> anyhow::Result<Option<bool>> {
-    let row = sqlx::query(AT_WORK).bind(story.to_string()).fetch_optional(&mut **write).await?;
-    let Some(row) = row else { return Ok(None) };
-    let run = rows::run(&row)?;
+/// The task of a story that a message is about, and whether its agent can be told things, in its run or in one that
+/// is made later.
+async fn ear(write: &mut Write, story: StoryId) -> anyhow::Result<(Task, bool)> {
+    let newest =
+        "SELECT r.*, t.id AS task_id FROM runs AS r JOIN tasks AS t ON t.id = r.task WHERE t.story = $1
+         ORDER BY t.state IN ('queued', 'running', 'publishing', 'blocked') DESC, r.seq DESC LIMIT 1";
+    let row = sqlx::query(newest).bind(story.to_string()).fetch_one(&mut **write).await?;
+    let id: TaskId = rows::parsed(&row, "task_id")?;
+    let task =
+        sqlx::query("SELECT * FROM tasks WHERE id = $1").bind(id.to_string()).fetch_one(&mut **write).await?;
+    let (run, task) = (rows::run(&row)?, rows::task(&task)?);
     let is_open = run.end.is_none() && !rows::is_true(&row, "input_ended")?;
-    let comes_again = rows::task_state(&row, "task_state")? == TaskState::Queued;
-    Ok(Some(run.agent.listens() && (is_open || comes_again)))
+    let comes_again = matches!(task.state, TaskState::Queued | TaskState::Blocked);
+    let can_be_told = run.agent.listens() && (is_open || comes_again) && !task.state.is_final();
+    Ok((task, can_be_told))
 }
 
 /// A task moves on. A run that broke off and is made again is told again what it was told, as it is given its prompt again.
