@@ -287,6 +287,7 @@ fn a_watcher_hears_the_session_the_words_and_the_tools() {
             says("I will edit the file and commit."),
             uses(&format!("Bash: {command}")),
             says("Committed. Tool said: a55fd9c fake: edit README"),
+            Signal::TurnEnded,
         ]
     );
     let (_, heard) = parse(AgentKind::OpenCode, "edit", None);
