@@ -13,12 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command;
 use crate::config::Config;
-use crate::event::{Comment, Event, Issue, Person, Place};
+use crate::event::{Comment, Ending, Event, Issue, Person, Place};
 use crate::github::{Change, GitHub, GitHubError, Repository, webhook};
 use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
-use crate::store::{Delivery, Effect, Heard, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store, StoryAsk};
+use crate::store::{
+    Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store, StoryAsk,
+};
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
 use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 
@@ -131,6 +133,20 @@ impl Intake {
                 )
                 .await
             }
+            Event::IssueUnlabeled { place, issue, label, at, sender } => {
+                let is_own = command::chosen_by_label(&self.config.github.label, &label).is_some();
+                let on = Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None };
+                self.follow(&on, &Act::Unlabel { is_own, at }).await
+            }
+            Event::IssueAssigned { place, issue, to, at, sender } => {
+                let is_own = self.github.own_login().await? == to.login;
+                let on = Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None };
+                self.follow(&on, &Act::Assign { is_own, at }).await
+            }
+            Event::IssueEnded { place, issue, ending, sender, .. } => {
+                let on = Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None };
+                self.follow(&on, &Act::End(ending)).await
+            }
             Event::Commented { place, issue, comment, sender } => {
                 if self.is_own(&comment, &sender).await? {
                     return Ok(Settled::Ignored("hob's own comment".to_owned()));
@@ -157,7 +173,10 @@ impl Intake {
             Decision::NotYet(why) => anyhow::bail!("{why}"),
             _ => {}
         }
-        if let Some(why) = self.may_not_command(on).await? {
+        // An issue's author may close it; what else ends an issue only those may do who may push, and then there may be
+        // nobody left to ask about.
+        let needs_no_word = matches!(decision, Decision::End(ending) if ending != Ending::Closed);
+        if !needs_no_word && let Some(why) = self.may_not_command(on).await? {
             return Ok(Settled::Ignored(why));
         }
         match (decision, story) {
@@ -182,6 +201,11 @@ impl Intake {
             }
             (Decision::Hear, Some(story)) => self.hear(on, &story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
+            (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
+            (Decision::End(ending), Some(story)) => {
+                tracing::info!(story = %story.id, repo = %story.repo, issue = %story.issue, why = ending.as_str(), "a story ends");
+                self.no_more(on, act, &story, HowStopped::Ended(ending)).await
+            }
             (Decision::Explain(mistake), story) => {
                 let body = message::misunderstood(&mistake);
                 let effects = [on.seen("confused"), on.say(body)];
@@ -189,9 +213,15 @@ impl Intake {
                 self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
                 Ok(Settled::Done("said what hob understands"))
             }
-            (Decision::Nothing(_) | Decision::NotYet(_) | Decision::RememberLabel | Decision::Hear, _) => {
-                Ok(Settled::Ignored("there is nothing to do".to_owned()))
-            }
+            (
+                Decision::Nothing(_)
+                | Decision::NotYet(_)
+                | Decision::RememberLabel
+                | Decision::Unlabeled
+                | Decision::Hear
+                | Decision::End(_),
+                _,
+            ) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
         }
     }
 
@@ -201,7 +231,7 @@ impl Intake {
             Some(story) => Some(KnownStory {
                 labeled_at: story.labeled_at,
                 stopped_at: story.stopped_at,
-                is_under_work: self.store.open_task_of(story.id).await?.is_some(),
+                is_under_work: self.store.is_under_work(story.id).await?,
                 is_spoken_to: match on.comment {
                     Some(comment) if self.store.is_listening(story.id).await? => {
                         !command::is_aside(&comment.body, &self.github.own_login().await?)
@@ -253,7 +283,8 @@ impl Intake {
     ) -> anyhow::Result<Settled> {
         let (at, labeled_at) = match act {
             Act::Label { at, .. } => (*at, Some(*at)),
-            Act::Comment { at, .. } => (*at, None),
+            Act::Comment { at, .. } | Act::Unlabel { at, .. } | Act::Assign { at, .. } => (*at, None),
+            Act::End(_) => anyhow::bail!("an issue that ends asks for nothing"),
         };
         let issue = match &story {
             Some(story) if on.issue.is_pull_request => self.issue_of(story, on.issue).await?,
@@ -316,10 +347,10 @@ impl Intake {
 
     async fn stop(&self, on: &Happening<'_>, story: Option<Story>) -> anyhow::Result<Settled> {
         let at = on.comment.map_or(Timestamp::UNIX_EPOCH, |comment| comment.at);
-        let stop = Stop { by: on.sender.login.clone(), at };
+        let stop = Stop { by: on.sender.login.clone(), at, how: HowStopped::Asked };
         let seen = on.seen("eyes");
         if let Some(story) = &story
-            && self.store.stop(&on.delivery.guid, story.id, &stop, &seen).await?
+            && self.store.stop(&on.delivery.guid, story.id, &stop, Some(&seen)).await?
         {
             return Ok(Settled::Done("stops the work"));
         }
@@ -327,6 +358,27 @@ impl Intake {
         let effects = [seen, on.say_on(about.issue, message::nothing_to_stop())];
         self.store.only_say(&on.delivery.guid, &about, &Heard::Stop(stop), &effects).await?;
         Ok(Settled::Done("said that there is nothing to stop"))
+    }
+
+    /// Stops a story's work where somebody has let hob know without a word, by the label or the issue's end.
+    async fn no_more(
+        &self,
+        on: &Happening<'_>,
+        act: &Act,
+        story: &Story,
+        how: HowStopped,
+    ) -> anyhow::Result<Settled> {
+        let at = match act {
+            Act::Unlabel { at, .. } => *at,
+            _ => Timestamp::UNIX_EPOCH,
+        };
+        let stop = Stop { by: on.sender.login.clone(), at, how };
+        let stopped = self.store.stop(&on.delivery.guid, story.id, &stop, None).await?;
+        Ok(if stopped {
+            Settled::Done("stops the work")
+        } else {
+            Settled::Ignored("there is nothing to stop".to_owned())
+        })
     }
 
     fn ask(&self, issue: &Issue, sender: &Person, text: Option<String>, choice: Choice) -> Ask {

@@ -57,6 +57,12 @@ pub struct RunPaths {
     pub inbox: PathBuf,
     /// hob's own record of the run, JSON.
     pub record: PathBuf,
+    /// What the agent was told.
+    pub prompt: PathBuf,
+    /// The template that it was made with.
+    pub template: PathBuf,
+    /// What is to be known of its making, JSON; it becomes a part of the record.
+    pub prompt_facts: PathBuf,
     /// The hand-over as it came out of the container. Temporary.
     pub bundle: PathBuf,
     /// The throw-away repository that a hand-over is imported into. Temporary.
@@ -161,6 +167,9 @@ impl DataDir {
             drops: folder.join("drops"),
             inbox: folder.join("inbox.jsonl"),
             record: folder.join("run.json"),
+            prompt: folder.join("prompt.md"),
+            template: folder.join("prompt.md.j2"),
+            prompt_facts: folder.join("prompt.json"),
             bundle: folder.join("hand-over.bundle"),
             quarantine: folder.join("quarantine.git"),
             folder,

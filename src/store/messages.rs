@@ -5,6 +5,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::effects::want;
+use super::shown::show_soon;
 use super::tasks::hold;
 use super::write::Write;
 use super::{Effect, NewEffect, ReactTo, Store, deliveries, now, rows};
@@ -60,6 +61,7 @@ impl Store {
         .await?;
         if written.rows_affected() == 1 {
             want(&mut write, story, std::slice::from_ref(seen)).await?;
+            show_soon(&mut write, story).await?;
             move_on(&mut write, &task, task.state).await?;
         }
         deliveries::settle(&mut write, guid, "done", "a message to the agent").await?;
@@ -105,6 +107,7 @@ impl Store {
         if noted.rows_affected() == 1 {
             let (to, content) = (ReactTo::Comment(told.comment), TOLD.to_owned());
             want(&mut write, task.story, &[NewEffect::new(Effect::React { to, content })]).await?;
+            show_soon(&mut write, task.story).await?;
         }
         write.commit().await?;
         self.wakes.effects.notify_one();

@@ -11,9 +11,9 @@ mod rendered;
 
 use std::io::Write as _;
 
-use hob::agent::FailureClass;
+use hob::agent::{FailureClass, TodoItem, TodoState};
 use hob::ids::{AgentKind, IssueNumber, QuestionId};
-use hob::message::{self, FailureText, Kept, PullRequestText, Spent, WhyStopped};
+use hob::message::{self, FailureText, Kept, Phase, PullRequestText, Spent, StatusText, WhyStopped};
 use hob::story::{Answer, AskedQuestion, Question};
 
 use rendered::{Rendered, skeleton};
@@ -53,7 +53,27 @@ const PLACES: &[Place] = &[
         say: |text| message::stopped(&WhyStopped::WaitedTooLong, &not_pushed(text), Spent::default()),
     },
     Place { name: "put_away", one_line: false, say: |text| message::put_away(&not_pushed(text)) },
+    Place { name: "status, said", one_line: true, say: |text| status(Some(text), "a") },
+    Place { name: "status, to do", one_line: true, say: |text| status(Some("a"), text) },
 ];
+
+fn status(said: Option<&str>, todo: &str) -> String {
+    message::status(&StatusText {
+        phase: Phase::Working,
+        web: "https://github.com/acme/tool",
+        issue: 1,
+        agent: Some(AgentKind::Claude),
+        took: Spent::default(),
+        cap_usd: None,
+        said,
+        todo: &[TodoItem { text: todo.to_owned(), state: TodoState::Pending }],
+        branch: None,
+        pull: None,
+        run: None,
+        queued_behind: 0,
+        over: &[],
+    })
+}
 
 fn ask(text: &str, context: &str, options: &[&str]) -> String {
     message::question(&Question {

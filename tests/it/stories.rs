@@ -9,6 +9,8 @@ mod happy;
 mod keeping;
 mod policy;
 mod restart;
+mod seeing;
 mod shutdown;
+mod status;
 mod stopping;
 mod talking;
