@@ -38,3 +38,29 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_story ON messages (story, seq);
 -- Whether nothing more is told to the agent of a run.
 ALTER TABLE runs ADD COLUMN input_ended BIGINT NOT NULL DEFAULT 0;
+-- Question cards. Where a question is asked, if not on the issue; when its default is taken; when people were reminded.
+ALTER TABLE questions ADD COLUMN asked_on BIGINT;
+ALTER TABLE questions ADD COLUMN deadline_at BIGINT;
+ALTER TABLE questions ADD COLUMN reminded_at BIGINT;
+-- The answer to each part of a question, the first of which is 0. An empty `answered_by`: nobody answered, and the default was
+-- taken. `shown_at` is when the card said so, by GitHub's clock. `questions.answer` is set once all parts are answered.
+CREATE TABLE answers (
+    question    TEXT NOT NULL REFERENCES questions (id),
+    part        BIGINT NOT NULL,
+    answer      TEXT NOT NULL,
+    answered_by TEXT NOT NULL,
+    answered_at BIGINT NOT NULL,
+    shown_at    BIGINT,
+    PRIMARY KEY (question, part)
+);
+INSERT INTO answers (question, part, answer, answered_by, answered_at, shown_at)
+    SELECT id, 0, answer, COALESCE(answered_by, ''), COALESCE(answered_at, asked_at), COALESCE(answered_at, asked_at)
+    FROM questions WHERE answer IS NOT NULL;
+CREATE INDEX questions_open ON questions (story) WHERE answer IS NULL;
+CREATE INDEX questions_by_comment ON questions (comment) WHERE comment IS NOT NULL;
+-- Commands: whether a task may change anything (`work`) or only plans (`plan`), whether a question is what a plan was put as,
+-- and whether a person has chosen the branch that the story's pull request goes to, so that the repository's default does
+-- not take its place.
+ALTER TABLE tasks ADD COLUMN mode TEXT NOT NULL DEFAULT 'work';
+ALTER TABLE questions ADD COLUMN is_plan BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE stories ADD COLUMN base_chosen BIGINT NOT NULL DEFAULT 0;

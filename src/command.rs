@@ -1,22 +1,53 @@
 //! A comment becomes a command. The grammar is prow's, known from many GitHub bots: `/hob NAME TEXT`
-//! at the start of a line. Text in code blocks, quotes and HTML comments is somebody showing a
-//! command, not giving one. Who may give it is not decided here.
+//! at the start of a line. All commands stand in one table; reading, help and docs come from it. Whether somebody may
+//! give a command is asked elsewhere.
+
+mod options;
+mod shown;
 
 use crate::ids::AgentKind;
 use crate::story::Choice;
 
 /// What a comment tells hob to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// `/hob work [options] [text]`: work on this issue; the text says what, beyond the issue itself.
+    /// Work on this issue; the text says what, beyond the issue itself.
     Work {
         /// What is chosen for this task.
         choice: Choice,
         /// The rest of the comment.
         text: Option<String>,
     },
-    /// `/hob stop`: stop working on this issue; keep the work.
+    /// Stop working on this issue; keep the work.
     Stop,
+    /// Do again what failed or was stopped.
+    Retry,
+    /// Go on where the work stopped.
+    Resume {
+        /// The rest of the comment.
+        text: Option<String>,
+    },
+    /// Let the work cost more.
+    Budget {
+        /// How many dollars more.
+        more_usd: f64,
+    },
+    /// Make a plan, and change nothing.
+    Plan {
+        /// What is chosen for this task.
+        choice: Choice,
+        /// The rest of the comment.
+        text: Option<String>,
+    },
+    /// Carry out the plan.
+    Go {
+        /// What is to be different from it.
+        text: Option<String>,
+    },
+    /// Say where the work stands.
+    Status,
+    /// Say what hob understands.
+    Help,
     /// `/hob` with something that is no command.
     Mistake(Mistake),
 }
@@ -27,7 +58,12 @@ pub enum Mistake {
     /// There is no such command.
     UnknownCommand(String),
     /// The command has no such option.
-    UnknownOption(String),
+    UnknownOption {
+        /// The command's name.
+        command: &'static str,
+        /// What looked like an option.
+        option: String,
+    },
     /// The option has a value that it cannot have, or none.
     BadValue {
         /// The option, with its dashes.
@@ -35,35 +71,140 @@ pub enum Mistake {
         /// The value; empty where there was none.
         value: String,
     },
+    /// This is no sum of dollars to allow.
+    BadSum(String),
 }
 
-/// How `/hob work` is used, for help.
-pub const WORK_USAGE: &str = "/hob work [--agent NAME] [--model NAME] [--image NAME] [text]";
-/// How `/hob stop` is used, for help.
-pub const STOP_USAGE: &str = "/hob stop";
+/// Who may give a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// People who may push to the repository; no bots.
+    MayPush,
+}
+
+impl Who {
+    /// In words, as they stand in help and docs.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::MayPush => "who may push",
+        }
+    }
+}
+
+/// One command as people have to know it.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name, which follows `/hob`.
+    pub name: &'static str,
+    /// How it is written.
+    pub usage: &'static str,
+    /// Who may give it.
+    pub who: Who,
+    /// It in use.
+    pub example: &'static str,
+    /// What hob then does.
+    pub does: &'static str,
+    /// Reads what follows the name, on its line and below.
+    read: fn(&str, &str) -> Result<Command, Mistake>,
+}
+
+/// Every command.
+pub const TABLE: &[Row] = &[
+    Row {
+        name: "work",
+        usage: "/hob work [--agent A] [--model M] [--image I] [--base B] [--budget N] [text]",
+        who: Who::MayPush,
+        example: "/hob work --agent codex keep the old flag too",
+        does: "Works on the issue, with your text as well. While a question is open, the text is the answer.",
+        read: |line, below| {
+            options::read("work", line, below).map(|(choice, text)| Command::Work { choice, text })
+        },
+    },
+    Row {
+        name: "plan",
+        usage: "/hob plan [options of work] [text]",
+        who: Who::MayPush,
+        example: "/hob plan the smallest change that will do",
+        does: "Reads, changes nothing, and asks you whether to carry out its plan.",
+        read: |line, below| {
+            options::read("plan", line, below).map(|(choice, text)| Command::Plan { choice, text })
+        },
+    },
+    Row {
+        name: "go",
+        usage: "/hob go [text]",
+        who: Who::MayPush,
+        example: "/hob go but leave the API as it is",
+        does: "Carries out the plan, with the change that you name.",
+        read: |line, below| Ok(Command::Go { text: text_of(line, below) }),
+    },
+    Row {
+        name: "stop",
+        usage: "/hob stop",
+        who: Who::MayPush,
+        example: "/hob stop",
+        does: "Stops the agent. What it has done is pushed, finished or not; the session is kept.",
+        read: |_, _| Ok(Command::Stop),
+    },
+    Row {
+        name: "retry",
+        usage: "/hob retry",
+        who: Who::MayPush,
+        example: "/hob retry",
+        does: "Does again what failed or was stopped: same text, same options, same session.",
+        read: |_, _| Ok(Command::Retry),
+    },
+    Row {
+        name: "resume",
+        usage: "/hob resume [text]",
+        who: Who::MayPush,
+        example: "/hob resume Redis is on port 6380 now",
+        does: "Goes on where the work stopped, with your text. While a question is open, the text is the answer.",
+        read: |line, below| Ok(Command::Resume { text: text_of(line, below) }),
+    },
+    Row {
+        name: "budget",
+        usage: "/hob budget +N",
+        who: Who::MayPush,
+        example: "/hob budget +5",
+        does: "Lets the work cost N dollars more.",
+        read: |line, _| options::more_usd(line).map(|more_usd| Command::Budget { more_usd }),
+    },
+    Row {
+        name: "status",
+        usage: "/hob status",
+        who: Who::MayPush,
+        example: "/hob status",
+        does: "Says where the work stands and what it waits for.",
+        read: |_, _| Ok(Command::Status),
+    },
+    Row {
+        name: "help",
+        usage: "/hob help",
+        who: Who::MayPush,
+        example: "/hob help",
+        does: "Shows this table.",
+        read: |_, _| Ok(Command::Help),
+    },
+];
 
 /// The first command in a comment, if there is one. What follows the command, on its line and below,
 /// is its text.
 pub fn parse(comment: &str) -> Option<Command> {
-    let shown = ShownLines::of(comment);
-    let mut lines = shown.into_iter();
+    let mut lines = shown::lines(comment).into_iter();
     let rest = lines.by_ref().find_map(|line| command_line(&line.text).map(str::to_owned))?;
     let (name, first) = first_word(&rest);
-    if name == "stop" {
-        return Some(Command::Stop);
-    }
-    if name != "work" {
+    let Some(row) = TABLE.iter().find(|row| row.name == name) else {
         return Some(Command::Mistake(Mistake::UnknownCommand(name.to_owned())));
-    }
-    let (choice, first) = match options(first) {
-        Ok(parsed) => parsed,
-        Err(mistake) => return Some(Command::Mistake(mistake)),
     };
     // Below the command everything counts as text, code blocks included: they are what to work on.
     let below: Vec<&str> = lines.map(|line| line.raw).collect();
-    let text = [&[first], below.as_slice()].concat().join("\n");
-    let text = text.trim();
-    Some(Command::Work { choice, text: (!text.is_empty()).then(|| text.to_owned()) })
+    Some((row.read)(first, &below.join("\n")).unwrap_or_else(Command::Mistake))
+}
+
+/// The usage of a command.
+pub fn usage(name: &str) -> &'static str {
+    TABLE.iter().find(|row| row.name == name).map_or("/hob help", |row| row.usage)
 }
 
 /// Whether a comment without a command of hob's is clearly for somebody else: it begins with another bot's command, or
@@ -107,45 +248,11 @@ fn first_word(text: &str) -> (&str, &str) {
     }
 }
 
-/// The options at the start of a command's text, and what is left. `--` ends them.
-fn options(mut text: &str) -> Result<(Choice, &str), Mistake> {
-    let mut choice = Choice::default();
-    while text.starts_with("--") {
-        let (word, mut rest) = first_word(text);
-        if word == "--" {
-            return Ok((choice, rest));
-        }
-        let (name, joined) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (word, None),
-        };
-        let option = ["--agent", "--model", "--image"].into_iter().find(|option| *option == name);
-        let option = option.ok_or_else(|| Mistake::UnknownOption(name.to_owned()))?;
-        let value = joined.unwrap_or_else(|| {
-            let (value, after) = first_word(rest);
-            rest = after;
-            value
-        });
-        let bad = || Mistake::BadValue { option, value: value.to_owned() };
-        if !is_name(value) {
-            return Err(bad());
-        }
-        match option {
-            "--agent" => choice.agent = Some(value.parse::<AgentKind>().map_err(|_| bad())?),
-            "--model" => choice.model = Some(value.to_owned()),
-            _ => choice.image = Some(value.to_owned()),
-        }
-        text = rest;
-    }
-    Ok((choice, text))
-}
-
-/// Whether a value can be a model's or an image's name. It becomes an argument of the agent's program, so
-/// it must not look like an option.
-fn is_name(value: &str) -> bool {
-    let allowed =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '[' | ']');
-    (1..=200).contains(&value.len()) && !value.starts_with('-') && value.chars().all(allowed)
+/// What was said: on the command's line, and below it.
+fn text_of(line: &str, below: &str) -> Option<String> {
+    let text = format!("{line}\n{below}");
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// What follows `/hob` where a line starts with it. Up to three spaces before it are still plain text
@@ -157,77 +264,6 @@ fn command_line(line: &str) -> Option<&str> {
     }
     let rest = trimmed.strip_prefix("/hob")?;
     if rest.is_empty() || rest.starts_with(char::is_whitespace) { Some(rest.trim()) } else { None }
-}
-
-/// One line of a comment.
-struct Line<'a> {
-    /// The line as written.
-    raw: &'a str,
-    /// What a reader sees of it as plain text; empty inside code blocks, quotes and HTML comments.
-    text: String,
-}
-
-struct ShownLines;
-
-impl ShownLines {
-    fn of(comment: &str) -> Vec<Line<'_>> {
-        let mut fence: Option<(char, usize)> = None;
-        let mut in_html_comment = false;
-        let mut lines = Vec::new();
-        for raw in comment.lines() {
-            let marker = fence_marker(raw);
-            let text = match (fence, marker) {
-                (Some((open, length)), Some((close, closing, true)))
-                    if close == open && closing >= length =>
-                {
-                    fence = None;
-                    String::new()
-                }
-                (Some(_), _) => String::new(),
-                (None, Some((open, length, _))) if !in_html_comment => {
-                    fence = Some((open, length));
-                    String::new()
-                }
-                (None, _) if raw.trim_start().starts_with('>') && !in_html_comment => String::new(),
-                (None, _) => without_html_comments(raw, &mut in_html_comment),
-            };
-            lines.push(Line { raw, text });
-        }
-        lines
-    }
-}
-
-/// The character and length of a code fence that starts or ends on this line, and whether it is bare,
-/// as a closing fence must be.
-fn fence_marker(line: &str) -> Option<(char, usize, bool)> {
-    let trimmed = line.trim_start_matches(' ');
-    if line.len() - trimmed.len() > 3 {
-        return None;
-    }
-    let mark = trimmed.chars().next().filter(|c| matches!(c, '`' | '~'))?;
-    let length = trimmed.chars().take_while(|c| *c == mark).count();
-    (length >= 3).then(|| (mark, length, trimmed[length..].trim().is_empty()))
-}
-
-fn without_html_comments(line: &str, inside: &mut bool) -> String {
-    let mut shown = String::new();
-    let mut rest = line;
-    loop {
-        let (mark, toggled) = if *inside { ("-->", false) } else { ("<!--", true) };
-        let Some((before, after)) = rest.split_once(mark) else {
-            if !*inside {
-                shown.push_str(rest);
-            }
-            return shown;
-        };
-        if !*inside {
-            shown.push_str(before);
-            // A command may not be pieced together around a comment.
-            shown.push('\u{fffd}');
-        }
-        *inside = toggled;
-        rest = after;
-    }
 }
 
 #[cfg(test)]
@@ -246,6 +282,36 @@ mod tests {
         assert_eq!(parse("please /hob work"), None);
         assert_eq!(parse("/hobby work"), None);
         assert_eq!(parse("nothing of the kind"), None);
+    }
+
+    #[test]
+    fn each_example_in_the_table_is_its_own_command() {
+        for row in TABLE {
+            let command = parse(row.example).unwrap();
+            assert!(!matches!(command, Command::Mistake(_)), "{}: {command:?}", row.example);
+            let start = format!("/hob {}", row.name);
+            assert!(row.usage.starts_with(&start) && row.example.starts_with(&start), "{start}");
+            assert!(row.does.ends_with('.') && !row.does.contains('|'), "{start}");
+            assert_eq!(usage(row.name), row.usage);
+        }
+        let names: std::collections::BTreeSet<&str> = TABLE.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), TABLE.len(), "a name is there twice");
+    }
+
+    #[test]
+    fn each_command_is_read_with_its_text() {
+        let text = Some("but use tabs".to_owned());
+        assert_eq!(parse("/hob go but use tabs"), Some(Command::Go { text: text.clone() }));
+        assert_eq!(parse("/hob resume\nbut use tabs"), Some(Command::Resume { text: text.clone() }));
+        assert_eq!(parse("/hob plan but use tabs"), Some(Command::Plan { choice: Choice::default(), text }));
+        assert_eq!(parse("/hob budget +5"), Some(Command::Budget { more_usd: 5.0 }));
+        assert_eq!(parse("/hob retry now"), Some(Command::Retry));
+        assert_eq!((parse("/hob status"), parse("/hob help")), (Some(Command::Status), Some(Command::Help)));
+        let base = Choice { base: Some("dev".to_owned()), budget_usd: Some(2.0), ..Choice::default() };
+        assert_eq!(
+            parse("/hob plan --base dev --budget $2"),
+            Some(Command::Plan { choice: base, text: None })
+        );
     }
 
     #[test]
@@ -296,6 +362,7 @@ mod tests {
         assert_eq!((choice.agent, choice.model.as_deref()), (Some(AgentKind::Codex), Some("gpt-5")));
         assert_eq!(text.as_deref(), Some("be --quick"));
         assert_eq!(parse("/hob work -- --agent is a flag"), work("--agent is a flag"));
+        assert_eq!(parse("/hob work\n--agent is a flag"), work("--agent is a flag"));
     }
 
     #[test]
@@ -320,7 +387,10 @@ mod tests {
         };
         assert_eq!(mistake("/hob dance"), Mistake::UnknownCommand("dance".to_owned()));
         assert_eq!(mistake("/hob"), Mistake::UnknownCommand(String::new()));
-        assert_eq!(mistake("/hob work --fast"), Mistake::UnknownOption("--fast".to_owned()));
+        let unknown = |command, option: &str| Mistake::UnknownOption { command, option: option.to_owned() };
+        assert_eq!(mistake("/hob work --fast"), unknown("work", "--fast"));
+        assert_eq!(mistake("/hob plan --fast"), unknown("plan", "--fast"));
+        assert_eq!(mistake("/hob budget more"), Mistake::BadSum("more".to_owned()));
         let bad = |option, value: &str| Mistake::BadValue { option, value: value.to_owned() };
         assert_eq!(mistake("/hob work --agent clod"), bad("--agent", "clod"));
         assert_eq!(mistake("/hob work --model"), bad("--model", ""));

@@ -5,6 +5,7 @@
 
 mod error;
 mod policy;
+mod questions;
 mod secret;
 mod values;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 pub use error::ConfigError;
 pub use policy::{PathGlobs, Policy};
+pub use questions::{Questions, WhoAnswers};
 pub use secret::{KEY_NAMES, VARIABLES};
 pub use values::{Age, BranchTemplate, ByteSize, CommentsOf};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub work: Work,
     /// What is kept, and for how long.
     pub keep: Keep,
+    /// Who answers questions, and what happens while nobody does.
+    pub questions: Questions,
     /// Settings for one repository, by `owner/name`.
     pub repositories: BTreeMap<String, RepositoryOverrides>,
 }

@@ -3,6 +3,7 @@
 //! first try got through: a comment by its hidden marker, a pull request by its head branch. Where a try was unclear, hob
 //! looks again later, and removes what GitHub has made twice. What to say is decided elsewhere; here it is only said, once.
 
+mod card;
 mod pace;
 mod status;
 
@@ -150,6 +151,7 @@ impl Deliver {
                     Err(error) => Ok(Err(error)),
                 }
             }
+            Effect::Card { question } => self.show_card(&repository, wanted, *question).await,
             Effect::Status => {
                 let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
                 match self.ensure_status(&repository, story, wanted).await? {
@@ -213,8 +215,9 @@ impl Deliver {
 
     async fn try_remove_double(&self, story: &Story, double: &Double) -> Result<bool, GitHubError> {
         let repository = self.github.repository(&story.repo, story.installation).await?;
-        // A comment that people see once, and a status comment, have different markers with the same id.
-        let found = repository.comments_with(double.on, &double.effect.to_string()).await?;
+        // The id is in the marker, whichever kind of marker it is.
+        let id = double.card.map_or_else(|| double.effect.to_string(), |question| question.to_string());
+        let found = repository.comments_with(double.on, &id).await?;
         let is_there = found.iter().any(|comment| comment.id == double.comment);
         for other in found.iter().filter(|comment| is_there && comment.id != double.comment) {
             tracing::info!(comment = %other.id, "GitHub has made a comment twice; the second is removed");

@@ -3,6 +3,7 @@
 //! in `intake.rs`. Only fields that hob uses are here, frozen as the delivery carried them.
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use crate::ids::{CommentId, InstallationId, IssueNumber, Repo};
 
@@ -74,6 +75,21 @@ pub enum Event {
         /// Who did it.
         sender: Person,
     },
+    /// `issue_comment.edited`: somebody changed the text of a comment.
+    CommentEdited {
+        /// Where it happened.
+        place: Place,
+        /// The issue or pull request as it was at that moment.
+        issue: Issue,
+        /// The comment as it reads now.
+        comment: Comment,
+        /// As it read before.
+        before: String,
+        /// When it was changed, by GitHub's clock.
+        at: Timestamp,
+        /// Who did it.
+        sender: Person,
+    },
     /// Anything else: a correct delivery that hob has no use for.
     Other {
         /// The event's name, from the header.
@@ -94,6 +110,11 @@ impl Event {
             }
             Self::Commented { place, comment, .. } => {
                 Some(format!("issue_comment.created {} {}", place.repo.key(), comment.id))
+            }
+            // GitHub's times are whole seconds, in which two people can tick two boxes, or the same one.
+            Self::CommentEdited { place, comment, at, sender, .. } => {
+                let (repo, text) = (place.repo.key(), hex::encode(&Sha256::digest(&comment.body)[..8]));
+                Some(format!("issue_comment.edited {repo} {} {} {at} {text}", comment.id, sender.login))
             }
             Self::IssueUnlabeled { place, issue, label, at, sender } => {
                 let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
@@ -118,7 +139,8 @@ impl Event {
             | Self::IssueUnlabeled { place, .. }
             | Self::IssueAssigned { place, .. }
             | Self::IssueEnded { place, .. }
-            | Self::Commented { place, .. } => Some(place),
+            | Self::Commented { place, .. }
+            | Self::CommentEdited { place, .. } => Some(place),
             Self::Ping | Self::Other { .. } => None,
         }
     }

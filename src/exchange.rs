@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use serde::Deserialize;
 
+use crate::config::Age;
 use crate::paths;
 use crate::story::Question;
 
@@ -29,6 +30,10 @@ pub const DROPS: &str = "drops";
 
 /// More than anybody would read; a larger file is cut off there.
 const MOST_BYTES: u64 = 256 * 1024;
+/// More options to one question are left out: GitHub has to take the card, and people to read it.
+const MOST_OPTIONS: usize = 20;
+/// More questions in one card are left out.
+const MOST_PARTS: usize = 10;
 
 /// What the agent handed over in files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -244,6 +249,11 @@ struct RawQuestion {
     #[serde(default)]
     options: Vec<serde_json::Value>,
     context: Option<String>,
+    default: Option<serde_json::Value>,
+    deadline: Option<String>,
+    /// Several in one card.
+    #[serde(default)]
+    questions: Vec<serde_json::Value>,
     #[serde(alias = "report", alias = "message", alias = "result")]
     summary: Option<String>,
 }
@@ -252,13 +262,15 @@ fn parse_question(text: &str) -> QuestionFile {
     let plain = |text: &str| {
         // Not JSON: an agent that forgot the form. A question mark makes the difference.
         if text.contains('?') {
-            QuestionFile::Question(Question { text: text.trim().to_owned(), options: vec![], context: None })
+            QuestionFile::Question(Question { text: text.trim().to_owned(), ..Question::default() })
         } else {
             QuestionFile::Report(Some(text.trim().to_owned()).filter(|t| !t.is_empty()))
         }
     };
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(serde_json::Value::String(text)) => plain(&text),
+        // A list of questions is what is meant by an agent that forgot what to put around it.
+        Ok(serde_json::Value::Array(all)) => several(None, all).unwrap_or_else(|| plain(text)),
         Ok(value) => match serde_json::from_value::<RawQuestion>(value) {
             Ok(raw) => from_raw(raw),
             Err(_) => plain(text),
@@ -267,28 +279,59 @@ fn parse_question(text: &str) -> QuestionFile {
     }
 }
 
-fn from_raw(raw: RawQuestion) -> QuestionFile {
-    let options: Vec<String> = raw
-        .options
-        .into_iter()
-        .map(|option| match option {
-            serde_json::Value::String(text) => text,
-            // Agents write {"label": "…", "description": "…"} too.
-            serde_json::Value::Object(fields) => {
-                let texts: Vec<&str> = fields.values().filter_map(serde_json::Value::as_str).collect();
-                texts.join(": ")
-            }
-            other => other.to_string(),
-        })
-        .filter(|option| !option.trim().is_empty())
-        .collect();
+fn from_raw(mut raw: RawQuestion) -> QuestionFile {
+    let all = std::mem::take(&mut raw.questions);
+    let deadline = raw.deadline.clone();
+    if let Some(card) = several(deadline, all) {
+        return card;
+    }
+    let mut options: Vec<String> = raw.options.into_iter().map(words_of).collect();
+    options.retain(|option| !option.trim().is_empty());
+    options.truncate(MOST_OPTIONS);
     let text = raw.question.as_deref().map(str::trim).unwrap_or_default().to_owned();
     // The seed's rule, made precise: with no options and no question mark, nothing is being asked.
     if text.is_empty() || (options.is_empty() && !text.contains('?')) {
         let report = raw.summary.or((!text.is_empty()).then_some(text)).or(raw.context);
         return QuestionFile::Report(report);
     }
-    QuestionFile::Question(Question { text, options, context: raw.context.filter(|c| !c.trim().is_empty()) })
+    let context = raw.context.filter(|context| !context.trim().is_empty());
+    let mut question = Question { text, options, context, ..Question::default() };
+    let default = raw.default.filter(|default| !default.is_null()).map(words_of);
+    question.default = default.map(|words| question.pick(&words)).filter(|words| !words.is_empty());
+    question.deadline = raw.deadline.and_then(|text| Age::try_from(text).ok()).map(|age| age.0.as_secs());
+    QuestionFile::Question(question)
+}
+
+/// One card of those that ask something.
+fn several(deadline: Option<String>, all: Vec<serde_json::Value>) -> Option<QuestionFile> {
+    let asked = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => Some(Question { text, ..Question::default() }),
+        value => match from_raw(RawQuestion { questions: Vec::new(), ..serde_json::from_value(value).ok()? })
+        {
+            QuestionFile::Question(question) => Some(question),
+            QuestionFile::Report(_) => None,
+        },
+    };
+    let mut parts = all.into_iter().filter_map(asked).take(MOST_PARTS);
+    let mut first = parts.next()?;
+    first.also = parts.collect();
+    // The card has one deadline: its own, or the first that a part names.
+    let named = deadline.and_then(|text| Age::try_from(text).ok()).map(|age| age.0.as_secs());
+    let of_a_part = first.parts().find_map(|part| part.deadline);
+    first.deadline = named.or(of_a_part);
+    Some(QuestionFile::Question(first))
+}
+
+/// What an option says. Agents write {"label": "…", "description": "…"} too.
+fn words_of(value: serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text,
+        serde_json::Value::Object(fields) => {
+            let texts: Vec<&str> = fields.values().filter_map(serde_json::Value::as_str).collect();
+            texts.join(": ")
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -315,6 +358,43 @@ mod tests {
         let question = handed.question.unwrap();
         assert_eq!((question.text.as_str(), question.context.as_deref()), ("Which?", Some("c")));
         assert_eq!(question.options, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_question_may_have_a_default_and_a_deadline() {
+        let asked = |default: &str| {
+            let text = format!(
+                r#"{{"question":"Which?","options":["red","green"],"default":{default},"deadline":"1d"}}"#
+            );
+            after_writing(QUESTION, &text).question.unwrap()
+        };
+        for default in [r#""green""#, r#""B""#, "2", r#""2.""#] {
+            let question = asked(default);
+            assert_eq!(
+                (question.default.as_deref(), question.deadline),
+                (Some("green"), Some(86_400)),
+                "{default}"
+            );
+        }
+        assert_eq!(asked(r#""neither""#).default.as_deref(), Some("neither"));
+        assert_eq!(asked("null").default, None);
+        let odd = after_writing(QUESTION, r#"{"question":"Which?","default":"a","deadline":"soon"}"#);
+        assert_eq!(odd.question.unwrap().deadline, None);
+    }
+
+    #[test]
+    fn several_questions_make_one_card() {
+        let text = r#"{"questions":[{"question":"Which?","options":["a","b"]},{"text":"How many?"},"And why?",
+            {"summary":"nothing"}, 7],"deadline":"12h"}"#;
+        let question = after_writing(QUESTION, text).question.unwrap();
+        let texts: Vec<&str> = question.parts().map(|part| part.text.as_str()).collect();
+        assert_eq!((texts, question.deadline), (vec!["Which?", "How many?", "And why?"], Some(43_200)));
+        let list = after_writing(QUESTION, r#"[{"question":"Which?","deadline":"1h"}]"#).question.unwrap();
+        assert_eq!((list.count(), list.deadline), (1, Some(3600)));
+        assert_eq!(
+            after_writing(QUESTION, r#"{"questions":[],"summary":"Done."}"#).summary.as_deref(),
+            Some("Done.")
+        );
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //! `intake/decide.rs`; who may command hob is asked here, of the git host, at that moment. Deliveries are settled one by one,
 //! each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
 
+mod answers;
+mod commands;
 pub mod decide;
+pub mod reply;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +24,9 @@ use crate::pulse::Pulse;
 use crate::store::{
     Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store, StoryAsk,
 };
-use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
-use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
+use crate::story::{Ask, Choice, Story, Turn};
+use commands::Opening;
+use decide::{Act, Decision, decide};
 
 /// The first wait before a delivery is tried again; it doubles up to `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -151,8 +155,30 @@ impl Intake {
                 if self.is_own(&comment, &sender).await? {
                     return Ok(Settled::Ignored("hob's own comment".to_owned()));
                 }
-                let act =
-                    Act::Comment { id: comment.id, at: comment.at, command: command::parse(&comment.body) };
+                let act = Act::Comment {
+                    id: comment.id,
+                    at: comment.at,
+                    command: command::parse(&comment.body),
+                    body: comment.body.clone(),
+                    by: sender.login.clone(),
+                };
+                let comment = Some(&comment);
+                self.follow(
+                    &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment },
+                    &act,
+                )
+                .await
+            }
+            Event::CommentEdited { place, issue, comment, before, at, sender } => {
+                let by_hob = self.github.own_login().await?.eq_ignore_ascii_case(&sender.login);
+                let act = Act::Edit {
+                    id: comment.id,
+                    at,
+                    before,
+                    after: comment.body.clone(),
+                    by: sender.login.clone(),
+                    by_hob,
+                };
                 let comment = Some(&comment);
                 self.follow(
                     &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment },
@@ -166,11 +192,14 @@ impl Intake {
     /// Decides, and carries out what was decided.
     async fn follow(&self, on: &Happening<'_>, act: &Act) -> anyhow::Result<Settled> {
         let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
-        let known = self.known(on, story.as_ref()).await?;
+        let known = self.known(on, act, story.as_ref()).await?;
         let decision = decide(act, &known);
         match &decision {
             Decision::Nothing(why) => return Ok(Settled::Ignored((*why).to_owned())),
             Decision::NotYet(why) => anyhow::bail!("{why}"),
+            Decision::Answer { .. } | Decision::Late { .. } | Decision::PutBack(_) => {
+                return self.answered(on, act, decision, &known).await;
+            }
             _ => {}
         }
         // An issue's author may close it; what else ends an issue only those may do who may push, and then there may be
@@ -180,19 +209,11 @@ impl Intake {
             return Ok(Settled::Ignored(why));
         }
         match (decision, story) {
-            (Decision::Open { choice, text }, story) => self.open_task(on, act, story, choice, text).await,
-            (Decision::Answer { question, text }, _) => {
-                let text =
-                    text.or_else(|| on.comment.map(|comment| comment.body.clone())).unwrap_or_default();
-                let answer = Answer { text, by: on.sender.login.clone() };
-                let answered =
-                    self.store.answer(&on.delivery.guid, question, &answer, &[on.seen("eyes")]).await?;
-                Ok(if answered {
-                    Settled::Done("answered a question")
-                } else {
-                    Settled::Ignored("the question was answered meanwhile".to_owned())
-                })
+            (Decision::Open { choice, text, mode }, story) => {
+                let opening = Opening { choice, text, mode, turn: Turn::Begin };
+                self.open_task(on, act, story, opening).await
             }
+            (Decision::GoOn(with), story) => self.go_on(on, act, story, with).await,
             (Decision::RememberLabel, Some(story)) => {
                 if let Act::Label { at, .. } = act {
                     self.store.remember_label(&on.delivery.guid, story.id, *at).await?;
@@ -201,60 +222,20 @@ impl Intake {
             }
             (Decision::Hear, Some(story)) => self.hear(on, &story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
+            (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
             (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
             (Decision::End(ending), Some(story)) => {
                 tracing::info!(story = %story.id, repo = %story.repo, issue = %story.issue, why = ending.as_str(), "a story ends");
                 self.no_more(on, act, &story, HowStopped::Ended(ending)).await
             }
             (Decision::Explain(mistake), story) => {
-                let body = message::misunderstood(&mistake);
-                let effects = [on.seen("confused"), on.say(body)];
-                let about = self.story_ask(on.place, on.issue, story.as_ref());
-                self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
-                Ok(Settled::Done("said what hob understands"))
+                self.reply(on, story, "confused", message::misunderstood(&mistake)).await
             }
-            (
-                Decision::Nothing(_)
-                | Decision::NotYet(_)
-                | Decision::RememberLabel
-                | Decision::Unlabeled
-                | Decision::Hear
-                | Decision::End(_),
-                _,
-            ) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
+            (Decision::Help, story) => self.reply(on, story, "eyes", message::help()).await,
+            (Decision::Status, story) => self.tell_status(on, story).await,
+            (Decision::Refuse(why), story) => self.reply(on, story, "eyes", message::nothing_done(why)).await,
+            (_, _) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
         }
-    }
-
-    async fn known(&self, on: &Happening<'_>, story: Option<&Story>) -> anyhow::Result<Known> {
-        let story = match story {
-            None => None,
-            Some(story) => Some(KnownStory {
-                labeled_at: story.labeled_at,
-                stopped_at: story.stopped_at,
-                is_under_work: self.store.is_under_work(story.id).await?,
-                is_spoken_to: match on.comment {
-                    Some(comment) if self.store.is_listening(story.id).await? => {
-                        !command::is_aside(&comment.body, &self.github.own_login().await?)
-                    }
-                    _ => false,
-                },
-                question: match self.store.open_question(story.id).await? {
-                    None => None,
-                    Some(asked) => {
-                        Some(OpenQuestion { id: asked.id, posted: self.posted(story, &asked).await? })
-                    }
-                },
-            }),
-        };
-        Ok(Known { on_pull_request: on.issue.is_pull_request, story })
-    }
-
-    async fn posted(&self, story: &Story, asked: &AskedQuestion) -> anyhow::Result<Posted> {
-        Ok(match asked.comment {
-            Some(comment) => Posted::As(comment),
-            None if self.store.is_question_parked(story.id, asked.id).await? => Posted::Parked,
-            None => Posted::NotYet,
-        })
     }
 
     /// Takes a comment as a message to the agent at work.
@@ -278,12 +259,14 @@ impl Intake {
         on: &Happening<'_>,
         act: &Act,
         story: Option<Story>,
-        choice: Choice,
-        text: Option<String>,
+        opening: Opening,
     ) -> anyhow::Result<Settled> {
         let (at, labeled_at) = match act {
             Act::Label { at, .. } => (*at, Some(*at)),
-            Act::Comment { at, .. } | Act::Unlabel { at, .. } | Act::Assign { at, .. } => (*at, None),
+            Act::Comment { at, .. }
+            | Act::Edit { at, .. }
+            | Act::Unlabel { at, .. }
+            | Act::Assign { at, .. } => (*at, None),
             Act::End(_) => anyhow::bail!("an issue that ends asks for nothing"),
         };
         let issue = match &story {
@@ -297,9 +280,11 @@ impl Intake {
         };
         let new = NewTask {
             on: self.story_ask(on.place, &issue, story.as_ref()),
-            ask: self.ask(&issue, on.sender, text, choice),
+            effects: self.opening_effects(on, story.as_ref(), &opening.choice),
+            ask: self.ask(on, &issue, opening.text, opening.choice),
+            mode: opening.mode,
+            turn: opening.turn,
             labeled_at,
-            effects: vec![on.seen("eyes")],
         };
         self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
         Ok(Settled::Done("opened a task"))
@@ -381,14 +366,15 @@ impl Intake {
         })
     }
 
-    fn ask(&self, issue: &Issue, sender: &Person, text: Option<String>, choice: Choice) -> Ask {
+    fn ask(&self, on: &Happening<'_>, issue: &Issue, text: Option<String>, choice: Choice) -> Ask {
         Ask {
-            by: sender.login.clone(),
-            by_id: sender.id,
+            by: on.sender.login.clone(),
+            by_id: on.sender.id,
             title: issue.title.clone(),
             body: issue.body.clone(),
             text,
             choice,
+            on: on.issue.is_pull_request.then_some(on.issue.number),
         }
     }
 

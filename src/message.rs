@@ -2,12 +2,18 @@
 //! them can be read, and tested, in one place. What agents wrote goes through `contain`; no function
 //! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
 
+pub mod card;
+mod commands;
 mod contain;
 mod kept;
 mod login;
 mod objections;
 mod status;
 
+pub use commands::{
+    NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
+    where_it_stands,
+};
 use contain::{code, login};
 pub use contain::{contain, contain_line};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
@@ -19,9 +25,8 @@ pub use objections::{Objection, may_this_be_pushed, objections};
 pub use status::{Phase, StatusText, status};
 
 use crate::agent::FailureClass;
-use crate::command::{Mistake, STOP_USAGE, WORK_USAGE};
 use crate::ids::{AgentKind, EffectId, IssueNumber};
-use crate::story::{AskedQuestion, Question};
+use crate::story::AskedQuestion;
 
 /// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
 const MOST_AGENT_TEXT: usize = 50_000;
@@ -50,22 +55,6 @@ pub fn has_marker(body: &str) -> bool {
     last.strip_prefix(MARKER_START)
         .and_then(|rest| rest.strip_suffix(MARKER_END))
         .is_some_and(|id| id.strip_prefix(STATUS).unwrap_or(id).parse::<EffectId>().is_ok())
-}
-
-/// Said to somebody who gave a command that is none.
-pub fn misunderstood(mistake: &Mistake) -> String {
-    let code = |text: &str| code(text, 100);
-    let what = match mistake {
-        Mistake::UnknownCommand(name) if name.is_empty() => "`/hob` alone is not a command.".to_owned(),
-        Mistake::UnknownCommand(name) => format!("There is no command {}.", code(&format!("/hob {name}"))),
-        Mistake::UnknownOption(option) => format!("`/hob work` has no option {}.", code(option)),
-        Mistake::BadValue { option, value } if value.is_empty() => format!("`{option}` needs a value."),
-        Mistake::BadValue { option, value } => format!("`{option}` cannot be {}.", code(value)),
-    };
-    let agents = AgentKind::ALL.map(AgentKind::as_str).join(", ");
-    format!(
-        "{what} Nothing was started.\n\nWhat I understand: `{WORK_USAGE}`, and `{STOP_USAGE}`; agents are {agents}."
-    )
 }
 
 /// A change of an issue by somebody who may not push, after somebody who may had asked for work on it.
@@ -131,30 +120,6 @@ pub struct PullRequestText<'a> {
     pub drops: &'a [String],
 }
 
-/// The question, as a comment on the issue.
-pub fn question(question: &Question) -> String {
-    let mut text = String::from("**I have a question before I can go on.**\n\n");
-    text.push_str(&contain(&question.text, MOST_AGENT_TEXT / 2));
-    if let Some(context) = question.context.as_deref().filter(|c| !c.trim().is_empty()) {
-        text.push_str("\n\n");
-        text.push_str(&quoted(&contain(context, MOST_AGENT_TEXT / 4)));
-    }
-    if !question.options.is_empty() {
-        text.push_str("\n\n");
-        let options: Vec<String> = question
-            .options
-            .iter()
-            .enumerate()
-            .map(|(at, option)| format!("{}. {}", at + 1, contain_line(option, 500)))
-            .collect();
-        text.push_str(&options.join("\n"));
-    }
-    text.push_str(
-        "\n\nAnswer with a comment here and I go on where I stopped. My workspace and session are kept until then.",
-    );
-    text
-}
-
 /// The pull request's title: the issue's.
 pub fn pull_request_title(issue_title: &str) -> String {
     let title = contain_line(issue_title, MOST_TITLE - 1);
@@ -188,12 +153,18 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
 
 fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
     let answer = asked.answer.as_ref()?;
+    let by =
+        if answer.by.is_empty() { "Nobody, so the default was taken".to_owned() } else { people(&answer.by) };
     Some(format!(
-        "- {} **{}:** {}",
-        contain_line(&asked.question.text, 500),
-        login(&answer.by),
+        "- {} **{by}:** {}",
+        contain_line(&asked.question.whole_text(), 500),
         contain_line(&answer.text, 500),
     ))
+}
+
+/// Several logins, as they stand in a whole answer.
+fn people(logins: &str) -> String {
+    logins.split(", ").map(login).collect::<Vec<_>>().join(", ")
 }
 
 /// Said on the issue when the pull request is open or has new commits. `{pull}` is filled in once the
@@ -421,7 +392,7 @@ fn file_list(files: &[String]) -> String {
 mod tests {
     use super::*;
     use crate::ids::QuestionId;
-    use crate::story::Answer;
+    use crate::story::{Answer, Question};
 
     const SPENT: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3) };
 
@@ -430,12 +401,8 @@ mod tests {
             text: "Which shape should the output have?".to_owned(),
             options: vec!["one object per line".to_owned(), "one array".to_owned()],
             context: Some("Both are easy to parse.\nThe issue does not say.".to_owned()),
+            ..Question::default()
         }
-    }
-
-    #[test]
-    fn a_question() {
-        insta::assert_snapshot!(question(&which_shape()));
     }
 
     #[test]
@@ -462,8 +429,6 @@ mod tests {
         insta::assert_snapshot!(
             [
                 pull_request_ready(2, SPENT),
-                misunderstood(&Mistake::UnknownCommand("dance `now`".to_owned())),
-                misunderstood(&Mistake::BadValue { option: "--agent", value: "clod".to_owned() }),
                 nothing_to_change(Some("It is there already."), Spent::default()),
                 nothing_to_stop(),
                 text_changed(&TextChanged { part: Part::Text, by: "mallory".to_owned() }, true),

@@ -17,6 +17,7 @@ pub use seen::{Author, Comment, File, Image, Linked, MissingImage, Seen};
 pub use template::{Origin, Template, TemplateError};
 
 use crate::ids::Sha;
+use crate::story::plan::Mode;
 use crate::story::{Ask, AskedQuestion};
 use context::Context;
 
@@ -41,6 +42,8 @@ pub struct Facts<'a> {
     pub questions: &'a [AskedQuestion],
     /// What this run is for.
     pub purpose: Purpose<'a>,
+    /// Whether it is to change anything.
+    pub mode: Mode,
     /// What has happened to the workspace since the agent left it, where it was kept.
     pub news: Option<&'a News>,
     /// What was gathered for this run.
@@ -80,6 +83,10 @@ pub enum Purpose<'a> {
     Answered(&'a AskedQuestion),
     /// To commit what was left.
     Commit(&'a [String]),
+    /// To go on where the last task stopped; with an answer that the agent may not have seen.
+    Resume(Option<&'a AskedQuestion>),
+    /// To carry out the plan that was asked about here.
+    CarryOut(&'a AskedQuestion),
 }
 
 /// The prompt, and what is kept of its making.
@@ -154,6 +161,7 @@ fn told_news(news: &News, base_branch: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::story::{Answer, Question};
     use samples::{question as shape, seen};
 
     fn ask(text: Option<&str>) -> Ask {
@@ -177,6 +185,7 @@ mod tests {
             earlier: &[],
             questions,
             purpose,
+            mode: Mode::Work,
             news: None,
             seen,
         }
@@ -184,6 +193,37 @@ mod tests {
 
     fn standard(facts: &Facts<'_>) -> String {
         prompt(facts, &Template::default()).unwrap().text
+    }
+
+    #[test]
+    fn a_plan_is_asked_for_amended_and_carried_out() {
+        let ask = ask(None);
+        let plan = |answer: &str| AskedQuestion {
+            question: Question {
+                text: "May I carry out this plan?\n\n1. Add the flag.".to_owned(),
+                options: vec!["Go".to_owned()],
+                ..Question::default()
+            },
+            answer: Some(Answer { text: answer.to_owned(), by: "bob".to_owned() }),
+            ..shape()
+        };
+        let (smaller, go) = ([plan("smaller")], [plan("/hob go but use tabs")]);
+        let nothing = Seen::default();
+        let planning = |facts| Facts { mode: Mode::Plan, ..facts };
+        let prompts = [
+            standard(&planning(facts(&ask, false, &[], Purpose::Work, &nothing))),
+            standard(&planning(facts(&ask, true, &smaller, Purpose::Answered(&smaller[0]), &nothing))),
+            standard(&facts(&ask, true, &go, Purpose::CarryOut(&go[0]), &nothing)),
+            standard(&facts(&ask, false, &go, Purpose::CarryOut(&go[0]), &nothing)),
+        ];
+        insta::assert_snapshot!(prompts.join("\n=====\n\n"));
+    }
+
+    #[test]
+    fn work_that_was_cut_short_goes_on_with_the_answer_that_may_be_unseen() {
+        let asked = shape();
+        let (ask, nothing) = (ask(Some("go")), Seen::default());
+        insta::assert_snapshot!(standard(&facts(&ask, true, &[], Purpose::Resume(Some(&asked)), &nothing)));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! transaction; what belongs together is written together or not at all. Nothing here speaks to
 //! GitHub, Docker or git, and nothing here decides: see `story.rs` for the rules.
 
+mod cards;
+mod commands;
 mod deliveries;
 mod effects;
 mod fault;
@@ -30,6 +32,8 @@ use sqlx::sqlite::SqlitePool;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use cards::NewAnswers;
+pub use commands::Standing;
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{Double, Effect, NewEffect, ReactTo, WantedEffect};
 pub use fault::StoreFault;

@@ -2,11 +2,15 @@
 //! from the end of a run or of a hand-over. Everything here is a pure function of its arguments, so
 //! that it can be tested without a world; nothing here is carried out. The worker (`work.rs`) does.
 
+pub mod card;
+pub mod plan;
 pub mod step;
 pub mod talk;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use card::{Card, Given, PartAnswer, Question};
 
 use crate::agent::{FailureClass, Policy};
 use crate::ids::{
@@ -67,6 +71,8 @@ pub struct Task {
     pub story: StoryId,
     /// What was asked for, frozen.
     pub ask: Ask,
+    /// Whether it is to change anything yet.
+    pub mode: plan::Mode,
     /// Where it stands.
     pub state: TaskState,
     /// Why the next run is made, or the current one was.
@@ -78,7 +84,7 @@ pub struct Task {
 }
 
 /// What somebody asked for, in the words of the delivery that asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ask {
     /// Who asked.
     pub by: String,
@@ -94,10 +100,13 @@ pub struct Ask {
     /// What they chose for this task alone.
     #[serde(default)]
     pub choice: Choice,
+    /// The pull request, where it was asked for there: questions are then asked there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<IssueNumber>,
 }
 
 /// What a person may choose for one task, by a label or in the command. Absent: as the settings say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// Which agent works.
     pub agent: Option<AgentKind>,
@@ -105,6 +114,12 @@ pub struct Choice {
     pub model: Option<String>,
     /// In which image.
     pub image: Option<String>,
+    /// Into which branch the pull request goes.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// How many dollars it may cost.
+    #[serde(default)]
+    pub budget_usd: Option<f64>,
 }
 
 /// Where a task stands.
@@ -209,6 +224,13 @@ pub enum Turn {
     },
     /// The session is gone; the run starts fresh with the whole conversation in its prompt.
     StartOver,
+    /// The task before this one did not come to its end; a person wants it to go on.
+    GoOn,
+    /// A person has agreed to the plan, perhaps with a change; it is carried out.
+    CarryOut {
+        /// The question that the plan was put as.
+        question: QuestionId,
+    },
 }
 
 /// One attempt at a task, in one container.
@@ -349,19 +371,6 @@ impl MessageState {
     }
 }
 
-/// What an agent asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
-    /// The question.
-    pub text: String,
-    /// Possible answers.
-    #[serde(default)]
-    pub options: Vec<String>,
-    /// What one must know to answer.
-    #[serde(default)]
-    pub context: Option<String>,
-}
-
 /// A question that was asked on the issue, and its answer if there is one.
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
@@ -380,7 +389,7 @@ pub struct AskedQuestion {
 pub struct Answer {
     /// The reply, as it was written.
     pub text: String,
-    /// Who wrote it.
+    /// Who wrote it. Empty: nobody, and the default was taken.
     pub by: String,
 }
 
@@ -463,7 +472,7 @@ pub fn was_synced(earlier: &[Run]) -> bool {
         .any(|outcome| matches!(outcome, Outcome::Failed { class: FailureClass::Authentication, .. }))
 }
 
-/// What follows from the end of a run.
+/// What follows from the end of a run. What a completed one of a task that only plans leads to is in `plan.rs`.
 pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
     match outcome {
         Outcome::Completed { .. } => Next::Publish,

@@ -3,6 +3,7 @@
 //! that waits or works needs is left alone, whatever the clock says. It runs no agent and pushes nothing: where
 //! work is to be pushed first, it says so in the store, and a worker does it.
 
+mod cards;
 mod containers;
 mod folders;
 mod records;
@@ -70,6 +71,7 @@ impl Sweep {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(LOOK_AT_CLOCK) => {}
             }
+            logged("defaults", self.defaults().await);
             if Instant::now() < next {
                 continue;
             }
@@ -96,6 +98,7 @@ impl Sweep {
     async fn sweep(&self, sizes: &mut Sizes) {
         logged("containers", self.containers(false).await);
         logged("questions", self.waiting().await);
+        logged("reminders", self.reminders().await);
         logged("deliveries", self.deliveries().await);
         logged("records of runs", self.records(sizes).await);
         logged("keys", self.keys().await);

@@ -23,19 +23,19 @@ const FIRST: SignedDuration = SignedDuration::from_hours(1);
 const SAME_ACT: SignedDuration = SignedDuration::from_secs(1);
 
 /// A delivery that no webhook brought, or not yet.
-struct Found {
+pub(super) struct Found {
     /// When it was done, by GitHub's clock.
-    at: Timestamp,
+    pub(super) at: Timestamp,
     /// The same at each look.
-    guid: String,
-    event: &'static str,
-    body: Vec<u8>,
+    pub(super) guid: String,
+    pub(super) event: &'static str,
+    pub(super) body: Vec<u8>,
 }
 
 /// The repository of a look, and the way to it.
-struct Looked<'a> {
-    repository: &'a Repository,
-    place: Place,
+pub(super) struct Looked<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) place: Place,
     /// Labels that were put on before were looked at before.
     labels_from: Timestamp,
 }
@@ -71,8 +71,12 @@ impl CatchUp {
         let mut trouble = self.labels(memory, &looked, &issues, &mut all).await?;
         if trouble.as_ref().is_none_or(is_about_one) {
             // A comment from before was looked at before, as it was then: an edit is no command.
-            let comments = comments.items.iter().filter(|comment| comment.created_at >= since);
-            let failed = self.comments(&looked, comments, &mut all).await?;
+            let new = comments.items.iter().filter(|comment| comment.created_at >= since);
+            let failed = self.comments(&looked, new, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
+        if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.edited_cards(&looked, &comments.items, &mut all).await?;
             trouble = failed.or(trouble);
         }
         self.record(all).await?;
@@ -288,6 +292,6 @@ impl CatchUp {
 }
 
 /// Whether GitHub did not answer for one thing, as opposed to not letting hob in at all.
-fn is_about_one(error: &GitHubError) -> bool {
+pub(super) fn is_about_one(error: &GitHubError) -> bool {
     !matches!(error, GitHubError::RateLimited { .. } | GitHubError::Unauthorized(_))
 }

@@ -130,11 +130,16 @@ impl Repository {
         Ok(FoundComment { id: written.id, url: written.html_url })
     }
 
-    /// Replaces the text of a comment of hob's own.
-    pub async fn update_comment(&self, id: CommentId, body: &str) -> Result<(), GitHubError> {
+    /// Replaces the text of a comment of hob's own; tells when, by GitHub's clock.
+    pub async fn update_comment(&self, id: CommentId, body: &str) -> Result<Timestamp, GitHubError> {
+        #[derive(Deserialize)]
+        struct Changed {
+            updated_at: Timestamp,
+        }
         // octocrab's own call would POST here, which GitHub does not document.
-        self.send(Verb::Patch, &format!("/issues/comments/{id}"), &json!({ "body": body })).await?;
-        Ok(())
+        let answer =
+            self.send(Verb::Patch, &format!("/issues/comments/{id}"), &json!({ "body": body })).await?;
+        Ok(answer.json::<Changed>()?.updated_at)
     }
 
     /// Gives the pages of a conversation to `is_enough`, until it says so or they end.

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::event::{Issue, Person, Place};
+use crate::event::{Comment, Issue, Person, Place};
 use crate::ids::CommentId;
 
 /// A body of `issues.labeled`: `at` is when the label was put on.
@@ -26,6 +26,21 @@ pub fn commented(
 ) -> Vec<u8> {
     let mut body = envelope("created", place, issue, at, by);
     body["comment"] = json!({"id": id, "body": text, "created_at": at});
+    body.to_string().into_bytes()
+}
+
+/// A body of `issue_comment.edited`: `comment` is as it was written, `after` what it reads now, since `at`.
+pub fn edited(
+    place: &Place,
+    issue: &Issue,
+    comment: &Comment,
+    after: &str,
+    at: Timestamp,
+    by: &Person,
+) -> Vec<u8> {
+    let mut body = envelope("edited", place, issue, at, by);
+    body["comment"] = json!({"id": comment.id, "body": after, "created_at": comment.at, "updated_at": at});
+    body["changes"] = json!({"body": {"from": comment.body}});
     body.to_string().into_bytes()
 }
 
@@ -53,7 +68,7 @@ fn envelope(action: &str, place: &Place, issue: &Issue, at: Timestamp, by: &Pers
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Comment, Event};
+    use crate::event::Event;
     use crate::github::webhook::decode;
     use crate::ids::{InstallationId, IssueNumber};
 
@@ -83,7 +98,18 @@ mod tests {
 
         let body = commented(&place, &issue, CommentId(9), "/hob work", at, &sender);
         let comment = Comment { id: CommentId(9), body: "/hob work".into(), at };
-        let expected = Event::Commented { place, issue, comment, sender };
+        let expected = Event::Commented {
+            place: place.clone(),
+            issue: issue.clone(),
+            comment: comment.clone(),
+            sender: sender.clone(),
+        };
+        assert_eq!(decode("issue_comment", &body).unwrap(), expected);
+
+        let body = edited(&place, &issue, &comment, "- [x] a", at, &sender);
+        let now = Comment { body: "- [x] a".into(), ..comment };
+        let before = "/hob work".into();
+        let expected = Event::CommentEdited { place, issue, comment: now, before, at, sender };
         assert_eq!(decode("issue_comment", &body).unwrap(), expected);
     }
 }

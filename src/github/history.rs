@@ -1,4 +1,4 @@
-//! What became of an issue's text and labels, and by whom: the one question that hob asks of GitHub's GraphQL API, since REST tells
+//! What became of an issue's text and labels, and by whom: asked of GitHub's GraphQL API, since REST tells
 //! neither when a text was edited nor who did it. One answer is one moment: the text in it is the one whose last change it names.
 //! Whose changes count is decided above.
 
@@ -119,7 +119,7 @@ struct Label {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Actor {
+pub(super) struct Actor {
     #[serde(rename = "__typename")]
     kind: String,
     login: String,
@@ -154,7 +154,7 @@ impl From<WireHistory> for IssueHistory {
 }
 
 /// GraphQL names an App by its slug where REST says `slug[bot]`.
-fn person(actor: Option<Actor>) -> Person {
+pub(super) fn person(actor: Option<Actor>) -> Person {
     match actor {
         None => Person { login: DELETED.to_owned(), id: None, is_bot: false },
         Some(actor) if actor.kind == "Bot" => {

@@ -76,6 +76,10 @@ pub struct ListedComment {
     pub body: String,
     /// When it was written, by GitHub's clock.
     pub created_at: Timestamp,
+    /// When it was changed last, by GitHub's clock.
+    pub updated_at: Timestamp,
+    /// Its id for GitHub's GraphQL API.
+    pub node_id: String,
 }
 
 /// An open issue or pull request, as a list has it.
@@ -106,6 +110,7 @@ struct WireComment {
     body: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    node_id: String,
 }
 
 #[derive(Deserialize)]
@@ -227,6 +232,8 @@ impl Repository {
                 author: person(comment.user),
                 body: comment.body.unwrap_or_default(),
                 created_at: comment.created_at,
+                updated_at: comment.updated_at,
+                node_id: comment.node_id,
             })
         });
         Ok(Listed { items: items.collect(), until: read.until })

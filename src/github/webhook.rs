@@ -58,7 +58,8 @@ pub fn verify(secret: &SecretString, body: &[u8], signature_header: &str) -> Res
 /// Whether a delivery of this event and action can lead to something.
 pub fn is_of_use(event: &str, action: Option<&str>) -> bool {
     match (event, action) {
-        ("issues", Some("labeled" | "unlabeled" | "assigned")) | ("issue_comment", Some("created")) => true,
+        ("issues", Some("labeled" | "unlabeled" | "assigned"))
+        | ("issue_comment", Some("created" | "edited")) => true,
         ("issues", Some(action)) => Ending::from_word(action).is_some(),
         _ => false,
     }
@@ -99,6 +100,25 @@ pub fn decode(event: &str, body: &[u8]) -> Result<Event, DecodeError> {
                 sender: person(delivery.sender),
             })
         }
+        ("issue_comment", Some("edited")) => {
+            let delivery: Edited = read(body).map_err(failed)?;
+            Ok(match delivery.changes.and_then(|changes| changes.body) {
+                Some(Changed { from }) => Event::CommentEdited {
+                    place: place(delivery.repository, delivery.installation),
+                    issue: delivery.issue.into(),
+                    comment: Comment {
+                        id: delivery.comment.id,
+                        body: delivery.comment.body.unwrap_or_default(),
+                        at: delivery.comment.created_at,
+                    },
+                    before: from,
+                    at: delivery.comment.updated_at,
+                    sender: person(delivery.sender),
+                },
+                // GitHub's schema lets it be absent where the text is as it was.
+                None => Event::Other { event: event.to_owned(), action },
+            })
+        }
         _ => Ok(Event::Other { event: event.to_owned(), action }),
     }
 }
@@ -125,6 +145,34 @@ struct Commented {
     sender: Option<User>,
     issue: WireIssue,
     comment: WireComment,
+}
+
+#[derive(Deserialize)]
+struct Edited {
+    repository: Repository,
+    installation: Option<Installation>,
+    sender: Option<User>,
+    issue: WireIssue,
+    comment: WireEditedComment,
+    changes: Option<Changes>,
+}
+
+#[derive(Deserialize)]
+struct WireEditedComment {
+    id: CommentId,
+    body: Option<String>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Changes {
+    body: Option<Changed>,
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    from: String,
 }
 
 #[derive(Deserialize)]
@@ -283,6 +331,24 @@ mod tests {
         let at = "2026-11-24T08:00:00Z".parse().unwrap();
         assert_eq!(comment, Comment { id: CommentId(99), body: "/hob work\r\nplease".into(), at });
         assert_eq!(sender, Person { login: "ghost".into(), id: None, is_bot: false });
+    }
+
+    #[test]
+    fn an_edit_is_read_with_what_was_there_before_and_told_from_another_in_the_same_second() {
+        let mut body = labeled();
+        body["action"] = "edited".into();
+        body["comment"] = json!({"id": 99, "body": "- [x] a", "user": null,
+            "created_at": "2026-11-24T08:00:00Z", "updated_at": "2026-11-24T09:00:00Z"});
+        assert!(matches!(decoded("issue_comment", &body).unwrap(), Event::Other { .. }));
+        body["changes"] = json!({"body": {"from": "- [ ] a"}});
+        let event = decoded("issue_comment", &body).unwrap();
+        let Event::CommentEdited { comment, before, at, .. } = &event else { panic!("not an edit") };
+        assert_eq!((comment.body.as_str(), before.as_str()), ("- [x] a", "- [ ] a"));
+        assert_eq!(*at, "2026-11-24T09:00:00Z".parse().unwrap());
+        let again = decoded("issue_comment", &body).unwrap();
+        assert_eq!(event.meaning(), again.meaning());
+        body["comment"]["body"] = "- [ ] a\n".into();
+        assert_ne!(event.meaning(), decoded("issue_comment", &body).unwrap().meaning());
     }
 
     #[test]

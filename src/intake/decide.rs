@@ -1,4 +1,4 @@
-//! What a label or a comment leads to, given what is known of its story. Pure: nothing is asked and nothing is written here, so
+//! What a label, a comment or an edit leads to, given what is known of its story. Pure: nothing is asked and nothing is written here, so
 //! that every order of events can be tried. Whether its author may command hob is asked by the caller, and only where there is
 //! something to be decided.
 
@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::reply::{CardEdit, read_edit, read_reply};
 use crate::command::{Command, Mistake};
 use crate::event::Ending;
 use crate::ids::{CommentId, QuestionId};
-use crate::story::Choice;
+use crate::message::NoGo;
+use crate::message::card::marker;
+use crate::story::plan::{self, Mode};
+use crate::story::{Card, Choice, PartAnswer, TaskState};
 
 /// GitHub notes the same act with times that can be a second apart: on the issue, and in its history.
 const SAME_ACT: Duration = Duration::from_secs(1);
 
 /// What somebody did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Act {
     /// Put a label on.
     Label {
@@ -50,16 +54,37 @@ pub enum Act {
         at: Timestamp,
         /// The command in it, if there is one.
         command: Option<Command>,
+        /// Its text.
+        body: String,
+        /// Who wrote it.
+        by: String,
+    },
+    /// Changed the text of a comment.
+    Edit {
+        /// The comment's id.
+        id: CommentId,
+        /// When.
+        at: Timestamp,
+        /// As it read before.
+        before: String,
+        /// As it reads now.
+        after: String,
+        /// Who did it.
+        by: String,
+        /// Whether that is the account that hob writes as.
+        by_hob: bool,
     },
 }
 
 /// The question that a story waits with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenQuestion {
-    /// Its id.
-    pub id: QuestionId,
+    /// What is asked, and answered so far.
+    pub card: Card,
     /// Where it stands on GitHub.
     pub posted: Posted,
+    /// Whether it is a plan, which waits for a go.
+    pub is_plan: bool,
 }
 
 /// Whether people can have read a question.
@@ -93,12 +118,16 @@ pub struct KnownStory {
     pub is_under_work: bool,
     /// The question that it waits with.
     pub question: Option<OpenQuestion>,
+    /// Where a comment was changed: the card that it is, if it is one. Else the story's last card that is answered.
+    pub card: Option<Card>,
+    /// Where its newest task stands.
+    pub last: Option<TaskState>,
     /// Whether an agent is at work that a comment, this one where it is one, may be meant for.
     pub is_spoken_to: bool,
 }
 
 /// What follows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// Nothing, for this reason.
     Nothing(&'static str),
@@ -112,24 +141,57 @@ pub enum Decision {
         choice: Choice,
         /// What was said beyond the command.
         text: Option<String>,
+        /// Whether it is to change anything.
+        mode: Mode,
     },
-    /// The answer to the question.
+    /// A task that goes on where the newest one stopped, with what was chosen for that.
+    GoOn(GoOn),
+    /// Answers to the question.
     Answer {
         /// Which.
         question: QuestionId,
-        /// The answer, where it is another text than the comment's.
-        text: Option<String>,
+        /// What, by part.
+        answers: Vec<PartAnswer>,
     },
     /// A message to the agent at work.
     Hear,
+    /// Nothing but to say that somebody had answered this part before.
+    Late {
+        /// Which.
+        card: Card,
+        /// The part.
+        part: usize,
+    },
+    /// The card is to say again what it should.
+    PutBack(Card),
     /// Stop the story's work, or say that there is none.
     Stop,
     /// Stop the story's work, since the label that asked for it is gone.
     Unlabeled,
     /// End the story, with its work if there is any.
     End(Ending),
-    /// Say what hob understands.
+    /// Let the story cost so many dollars more.
+    Grant {
+        /// How many.
+        more_usd: f64,
+    },
+    /// Say what was got wrong.
     Explain(Mistake),
+    /// Say what hob understands.
+    Help,
+    /// Say where the story stands.
+    Status,
+    /// Say why nothing is done.
+    Refuse(NoGo),
+}
+
+/// With what a task goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoOn {
+    /// What was said for the one before.
+    SameText,
+    /// What is said now.
+    Text(Option<String>),
 }
 
 /// What an act leads to.
@@ -142,7 +204,8 @@ pub fn decide(act: &Act, known: &Known) -> Decision {
             Some(_) => Decision::End(*ending),
             None => Decision::Nothing("there is no story"),
         },
-        Act::Comment { id, at, command } => on_comment(*id, *at, command.as_ref(), known),
+        Act::Comment { .. } => on_comment(act, known),
+        Act::Edit { .. } => on_edit(act, known),
     }
 }
 
@@ -165,7 +228,7 @@ fn on_assign(is_own: bool, at: Timestamp, known: &Known) -> Decision {
         Some(story) if story.stopped_at.is_some_and(|stopped| at < stopped) => {
             Decision::Nothing("the work was stopped after this was asked for")
         }
-        _ => Decision::Open { choice: Choice::default(), text: None },
+        _ => Decision::Open { choice: Choice::default(), text: None, mode: Mode::Work },
     }
 }
 
@@ -185,56 +248,204 @@ fn on_label(choice: Option<&Choice>, at: Timestamp, known: &Known) -> Decision {
             return Decision::RememberLabel;
         }
     }
-    Decision::Open { choice: choice.clone(), text: None }
+    Decision::Open { choice: choice.clone(), text: None, mode: Mode::Work }
 }
 
-fn on_comment(id: CommentId, at: Timestamp, command: Option<&Command>, known: &Known) -> Decision {
+fn on_comment(act: &Act, known: &Known) -> Decision {
+    let Act::Comment { id, at, command, .. } = act else { return Decision::Nothing("this is no comment") };
+    let (id, at, command) = (*id, *at, command.as_ref());
     let story = known.story.as_ref();
     if story.is_none() && known.on_pull_request && command.is_some() {
         return Decision::Nothing("a command on a pull request that is not hob's");
     }
     let stopped_since = story.and_then(|story| story.stopped_at).is_some_and(|stopped| at < stopped);
     match command {
+        Some(Command::Help) => return Decision::Help,
+        Some(Command::Status) => return Decision::Status,
         Some(Command::Stop) if stopped_since => return Decision::Nothing("the work was stopped again since"),
         Some(Command::Stop) => return Decision::Stop,
-        Some(Command::Work { .. }) if stopped_since => {
+        None | Some(Command::Mistake(_)) => {}
+        Some(_) if stopped_since => {
             return Decision::Nothing("the work was stopped after this was asked for");
         }
-        _ => {}
+        Some(Command::Retry) => return on_retry(story),
+        Some(Command::Budget { more_usd }) => return on_budget(*more_usd, story),
+        Some(_) => {}
     }
     if let Some(question) = story.and_then(|story| story.question.as_ref()) {
         match question.posted {
-            Posted::As(asked) if id > asked => return answer(question.id, command),
+            Posted::As(asked) if id > asked => return answer(question, act),
             // Somebody may have read it who wrote this, or nobody: that shows as soon as it is recorded.
             Posted::NotYet => return Decision::NotYet("the question is on its way to the issue"),
             Posted::As(_) | Posted::Parked if command.is_none() => {
                 return Decision::Nothing("a comment from before the question");
             }
-            Posted::Parked => return answer(question.id, command),
+            Posted::Parked => return answer(question, act),
             Posted::As(_) => {}
         }
     }
     match command {
-        None if story.is_some_and(|story| story.is_spoken_to) && !stopped_since => Decision::Hear,
-        None | Some(Command::Stop) => Decision::Nothing("a comment that is not for hob"),
-        Some(Command::Work { choice, text }) => Decision::Open { choice: choice.clone(), text: text.clone() },
-        Some(Command::Mistake(mistake)) => Decision::Explain(mistake.clone()),
+        None => late(act, story).unwrap_or(match story {
+            Some(story) if story.is_spoken_to && !stopped_since => Decision::Hear,
+            _ => Decision::Nothing("a comment that is not for hob"),
+        }),
+        Some(command) => on_idle(command, story),
     }
 }
 
-/// A comment on a story that waits is the answer, whether it is put as a command or not.
-fn answer(question: QuestionId, command: Option<&Command>) -> Decision {
-    let text = match command {
-        Some(Command::Work { text: Some(text), .. }) => Some(text.clone()),
-        Some(Command::Work { text: None, .. }) => Some("Decide yourself, and go on.".to_owned()),
-        Some(Command::Mistake(_) | Command::Stop) | None => None,
+/// What a command leads to where it answers nothing.
+fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
+    let open = |choice: &Choice, text: &Option<String>, mode| Decision::Open {
+        choice: choice.clone(),
+        text: text.clone(),
+        mode,
     };
-    Decision::Answer { question, text }
+    match command {
+        Command::Work { choice, text } => open(choice, text, Mode::Work),
+        Command::Plan { choice, text } => open(choice, text, Mode::Plan),
+        Command::Go { .. } => Decision::Refuse(busy(story).unwrap_or(NoGo::NoPlan)),
+        Command::Resume { text } => on_resume(text, story),
+        Command::Mistake(mistake) => Decision::Explain(mistake.clone()),
+        // Decided before.
+        Command::Stop | Command::Retry | Command::Budget { .. } | Command::Status | Command::Help => {
+            Decision::Nothing("a comment that is not for hob")
+        }
+    }
+}
+
+/// A comment on a story that waits is the answer, whether it is put as a command or not. On a plan, every command to work
+/// is the word to carry it out.
+fn answer(question: &OpenQuestion, act: &Act) -> Decision {
+    const DECIDE_YOURSELF: &str = "Decide yourself, and go on.";
+    let Act::Comment { command, body, .. } = act else { return Decision::Nothing("this is no comment") };
+    let decide = || DECIDE_YOURSELF.to_owned();
+    let words = match command {
+        Some(Command::Work { text, .. } | Command::Go { text }) if question.is_plan => {
+            plan::go_answer(text.as_deref())
+        }
+        Some(Command::Resume { text: None }) if question.is_plan => plan::go_answer(None),
+        Some(Command::Plan { text: Some(text), .. }) if question.is_plan => text.clone(),
+        Some(Command::Plan { .. }) => return Decision::Refuse(NoGo::Waits),
+        Some(Command::Work { text, .. } | Command::Go { text } | Command::Resume { text }) => {
+            text.clone().unwrap_or_else(decide)
+        }
+        // Its own words are the answer.
+        _ => body.clone(),
+    };
+    let card = &question.card;
+    let (open, answered): (Vec<PartAnswer>, Vec<PartAnswer>) =
+        read_reply(card, &words).into_iter().partition(|answer| card.answers[answer.part].is_none());
+    match (open.is_empty(), answered.first()) {
+        (false, _) => Decision::Answer { question: card.id, answers: open },
+        (true, Some(answer)) => Decision::Late { card: card.clone(), part: answer.part },
+        (true, None) => Decision::Nothing("a comment that quotes the question and says nothing"),
+    }
+}
+
+/// Whether a comment was written as the answer to a question that somebody else had answered, without the author having seen that.
+/// What is written later is about something else.
+fn late(act: &Act, story: Option<&KnownStory>) -> Option<Decision> {
+    let Act::Comment { id, at, body, by, .. } = act else { return None };
+    let story = story.filter(|story| story.is_under_work)?;
+    let card = story.card.as_ref().filter(|card| card.comment.is_some_and(|asked| *id > asked))?;
+    // As if all parts were open: which of them is meant?
+    let asked = Card { answers: vec![None; card.answers.len()], ..card.clone() };
+    let part = read_reply(&asked, body).first()?.part;
+    is_late(card, part, *at, by).then(|| Decision::Late { card: card.clone(), part })
+}
+
+/// Whether somebody cannot have seen that this part had an answer, which is another's.
+fn is_late(card: &Card, part: usize, at: Timestamp, by: &str) -> bool {
+    card.answers[part].as_ref().is_some_and(|given| {
+        // GitHub's times are whole seconds: within the second in which the card was changed nobody had read it.
+        let unseen = given.shown_at.is_none_or(|shown| at.as_second() <= shown.as_second());
+        unseen && !given.answer.by.eq_ignore_ascii_case(by)
+    })
+}
+
+fn on_edit(act: &Act, known: &Known) -> Decision {
+    let Act::Edit { id, at, before, after, by, by_hob } = act else {
+        return Decision::Nothing("this is no edit");
+    };
+    let card = known.story.as_ref().and_then(|story| story.card.as_ref());
+    let Some(card) = card.filter(|card| card.comment == Some(*id)) else {
+        let question = known.story.as_ref().and_then(|story| story.question.as_ref());
+        let unrecorded = question.filter(|open| open.posted == Posted::NotYet);
+        return match unrecorded {
+            // hob may have died between making the comment and writing down which it is.
+            Some(open) if before.contains(&marker(open.card.id)) => {
+                Decision::NotYet("the question is there, and not yet recorded")
+            }
+            _ => Decision::Nothing("an edited comment triggers nothing"),
+        };
+    };
+    match read_edit(card, before, after) {
+        CardEdit::AsItShouldBe => Decision::Nothing("the card says what it should"),
+        CardEdit::Ticked(picked) => {
+            let open = picked.iter().filter(|picked| card.answers[picked.part].is_none());
+            let open: Vec<PartAnswer> = open.cloned().collect();
+            if card.is_open && !open.is_empty() {
+                return Decision::Answer { question: card.id, answers: open };
+            }
+            let other = |picked: &&PartAnswer| {
+                let given = card.answers[picked.part].as_ref();
+                given.is_some_and(|given| given.answer.text != picked.text)
+            };
+            match picked.iter().find(other) {
+                Some(picked) if is_late(card, picked.part, *at, by) => {
+                    Decision::Late { card: card.clone(), part: picked.part }
+                }
+                _ => Decision::PutBack(card.clone()),
+            }
+        }
+        // As an earlier state of the card was.
+        CardEdit::Altered if *by_hob => Decision::Nothing("hob's own edit"),
+        CardEdit::Altered => Decision::PutBack(card.clone()),
+    }
+}
+
+fn on_retry(story: Option<&KnownStory>) -> Decision {
+    match (busy(story), story.and_then(|story| story.last)) {
+        (Some(busy), _) => Decision::Refuse(busy),
+        (None, Some(TaskState::Done)) => Decision::Refuse(NoGo::LastEndedWell),
+        // Or is about to end, since it was stopped.
+        (None, Some(_)) => Decision::GoOn(GoOn::SameText),
+        (None, None) => Decision::Refuse(NoGo::NothingBegun),
+    }
+}
+
+fn on_resume(text: &Option<String>, story: Option<&KnownStory>) -> Decision {
+    match (busy(story), story.and_then(|story| story.last)) {
+        (Some(busy), _) => Decision::Refuse(busy),
+        // It goes on all the same, with something new.
+        (None, Some(TaskState::Done)) if text.is_some() => {
+            Decision::Open { choice: Choice::default(), text: text.clone(), mode: Mode::Work }
+        }
+        (None, Some(TaskState::Done)) => Decision::Refuse(NoGo::LastEndedWell),
+        (None, Some(_)) => Decision::GoOn(GoOn::Text(text.clone())),
+        (None, None) => Decision::Refuse(NoGo::NothingBegun),
+    }
+}
+
+fn on_budget(more_usd: f64, story: Option<&KnownStory>) -> Decision {
+    match story.and_then(|story| story.last) {
+        Some(_) => Decision::Grant { more_usd },
+        None => Decision::Refuse(NoGo::NothingBegun),
+    }
+}
+
+/// Why a story cannot begin anything now.
+fn busy(story: Option<&KnownStory>) -> Option<NoGo> {
+    let story = story.filter(|story| story.is_under_work)?;
+    Some(if story.question.is_some() { NoGo::Waits } else { NoGo::UnderWay })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::card::card;
+    use crate::message::card::tests::{asking, card_of, given};
+    use crate::story::Given;
 
     const LABEL_AT: i64 = 1_000;
 
@@ -247,7 +458,13 @@ mod tests {
     }
 
     fn comment(id: u64, second: i64, text: &str) -> Act {
-        Act::Comment { id: CommentId(id), at: time(second), command: crate::command::parse(text) }
+        Act::Comment {
+            id: CommentId(id),
+            at: time(second),
+            command: crate::command::parse(text),
+            body: text.to_owned(),
+            by: "alice".to_owned(),
+        }
     }
 
     fn known(story: KnownStory) -> Known {
@@ -255,8 +472,38 @@ mod tests {
     }
 
     fn waiting(posted: Posted) -> Known {
-        let question = Some(OpenQuestion { id: QuestionId::new(), posted });
+        let question = Some(OpenQuestion { card: shape(), posted, is_plan: false });
         known(KnownStory { question, is_under_work: true, ..KnownStory::default() })
+    }
+
+    /// A question that is comment 7.
+    fn shape() -> Card {
+        card_of(asking("Which shape?", &["one object per line", "one array"]))
+    }
+
+    fn about(card: &Card) -> Known {
+        known(KnownStory { card: Some(card.clone()), is_under_work: true, ..KnownStory::default() })
+    }
+
+    fn edit(by: &str, second: i64, before: &str, after: &str) -> Act {
+        Act::Edit {
+            id: CommentId(7),
+            at: time(second),
+            before: before.to_owned(),
+            after: after.to_owned(),
+            by: by.to_owned(),
+            by_hob: by == "hob-bot",
+        }
+    }
+
+    fn answered_by_alice(shown: Option<i64>) -> Card {
+        let given = given("one array", "alice").map(|given| Given { shown_at: shown.map(time), ..given });
+        Card { answers: vec![given], is_open: false, ..shape() }
+    }
+
+    fn texts(decision: Decision) -> Vec<String> {
+        let Decision::Answer { answers, .. } = decision else { panic!("{decision:?}") };
+        answers.into_iter().map(|answer| answer.text).collect()
     }
 
     fn opens(decision: &Decision) -> bool {
@@ -289,7 +536,7 @@ mod tests {
         let asked = waiting(Posted::As(CommentId(100)));
         assert!(matches!(decide(&comment(99, 1, "looks good"), &asked), Decision::Nothing(_)));
         assert!(opens(&decide(&comment(99, 1, "/hob work"), &asked)), "it asks for something else");
-        assert!(matches!(decide(&comment(101, 2, "the first"), &asked), Decision::Answer { text: None, .. }));
+        assert!(matches!(decide(&comment(101, 2, "the first"), &asked), Decision::Answer { .. }));
     }
 
     #[test]
@@ -301,7 +548,7 @@ mod tests {
         assert!(matches!(decide(&comment(7, 1, "also this"), &known(nobody)), Decision::Nothing(_)));
         let stopped = KnownStory { stopped_at: Some(time(50)), ..at_work.clone() };
         assert!(matches!(decide(&comment(7, 49, "also this"), &known(stopped)), Decision::Nothing(_)));
-        let question = Some(OpenQuestion { id: QuestionId::new(), posted: Posted::As(CommentId(1)) });
+        let question = waiting(Posted::As(CommentId(1))).story.unwrap().question;
         let asked = KnownStory { question, ..at_work };
         assert!(matches!(decide(&comment(7, 1, "the first"), &known(asked)), Decision::Answer { .. }));
     }
@@ -357,6 +604,202 @@ mod tests {
         for act in [label(1), comment(1, 1, "/hob work"), comment(1, 1, "/hob stop"), comment(1, 1, "hello")]
         {
             assert!(matches!(decide(&act, &on_pull), Decision::Nothing(_)), "{act:?}");
+        }
+    }
+
+    #[test]
+    fn a_tick_answers_once_and_any_other_edit_is_put_back() {
+        let open = shape();
+        let (before, ticked) = (card(&open), card(&open).replacen("- [ ] one array", "- [x] one array", 1));
+        assert_eq!(texts(decide(&edit("alice", 5, &before, &ticked), &about(&open))), ["one array"]);
+        let altered = before.replace("Which shape?", "Which form?");
+        assert_eq!(
+            decide(&edit("alice", 5, &before, &altered), &about(&open)),
+            Decision::PutBack(open.clone())
+        );
+        assert!(matches!(
+            decide(&edit("hob-bot", 5, &before, &altered), &about(&open)),
+            Decision::Nothing(_)
+        ));
+        // Where a person shares hob's account, a tick is theirs: hob ticks only what is answered.
+        assert_eq!(texts(decide(&edit("hob-bot", 5, &before, &ticked), &about(&open))), ["one array"]);
+        let stopped = Card { is_open: false, ..open.clone() };
+        assert_eq!(decide(&edit("alice", 5, &before, &ticked), &about(&stopped)), Decision::PutBack(stopped));
+        let question = Some(OpenQuestion {
+            card: Card { comment: None, ..open.clone() },
+            posted: Posted::NotYet,
+            is_plan: false,
+        });
+        let unrecorded = known(KnownStory { question, ..KnownStory::default() });
+        assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &unrecorded), Decision::NotYet(_)));
+        assert!(matches!(decide(&edit("alice", 5, "a", "b"), &unrecorded), Decision::Nothing(_)));
+        let other = Card { comment: Some(CommentId(8)), ..open };
+        assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &about(&other)), Decision::Nothing(_)));
+        assert!(matches!(
+            decide(&edit("alice", 5, &before, &ticked), &Known::default()),
+            Decision::Nothing(_)
+        ));
+    }
+
+    #[test]
+    fn who_answers_before_the_card_shows_it_is_told_and_who_writes_later_is_not() {
+        let shown = answered_by_alice(Some(10));
+        let told =
+            |act: Act, card: &Card| matches!(decide(&act, &about(card)), Decision::Late { part: 0, .. });
+        let by_bob = |second| {
+            let Act::Comment { id, at, command, body, .. } = comment(9, second, "the first") else {
+                panic!()
+            };
+            Act::Comment { id, at, command, body, by: "bob".to_owned() }
+        };
+        assert!(
+            told(by_bob(9), &shown) && told(by_bob(10), &shown) && told(by_bob(99), &answered_by_alice(None))
+        );
+        assert!(!told(by_bob(11), &shown) && !told(comment(9, 9, "and thanks"), &shown));
+        let before = card(&shape());
+        let tick = |text: &str, second| {
+            let ticked = before.replacen(&format!("- [ ] {text}"), &format!("- [x] {text}"), 1);
+            edit("bob", second, &before, &ticked)
+        };
+        assert!(told(tick("one object", 10), &shown));
+        let put_back = Decision::PutBack(shown.clone());
+        assert_eq!(decide(&tick("one object", 11), &about(&shown)), put_back);
+        assert_eq!(decide(&tick("one array", 9), &about(&shown)), put_back);
+    }
+
+    #[test]
+    fn a_reply_to_a_part_that_has_an_answer_is_late_and_one_to_the_others_answers() {
+        let also = vec![asking("A short form?", &["-j", "no"])];
+        let asked = card_of(crate::story::Question { also, ..asking("Which shape?", &["lines", "array"]) });
+        let half = Card { answers: vec![given("lines", "alice"), None], ..asked };
+        let question = Some(OpenQuestion { card: half, posted: Posted::As(CommentId(7)), is_plan: false });
+        let waits = known(KnownStory { question, is_under_work: true, ..KnownStory::default() });
+        assert!(matches!(decide(&comment(9, 1, "1: array"), &waits), Decision::Late { part: 0, .. }));
+        assert_eq!(texts(decide(&comment(9, 1, "1: array\n2: A"), &waits)), ["-j"]);
+        assert_eq!(texts(decide(&comment(9, 1, "/hob work B"), &waits)), ["no"]);
+    }
+
+    fn waiting_with_plan() -> Known {
+        let mut known = waiting(Posted::As(CommentId(100)));
+        if let Some(question) = known.story.as_mut().and_then(|story| story.question.as_mut()) {
+            question.is_plan = true;
+        }
+        known
+    }
+
+    fn after(last: TaskState) -> Known {
+        known(KnownStory { last: Some(last), ..KnownStory::default() })
+    }
+
+    fn says(text: &str, known: &Known) -> Decision {
+        decide(&comment(101, 2, text), known)
+    }
+
+    /// The answer that a comment gives.
+    fn answers(text: &str, known: &Known) -> String {
+        texts(says(text, known)).remove(0)
+    }
+
+    #[test]
+    fn a_command_answers_a_question_with_its_text() {
+        let asked = waiting(Posted::As(CommentId(100)));
+        for command in ["work", "resume", "go"] {
+            assert_eq!(answers(&format!("/hob {command} tabs"), &asked).as_str(), "tabs");
+            let without = answers(&format!("/hob {command}"), &asked);
+            assert_eq!(without, "Decide yourself, and go on.");
+        }
+        assert_eq!(answers("tabs", &asked), "tabs");
+        assert_eq!(answers("/hob tabs", &asked), "/hob tabs", "a mistake answers in its own words");
+        for command in ["/hob plan", "/hob plan tabs", "/hob retry"] {
+            assert_eq!(says(command, &asked), Decision::Refuse(NoGo::Waits), "{command}");
+        }
+        let before = decide(&comment(99, 1, "/hob resume tabs"), &asked);
+        assert_eq!(before, Decision::Refuse(NoGo::Waits), "written before the question");
+    }
+
+    #[test]
+    fn on_a_plan_a_command_to_work_carries_it_out_and_words_change_it() {
+        let asked = waiting_with_plan();
+        for (text, answer) in [
+            ("/hob go", "/hob go"),
+            ("/hob go but use tabs", "/hob go but use tabs"),
+            ("/hob work", "/hob go"),
+            ("/hob work with tabs", "/hob go with tabs"),
+            ("/hob resume", "/hob go"),
+            ("/hob resume smaller", "smaller"),
+            ("/hob plan smaller", "smaller"),
+            ("smaller", "smaller"),
+            ("go", "go"),
+        ] {
+            assert_eq!(answers(text, &asked), answer, "{text}");
+        }
+        assert_eq!(says("/hob plan", &asked), Decision::Refuse(NoGo::Waits));
+        assert_eq!(says("/hob stop", &asked), Decision::Stop);
+    }
+
+    #[test]
+    fn a_go_without_a_plan_starts_nothing() {
+        assert_eq!(says("/hob go", &Known::default()), Decision::Refuse(NoGo::NoPlan));
+        assert_eq!(says("/hob go", &after(TaskState::Done)), Decision::Refuse(NoGo::NoPlan));
+        let busy = known(KnownStory { is_under_work: true, ..KnownStory::default() });
+        assert_eq!(says("/hob go", &busy), Decision::Refuse(NoGo::UnderWay));
+    }
+
+    #[test]
+    fn a_plan_is_a_task_that_works_on_nothing_yet() {
+        let opened = says("/hob plan small steps", &Known::default());
+        assert!(matches!(opened, Decision::Open { mode: Mode::Plan, text: Some(_), .. }), "{opened:?}");
+    }
+
+    #[test]
+    fn what_failed_or_was_stopped_is_done_again_and_nothing_else_is() {
+        for state in TaskState::ALL {
+            let mut known = after(state);
+            known.story.as_mut().unwrap().is_under_work = !state.is_final();
+            let wanted = |ended: GoOn, well: NoGo| match state {
+                TaskState::Failed | TaskState::Cancelled => Decision::GoOn(ended),
+                TaskState::Done => Decision::Refuse(well),
+                _ => Decision::Refuse(NoGo::UnderWay),
+            };
+            assert_eq!(says("/hob retry", &known), wanted(GoOn::SameText, NoGo::LastEndedWell), "{state:?}");
+            let resumed = wanted(GoOn::Text(None), NoGo::LastEndedWell);
+            assert_eq!(says("/hob resume", &known), resumed, "{state:?}");
+        }
+        for command in ["/hob retry", "/hob resume", "/hob resume tabs", "/hob budget +5"] {
+            assert_eq!(says(command, &Known::default()), Decision::Refuse(NoGo::NothingBegun), "{command}");
+        }
+        let more = says("/hob resume tabs too", &after(TaskState::Done));
+        assert!(opens(&more), "with words there is something to do after a good end: {more:?}");
+        let text = GoOn::Text(Some("tabs".to_owned()));
+        assert_eq!(says("/hob resume tabs", &after(TaskState::Failed)), Decision::GoOn(text));
+    }
+
+    #[test]
+    fn status_and_help_are_told_at_any_time_and_never_answer() {
+        let posted = [Posted::NotYet, Posted::Parked, Posted::As(CommentId(1))];
+        let places = posted.map(waiting).into_iter().chain([Known::default(), waiting_with_plan()]);
+        for known in places {
+            assert_eq!(says("/hob status", &known), Decision::Status);
+            assert_eq!(says("/hob help", &known), Decision::Help);
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_before_a_stop_leads_to_nothing_whatever_the_command() {
+        let stopped = known(KnownStory {
+            stopped_at: Some(time(50)),
+            last: Some(TaskState::Cancelled),
+            ..KnownStory::default()
+        });
+        for row in crate::command::TABLE {
+            let before = decide(&comment(7, 49, row.example), &stopped);
+            match row.name {
+                "status" => assert_eq!(before, Decision::Status),
+                "help" => assert_eq!(before, Decision::Help),
+                _ => assert!(matches!(before, Decision::Nothing(_)), "{}: {before:?}", row.example),
+            }
+            let after = decide(&comment(7, 51, row.example), &stopped);
+            assert!(!matches!(after, Decision::Nothing(_)), "{}: {after:?}", row.example);
         }
     }
 }

@@ -111,6 +111,7 @@ pub fn may_this_be_pushed(held_back: &HeldBack) -> Question {
              Any other answer goes to the agent, which then goes on."
                 .to_owned(),
         ),
+        ..Question::default()
     }
 }
 
@@ -145,6 +146,6 @@ mod tests {
         let tip = "a".repeat(40).parse().unwrap();
         let question =
             may_this_be_pushed(&HeldBack { tip, paths: vec![".github/workflows/x.yml".to_owned()] });
-        insta::assert_snapshot!(super::super::question(&question));
+        insta::assert_snapshot!(super::super::card::tests::shown(question));
     }
 }

@@ -18,6 +18,7 @@ pub(super) struct Context<'a> {
     base_branch: &'a str,
     first: bool,
     purpose: &'static str,
+    mode: &'static str,
     ask: Asked,
     earlier: Vec<Asked>,
     question: Option<Told>,
@@ -48,7 +49,8 @@ struct Asked {
 struct Told {
     text: String,
     options: Vec<String>,
-    by: Option<String>,
+    /// Who answered, in words.
+    answered: Option<String>,
     answer: Option<String>,
 }
 
@@ -84,6 +86,11 @@ impl<'a> Context<'a> {
             Purpose::Work => ("work", None, &[]),
             Purpose::Answered(question) => ("answered", Some(told(question, &mut shown)), &[]),
             Purpose::Commit(files) => ("commit", None, files),
+            Purpose::Resume(unseen) => {
+                let unseen = unseen.filter(|asked| asked.answer.is_some());
+                ("resume", unseen.map(|asked| told(asked, &mut shown)), &[])
+            }
+            Purpose::CarryOut(plan) => ("carry_out", Some(told(plan, &mut shown)), &[]),
         };
         let answered = facts.questions.iter().filter(|question| question.answer.is_some());
         let context = Context {
@@ -93,6 +100,7 @@ impl<'a> Context<'a> {
             base_branch: facts.base_branch,
             first: !facts.resumes,
             purpose,
+            mode: facts.mode.as_str(),
             ask: asked(facts.ask, &mut shown),
             // A resumed session has seen these, and what is hidden in them was counted then.
             earlier: facts
@@ -170,9 +178,12 @@ fn asked(ask: &Ask, shown: &mut impl FnMut(&str) -> String) -> Asked {
 
 fn told(asked: &AskedQuestion, shown: &mut impl FnMut(&str) -> String) -> Told {
     Told {
-        text: asked.question.text.clone(),
-        options: asked.question.options.clone(),
-        by: asked.answer.as_ref().map(|answer| answer.by.clone()),
+        text: asked.question.whole_text(),
+        options: asked.question.parts().flat_map(|part| part.options.clone()).collect(),
+        answered: asked.answer.as_ref().map(|answer| match answer.by.as_str() {
+            "" => "Nobody answered in time, so your default counts".to_owned(),
+            by => format!("{by} answered"),
+        }),
         answer: asked.answer.as_ref().map(|answer| shown(&answer.text)),
     }
 }

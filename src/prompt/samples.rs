@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::seen::{Author, Comment, File, Image, Linked, MissingImage, Seen};
 use super::{Facts, Merged, News, Purpose, Template, TemplateError, prompt};
 use crate::ids::QuestionId;
+use crate::story::plan::Mode;
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Question};
 
 /// Whether a template makes a prompt of each.
@@ -27,8 +28,13 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         (Purpose::Answered(&open), true, &nothing),
         (Purpose::Commit(&files), true, &nothing),
         (Purpose::Commit(&files), false, &seen),
+        (Purpose::Resume(Some(&question)), true, &seen),
+        (Purpose::Resume(None), false, &nothing),
+        (Purpose::CarryOut(&question), true, &nothing),
+        (Purpose::CarryOut(&question), false, &seen),
     ];
-    for (purpose, resumes, seen) in all {
+    let modes = [Mode::Work, Mode::Plan];
+    for (at, (purpose, resumes, seen)) in all.into_iter().enumerate() {
         let facts = Facts {
             repo: "acme/tool",
             issue: 1,
@@ -39,6 +45,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
             earlier: std::slice::from_ref(&ask),
             questions: std::slice::from_ref(&question),
             purpose,
+            mode: modes[at % modes.len()],
             news: resumes.then_some(&news),
             seen,
         };
@@ -56,6 +63,7 @@ pub(super) fn ask() -> Ask {
         body: "For scripts.".to_owned(),
         text: Some("use serde".to_owned()),
         choice: Choice::default(),
+        on: None,
     }
 }
 
@@ -66,7 +74,7 @@ pub(super) fn question() -> AskedQuestion {
         question: Question {
             text: "Which shape?".to_owned(),
             options: vec!["lines".to_owned(), "array".to_owned()],
-            context: None,
+            ..Question::default()
         },
         comment: None,
         answer: Some(Answer { text: "lines, please".to_owned(), by: "bob".to_owned() }),

@@ -33,6 +33,11 @@ pub enum Effect {
         /// The question that it asks, if it asks one.
         question: Option<QuestionId>,
     },
+    /// The card of a question says what the store holds of it at that moment.
+    Card {
+        /// The question.
+        question: QuestionId,
+    },
     /// The story's pull request is open and says this. Its number goes to the story.
     PullRequest {
         /// One line.
@@ -45,7 +50,7 @@ pub enum Effect {
 }
 
 /// What a reaction is put on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReactTo {
     /// An issue or pull request.
@@ -88,8 +93,10 @@ pub struct WantedEffect {
 /// A comment that may be there twice: more than one try was made, and GitHub may have carried out two.
 #[derive(Debug, Clone)]
 pub struct Double {
-    /// The effect, whose marker the comments carry.
+    /// The effect.
     pub effect: EffectId,
+    /// The question whose card it is, where it is one. The comments carry its marker, or else the effect's.
+    pub card: Option<QuestionId>,
     /// Whose it is.
     pub story: StoryId,
     /// The issue or pull request.
@@ -260,21 +267,25 @@ impl Store {
     /// Comments that it is time to look for twice.
     pub async fn possible_doubles(&self) -> anyhow::Result<Vec<Double>> {
         let found = sqlx::query(
-            "SELECT e.id, e.story, e.effect, e.comment, s.issue FROM effects AS e JOIN stories AS s ON s.id = e.story
+            "SELECT e.id, e.story, e.effect, e.comment, s.issue, COALESCE(q.asked_on, s.issue) AS asked_on
+             FROM effects AS e JOIN stories AS s ON s.id = e.story
+             LEFT JOIN questions AS q ON q.comment = e.comment AND q.story = e.story
              WHERE e.recheck_at <= $1 AND e.comment IS NOT NULL ORDER BY e.recheck_at LIMIT 100",
         )
         .bind(now())
         .fetch_all(&self.reader)
         .await?;
         let double = |row: &SqliteRow| -> anyhow::Result<Option<Double>> {
-            let on = match rows::json(row, "effect")? {
-                Effect::Comment { on, .. } => on,
-                Effect::Status => IssueNumber(rows::number(row, "issue")?),
+            let (on, card) = match rows::json(row, "effect")? {
+                Effect::Comment { on, .. } => (on, None),
+                Effect::Card { question } => (IssueNumber(rows::number(row, "asked_on")?), Some(question)),
+                Effect::Status => (IssueNumber(rows::number(row, "issue")?), None),
                 Effect::React { .. } | Effect::PullRequest { .. } => return Ok(None),
             };
             let comment: i64 = row.try_get("comment")?;
             Ok(Some(Double {
                 effect: rows::parsed(row, "id")?,
+                card,
                 story: rows::parsed(row, "story")?,
                 on,
                 comment: CommentId(comment.unsigned_abs()),

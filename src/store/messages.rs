@@ -196,8 +196,8 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
     let ask = Ask { text: Some(together(&waiting)), by: last.by.clone(), by_id, ..task.ask.clone() };
     let next = TaskId::new();
     sqlx::query(
-        "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, seq)
-         SELECT $1, $2, delivery, $3, 'queued', $4, $5, $5, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks)
+        "INSERT INTO tasks (id, story, delivery, ask, mode, state, turn, created_at, updated_at, seq)
+         SELECT $1, $2, delivery, $3, $7, 'queued', $4, $5, $5, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks)
          FROM messages WHERE id = $6",
     )
     .bind(next.to_string())
@@ -206,6 +206,8 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
     .bind(rows::to_json(&Turn::Begin)?)
     .bind(now())
     .bind(last.id.to_string())
+    // Words said while a plan was made allow no more than the plan does.
+    .bind(task.mode.as_str())
     .execute(&mut **write)
     .await?;
     note(write, task, MessageState::Next, Some(next)).await

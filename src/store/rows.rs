@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber};
+use crate::story::plan::Mode;
 use crate::story::{Answer, AskedQuestion, MessageState, Run, Session, Story, Task, TaskState};
 
 /// A text column that holds something with a parser.
@@ -104,11 +105,17 @@ pub(super) fn message_state(row: &SqliteRow, column: &str) -> anyhow::Result<Mes
     MessageState::from_word(&word).with_context(|| format!("unknown state of a message {word}"))
 }
 
+pub(super) fn mode(row: &SqliteRow) -> anyhow::Result<Mode> {
+    let word: String = row.try_get("mode")?;
+    Mode::from_word(&word).with_context(|| format!("unknown mode of a task {word}"))
+}
+
 pub(super) fn task(row: &SqliteRow) -> anyhow::Result<Task> {
     Ok(Task {
         id: parsed(row, "id")?,
         story: parsed(row, "story")?,
         ask: json(row, "ask")?,
+        mode: mode(row)?,
         state: task_state(row, "state")?,
         turn: json(row, "turn")?,
         retries: u32::try_from(number(row, "retries")?).unwrap_or(u32::MAX),

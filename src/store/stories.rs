@@ -1,6 +1,5 @@
-//! Stories, and the two ways in which a delivery changes one: it opens a task, or it answers a
-//! question. Both settle the delivery in the same transaction, so that a delivery leads to its task
-//! exactly once.
+//! Stories, and how a delivery changes one: it opens a task, or stops one. It is settled in the same transaction, so that a
+//! delivery leads to its task exactly once. Answers to questions are in `cards.rs`.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -8,10 +7,11 @@ use jiff::Timestamp;
 use super::effects::{Effect, NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, deliveries, now, rows};
+use super::{Store, cards, commands, deliveries, now, rows};
 use crate::event::Ending;
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
-use crate::story::{Answer, Ask, AskedQuestion, Story, TaskState, Turn};
+use crate::story::plan::Mode;
+use crate::story::{Ask, AskedQuestion, Story, TaskState, Turn};
 
 /// What is known of a story when somebody asks for work on it. The parts that may have changed since
 /// (title, installation, base branch) are brought up to date.
@@ -36,8 +36,12 @@ pub struct StoryAsk {
 pub struct NewTask {
     /// The story it is on.
     pub on: StoryAsk,
-    /// What is asked for.
+    /// What is asked for. A base branch that was chosen becomes the story's, unless it has a pull request.
     pub ask: Ask,
+    /// Whether it is to change anything.
+    pub mode: Mode,
+    /// Why its first run is made: to begin, or to go on.
+    pub turn: Turn,
     /// When the label was put on that asks for it, where one does.
     pub labeled_at: Option<Timestamp>,
     /// What hob says at once: that it has seen it.
@@ -105,18 +109,22 @@ impl Store {
         let story = ensure_story(&mut transaction, &new.on).await?;
         let task = TaskId::new();
         sqlx::query(
-            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, seq)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
+            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, seq)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
         )
         .bind(task.to_string())
         .bind(story.to_string())
         .bind(guid)
         .bind(rows::to_json(&new.ask)?)
         .bind(TaskState::Queued.as_str())
-        .bind(rows::to_json(&Turn::Begin)?)
+        .bind(rows::to_json(&new.turn)?)
         .bind(now())
+        .bind(new.mode.as_str())
         .execute(&mut *transaction)
         .await?;
+        if let Some(base) = &new.ask.choice.base {
+            commands::choose_base(&mut transaction, story, base).await?;
+        }
         if let Some(at) = new.labeled_at {
             note_label(&mut transaction, story, at).await?;
         }
@@ -189,6 +197,7 @@ impl Store {
         note_stop(&mut transaction, story, stop).await?;
         want(&mut transaction, story, seen.map(std::slice::from_ref).unwrap_or_default()).await?;
         show(&mut transaction, story).await?;
+        cards::close_cards(&mut transaction, story).await?;
         deliveries::settle(&mut transaction, guid, "done", "stops the work").await?;
         transaction.commit().await?;
         self.wakes.tasks.notify_one();
@@ -202,57 +211,6 @@ impl Store {
         note_label(&mut write, story, at).await?;
         deliveries::settle(&mut write, guid, "done", "noted a label").await?;
         write.commit().await
-    }
-
-    /// Takes a delivery as the answer to a question. Returns false, and leaves the delivery unsettled,
-    /// where the question has been answered meanwhile.
-    pub async fn answer(
-        &self,
-        guid: &str,
-        question: QuestionId,
-        answer: &Answer,
-        effects: &[NewEffect],
-    ) -> anyhow::Result<bool> {
-        let mut transaction = self.begin("answer").await?;
-        let answered = sqlx::query(
-            "UPDATE questions SET answer = $2, answered_by = $3, delivery = $4, answered_at = $5
-             WHERE id = $1 AND answer IS NULL RETURNING story, task",
-        )
-        .bind(question.to_string())
-        .bind(&answer.text)
-        .bind(&answer.by)
-        .bind(guid)
-        .bind(now())
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some(row) = answered else {
-            return Ok(false);
-        };
-        let task: TaskId = rows::parsed(&row, "task")?;
-        let story: StoryId = rows::parsed(&row, "story")?;
-        let moved = sqlx::query(
-            "UPDATE tasks SET state = 'queued', turn = $2, retries = 0, not_before = 0, updated_at = $3
-             WHERE id = $1 AND state = 'blocked'",
-        )
-        .bind(task.to_string())
-        .bind(rows::to_json(&Turn::Answer { question })?)
-        .bind(now())
-        .execute(&mut *transaction)
-        .await?;
-        if moved.rows_affected() == 0 {
-            return Ok(false);
-        }
-        sqlx::query("UPDATE stories SET warned_at = NULL WHERE id = $1")
-            .bind(story.to_string())
-            .execute(&mut *transaction)
-            .await?;
-        want(&mut transaction, story, effects).await?;
-        show(&mut transaction, story).await?;
-        deliveries::settle(&mut transaction, guid, "done", "answered a question").await?;
-        transaction.commit().await?;
-        self.wakes.tasks.notify_one();
-        self.wakes.effects.notify_one();
-        Ok(true)
     }
 
     /// One story.
@@ -301,9 +259,13 @@ impl Store {
             .fetch_all(&self.reader)
             .await?;
         for row in &parked {
-            if matches!(rows::json(row, "effect")?, Effect::Comment { question: Some(id), .. } if id == question)
-            {
-                return Ok(true);
+            match rows::json(row, "effect")? {
+                Effect::Comment { question: Some(id), .. } | Effect::Card { question: id }
+                    if id == question =>
+                {
+                    return Ok(true);
+                }
+                _ => {}
             }
         }
         Ok(false)
@@ -367,7 +329,8 @@ async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyhow::Result<
         "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
          ON CONFLICT (repo_key, issue) DO UPDATE SET repo = excluded.repo, title = excluded.title,
-             installation = excluded.installation, base_branch = excluded.base_branch, updated_at = excluded.updated_at
+             installation = excluded.installation, updated_at = excluded.updated_at,
+             base_branch = CASE WHEN stories.base_chosen = 1 THEN stories.base_branch ELSE excluded.base_branch END
          RETURNING id",
     )
     .bind(StoryId::new().to_string())

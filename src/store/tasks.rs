@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use super::effects::{NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, after, held_back, messages, now, rows};
+use super::{Store, after, commands, held_back, messages, now, rows};
 use crate::agent::FailureClass;
 use crate::event::Ending;
 use crate::ids::{QuestionId, Sha, StoryId};
@@ -53,6 +53,8 @@ pub struct Advance {
     pub retry_in: Option<Duration>,
     /// The question that is being asked.
     pub question: Option<NewQuestion>,
+    /// Whether that is a plan, which waits for a go.
+    pub is_plan: bool,
     /// Why the task failed.
     pub failure: Option<FailureClass>,
     /// What people are told about the task's end, in its story's status comment. `{pull}` stands for the pull request's
@@ -298,6 +300,9 @@ pub(super) async fn advance(
     let moved = rows::task(&row.ok_or(Lost)?)?;
     if let Some(new) = &advance.question {
         ask_question(write, task, new).await?;
+        if advance.is_plan {
+            commands::mark_plan(write, new.id).await?;
+        }
     }
     change_story(write, task.story, &advance.story).await?;
     want(write, task.story, &advance.effects).await?;
@@ -319,14 +324,15 @@ pub(super) async fn hold(transaction: &mut Write, task: &Task) -> anyhow::Result
 
 async fn ask_question(transaction: &mut Write, task: &Task, new: &NewQuestion) -> anyhow::Result<()> {
     sqlx::query(
-        "INSERT INTO questions (id, story, task, question, asked_at, seq)
-         VALUES ($1, $2, $3, $4, $5, (SELECT COALESCE(MAX(seq), 0) + 1 FROM questions))",
+        "INSERT INTO questions (id, story, task, question, asked_at, asked_on, seq)
+         VALUES ($1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(seq), 0) + 1 FROM questions))",
     )
     .bind(new.id.to_string())
     .bind(task.story.to_string())
     .bind(task.id.to_string())
     .bind(held_back::column(new)?)
     .bind(now())
+    .bind(task.ask.on.map(|on| rows::to_i64(on.0)).transpose()?)
     .execute(&mut **transaction)
     .await?;
     // What people were told about an earlier question does not count for this one.

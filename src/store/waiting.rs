@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::effects::{NewEffect, want};
 use super::shown::show;
-use super::{Store, now, rows};
+use super::{Store, cards, now, rows};
 use crate::ids::{IssueNumber, QuestionId, StoryId, TaskId};
 
 /// A story that waits for an answer.
@@ -82,9 +82,13 @@ impl Store {
         .bind(now())
         .execute(&mut *write)
         .await?;
+        if given_up.rows_affected() > 0 {
+            cards::close_cards(&mut write, waiting.story).await?;
+        }
         show(&mut write, waiting.story).await?;
         write.commit().await?;
         self.wakes.tasks.notify_one();
+        self.wakes.effects.notify_one();
         Ok(given_up.rows_affected() > 0)
     }
 }

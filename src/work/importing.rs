@@ -182,7 +182,7 @@ mod tests {
 
     fn ask(by: &str, by_id: Option<u64>) -> Ask {
         let (title, body) = (String::new(), String::new());
-        Ask { by: by.to_owned(), by_id, title, body, text: None, choice: Choice::default() }
+        Ask { by: by.to_owned(), by_id, title, body, text: None, choice: Choice::default(), on: None }
     }
 
     #[test]

@@ -217,6 +217,9 @@ impl Worker {
     /// The agent's summary of a task: the newest that is about the work, and not about committing it.
     async fn summary(&self, task: &Task) -> Result<Option<String>, Hitch> {
         let runs = self.store.runs_of(task).await?;
+        // Before that there were plans.
+        let began = runs.iter().position(|run| matches!(run.turn, Turn::CarryOut { .. })).unwrap_or(0);
+        let runs = runs.get(began..).unwrap_or_default();
         let told = |run: &Run| match run.end.as_ref().map(|end| &end.outcome) {
             Some(Outcome::Completed { summary }) => summary.clone(),
             _ => None,

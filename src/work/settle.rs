@@ -7,6 +7,7 @@ use crate::agent::FailureClass;
 use crate::ids::QuestionId;
 use crate::message::{self, FailureText, Spent};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
+use crate::story::plan;
 use crate::story::{self, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
 
 /// A retry's wait doubles with each, up to so many times.
@@ -28,6 +29,12 @@ impl Worker {
             synced,
         };
         let (to, advance) = match story::after_run(&run.turn, &end.outcome, history) {
+            Next::Publish if plan::is_plan(job.task.mode, &end.outcome) => {
+                if self.store.stop_wanted(&job.task).await?.is_some() {
+                    return self.cancel(job).await;
+                }
+                (TaskState::Blocked, ask_about_plan(&job.story, &end.outcome))
+            }
             Next::Publish => (TaskState::Publishing, Advance::default()),
             // The agent was done before it heard that nobody wants it to go on.
             Next::Ask(_) if self.store.stop_wanted(&job.task).await?.is_some() => {
@@ -169,13 +176,21 @@ fn add(sum: Spent, run: &Run) -> Spent {
     }
 }
 
+/// The question whether what a run hands in as its plan may be carried out.
+fn ask_about_plan(story: &Story, outcome: &Outcome) -> Advance {
+    let plan = match outcome {
+        Outcome::Completed { summary } => summary.as_deref(),
+        _ => None,
+    };
+    Advance { is_plan: true, ..ask(story, message::may_this_be_done(plan), None) }
+}
+
 /// A question to a person, about a hand-over where one is held back.
-pub(super) fn ask(story: &Story, question: Question, held_back: Option<HeldBack>) -> Advance {
+pub(super) fn ask(_story: &Story, question: Question, held_back: Option<HeldBack>) -> Advance {
     let id = QuestionId::new();
-    let body = message::question(&question);
     Advance {
         question: Some(NewQuestion { id, question, held_back }),
-        effects: vec![comment(story, body, Some(id))],
+        effects: vec![NewEffect::new(Effect::Card { question: id })],
         ..Advance::default()
     }
 }

@@ -22,10 +22,11 @@ use crate::exchange;
 use crate::fail_point::around;
 use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
 use crate::github::GitHubError;
-use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, StoryId};
+use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, StoryId};
 use crate::paths;
 use crate::prompt::{self, Facts, News, Purpose};
 use crate::store::StoryChange;
+use crate::story::plan::Mode;
 use crate::story::{Run, Session, Story, Turn};
 
 /// Where the agent finds things in its container.
@@ -207,9 +208,14 @@ impl Worker {
         })
         .await?
         .map_err(remote_hitch)?;
-        let start = branch.clone().or(base).ok_or_else(|| {
+        let no_base = || {
             Hitch::not_ready(format!("The repository has no branch `{}` to start from.", story.base_branch))
-        })?;
+        };
+        // A branch that somebody named is needed for the pull request at the latest.
+        if base.is_none() && job.task.ask.choice.base.is_some() && story.pull.is_none() {
+            return Err(no_base());
+        }
+        let start = branch.clone().or(base).ok_or_else(no_base)?;
         // What the workspace starts from is written down before it exists: a workspace whose start is not
         // known could not be handed over.
         let change = StoryChange {
@@ -264,7 +270,8 @@ impl Worker {
         let user = self.user;
         let agent = run.agent;
         let mut mounts = vec![
-            mount(&paths.workspace, WORKSPACE, false),
+            // What an agent that only plans may not do, it cannot.
+            mount(&paths.workspace, WORKSPACE, job.task.mode == Mode::Plan),
             mount(&paths.home, HOME, false),
             mount(&paths.exchange, EXCHANGE, false),
             mount(&keys, KEYS, true),
@@ -323,15 +330,19 @@ impl Worker {
     ) -> Result<(String, Vec<exchange::Named>), Hitch> {
         let questions = self.store.questions(story.id).await?;
         let tasks = self.store.tasks_of(story.id).await?;
-        let earlier: Vec<_> =
-            tasks.into_iter().take_while(|task| task.id != job.task.id).map(|task| task.ask).collect();
+        let earlier: Vec<_> = tasks.into_iter().take_while(|task| task.id != job.task.id).collect();
+        let asked = |id: &QuestionId| questions.iter().find(|asked| asked.id == *id);
         let purpose = match &run.turn {
             Turn::Begin | Turn::StartOver => Purpose::Work,
-            Turn::Answer { question } => {
-                questions.iter().find(|asked| asked.id == *question).map_or(Purpose::Work, Purpose::Answered)
-            }
+            Turn::Answer { question } => asked(question).map_or(Purpose::Work, Purpose::Answered),
             Turn::CommitLeftovers { files } => Purpose::Commit(files),
+            Turn::CarryOut { question } => asked(question).map_or(Purpose::Work, Purpose::CarryOut),
+            Turn::GoOn => Purpose::Resume(match earlier.last().map(|task| &task.turn) {
+                Some(Turn::Answer { question } | Turn::CarryOut { question }) => asked(question),
+                _ => None,
+            }),
         };
+        let earlier: Vec<_> = earlier.into_iter().map(|task| task.ask).collect();
         let told = told(&job.task.ask, &earlier, &questions, &purpose, resumes);
         let gathered = self.gather(job, story, run, resumes, &told).await?;
         let facts = Facts {
@@ -344,6 +355,7 @@ impl Worker {
             earlier: &earlier,
             questions: &questions,
             purpose,
+            mode: job.task.mode,
             news,
             seen: &gathered.seen,
         };
@@ -374,7 +386,7 @@ impl Worker {
         let configured = self.config.agent.env.iter().map(|(name, value)| (name.clone(), value.clone()));
         own.into_iter()
             .chain(api.map(|url| ("HOB_API_URL", url)))
-            .chain(settings.setup.clone().map(|command| ("HOB_SETUP", command)))
+            .chain(self.set_up(job, settings).map(|command| ("HOB_SETUP", command)))
             .chain(run.agent.settings())
             .chain(agent::environment(run.agent, invocation))
             .chain(self.ssh_agent_variable())
@@ -382,6 +394,11 @@ impl Worker {
             .chain(self.author_environment())
             .chain(configured)
             .collect()
+    }
+
+    /// The command that sets up what the agent builds and tests with. A plan needs none of it, and it could not be written.
+    fn set_up(&self, job: &Job, settings: &TaskSettings) -> Option<String> {
+        settings.setup.clone().filter(|_| job.task.mode == Mode::Work)
     }
 
     /// Whose name stands on commits made in a container.

@@ -21,7 +21,7 @@ use crate::fail_point::around;
 use crate::paths;
 use crate::redact::Secrets;
 use crate::store::StoryChange;
-use crate::story::{Outcome, Question, Run, RunEnd, Session};
+use crate::story::{Outcome, Run, RunEnd, Session};
 
 /// The pause before a daemon that went away is asked again.
 const DAEMON_PAUSE: Duration = Duration::from_secs(1);
@@ -477,13 +477,7 @@ fn without_secrets(outcome: Outcome, secrets: &Secrets) -> Outcome {
     let clean = |text: String| secrets.redact(&text).into_owned();
     match outcome {
         Outcome::Completed { summary } => Outcome::Completed { summary: summary.map(clean) },
-        Outcome::Blocked { question } => Outcome::Blocked {
-            question: Question {
-                text: clean(question.text),
-                options: question.options.into_iter().map(clean).collect(),
-                context: question.context.map(clean),
-            },
-        },
+        Outcome::Blocked { question } => Outcome::Blocked { question: question.map_texts(&clean) },
         Outcome::Failed { class, detail } => Outcome::Failed { class, detail: clean(detail) },
         Outcome::Cancelled => Outcome::Cancelled,
     }

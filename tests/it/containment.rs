@@ -12,9 +12,10 @@ mod rendered;
 use std::io::Write as _;
 
 use hob::agent::{FailureClass, TodoItem, TodoState};
-use hob::ids::{AgentKind, IssueNumber, QuestionId};
+use hob::command::Mistake;
+use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
 use hob::message::{self, FailureText, Kept, Phase, PullRequestText, Spent, StatusText, WhyStopped};
-use hob::story::{Answer, AskedQuestion, Question};
+use hob::story::{Answer, AskedQuestion, Card, Given, Question};
 
 use rendered::{Rendered, skeleton};
 
@@ -35,6 +36,37 @@ const PLACES: &[Place] = &[
     Place { name: "question's context", one_line: false, say: |text| ask("Which?", text, &["a", "b"]) },
     Place { name: "question's option", one_line: true, say: |text| ask("Which?", "", &["a", text, "b"]) },
     Place { name: "all of a question", one_line: false, say: |text| ask(text, text, &[text, text]) },
+    Place { name: "two questions", one_line: false, say: |text| ask_both(text, text) },
+    Place { name: "a default", one_line: true, say: by_default },
+    Place {
+        name: "an answer on the card",
+        one_line: true,
+        say: |text| card(question("Which?", "", &["a", "b"]), Some(by_alice(text))),
+    },
+    Place {
+        name: "answered_before",
+        one_line: true,
+        say: |text| message::card::answered_before("bob", &by_alice(text), None),
+    },
+    Place { name: "a plan", one_line: false, say: plan },
+    Place {
+        name: "a command that is none",
+        one_line: true,
+        say: |text| message::misunderstood(&Mistake::UnknownCommand(text.to_owned())),
+    },
+    Place {
+        name: "an option that is none",
+        one_line: true,
+        say: |text| {
+            message::misunderstood(&Mistake::UnknownOption { command: "work", option: text.to_owned() })
+        },
+    },
+    Place { name: "an option's value", one_line: true, say: bad_value },
+    Place {
+        name: "base_stays",
+        one_line: true,
+        say: |text| message::base_stays(PullNumber(5), "main", text),
+    },
     Place { name: "pull_request_title", one_line: true, say: message::pull_request_title },
     Place { name: "pull_request_body", one_line: false, say: |text| pull_request(Some(text), &[], &[]) },
     Place { name: "a question in it", one_line: true, say: |text| pull_request(None, &[(text, "b")], &[]) },
@@ -75,12 +107,53 @@ fn status(said: Option<&str>, todo: &str) -> String {
     })
 }
 
-fn ask(text: &str, context: &str, options: &[&str]) -> String {
-    message::question(&Question {
+fn question(text: &str, context: &str, options: &[&str]) -> Question {
+    Question {
         text: text.to_owned(),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
         context: Some(context.to_owned()),
+        ..Question::default()
+    }
+}
+
+fn ask(text: &str, context: &str, options: &[&str]) -> String {
+    card(question(text, context, options), None)
+}
+
+/// Two questions in one card.
+fn ask_both(first: &str, second: &str) -> String {
+    card(Question { also: vec![question(second, second, &["c"])], ..question(first, first, &["a"]) }, None)
+}
+
+fn by_default(default: &str) -> String {
+    card(Question { default: Some(default.to_owned()), ..question("Which?", "", &["a", "b"]) }, None)
+}
+
+/// The card, answered where there is an answer.
+fn card(question: Question, answer: Option<Answer>) -> String {
+    let given = answer.map(|answer| Given { answer, shown_at: None });
+    message::card::card(&Card {
+        id: "01a20ba9-548f-767a-8884-d8d02bdb13df".parse().expect("an id"),
+        story: StoryId::new(),
+        on: IssueNumber(1),
+        comment: Some(CommentId(7)),
+        is_open: given.is_none(),
+        answers: vec![given; question.count()],
+        question,
+        deadline_at: Some("2026-11-30T09:00:00Z".parse().expect("a time")),
     })
+}
+
+fn by_alice(text: &str) -> Answer {
+    Answer { text: text.to_owned(), by: "alice".to_owned() }
+}
+
+fn plan(text: &str) -> String {
+    card(message::may_this_be_done(Some(text)), None)
+}
+
+fn bad_value(value: &str) -> String {
+    message::misunderstood(&Mistake::BadValue { option: "--model", value: value.to_owned() })
 }
 
 fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]) -> String {
@@ -88,9 +161,9 @@ fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]
         .iter()
         .map(|(text, answer)| AskedQuestion {
             id: QuestionId::new(),
-            question: Question { text: (*text).to_owned(), options: vec![], context: None },
+            question: Question { text: (*text).to_owned(), ..Question::default() },
             comment: None,
-            answer: Some(Answer { text: (*answer).to_owned(), by: "alice".to_owned() }),
+            answer: Some(by_alice(answer)),
         })
         .collect();
     message::pull_request_body(&PullRequestText {
@@ -139,7 +212,7 @@ impl Place {
         {
             return Some(format!("other blocks than usual: {:?}, not {:?}", skeleton(&said), usual.skeleton));
         }
-        (said.contains("<!-- hob:")).then(|| "a marker of hob's".to_owned())
+        (markers(&said) != usual.markers).then(|| "a marker of hob's".to_owned())
     }
 }
 
@@ -149,6 +222,11 @@ struct Usual {
     before: Vec<String>,
     after: Vec<String>,
     skeleton: Vec<String>,
+    markers: usize,
+}
+
+fn markers(said: &str) -> usize {
+    said.matches("<!-- hob:").count()
 }
 
 impl Usual {
@@ -159,7 +237,7 @@ impl Usual {
         let first = holds.iter().position(|holds| *holds).unwrap_or_else(|| panic!("{}: {said}", place.name));
         let last = holds.iter().rposition(|holds| *holds).expect("a last one");
         let (before, after) = (rendered.blocks[..first].to_vec(), rendered.blocks[last + 1..].to_vec());
-        Usual { before, after, skeleton: skeleton(&said), rendered }
+        Usual { before, after, skeleton: skeleton(&said), markers: markers(&said), rendered }
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use hob::agent::{AgentKind, FailureClass};
+use hob::command::TABLE;
 use hob::config::{Config, ConfigError, KEY_NAMES, VARIABLES};
 use hob::store::StoreFault;
 use hob::story::MOVES;
@@ -210,6 +211,24 @@ fn the_unit_gives_hob_as_long_as_a_stop_may_take() {
 
 /// The commands, and the words of errors, that the operator's page names.
 #[test]
+fn the_page_for_developers_has_each_command_as_the_table_has_it() {
+    let page = text_of("docs/using.md");
+    let part = under(&page, "## Commands");
+    let written: Vec<[String; 3]> =
+        TABLE.iter().map(|row| [row.usage, row.does, row.example].map(str::to_owned)).collect();
+    assert_eq!(rows(part), written, "left: docs/using.md; right: src/command.rs");
+    for row in TABLE {
+        assert!(part.contains(&format!("people {}", row.who.words())), "who may give `{}`", row.name);
+    }
+    for agent in AgentKind::ALL {
+        assert!(part.contains(&format!("`{agent}`")), "{agent}");
+    }
+    // Two screens.
+    assert!(page.lines().count() <= 90, "docs/using.md has {} lines", page.lines().count());
+    assert!(text_of("README.md").contains("(docs/using.md)"));
+}
+
+#[test]
 fn the_operators_page_quotes_what_hob_says() {
     let page = text_of("docs/operations.md");
     for fault in
@@ -236,7 +255,7 @@ async fn the_agent_that_is_printed_as_an_example_works() {
     let issue = w.alice().opens_issue("Paint the door", "In a colour of your choice.").await;
     w.alice().labels(issue, "hob").await;
     let question = w.next_comment(issue).await.body;
-    assert!(question.contains("Which colour?\n\n1. red\n2. green"), "{question}");
+    assert!(question.contains("Which colour?\n\n- [ ] red\n- [ ] green"), "{question}");
     w.alice().comments(issue, "green, please").await;
     let pull = w.next_pull_request().await;
     assert_eq!(w.github.file_at(REPO, &pull.head, "colour.txt").as_deref(), Some("green, please\n"));

@@ -9,6 +9,7 @@ mod hostile;
 mod payloads;
 mod real_claude;
 mod reliability;
+mod roles;
 mod store;
 mod stories;
 mod tidy;

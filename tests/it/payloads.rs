@@ -73,6 +73,7 @@ fn kind(event: &Event) -> &'static str {
         Event::IssueAssigned { .. } => "assigned",
         Event::IssueEnded { .. } => "ended",
         Event::Commented { .. } => "comment",
+        Event::CommentEdited { .. } => "edit",
         Event::Other { .. } => "other",
     }
 }

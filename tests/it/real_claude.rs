@@ -128,7 +128,7 @@ async fn the_real_claude_code_asks_and_goes_on_in_the_same_session_and_workspace
     w.alice().labels(issue, "hob").await;
     let question = w.next_comment(issue).await.body;
     assert!(question.contains("Which shape should the output have?"), "{question}");
-    assert!(question.contains("1. one object per line\n2. one array"), "{question}");
+    assert!(question.contains("- [ ] one object per line\n- [ ] one array"), "{question}");
     w.quiet().await;
     let before = api.requests().len();
     assert_eq!(api.requests()[1].tool_results[0].trim(), w.config.container.uid.to_string(), "its user");
@@ -152,6 +152,24 @@ async fn the_real_claude_code_asks_and_goes_on_in_the_same_session_and_workspace
     let each = |end: &Value, requests: usize| end["cost_usd"].as_f64().expect("a cost") / requests as f64;
     let (first, second) = (each(ends[0], before), each(ends[1], resumed.len()));
     assert!(first > 0.0 && (first - second).abs() < 1e-9, "a request cost {first}, then {second}");
+    real.finish().await;
+}
+
+#[tokio::test]
+async fn the_real_claude_code_plans_where_it_cannot_write_and_carries_it_out_in_the_same_session() {
+    let Some(real) = start(|_| {}).await else { return };
+    let (w, api) = (&real.w, &real.api);
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: plan]").await;
+    w.alice().comments(issue, "/hob plan").await;
+    let plan = w.next_comment(issue).await.body;
+    assert!(plan.contains("1. Write plan.md\n\nWriting was refused: true"), "{plan} {:#?}", api.requests());
+    assert!(w.github.commits(REPO, "hob/issue-1").is_empty());
+    w.alice().comments(issue, "/hob go").await;
+    let pull = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    let file = w.github.file_at(REPO, &pull.head, "plan.md").expect("the plan carried out");
+    assert_eq!(file, "results of tools before: 3\n");
+    assert!(w.github.file_at(REPO, &pull.head, "early.txt").is_none());
     real.finish().await;
 }
 

@@ -2,7 +2,9 @@
 //! real Docker and real git.
 
 mod account;
+mod cards;
 mod catch_up;
+mod commanding;
 mod door;
 mod failures;
 mod happy;

@@ -339,10 +339,11 @@ async fn judge(w: &World, verdict: &mut Verdict) {
             }
         }
         let questions = store.questions(story.id).await.expect("questions");
+        let posted = questions.iter().filter(|asked| asked.comment.is_some()).count();
         // Each task ends with one comment, each question is one, and a stop that found nothing is told so.
         let nothing_to_stop =
             w.said(story.issue.0).iter().filter(|c| c.body.starts_with("There is nothing to stop")).count();
-        let wanted = tasks.len() + questions.len() + nothing_to_stop;
+        let wanted = tasks.len() + posted + nothing_to_stop;
         let said = w.said(story.issue.0).len();
         if said != wanted {
             let what = format!("#{}: {said} comments for {wanted} things to say", story.issue);

@@ -12,13 +12,12 @@ use hob::github::webhook;
 use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use hob::intake::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 use hob::store::{
-    Advance, Delivery, Effect, Heard, HowStopped, Lost, NewEffect, NewQuestion, NewTask, ReactTo, Recorded,
-    Stop, Store, StoryAsk, StoryChange,
+    Advance, Delivery, Effect, Heard, HowStopped, Lost, NewAnswers, NewEffect, NewQuestion, NewTask, ReactTo,
+    Recorded, Stop, Store, StoryAsk, StoryChange, WantedEffect,
 };
 use hob::story::step::{Look, RunLook, Step, step};
 use hob::story::{
-    self, Answer, Ask, Choice, Findings, Next, Outcome, Question, RunEnd, Story, Task, TaskHistory,
-    TaskState, Turn,
+    self, Ask, Choice, Findings, Next, Outcome, Question, RunEnd, Story, Task, TaskHistory, TaskState, Turn,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -34,6 +33,8 @@ enum Op {
     Label(u64),
     /// A person comments: words, a command, a stop.
     Say(u64, Words),
+    /// A person ticks the first open box of a card.
+    Tick(usize),
     /// A webhook of those sent so far arrives: for the first time or again.
     Arrive(usize),
     /// The same body under another GUID, as somebody could send it who has seen one.
@@ -79,6 +80,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let one = prop_oneof![
         2 => issue.clone().prop_map(Op::Label),
         4 => (issue, words).prop_map(|(issue, words)| Op::Say(issue, words)),
+        2 => (0..4usize).prop_map(Op::Tick),
         6 => (0..50usize).prop_map(Op::Arrive),
         1 => (0..50usize).prop_map(Op::Forge),
         6 => Just(Op::Intake),
@@ -109,6 +111,8 @@ struct Scene {
     last_comment: u64,
     /// Comments of hob's on GitHub: which effect made them.
     posted: Vec<(StoryId, Option<QuestionId>, CommentId)>,
+    /// How the cards of questions read on GitHub, by comment.
+    cards: BTreeMap<u64, String>,
     forged: usize,
     /// How often each act was decided to open a task, by GUID.
     opened: BTreeMap<String, usize>,
@@ -135,6 +139,7 @@ impl Scene {
             second: 1_800_000_000,
             last_comment: 100,
             posted: Vec::new(),
+            cards: BTreeMap::new(),
             forged: 0,
             opened: BTreeMap::new(),
             answers: Vec::new(),
@@ -147,6 +152,7 @@ impl Scene {
         match op {
             Op::Label(issue) => self.label(*issue),
             Op::Say(issue, words) => self.say(*issue, *words),
+            Op::Tick(at) if !self.cards.is_empty() => self.tick(at % self.cards.len()).await,
             Op::Arrive(at) if !self.sent.is_empty() => self.arrive(at % self.sent.len()).await,
             Op::Forge(at) if self.sent.iter().any(|sent| sent.arrived) => self.forge(*at).await,
             Op::Intake => drop(self.intake().await),
@@ -163,7 +169,7 @@ impl Scene {
                 self.held.clear();
                 self.store.release_all_tasks().await.expect("a start");
             }
-            Op::Arrive(_) | Op::Forge(_) | Op::Work(..) => {}
+            Op::Tick(_) | Op::Arrive(_) | Op::Forge(_) | Op::Work(..) => {}
         }
     }
 
@@ -197,6 +203,25 @@ impl Scene {
         let comment = json!({"id": self.last_comment, "body": text, "created_at": time});
         let body = json!({"action": "created", "comment": comment, "issue": self.issue(issue, &time),
             "repository": repository(), "sender": {"login": "alice", "id": 1}});
+        self.send("issue_comment", body);
+    }
+
+    /// Ticks the first box that is open in a card.
+    async fn tick(&mut self, at: usize) {
+        let (comment, before) =
+            self.cards.iter().nth(at).map(|(id, text)| (*id, text.clone())).expect("a card");
+        let after = before.replacen("- [ ] ", "- [x] ", 1);
+        if after == before {
+            return;
+        }
+        self.cards.insert(comment, after.clone());
+        self.second += 3;
+        let time = hob_time(self.second);
+        let of = self.posted.iter().find(|(.., id)| id.0 == comment).expect("it was posted").0;
+        let issue = self.store.story(of).await.unwrap().issue.0;
+        let edited = json!({"id": comment, "body": after, "created_at": time, "updated_at": time});
+        let body = json!({"action": "edited", "comment": edited, "changes": {"body": {"from": before}},
+            "issue": self.issue(issue, &time), "repository": repository(), "sender": {"login": "alice", "id": 1}});
         self.send("issue_comment", body);
     }
 
@@ -238,34 +263,47 @@ impl Scene {
     async fn intake(&mut self) -> bool {
         let Some(delivery) = self.store.next_delivery().await.expect("a delivery") else { return false };
         let event = webhook::decode(&delivery.event, &delivery.body).expect("a body");
-        let (act, issue, body) = match event {
+        let (act, issue) = match event {
             Event::IssueLabeled { issue, label, at, .. } => {
-                (Act::Label { choice: Some(Choice::default()), label, at }, issue, String::new())
+                (Act::Label { choice: Some(Choice::default()), label, at }, issue)
             }
             Event::Commented { issue, comment, .. } => {
                 let command = command::parse(&comment.body);
-                (Act::Comment { id: comment.id, at: comment.at, command }, issue, comment.body)
+                let (id, at, body) = (comment.id, comment.at, comment.body);
+                (Act::Comment { id, at, command, body, by: "alice".to_owned() }, issue)
+            }
+            Event::CommentEdited { issue, comment, before, at, .. } => {
+                let (id, after, by) = (comment.id, comment.body, "alice".to_owned());
+                (Act::Edit { id, at, before, after, by, by_hob: false }, issue)
             }
             other => panic!("{other:?}"),
         };
         let repo: Repo = REPO.parse().unwrap();
         let story = self.store.story_at(&repo, issue.number).await.unwrap();
-        let known = Known { on_pull_request: false, story: self.known(story.as_ref()).await };
-        self.settle(&delivery, act, story, &known, issue.number.0, body).await;
+        let known = Known { on_pull_request: false, story: self.known(&act, story.as_ref()).await };
+        self.settle(&delivery, act, story, &known, issue.number.0).await;
         true
     }
 
-    async fn known(&self, story: Option<&Story>) -> Option<KnownStory> {
+    async fn known(&self, act: &Act, story: Option<&Story>) -> Option<KnownStory> {
         let story = story?;
-        let question = self.store.open_question(story.id).await.unwrap().map(|asked| OpenQuestion {
-            id: asked.id,
-            posted: asked.comment.map_or(Posted::NotYet, Posted::As),
+        let cards = self.store.cards_of(story.id).await.unwrap();
+        let question = cards.iter().rfind(|card| card.is_open).map(|card| OpenQuestion {
+            card: card.clone(),
+            posted: card.comment.map_or(Posted::NotYet, Posted::As),
+            is_plan: false,
         });
+        let card = match act {
+            Act::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)).cloned(),
+            _ => cards.into_iter().rfind(|card| card.open_parts().is_empty()),
+        };
         Some(KnownStory {
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
             is_under_work: self.store.open_task_of(story.id).await.unwrap().is_some(),
             question,
+            card,
+            last: None,
             // Messages have stories of their own.
             is_spoken_to: false,
         })
@@ -278,7 +316,6 @@ impl Scene {
         story: Option<Story>,
         known: &Known,
         issue: u64,
-        body: String,
     ) {
         let guid = delivery.guid.as_str();
         let on = StoryAsk {
@@ -300,32 +337,35 @@ impl Scene {
                 let Act::Label { at, .. } = act else { panic!("a label") };
                 self.store.remember_label(guid, story.unwrap().id, at).await.unwrap();
             }
-            Decision::Open { choice, text } => {
+            Decision::Open { choice, text, mode } => {
                 let labeled_at = match act {
                     Act::Label { at, .. } => Some(at),
                     _ => None,
                 };
                 let asked_at = match act {
-                    Act::Label { at, .. } | Act::Comment { at, .. } => at,
+                    Act::Label { at, .. } | Act::Comment { at, .. } | Act::Edit { at, .. } => at,
                     other => panic!("{other:?} asks for nothing"),
                 };
                 let stopped = self.stopped.get(&issue).copied();
                 assert!(stopped.is_none_or(|at| asked_at >= at), "asked for before a stop that was heard");
                 *self.opened.entry(guid.to_owned()).or_default() += 1;
                 let effects = vec![react(issue)];
-                let new = NewTask { on, ask: ask(choice, text), labeled_at, effects };
+                let new =
+                    NewTask { on, ask: ask(choice, text), mode, turn: Turn::Begin, labeled_at, effects };
                 self.store.open_task(guid, &new).await.unwrap();
             }
-            Decision::Answer { question, .. } => {
-                let Act::Comment { id, .. } = act else { panic!("a comment") };
-                let answer = Answer { text: body, by: "alice".to_owned() };
-                let first = self.store.answer(guid, question, &answer, &[react(issue)]).await.unwrap();
+            Decision::Answer { question, answers } => {
+                let (Act::Comment { id, .. } | Act::Edit { id, .. }) = act else { panic!("no answer") };
+                let new = NewAnswers { question, answers, by: "alice".to_owned() };
+                let first = self.store.answer(guid, &new, &[react(issue)]).await.unwrap();
                 if first {
                     self.answers.push((question, id));
                 } else {
                     self.store.ignore_delivery(guid, "answered meanwhile").await.unwrap();
                 }
             }
+            Decision::Late { .. } => panic!("alice answers only herself"),
+            Decision::PutBack(card) => self.store.show_card_again(guid, &card, &[]).await.unwrap(),
             Decision::Stop => {
                 let Act::Comment { at, .. } = act else { panic!("a comment") };
                 let stop = Stop { by: "alice".to_owned(), at, how: HowStopped::Asked };
@@ -339,8 +379,7 @@ impl Scene {
                     self.store.only_say(guid, &on, &Heard::Stop(stop), &[react(issue)]).await.unwrap();
                 }
             }
-            Decision::Hear => panic!("nobody is spoken to"),
-            Decision::Explain(mistake) => panic!("{mistake:?}"),
+            other => panic!("nobody here says what leads to {other:?}"),
         }
     }
 
@@ -377,10 +416,6 @@ impl Scene {
             save_wanted: false,
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
         };
-        let story = self.store.story(task.story).await?;
-        let say = |question: Option<QuestionId>| {
-            NewEffect::new(Effect::Comment { on: story.issue, body: "words".to_owned(), question })
-        };
         match (step(&look), run) {
             (Step::Rest, _) => Ok(None),
             (Step::BeginRun, _) => Ok(Some(self.store.begin_run(task, AgentKind::Claude).await?.0)),
@@ -399,7 +434,7 @@ impl Scene {
                     Next::Ask(question) => {
                         let id = QuestionId::new();
                         let new = NewQuestion { id, question, held_back: None };
-                        let effects = vec![say(Some(id))];
+                        let effects = vec![NewEffect::new(Effect::Card { question: id })];
                         (TaskState::Blocked, Advance { question: Some(new), effects, ..Advance::default() })
                     }
                     Next::Again { turn, retry } => {
@@ -451,6 +486,7 @@ impl Scene {
                 self.posted.push((wanted.story, *question, comment));
                 self.store.comment_posted(wanted.id, *question, comment, None).await.unwrap();
             }
+            Effect::Card { question } => self.show_card(wanted, *question).await,
             Effect::Status => {
                 self.last_comment += 1;
                 let comment = CommentId(self.last_comment);
@@ -463,6 +499,28 @@ impl Scene {
             }
         }
         true
+    }
+
+    /// As `src/deliver/card.rs` does.
+    async fn show_card(&mut self, wanted: &WantedEffect, question: QuestionId) {
+        let card = self.store.card(question).await.unwrap();
+        let text = hob::message::card::card(&card);
+        match card.comment {
+            None if !card.is_open => self.store.effect_done(wanted.id).await.unwrap(),
+            None => {
+                self.last_comment += 1;
+                let comment = CommentId(self.last_comment);
+                self.posted.push((wanted.story, Some(question), comment));
+                self.cards.insert(comment.0, text);
+                self.store.comment_posted(wanted.id, Some(question), comment, None).await.unwrap();
+            }
+            Some(comment) => {
+                self.cards.insert(comment.0, text);
+                let at = Timestamp::from_second(self.second).unwrap();
+                let shown = if card.answers[0].is_some() { &[0][..] } else { &[] };
+                self.store.card_shown(wanted.id, question, shown, at).await.unwrap();
+            }
+        }
     }
 
     // ---- The end
@@ -519,17 +577,29 @@ impl Scene {
             assert!(of_story.iter().all(|task| task.state.is_final()), "{of_story:?}");
             let questions = self.store.questions(story.id).await.unwrap();
             let said = self.posted.iter().filter(|(of, ..)| *of == story.id).count();
-            // Each question is a comment, and nothing else is; each task's end stands in the one status comment.
-            assert_eq!(said, questions.len(), "comments on #{}", story.issue);
+            // Each question is a comment, and nothing else is; each task's end stands in the one status comment. One that was
+            // stopped before its question was posted asks nobody.
+            let posted = questions.iter().filter(|asked| asked.comment.is_some()).count();
+            assert_eq!(said, posted, "comments on #{}", story.issue);
             let facts = self.store.status_facts(story.id).await.unwrap();
             assert_eq!(facts.over.len(), of_story.len().min(6), "ends told on #{}", story.issue);
             for asked in &questions {
                 let posts: Vec<_> = self.posted.iter().filter(|(_, q, _)| *q == Some(asked.id)).collect();
-                assert_eq!(posts.len(), 1, "a question is posted once");
+                let is_asked = asked.comment.is_some();
+                assert_eq!(posts.len(), usize::from(is_asked), "a question is posted once");
+                assert!(is_asked || asked.answer.is_none(), "nobody answers what was never asked");
+                let card = self.store.card(asked.id).await.unwrap();
+                if let Some(comment) = card.comment {
+                    assert_eq!(
+                        self.cards[&comment.0],
+                        hob::message::card::card(&card),
+                        "the card tells the truth"
+                    );
+                }
                 let answers: Vec<_> = self.answers.iter().filter(|(q, _)| *q == asked.id).collect();
                 assert!(answers.len() <= 1, "a question is answered once");
                 if let [(_, by)] = answers.as_slice() {
-                    assert!(*by > posts[0].2, "the answer was written before the question could be read");
+                    assert!(*by >= posts[0].2, "the answer was written before the question could be read");
                 }
             }
         }
@@ -552,7 +622,15 @@ fn react(issue: u64) -> NewEffect {
 }
 
 fn ask(choice: Choice, text: Option<String>) -> Ask {
-    Ask { by: "alice".to_owned(), by_id: None, title: "t".to_owned(), body: "b".to_owned(), text, choice }
+    Ask {
+        by: "alice".to_owned(),
+        by_id: None,
+        title: "t".to_owned(),
+        body: "b".to_owned(),
+        text,
+        choice,
+        on: None,
+    }
 }
 
 fn outcome(luck: Luck, stop_wanted: bool) -> Outcome {
@@ -562,7 +640,11 @@ fn outcome(luck: Luck, stop_wanted: bool) -> Outcome {
         _ if stop_wanted => Outcome::Cancelled,
         Luck::Good | Luck::LeavesWork => Outcome::Completed { summary: None },
         Luck::Asks => Outcome::Blocked {
-            question: Question { text: "which?".to_owned(), options: Vec::new(), context: None },
+            question: Question {
+                text: "which?".to_owned(),
+                options: vec!["a".to_owned(), "b".to_owned()],
+                ..Question::default()
+            },
         },
         Luck::Overloaded => failed(FailureClass::Overloaded),
         Luck::Crashes => failed(FailureClass::Crashed),

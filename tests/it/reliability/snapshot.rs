@@ -185,9 +185,8 @@ fn on_disk(w: &World, text: &mut String) {
 pub fn plain(body: &str, exact: bool) -> String {
     let mut lines = Vec::new();
     // The links of a status comment hold addresses and ids.
-    let is_kept = |line: &&str| {
-        !line.starts_with("<!-- hob:") && !(line.starts_with("<sub>") && line.contains("run `"))
-    };
+    let is_link = |line: &str| line.starts_with("<sub>") && line.contains("run `");
+    let is_kept = |line: &&str| !line.starts_with("<!-- hob:") && !is_link(line);
     for line in body.lines().filter(is_kept) {
         let line = match line.find("finished in ").map(|at| at + "finished in ".len()) {
             Some(at) => format!("{}{}", &line[..at], figures(&line[at..], exact)),

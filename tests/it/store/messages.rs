@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hob::ids::{AgentKind, CommentId, IssueNumber, StoryId};
 use hob::store::{Advance, Effect, NewEffect, NewMessage, NewTask, ReactTo, Store, StoryAsk};
-use hob::story::{Ask, Choice, MessageState, Run, Task, TaskState};
+use hob::story::plan::Mode;
+use hob::story::{Ask, Choice, MessageState, Run, Task, TaskState, Turn};
 use jiff::Timestamp;
 
 struct Desk {
@@ -46,8 +47,15 @@ impl Desk {
             body: "b".to_owned(),
             text: None,
             choice: Choice::default(),
+            on: None,
         };
-        store.open_task("first", &NewTask { on, ask, labeled_at: None, effects: vec![] }).await.unwrap();
+        store
+            .open_task(
+                "first",
+                &NewTask { on, ask, mode: Mode::Work, turn: Turn::Begin, labeled_at: None, effects: vec![] },
+            )
+            .await
+            .unwrap();
         let (task, run) = store.begin_run(&claim(&store).await, agent).await.unwrap();
         Desk { store, story: task.story, task, run, _folder: folder }
     }

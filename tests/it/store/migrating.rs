@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hob::ids::TaskId;
-use hob::store::{self, Recorded, Store};
-use hob::story::{Answer, TaskState, Turn};
+use hob::store::{self, NewAnswers, Recorded, Store};
+use hob::story::{PartAnswer, TaskState, Turn};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
@@ -111,8 +111,14 @@ async fn everything_reads(store: &Store, before: &BTreeMap<&'static str, Vec<Str
             runs.extend(store.runs_of(&task).await.unwrap().into_iter().map(|run| run.id.to_string()));
             tasks.push(task.id.to_string());
         }
-        questions
-            .extend(store.questions(story.id).await.unwrap().into_iter().map(|asked| asked.id.to_string()));
+        let asked = store.questions(story.id).await.unwrap();
+        // What was asked and answered before there were cards reads as a card of one part.
+        for (asked, card) in asked.iter().zip(store.cards_of(story.id).await.unwrap()) {
+            let given = card.answers.into_iter().map(|given| given.map(|given| given.answer));
+            assert_eq!(given.collect::<Vec<_>>(), [asked.answer.clone()], "{}", asked.id);
+            assert_eq!((card.id, card.on, card.comment), (asked.id, story.issue, asked.comment));
+        }
+        questions.extend(asked.into_iter().map(|asked| asked.id.to_string()));
         let known = store.repository(&story.repo).await.unwrap();
         assert!(known.is_some(), "{} is known from its stories", story.repo);
     }
@@ -139,8 +145,12 @@ async fn answer_whatever_waits(store: Store) -> Store {
         let Some(asked) = store.open_question(story.id).await.unwrap() else { continue };
         let guid = format!("answer-{}", asked.id);
         assert_eq!(store.record_delivery(&guid, "issue_comment", b"{}", None).await.unwrap(), Recorded::New);
-        let answer = Answer { text: "Leave it out.".to_owned(), by: "alice".to_owned() };
-        assert!(store.answer(&guid, asked.id, &answer, &[]).await.unwrap(), "{}", asked.id);
+        let answers = vec![PartAnswer { part: 0, text: "Leave it out.".to_owned() }];
+        let new = NewAnswers { question: asked.id, answers, by: "alice".to_owned() };
+        assert!(store.answer(&guid, &new, &[]).await.unwrap(), "{}", asked.id);
+        let now = store.questions(story.id).await.unwrap().into_iter().find(|now| now.id == asked.id);
+        let answer = now.and_then(|now| now.answer).map(|answer| (answer.by, answer.text));
+        assert_eq!(answer, Some(("alice".to_owned(), "Leave it out.".to_owned())));
         let task = store.open_task_of(story.id).await.unwrap().expect("it goes on");
         assert_eq!((task.state, task.turn), (TaskState::Queued, Turn::Answer { question: asked.id }));
         answered.push(task.id);

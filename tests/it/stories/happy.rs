@@ -54,7 +54,7 @@ async fn a_question_waits_for_its_answer_and_the_reply_resumes_session_and_works
 
     let question = w.next_comment(issue).await;
     assert!(question.body.contains("Which shape should the output have?"), "{}", question.body);
-    assert!(question.body.contains("1. one object per line\n2. one array"), "{}", question.body);
+    assert!(question.body.contains("- [ ] one object per line\n- [ ] one array"), "{}", question.body);
     w.quiet().await;
     assert!(w.github.pulls(REPO).is_empty() && w.containers().await.is_empty());
 

@@ -98,7 +98,7 @@ async fn a_workflow_is_asked_about_and_pushed_after_a_persons_yes() {
     let issue = asked(&w, "workflow").await;
     let question = w.next_comment(issue).await.body;
     assert!(question.contains("protected paths: `.github/workflows/x.yml`"), "{question}");
-    assert!(question.contains("1. Push it anyway\n2. Leave it out"), "{question}");
+    assert!(question.contains("- [ ] Push it anyway\n- [ ] Leave it out"), "{question}");
     w.quiet().await;
     assert!(w.github.commits(REPO, BRANCH).is_empty(), "it was pushed before anybody answered");
 

@@ -315,7 +315,7 @@ async fn protected_paths_are_not_pushed_by_a_stop_and_nobody_is_asked() {
     // In its own time the question is asked.
     let commit = "git add -A; git commit -qm 'Add a workflow'";
     w.alice().comments(issue, &format!("/hob work [scenario: script]\n```sh\n{commit}\n```")).await;
-    assert!(w.next_comment(issue).await.body.contains("1. Push it anyway"));
+    assert!(w.next_comment(issue).await.body.contains("- [ ] Push it anyway"));
     w.alice().comments(issue, "Push it anyway").await;
     w.next_pull_request().await;
     w.next_comment(issue).await;

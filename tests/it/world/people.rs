@@ -46,6 +46,26 @@ impl Person<'_> {
         self.github.comment(REPO, issue, self.login, text).await
     }
 
+    /// Ticks the box of an option in a comment: the first with this text that is open. Tells the webhook's GUID.
+    pub async fn ticks(&self, comment: u64, option: &str) -> String {
+        self.ticks_nth(comment, option, 0).await
+    }
+
+    /// The same, where several boxes have the same text.
+    pub async fn ticks_nth(&self, comment: u64, option: &str, nth: usize) -> String {
+        let text = self.github.comment_text(REPO, comment);
+        let open = format!("- [ ] {option}");
+        let at =
+            text.match_indices(&open).nth(nth).unwrap_or_else(|| panic!("no box {option:?} in: {text}")).0;
+        let ticked = format!("{}- [x] {option}{}", &text[..at], &text[at + open.len()..]);
+        self.rewrites(comment, &ticked).await
+    }
+
+    /// Changes the text of a comment, whosever it is. Tells the webhook's GUID.
+    pub async fn rewrites(&self, comment: u64, text: &str) -> String {
+        self.github.edit_comment(REPO, self.login, comment, text).await.guid
+    }
+
     /// Pushes a commit.
     pub async fn pushes(&self, branch: &str, files: &[(&str, &str)], message: &str) -> String {
         self.github.push_commit(REPO, branch, files, message, self.login).await

@@ -8,6 +8,7 @@
 //! work          writes a list of what there is to do, appends to README.md, commits, writes a summary
 //! ask           leaves notes uncommitted and asks; answered, commits json-output.md, which tells the answer,
 //!               what it finds of its notes, and whether the old conversation is there
+//! plan          tries to write and to commit, and hands in a plan that says how that went; agreed to, carries it out
 //! turns         one more tool, always
 //! finish        commits what is there, and how many results of tools the conversation held before
 //! listens       one tool, until somebody has said something; then commits messages.md with what the conversation holds of it
@@ -88,6 +89,10 @@ impl Talk {
                 None => ask(found.len()),
                 Some(reply) => go_on(&found, reply, before),
             },
+            "plan" if prompt.contains("agreed to your plan") => {
+                carry_out(found.len(), results(before).count())
+            }
+            "plan" => plan(&found),
             "turns" => bash("echo another turn >> progress.txt"),
             "listens" => listens(&found, now),
             "finish" => finish(found.len(), results(before).count()),
@@ -164,6 +169,29 @@ fn listens(found: &[&str], now: &[Part]) -> Answer {
         ),
         1 => bash(&format!("echo '{heard}' >messages.md && git add -A && git commit -qm 'Write it down'")),
         2 => write("/hob/summary.md", "Wrote down what was said."),
+        _ => say("Done."),
+    }
+}
+
+fn plan(found: &[&str]) -> Answer {
+    match found {
+        [] => write("/workspace/early.txt", "too early"),
+        [_] => bash("git status --short; git commit -q --allow-empty -m 'Too early'; ls"),
+        [written, shell] => {
+            let refused = written.contains("EROFS") && shell.contains("Read-only file system");
+            let text = format!("1. Write plan.md\n\nWriting was refused: {refused}");
+            write("/hob/summary.md", &text)
+        }
+        _ => say("That is the plan."),
+    }
+}
+
+fn carry_out(step: usize, results_before: usize) -> Answer {
+    match step {
+        0 => bash(&format!(
+            "echo 'results of tools before: {results_before}' > plan.md && git add -A && git commit -qm 'Plan' \
+             && echo 'Carried out.' > /hob/summary.md"
+        )),
         _ => say("Done."),
     }
 }

@@ -1,5 +1,5 @@
-//! The GraphQL API, as far as hob asks it: one question, word for word (`tests/data/issue-history.graphql`, which says in
-//! `tests/data/github.md` how it was checked against GitHub's schema). Any other fails the test that asks it.
+//! The GraphQL API, as far as hob asks it: two questions, word for word (`tests/data/*.graphql`; `tests/data/github.md` says
+//! how they were checked against GitHub's schema). Any other fails the test that asks it.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Extract};
@@ -12,9 +12,11 @@ use super::account::{Actor, Rejected, identify};
 use super::call::Reply;
 use super::routes::unknown;
 use super::state::{Change, Issue, Permission, State};
-use super::writer::{time, user_id};
+use super::writer::{node_id, time, user_id};
 
-/// The question that is understood.
+/// The question about a comment that is understood.
+const COMMENT_QUESTION: &str = include_str!("../../../data/comment-edit.graphql");
+/// The question about an issue that is understood.
 const QUESTION: &str = include_str!("../../../data/issue-history.graphql");
 /// What an issue's history is asked for at most.
 const MOST_LABELINGS: usize = 100;
@@ -44,6 +46,9 @@ pub(super) async fn serve(Extract(github): Extract<GitHub>, request: Request<Bod
         state.violation("POST /graphql: the App itself may not ask this".to_owned());
     }
     let asked = body["query"].as_str().unwrap_or_default();
+    if words(asked) == words(COMMENT_QUESTION) {
+        return Reply::new(200, comment_answer(&state, &actor, &body["variables"])).into_response();
+    }
     if words(asked) != words(QUESTION) || body.as_object().is_none_or(|fields| fields.len() != 2) {
         state.violation(format!("POST /graphql: an unknown question: {body}"));
         return Reply::new(200, complaint("INVALID", "this question is not played")).into_response();
@@ -66,6 +71,24 @@ fn answer(state: &State, actor: &Actor, variables: &Value) -> Value {
         Some(issue) => json!({"data": {"repository": {"issue": history(issue)}}}),
         None => complaint("NOT_FOUND", "Could not resolve to an Issue with that number."),
     }
+}
+
+fn comment_answer(state: &State, actor: &Actor, variables: &Value) -> Value {
+    let wanted = variables["id"].as_str().unwrap_or_default();
+    let seen = state.repositories.values().filter(|repository| {
+        repository.permission(actor.login()) >= Permission::Read && actor.reaches(repository.name())
+    });
+    let mut comments =
+        seen.flat_map(|repository| repository.issues.values()).flat_map(|issue| &issue.comments);
+    let found = comments.find(|comment| node_id("IssueComment", comment.id) == wanted);
+    let Some(comment) = found else {
+        return json!({"data": {"node": null}, "errors": [{"type": "NOT_FOUND", "path": ["node"],
+            "message": "Could not resolve to a node with that id."}]});
+    };
+    let edited_at = comment.edited_by.as_ref().map(|_| time(comment.updated));
+    json!({"data": {"node": {
+        "body": comment.body, "lastEditedAt": edited_at, "editor": comment.edited_by.as_deref().map(who),
+    }}})
 }
 
 fn history(issue: &Issue) -> Value {

@@ -138,9 +138,10 @@ pub(super) fn update_comment(github: &GitHub, state: &mut State, call: &Call) ->
         Ok(body) => body.to_owned(),
         Err(refusal) => return refusal,
     };
+    let login = call.actor.login().to_owned();
     let revision = state.new_id();
     let Some(comment) = state.repository_mut(&name).comment_mut(id) else { return Reply::not_found() };
-    let before = comment.revise(revision, body);
+    let before = comment.revise(revision, &login, body);
     let change = CommentChange::Edited { before };
     let event = webhooks::issue_comment(github, state, &name, id, call.actor.login(), change);
     state.outgoing.push(Outgoing::New(event));

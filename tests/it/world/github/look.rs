@@ -62,6 +62,11 @@ impl GitHub {
         self.look(|state| state.repository(repo).issue(number).comments.iter().map(comment).collect())
     }
 
+    /// The text of a comment.
+    pub fn comment_text(&self, repo: &str, id: u64) -> String {
+        self.look(|state| state.repository(repo).comment(id).expect("the comment").1.body.clone())
+    }
+
     /// Login and content of the reactions to an issue's own text, in the order given.
     pub fn issue_reactions(&self, repo: &str, number: u64) -> Vec<(String, String)> {
         self.look(|state| pairs(&state.repository(repo).issue(number).reactions))

@@ -1,7 +1,7 @@
 //! What people do on the played GitHub. Each act changes the state and sends the webhook that the
 //! real one would send, and returns once it is answered.
 
-use super::state::{Change, Issue};
+use super::state::{Change, Issue, PullPart};
 use super::webhooks::{self, CommentChange, Delivery};
 use super::{GitHub, owned};
 
@@ -74,6 +74,33 @@ impl GitHub {
         });
         self.deliver(webhook).await;
         id
+    }
+
+    /// Changes the text of a comment, also somebody else's, as who may push can. Returns the delivery.
+    pub async fn edit_comment(&self, repo: &str, login: &str, comment: u64, body: &str) -> Delivery {
+        let webhook = self.change(|state| {
+            let revision = state.new_id();
+            let edited = state.repository_mut(repo).comment_mut(comment).expect("the comment");
+            let before = edited.revise(revision, login, body.to_owned());
+            let change = CommentChange::Edited { before };
+            webhooks::issue_comment(self, state, repo, comment, login, change)
+        });
+        self.deliver(webhook).await
+    }
+
+    /// Opens a pull request for a branch that was pushed, and returns its number. hob does not listen to that.
+    pub fn open_pull(&self, repo: &str, login: &str, title: &str, head: &str, base: &str) -> u64 {
+        self.change(|state| {
+            let id = state.new_id();
+            let repository = state.repository_mut(repo);
+            let number = repository.next_number();
+            let head_sha = repository.bare.tip(head).expect("a branch that was pushed");
+            let mut issue = Issue::new(id, number, login, title, None);
+            let (head, base) = (head.to_owned(), base.to_owned());
+            issue.pull = Some(PullPart { head, base, draft: false, head_sha });
+            repository.issues.insert(number, issue);
+            number
+        })
     }
 
     /// Deletes a comment. No webhook is sent: hob must not depend on being told.

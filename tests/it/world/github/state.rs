@@ -239,6 +239,8 @@ pub(super) struct Comment {
     pub(super) id: u64,
     pub(super) author: String,
     pub(super) body: String,
+    /// Who changed its text last, if anybody did.
+    pub(super) edited_by: Option<String>,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) reactions: Vec<Reaction>,
@@ -248,9 +250,10 @@ pub(super) struct Comment {
 
 impl Comment {
     /// Gives it another text; returns the one it had.
-    pub(super) fn revise(&mut self, revision: u64, body: String) -> String {
+    pub(super) fn revise(&mut self, revision: u64, by: &str, body: String) -> String {
         self.revisions.push((revision, body.clone()));
         self.updated = Timestamp::now();
+        self.edited_by = Some(by.to_owned());
         std::mem::replace(&mut self.body, body)
     }
 }
@@ -317,6 +320,7 @@ impl Issue {
             id,
             author: author.to_owned(),
             body: body.to_owned(),
+            edited_by: None,
             created: now,
             updated: now,
             reactions: Vec::new(),

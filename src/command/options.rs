@@ -1,0 +1,128 @@
+//! The options of a command, before its text: `--agent codex`, `--model=gpt-5`.
+
+use super::{Mistake, first_word, text_of};
+use crate::ids::AgentKind;
+use crate::story::Choice;
+
+/// Every option.
+const OPTIONS: [&str; 5] = ["--agent", "--model", "--image", "--base", "--budget"];
+
+/// More dollars than anybody means to allow at once.
+const MOST_USD: f64 = 10_000.0;
+
+/// The options on a command's line, and its text: what is left of the line, and what is below. `--` ends them.
+pub(super) fn read(
+    command: &'static str,
+    line: &str,
+    below: &str,
+) -> Result<(Choice, Option<String>), Mistake> {
+    let mut text = line;
+    let mut choice = Choice::default();
+    while text.starts_with("--") {
+        let (word, mut rest) = first_word(text);
+        if word == "--" {
+            return Ok((choice, text_of(rest, below)));
+        }
+        let (name, joined) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let option = OPTIONS.into_iter().find(|option| *option == name);
+        let option = option.ok_or_else(|| Mistake::UnknownOption { command, option: name.to_owned() })?;
+        let value = joined.unwrap_or_else(|| {
+            let (value, after) = first_word(rest);
+            rest = after;
+            value
+        });
+        choose(&mut choice, option, value)
+            .ok_or_else(|| Mistake::BadValue { option, value: value.to_owned() })?;
+        text = rest;
+    }
+    Ok((choice, text_of(text, below)))
+}
+
+/// `None` where the option cannot have this value.
+fn choose(choice: &mut Choice, option: &str, value: &str) -> Option<()> {
+    let if_fit = |fits: fn(&str) -> bool| fits(value).then(|| value.to_owned());
+    match option {
+        "--agent" => choice.agent = Some(value.parse::<AgentKind>().ok()?),
+        "--model" => choice.model = Some(if_fit(is_name)?),
+        "--image" => choice.image = Some(if_fit(is_name)?),
+        "--base" => choice.base = Some(if_fit(is_branch)?),
+        _ => choice.budget_usd = Some(dollars(value)?),
+    }
+    Some(())
+}
+
+/// How many dollars more are allowed by `+5`, or `5`.
+pub(super) fn more_usd(rest: &str) -> Result<f64, Mistake> {
+    let (sum, _) = first_word(rest);
+    dollars(sum.strip_prefix('+').unwrap_or(sum)).ok_or_else(|| Mistake::BadSum(sum.to_owned()))
+}
+
+/// A sum of dollars that somebody may mean: `5`, `$2.50`.
+fn dollars(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('$').unwrap_or(text);
+    let is_plain = digits.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let sum = digits.parse::<f64>().ok().filter(|_| is_plain)?;
+    (sum > 0.0 && sum <= MOST_USD).then_some(sum)
+}
+
+/// Whether a value can be a model's or an image's name. It becomes an argument of the agent's program, so
+/// it must not look like an option.
+fn is_name(value: &str) -> bool {
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '[' | ']');
+    (1..=200).contains(&value.len()) && !value.starts_with('-') && value.chars().all(allowed)
+}
+
+/// Whether a value can be a branch's name: what git allows, less what no branch needs. It is part of a ref that is
+/// fetched, and stands in texts.
+fn is_branch(value: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '#' | '=' | ',');
+    (1..=200).contains(&value.len())
+        && value.chars().all(allowed)
+        && !value.contains("..")
+        && value.split('/').all(|part| {
+            !part.is_empty()
+                && !part.starts_with(['.', '-'])
+                && !part.ends_with('.')
+                && !part.ends_with(".lock")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(text: &str) -> Choice {
+        read("work", text, "").unwrap().0
+    }
+
+    #[test]
+    fn a_base_is_a_branch_that_git_can_have() {
+        for base in ["main", "release/1.2", "feature/a_b-c", "über"] {
+            assert_eq!(choice(&format!("--base {base} text")).base.as_deref(), Some(base));
+        }
+        for base in
+            ["", "-x", "a..b", "/a", "a/", "a//b", "a.lock", ".a", "a.", "a~1", "a:b", "a@{1}", "a\\b", "a*"]
+        {
+            let read = read("work", &format!("--base={base}"), "");
+            assert!(matches!(read, Err(Mistake::BadValue { option: "--base", .. })), "{base:?}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_a_sum_of_dollars() {
+        for (text, sum) in [("5", 5.0), ("$2.50", 2.5), ("0.01", 0.01)] {
+            assert_eq!(choice(&format!("--budget {text}")).budget_usd, Some(sum));
+        }
+        for text in ["0", "-1", "NaN", "inf", "1e9", "5€", "five", "1000000"] {
+            assert!(read("work", &format!("--budget {text}"), "").is_err(), "{text}");
+        }
+        assert_eq!((more_usd("+5"), more_usd("5 more"), more_usd("+$1.5")), (Ok(5.0), Ok(5.0), Ok(1.5)));
+        for text in ["", "+", "-5", "lots"] {
+            assert_eq!(more_usd(text), Err(Mistake::BadSum(text.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Answers to questions: what is known of a story's cards when something happens, and what becomes of a reply or a tick. Whose word
+//! counts is asked of the git host here, as the settings say.
+
+use anyhow::Context as _;
+
+use super::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted};
+use super::{Happening, Intake, Settled, is_believed};
+use crate::command;
+use crate::config::WhoAnswers;
+use crate::github::{GitHubError, Permission};
+use crate::message;
+use crate::store::NewAnswers;
+use crate::story::{Card, Story};
+
+impl Intake {
+    /// What is known of the place where something was done.
+    pub(super) async fn known(
+        &self,
+        on: &Happening<'_>,
+        act: &Act,
+        story: Option<&Story>,
+    ) -> anyhow::Result<Known> {
+        let story = match story {
+            None => None,
+            Some(story) => Some(self.known_story(act, story).await?),
+        };
+        Ok(Known { on_pull_request: on.issue.is_pull_request, story })
+    }
+
+    async fn known_story(&self, act: &Act, story: &Story) -> anyhow::Result<KnownStory> {
+        let cards = self.store.cards_of(story.id).await?;
+        let question = match cards.iter().rfind(|card| card.is_open) {
+            None => None,
+            Some(card) => Some(OpenQuestion {
+                card: card.clone(),
+                posted: self.posted(story, card).await?,
+                is_plan: self.store.is_plan(card.id).await?,
+            }),
+        };
+        let card = match act {
+            Act::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)),
+            _ => cards.iter().rfind(|card| card.open_parts().is_empty()),
+        };
+        Ok(KnownStory {
+            labeled_at: story.labeled_at,
+            stopped_at: story.stopped_at,
+            is_under_work: self.store.is_under_work(story.id).await?,
+            question,
+            card: card.cloned(),
+            is_spoken_to: match act {
+                Act::Comment { body, .. } if self.store.is_listening(story.id).await? => {
+                    !command::is_aside(body, &self.github.own_login().await?)
+                }
+                _ => false,
+            },
+            last: self.store.tasks_of(story.id).await?.last().map(|task| task.state),
+        })
+    }
+
+    async fn posted(&self, story: &Story, card: &Card) -> anyhow::Result<Posted> {
+        Ok(match card.comment {
+            Some(comment) => Posted::As(comment),
+            None if self.store.is_question_parked(story.id, card.id).await? => Posted::Parked,
+            None => Posted::NotYet,
+        })
+    }
+
+    /// Carries out what was decided about a card.
+    pub(super) async fn answered(
+        &self,
+        on: &Happening<'_>,
+        act: &Act,
+        decision: Decision,
+        known: &Known,
+    ) -> anyhow::Result<Settled> {
+        // A bot that edits whatever is edited would do so for ever.
+        if on.sender.is_bot {
+            return Ok(Settled::Ignored(format!("{} is a bot", on.sender.login)));
+        }
+        let is_edit = matches!(act, Act::Edit { .. });
+        let edited = known.story.as_ref().and_then(|story| story.card.as_ref()).filter(|_| is_edit);
+        let asked = match &decision {
+            Decision::Late { card, .. } => Some(card),
+            _ => edited.or(known
+                .story
+                .as_ref()
+                .and_then(|story| story.question.as_ref())
+                .map(|open| &open.card)),
+        };
+        let Some(asked) = asked else { return Ok(Settled::Ignored("there is no question".to_owned())) };
+        let guid = &on.delivery.guid;
+        if !matches!(decision, Decision::PutBack(_))
+            && let Some(why) = self.may_not_answer(on, asked).await?
+        {
+            if !is_edit {
+                return Ok(Settled::Ignored(why));
+            }
+            self.store.show_card_again(guid, asked, &[]).await?;
+            return Ok(Settled::Done("put a card back that somebody has ticked who may not"));
+        }
+        match decision {
+            Decision::Answer { question, answers } => {
+                let new = NewAnswers { question, answers, by: on.sender.login.clone() };
+                let seen = if is_edit { Vec::new() } else { vec![on.seen("eyes")] };
+                Ok(if self.store.answer(guid, &new, &seen).await? {
+                    Settled::Done("answered a question")
+                } else {
+                    Settled::Ignored("the question was answered meanwhile".to_owned())
+                })
+            }
+            Decision::Late { card, part } => {
+                let Some(Some(first)) = card.answers.get(part) else {
+                    return Ok(Settled::Ignored("nobody has answered".to_owned()));
+                };
+                let said = message::card::answered_before(&on.sender.login, &first.answer, card.deadline_at);
+                self.store.show_card_again(guid, &card, &[on.say(said)]).await?;
+                Ok(Settled::Done("said that somebody had answered before"))
+            }
+            Decision::PutBack(card) => {
+                self.store.show_card_again(guid, &card, &[]).await?;
+                Ok(Settled::Done("put a card back to what it should be"))
+            }
+            _ => Ok(Settled::Ignored("there is nothing to do".to_owned())),
+        }
+    }
+
+    /// Why this person may not answer; `None` if they may.
+    async fn may_not_answer(&self, on: &Happening<'_>, card: &Card) -> anyhow::Result<Option<String>> {
+        let Happening { delivery, place, sender, .. } = on;
+        let login = &sender.login;
+        let least = match self.config.questions.who {
+            WhoAnswers::Write => Permission::Write,
+            WhoAnswers::Maintain => Permission::Maintain,
+            WhoAnswers::Admin => Permission::Admin,
+            WhoAnswers::Asker if self.store.asker_of(card.id).await?.eq_ignore_ascii_case(login) => {
+                Permission::Write
+            }
+            WhoAnswers::Asker => return Ok(Some(format!("{login} is not who asked for this"))),
+        };
+        let repository = self.github.repository(&place.repo, place.installation).await?;
+        let has = match repository.permission(login).await {
+            Err(GitHubError::NotFound) if is_believed(delivery) => Permission::None,
+            permission => permission.with_context(|| format!("asking what {login} may do"))?,
+        };
+        Ok((has < least).then(|| format!("{login} may not answer questions in {}", place.repo)))
+    }
+}

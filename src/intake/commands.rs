@@ -1,0 +1,117 @@
+//! Carries out commands that neither simply open a task nor stop one: going on, more money, and those that are answered
+//! with words. What is to be done was decided in `decide.rs`.
+
+use anyhow::Context as _;
+
+use super::decide::{Act, GoOn};
+use super::{Happening, Intake, Settled};
+use crate::clock;
+use crate::message::{self, NoGo, WhereItStands};
+use crate::store::{Heard, NewEffect};
+use crate::story::plan::Mode;
+use crate::story::{Choice, Story, Turn};
+
+/// A task that is to be opened, beyond the issue's text.
+pub(super) struct Opening {
+    /// What was chosen.
+    pub(super) choice: Choice,
+    /// What was said.
+    pub(super) text: Option<String>,
+    /// Whether it is to change anything.
+    pub(super) mode: Mode,
+    /// Why its first run is made.
+    pub(super) turn: Turn,
+}
+
+impl Intake {
+    /// Opens a task that goes on where the story's newest stopped, with the same choice.
+    pub(super) async fn go_on(
+        &self,
+        on: &Happening<'_>,
+        act: &Act,
+        story: Option<Story>,
+        with: GoOn,
+    ) -> anyhow::Result<Settled> {
+        let id = story.as_ref().map(|story| story.id).context("what goes on is a story")?;
+        let last = self.store.tasks_of(id).await?.pop().context("what goes on has a task")?;
+        let text = match with {
+            GoOn::SameText => last.ask.text,
+            GoOn::Text(text) => text,
+        };
+        let opening = Opening { choice: last.ask.choice, text, mode: last.mode, turn: Turn::GoOn };
+        self.open_task(on, act, story, opening).await
+    }
+
+    /// What is said at once when a task is opened.
+    pub(super) fn opening_effects(
+        &self,
+        on: &Happening<'_>,
+        story: Option<&Story>,
+        choice: &Choice,
+    ) -> Vec<NewEffect> {
+        let mut effects = vec![on.seen("eyes")];
+        if let Some(story) = story
+            && let (Some(pull), Some(chosen)) = (story.pull, &choice.base)
+            && *chosen != story.base_branch
+        {
+            effects.push(on.say(message::base_stays(pull, &story.base_branch, chosen)));
+        }
+        effects
+    }
+
+    /// Lets a story cost more.
+    pub(super) async fn grant(
+        &self,
+        on: &Happening<'_>,
+        story: Option<Story>,
+        more_usd: f64,
+    ) -> anyhow::Result<Settled> {
+        tracing::info!(more_usd, "no cap is set that could be raised");
+        self.reply(on, story, "eyes", message::no_cap()).await
+    }
+
+    /// Says where the story stands.
+    pub(super) async fn tell_status(
+        &self,
+        on: &Happening<'_>,
+        story: Option<Story>,
+    ) -> anyhow::Result<Settled> {
+        let standing = match &story {
+            Some(story) => self.store.standing(story.id).await?,
+            None => None,
+        };
+        let body = match (&story, standing) {
+            (Some(story), Some(standing)) => {
+                let now = clock::now().as_millisecond();
+                let between = |earlier: i64, later: i64| u64::try_from(later - earlier).unwrap_or(0);
+                message::where_it_stands(&WhereItStands {
+                    state: standing.task.state,
+                    mode: standing.task.mode,
+                    for_ms: between(standing.since.as_millisecond(), now),
+                    again_in_ms: standing.not_before.map(|at| between(now, at.as_millisecond())),
+                    ahead: standing.ahead,
+                    behind: standing.behind,
+                    failure: standing.failure,
+                    branch: &story.branch,
+                    pull: story.pull,
+                })
+            }
+            _ => message::nothing_done(NoGo::NothingBegun),
+        };
+        self.reply(on, story, "eyes", body).await
+    }
+
+    /// Answers with a reaction and with words, and does nothing else.
+    pub(super) async fn reply(
+        &self,
+        on: &Happening<'_>,
+        story: Option<Story>,
+        reaction: &str,
+        body: String,
+    ) -> anyhow::Result<Settled> {
+        let effects = [on.seen(reaction), on.say(body)];
+        let about = self.story_ask(on.place, on.issue, story.as_ref());
+        self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
+        Ok(Settled::Done("answered with words"))
+    }
+}

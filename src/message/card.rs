@@ -1,0 +1,260 @@
+//! How a question card reads: open, partly and wholly answered, and when it needs no answer any more; and what is said beside it.
+//! A card changes its words only where its question changes: so that what people ticked in it can be told from what hob wrote, each
+//! option is one line of its own.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{MARKER_END, MARKER_START, MOST_AGENT_TEXT, contain, contain_line, login, quoted};
+use crate::ids::QuestionId;
+use crate::story::{Answer, Card, Question};
+
+/// Longer options and answers are cut.
+const MOST_LINE: usize = 500;
+
+/// The hidden text at the end of a card by which hob knows it again.
+pub fn marker(question: QuestionId) -> String {
+    format!("{MARKER_START}{question}{MARKER_END}")
+}
+
+/// The card as it should be, with its marker.
+pub fn card(card: &Card) -> String {
+    let mut sections = vec![headline(card)];
+    let is_one = card.question.count() == 1;
+    for (at, (part, given)) in card.question.parts().zip(&card.answers).enumerate() {
+        let number = (!is_one).then_some(at + 1);
+        sections.extend(asked(part, number, card.question.count()));
+        let chosen = given.as_ref().map(|given| &given.answer);
+        let boxes: Vec<String> = part
+            .options
+            .iter()
+            .map(|option| {
+                let is_chosen = chosen.is_some_and(|answer| answer.text == *option);
+                format!("{}{}", if is_chosen { TICKED } else { OPEN }, option_line(option))
+            })
+            .collect();
+        sections.extend((!boxes.is_empty()).then(|| boxes.join("\n")));
+        sections.extend(chosen.map(|answer| answered(answer, card.deadline_at)));
+    }
+    if card.is_open {
+        sections.push(how_to_answer(card));
+        sections.extend(what_else_happens(card));
+    }
+    sections.push(marker(card.id));
+    sections.join("\n\n")
+}
+
+/// How the line of an option begins.
+pub const OPEN: &str = "- [ ] ";
+/// How it begins once it is ticked.
+pub const TICKED: &str = "- [x] ";
+
+/// An option, as its line in the card has it behind the box.
+pub fn option_line(option: &str) -> String {
+    let line = contain_line(option, MOST_LINE);
+    if line.is_empty() { "(an option without words)".to_owned() } else { line }
+}
+
+fn headline(card: &Card) -> String {
+    let count = card.question.count();
+    match (card.is_open, card.open_parts().len()) {
+        (_, 0) => "**Answered; I go on.**".to_owned(),
+        (false, _) => "**This needs no answer any more.**".to_owned(),
+        (true, _) if count == 1 => "**I have a question before I can go on.**".to_owned(),
+        (true, open) if open == count => format!("**I have {count} questions before I can go on.**"),
+        (true, open) => format!("**I have {count} questions before I can go on; {open} of them open.**"),
+    }
+}
+
+/// What is asked in one part, without its options.
+fn asked(part: &Question, number: Option<usize>, parts: usize) -> Vec<String> {
+    let text = without_boxes(&contain(&part.text, MOST_AGENT_TEXT / 2 / parts));
+    let text = number.map_or(text.clone(), |number| format!("**{number}.** {text}"));
+    let context = part.context.as_deref().filter(|context| !context.trim().is_empty());
+    let context =
+        context.map(|context| quoted(&without_boxes(&contain(context, MOST_AGENT_TEXT / 4 / parts))));
+    [Some(text), context].into_iter().flatten().collect()
+}
+
+/// A box that an agent wrote could be ticked too, and would mean nothing.
+fn without_boxes(text: &str) -> String {
+    text.replace("[ ]", "\\[ ]").replace("[x]", "\\[x]").replace("[X]", "\\[X]")
+}
+
+fn answered(answer: &Answer, deadline: Option<Timestamp>) -> String {
+    let text = contain_line(&answer.text, MOST_LINE);
+    match (answer.by.is_empty(), deadline) {
+        (false, _) => format!("**{}:** {text}", login(&answer.by)),
+        (true, Some(deadline)) => format!("**Nobody answered by {}, so I took:** {text}", moment(deadline)),
+        (true, None) => format!("**Nobody answered, so I took:** {text}"),
+    }
+}
+
+fn how_to_answer(card: &Card) -> String {
+    let has_options = card.question.parts().any(|part| !part.options.is_empty());
+    let how = match (card.question.count(), has_options) {
+        (1, true) => {
+            "Tick a box, or answer with a comment: the option, its number, or words of your own.".to_owned()
+        }
+        (1, false) => "Answer with a comment here.".to_owned(),
+        (_, has_options) => format!(
+            "{} with a comment, in any order. Lines that begin with `1:` or `2:` answer that question; a comment \
+             without numbers answers all that are open.",
+            if has_options { "Tick boxes, or answer" } else { "Answer" }
+        ),
+    };
+    format!("{how} Then I go on where I stopped; my workspace and session are kept until then.")
+}
+
+fn what_else_happens(card: &Card) -> Option<String> {
+    let deadline = card.deadline_at?;
+    let defaults: Vec<String> = card
+        .open_defaults()
+        .iter()
+        .map(|default| {
+            let text = format!("**{}**", option_line(&default.text));
+            if card.question.count() == 1 { text } else { format!("{text} for {}", default.part + 1) }
+        })
+        .collect();
+    (!defaults.is_empty())
+        .then(|| format!("If nobody answers by {}, I take {}.", moment(deadline), defaults.join(", ")))
+}
+
+/// `Monday 2026-11-30 09:00 UTC`, with seconds where there are some: nothing happens before the moment that is named.
+fn moment(at: Timestamp) -> String {
+    let form =
+        if at.as_millisecond() % 60_000 == 0 { "%A %Y-%m-%d %H:%M UTC" } else { "%A %Y-%m-%d %H:%M:%S UTC" };
+    // Up to the next second, which the words then name.
+    let at = Timestamp::from_millisecond(at.as_millisecond() + 999).unwrap_or(at);
+    at.to_zoned(TimeZone::UTC).strftime(form).to_string()
+}
+
+/// Said once where nobody has answered for a while.
+pub fn reminder(card: &Card) -> String {
+    let link = card.comment.map_or(String::new(), |comment| format!("(#issuecomment-{comment})"));
+    let question = if link.is_empty() { "my question".to_owned() } else { format!("[my question]{link}") };
+    match card.deadline_at.filter(|_| !card.open_defaults().is_empty()) {
+        Some(deadline) => {
+            format!("I still wait for an answer to {question}, until {}.", moment(deadline))
+        }
+        None => format!("I still wait for an answer to {question}; the work rests until then."),
+    }
+}
+
+/// Said to somebody who answered when there was an answer already.
+pub fn answered_before(late: &str, first: &Answer, deadline: Option<Timestamp>) -> String {
+    let late = login(late);
+    let text = contain_line(&first.text, MOST_LINE);
+    let before = match (first.by.is_empty(), deadline) {
+        (false, _) => format!("{} had answered before you: {text}", login(&first.by)),
+        (true, Some(deadline)) => format!("nobody had answered by {}, so I took: {text}", moment(deadline)),
+        (true, None) => format!("I had taken the default: {text}"),
+    };
+    format!("{late}: {before}\n\nI go on with that. If it should be different, say so with `/hob work …`.")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::ids::{CommentId, IssueNumber, StoryId};
+    use crate::story::Given;
+
+    const ID: &str = "01a20ba9-548f-767a-8884-d8d02bdb13df";
+
+    /// An open card.
+    pub fn card_of(question: Question) -> Card {
+        Card {
+            id: ID.parse().unwrap(),
+            story: StoryId::new(),
+            on: IssueNumber(1),
+            comment: Some(CommentId(7)),
+            answers: vec![None; question.count()],
+            question,
+            is_open: true,
+            deadline_at: None,
+        }
+    }
+
+    /// An open card as it reads.
+    pub fn shown(question: Question) -> String {
+        card(&card_of(question))
+    }
+
+    /// A question with options.
+    pub fn asking(text: &str, options: &[&str]) -> Question {
+        Question {
+            text: text.to_owned(),
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            ..Question::default()
+        }
+    }
+
+    /// An answer.
+    pub fn given(text: &str, by: &str) -> Option<Given> {
+        Some(Given { answer: Answer { text: text.to_owned(), by: by.to_owned() }, shown_at: None })
+    }
+
+    fn shape() -> Question {
+        let context = Some("Both are easy to parse.\n- [ ] The issue does not say.".to_owned());
+        Question {
+            context,
+            ..asking("Which shape should the output have?", &["one object per line", "one array"])
+        }
+    }
+
+    fn deadline() -> Option<Timestamp> {
+        Some("2026-11-30T09:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn a_card_of_one_question() {
+        let open = card_of(shape());
+        let free = card_of(asking("What should it be called?", &[]));
+        let mut dated = card_of(Question { default: Some("one array".to_owned()), ..shape() });
+        dated.deadline_at = deadline();
+        let ticked = Card { answers: vec![given("one array", "alice")], is_open: false, ..open.clone() };
+        let worded = Card {
+            answers: vec![given("one array, @bob,\nbut sorted", "alice")],
+            is_open: false,
+            ..open.clone()
+        };
+        let taken = Card { answers: vec![given("one array", "")], is_open: false, ..dated.clone() };
+        let stopped = Card { is_open: false, ..open.clone() };
+        insta::assert_snapshot!(
+            [open, free, dated, ticked, worded, taken, stopped].each_ref().map(card).join("\n\n=====\n\n")
+        );
+    }
+
+    #[test]
+    fn a_card_of_several_questions() {
+        let also =
+            Question { default: Some("no".to_owned()), ..asking("Is there a short form?", &["-j", "no"]) };
+        let mut open = card_of(Question { also: vec![also], ..shape() });
+        open.deadline_at = deadline();
+        let half = Card { answers: vec![given("one array", "alice"), None], ..open.clone() };
+        let done = Card {
+            answers: vec![given("one array", "alice"), given("-j", "bob")],
+            is_open: false,
+            ..open.clone()
+        };
+        insta::assert_snapshot!([open, half, done].each_ref().map(card).join("\n\n=====\n\n"));
+    }
+
+    #[test]
+    fn what_is_said_beside_a_card() {
+        let open = card_of(shape());
+        let mut dated = card_of(Question { default: Some("one array".to_owned()), ..shape() });
+        dated.deadline_at = deadline();
+        let first = Answer { text: "one array".to_owned(), by: "alice".to_owned() };
+        let nobody = Answer { by: String::new(), ..first.clone() };
+        insta::assert_snapshot!(
+            [
+                reminder(&open),
+                reminder(&dated),
+                answered_before("bob", &first, None),
+                answered_before("bob", &nobody, deadline()),
+            ]
+            .join("\n\n=====\n\n")
+        );
+    }
+}
