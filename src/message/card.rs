@@ -68,8 +68,15 @@ fn headline(card: &Card) -> String {
 
 /// What is asked in one part, without its options.
 fn asked(part: &Question, number: Option<usize>, parts: usize) -> Vec<String> {
-    let text = without_boxes(&contain(&part.text, MOST_AGENT_TEXT / 2 / parts));
-    let text = number.map_or(text.clone(), |number| format!("**{number}.** {text}"));
+    let most = MOST_AGENT_TEXT / 2 / parts;
+    let text = match number {
+        None => without_boxes(&contain(&part.text, most)),
+        Some(number) if part.text.trim().contains(['\n', '\r']) => {
+            // A block of code, for one, begins on a line of its own.
+            format!("**{number}.**\n\n{}", without_boxes(&contain(&part.text, most)))
+        }
+        Some(number) => format!("**{number}.** {}", without_boxes(&contain_line(&part.text, most))),
+    };
     let context = part.context.as_deref().filter(|context| !context.trim().is_empty());
     let context =
         context.map(|context| quoted(&without_boxes(&contain(context, MOST_AGENT_TEXT / 4 / parts))));
