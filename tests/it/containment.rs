@@ -149,7 +149,8 @@ fn by_alice(text: &str) -> Answer {
 }
 
 fn plan(text: &str) -> String {
-    card(message::may_this_be_done(Some(text)), None)
+    // Of a plan without words other things are said.
+    card(message::may_this_be_done(Some(&format!("First:\n\n{text}"))), None)
 }
 
 fn bad_value(value: &str) -> String {
