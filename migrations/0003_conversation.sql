@@ -19,6 +19,25 @@ ALTER TABLE tasks ADD COLUMN words TEXT;
 ALTER TABLE runs ADD COLUMN said TEXT;
 ALTER TABLE runs ADD COLUMN todo TEXT;
 
+-- What people said on an issue while an agent worked on it. `wanted`: to be told to the agent; `told`: it was, in the run
+-- named; `next`: it is, or becomes, the text of the task named; `dropped`: the work was stopped.
+CREATE TABLE messages (
+    id       TEXT PRIMARY KEY,
+    story    TEXT NOT NULL REFERENCES stories (id),
+    delivery TEXT NOT NULL UNIQUE,
+    text     TEXT NOT NULL,
+    said_by  TEXT NOT NULL,
+    by_id    BIGINT,
+    comment  BIGINT NOT NULL,
+    said_at  BIGINT NOT NULL,
+    state    TEXT NOT NULL CHECK (state IN ('wanted', 'told', 'next', 'dropped')),
+    run      TEXT,
+    task     TEXT,
+    seq      BIGINT NOT NULL
+);
+CREATE INDEX messages_by_story ON messages (story, seq);
+-- Whether nothing more is told to the agent of a run.
+ALTER TABLE runs ADD COLUMN input_ended BIGINT NOT NULL DEFAULT 0;
 -- Question cards. Where a question is asked, if not on the issue; when its default is taken; when people were reminded.
 ALTER TABLE questions ADD COLUMN asked_on BIGINT;
 ALTER TABLE questions ADD COLUMN deadline_at BIGINT;

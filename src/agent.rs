@@ -52,6 +52,11 @@ impl AgentKind {
         settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
     }
 
+    /// Whether the CLI can be told more while it works, on its standard input.
+    pub fn listens(self) -> bool {
+        matches!(self, Self::Claude)
+    }
+
     /// Files that must exist before the first run: the path relative to `$HOME`, and the content.
     pub fn home_files(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -89,6 +94,12 @@ pub fn argv(kind: AgentKind, invocation: &Invocation<'_>) -> Vec<String> {
     }
 }
 
+/// What a CLI that [listens](AgentKind::listens) is told, as a line of its standard input. Each has an id, by which hob knows
+/// what it has told.
+pub fn input(id: &str, text: &str) -> String {
+    claude::input(id, text)
+}
+
 /// The invocation as environment values, for the kind whose arguments are not ours to write:
 /// `HOB_SESSION`, `HOB_MODEL`, `HOB_MAX_TURNS` and `HOB_MAX_BUDGET_USD` for `command`. Empty for
 /// the others, which get them as arguments.
@@ -110,6 +121,8 @@ pub enum Signal {
     Uses(String),
     /// The agent's list of what there is to do, whole, as it is now.
     Todo(Vec<TodoItem>),
+    /// The agent has come to the end of a turn: it goes on only if it is told more.
+    TurnEnded,
     /// Nothing good can come of this run any more, for this reason: stop the container, and pass
     /// the reason to [`Parser::finish`] as [`Stopped::EndedEarly`]. Sent once.
     EndNow(FailureClass),

@@ -207,6 +207,24 @@ pub fn usage(name: &str) -> &'static str {
     TABLE.iter().find(|row| row.name == name).map_or("/hob help", |row| row.usage)
 }
 
+/// Whether a comment without a command of hob's is clearly for somebody else: it begins with another bot's command, or
+/// with somebody's name that is not hob's `own`; or it says nothing itself, and only quotes.
+pub fn is_aside(comment: &str, own: &str) -> bool {
+    let own = own.strip_suffix("[bot]").unwrap_or(own);
+    let lines = comment.lines().map(str::trim);
+    let Some(first) = lines.filter(|line| !line.is_empty()).find(|line| !line.starts_with('>')) else {
+        return true;
+    };
+    match first.strip_prefix('@') {
+        None => first.starts_with('/'),
+        Some(rest) => {
+            let is_login = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/');
+            let name: String = rest.chars().take_while(is_login).collect();
+            !name.is_empty() && !name.eq_ignore_ascii_case(own)
+        }
+    }
+}
+
 /// What a label chooses, where it is one of hob's, whose own label is `own`: nothing, or with `hob:codex` the agent.
 pub fn chosen_by_label(own: &str, label: &str) -> Option<Choice> {
     if label.eq_ignore_ascii_case(own) {
@@ -300,6 +318,18 @@ mod tests {
     fn stopping_needs_no_more_words() {
         assert_eq!(parse("/hob stop"), Some(Command::Stop));
         assert_eq!(parse("Enough.\n/hob stop please"), Some(Command::Stop));
+    }
+
+    #[test]
+    fn what_people_say_to_each_other_is_an_aside() {
+        for aside in
+            ["@carol look", "/test all", "> quoted", "> quoted\n\n@acme/team what do you say?", " \n"]
+        {
+            assert!(is_aside(aside, "hob[bot]"), "{aside}");
+        }
+        for said in ["also this", "@hob use tabs", "@HOB", "> quoted\n\nnot so", "ask @carol", "a/b", "@ 3"] {
+            assert!(!is_aside(said, "hob[bot]"), "{said}");
+        }
     }
 
     #[test]

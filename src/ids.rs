@@ -291,6 +291,10 @@ uuid_id!(
     QuestionId
 );
 uuid_id!(
+    /// One message to an agent at work.
+    MessageId
+);
+uuid_id!(
     /// One intended effect on GitHub. Also the hidden marker in a comment of hob's.
     EffectId
 );

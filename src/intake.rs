@@ -21,7 +21,9 @@ use crate::github::{Change, GitHub, GitHubError, Repository, webhook};
 use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
-use crate::store::{Delivery, Effect, Heard, HowStopped, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
+use crate::store::{
+    Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store, StoryAsk,
+};
 use crate::story::{Ask, Choice, Story, Turn};
 use commands::Opening;
 use decide::{Act, Decision, decide};
@@ -218,6 +220,7 @@ impl Intake {
                 }
                 Ok(Settled::Done("noted a label; the story is under work already"))
             }
+            (Decision::Hear, Some(story)) => self.hear(on, &story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
             (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
             (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
@@ -233,6 +236,22 @@ impl Intake {
             (Decision::Refuse(why), story) => self.reply(on, story, "eyes", message::nothing_done(why)).await,
             (_, _) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
         }
+    }
+
+    /// Takes a comment as a message to the agent at work.
+    async fn hear(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
+        let Some(comment) = on.comment else {
+            return Ok(Settled::Ignored("there is nothing to say".to_owned()));
+        };
+        let message = NewMessage {
+            text: comment.body.clone(),
+            by: on.sender.login.clone(),
+            by_id: on.sender.id,
+            comment: comment.id,
+            at: comment.at,
+        };
+        self.store.hear(&on.delivery.guid, story.id, &message, &on.seen("eyes")).await?;
+        Ok(Settled::Done("a message to the agent"))
     }
 
     async fn open_task(

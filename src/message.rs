@@ -16,7 +16,8 @@ pub use commands::{
     NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
     where_it_stands,
 };
-pub use contain::contain;
+use contain::{code, login};
+pub use contain::{contain, contain_line};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
@@ -84,7 +85,7 @@ pub fn text_changed(changed: &TextChanged, since_label: bool) -> String {
     };
     let asked = if since_label { "the label was put on" } else { "that was asked for" };
     // Not addressed: who changes a text gets no voice here, and may be anybody.
-    let by = contain(&changed.by, 100);
+    let by = login(&changed.by);
     format!(
         "**Not started: {by} changed this issue's {part} after {asked}.** I work on what people who may push to \
          this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now."
@@ -123,7 +124,7 @@ pub struct PullRequestText<'a> {
 
 /// The pull request's title: the issue's.
 pub fn pull_request_title(issue_title: &str) -> String {
-    let title = one_line(&contain(issue_title, MOST_TITLE));
+    let title = contain_line(issue_title, MOST_TITLE - 1);
     if title.is_empty() { "Work on an issue without a title".to_owned() } else { title }
 }
 
@@ -154,16 +155,18 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
 
 fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
     let answer = asked.answer.as_ref()?;
-    let by = if answer.by.is_empty() {
-        "Nobody, so the default was taken".to_owned()
-    } else {
-        contain(&answer.by, 100)
-    };
+    let by =
+        if answer.by.is_empty() { "Nobody, so the default was taken".to_owned() } else { people(&answer.by) };
     Some(format!(
         "- {} **{by}:** {}",
-        one_line(&contain(&asked.question.whole_text(), 500)),
-        one_line(&contain(&answer.text, 500)),
+        contain_line(&asked.question.whole_text(), 500),
+        contain_line(&answer.text, 500),
     ))
+}
+
+/// Several logins, as they stand in a whole answer.
+fn people(logins: &str) -> String {
+    logins.split(", ").map(login).collect::<Vec<_>>().join(", ")
 }
 
 /// Said on the issue when the pull request is open or has new commits. `{pull}` is filled in once the
@@ -371,15 +374,6 @@ fn quoted(text: &str) -> String {
     text.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// What somebody wrote, as code on one line.
-fn code(text: &str) -> String {
-    format!("`{}`", one_line(&text.replace('`', "'")).chars().take(100).collect::<String>())
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// More files than this are counted, not listed.
 const MOST_FILES: usize = 20;
 
@@ -387,10 +381,8 @@ fn file_list(files: &[String]) -> String {
     let mut lines: Vec<String> = files
         .iter()
         .take(MOST_FILES)
-        // A file's name is the agent's text too; inside a code span only a backtick can do harm.
-        .map(|file| {
-            format!("- `{}`", one_line(&file.replace('`', "'")).chars().take(300).collect::<String>())
-        })
+        // A file's name is the agent's text too.
+        .map(|file| format!("- {}", code(file, 300)))
         .collect();
     if files.len() > MOST_FILES {
         lines.push(format!("- and {} more", files.len() - MOST_FILES));

@@ -53,6 +53,8 @@ pub struct RunPaths {
     pub stderr: PathBuf,
     /// Files that the agent left for people.
     pub drops: PathBuf,
+    /// What the agent is told, where it can be told things while it works: its prompt, then messages, JSON lines.
+    pub inbox: PathBuf,
     /// hob's own record of the run, JSON.
     pub record: PathBuf,
     /// What the agent was told.
@@ -163,6 +165,7 @@ impl DataDir {
             stdout: folder.join("stdout.jsonl"),
             stderr: folder.join("stderr.log"),
             drops: folder.join("drops"),
+            inbox: folder.join("inbox.jsonl"),
             record: folder.join("run.json"),
             prompt: folder.join("prompt.md"),
             template: folder.join("prompt.md.j2"),

@@ -100,6 +100,16 @@ pub struct Prompt {
     pub hidden: Hidden,
 }
 
+/// What an agent at work is told that somebody has said.
+pub fn message(by: &str, text: &str) -> String {
+    let (text, _) = visible(text);
+    let said = Fences::for_texts([text.as_str()]).fence("message", &[("from", by.to_owned())], &text);
+    format!(
+        "{by} wrote on the issue while you work:\n\n{said}\n\nTake it into account and go on. If you were done already, do \
+         what it asks for and end as before."
+    )
+}
+
 /// Makes the prompt.
 ///
 /// # Errors

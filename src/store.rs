@@ -12,6 +12,7 @@ mod fault;
 mod held_back;
 mod keep;
 mod looks;
+mod messages;
 mod open;
 mod queue;
 mod repositories;
@@ -42,6 +43,7 @@ pub use fault::StoreFault;
 pub use held_back::HeldBackQuestion;
 pub use keep::{IdleStory, KeptRun, KeptStory, Saving};
 pub use looks::LookedDeliveries;
+pub use messages::NewMessage;
 pub use open::{backup, look_at};
 pub use queue::Sharing;
 pub use repositories::KnownRepository;
@@ -78,6 +80,8 @@ pub struct Wakes {
     pub tasks: Notify,
     /// An effect was wanted.
     pub effects: Notify,
+    /// Somebody has said something to an agent at work.
+    pub messages: Notify,
 }
 
 impl Store {

@@ -6,6 +6,7 @@ pub mod budget;
 pub mod card;
 pub mod plan;
 pub mod step;
+pub mod talk;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,8 @@ pub use card::{Card, Given, PartAnswer, Question};
 
 use crate::agent::{FailureClass, Policy};
 use crate::ids::{
-    AgentKind, CommentId, InstallationId, IssueNumber, PullNumber, QuestionId, Repo, RunId, Sha, StoryId,
-    TaskId,
+    AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, RunId, Sha,
+    StoryId, TaskId,
 };
 
 /// One issue under work: one branch, one pull request, one workspace, one agent session after another.
@@ -339,6 +340,51 @@ pub enum Outcome {
     },
     /// A person ended it.
     Cancelled,
+}
+
+/// What somebody said on the issue while an agent worked on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// Their words.
+    pub text: String,
+    /// Their login.
+    pub by: String,
+    /// The comment that says it.
+    pub comment: CommentId,
+    /// What became of it.
+    pub state: MessageState,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageState {
+    /// The agent at work is to be told.
+    Wanted,
+    /// It was told.
+    Told,
+    /// It is, or becomes, what the next task is about.
+    Next,
+    /// The work was stopped.
+    Dropped,
+}
+
+impl MessageState {
+    /// The word in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wanted => "wanted",
+            Self::Told => "told",
+            Self::Next => "next",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// The state of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Wanted, Self::Told, Self::Next, Self::Dropped].into_iter().find(|state| state.as_str() == word)
+    }
 }
 
 /// A question that was asked on the issue, and its answer if there is one.

@@ -17,6 +17,7 @@ mod refresh;
 mod run_log;
 mod settle;
 mod start;
+mod talk;
 mod watch;
 
 use std::path::PathBuf;

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ending::{End, SoFar, Tally, Verdict};
 use super::failure::{Failure, FailureClass, Policy, classify};
@@ -36,6 +36,8 @@ pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
     let mut argv: Vec<String> = [
         "claude",
         "-p",
+        "--input-format",
+        "stream-json",
         "--output-format",
         "stream-json",
         "--verbose", // stream-json is refused without it
@@ -58,6 +60,12 @@ pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
 /// No run has more messages, nor longer ids; what pretends to is not counted.
 const MOST_MESSAGES: usize = 100_000;
 const MOST_ID_BYTES: usize = 100;
+
+/// A message as the program reads it, in one line.
+pub fn input(id: &str, text: &str) -> String {
+    let content = json!([{"type": "text", "text": text}]);
+    json!({"type": "user", "message": {"role": "user", "content": content}, "uuid": id}).to_string()
+}
 
 /// What has been read of one run.
 #[derive(Debug, Default)]
@@ -99,6 +107,7 @@ impl Stream {
             (Some("assistant"), _) => self.assistant(event, &mut signals),
             (Some("result"), _) => {
                 signals.extend(session(event));
+                signals.push(Signal::TurnEnded);
                 self.result(event);
             }
             _ => {}

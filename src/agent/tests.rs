@@ -287,6 +287,7 @@ fn a_watcher_hears_the_session_the_words_and_the_tools() {
             says("I will edit the file and commit."),
             uses(&format!("Bash: {command}")),
             says("Committed. Tool said: a55fd9c fake: edit README"),
+            Signal::TurnEnded,
         ]
     );
     let (_, heard) = parse(AgentKind::OpenCode, "edit", None);
@@ -629,7 +630,7 @@ fn the_programs_are_called_as_they_were_seen_to_work() {
         command: &command,
     };
     let line = |kind, invocation| argv(kind, invocation).join(" ");
-    let claude = "claude -p --output-format stream-json --verbose --permission-mode bypassPermissions --disable-slash-commands";
+    let claude = "claude -p --input-format stream-json --output-format stream-json --verbose --permission-mode bypassPermissions --disable-slash-commands";
     assert_eq!(line(AgentKind::Claude, &bare), claude);
     assert_eq!(
         line(AgentKind::Claude, &full),

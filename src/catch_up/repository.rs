@@ -248,7 +248,7 @@ impl CatchUp {
         Ok(trouble)
     }
 
-    /// Whether a comment may be a command or an answer.
+    /// Whether a comment may be a command, an answer, or a message to the agent at work.
     async fn matters(&self, repo: &Repo, comment: &ListedComment) -> anyhow::Result<bool> {
         if comment.author.is_bot {
             return Ok(false);
@@ -257,7 +257,7 @@ impl CatchUp {
             return Ok(true);
         }
         let Some(story) = self.store.story_at(repo, comment.issue).await? else { return Ok(false) };
-        Ok(self.store.open_question(story.id).await?.is_some())
+        Ok(self.store.open_question(story.id).await?.is_some() || self.store.is_listening(story.id).await?)
     }
 
     /// The delivery that tells of a comment; none for hob's own.

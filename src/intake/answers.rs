@@ -5,6 +5,7 @@ use anyhow::Context as _;
 
 use super::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted};
 use super::{Happening, Intake, Settled, is_believed};
+use crate::command;
 use crate::config::WhoAnswers;
 use crate::github::{GitHubError, Permission};
 use crate::message;
@@ -46,6 +47,12 @@ impl Intake {
             is_under_work: self.store.is_under_work(story.id).await?,
             question,
             card: card.cloned(),
+            is_spoken_to: match act {
+                Act::Comment { body, .. } if self.store.is_listening(story.id).await? => {
+                    !command::is_aside(body, &self.github.own_login().await?)
+                }
+                _ => false,
+            },
             last: self.store.tasks_of(story.id).await?.last().map(|task| task.state),
         })
     }

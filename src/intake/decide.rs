@@ -122,6 +122,8 @@ pub struct KnownStory {
     pub card: Option<Card>,
     /// Where its newest task stands.
     pub last: Option<TaskState>,
+    /// Whether an agent is at work that a comment, this one where it is one, may be meant for.
+    pub is_spoken_to: bool,
 }
 
 /// What follows.
@@ -151,6 +153,8 @@ pub enum Decision {
         /// What, by part.
         answers: Vec<PartAnswer>,
     },
+    /// A message to the agent at work.
+    Hear,
     /// Nothing but to say that somebody had answered this part before.
     Late {
         /// Which.
@@ -281,7 +285,10 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
         }
     }
     match command {
-        None => late(act, story).unwrap_or(Decision::Nothing("a comment that is not for hob")),
+        None => late(act, story).unwrap_or(match story {
+            Some(story) if story.is_spoken_to && !stopped_since => Decision::Hear,
+            _ => Decision::Nothing("a comment that is not for hob"),
+        }),
         Some(command) => on_idle(command, story),
     }
 }
@@ -530,6 +537,20 @@ mod tests {
         assert!(matches!(decide(&comment(99, 1, "looks good"), &asked), Decision::Nothing(_)));
         assert!(opens(&decide(&comment(99, 1, "/hob work"), &asked)), "it asks for something else");
         assert!(matches!(decide(&comment(101, 2, "the first"), &asked), Decision::Answer { .. }));
+    }
+
+    #[test]
+    fn a_comment_while_an_agent_works_is_said_to_it_unless_it_is_a_command_or_an_answer() {
+        let at_work = KnownStory { is_under_work: true, is_spoken_to: true, ..KnownStory::default() };
+        assert_eq!(decide(&comment(7, 1, "also this"), &known(at_work.clone())), Decision::Hear);
+        assert!(opens(&decide(&comment(7, 1, "/hob work also this"), &known(at_work.clone()))));
+        let nobody = KnownStory { is_spoken_to: false, ..at_work.clone() };
+        assert!(matches!(decide(&comment(7, 1, "also this"), &known(nobody)), Decision::Nothing(_)));
+        let stopped = KnownStory { stopped_at: Some(time(50)), ..at_work.clone() };
+        assert!(matches!(decide(&comment(7, 49, "also this"), &known(stopped)), Decision::Nothing(_)));
+        let question = waiting(Posted::As(CommentId(1))).story.unwrap().question;
+        let asked = KnownStory { question, ..at_work };
+        assert!(matches!(decide(&comment(7, 1, "the first"), &known(asked)), Decision::Answer { .. }));
     }
 
     #[test]

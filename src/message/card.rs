@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{MARKER_END, MARKER_START, MOST_AGENT_TEXT, contain, one_line, quoted};
+use super::{MARKER_END, MARKER_START, MOST_AGENT_TEXT, contain, contain_line, login, quoted};
 use crate::ids::QuestionId;
 use crate::story::{Answer, Card, Question};
 
@@ -51,7 +51,7 @@ pub const TICKED: &str = "- [x] ";
 
 /// An option, as its line in the card has it behind the box.
 pub fn option_line(option: &str) -> String {
-    let line = one_line(&contain(option, MOST_LINE));
+    let line = contain_line(option, MOST_LINE);
     if line.is_empty() { "(an option without words)".to_owned() } else { line }
 }
 
@@ -68,8 +68,15 @@ fn headline(card: &Card) -> String {
 
 /// What is asked in one part, without its options.
 fn asked(part: &Question, number: Option<usize>, parts: usize) -> Vec<String> {
-    let text = without_boxes(&contain(&part.text, MOST_AGENT_TEXT / 2 / parts));
-    let text = number.map_or(text.clone(), |number| format!("**{number}.** {text}"));
+    let most = MOST_AGENT_TEXT / 2 / parts;
+    let text = match number {
+        None => without_boxes(&contain(&part.text, most)),
+        Some(number) if part.text.trim().contains(['\n', '\r']) => {
+            // A block of code, for one, begins on a line of its own.
+            format!("**{number}.**\n\n{}", without_boxes(&contain(&part.text, most)))
+        }
+        Some(number) => format!("**{number}.** {}", without_boxes(&contain_line(&part.text, most))),
+    };
     let context = part.context.as_deref().filter(|context| !context.trim().is_empty());
     let context =
         context.map(|context| quoted(&without_boxes(&contain(context, MOST_AGENT_TEXT / 4 / parts))));
@@ -82,9 +89,9 @@ fn without_boxes(text: &str) -> String {
 }
 
 fn answered(answer: &Answer, deadline: Option<Timestamp>) -> String {
-    let text = one_line(&contain(&answer.text, MOST_LINE));
+    let text = contain_line(&answer.text, MOST_LINE);
     match (answer.by.is_empty(), deadline) {
-        (false, _) => format!("**{}:** {text}", contain(&answer.by, 100)),
+        (false, _) => format!("**{}:** {text}", login(&answer.by)),
         (true, Some(deadline)) => format!("**Nobody answered by {}, so I took:** {text}", moment(deadline)),
         (true, None) => format!("**Nobody answered, so I took:** {text}"),
     }
@@ -143,10 +150,10 @@ pub fn reminder(card: &Card) -> String {
 
 /// Said to somebody who answered when there was an answer already.
 pub fn answered_before(late: &str, first: &Answer, deadline: Option<Timestamp>) -> String {
-    let late = contain(late, 100);
-    let text = one_line(&contain(&first.text, MOST_LINE));
+    let late = login(late);
+    let text = contain_line(&first.text, MOST_LINE);
     let before = match (first.by.is_empty(), deadline) {
-        (false, _) => format!("{} had answered before you: {text}", contain(&first.by, 100)),
+        (false, _) => format!("{} had answered before you: {text}", login(&first.by)),
         (true, Some(deadline)) => format!("nobody had answered by {}, so I took: {text}", moment(deadline)),
         (true, None) => format!("I had taken the default: {text}"),
     };

@@ -7,6 +7,9 @@ use crate::ids::{AgentKind, PullNumber};
 use crate::story::plan::{GO, Mode};
 use crate::story::{Question, TaskState};
 
+/// What somebody wrote is cut here where it is quoted.
+const MOST_CODE: usize = 100;
+
 /// Why a command does nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoGo {
@@ -45,19 +48,19 @@ pub fn misunderstood(mistake: &Mistake) -> String {
         Mistake::UnknownCommand(name) => {
             let what = match name.as_str() {
                 "" => "`/hob` alone is not a command.".to_owned(),
-                name => format!("There is no command {}.", code(&format!("/hob {name}"))),
+                name => format!("There is no command {}.", code(&format!("/hob {name}"), MOST_CODE)),
             };
             (what, format!("What I understand: {}.", names()))
         }
         Mistake::UnknownOption { command, option } => {
-            (format!("`/hob {command}` has no option {}.", code(option)), options())
+            (format!("`/hob {command}` has no option {}.", code(option, MOST_CODE)), options())
         }
         Mistake::BadValue { option, value } if value.is_empty() => {
             (format!("`{option}` needs a value."), options())
         }
         Mistake::BadValue { option, value } => {
             let help = if *option == "--agent" { format!("Agents are {}.", agents()) } else { options() };
-            (format!("`{option}` cannot be {}.", code(value)), help)
+            (format!("`{option}` cannot be {}.", code(value, MOST_CODE)), help)
         }
         Mistake::BadSum(_) => {
             ("`/hob budget` needs dollars, as in `/hob budget +5`.".to_owned(), String::new())
@@ -157,8 +160,8 @@ pub fn base_stays(pull: PullNumber, base: &str, chosen: &str) -> String {
     format!(
         "#{pull} goes to {} already, and stays there; {} is for a story without a pull request. People can change the base \
          on #{pull}.",
-        code(base),
-        code(&format!("--base {chosen}"))
+        code(base, MOST_CODE),
+        code(&format!("--base {chosen}"), MOST_CODE)
     )
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::budget::{at_cap_subject, cap_is_reached};
-use super::{FailureClass, Spent, contain, failure_words, finished, quoted};
+use super::{FailureClass, Spent, contain, failure_words, finished, login, quoted};
 use crate::event::Ending;
 use crate::story::budget::Reached;
 
@@ -69,9 +69,7 @@ pub enum Kept {
 pub fn work_in_progress(why: &WhyStopped) -> String {
     match why {
         WhyStopped::Asked { by } | WhyStopped::Unlabeled { by } => {
-            // A login is letters, digits, hyphens, for bots also brackets; anything else would be another line.
-            let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']');
-            format!("WIP: stopped by @{}", by.chars().filter(plain).collect::<String>())
+            format!("WIP: stopped by @{}", login(by))
         }
         WhyStopped::AtMost { .. } => at_cap_subject(),
         WhyStopped::Ended { ending, .. } => format!("WIP: the issue was {}", ending.as_str()),

@@ -115,11 +115,8 @@ pub fn may_this_be_pushed(held_back: &HeldBack) -> Question {
     }
 }
 
-/// A path in a code span, where only a backtick could do harm.
 fn code(path: &str) -> String {
-    let plain: String = path.chars().map(|c| if c == '`' || c.is_control() { '\'' } else { c }).collect();
-    let short: String = plain.chars().take(MOST_PATH).collect();
-    format!("`{short}`")
+    super::code(path, MOST_PATH)
 }
 
 #[cfg(test)]

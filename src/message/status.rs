@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Spent, agent_name, contain, one_line, spent, waits_for_limit};
+use super::{Spent, agent_name, contain_line, spent, waits_for_limit};
 use crate::agent::{TodoItem, TodoState};
 use crate::ids::{AgentKind, CommentId, PullNumber, RunId};
 
@@ -159,7 +159,7 @@ fn facts(text: &StatusText<'_>) -> String {
 }
 
 fn said(line: &str) -> String {
-    let line = one_line(&contain(line, MOST_SAID));
+    let line = contain_line(line, MOST_SAID);
     if line.is_empty() { line } else { format!("> {line}") }
 }
 
@@ -168,7 +168,7 @@ fn todo_list(items: &[TodoItem]) -> Option<String> {
         .iter()
         .take(MOST_TODO)
         .map(|item| {
-            let text = one_line(&contain(&item.text, 200));
+            let text = contain_line(&item.text, 200);
             match item.state {
                 TodoState::Completed => format!("- [x] {text}"),
                 TodoState::Pending => format!("- [ ] {text}"),

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber};
 use crate::story::budget::Limit;
 use crate::story::plan::Mode;
-use crate::story::{Answer, AskedQuestion, Run, Session, Story, Task, TaskState};
+use crate::story::{Answer, AskedQuestion, MessageState, Run, Session, Story, Task, TaskState};
 
 /// A text column that holds something with a parser.
 pub(super) fn parsed<T>(row: &SqliteRow, column: &str) -> anyhow::Result<T>
@@ -99,6 +99,11 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
 pub(super) fn task_state(row: &SqliteRow, column: &str) -> anyhow::Result<TaskState> {
     let word: String = row.try_get(column)?;
     TaskState::from_word(&word).with_context(|| format!("unknown task state {word}"))
+}
+
+pub(super) fn message_state(row: &SqliteRow, column: &str) -> anyhow::Result<MessageState> {
+    let word: String = row.try_get(column)?;
+    MessageState::from_word(&word).with_context(|| format!("unknown state of a message {word}"))
 }
 
 pub(super) fn mode(row: &SqliteRow) -> anyhow::Result<Mode> {

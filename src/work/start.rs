@@ -13,6 +13,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::prompting::{template_hitch, told};
+use super::talk::{INBOX, make_inbox};
 use super::{Hitch, Job, Worker};
 use crate::agent::{self, AgentKind, Invocation};
 use crate::config::TaskSettings;
@@ -36,16 +37,30 @@ const KEYS: &str = "/run/hob/env";
 
 /// The file with the keys is read by the shell and becomes the agent's environment; it is nowhere in
 /// the container's configuration. The prompt is the agent's standard input, so no argument can be
-/// mistaken for an option and no length is too much.
+/// mistaken for an option and no length is too much. Where there is an inbox, its lines are, as they come, until the one
+/// that says that no more will.
 ///
 /// The repository's set-up command runs before the keys are read. Its output is no event of the agent's,
 /// so it goes to stderr.
 const ENTRY: &str = r#"
+input=/hob/prompt.md
+if [ -e /run/hob/inbox ]; then
+  input=/tmp/.hob-input
+fi
 if [ -n "${HOB_SETUP:-}" ]; then
   /bin/sh -c "$HOB_SETUP" >&2 </dev/null || { echo "the set-up command ended with $?" >&2; exit 97; }
 fi
+if [ -e /run/hob/inbox ]; then
+  rm -f "$input"
+  mkfifo -m 600 "$input" || exit 98
+  # In a shell of its own that ends at once: then the init is their parent, not the agent.
+  (tail -n +1 -f /run/hob/inbox | while IFS= read -r line; do
+    [ "$line" != end ] || exit 0
+    printf '%s\n' "$line"
+  done >"$input" &) </dev/null
+fi
 set -a; . /run/hob/env; set +a
-exec "$@" < /hob/prompt.md
+exec "$@" < "$input"
 "#;
 
 /// The exit code by which the entry says that the set-up command failed.
@@ -263,6 +278,9 @@ impl Worker {
             self.mirror_mount(story),
         ];
         mounts.extend(self.ssh_agent_mount());
+        let inbox = agent.listens().then(|| run_paths.inbox.clone());
+        mounts.extend(inbox.as_deref().map(|inbox| mount(inbox, INBOX, true)));
+        let run_id = run.id;
         blocking(move || -> anyhow::Result<()> {
             make_private_folder(&run_paths.folder, None)?;
             prepare_home(&paths.home, agent, user)?;
@@ -270,6 +288,9 @@ impl Worker {
                 exchange::prepare(&paths.exchange, &text, Some(user))?;
                 exchange::add_images(&paths.exchange, &images, Some(user))
             })?;
+            if let Some(inbox) = inbox {
+                around("disk", "inbox-made", || make_inbox(&inbox, &text, run_id, user))?;
+            }
             around("disk", "keys", || write_keys(&keys, &key_text, user))
         })
         .await??;

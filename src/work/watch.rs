@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::run_log::RunLog;
 use super::start::{SETUP_FAILED, blocking, docker_hitch, remove_keys, resumable};
+use super::talk::Talking;
 use super::{Hitch, Job, Worker};
 use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped, TodoItem};
 use crate::clock;
@@ -32,6 +33,12 @@ const STOPPED_CODES: [i64; 2] = [143, 137];
 /// How often it is asked whether somebody wants the work stopped.
 const STOP_ROUND: Duration = Duration::from_millis(500);
 
+/// How often it is asked whether somebody has said something to the agent; a comment that this hob hears of calls.
+const TALK_ROUND: Duration = Duration::from_secs(1);
+
+/// At least so long is listened to a run that hob comes back to, however long it was away: a run may have come to its
+/// end long ago, and be told so only now.
+const LISTEN_AT_LEAST: Duration = Duration::from_secs(10);
 /// How long a run shows nothing at most: time passes, and people see that.
 const SHOWN_AT_LEAST: Duration = Duration::from_secs(60);
 
@@ -46,6 +53,15 @@ const MOST_USD: f64 = 1_000_000.0;
 struct Left {
     handed: Handed,
     drops: Vec<String>,
+}
+
+/// What a piece of output has said that matters at once.
+#[derive(Default)]
+struct Taken {
+    /// The run should end, for this reason.
+    end_now: Option<FailureClass>,
+    /// The agent has come to the end of a turn.
+    turn_ended: bool,
 }
 
 /// Why following a container ended.
@@ -161,7 +177,8 @@ impl Worker {
         let settings = &self.config.agent;
         let ran_for = run.started_at.map_or(Duration::ZERO, elapsed_since);
         let (longest, too_long) = longest_run(settings.timeout, run);
-        let deadline = Instant::now() + longest.saturating_sub(ran_for);
+        let left = longest.saturating_sub(ran_for);
+        let deadline = Instant::now() + left.max(longest.min(LISTEN_AT_LEAST));
         let mut silent_until = Instant::now() + settings.stall_timeout;
         let mut output = self.docker.follow(name);
         let mut keys_lie_there = true;
@@ -171,7 +188,16 @@ impl Worker {
         let too_much = self.until_too_much_disk(job);
         let cancelled = self.until_stop_is_wanted(job);
         tokio::pin!(too_much, cancelled);
+        let mut talking = Talking::default();
+        let mut talk_round = tokio::time::interval(TALK_ROUND);
+        talk_round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let something_said = async {
+                tokio::select! {
+                    _ = talk_round.tick() => {}
+                    () = self.store.wakes().messages.notified() => {}
+                }
+            };
             let piece = tokio::select! {
                 () = self.stop.cancelled() => return Err(Hitch::Stopping),
                 () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(too_long)),
@@ -182,6 +208,10 @@ impl Worker {
                     continue;
                 }
                 () = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::DiskFull))),
+                () = something_said => {
+                    self.talk(job, run, &mut talking).await?;
+                    continue;
+                }
                 piece = output.next() => piece,
             };
             let piece = match piece {
@@ -194,11 +224,16 @@ impl Worker {
                 // The agent speaks, so the shell before it has read the keys.
                 remove_keys(&self.key_file(run));
             }
-            if let Some(class) = self.take(job, run, (log, &mut progress), &piece).await? {
+            let taken = self.take(job, run, (log, &mut progress), &piece).await?;
+            if let Some(class) = taken.end_now {
                 return Ok(Followed::Stop(Stopped::EndedEarly(class)));
             }
             if has_used_up(run, log) {
                 return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::BudgetLimit)));
+            }
+            if taken.turn_ended {
+                talking.is_answered = true;
+                self.talk(job, run, &mut talking).await?;
             }
         }
     }
@@ -253,7 +288,7 @@ impl Worker {
             };
             let wanted = self.take(job, run, (log, &mut Progress::default()), &piece).await?;
             if STOPPED_CODES.contains(&exit.code) {
-                *stopped = stopped.or(wanted.map(Stopped::EndedEarly));
+                *stopped = stopped.or(wanted.end_now.map(Stopped::EndedEarly));
             }
         }
         if STOPPED_CODES.contains(&exit.code) && has_used_up(run, log) {
@@ -262,19 +297,20 @@ impl Worker {
         Ok(Followed::Ended)
     }
 
-    /// Takes in a piece of output. A class means that the run should end at once, for that reason.
+    /// Takes in a piece of output.
     async fn take(
         &self,
         job: &Job,
         run: &Run,
         (log, progress): (&mut RunLog, &mut Progress),
         piece: &Output,
-    ) -> Result<Option<FailureClass>, Hitch> {
-        let mut end_now = None;
+    ) -> Result<Taken, Hitch> {
+        let mut taken = Taken::default();
         for signal in log.take(piece)? {
             match signal {
                 Signal::Session(id) => self.remember_session(job, run, id).await?,
-                Signal::EndNow(class) => end_now = Some(class),
+                Signal::EndNow(class) => taken.end_now = Some(class),
+                Signal::TurnEnded => taken.turn_ended = true,
                 Signal::Says(text) => {
                     let text = self.secrets.redact(&text);
                     tracing::debug!(text, "the agent says");
@@ -288,7 +324,7 @@ impl Worker {
                 }
             }
         }
-        Ok(end_now)
+        Ok(taken)
     }
 
     /// Writes down what the agent has told of its work, and now and then that time has passed.

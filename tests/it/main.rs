@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that the world is built once.
 
 mod containers;
+mod containment;
 mod docs;
 mod git;
 mod github_client;

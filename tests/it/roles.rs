@@ -53,7 +53,7 @@ const ROLES: [Role; 8] = [
 enum Stage {
     /// There is none.
     Fresh,
-    /// A task of it waits for a worker.
+    /// An agent works on it.
     Busy,
     /// It waits for an answer.
     Asked,
@@ -71,6 +71,8 @@ enum Leads {
     Nothing,
     Task,
     Answer,
+    /// The agent at work is told.
+    Message,
     Stop,
     Words,
 }
@@ -144,6 +146,7 @@ fn on_fresh(command: &str) -> Leads {
 
 fn on_busy(command: &str) -> Leads {
     match command {
+        "words" => Leads::Message,
         "stop" => Leads::Stop,
         command => on_fresh(command),
     }
@@ -205,6 +208,8 @@ struct Look {
     states: Vec<TaskState>,
     stops: usize,
     answers: usize,
+    /// What is to be told to an agent.
+    messages: usize,
     /// Comments of hob's.
     words: usize,
     /// Reactions of hob's to what was done.
@@ -321,7 +326,8 @@ impl Scene {
 }
 
 async fn look(scene: &Scene, case: &Case) -> Look {
-    let mut look = Look { tasks: 0, states: Vec::new(), stops: 0, answers: 0, words: 0, reactions: 0 };
+    let (states, reactions) = (Vec::new(), 0);
+    let mut look = Look { tasks: 0, states, stops: 0, answers: 0, messages: 0, words: 0, reactions };
     if let Some(story) = scene.story(case.issue).await {
         let tasks = scene.store.tasks_of(story.id).await.unwrap();
         for task in &tasks {
@@ -330,6 +336,7 @@ async fn look(scene: &Scene, case: &Case) -> Look {
         look.tasks = tasks.len();
         look.states = tasks.iter().map(|task| task.state).collect();
         let questions = scene.store.questions(story.id).await.unwrap();
+        look.messages = scene.store.messages_wanted(story.id).await.unwrap().len();
         look.answers = questions.iter().filter(|asked| asked.answer.is_some()).count();
     }
     let places = HashSet::from([case.issue, case.on]);
@@ -347,6 +354,7 @@ fn leads(before: &Look, after: &Look) -> Vec<Leads> {
     let told = [
         (after.tasks > before.tasks, Leads::Task),
         (after.answers > before.answers, Leads::Answer),
+        (after.messages > before.messages, Leads::Message),
         (after.stops > before.stops, Leads::Stop),
         (after.words > before.words, Leads::Words),
     ];
@@ -386,9 +394,9 @@ async fn foreign_pull(w: &World) -> u64 {
 async fn set_the_stage(scene: &mut Scene, cases: &mut [Case]) {
     let stages: HashMap<u64, Stage> = cases.iter().map(|case| (case.issue, case.event.stage)).collect();
     let begins = |stage| match stage {
-        Stage::Asked | Stage::Proposed => Some("/hob work"),
+        Stage::Busy | Stage::Asked | Stage::Proposed => Some("/hob work"),
         Stage::Planned => Some("/hob plan"),
-        Stage::Fresh | Stage::Busy | Stage::Foreign => None,
+        Stage::Fresh | Stage::Foreign => None,
     };
     for case in cases.iter() {
         if let Some(command) = begins(case.event.stage) {
@@ -402,9 +410,6 @@ async fn set_the_stage(scene: &mut Scene, cases: &mut [Case]) {
         let story = scene.store.story(task.story).await.unwrap();
         bring(scene, task, &story, stages[&story.issue.0]).await;
     }
-    for case in cases.iter().filter(|case| case.event.stage == Stage::Busy) {
-        scene.w.alice().comments(case.issue, "/hob work").await;
-    }
     scene.settle().await;
     for case in cases.iter_mut().filter(|case| case.event.stage == Stage::Proposed) {
         let story = scene.story(case.issue).await;
@@ -412,10 +417,13 @@ async fn set_the_stage(scene: &mut Scene, cases: &mut [Case]) {
     }
 }
 
-/// Plays the worker: a run that asks, plans or proposes.
+/// Plays the worker: a run that is under way, asks, plans or proposes.
 async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
     let store = &scene.store;
     let (task, mut run) = store.begin_run(&task, AgentKind::Claude).await.unwrap();
+    if stage == Stage::Busy {
+        return;
+    }
     let question = || Question {
         text: "Which one?".to_owned(),
         options: vec!["the first one".to_owned()],

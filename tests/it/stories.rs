@@ -16,3 +16,4 @@ mod seeing;
 mod shutdown;
 mod status;
 mod stopping;
+mod talking;

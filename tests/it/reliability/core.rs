@@ -308,6 +308,8 @@ impl Scene {
             question,
             card,
             last: None,
+            // Messages have stories of their own.
+            is_spoken_to: false,
         })
     }
 

@@ -11,6 +11,7 @@
 //! plan          tries to write and to commit, and hands in a plan that says how that went; agreed to, carries it out
 //! turns         one more tool, always
 //! finish        commits what is there, and how many results of tools the conversation held before
+//! listens       one tool, until somebody has said something; then commits messages.md with what the conversation holds of it
 //! unauthorized  401, always
 //! rate-limited  429, always
 //! ```
@@ -46,13 +47,16 @@ pub(super) struct Talk {
 enum Part {
     Prompt(String),
     ToolResult(String),
+    /// What somebody has said meanwhile.
+    Message(String),
 }
 
 impl Talk {
     /// Reads the `messages` of a request. The program may put a tool's result and the next prompt into one
     /// message or into two.
     pub(super) fn read(messages: &Value) -> Talk {
-        let from_user = |message: &&Value| message["role"] == "user";
+        // What a user says while the agent works is told to the model as the system's words.
+        let from_user = |message: &&Value| message["role"] == "user" || message["role"] == "system";
         let mut parts = Vec::new();
         for message in messages.as_array().into_iter().flatten().filter(from_user) {
             match &message["content"] {
@@ -90,6 +94,7 @@ impl Talk {
             }
             "plan" => plan(&found),
             "turns" => bash("echo another turn >> progress.txt"),
+            "listens" => listens(&found, now),
             "finish" => finish(found.len(), results(before).count()),
             "unauthorized" => Answer::Refuse(StatusCode::UNAUTHORIZED),
             "rate-limited" => Answer::Refuse(StatusCode::TOO_MANY_REQUESTS),
@@ -100,7 +105,7 @@ impl Talk {
     fn scenario(&self) -> Option<&str> {
         let in_prompts = self.parts.iter().rev().filter_map(|part| match part {
             Part::Prompt(text) => text.rsplit_once("[scenario: ")?.1.split_once(']'),
-            Part::ToolResult(_) => None,
+            Part::ToolResult(_) | Part::Message(_) => None,
         });
         in_prompts.map(|(name, _)| name).next()
     }
@@ -148,6 +153,23 @@ fn go_on(found: &[&str], reply: &str, before: &[Part]) -> Answer {
         }
         [_, _] => write("/hob/summary.md", "Writes JSON as it was answered."),
         _ => say("Committed."),
+    }
+}
+
+/// The tool ends a moment after hob has written the message, so that the program has it by then.
+fn listens(found: &[&str], now: &[Part]) -> Answer {
+    let said = now.iter().find_map(|part| match part {
+        Part::Message(text) => between(text, "<message from=\"bob\">\n", "\n</message>"),
+        Part::Prompt(_) | Part::ToolResult(_) => None,
+    });
+    let heard = said.unwrap_or("nothing");
+    match found.len() {
+        0 => bash(
+            "i=0; until [ $(wc -l </run/hob/inbox) -gt 1 ] || [ $i -gt 100 ]; do sleep 0.2; i=$((i + 1)); done; sleep 1",
+        ),
+        1 => bash(&format!("echo '{heard}' >messages.md && git add -A && git commit -qm 'Write it down'")),
+        2 => write("/hob/summary.md", "Wrote down what was said."),
+        _ => say("Done."),
     }
 }
 
@@ -214,13 +236,16 @@ fn part(block: &Value) -> Option<Part> {
 }
 
 fn prompt(text: &str) -> Option<Part> {
+    if text.contains("<message from=") {
+        return Some(Part::Message(text.to_owned()));
+    }
     text.contains(PROMPT_MARK).then(|| Part::Prompt(text.to_owned()))
 }
 
 fn results(parts: &[Part]) -> impl Iterator<Item = &str> {
     parts.iter().filter_map(|part| match part {
         Part::ToolResult(text) => Some(text.as_str()),
-        Part::Prompt(_) => None,
+        Part::Prompt(_) | Part::Message(_) => None,
     })
 }
 

@@ -1,0 +1,61 @@
+//! When people's words go to an agent that works, and when it is told that no more will come. Pure: the race between a
+//! comment and the end of a run is decided here and, for what is written at the same time, by the store's one writer.
+
+/// What is known of a run that can be told things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hearing {
+    /// It is written down that nothing more is told to this run.
+    pub is_ended: bool,
+    /// Something waits to be told.
+    pub is_wanted: bool,
+    /// The agent has come to the end of a turn since it was told something last, its prompt included.
+    pub is_answered: bool,
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Talk {
+    /// Tell what waits.
+    Tell,
+    /// Say that no more will come, so that the agent's program ends. May be said again.
+    End,
+    /// Nothing now: the agent works.
+    Wait,
+}
+
+impl Hearing {
+    /// What is to be done now.
+    pub fn talk(self) -> Talk {
+        match self {
+            // First of all, or what is said would be told to nobody.
+            Self { is_ended: true, .. } => Talk::End,
+            Self { is_wanted: true, .. } => Talk::Tell,
+            Self { is_answered: true, .. } => Talk::End,
+            _ => Talk::Wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn talk(is_ended: bool, is_wanted: bool, is_answered: bool) -> Talk {
+        Hearing { is_ended, is_wanted, is_answered }.talk()
+    }
+
+    #[test]
+    fn after_the_end_nothing_is_told_and_before_it_everything() {
+        for (wanted, answered) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert_eq!(talk(true, wanted, answered), Talk::End);
+        }
+        assert_eq!(
+            talk(false, true, true),
+            Talk::Tell,
+            "a comment that comes with the end begins another turn"
+        );
+        assert_eq!(talk(false, true, false), Talk::Tell, "it is heard in the turn under way");
+        assert_eq!(talk(false, false, true), Talk::End);
+        assert_eq!(talk(false, false, false), Talk::Wait);
+    }
+}
