@@ -176,6 +176,8 @@ fn status_body(facts: &StatusFacts, web: &str, cap_usd: Option<f64>, secrets: &S
         branch: story.remote_head.as_ref().map(|_| story.branch.as_str()),
         pull: story.pull,
         run: facts.run.as_ref().map(|run| run.id),
+        told: &facts.told.iter().map(String::as_str).collect::<Vec<_>>(),
+        heard: &facts.heard.iter().map(String::as_str).collect::<Vec<_>>(),
         queued_behind: facts.queued_behind,
         over: &words,
     });

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Spent, agent_name, contain_line, spent, waits_for_limit};
+use super::{Spent, agent_name, contain_line, login, spent, waits_for_limit};
 use crate::agent::{TodoItem, TodoState};
 use crate::ids::{AgentKind, CommentId, PullNumber, RunId};
 
@@ -39,6 +39,10 @@ pub struct StatusText<'a> {
     pub pull: Option<PullNumber>,
     /// The newest run, whose log the operator has.
     pub run: Option<RunId>,
+    /// Whose comments the agent was told while it works.
+    pub told: &'a [&'a str],
+    /// Whose comments wait to be told, or become the next task.
+    pub heard: &'a [&'a str],
     /// Further tasks that wait their turn.
     pub queued_behind: u32,
     /// What is to be said about tasks that are over, newest first.
@@ -88,6 +92,7 @@ pub fn status(text: &StatusText<'_>) -> String {
         parts.extend(text.said.map(said).filter(|said| !said.is_empty()));
         parts.extend(todo_list(text.todo));
     }
+    parts.extend(listening(text));
     let mut over = text.over.iter().map(|words| fill_in(words, text.pull));
     if is_over {
         parts.push(over.next().unwrap_or_else(|| nothing_under_way(text.pull)));
@@ -161,6 +166,20 @@ fn facts(text: &StatusText<'_>) -> String {
 fn said(line: &str) -> String {
     let line = contain_line(line, MOST_SAID);
     if line.is_empty() { line } else { format!("> {line}") }
+}
+
+/// What becomes of comments that people write while the agent works.
+fn listening(text: &StatusText<'_>) -> Option<String> {
+    let of = |names: &[&str]| {
+        let mut names: Vec<String> = names.iter().map(|name| login(name)).collect();
+        names.dedup();
+        names.join(", ")
+    };
+    let told = (!text.told.is_empty()).then(|| format!("The agent was told what {} wrote.", of(text.told)));
+    let heard = (!text.heard.is_empty())
+        .then(|| format!("What {} wrote is told to the agent next, or taken up after this.", of(text.heard)));
+    let said: Vec<String> = [told, heard].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(" "))
 }
 
 fn todo_list(items: &[TodoItem]) -> Option<String> {
@@ -242,6 +261,8 @@ mod tests {
             branch: None,
             pull: None,
             run: None,
+            told: &[],
+            heard: &[],
             queued_behind: 0,
             over: &[],
         }
@@ -264,6 +285,8 @@ mod tests {
             todo: &todo,
             cap_usd: Some(5.0),
             run,
+            told: &["alice", "alice"],
+            heard: &["bob"],
             queued_behind: 1,
             ..text(Phase::Working)
         };

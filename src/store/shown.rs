@@ -66,6 +66,10 @@ pub struct StatusFacts {
     pub question: Option<AskedQuestion>,
     /// Whether that question is a plan, which waits for a go.
     pub is_plan: bool,
+    /// Who wrote what the agent was told in that run.
+    pub told: Vec<String>,
+    /// Who wrote what waits to be told, or to be taken up next.
+    pub heard: Vec<String>,
     /// Further tasks of the story that wait their turn.
     pub queued_behind: u32,
     /// Whether the pull request is still to be opened or brought up to date.
@@ -182,6 +186,8 @@ impl Store {
             todo: Vec::new(),
             question: self.open_question(story).await?,
             is_plan: false,
+            told: Vec::new(),
+            heard: Vec::new(),
             queued_behind: u32::try_from(rows::number(&row, "queued")?).unwrap_or(u32::MAX),
             is_proposing: rows::is_true(&row, "is_proposing")?,
             proposal_is_parked: rows::is_true(&row, "is_parked")?,
@@ -202,6 +208,20 @@ impl Store {
                     .bind(run.id.to_string())
                     .fetch_one(&self.reader)
                     .await?;
+            }
+        }
+        if let Some(run) = facts.run.as_ref().filter(|run| run.end.is_none()) {
+            let found = sqlx::query(
+                "SELECT said_by, state = 'told' AS is_told FROM messages
+                 WHERE story = $1 AND (state = 'wanted' OR (state = 'told' AND run = $2)) ORDER BY seq",
+            )
+            .bind(story.to_string())
+            .bind(run.id.to_string())
+            .fetch_all(&self.reader)
+            .await?;
+            for row in &found {
+                let by: String = row.try_get("said_by")?;
+                if rows::is_true(row, "is_told")? { facts.told.push(by) } else { facts.heard.push(by) }
             }
         }
         if let Some(asked) = &facts.question {

@@ -102,6 +102,8 @@ fn status(said: Option<&str>, todo: &str) -> String {
         branch: None,
         pull: None,
         run: None,
+        told: &[],
+        heard: &[],
         queued_behind: 0,
         over: &[],
     })
