@@ -42,7 +42,11 @@ pub fn contain_line(text: &str, most: usize) -> String {
     let text = plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
     fitted(&text, most, "…", |text| {
         let safe = Inline { alone: false, ..Inline::default() }.line(text);
-        let begins_block = safe.starts_with(|c: char| c.is_ascii_digit() || "#>-+*=|~[:".contains(c));
+        // `--json` begins nothing, and people copy it.
+        let signs = safe.chars().take_while(|c| matches!(c, '-' | '+')).count();
+        let is_word = signs > 0 && safe[signs..].starts_with(|c: char| c.is_ascii_alphabetic());
+        let begins_block =
+            !is_word && safe.starts_with(|c: char| c.is_ascii_digit() || "#>-+*=|~[:".contains(c));
         if begins_block { format!("{BREAK}{safe}") } else { safe }
     })
 }

@@ -115,7 +115,7 @@ async fn everything_reads(store: &Store, before: &BTreeMap<&'static str, Vec<Str
         // What was asked and answered before there were cards reads as a card of one part.
         for (asked, card) in asked.iter().zip(store.cards_of(story.id).await.unwrap()) {
             let given = card.answers.into_iter().map(|given| given.map(|given| given.answer));
-            assert_eq!(given.collect::<Vec<_>>(), [asked.answer.clone()], "{}", asked.id);
+            assert_eq!(given.collect::<Vec<_>>(), std::slice::from_ref(&asked.answer), "{}", asked.id);
             assert_eq!((card.id, card.on, card.comment), (asked.id, story.issue, asked.comment));
         }
         questions.extend(asked.into_iter().map(|asked| asked.id.to_string()));
