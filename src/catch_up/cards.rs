@@ -18,7 +18,8 @@ impl CatchUp {
         all: &mut Vec<Found>,
     ) -> anyhow::Result<Option<GitHubError>> {
         let mut trouble = None;
-        for comment in comments.iter().filter(|comment| comment.updated_at > comment.created_at) {
+        // Whatever the times: GitHub's are whole seconds, and a tick may come within the first.
+        for comment in comments {
             let Some(card) = self.card_at(looked, comment).await? else { continue };
             let text = message::card::card(&card);
             if text.trim() == comment.body.trim() {
