@@ -56,9 +56,10 @@ fn every_published_example_decodes() {
     let expected = [
         ("assigned", 3),
         ("comment", 5),
+        ("edit", 2),
         ("ended", 4),
         ("label", 2),
-        ("other", 309),
+        ("other", 307),
         ("ping", 4),
         ("unlabel", 2),
     ];
