@@ -146,11 +146,16 @@ impl Deliver {
                     Err(error) => Ok(Err(error)),
                 }
             }
-            Effect::PullRequest { title, body, announcement } => {
+            Effect::PullRequest { title, body, announcement, draft, reviewers } => {
                 let (title, body) = (self.secrets.redact(title), self.secrets.redact(body));
-                match self.ensure_pull(&repository, story, &title, &body).await {
-                    Ok(pull) => {
-                        let text = announcement.replace("{pull}", &pull.number.to_string());
+                let draft = draft.unwrap_or(self.config.github.draft);
+                match self.ensure_pull(&repository, story, &title, &body, draft, reviewers).await {
+                    Ok((pull, refused)) => {
+                        let mut text = announcement.replace("{pull}", &pull.number.to_string());
+                        if !refused.is_empty() {
+                            text.push_str("\n\n");
+                            text.push_str(&message::reviewers_refused(&refused));
+                        }
                         let said = Effect::Comment { on: story.issue, body: text, question: None };
                         self.store
                             .pull_request_open(wanted, pull.number, &[NewEffect::new(said)])
@@ -163,13 +168,40 @@ impl Deliver {
         }
     }
 
-    /// One pull request for the story branch: the open one brought up to date, or a new one.
+    /// The pull request, with reviewers where it is the story's first. Also tells which of them GitHub does not take.
     async fn ensure_pull(
         &self,
         repository: &Repository,
         story: &Story,
         title: &str,
         body: &str,
+        draft: bool,
+        reviewers: &[String],
+    ) -> Result<(Pull, Vec<String>), GitHubError> {
+        let pull = self.ensure_open_pull(repository, story, title, body, draft).await?;
+        let mut refused = Vec::new();
+        // One by one: GitHub takes none of several of whom it does not take one. Asking for one twice changes nothing.
+        for reviewer in reviewers.iter().filter(|_| story.pull.is_none()) {
+            match repository.request_review(pull.number, reviewer).await {
+                Ok(()) => {}
+                Err(error) if is_refusal(&error) => {
+                    tracing::warn!(story = %story.id, reviewer, %error, "a review could not be requested");
+                    refused.push(reviewer.clone());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((pull, refused))
+    }
+
+    /// One pull request for the story branch: the open one brought up to date, or a new one.
+    async fn ensure_open_pull(
+        &self,
+        repository: &Repository,
+        story: &Story,
+        title: &str,
+        body: &str,
+        draft: bool,
     ) -> Result<Pull, GitHubError> {
         if let Some(open) = repository.find_pull(&story.branch).await? {
             // The title may have been reworded by people; the body is hob's report.
@@ -180,7 +212,7 @@ impl Deliver {
             body: body.to_owned(),
             head: story.branch.clone(),
             base: story.base_branch.clone(),
-            draft: self.config.github.draft,
+            draft,
         };
         match repository.open_pull(&new).await {
             // An earlier try made it, and the list that was just read did not have it yet.

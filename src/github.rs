@@ -14,6 +14,7 @@ mod issues;
 mod looks;
 mod people;
 mod pulls;
+mod settings;
 mod tokens;
 pub mod webhook;
 
@@ -35,6 +36,7 @@ pub use issues::ReactTo;
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
 pub use pulls::{NewPull, Pull};
+pub use settings::SettingsText;
 
 /// With what hob shows GitHub who it is.
 #[derive(Debug, Clone)]
@@ -62,6 +64,8 @@ struct Shared {
     own_login: OnceCell<String>,
     /// Which installation covers a repository, by `Repo::key`, for callers that did not get it in a delivery.
     known_installations: Mutex<HashMap<String, InstallationId>>,
+    /// What was read of repositories' settings, by `Repo::key`.
+    known_settings: Mutex<HashMap<String, SettingsText>>,
 }
 
 enum Identity {
@@ -86,7 +90,12 @@ impl GitHub {
                 Identity::User { client, token }
             }
         };
-        let shared = Shared { identity, own_login: OnceCell::new(), known_installations: Mutex::default() };
+        let shared = Shared {
+            identity,
+            own_login: OnceCell::new(),
+            known_installations: Mutex::default(),
+            known_settings: Mutex::default(),
+        };
         Ok(GitHub { shared: Arc::new(shared) })
     }
 

@@ -3,24 +3,27 @@
 //! each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
 
 pub mod decide;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::command;
 use crate::config::Config;
 use crate::event::{Comment, Event, Issue, Person, Place};
-use crate::github::{Change, GitHub, GitHubError, Repository, webhook};
+use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
 use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
 use crate::store::{Delivery, Effect, Heard, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
 use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
+use settings::Settings;
 
 /// The first wait before a delivery is tried again; it doubles up to `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -114,6 +117,7 @@ impl Intake {
     }
 
     async fn decide(&self, delivery: &Delivery, event: Event) -> anyhow::Result<Settled> {
+        let began = Instant::now();
         if let Some(place) = event.place() {
             self.store.know_repository(&place.repo, place.installation, &place.default_branch).await?;
         }
@@ -123,10 +127,19 @@ impl Intake {
                 Ok(Settled::Ignored(format!("hob has no use for {event}.{}", action.unwrap_or_default())))
             }
             Event::IssueLabeled { place, issue, label, at, sender } => {
-                let choice = command::chosen_by_label(&self.config.github.label, &label);
+                let settings = self.settings_lately(&place).await?;
+                let choice = command::chosen_by_label(settings.label(&self.config), &label);
                 let act = Act::Label { choice, label, at };
                 self.follow(
-                    &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None },
+                    &Happening {
+                        delivery,
+                        began,
+                        place: &place,
+                        issue: &issue,
+                        sender: &sender,
+                        comment: None,
+                        settings,
+                    },
                     &act,
                 )
                 .await
@@ -137,9 +150,17 @@ impl Intake {
                 }
                 let act =
                     Act::Comment { id: comment.id, at: comment.at, command: command::parse(&comment.body) };
-                let comment = Some(&comment);
+                let (comment, settings) = (Some(&comment), Settings::default());
                 self.follow(
-                    &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment },
+                    &Happening {
+                        delivery,
+                        began,
+                        place: &place,
+                        issue: &issue,
+                        sender: &sender,
+                        comment,
+                        settings,
+                    },
                     &act,
                 )
                 .await
@@ -157,7 +178,16 @@ impl Intake {
             Decision::NotYet(why) => anyhow::bail!("{why}"),
             _ => {}
         }
-        if let Some(why) = self.may_not_command(on).await? {
+        // Now it matters, and what was read for an earlier delivery may have changed.
+        let on = &Happening { settings: self.settings(on.place, on.began).await?, ..on.clone() };
+        if let Act::Label { label, .. } = act
+            && command::chosen_by_label(on.settings.label(&self.config), label).is_none()
+        {
+            return Ok(Settled::Ignored("the label is not hob's any more".to_owned()));
+        }
+        // Whoever may push may stop what runs, whoever may start it.
+        let needed = if decision == Decision::Stop { Permission::Write } else { on.settings.who() };
+        if let Some(why) = self.may_not_command(on, needed).await? {
             return Ok(Settled::Ignored(why));
         }
         match (decision, story) {
@@ -184,7 +214,7 @@ impl Intake {
             (Decision::Explain(mistake), story) => {
                 let body = message::misunderstood(&mistake);
                 let effects = [on.seen("confused"), on.say(body)];
-                let about = self.story_ask(on.place, on.issue, story.as_ref());
+                let about = self.story_ask(on, on.issue, story.as_ref());
                 self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
                 Ok(Settled::Done("said what hob understands"))
             }
@@ -232,6 +262,10 @@ impl Intake {
             Act::Label { at, .. } => (*at, Some(*at)),
             Act::Comment { at, .. } => (*at, None),
         };
+        if let Some(fault) = on.settings.fault() {
+            let heard = labeled_at.map_or(Heard::Words, Heard::Label);
+            return self.decline_for_settings(on, story.as_ref(), heard, fault).await;
+        }
         let issue = match &story {
             Some(story) if on.issue.is_pull_request => self.issue_of(story, on.issue).await?,
             _ if on.issue.read_later => match self.as_seen(on, at).await? {
@@ -242,9 +276,10 @@ impl Intake {
             _ => on.issue.clone(),
         };
         let new = NewTask {
-            on: self.story_ask(on.place, &issue, story.as_ref()),
+            on: self.story_ask(on, &issue, story.as_ref()),
             ask: self.ask(&issue, on.sender, text, choice),
             labeled_at,
+            settings: on.settings.text(),
             effects: vec![on.seen("eyes")],
         };
         self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
@@ -286,7 +321,7 @@ impl Intake {
     ) -> anyhow::Result<Settled> {
         let effects = [on.seen("confused"), on.say(message::text_changed(changed, labeled_at.is_some()))];
         let heard = labeled_at.map_or(Heard::Words, Heard::Label);
-        let about = self.story_ask(on.place, on.issue, story);
+        let about = self.story_ask(on, on.issue, story);
         self.store.only_say(&on.delivery.guid, &about, &heard, &effects).await?;
         Ok(Settled::Done("said that the text was changed since"))
     }
@@ -300,7 +335,7 @@ impl Intake {
         {
             return Ok(Settled::Done("stops the work"));
         }
-        let about = self.story_ask(on.place, on.issue, story.as_ref());
+        let about = self.story_ask(on, on.issue, story.as_ref());
         let effects = [seen, on.say_on(about.issue, message::nothing_to_stop())];
         self.store.only_say(&on.delivery.guid, &about, &Heard::Stop(stop), &effects).await?;
         Ok(Settled::Done("said that there is nothing to stop"))
@@ -318,15 +353,16 @@ impl Intake {
     }
 
     /// The story that this is about: the one there, or the issue's own.
-    fn story_ask(&self, place: &Place, issue: &Issue, story: Option<&Story>) -> StoryAsk {
+    fn story_ask(&self, on: &Happening<'_>, issue: &Issue, story: Option<&Story>) -> StoryAsk {
+        let place = on.place;
         let number = story.map_or(issue.number, |story| story.issue);
         StoryAsk {
             repo: place.repo.clone(),
             issue: number,
             title: message::pull_request_title(&issue.title),
             installation: place.installation,
-            base_branch: place.default_branch.clone(),
-            branch: self.config.branch_for(number),
+            base_branch: on.settings.base_branch(place, story),
+            branch: self.config.branch_of(&on.settings.file(), number),
         }
     }
 
@@ -348,14 +384,18 @@ impl Intake {
 
     /// Why this person may not command hob; `None` if they may. The answer is asked for at this moment,
     /// since what a person may do changes.
-    async fn may_not_command(&self, on: &Happening<'_>) -> anyhow::Result<Option<String>> {
+    async fn may_not_command(
+        &self,
+        on: &Happening<'_>,
+        needed: Permission,
+    ) -> anyhow::Result<Option<String>> {
         let Happening { delivery, place, sender, .. } = on;
         if sender.is_bot {
             return Ok(Some(format!("{} is a bot", sender.login)));
         }
         let repository = self.github.repository(&place.repo, place.installation).await?;
-        let may = may_push(&repository, delivery, &sender.login).await?;
-        Ok((!may).then(|| format!("{} may not write to {}", sender.login, place.repo)))
+        let has = permission(&repository, delivery, &sender.login).await?;
+        Ok((has < needed).then(|| format!("{} may not command hob in {}", sender.login, place.repo)))
     }
 
     /// With a token, hob writes as an account that a person may use too, so the account alone does not
@@ -367,9 +407,13 @@ impl Intake {
 
 /// Whether somebody may push. Who is not known to GitHub may not.
 async fn may_push(repository: &Repository, delivery: &Delivery, login: &str) -> anyhow::Result<bool> {
+    Ok(permission(repository, delivery, login).await?.at_least_write())
+}
+
+async fn permission(repository: &Repository, delivery: &Delivery, login: &str) -> anyhow::Result<Permission> {
     match repository.permission(login).await {
-        Err(GitHubError::NotFound) if is_believed(delivery) => Ok(false),
-        permission => Ok(permission.with_context(|| format!("asking what {login} may do"))?.at_least_write()),
+        Err(GitHubError::NotFound) if is_believed(delivery) => Ok(Permission::None),
+        permission => permission.with_context(|| format!("asking what {login} may do")),
     }
 }
 
@@ -380,12 +424,17 @@ fn is_believed(delivery: &Delivery) -> bool {
 }
 
 /// One label or comment, and where it came from.
+#[derive(Clone)]
 struct Happening<'a> {
     delivery: &'a Delivery,
+    /// When hob began to look into it.
+    began: Instant,
     place: &'a Place,
     issue: &'a Issue,
     sender: &'a Person,
     comment: Option<&'a Comment>,
+    /// The repository's, as far as they have mattered.
+    settings: Settings,
 }
 
 impl Happening<'_> {

@@ -2,11 +2,14 @@
 //! them can be read, and tested, in one place. What agents wrote goes through `contain`; no function
 //! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
 
+mod checks;
 mod contain;
 mod kept;
 mod login;
 mod objections;
+mod settings;
 
+pub use checks::{checks_section, pull_request_with_failing_check};
 pub use contain::contain;
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
@@ -14,10 +17,12 @@ pub use login::{
     no_ssh_agent,
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
+pub use settings::{reviewers_refused, settings_at_fault};
 
 use crate::agent::FailureClass;
 use crate::command::{Mistake, STOP_USAGE, WORK_USAGE};
 use crate::ids::{AgentKind, EffectId, IssueNumber};
+use crate::story::checks::Checked;
 use crate::story::{AskedQuestion, Question};
 
 /// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
@@ -120,6 +125,8 @@ pub struct PullRequestText<'a> {
     pub questions: &'a [AskedQuestion],
     /// Files that the agent left for people; whoever runs hob has them.
     pub drops: &'a [String],
+    /// What came of the repository's checks.
+    pub checked: Option<&'a Checked>,
 }
 
 /// The question, as a comment on the issue.
@@ -162,6 +169,10 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     if !answered.is_empty() {
         body.push_str("\n\n### Asked and answered\n\n");
         body.push_str(&answered.join("\n"));
+    }
+    if let Some(checked) = text.checked {
+        body.push_str("\n\n");
+        body.push_str(&checks_section(checked));
     }
     if !text.drops.is_empty() {
         body.push_str("\n\n### Kept with the run\n\nThese files are on hob's server:\n\n");
@@ -451,6 +462,7 @@ mod tests {
             spent: SPENT,
             questions: &[asked],
             drops: &["report.txt".to_owned()],
+            checked: None,
         }));
     }
 

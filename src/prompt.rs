@@ -2,6 +2,7 @@
 //! reason for the run. The contract it describes is documented in `docs/agents.md`.
 
 use crate::ids::Sha;
+use crate::story::checks::CheckEnd;
 use crate::story::{Ask, AskedQuestion, Question};
 
 /// What a prompt is made from.
@@ -62,6 +63,15 @@ pub enum Purpose<'a> {
     Answered(&'a AskedQuestion),
     /// To commit what was left.
     Commit(&'a [String]),
+    /// To mend what a check of the repository's has found.
+    MendCheck {
+        /// The check's command line.
+        command: &'a str,
+        /// How it ended.
+        end: CheckEnd,
+        /// The end of what it printed.
+        output: &'a str,
+    },
 }
 
 /// The prompt.
@@ -84,6 +94,12 @@ pub fn prompt(facts: &Facts<'_>) -> String {
         Purpose::Answered(question) if facts.resumes => sections.push(answered(question)),
         Purpose::Answered(_) => sections.push(format!("## What is asked for\n\n{}", asked(facts.ask))),
         Purpose::Commit(files) => sections.push(commit(files)),
+        Purpose::MendCheck { command, end, output } => {
+            if !facts.resumes {
+                sections.push(format!("## What is asked for\n\n{}", asked(facts.ask)));
+            }
+            sections.push(mend_check(command, *end, output));
+        }
     }
     if !facts.resumes {
         sections.extend(conversation(facts.questions));
@@ -181,6 +197,29 @@ fn commit(files: &[String]) -> String {
          work. Remove what does not, or add it to .gitignore. Then end.",
         list.join("\n")
     )
+}
+
+fn mend_check(command: &str, end: CheckEnd, output: &str) -> String {
+    let end = match end {
+        CheckEnd::Exited(code) => format!("ended with exit code {code}"),
+        CheckEnd::TimedOut => "took too long and was stopped".to_owned(),
+        CheckEnd::TookTooMuch => "took more disk than it may and was stopped".to_owned(),
+    };
+    format!(
+        "## A check failed\n\nBefore a pull request is opened, this repository wants its checks to pass on exactly the commit \
+         that you handed over, in a clean container. This one {end}:\n\n{}\n\nThe end of what it printed:\n\n{}\n\nFind \
+         out why, mend it, and commit. What the check is for stays: do not weaken it, unless it is wrong; then say so. \
+         Write the summary anew, about the whole work.",
+        fenced(command),
+        fenced(output)
+    )
+}
+
+/// A code block that its content cannot end.
+fn fenced(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}\n{}\n{fence}", text.trim_end())
 }
 
 fn rules(branch: &str) -> String {

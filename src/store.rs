@@ -3,6 +3,7 @@
 //! transaction; what belongs together is written together or not at all. Nothing here speaks to
 //! GitHub, Docker or git, and nothing here decides: see `story.rs` for the rules.
 
+mod checks;
 mod deliveries;
 mod effects;
 mod fault;
@@ -13,6 +14,7 @@ mod open;
 mod repositories;
 mod rows;
 mod runs;
+mod settings;
 mod status;
 mod stories;
 mod tasks;

@@ -2,6 +2,7 @@
 //! from the end of a run or of a hand-over. Everything here is a pure function of its arguments, so
 //! that it can be tested without a world; nothing here is carried out. The worker (`work.rs`) does.
 
+pub mod checks;
 pub mod step;
 
 use jiff::Timestamp;
@@ -205,6 +206,15 @@ pub enum Turn {
     CommitLeftovers {
         /// Paths in the workspace.
         files: Vec<String>,
+    },
+    /// A check that the repository wants to pass did not; the agent is to mend that.
+    ChecksFailed {
+        /// Its command line.
+        command: String,
+        /// How it ended.
+        end: checks::CheckEnd,
+        /// The end of what it printed.
+        output: String,
     },
     /// The session is gone; the run starts fresh with the whole conversation in its prompt.
     StartOver,

@@ -40,6 +40,12 @@ pub enum Effect {
         body: String,
         /// A comment for the issue, with `{pull}` where the pull request's number goes.
         announcement: String,
+        /// Whether a new one is a draft. Absent: as the operator's settings say.
+        #[serde(default)]
+        draft: Option<bool>,
+        /// Whose review is requested on a new one.
+        #[serde(default)]
+        reviewers: Vec<String>,
     },
 }
 

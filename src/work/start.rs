@@ -28,7 +28,7 @@ use crate::story::{Run, Session, Story, Turn};
 
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
-const HOME: &str = "/home/agent";
+pub(super) const HOME: &str = "/home/agent";
 const EXCHANGE: &str = "/hob";
 const KEYS: &str = "/run/hob/env";
 
@@ -166,7 +166,7 @@ impl Worker {
         Ok(Remote { url: self.remote_url(story), token: Some(token) })
     }
 
-    fn remote_url(&self, story: &Story) -> String {
+    pub(super) fn remote_url(&self, story: &Story) -> String {
         format!("{}/{}.git", self.config.github.git_url.trim_end_matches('/'), story.repo)
     }
 
@@ -267,7 +267,7 @@ impl Worker {
             resume: session.map(|s| s.id.as_str()),
             model: settings.model.as_deref(),
             max_turns: self.config.agent.max_turns,
-            max_budget_usd: self.config.agent.max_budget_usd,
+            max_budget_usd: self.config.run_budget_of(&job.file),
             command: &self.config.agent.command,
         };
         let mut command: Vec<String> = ["/bin/sh", "-c", ENTRY, "hob"].map(str::to_owned).to_vec();
@@ -305,6 +305,7 @@ impl Worker {
                 questions.iter().find(|asked| asked.id == *question).map_or(Purpose::Work, Purpose::Answered)
             }
             Turn::CommitLeftovers { files } => Purpose::Commit(files),
+            Turn::ChecksFailed { command, end, output } => Purpose::MendCheck { command, end: *end, output },
         };
         Ok(prompt::prompt(&Facts {
             repo: &story.repo.to_string(),
@@ -391,7 +392,7 @@ impl Worker {
         }
     }
 
-    fn network(&self) -> Network {
+    pub(super) fn network(&self) -> Network {
         match self.config.container.network.as_str() {
             "bridge" => Network::Bridge,
             "none" => Network::None,

@@ -309,7 +309,7 @@ impl Scene {
                 assert!(stopped.is_none_or(|at| asked_at >= at), "asked for before a stop that was heard");
                 *self.opened.entry(guid.to_owned()).or_default() += 1;
                 let effects = vec![react(issue)];
-                let new = NewTask { on, ask: ask(choice, text), labeled_at, effects };
+                let new = NewTask { on, ask: ask(choice, text), labeled_at, settings: None, effects };
                 self.store.open_task(guid, &new).await.unwrap();
             }
             Decision::Answer { question, .. } => {
@@ -426,6 +426,8 @@ impl Scene {
                             title: "t".to_owned(),
                             body: "b".to_owned(),
                             announcement: "Done".to_owned(),
+                            draft: None,
+                            reviewers: Vec::new(),
                         };
                         let effects = vec![NewEffect::new(effect)];
                         (TaskState::Done, Advance { effects, ..Advance::default() })
