@@ -226,8 +226,24 @@ impl RepositoryFile {
 
 /// The JSON schema of the file, for editors.
 pub fn repository_file_schema() -> String {
-    let schema = schemars::schema_for!(RepositoryFile);
+    let mut schema = schemars::schema_for!(RepositoryFile).to_value();
+    tidy(&mut schema);
     serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}
+
+/// TOML has no null, and an editor shows a description as it stands.
+fn tidy(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(fields) => {
+            fields.retain(|name, value| !(name == "default" && value.is_null()) && name != "format");
+            if let Some(serde_json::Value::String(text)) = fields.get_mut("description") {
+                *text = text.replace('\n', " ");
+            }
+            fields.values_mut().for_each(tidy);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
+    }
 }
 
 impl Config {

@@ -69,6 +69,12 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
     ("POST", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::create),
     ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::get),
     ("PATCH", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::update),
+    (
+        "POST",
+        "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
+        Who::Token,
+        pulls::request_reviewers,
+    ),
 ];
 
 /// One request as it was answered.

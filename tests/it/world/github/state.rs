@@ -218,6 +218,8 @@ pub(super) struct PullPart {
     pub(super) draft: bool,
     /// The head as it was when the pull request was made, for when its branch is gone.
     pub(super) head_sha: String,
+    /// Logins of people whose review was requested.
+    pub(super) reviewers: Vec<String>,
 }
 
 pub(super) struct Comment {
