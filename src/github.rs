@@ -7,6 +7,7 @@
 
 mod client;
 mod comments;
+mod dependencies;
 mod error;
 pub mod found;
 mod history;
@@ -30,6 +31,7 @@ use client::{Answer, Client, Verb};
 use tokens::InstallationTokens;
 
 pub use comments::{FoundComment, IssueComment};
+pub use dependencies::Blocker;
 pub use error::GitHubError;
 pub use history::{Change, IssueHistory, Labeling};
 pub use issues::ReactTo;

@@ -2,6 +2,7 @@
 //! `intake/decide.rs`; who may command hob is asked here, of the git host, at that moment. Deliveries are settled one by one,
 //! each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
 
+mod blocked;
 pub mod decide;
 mod settings;
 
@@ -265,6 +266,10 @@ impl Intake {
         if let Some(fault) = on.settings.fault() {
             let heard = labeled_at.map_or(Heard::Words, Heard::Label);
             return self.decline_for_settings(on, story.as_ref(), heard, fault).await;
+        }
+        let blockers = self.blockers(on, story.as_ref()).await?;
+        if !blockers.is_empty() {
+            return self.decline_as_blocked(on, story.as_ref(), labeled_at, &blockers).await;
         }
         let issue = match &story {
             Some(story) if on.issue.is_pull_request => self.issue_of(story, on.issue).await?,

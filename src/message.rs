@@ -17,7 +17,7 @@ pub use login::{
     no_ssh_agent,
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
-pub use settings::{reviewers_refused, settings_at_fault};
+pub use settings::{blocked_by, reviewers_refused, settings_at_fault};
 
 use crate::agent::FailureClass;
 use crate::command::{Mistake, STOP_USAGE, WORK_USAGE};

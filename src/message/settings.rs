@@ -14,6 +14,14 @@ pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
     )
 }
 
+/// Said where work was asked for on an issue that waits for others. They are written as GitHub links them.
+pub fn blocked_by(blockers: &[String]) -> String {
+    format!(
+        "**Not started: this is blocked by {}.** When that is closed, `/hob work` starts it; I do not look by myself.",
+        blockers.join(", ")
+    )
+}
+
 /// Added to what is said about a pull request, where GitHub does not take a reviewer.
 pub fn reviewers_refused(reviewers: &[String]) -> String {
     let names: Vec<String> = reviewers.iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect();
@@ -38,8 +46,11 @@ mod tests {
             label: None,
             who: Who::Write,
         };
-        let all =
-            [settings_at_fault(&fault, "main"), reviewers_refused(&["bob".to_owned(), "eve".to_owned()])];
+        let all = [
+            settings_at_fault(&fault, "main"),
+            reviewers_refused(&["bob".to_owned(), "eve".to_owned()]),
+            blocked_by(&["#3".to_owned(), "acme/lib#4".to_owned()]),
+        ];
         insta::assert_snapshot!(all.join("\n\n=====\n\n"));
     }
 }

@@ -9,5 +9,6 @@ mod happy;
 mod keeping;
 mod policy;
 mod restart;
+mod settings;
 mod shutdown;
 mod stopping;

@@ -57,6 +57,16 @@ impl GitHub {
         id
     }
 
+    /// Marks an issue as blocked by another. No webhook of hob's tells of it.
+    pub fn block_issue(&self, repo: &str, number: u64, by: u64) {
+        self.change(|state| state.repository_mut(repo).issue_mut(number).blocked_by.push(by));
+    }
+
+    /// Closes an issue, and no webhook tells of it.
+    pub fn close_quietly(&self, repo: &str, number: u64) {
+        self.change(|state| state.repository_mut(repo).issue_mut(number).is_open = false);
+    }
+
     /// Changes the title and text of an issue, as its author may at any time. No webhook is sent: hob
     /// must not depend on being told.
     pub fn edit_issue(&self, repo: &str, number: u64, title: &str, body: &str) {

@@ -65,6 +65,12 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
         Who::Token,
         issues::react_to_comment,
     ),
+    (
+        "GET",
+        "/repos/{owner}/{repo}/issues/{issue_number}/dependencies/blocked_by",
+        Who::Token,
+        issues::list_blockers,
+    ),
     ("GET", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::list),
     ("POST", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::create),
     ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::get),

@@ -191,6 +191,8 @@ pub(super) struct Issue {
     /// When and by whom the text was changed last.
     pub(super) edited: Option<Change>,
     pub(super) is_open: bool,
+    /// Issues of the repository that this one is blocked by.
+    pub(super) blocked_by: Vec<u64>,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) comments: Vec<Comment>,
@@ -258,6 +260,7 @@ impl Issue {
             renames: Vec::new(),
             edited: None,
             is_open: true,
+            blocked_by: Vec::new(),
             created: now,
             updated: now,
             comments: Vec::new(),
