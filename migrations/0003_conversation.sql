@@ -1,9 +1,10 @@
--- The status comment of a story: what it should say is counted up with each change, and what it says is the count that
--- was shown. Its comment is known by the marker with the story's id.
+-- The status comment of a story, made by an effect and changed in place. `status_wanted` counts what there is to show, and
+-- `status_shown` is the count that was shown last.
+ALTER TABLE stories ADD COLUMN status_effect TEXT;
+ALTER TABLE stories ADD COLUMN status_comment BIGINT;
 ALTER TABLE stories ADD COLUMN status_wanted BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stories ADD COLUMN status_shown BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE stories ADD COLUMN status_comment BIGINT;
--- When it is shown next at the earliest, and how often GitHub refused it since it was shown last.
+-- When it is changed next at the earliest, and how often GitHub did not take the change.
 ALTER TABLE stories ADD COLUMN status_not_before BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stories ADD COLUMN status_tries BIGINT NOT NULL DEFAULT 0;
 -- The label of hob's that says where the story stands, as it was put on last.
@@ -11,6 +12,8 @@ ALTER TABLE stories ADD COLUMN state_label TEXT;
 CREATE INDEX stories_to_show ON stories (status_not_before) WHERE status_wanted <> status_shown;
 -- Why the story is over, where something beyond its tasks has ended it: `closed`, `deleted`, `transferred`, `locked`.
 ALTER TABLE stories ADD COLUMN ended TEXT;
+-- What people are told about the end of a task (Markdown; `{pull}` stands for the pull request's number).
+ALTER TABLE tasks ADD COLUMN words TEXT;
 
 -- What a run tells of itself while it goes on: the agent's last line and its own list of things to do (JSON).
 ALTER TABLE runs ADD COLUMN said TEXT;

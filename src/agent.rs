@@ -18,6 +18,7 @@ mod opencode;
 mod tests;
 mod text;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::ending::{Exit, Report, Stopped};
@@ -115,7 +116,7 @@ pub enum Signal {
 }
 
 /// One entry of an agent's list of what there is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TodoItem {
     /// What is to be done, on one line.
     pub text: String,
@@ -124,7 +125,8 @@ pub struct TodoItem {
 }
 
 /// How far an entry of the list is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TodoState {
     /// Not begun.
     Pending,

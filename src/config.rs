@@ -135,6 +135,11 @@ pub struct GitHub {
     /// How long after an answer that did not come hob looks whether GitHub has made a comment twice.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub recheck: Duration,
+    /// How often the status comment is changed at most while an agent works.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub status_every: Duration,
+    /// Whether issues get labels that say where the story stands.
+    pub state_labels: bool,
 }
 
 impl Default for GitHub {
@@ -155,6 +160,8 @@ impl Default for GitHub {
             poll: None,
             repositories: Vec::new(),
             recheck: Duration::from_secs(60),
+            status_every: Duration::from_secs(5),
+            state_labels: true,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! looks again later, and removes what GitHub has made twice. What to say is decided elsewhere; here it is only said, once.
 
 mod pace;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::ids::{CommentId, IssueNumber};
 use crate::message;
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
-use crate::store::{Double, Effect, NewEffect, ReactTo, Store, WantedEffect};
+use crate::store::{Double, Effect, ReactTo, Store, WantedEffect};
 use crate::story::Story;
 use pace::Pace;
 
@@ -71,14 +72,7 @@ impl Deliver {
             pulse.beat();
         }
         let due = self.store.due_effects().await?;
-        if due.is_empty() {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.store.wakes().effects.notified() => {}
-                () = tokio::time::sleep(self.config.work.poll) => {}
-            }
-            return Ok(());
-        }
+        let has_effects = !due.is_empty();
         // A stop lets those come to an end that are under way, and begins no other.
         let tried = futures_util::stream::iter(due)
             .take_until(stop.cancelled())
@@ -86,7 +80,17 @@ impl Deliver {
             .buffer_unordered(PARALLEL)
             .inspect(|_| pulse.beat());
         let results: Vec<anyhow::Result<()>> = tried.collect().await;
-        results.into_iter().collect()
+        results.into_iter().collect::<anyhow::Result<()>>()?;
+        // After the effects: a status tells of what they have done.
+        self.show_statuses(pace, stop, pulse).await?;
+        if !has_effects {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.store.wakes().effects.notified() => {}
+                () = tokio::time::sleep(self.config.work.poll.min(self.config.github.status_every)) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Tries one effect. An error is the store's; what GitHub says is recorded.
@@ -139,45 +143,40 @@ impl Deliver {
                 let body = self.secrets.redact(body);
                 // More than one try: GitHub may carry out an earlier one later still.
                 let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
-                match ensure_comment(&repository, wanted, *on, &body).await {
+                match ensure_comment(&repository, wanted, *on, &body, &message::marker(wanted.id)).await {
                     Ok(comment) => {
                         self.store.comment_posted(wanted.id, *question, comment, recheck).await.map(Ok)
                     }
                     Err(error) => Ok(Err(error)),
                 }
             }
-            Effect::PullRequest { title, body, announcement, draft, reviewers } => {
+            Effect::Status => {
+                let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
+                match self.ensure_status(&repository, story, wanted).await? {
+                    Ok(comment) => self.store.status_posted(wanted.id, comment, recheck).await.map(Ok),
+                    Err(error) => Ok(Err(error)),
+                }
+            }
+            Effect::PullRequest { title, body, draft, reviewers } => {
                 let (title, body) = (self.secrets.redact(title), self.secrets.redact(body));
                 let draft = draft.unwrap_or(self.config.github.draft);
-                match self.ensure_pull(&repository, story, &title, &body, draft, reviewers).await {
-                    Ok((pull, refused)) => {
-                        let mut text = announcement.replace("{pull}", &pull.number.to_string());
-                        if !refused.is_empty() {
-                            text.push_str("\n\n");
-                            text.push_str(&message::reviewers_refused(&refused));
-                        }
-                        let said = Effect::Comment { on: story.issue, body: text, question: None };
-                        self.store
-                            .pull_request_open(wanted, pull.number, &[NewEffect::new(said)])
-                            .await
-                            .map(Ok)
-                    }
+                match self.ensure_pull(&repository, story, (&title, &body), draft, reviewers).await {
+                    Ok(pull) => self.store.pull_request_open(wanted, pull.number).await.map(Ok),
                     Err(error) => Ok(Err(error)),
                 }
             }
         }
     }
 
-    /// The pull request, with reviewers where it is the story's first. Also tells which of them GitHub does not take.
+    /// The pull request, with reviewers where it is the story's first. Its text says which of them GitHub does not take.
     async fn ensure_pull(
         &self,
         repository: &Repository,
         story: &Story,
-        title: &str,
-        body: &str,
+        (title, body): (&str, &str),
         draft: bool,
         reviewers: &[String],
-    ) -> Result<(Pull, Vec<String>), GitHubError> {
+    ) -> Result<Pull, GitHubError> {
         let pull = self.ensure_open_pull(repository, story, title, body, draft).await?;
         let mut refused = Vec::new();
         // One by one: GitHub takes none of several of whom it does not take one. Asking for one twice changes nothing.
@@ -191,7 +190,11 @@ impl Deliver {
                 Err(error) => return Err(error),
             }
         }
-        Ok((pull, refused))
+        if refused.is_empty() {
+            return Ok(pull);
+        }
+        let body = format!("{body}\n\n{}", message::reviewers_refused(&refused));
+        repository.update_pull(pull.number, None, Some(&body)).await
     }
 
     /// One pull request for the story branch: the open one brought up to date, or a new one.
@@ -241,7 +244,8 @@ impl Deliver {
 
     async fn try_remove_double(&self, story: &Story, double: &Double) -> Result<bool, GitHubError> {
         let repository = self.github.repository(&story.repo, story.installation).await?;
-        let found = repository.comments_with(double.on, &message::marker(double.effect)).await?;
+        // A comment that people see once, and a status comment, have different markers with the same id.
+        let found = repository.comments_with(double.on, &double.effect.to_string()).await?;
         let is_there = found.iter().any(|comment| comment.id == double.comment);
         for other in found.iter().filter(|comment| is_there && comment.id != double.comment) {
             tracing::info!(comment = %other.id, "GitHub has made a comment twice; the second is removed");
@@ -263,10 +267,10 @@ async fn ensure_comment(
     wanted: &WantedEffect,
     on: IssueNumber,
     body: &str,
+    marker: &str,
 ) -> Result<CommentId, GitHubError> {
-    let marker = message::marker(wanted.id);
     if wanted.attempts > 0
-        && let Some(found) = repository.find_comment(on, &marker, None).await?
+        && let Some(found) = repository.find_comment(on, marker, None).await?
     {
         return Ok(found.id);
     }

@@ -24,6 +24,45 @@ pub enum Event {
         /// Who did it.
         sender: Person,
     },
+    /// `issues.unlabeled`: somebody took one label off an issue.
+    IssueUnlabeled {
+        /// Where it happened.
+        place: Place,
+        /// The issue as it was at that moment.
+        issue: Issue,
+        /// The label that was taken off.
+        label: String,
+        /// When, by GitHub's clock.
+        at: Timestamp,
+        /// Who did it.
+        sender: Person,
+    },
+    /// `issues.assigned`: somebody gave an issue to an account.
+    IssueAssigned {
+        /// Where it happened.
+        place: Place,
+        /// The issue as it was at that moment.
+        issue: Issue,
+        /// Who it was given to.
+        to: Person,
+        /// When, by GitHub's clock.
+        at: Timestamp,
+        /// Who did it.
+        sender: Person,
+    },
+    /// `issues.closed` and what else takes an issue out of people's hands.
+    IssueEnded {
+        /// Where it happened.
+        place: Place,
+        /// The issue as it was at that moment.
+        issue: Issue,
+        /// What became of it.
+        ending: Ending,
+        /// When, by GitHub's clock.
+        at: Timestamp,
+        /// Who did it.
+        sender: Person,
+    },
     /// `issue_comment.created`: somebody commented on an issue or a pull request.
     Commented {
         /// Where it happened.
@@ -56,6 +95,18 @@ impl Event {
             Self::Commented { place, comment, .. } => {
                 Some(format!("issue_comment.created {} {}", place.repo.key(), comment.id))
             }
+            Self::IssueUnlabeled { place, issue, label, at, sender } => {
+                let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
+                Some(format!("issues.unlabeled {repo}#{issue} {label} {by} {at}"))
+            }
+            Self::IssueAssigned { place, issue, to, at, sender } => {
+                let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
+                Some(format!("issues.assigned {repo}#{issue} {} {by} {at}", to.login))
+            }
+            Self::IssueEnded { place, issue, ending, at, sender } => {
+                let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
+                Some(format!("issues.{} {repo}#{issue} {by} {at}", ending.as_str()))
+            }
             Self::Ping | Self::Other { .. } => None,
         }
     }
@@ -63,9 +114,50 @@ impl Event {
     /// Where it happened, where hob can use it.
     pub fn place(&self) -> Option<&Place> {
         match self {
-            Self::IssueLabeled { place, .. } | Self::Commented { place, .. } => Some(place),
+            Self::IssueLabeled { place, .. }
+            | Self::IssueUnlabeled { place, .. }
+            | Self::IssueAssigned { place, .. }
+            | Self::IssueEnded { place, .. }
+            | Self::Commented { place, .. } => Some(place),
             Self::Ping | Self::Other { .. } => None,
         }
+    }
+}
+
+/// What became of an issue on which no more work is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was closed.
+    Closed,
+    /// It was deleted, or made a discussion.
+    Deleted,
+    /// It was moved to another repository.
+    Transferred,
+    /// Its conversation was locked.
+    Locked,
+}
+
+impl Ending {
+    /// GitHub's word for it, and the store's.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Deleted => "deleted",
+            Self::Transferred => "transferred",
+            Self::Locked => "locked",
+        }
+    }
+
+    /// The ending of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Closed, Self::Deleted, Self::Transferred, Self::Locked]
+            .into_iter()
+            .find(|ending| ending.as_str() == word)
+    }
+
+    /// Whether nothing can be said on the issue any more.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Deleted | Self::Transferred)
     }
 }
 

@@ -12,6 +12,7 @@ mod error;
 pub mod found;
 mod history;
 mod issues;
+mod labels;
 mod looks;
 mod people;
 mod pulls;

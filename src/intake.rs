@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command;
 use crate::config::Config;
-use crate::event::{Comment, Event, Issue, Person, Place};
+use crate::event::{Comment, Ending, Event, Issue, Person, Place};
 use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
 use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
-use crate::store::{Delivery, Effect, Heard, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
+use crate::store::{Delivery, Effect, Heard, HowStopped, NewEffect, NewTask, ReactTo, Stop, Store, StoryAsk};
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Story};
 use decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 use settings::Settings;
@@ -122,6 +122,15 @@ impl Intake {
         if let Some(place) = event.place() {
             self.store.know_repository(&place.repo, place.installation, &place.default_branch).await?;
         }
+        let happening = |place, issue, sender| Happening {
+            delivery,
+            began,
+            place,
+            issue,
+            sender,
+            comment: None,
+            settings: Settings::default(),
+        };
         match event {
             Event::Ping => Ok(Settled::Ignored("GitHub's test of the webhook".to_owned())),
             Event::Other { event, action } => {
@@ -130,20 +139,21 @@ impl Intake {
             Event::IssueLabeled { place, issue, label, at, sender } => {
                 let settings = self.settings_lately(&place).await?;
                 let choice = command::chosen_by_label(settings.label(&self.config), &label);
-                let act = Act::Label { choice, label, at };
-                self.follow(
-                    &Happening {
-                        delivery,
-                        began,
-                        place: &place,
-                        issue: &issue,
-                        sender: &sender,
-                        comment: None,
-                        settings,
-                    },
-                    &act,
-                )
-                .await
+                let on = Happening { settings, ..happening(&place, &issue, &sender) };
+                self.follow(&on, &Act::Label { choice, label, at }).await
+            }
+            Event::IssueUnlabeled { place, issue, label, at, sender } => {
+                let settings = self.settings_lately(&place).await?;
+                let is_own = command::chosen_by_label(settings.label(&self.config), &label).is_some();
+                let on = Happening { settings, ..happening(&place, &issue, &sender) };
+                self.follow(&on, &Act::Unlabel { is_own, at }).await
+            }
+            Event::IssueAssigned { place, issue, to, at, sender } => {
+                let is_own = self.github.own_login().await? == to.login;
+                self.follow(&happening(&place, &issue, &sender), &Act::Assign { is_own, at }).await
+            }
+            Event::IssueEnded { place, issue, ending, sender, .. } => {
+                self.follow(&happening(&place, &issue, &sender), &Act::End(ending)).await
             }
             Event::Commented { place, issue, comment, sender } => {
                 if self.is_own(&comment, &sender).await? {
@@ -151,20 +161,8 @@ impl Intake {
                 }
                 let act =
                     Act::Comment { id: comment.id, at: comment.at, command: command::parse(&comment.body) };
-                let (comment, settings) = (Some(&comment), Settings::default());
-                self.follow(
-                    &Happening {
-                        delivery,
-                        began,
-                        place: &place,
-                        issue: &issue,
-                        sender: &sender,
-                        comment,
-                        settings,
-                    },
-                    &act,
-                )
-                .await
+                let on = Happening { comment: Some(&comment), ..happening(&place, &issue, &sender) };
+                self.follow(&on, &act).await
             }
         }
     }
@@ -179,16 +177,28 @@ impl Intake {
             Decision::NotYet(why) => anyhow::bail!("{why}"),
             _ => {}
         }
-        // Now it matters, and what was read for an earlier delivery may have changed.
-        let on = &Happening { settings: self.settings(on.place, on.began).await?, ..on.clone() };
+        // Now it matters, and what was read for an earlier delivery may have changed. An end needs no settings: the repository
+        // may be one that hob does not see.
+        let on = match decision {
+            Decision::End(_) => on,
+            _ => &Happening { settings: self.settings(on.place, on.began).await?, ..on.clone() },
+        };
         if let Act::Label { label, .. } = act
             && command::chosen_by_label(on.settings.label(&self.config), label).is_none()
         {
             return Ok(Settled::Ignored("the label is not hob's any more".to_owned()));
         }
-        // Whoever may push may stop what runs, whoever may start it.
-        let needed = if decision == Decision::Stop { Permission::Write } else { on.settings.who() };
-        if let Some(why) = self.may_not_command(on, needed).await? {
+        let needed = match decision {
+            // An issue's author may close it; what else ends an issue only those may do who may push, and then there may be
+            // nobody left to ask about.
+            Decision::End(ending) => (ending == Ending::Closed).then_some(Permission::Write),
+            // Whoever may push may stop what runs, whoever may start it.
+            Decision::Stop | Decision::Unlabeled => Some(Permission::Write),
+            _ => Some(on.settings.who()),
+        };
+        if let Some(needed) = needed
+            && let Some(why) = self.may_not_command(on, needed).await?
+        {
             return Ok(Settled::Ignored(why));
         }
         match (decision, story) {
@@ -212,6 +222,11 @@ impl Intake {
                 Ok(Settled::Done("noted a label; the story is under work already"))
             }
             (Decision::Stop, story) => self.stop(on, story).await,
+            (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
+            (Decision::End(ending), Some(story)) => {
+                tracing::info!(story = %story.id, repo = %story.repo, issue = %story.issue, why = ending.as_str(), "a story ends");
+                self.no_more(on, act, &story, HowStopped::Ended(ending)).await
+            }
             (Decision::Explain(mistake), story) => {
                 let body = message::misunderstood(&mistake);
                 let effects = [on.seen("confused"), on.say(body)];
@@ -219,9 +234,14 @@ impl Intake {
                 self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
                 Ok(Settled::Done("said what hob understands"))
             }
-            (Decision::Nothing(_) | Decision::NotYet(_) | Decision::RememberLabel, _) => {
-                Ok(Settled::Ignored("there is nothing to do".to_owned()))
-            }
+            (
+                Decision::Nothing(_)
+                | Decision::NotYet(_)
+                | Decision::RememberLabel
+                | Decision::Unlabeled
+                | Decision::End(_),
+                _,
+            ) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
         }
     }
 
@@ -231,7 +251,7 @@ impl Intake {
             Some(story) => Some(KnownStory {
                 labeled_at: story.labeled_at,
                 stopped_at: story.stopped_at,
-                is_under_work: self.store.open_task_of(story.id).await?.is_some(),
+                is_under_work: self.store.is_under_work(story.id).await?,
                 question: match self.store.open_question(story.id).await? {
                     None => None,
                     Some(asked) => {
@@ -261,7 +281,8 @@ impl Intake {
     ) -> anyhow::Result<Settled> {
         let (at, labeled_at) = match act {
             Act::Label { at, .. } => (*at, Some(*at)),
-            Act::Comment { at, .. } => (*at, None),
+            Act::Comment { at, .. } | Act::Unlabel { at, .. } | Act::Assign { at, .. } => (*at, None),
+            Act::End(_) => anyhow::bail!("an issue that ends asks for nothing"),
         };
         if let Some(fault) = on.settings.fault() {
             let heard = labeled_at.map_or(Heard::Words, Heard::Label);
@@ -333,10 +354,10 @@ impl Intake {
 
     async fn stop(&self, on: &Happening<'_>, story: Option<Story>) -> anyhow::Result<Settled> {
         let at = on.comment.map_or(Timestamp::UNIX_EPOCH, |comment| comment.at);
-        let stop = Stop { by: on.sender.login.clone(), at };
+        let stop = Stop { by: on.sender.login.clone(), at, how: HowStopped::Asked };
         let seen = on.seen("eyes");
         if let Some(story) = &story
-            && self.store.stop(&on.delivery.guid, story.id, &stop, &seen).await?
+            && self.store.stop(&on.delivery.guid, story.id, &stop, Some(&seen)).await?
         {
             return Ok(Settled::Done("stops the work"));
         }
@@ -344,6 +365,27 @@ impl Intake {
         let effects = [seen, on.say_on(about.issue, message::nothing_to_stop())];
         self.store.only_say(&on.delivery.guid, &about, &Heard::Stop(stop), &effects).await?;
         Ok(Settled::Done("said that there is nothing to stop"))
+    }
+
+    /// Stops a story's work where somebody has let hob know without a word, by the label or the issue's end.
+    async fn no_more(
+        &self,
+        on: &Happening<'_>,
+        act: &Act,
+        story: &Story,
+        how: HowStopped,
+    ) -> anyhow::Result<Settled> {
+        let at = match act {
+            Act::Unlabel { at, .. } => *at,
+            _ => Timestamp::UNIX_EPOCH,
+        };
+        let stop = Stop { by: on.sender.login.clone(), at, how };
+        let stopped = self.store.stop(&on.delivery.guid, story.id, &stop, None).await?;
+        Ok(if stopped {
+            Settled::Done("stops the work")
+        } else {
+            Settled::Ignored("there is nothing to stop".to_owned())
+        })
     }
 
     fn ask(&self, issue: &Issue, sender: &Person, text: Option<String>, choice: Choice) -> Ask {

@@ -8,6 +8,7 @@ mod kept;
 mod login;
 mod objections;
 mod settings;
+mod status;
 
 pub use checks::{checks_section, pull_request_with_failing_check};
 pub use contain::contain;
@@ -18,6 +19,7 @@ pub use login::{
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
 pub use settings::{blocked_by, reviewers_refused, settings_at_fault};
+pub use status::{Phase, StatusText, status};
 
 use crate::agent::FailureClass;
 use crate::command::{Mistake, STOP_USAGE, WORK_USAGE};
@@ -33,10 +35,17 @@ const MOST_TITLE: usize = 256;
 
 const MARKER_START: &str = "<!-- hob:";
 const MARKER_END: &str = " -->";
+/// What stands before the id in the marker of a status comment.
+const STATUS: &str = "status ";
 
 /// The hidden text at the end of a comment by which hob knows it again.
 pub fn marker(effect: EffectId) -> String {
     format!("{MARKER_START}{effect}{MARKER_END}")
+}
+
+/// The marker of a status comment.
+pub fn status_marker(effect: EffectId) -> String {
+    format!("{MARKER_START}{STATUS}{effect}{MARKER_END}")
 }
 
 /// Whether a comment ends with a marker, as all of hob's do. One in the middle is a quotation.
@@ -44,7 +53,7 @@ pub fn has_marker(body: &str) -> bool {
     let last = body.trim_end().lines().last().unwrap_or_default();
     last.strip_prefix(MARKER_START)
         .and_then(|rest| rest.strip_suffix(MARKER_END))
-        .is_some_and(|id| id.parse::<EffectId>().is_ok())
+        .is_some_and(|id| id.strip_prefix(STATUS).unwrap_or(id).parse::<EffectId>().is_ok())
 }
 
 /// Said to somebody who gave a command that is none.

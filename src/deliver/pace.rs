@@ -50,6 +50,21 @@ impl Pace {
         Ok(())
     }
 
+    /// The same for a write that can wait: it leaves a third of what GitHub allows to those that cannot.
+    pub(super) fn take_spare(&self, who: Option<InstallationId>) -> Result<(), Duration> {
+        let now = Instant::now();
+        for (window, most) in WINDOWS {
+            let writes = self
+                .all()
+                .get(&who)
+                .map_or(0, |one| one.writes.iter().filter(|at| now - **at < window).count());
+            if writes * 3 >= most * 2 {
+                return Err(window / 10);
+            }
+        }
+        self.take(who)
+    }
+
     /// GitHub wants no requests for this long.
     pub(super) fn limit(&self, who: Option<InstallationId>, wait: Duration) {
         let until = Instant::now() + wait;

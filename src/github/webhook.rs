@@ -14,7 +14,7 @@ use sha2::Sha256;
 use super::error::clip;
 use super::issues::WireIssue;
 use super::people::{User, person};
-use crate::event::{Comment, Event, Place};
+use crate::event::{Comment, Ending, Event, Place};
 use crate::ids::{CommentId, InstallationId, Repo};
 
 /// Why a delivery is not believed.
@@ -57,7 +57,11 @@ pub fn verify(secret: &SecretString, body: &[u8], signature_header: &str) -> Res
 
 /// Whether a delivery of this event and action can lead to something.
 pub fn is_of_use(event: &str, action: Option<&str>) -> bool {
-    matches!((event, action), ("issues", Some("labeled")) | ("issue_comment", Some("created")))
+    match (event, action) {
+        ("issues", Some("labeled" | "unlabeled" | "assigned")) | ("issue_comment", Some("created")) => true,
+        ("issues", Some(action)) => Ending::from_word(action).is_some(),
+        _ => false,
+    }
 }
 
 /// What a delivery says; `event` is the header `X-GitHub-Event`. What hob has no use for becomes
@@ -73,20 +77,14 @@ pub fn decode(event: &str, body: &[u8]) -> Result<Event, DecodeError> {
     let action = read::<Envelope>(body).map_err(failed)?.action;
     match (event, action.as_deref()) {
         ("ping", _) => Ok(Event::Ping),
-        ("issues", Some("labeled")) => {
-            let delivery: IssueLabeled = read(body).map_err(failed)?;
-            let place = place(delivery.repository, delivery.installation);
-            Ok(match delivery.label {
-                Some(label) => Event::IssueLabeled {
-                    place,
-                    at: delivery.issue.updated_at,
-                    issue: delivery.issue.into(),
-                    label: label.name,
-                    sender: person(delivery.sender),
-                },
-                // GitHub's schema lets the label be absent, and without one there is nothing to act on.
-                None => Event::Other { event: event.to_owned(), action },
-            })
+        (
+            "issues",
+            Some("labeled" | "unlabeled" | "assigned" | "closed" | "deleted" | "transferred" | "locked"),
+        ) => {
+            let delivery: OnIssue = read(body).map_err(failed)?;
+            // GitHub's schema lets the label be absent, and without one there is nothing to act on.
+            Ok(on_issue(action.as_deref().unwrap_or_default(), delivery)
+                .unwrap_or_else(|| Event::Other { event: event.to_owned(), action }))
         }
         ("issue_comment", Some("created")) => {
             let delivery: Commented = read(body).map_err(failed)?;
@@ -111,12 +109,13 @@ struct Envelope {
 }
 
 #[derive(Deserialize)]
-struct IssueLabeled {
+struct OnIssue {
     repository: Repository,
     installation: Option<Installation>,
     sender: Option<User>,
     issue: WireIssue,
     label: Option<Label>,
+    assignee: Option<User>,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +148,19 @@ struct WireComment {
     id: CommentId,
     body: Option<String>,
     created_at: Timestamp,
+}
+
+/// Something that was done to an issue; nothing where the delivery does not say to what.
+fn on_issue(action: &str, delivery: OnIssue) -> Option<Event> {
+    let OnIssue { repository, installation, sender, issue, label, assignee } = delivery;
+    let (place, sender) = (place(repository, installation), person(sender));
+    let (at, issue) = (issue.updated_at, issue.into());
+    Some(match action {
+        "labeled" => Event::IssueLabeled { place, issue, label: label?.name, at, sender },
+        "unlabeled" => Event::IssueUnlabeled { place, issue, label: label?.name, at, sender },
+        "assigned" => Event::IssueAssigned { place, issue, to: person(Some(assignee?)), at, sender },
+        _ => Event::IssueEnded { place, issue, ending: Ending::from_word(action)?, at, sender },
+    })
 }
 
 fn place(repository: Repository, installation: Option<Installation>) -> Place {

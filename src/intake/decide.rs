@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::command::{Command, Mistake};
+use crate::event::Ending;
 use crate::ids::{CommentId, QuestionId};
 use crate::story::Choice;
 
@@ -25,6 +26,22 @@ pub enum Act {
         /// When.
         at: Timestamp,
     },
+    /// Took a label off.
+    Unlabel {
+        /// Whether it is one of hob's.
+        is_own: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// Gave the issue to an account.
+    Assign {
+        /// Whether it is hob's.
+        is_own: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// Ended the issue.
+    End(Ending),
     /// Wrote a comment.
     Comment {
         /// Its id. GitHub's ids grow, so of two comments the later one has the larger.
@@ -103,6 +120,10 @@ pub enum Decision {
     },
     /// Stop the story's work, or say that there is none.
     Stop,
+    /// Stop the story's work, since the label that asked for it is gone.
+    Unlabeled,
+    /// End the story, with its work if there is any.
+    End(Ending),
     /// Say what hob understands.
     Explain(Mistake),
 }
@@ -111,7 +132,36 @@ pub enum Decision {
 pub fn decide(act: &Act, known: &Known) -> Decision {
     match act {
         Act::Label { choice, at, .. } => on_label(choice.as_ref(), *at, known),
+        Act::Unlabel { is_own, at } => on_unlabel(*is_own, *at, known.story.as_ref()),
+        Act::Assign { is_own, at } => on_assign(*is_own, *at, known),
+        Act::End(ending) => match known.story {
+            Some(_) => Decision::End(*ending),
+            None => Decision::Nothing("there is no story"),
+        },
         Act::Comment { id, at, command } => on_comment(*id, *at, command.as_ref(), known),
+    }
+}
+
+fn on_unlabel(is_own: bool, at: Timestamp, story: Option<&KnownStory>) -> Decision {
+    match story {
+        _ if !is_own => Decision::Nothing("the label is not hob's"),
+        Some(story) if story.labeled_at.is_some_and(|labeled| at < labeled) => {
+            Decision::Nothing("the label was put on again since")
+        }
+        Some(story) if story.is_under_work => Decision::Unlabeled,
+        _ => Decision::Nothing("there is nothing to stop"),
+    }
+}
+
+fn on_assign(is_own: bool, at: Timestamp, known: &Known) -> Decision {
+    match &known.story {
+        _ if !is_own => Decision::Nothing("the issue is somebody else's"),
+        _ if known.on_pull_request => Decision::Nothing("it is a pull request"),
+        Some(story) if story.is_under_work => Decision::Nothing("the story is under work already"),
+        Some(story) if story.stopped_at.is_some_and(|stopped| at < stopped) => {
+            Decision::Nothing("the work was stopped after this was asked for")
+        }
+        _ => Decision::Open { choice: Choice::default(), text: None },
     }
 }
 
@@ -252,6 +302,34 @@ mod tests {
         assert_eq!(decide(&label(5), &busy), Decision::RememberLabel);
         let foreign = Act::Label { choice: None, label: "bug".to_owned(), at: time(5) };
         assert!(matches!(decide(&foreign, &busy), Decision::Nothing(_)));
+    }
+
+    #[test]
+    fn taking_the_label_off_stops_what_it_asked_for_and_nothing_later() {
+        let off = |second| Act::Unlabel { is_own: true, at: time(second) };
+        let busy = |labeled| {
+            known(KnownStory {
+                is_under_work: true,
+                labeled_at: Some(time(labeled)),
+                ..KnownStory::default()
+            })
+        };
+        assert_eq!(decide(&off(60), &busy(50)), Decision::Unlabeled);
+        assert!(matches!(decide(&off(40), &busy(50)), Decision::Nothing(_)), "it arrives late");
+        let foreign = Act::Unlabel { is_own: false, at: time(60) };
+        assert!(matches!(decide(&foreign, &busy(50)), Decision::Nothing(_)));
+        assert!(matches!(decide(&off(60), &known(KnownStory::default())), Decision::Nothing(_)));
+    }
+
+    #[test]
+    fn an_issue_that_is_given_to_hob_is_asked_for_and_one_that_ends_ends_its_story() {
+        let given = |is_own| Act::Assign { is_own, at: time(9) };
+        assert!(opens(&decide(&given(true), &Known::default())));
+        assert!(matches!(decide(&given(false), &Known::default()), Decision::Nothing(_)));
+        let busy = known(KnownStory { is_under_work: true, ..KnownStory::default() });
+        assert!(matches!(decide(&given(true), &busy), Decision::Nothing(_)));
+        assert_eq!(decide(&Act::End(Ending::Closed), &busy), Decision::End(Ending::Closed));
+        assert!(matches!(decide(&Act::End(Ending::Closed), &Known::default()), Decision::Nothing(_)));
     }
 
     #[test]

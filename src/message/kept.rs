@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::event::Ending;
+
 use super::{FailureClass, Spent, contain, failure_words, finished, quoted};
 
 /// Why work was cut short.
@@ -12,6 +14,18 @@ pub enum WhyStopped {
     /// A person said so.
     Asked {
         /// Who.
+        by: String,
+    },
+    /// A person took the label off.
+    Unlabeled {
+        /// Who.
+        by: String,
+    },
+    /// The issue came to an end.
+    Ended {
+        /// What became of it.
+        ending: Ending,
+        /// By whom.
         by: String,
     },
     /// Nobody answered its question.
@@ -48,11 +62,12 @@ pub enum Kept {
 /// The message of the commit that is made of what was not committed.
 pub fn work_in_progress(why: &WhyStopped) -> String {
     match why {
-        WhyStopped::Asked { by } => {
+        WhyStopped::Asked { by } | WhyStopped::Unlabeled { by } => {
             // A login is letters, digits, hyphens, for bots also brackets; anything else would be another line.
             let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']');
             format!("WIP: stopped by @{}", by.chars().filter(plain).collect::<String>())
         }
+        WhyStopped::Ended { ending, .. } => format!("WIP: the issue was {}", ending.as_str()),
         WhyStopped::WaitedTooLong => "WIP: waited too long for an answer".to_owned(),
         WhyStopped::Untouched => "WIP: put away after a long silence".to_owned(),
     }
@@ -66,6 +81,14 @@ pub fn stopped(why: &WhyStopped, kept: &Kept, took: Spent) -> String {
             let gone = if *kept == Kept::NotBegun { "" } else { " The agent is gone." };
             (format!("**Stopped, as @{by} asked.**{gone}"), "`/hob work` goes on from there.")
         }
+        WhyStopped::Unlabeled { by } => (
+            format!("**Stopped: @{by} took the label off.**"),
+            "The label or `/hob work` goes on from there.",
+        ),
+        WhyStopped::Ended { ending, by } => (
+            format!("**Stopped: the issue was {} by @{by}.**", ending.as_str()),
+            "`/hob work` goes on from there, should it be wanted after all.",
+        ),
         WhyStopped::WaitedTooLong | WhyStopped::Untouched => (
             "**I have given up waiting for an answer.**".to_owned(),
             "`/hob work …`, with your answer, goes on from there.",
@@ -163,6 +186,12 @@ mod tests {
         let said = [
             stopped(&asked, &Kept::NotBegun, SPENT),
             stopped(&asked, &Kept::Nothing, SPENT),
+            stopped(&WhyStopped::Unlabeled { by: "alice".to_owned() }, &pushed(1, true), SPENT),
+            stopped(
+                &WhyStopped::Ended { ending: Ending::Closed, by: "bob".to_owned() },
+                &pushed(1, true),
+                SPENT,
+            ),
             stopped(&asked, &pushed(1, false), SPENT),
             stopped(&asked, &pushed(1, true), SPENT),
             stopped(&asked, &pushed(3, true), SPENT),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use super::shown::show;
 use super::write::Write;
 use super::{Store, after, now, rows};
 use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, StoryId};
@@ -38,8 +39,6 @@ pub enum Effect {
         title: String,
         /// Markdown, without the hidden marker.
         body: String,
-        /// A comment for the issue, with `{pull}` where the pull request's number goes.
-        announcement: String,
         /// Whether a new one is a draft. Absent: as the operator's settings say.
         #[serde(default)]
         draft: Option<bool>,
@@ -47,6 +46,8 @@ pub enum Effect {
         #[serde(default)]
         reviewers: Vec<String>,
     },
+    /// The story has a status comment. What it says is read from the store when it is made; see `shown.rs`.
+    Status,
 }
 
 /// What a reaction is put on.
@@ -231,22 +232,23 @@ impl Store {
             .execute(&mut *write)
             .await?;
         if let Some(question) = question {
-            sqlx::query("UPDATE questions SET comment = $2 WHERE id = $1")
+            let story = sqlx::query("UPDATE questions SET comment = $2 WHERE id = $1 RETURNING story")
                 .bind(question.to_string())
                 .bind(rows::to_i64(comment.0)?)
-                .execute(&mut *write)
+                .fetch_optional(&mut *write)
                 .await?;
+            // The status links to the question.
+            if let Some(row) = story {
+                show(&mut write, rows::parsed(&row, "story")?).await?;
+            }
         }
-        write.commit().await
+        write.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
     }
 
-    /// Records the story's pull request and wants what follows from it.
-    pub async fn pull_request_open(
-        &self,
-        effect: &WantedEffect,
-        pull: PullNumber,
-        then: &[NewEffect],
-    ) -> anyhow::Result<()> {
+    /// Records the story's pull request.
+    pub async fn pull_request_open(&self, effect: &WantedEffect, pull: PullNumber) -> anyhow::Result<()> {
         let mut write = self.begin("pull-request-open").await?;
         finish(&mut write, effect.id).await?;
         sqlx::query("UPDATE stories SET pull = $2, updated_at = $3 WHERE id = $1")
@@ -255,7 +257,7 @@ impl Store {
             .bind(now())
             .execute(&mut *write)
             .await?;
-        want(&mut write, effect.story, then).await?;
+        show(&mut write, effect.story).await?;
         write.commit().await?;
         self.wakes.effects.notify_one();
         Ok(())
@@ -264,14 +266,18 @@ impl Store {
     /// Comments that it is time to look for twice.
     pub async fn possible_doubles(&self) -> anyhow::Result<Vec<Double>> {
         let found = sqlx::query(
-            "SELECT id, story, effect, comment FROM effects
-             WHERE recheck_at <= $1 AND comment IS NOT NULL ORDER BY recheck_at LIMIT 100",
+            "SELECT e.id, e.story, e.effect, e.comment, s.issue FROM effects AS e JOIN stories AS s ON s.id = e.story
+             WHERE e.recheck_at <= $1 AND e.comment IS NOT NULL ORDER BY e.recheck_at LIMIT 100",
         )
         .bind(now())
         .fetch_all(&self.reader)
         .await?;
         let double = |row: &SqliteRow| -> anyhow::Result<Option<Double>> {
-            let Effect::Comment { on, .. } = rows::json(row, "effect")? else { return Ok(None) };
+            let on = match rows::json(row, "effect")? {
+                Effect::Comment { on, .. } => on,
+                Effect::Status => IssueNumber(rows::number(row, "issue")?),
+                Effect::React { .. } | Effect::PullRequest { .. } => return Ok(None),
+            };
             let comment: i64 = row.try_get("comment")?;
             Ok(Some(Double {
                 effect: rows::parsed(row, "id")?,
@@ -315,7 +321,7 @@ fn wanted(row: &SqliteRow) -> anyhow::Result<WantedEffect> {
     })
 }
 
-async fn finish(write: &mut Write, effect: EffectId) -> anyhow::Result<()> {
+pub(super) async fn finish(write: &mut Write, effect: EffectId) -> anyhow::Result<()> {
     let done = sqlx::query(
         "UPDATE effects SET state = 'done', done_at = $2, error = NULL WHERE id = $1 AND state = 'wanted'",
     )

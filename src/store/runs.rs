@@ -3,8 +3,10 @@
 
 use sqlx::sqlite::SqliteRow;
 
+use super::shown::{show, show_soon};
 use super::tasks::{advance, change_story, hold};
 use super::{Advance, Store, StoryChange, now, rows};
+use crate::agent::TodoItem;
 use crate::ids::{AgentKind, RunId, StoryId};
 use crate::story::{Run, RunEnd, Task, TaskState};
 
@@ -103,8 +105,33 @@ impl Store {
             .bind(at)
             .execute(&mut *transaction)
             .await?;
+        show(&mut transaction, task.story).await?;
         transaction.commit().await?;
+        self.wakes.effects.notify_one();
         run.started_at.get_or_insert(jiff::Timestamp::from_millisecond(at)?);
+        Ok(())
+    }
+
+    /// Notes what a run tells of itself, for people who watch: the agent's last line and its own list of things to do. Absent:
+    /// as before.
+    pub async fn run_progress(
+        &self,
+        task: &Task,
+        run: RunId,
+        said: Option<&str>,
+        todo: Option<&[TodoItem]>,
+    ) -> anyhow::Result<()> {
+        let mut write = self.begin("run-progress").await?;
+        hold(&mut write, task).await?;
+        sqlx::query("UPDATE runs SET said = COALESCE($2, said), todo = COALESCE($3, todo) WHERE id = $1")
+            .bind(run.to_string())
+            .bind(said)
+            .bind(todo.map(|items| rows::to_json(&items)).transpose()?)
+            .execute(&mut *write)
+            .await?;
+        show_soon(&mut write, task.story).await?;
+        write.commit().await?;
+        self.wakes.effects.notify_one();
         Ok(())
     }
 

@@ -255,6 +255,7 @@ fn words(effect: &Effect, issue: i64) -> String {
         Effect::Comment { on, question: Some(_), .. } => format!("a question on #{on}"),
         Effect::Comment { on, question: None, .. } => format!("a comment on #{on}"),
         Effect::PullRequest { .. } => format!("the pull request for #{issue}"),
+        Effect::Status => format!("the status comment on #{issue}"),
     }
 }
 

@@ -6,8 +6,10 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::effects::{Effect, NewEffect, want};
+use super::shown::show;
 use super::write::Write;
 use super::{Store, deliveries, now, rows};
+use crate::event::Ending;
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use crate::story::{Answer, Ask, AskedQuestion, Story, TaskState, Turn};
 
@@ -51,6 +53,30 @@ pub struct Stop {
     pub by: String,
     /// When they said so, by GitHub's clock. What was asked for before starts nothing any more.
     pub at: Timestamp,
+    /// How they said so.
+    pub how: HowStopped,
+}
+
+/// How somebody let hob know that no more work is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HowStopped {
+    /// With the command.
+    Asked,
+    /// By taking hob's label off.
+    Unlabeled,
+    /// By ending the issue.
+    Ended(Ending),
+}
+
+impl HowStopped {
+    /// The word in the store.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Unlabeled => "unlabeled",
+            Self::Ended(ending) => ending.as_str(),
+        }
+    }
 }
 
 /// What counts as heard with a delivery that starts and stops nothing.
@@ -97,7 +123,12 @@ impl Store {
         if let Some(at) = new.labeled_at {
             note_label(&mut transaction, story, at).await?;
         }
+        sqlx::query("UPDATE stories SET ended = NULL WHERE id = $1")
+            .bind(story.to_string())
+            .execute(&mut *transaction)
+            .await?;
         want(&mut transaction, story, &new.effects).await?;
+        show(&mut transaction, story).await?;
         deliveries::settle(&mut transaction, guid, "done", "opened a task").await?;
         transaction.commit().await?;
         self.wakes.tasks.notify_one();
@@ -132,24 +163,31 @@ impl Store {
         guid: &str,
         story: StoryId,
         stop: &Stop,
-        seen: &NewEffect,
+        seen: Option<&NewEffect>,
     ) -> anyhow::Result<bool> {
         let mut transaction = self.begin("stop").await?;
         let marked = sqlx::query(
-            "UPDATE tasks SET stop_by = $2, stop_why = 'asked', not_before = 0, updated_at = $3,
+            "UPDATE tasks SET stop_by = $2, stop_why = $4, not_before = 0, updated_at = $3,
                  state = CASE WHEN state = 'blocked' THEN 'queued' ELSE state END
              WHERE story = $1 AND state IN ('queued', 'running', 'blocked')",
         )
         .bind(story.to_string())
         .bind(&stop.by)
         .bind(now())
+        .bind(stop.how.as_str())
         .execute(&mut *transaction)
         .await?;
-        if marked.rows_affected() == 0 {
-            return Ok(false);
+        match stop.how {
+            HowStopped::Ended(ending) => end(&mut transaction, story, ending).await?,
+            HowStopped::Asked | HowStopped::Unlabeled if marked.rows_affected() == 0 => {
+                transaction.undo().await?;
+                return Ok(false);
+            }
+            HowStopped::Asked | HowStopped::Unlabeled => {}
         }
         note_stop(&mut transaction, story, stop).await?;
-        want(&mut transaction, story, std::slice::from_ref(seen)).await?;
+        want(&mut transaction, story, seen.map(std::slice::from_ref).unwrap_or_default()).await?;
+        show(&mut transaction, story).await?;
         deliveries::settle(&mut transaction, guid, "done", "stops the work").await?;
         transaction.commit().await?;
         self.wakes.tasks.notify_one();
@@ -208,6 +246,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         want(&mut transaction, story, effects).await?;
+        show(&mut transaction, story).await?;
         deliveries::settle(&mut transaction, guid, "done", "answered a question").await?;
         transaction.commit().await?;
         self.wakes.tasks.notify_one();
@@ -282,6 +321,26 @@ impl Store {
     pub async fn pull_of(&self, story: StoryId) -> anyhow::Result<Option<PullNumber>> {
         Ok(self.story(story).await?.pull)
     }
+}
+
+/// Ends a story. On an issue that is gone nothing is wanted any more.
+async fn end(write: &mut Write, story: StoryId, ending: Ending) -> anyhow::Result<()> {
+    sqlx::query("UPDATE stories SET ended = $2, updated_at = $3 WHERE id = $1")
+        .bind(story.to_string())
+        .bind(ending.as_str())
+        .bind(now())
+        .execute(&mut **write)
+        .await?;
+    if ending.is_gone() {
+        let note = format!("the issue was {}", ending.as_str());
+        sqlx::query("UPDATE effects SET state = 'done', done_at = $2, error = $3 WHERE story = $1 AND state <> 'done'")
+            .bind(story.to_string())
+            .bind(now())
+            .bind(note)
+            .execute(&mut **write)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn note_label(write: &mut Write, story: StoryId, at: Timestamp) -> anyhow::Result<()> {

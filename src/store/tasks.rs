@@ -7,9 +7,11 @@ use std::time::Duration;
 use sqlx::Row as _;
 
 use super::effects::{NewEffect, want};
+use super::shown::show;
 use super::write::Write;
 use super::{Store, after, held_back, now, rows};
 use crate::agent::FailureClass;
+use crate::event::Ending;
 use crate::ids::{QuestionId, Sha, StoryId};
 use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
 
@@ -24,6 +26,18 @@ pub enum StopWanted {
     /// A person said so.
     Asked {
         /// Who.
+        by: String,
+    },
+    /// A person took the label off.
+    Unlabeled {
+        /// Who.
+        by: String,
+    },
+    /// The issue came to an end.
+    Ended {
+        /// What became of it.
+        ending: Ending,
+        /// By whom.
         by: String,
     },
     /// It has waited for an answer for too long, and people were told.
@@ -41,6 +55,9 @@ pub struct Advance {
     pub question: Option<NewQuestion>,
     /// Why the task failed.
     pub failure: Option<FailureClass>,
+    /// What people are told about the task's end, in its story's status comment. `{pull}` stands for the pull request's
+    /// number.
+    pub words: Option<String>,
     /// What changes on its story.
     pub story: StoryChange,
     /// What is wanted on GitHub.
@@ -173,10 +190,15 @@ impl Store {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let (by, why): (Option<String>, Option<String>) = (row.try_get("stop_by")?, row.try_get("stop_why")?);
+        let by = by.unwrap_or_default();
         match why.as_deref() {
             None => Ok(None),
-            Some("asked") => Ok(Some(StopWanted::Asked { by: by.unwrap_or_default() })),
+            Some("asked") => Ok(Some(StopWanted::Asked { by })),
+            Some("unlabeled") => Ok(Some(StopWanted::Unlabeled { by })),
             Some("waited") => Ok(Some(StopWanted::WaitedTooLong)),
+            Some(other) if let Some(ending) = Ending::from_word(other) => {
+                Ok(Some(StopWanted::Ended { ending, by }))
+            }
             Some(other) => anyhow::bail!("column stop_why of the store: unknown reason {other}"),
         }
     }
@@ -199,6 +221,18 @@ impl Store {
         .fetch_optional(&self.reader)
         .await?;
         row.as_ref().map(rows::task).transpose()
+    }
+
+    /// Whether a story has a task that is not over, and that nobody wants stopped.
+    pub async fn is_under_work(&self, story: StoryId) -> anyhow::Result<bool> {
+        let open = sqlx::query(
+            "SELECT 1 FROM tasks WHERE story = $1 AND stop_why IS NULL
+               AND state IN ('queued', 'running', 'publishing', 'blocked') LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        Ok(open.is_some())
     }
 
     /// Every task of a story, oldest first.
@@ -245,7 +279,8 @@ pub(super) async fn advance(
     anyhow::ensure!(task.state.may_become(to), "a task cannot go from {:?} to {to:?}", task.state);
     let turn = advance.turn.as_ref().unwrap_or(&task.turn);
     let row = sqlx::query(
-        "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9
+        "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9,
+             words = $10
          WHERE id = $1 AND fence = $2 AND state = $3 RETURNING *",
     )
     .bind(task.id.to_string())
@@ -257,6 +292,7 @@ pub(super) async fn advance(
     .bind(advance.retry_in.map_or(0, after))
     .bind(advance.failure.map(|f| f.to_string()))
     .bind(now())
+    .bind(&advance.words)
     .fetch_optional(&mut **write)
     .await?;
     let moved = rows::task(&row.ok_or(Lost)?)?;
@@ -265,6 +301,7 @@ pub(super) async fn advance(
     }
     change_story(write, task.story, &advance.story).await?;
     want(write, task.story, &advance.effects).await?;
+    show(write, task.story).await?;
     Ok(moved)
 }
 

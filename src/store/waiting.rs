@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::effects::{NewEffect, want};
+use super::shown::show;
 use super::{Store, now, rows};
 use crate::ids::{IssueNumber, QuestionId, StoryId, TaskId};
 
@@ -81,6 +82,7 @@ impl Store {
         .bind(now())
         .execute(&mut *write)
         .await?;
+        show(&mut write, waiting.story).await?;
         write.commit().await?;
         self.wakes.tasks.notify_one();
         Ok(given_up.rows_affected() > 0)

@@ -89,6 +89,8 @@ impl Worker {
     async fn why_stopped(&self, task: &Task) -> Result<WhyStopped, Hitch> {
         Ok(match self.store.stop_wanted(task).await? {
             Some(StopWanted::Asked { by }) => WhyStopped::Asked { by },
+            Some(StopWanted::Unlabeled { by }) => WhyStopped::Unlabeled { by },
+            Some(StopWanted::Ended { ending, by }) => WhyStopped::Ended { ending, by },
             Some(StopWanted::WaitedTooLong) => WhyStopped::WaitedTooLong,
             None => WhyStopped::Asked { by: task.ask.by.clone() },
         })
@@ -102,8 +104,8 @@ impl Worker {
             handed_over: is_needed_no_more.then_some(true),
             ..StoryChange::default()
         };
-        let body = message::stopped(why, &kept, self.spent_on(&job.task).await?);
-        let advance = Advance { story, effects: vec![comment(&job.story, body, None)], ..Advance::default() };
+        let words = message::stopped(why, &kept, self.spent_on(&job.task).await?);
+        let advance = Advance { story, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
     }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::hand_over::{HandedOver, refused};
 use super::import_child::Taken;
-use super::settle::{ask, comment};
+use super::settle::ask;
 use super::start::blocking;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
@@ -176,25 +176,28 @@ impl Worker {
         checked: Option<&Checked>,
     ) -> Result<Task, Hitch> {
         let commits = taken.commits + self.unproposed(&job.story).await?;
-        let effects = vec![self.pull_request(job, run, commits, checked).await?];
+        let (effect, words) = self.pull_request(job, run, commits, checked).await?;
         let story = StoryChange {
             base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
             handed_over: Some(true),
             ..StoryChange::default()
         };
-        let advance = Advance { story, effects, ..Advance::default() };
+        let advance = Advance { story, effects: vec![effect], words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
     }
 
     /// Ends a task that made no commit. What lies on the branch from work that was cut short is proposed all the same:
     /// the agent has looked at it and found it complete.
     async fn propose_or_say_nothing(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
-        let effect = match self.unproposed(&job.story).await? {
-            0 => self.nothing_to_change(job).await?,
-            commits => self.pull_request(job, run, commits, None).await?,
+        let (effects, words) = match self.unproposed(&job.story).await? {
+            0 => (Vec::new(), self.nothing_to_change(job).await?),
+            commits => {
+                let (effect, words) = self.pull_request(job, run, commits, None).await?;
+                (vec![effect], words)
+            }
         };
         let story = StoryChange { handed_over: Some(true), ..StoryChange::default() };
-        let advance = Advance { story, effects: vec![effect], ..Advance::default() };
+        let advance = Advance { story, effects, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
     }
 
@@ -209,14 +212,14 @@ impl Worker {
         Ok(counted.await??)
     }
 
-    /// The pull request as it should be after this task.
+    /// The pull request as it should be after this task, and the words about the task.
     async fn pull_request(
         &self,
         job: &Job,
         run: &Run,
         commits: usize,
         checked: Option<&Checked>,
-    ) -> Result<NewEffect, Hitch> {
+    ) -> Result<(NewEffect, String), Hitch> {
         let questions = self.store.questions(job.story.id).await?;
         let summary = self.summary(&job.task).await?;
         let ends = self.store.runs_of(&job.task).await?.into_iter().filter_map(|run| run.end);
@@ -231,24 +234,21 @@ impl Worker {
             drops: &drops,
             checked,
         });
+        let title = message::pull_request_title(&job.story.title);
         let took = self.spent_on(&job.task).await?;
         let failing = checked.and_then(Checked::failing);
-        Ok(NewEffect::new(Effect::PullRequest {
-            title: message::pull_request_title(&job.story.title),
-            body,
-            announcement: match failing {
-                Some(failing) => message::pull_request_with_failing_check(commits, took, failing),
-                None => message::pull_request_ready(commits, took),
-            },
-            draft: Some(failing.is_some() || self.config.draft_of(&job.file)),
-            reviewers: job.file.reviewers.clone(),
-        }))
+        let words = match failing {
+            Some(failing) => message::pull_request_with_failing_check(commits, took, failing),
+            None => message::pull_request_ready(commits, took),
+        };
+        let draft = Some(failing.is_some() || self.config.draft_of(&job.file));
+        let reviewers = job.file.reviewers.clone();
+        Ok((NewEffect::new(Effect::PullRequest { title, body, draft, reviewers }), words))
     }
 
-    async fn nothing_to_change(&self, job: &Job) -> Result<NewEffect, Hitch> {
+    async fn nothing_to_change(&self, job: &Job) -> Result<String, Hitch> {
         let summary = self.summary(&job.task).await?;
-        let body = message::nothing_to_change(summary.as_deref(), self.spent_on(&job.task).await?);
-        Ok(comment(&job.story, body, None))
+        Ok(message::nothing_to_change(summary.as_deref(), self.spent_on(&job.task).await?))
     }
 
     /// The agent's summary of a task: the newest that is about the work, and not about committing it.

@@ -134,12 +134,8 @@ impl Worker {
         let detail = &secrets.redact(detail);
         let uncommitted: Vec<String> =
             uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
-        let body = message::failed(&FailureText { class, detail, uncommitted: &uncommitted, took });
-        Ok(Advance {
-            failure: Some(class),
-            effects: vec![comment(&job.story, body, None)],
-            ..Advance::default()
-        })
+        let words = message::failed(&FailureText { class, detail, uncommitted: &uncommitted, took });
+        Ok(Advance { failure: Some(class), words: Some(words), ..Advance::default() })
     }
 
     /// What all runs of a task took.

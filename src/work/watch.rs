@@ -7,12 +7,12 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::run_log::RunLog;
 use super::start::{SETUP_FAILED, blocking, docker_hitch, remove_keys, resumable};
 use super::{Hitch, Job, Worker};
-use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped};
+use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped, TodoItem};
 use crate::clock;
 use crate::container::{ContainerError, Exit, Output, State};
 use crate::exchange::{self, Handed};
@@ -31,6 +31,9 @@ const STOPPED_CODES: [i64; 2] = [143, 137];
 /// How often it is asked whether somebody wants the work stopped.
 const STOP_ROUND: Duration = Duration::from_millis(500);
 
+/// How long a run shows nothing at most: time passes, and people see that.
+const SHOWN_AT_LEAST: Duration = Duration::from_secs(60);
+
 /// How often the disk that a story takes up is looked at.
 const DISK_ROUND: Duration = Duration::from_secs(5);
 
@@ -48,6 +51,20 @@ enum Followed {
     Stop(Stopped),
     /// The connection to Docker broke.
     CutOff(ContainerError),
+}
+
+/// What an agent has told of its work that people have not been shown.
+struct Progress {
+    said: Option<String>,
+    todo: Option<Vec<TodoItem>>,
+    /// When they were shown something last.
+    shown: Instant,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { said: None, todo: None, shown: Instant::now() }
+    }
 }
 
 impl Worker {
@@ -142,6 +159,9 @@ impl Worker {
         let mut silent_until = Instant::now() + settings.stall_timeout;
         let mut output = self.docker.follow(name);
         let mut keys_lie_there = true;
+        let mut progress = Progress::default();
+        let mut show = tokio::time::interval(self.config.github.status_every);
+        show.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let too_much = self.until_too_much_disk(job);
         let cancelled = self.until_stop_is_wanted(job);
         tokio::pin!(too_much, cancelled);
@@ -151,6 +171,10 @@ impl Worker {
                 () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(Stopped::TimedOut)),
                 () = tokio::time::sleep_until(silent_until) => return Ok(Followed::Stop(Stopped::Stalled)),
                 () = &mut cancelled => return Ok(Followed::Stop(Stopped::Cancelled)),
+                _ = show.tick() => {
+                    self.show_progress(job, run, &mut progress).await?;
+                    continue;
+                }
                 () = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::DiskFull))),
                 piece = output.next() => piece,
             };
@@ -164,7 +188,7 @@ impl Worker {
                 // The agent speaks, so the shell before it has read the keys.
                 remove_keys(&self.key_file(run));
             }
-            if let Some(class) = self.take(job, run, log, &piece).await? {
+            if let Some(class) = self.take(job, run, (log, &mut progress), &piece).await? {
                 return Ok(Followed::Stop(Stopped::EndedEarly(class)));
             }
         }
@@ -218,7 +242,7 @@ impl Worker {
                 Ok(piece) => piece,
                 Err(error) => return Ok(Followed::CutOff(error)),
             };
-            let wanted = self.take(job, run, log, &piece).await?;
+            let wanted = self.take(job, run, (log, &mut Progress::default()), &piece).await?;
             if STOPPED_CODES.contains(&exit.code) {
                 *stopped = stopped.or(wanted.map(Stopped::EndedEarly));
             }
@@ -231,7 +255,7 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        log: &mut RunLog,
+        (log, progress): (&mut RunLog, &mut Progress),
         piece: &Output,
     ) -> Result<Option<FailureClass>, Hitch> {
         let mut end_now = None;
@@ -239,12 +263,33 @@ impl Worker {
             match signal {
                 Signal::Session(id) => self.remember_session(job, run, id).await?,
                 Signal::EndNow(class) => end_now = Some(class),
-                Signal::Says(text) => tracing::debug!(text = self.secrets.redact(&text), "the agent says"),
+                Signal::Says(text) => {
+                    let text = self.secrets.redact(&text);
+                    tracing::debug!(text, "the agent says");
+                    progress.said = Some(text);
+                }
                 Signal::Uses(tool) => tracing::debug!(tool = self.secrets.redact(&tool), "the agent uses"),
-                Signal::Todo(items) => tracing::debug!(items = items.len(), "the agent plans"),
+                Signal::Todo(items) => {
+                    tracing::debug!(items = items.len(), "the agent plans");
+                    let clean = |item: TodoItem| TodoItem { text: self.secrets.redact(&item.text), ..item };
+                    progress.todo = Some(items.into_iter().map(clean).collect());
+                }
             }
         }
         Ok(end_now)
+    }
+
+    /// Writes down what the agent has told of its work, and now and then that time has passed.
+    async fn show_progress(&self, job: &Job, run: &Run, progress: &mut Progress) -> Result<(), Hitch> {
+        let has_news = progress.said.is_some() || progress.todo.is_some();
+        if !has_news && progress.shown.elapsed() < SHOWN_AT_LEAST {
+            return Ok(());
+        }
+        self.store
+            .run_progress(&job.task, run.id, progress.said.as_deref(), progress.todo.as_deref())
+            .await?;
+        *progress = Progress::default();
+        Ok(())
     }
 
     /// Whether a container that was killed had run past its time: then hob did it, and died before it could

@@ -53,7 +53,15 @@ fn every_published_example_decodes() {
     assert_eq!(failures, Vec::<String>::new());
     assert_eq!(decoded, EXAMPLES);
     // Counted in the package with another program: what hob uses is recognised, not merely let through.
-    let expected = [("comment", 5), ("label", 2), ("other", 318), ("ping", 4)];
+    let expected = [
+        ("assigned", 3),
+        ("comment", 5),
+        ("ended", 4),
+        ("label", 2),
+        ("other", 309),
+        ("ping", 4),
+        ("unlabel", 2),
+    ];
     assert_eq!(counts, BTreeMap::from(expected));
 }
 
@@ -61,6 +69,9 @@ fn kind(event: &Event) -> &'static str {
     match event {
         Event::Ping => "ping",
         Event::IssueLabeled { .. } => "label",
+        Event::IssueUnlabeled { .. } => "unlabel",
+        Event::IssueAssigned { .. } => "assigned",
+        Event::IssueEnded { .. } => "ended",
         Event::Commented { .. } => "comment",
         Event::Other { .. } => "other",
     }

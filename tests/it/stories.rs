@@ -11,4 +11,5 @@ mod policy;
 mod restart;
 mod settings;
 mod shutdown;
+mod status;
 mod stopping;

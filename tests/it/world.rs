@@ -221,11 +221,37 @@ impl World {
         Person { github: &self.github, login: "mallory" }
     }
 
-    /// What hob has said on an issue so far.
+    /// What hob has said on an issue so far, in order: its comments, and each end of a task that its status comment told of.
     pub fn said(&self, issue: u64) -> Vec<Comment> {
+        let mut said: Vec<(u64, Comment)> = Vec::new();
+        for comment in self.written(issue) {
+            if !is_status(&comment) {
+                said.push((comment.id, comment));
+                continue;
+            }
+            let mut known = 0;
+            for (revision, text) in &comment.revisions {
+                let ends = ends_in(text);
+                for end in ends.iter().skip(known) {
+                    said.push((*revision, Comment { body: end.clone(), ..comment.clone() }));
+                }
+                known = known.max(ends.len());
+            }
+        }
+        said.sort_by_key(|(order, _)| *order);
+        said.into_iter().map(|(_, comment)| comment).collect()
+    }
+
+    /// Every comment of hob's on an issue, as it is now.
+    pub fn written(&self, issue: u64) -> Vec<Comment> {
         let comments = self.github.comments(REPO, issue);
         let is_bot = |login: &str| login == BOT || login == self.github.app().login;
         comments.into_iter().filter(|comment| is_bot(&comment.author)).collect()
+    }
+
+    /// The status comment on an issue, if there is one.
+    pub fn status(&self, issue: u64) -> Option<Comment> {
+        self.written(issue).into_iter().find(is_status)
     }
 
     /// The next thing that hob says on an issue.
@@ -292,9 +318,19 @@ impl World {
         self.eventually("hob to have nothing to do", async || {
             let idle = store.next_delivery().await.unwrap().is_none()
                 && store.effect_counts().await.unwrap().0 == 0
+                && store.stories_behind().await.unwrap() == 0
                 && store.live_leases().await.unwrap() == 0
                 && store.waiting_tasks().await.unwrap() == 0;
             idle.then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until hob has settled every delivery, whatever an agent is doing.
+    pub async fn quiet_deliveries(&self) {
+        let store = self.store();
+        self.eventually("every delivery to be settled", async || {
+            (store.open_deliveries().await.unwrap() == 0).then_some(())
         })
         .await;
     }
@@ -358,9 +394,9 @@ impl World {
     /// Neither the model's key nor the token may be in anything that people or the disk see.
     fn check_no_secret(&self) {
         let secrets = [KEY, self.github.token()];
-        for (issue, said) in self.issues_with_comments() {
-            for comment in said {
-                assert!(!secrets.iter().any(|s| comment.body.contains(s)), "a secret on #{issue}");
+        for issue in self.github.issues(REPO) {
+            for (_, text) in self.written(issue).into_iter().flat_map(|comment| comment.revisions) {
+                assert!(!secrets.iter().any(|s| text.contains(s)), "a secret on #{issue}");
             }
         }
         for pull in self.github.pulls(REPO) {
@@ -377,6 +413,28 @@ impl World {
             }
         });
     }
+}
+
+/// Whether a comment is one that hob changes in place.
+fn is_status(comment: &Comment) -> bool {
+    comment.body.contains("\n\n<!-- hob:status ")
+}
+
+/// What a status comment says about tasks that are over, oldest first.
+fn ends_in(status: &str) -> Vec<String> {
+    let text = status.split("\n\n<!-- hob:status ").next().unwrap_or_default();
+    let (now, before) = text.split_once("<details><summary>Before that</summary>").unwrap_or((text, ""));
+    let older = before.trim_end_matches("</details>").trim().split("\n\n---\n\n");
+    let mut ends: Vec<&str> = older.collect();
+    ends.reverse();
+    ends.push(now);
+    let is_end = |text: &&str| text.contains("<sub>finished in ");
+    // The links below an end change with the branch and the pull request.
+    let without_links = |text: &str| {
+        let to = text.find("<sub>finished in ").and_then(|at| Some(at + text[at..].find("</sub>")? + 6));
+        text[..to.unwrap_or(text.len())].trim().to_owned()
+    };
+    ends.into_iter().filter(is_end).map(without_links).collect()
 }
 
 /// Settings for a hob in this world: everything quick.
@@ -398,5 +456,6 @@ fn settings(github: &GitHub, folder: &Path) -> Config {
     config.container.stop_grace = Duration::from_secs(1);
     config.work.poll = Duration::from_millis(200);
     config.github.recheck = Duration::from_secs(1);
+    config.github.status_every = Duration::from_millis(200);
     config
 }

@@ -12,8 +12,8 @@ use hob::github::webhook;
 use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use hob::intake::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 use hob::store::{
-    Advance, Delivery, Effect, Heard, Lost, NewEffect, NewQuestion, NewTask, ReactTo, Recorded, Stop, Store,
-    StoryAsk, StoryChange,
+    Advance, Delivery, Effect, Heard, HowStopped, Lost, NewEffect, NewQuestion, NewTask, ReactTo, Recorded,
+    Stop, Store, StoryAsk, StoryChange,
 };
 use hob::story::step::{Look, RunLook, Step, step};
 use hob::story::{
@@ -293,6 +293,7 @@ impl Scene {
             Decision::NotYet(why) => {
                 self.store.postpone_delivery(guid, Duration::from_millis(1), why).await.unwrap();
             }
+            Decision::Unlabeled | Decision::End(_) => panic!("nobody does that here"),
             Decision::RememberLabel => {
                 let Act::Label { at, .. } = act else { panic!("a label") };
                 self.store.remember_label(guid, story.unwrap().id, at).await.unwrap();
@@ -300,10 +301,11 @@ impl Scene {
             Decision::Open { choice, text } => {
                 let labeled_at = match act {
                     Act::Label { at, .. } => Some(at),
-                    Act::Comment { .. } => None,
+                    _ => None,
                 };
                 let asked_at = match act {
                     Act::Label { at, .. } | Act::Comment { at, .. } => at,
+                    other => panic!("{other:?} asks for nothing"),
                 };
                 let stopped = self.stopped.get(&issue).copied();
                 assert!(stopped.is_none_or(|at| asked_at >= at), "asked for before a stop that was heard");
@@ -324,11 +326,11 @@ impl Scene {
             }
             Decision::Stop => {
                 let Act::Comment { at, .. } = act else { panic!("a comment") };
-                let stop = Stop { by: "alice".to_owned(), at };
+                let stop = Stop { by: "alice".to_owned(), at, how: HowStopped::Asked };
                 let latest = self.stopped.entry(issue).or_insert(at);
                 *latest = (*latest).max(at);
                 let stopped = match story {
-                    Some(story) => self.store.stop(guid, story.id, &stop, &react(issue)).await.unwrap(),
+                    Some(story) => self.store.stop(guid, story.id, &stop, Some(&react(issue))).await.unwrap(),
                     None => false,
                 };
                 if !stopped {
@@ -401,21 +403,13 @@ impl Scene {
                         let retry_in = retry.map(|_| Duration::ZERO);
                         (TaskState::Queued, Advance { turn: Some(turn), retry_in, ..Advance::default() })
                     }
-                    Next::Fail(class) => {
-                        let effects = vec![say(None)];
-                        (TaskState::Failed, Advance { failure: Some(class), effects, ..Advance::default() })
-                    }
-                    Next::Cancel => {
-                        (TaskState::Cancelled, Advance { effects: vec![say(None)], ..Advance::default() })
-                    }
+                    Next::Fail(class) => (TaskState::Failed, Advance { failure: Some(class), ..ended() }),
+                    Next::Cancel => (TaskState::Cancelled, ended()),
                     Next::RenewLogin { .. } => panic!("there is no login"),
                 };
                 Ok(Some(self.store.advance(task, to, &advance).await?))
             }
-            (Step::Stop, _) => {
-                let advance = Advance { effects: vec![say(None)], ..Advance::default() };
-                Ok(Some(self.store.advance(task, TaskState::Cancelled, &advance).await?))
-            }
+            (Step::Stop, _) => Ok(Some(self.store.advance(task, TaskState::Cancelled, &ended()).await?)),
             (Step::Publish, Some(run)) => {
                 let uncommitted =
                     if matches!(luck, Luck::LeavesWork) { vec!["a".to_owned()] } else { Vec::new() };
@@ -425,20 +419,17 @@ impl Scene {
                         let effect = Effect::PullRequest {
                             title: "t".to_owned(),
                             body: "b".to_owned(),
-                            announcement: "Done".to_owned(),
                             draft: None,
                             reviewers: Vec::new(),
                         };
                         let effects = vec![NewEffect::new(effect)];
-                        (TaskState::Done, Advance { effects, ..Advance::default() })
+                        (TaskState::Done, Advance { effects, ..ended() })
                     }
                     story::AfterHandOver::AskToCommit(files) => {
                         let turn = Some(Turn::CommitLeftovers { files });
                         (TaskState::Queued, Advance { turn, ..Advance::default() })
                     }
-                    story::AfterHandOver::LeftUncommitted(_) => {
-                        (TaskState::Failed, Advance { effects: vec![say(None)], ..Advance::default() })
-                    }
+                    story::AfterHandOver::LeftUncommitted(_) => (TaskState::Failed, ended()),
                 };
                 Ok(Some(self.store.advance(task, to, &advance).await?))
             }
@@ -462,11 +453,15 @@ impl Scene {
                 self.posted.push((wanted.story, *question, comment));
                 self.store.comment_posted(wanted.id, *question, comment, None).await.unwrap();
             }
+            Effect::Status => {
+                self.last_comment += 1;
+                let comment = CommentId(self.last_comment);
+                self.store.status_posted(wanted.id, comment, None).await.unwrap();
+            }
             Effect::PullRequest { .. } => {
                 let story = self.store.story(wanted.story).await.unwrap();
                 let pull = PullNumber(1_000 + story.issue.0);
-                let said = Effect::Comment { on: story.issue, body: "Done".to_owned(), question: None };
-                self.store.pull_request_open(wanted, pull, &[NewEffect::new(said)]).await.unwrap();
+                self.store.pull_request_open(wanted, pull).await.unwrap();
             }
         }
         true
@@ -526,8 +521,10 @@ impl Scene {
             assert!(of_story.iter().all(|task| task.state.is_final()), "{of_story:?}");
             let questions = self.store.questions(story.id).await.unwrap();
             let said = self.posted.iter().filter(|(of, ..)| *of == story.id).count();
-            // Each task's end is said once, and each question; nothing else is said by a comment.
-            assert_eq!(said, of_story.len() + questions.len(), "comments on #{}", story.issue);
+            // Each question is a comment, and nothing else is; each task's end stands in the one status comment.
+            assert_eq!(said, questions.len(), "comments on #{}", story.issue);
+            let facts = self.store.status_facts(story.id).await.unwrap();
+            assert_eq!(facts.over.len(), of_story.len().min(6), "ends told on #{}", story.issue);
             for asked in &questions {
                 let posts: Vec<_> = self.posted.iter().filter(|(_, q, _)| *q == Some(asked.id)).collect();
                 assert_eq!(posts.len(), 1, "a question is posted once");
@@ -608,4 +605,9 @@ proptest! {
             scene.store.close().await;
         });
     }
+}
+
+/// What is written down at the end of a task: the words about it.
+fn ended() -> Advance {
+    Advance { words: Some("It is over.".to_owned()), ..Advance::default() }
 }

@@ -79,6 +79,7 @@ async fn open_work(w: &World) -> String {
         anyhow::Ok([
             ("deliveries", store.open_deliveries().await?),
             ("effects", store.effect_counts().await?.0.cast_signed()),
+            ("statuses", store.stories_behind().await?),
             ("leases", store.live_leases().await?),
             ("tasks", store.waiting_tasks().await?),
             ("rechecks", store.open_rechecks().await?),

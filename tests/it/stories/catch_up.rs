@@ -8,15 +8,19 @@ use crate::world::{BOT, REPO, World};
 const LABELED: &str = "labeled";
 const CREATED: &str = "created";
 
-/// The last delivery with this action.
+/// The last delivery with this action about what a person did.
 fn delivery(w: &World, action: &str) -> Delivery {
-    let all = w.github.deliveries().into_iter().rev();
-    all.into_iter().find(|d| d.action.as_deref() == Some(action)).expect("a delivery")
+    let is_a_persons = |delivery: &Delivery| {
+        let body: serde_json::Value = serde_json::from_slice(&delivery.body).expect("JSON");
+        body["sender"]["login"] != BOT && body["sender"]["login"] != w.github.app().login
+    };
+    let mut all = w.github.deliveries().into_iter().rev();
+    all.find(|d| d.action.as_deref() == Some(action) && is_a_persons(d)).expect("a delivery")
 }
 
 /// How many comments of hob's are on an issue.
 fn said(w: &World, issue: u64) -> usize {
-    w.said(issue).len()
+    w.written(issue).len()
 }
 
 /// How many requests of this method hob has made to paths that end so.

@@ -26,6 +26,16 @@ impl Person<'_> {
         self.github.unlabel_issue(REPO, issue, self.login, label).await;
     }
 
+    /// Closes an issue, or `locks`, `transfers` or `deletes` it: GitHub's word for the webhook's action.
+    pub async fn ends(&self, issue: u64, action: &str) -> u16 {
+        self.github.end_issue(REPO, issue, self.login, action).await.status
+    }
+
+    /// Assigns an issue to an account.
+    pub async fn assigns(&self, issue: u64, to: &str) -> u16 {
+        self.github.assign_issue(REPO, issue, self.login, to).await.status
+    }
+
     /// Changes an issue. GitHub lets its author, and who may push.
     pub fn edits(&self, issue: u64, title: &str, body: &str) {
         self.github.edit_issue_as(REPO, issue, self.login, title, body);

@@ -134,9 +134,9 @@ pub(super) fn update_comment(github: &GitHub, state: &mut State, call: &Call) ->
         Ok(body) => body.to_owned(),
         Err(refusal) => return refusal,
     };
+    let revision = state.new_id();
     let Some(comment) = state.repository_mut(&name).comment_mut(id) else { return Reply::not_found() };
-    let before = std::mem::replace(&mut comment.body, body);
-    comment.updated = Timestamp::now();
+    let before = comment.revise(revision, body);
     let change = CommentChange::Edited { before };
     let event = webhooks::issue_comment(github, state, &name, id, call.actor.login(), change);
     state.outgoing.push(Outgoing::New(event));
@@ -156,6 +156,70 @@ pub(super) fn delete_comment(github: &GitHub, state: &mut State, call: &Call) ->
         issue.comments.retain(|comment| comment.id != id);
     }
     Reply::new(204, Value::Null)
+}
+
+pub(super) fn list_labels(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    issue_labels(github, state, call)
+}
+
+pub(super) fn add_labels(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let (name, number) = (call.repository(), call.number("issue_number"));
+    if !state.repository(&name).issues.contains_key(&number) {
+        return Reply::not_found();
+    }
+    // GitHub takes a bare list too; hob sends the documented object.
+    let wanted: Vec<String> = call.body["labels"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|l| l.as_str())
+        .map(str::to_owned)
+        .collect();
+    for label in wanted {
+        let issue = state.repository_mut(&name).issue_mut(number);
+        if issue.has_label(&label) {
+            continue;
+        }
+        issue.put_label(&label, call.actor.login());
+        let event =
+            webhooks::issues(github, state, &name, number, call.actor.login(), "labeled", Some(&label));
+        state.outgoing.push(Outgoing::New(event));
+    }
+    issue_labels(github, state, call)
+}
+
+pub(super) fn remove_label(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let (name, number, label) =
+        (call.repository(), call.number("issue_number"), call.part("name").to_owned());
+    if !state.repository(&name).issues.get(&number).is_some_and(|issue| issue.has_label(&label)) {
+        return Reply::refuse(404, "Label does not exist");
+    }
+    state.repository_mut(&name).issue_mut(number).take_label(&label);
+    let event = webhooks::issues(github, state, &name, number, call.actor.login(), "unlabeled", Some(&label));
+    state.outgoing.push(Outgoing::New(event));
+    issue_labels(github, state, call)
+}
+
+pub(super) fn create_label(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let (repository, name) = (call.repository(), call.text("name").expect("checked").to_owned());
+    let made = &mut state.repository_mut(&repository).labels;
+    if made.contains_key(&name.to_lowercase()) {
+        return Reply::invalid(json!({"resource": "Label", "code": "already_exists", "field": "name"}));
+    }
+    let color = call.text("color").unwrap_or("ededed").to_owned();
+    made.insert(name.to_lowercase(), (color, call.text("description").map(str::to_owned)));
+    Reply::new(201, github.writer().label(state.repository(&repository), &name))
+}
+
+fn issue_labels(github: &GitHub, state: &State, call: &Call) -> Reply {
+    let repository = state.repository(&call.repository());
+    match repository.issues.get(&call.number("issue_number")) {
+        None => Reply::not_found(),
+        Some(issue) => {
+            let writer = github.writer();
+            Reply::new(200, issue.labels.iter().map(|name| writer.label(repository, name)).collect())
+        }
+    }
 }
 
 pub(super) fn react(github: &GitHub, state: &mut State, call: &Call) -> Reply {

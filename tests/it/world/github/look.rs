@@ -19,6 +19,8 @@ pub struct Comment {
     pub body: String,
     /// Login and content (`eyes`, `+1`, …), in the order given.
     pub reactions: Vec<(String, String)>,
+    /// Every text that it has had, the first included, each with a number that grows over all comments.
+    pub revisions: Vec<(u64, String)>,
 }
 
 /// A pull request.
@@ -57,6 +59,7 @@ impl GitHub {
             author: comment.author.clone(),
             body: comment.body.clone(),
             reactions: pairs(&comment.reactions),
+            revisions: comment.revisions.clone(),
         };
         self.look(|state| state.repository(repo).issue(number).comments.iter().map(comment).collect())
     }
@@ -69,6 +72,12 @@ impl GitHub {
     /// The labels of an issue, in the order given.
     pub fn labels(&self, repo: &str, number: u64) -> Vec<String> {
         self.look(|state| state.repository(repo).issue(number).labels.clone())
+    }
+
+    /// The colour of a label that was made with one.
+    pub fn label_color(&self, repo: &str, name: &str) -> Option<String> {
+        let name = name.to_lowercase();
+        self.look(|state| state.repository(repo).labels.get(&name).map(|(color, _)| color.clone()))
     }
 
     /// The pull requests, oldest first, open or not.

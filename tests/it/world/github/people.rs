@@ -1,7 +1,7 @@
 //! What people do on the played GitHub. Each act changes the state and sends the webhook that the
 //! real one would send, and returns once it is answered.
 
-use super::state::{Change, Issue, Labeling};
+use super::state::{Change, Issue};
 use super::webhooks::{self, CommentChange, Delivery};
 use super::{GitHub, owned};
 
@@ -23,13 +23,7 @@ impl GitHub {
     /// Puts a label on an issue.
     pub async fn label_issue(&self, repo: &str, number: u64, login: &str, label: &str) -> Delivery {
         let webhook = self.change(|state| {
-            let issue = state.repository_mut(repo).issue_mut(number);
-            let change = Change::now(login);
-            issue.updated = change.at;
-            if !issue.labels.iter().any(|known| known == label) {
-                issue.labels.push(label.to_owned());
-            }
-            issue.labelings.push(Labeling { label: label.to_owned(), change });
+            state.repository_mut(repo).issue_mut(number).put_label(label, login);
             webhooks::issues(self, state, repo, number, login, "labeled", Some(label))
         });
         self.deliver(webhook).await
@@ -38,10 +32,35 @@ impl GitHub {
     /// Takes a label off an issue.
     pub async fn unlabel_issue(&self, repo: &str, number: u64, login: &str, label: &str) -> Delivery {
         let webhook = self.change(|state| {
-            let issue = state.repository_mut(repo).issue_mut(number);
-            issue.labels.retain(|known| known != label);
-            issue.updated = jiff::Timestamp::now();
+            state.repository_mut(repo).issue_mut(number).take_label(label);
             webhooks::issues(self, state, repo, number, login, "unlabeled", Some(label))
+        });
+        self.deliver(webhook).await
+    }
+
+    /// Closes an issue, or does something else to it that makes it another: `closed`, `locked`, `transferred`, `deleted`. With
+    /// the last two it is gone here.
+    pub async fn end_issue(&self, repo: &str, number: u64, login: &str, action: &str) -> Delivery {
+        let webhook = self.change(|state| {
+            let issue = state.repository_mut(repo).issue_mut(number);
+            issue.updated = jiff::Timestamp::now();
+            issue.is_open &= action != "closed";
+            let webhook = webhooks::issues(self, state, repo, number, login, action, None);
+            if matches!(action, "transferred" | "deleted") {
+                state.repository_mut(repo).issues.remove(&number);
+            }
+            webhook
+        });
+        self.deliver(webhook).await
+    }
+
+    /// Assigns an issue to an account.
+    pub async fn assign_issue(&self, repo: &str, number: u64, login: &str, to: &str) -> Delivery {
+        let webhook = self.change(|state| {
+            state.repository_mut(repo).issue_mut(number).updated = jiff::Timestamp::now();
+            let mut webhook = webhooks::issues(self, state, repo, number, login, "assigned", None);
+            webhook.set("assignee", self.writer().user(to));
+            webhook
         });
         self.deliver(webhook).await
     }
@@ -65,6 +84,15 @@ impl GitHub {
     /// Closes an issue, and no webhook tells of it.
     pub fn close_quietly(&self, repo: &str, number: u64) {
         self.change(|state| state.repository_mut(repo).issue_mut(number).is_open = false);
+    }
+
+    /// Deletes a comment. No webhook is sent: hob must not depend on being told.
+    pub fn delete_comment(&self, repo: &str, id: u64) {
+        self.change(|state| {
+            for issue in state.repository_mut(repo).issues.values_mut() {
+                issue.comments.retain(|comment| comment.id != id);
+            }
+        });
     }
 
     /// Changes the title and text of an issue, as its author may at any time. No webhook is sent: hob

@@ -116,6 +116,8 @@ pub(super) struct Repository {
     /// By lower-case login. Who is not here may read.
     pub(super) permissions: HashMap<String, Permission>,
     /// Issues and pull requests, which GitHub counts together.
+    /// Labels that were made with a colour of their own, by name in lower case.
+    pub(super) labels: BTreeMap<String, (String, Option<String>)>,
     pub(super) issues: BTreeMap<u64, Issue>,
 }
 
@@ -127,7 +129,13 @@ impl Repository {
             (USER_LOGIN.to_owned(), Permission::Write),
             (APP_LOGIN.to_owned(), Permission::Write),
         ]);
-        Self { full_name: full_name.to_owned(), bare: Bare::at(path), permissions, issues: BTreeMap::new() }
+        Self {
+            full_name: full_name.to_owned(),
+            bare: Bare::at(path),
+            permissions,
+            issues: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        }
     }
 
     pub(super) fn owner(&self) -> &str {
@@ -231,6 +239,17 @@ pub(super) struct Comment {
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) reactions: Vec<Reaction>,
+    /// Every text that it has had, the first included, each with a number that grows over all comments.
+    pub(super) revisions: Vec<(u64, String)>,
+}
+
+impl Comment {
+    /// Gives it another text; returns the one it had.
+    pub(super) fn revise(&mut self, revision: u64, body: String) -> String {
+        self.revisions.push((revision, body.clone()));
+        self.updated = Timestamp::now();
+        std::mem::replace(&mut self.body, body)
+    }
 }
 
 pub(super) struct Reaction {
@@ -270,6 +289,25 @@ impl Issue {
     }
 
     /// Adds a comment and returns its id.
+    pub(super) fn has_label(&self, name: &str) -> bool {
+        self.labels.iter().any(|label| label.eq_ignore_ascii_case(name))
+    }
+
+    /// Puts a label on, and notes who did.
+    pub(super) fn put_label(&mut self, name: &str, login: &str) {
+        let change = Change::now(login);
+        self.updated = change.at;
+        if !self.has_label(name) {
+            self.labels.push(name.to_owned());
+        }
+        self.labelings.push(Labeling { label: name.to_owned(), change });
+    }
+
+    pub(super) fn take_label(&mut self, name: &str) {
+        self.labels.retain(|label| !label.eq_ignore_ascii_case(name));
+        self.updated = Timestamp::now();
+    }
+
     pub(super) fn add_comment(&mut self, id: u64, author: &str, body: &str) -> u64 {
         let now = Timestamp::now();
         self.updated = now;
@@ -280,6 +318,7 @@ impl Issue {
             created: now,
             updated: now,
             reactions: Vec::new(),
+            revisions: vec![(id, body.to_owned())],
         });
         id
     }

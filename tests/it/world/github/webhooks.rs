@@ -43,6 +43,13 @@ pub(super) struct Webhook {
     payload: Value,
 }
 
+impl Webhook {
+    /// Puts one more field into it.
+    pub(super) fn set(&mut self, field: &str, value: Value) {
+        self.payload[field] = value;
+    }
+}
+
 /// What is sent after an answer.
 pub(super) enum Outgoing {
     /// A webhook about what was done.

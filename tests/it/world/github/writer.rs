@@ -270,9 +270,11 @@ impl Writer {
 
     pub(super) fn label(&self, repository: &Repository, name: &str) -> Value {
         let id = user_id(name);
+        let plain = ("ededed".to_owned(), None);
+        let (color, description) = repository.labels.get(&name.to_lowercase()).unwrap_or(&plain);
         json!({
-            "id": id, "node_id": node_id("Label", id), "name": name, "color": "ededed", "default": false,
-            "description": null,
+            "id": id, "node_id": node_id("Label", id), "name": name, "color": color, "default": false,
+            "description": description,
             "url": format!("{}/repos/{}/labels/{name}", self.api, repository.full_name),
         })
     }

@@ -1,0 +1,271 @@
+//! The status comment of a story: one for each story, changed in place. It says what is happening now and, once that is
+//! over, how it ended; what ended before is folded in below.
+
+use jiff::Timestamp;
+
+use super::{Spent, agent_name, contain, one_line, spent};
+use crate::agent::{TodoItem, TodoState};
+use crate::ids::{AgentKind, CommentId, PullNumber, RunId};
+
+/// Entries of an agent's list that are shown.
+const MOST_TODO: usize = 30;
+/// Characters of the agent's last line.
+const MOST_SAID: usize = 300;
+/// Characters of all that ended before. GitHub takes 65,536 for the whole comment.
+const MOST_BEFORE: usize = 10_000;
+
+/// What a status comment is made from.
+#[derive(Debug, Clone)]
+pub struct StatusText<'a> {
+    /// Where the story stands.
+    pub phase: Phase,
+    /// The repository's page, without a slash at its end.
+    pub web: &'a str,
+    /// The issue that the comment is on.
+    pub issue: u64,
+    /// The agent of the newest run.
+    pub agent: Option<AgentKind>,
+    /// What the task has taken so far.
+    pub took: Spent,
+    /// What it may cost, in dollars.
+    pub cap_usd: Option<f64>,
+    /// What the agent said last.
+    pub said: Option<&'a str>,
+    /// The agent's own list.
+    pub todo: &'a [TodoItem],
+    /// The story branch, once it is on the git host.
+    pub branch: Option<&'a str>,
+    /// The pull request.
+    pub pull: Option<PullNumber>,
+    /// The newest run, whose log the operator has.
+    pub run: Option<RunId>,
+    /// Further tasks that wait their turn.
+    pub queued_behind: u32,
+    /// What is to be said about tasks that are over, newest first.
+    pub over: &'a [&'a str],
+}
+
+/// Where a story stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// A task waits for a worker.
+    Queued {
+        /// Tasks before it in the queue, where that is known.
+        ahead: Option<usize>,
+    },
+    /// A task waits for a time.
+    WaitsUntil(Timestamp),
+    /// The run is being prepared.
+    Starting,
+    /// The agent works.
+    Working,
+    /// Somebody wants the work stopped, and it is being brought to the branch.
+    Stopping,
+    /// The agent is done; its work is on the way.
+    Publishing,
+    /// A question waits for its answer; the comment that asks it, once it is there.
+    Waiting(Option<CommentId>),
+    /// The work is on the branch, and GitHub does not take the pull request.
+    NotProposed,
+    /// Nothing is under way.
+    Over,
+}
+
+/// The status comment, without its marker.
+pub fn status(text: &StatusText<'_>) -> String {
+    let is_over = matches!(text.phase, Phase::Over | Phase::NotProposed);
+    let mut parts = Vec::new();
+    if let Some(now) = happening(text) {
+        parts.push(now);
+    }
+    if text.phase == Phase::Working {
+        parts.extend(text.said.map(said).filter(|said| !said.is_empty()));
+        parts.extend(todo_list(text.todo));
+    }
+    let mut over = text.over.iter().map(|words| fill_in(words, text.pull));
+    if is_over {
+        parts.push(over.next().unwrap_or_else(|| nothing_under_way(text.pull)));
+    }
+    if text.queued_behind > 0 {
+        let (count, wait) = if text.queued_behind == 1 {
+            ("1 more request".to_owned(), "waits")
+        } else {
+            (format!("{} more requests", text.queued_behind), "wait")
+        };
+        parts.push(format!("{count} on this issue {wait} for that to end."));
+    }
+    parts.extend(links(text));
+    parts.extend(before(over));
+    parts.join("\n\n")
+}
+
+/// What is happening now, in one line; nothing where all is over.
+fn happening(text: &StatusText<'_>) -> Option<String> {
+    Some(match text.phase {
+        Phase::Queued { ahead: None | Some(0) } => {
+            "**Queued.** I begin as soon as a worker is free.".to_owned()
+        }
+        Phase::Queued { ahead: Some(1) } => "**Queued.** One task is before it.".to_owned(),
+        Phase::Queued { ahead: Some(ahead) } => format!("**Queued.** {ahead} tasks are before it."),
+        Phase::WaitsUntil(at) => {
+            format!("**Waiting until {}** to try again.", at.strftime("%Y-%m-%d %H:%M UTC"))
+        }
+        Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
+        Phase::Working => format!("**At work** · {}", facts(text)),
+        Phase::Stopping => "**Stopping.** What the agent has done goes to the branch.".to_owned(),
+        Phase::Publishing => {
+            format!("**Handing over.** The agent is done; its commits are on the way. · {}", facts(text))
+        }
+        Phase::Waiting(None) => "**Waiting for an answer** to my question.".to_owned(),
+        Phase::Waiting(Some(comment)) => format!(
+            "**Waiting for an answer** to [my question]({}/issues/{}#issuecomment-{comment}).",
+            text.web, text.issue
+        ),
+        Phase::NotProposed => {
+            "**GitHub does not take the pull request.** The commits are on the branch. Whoever runs hob \
+             sees the reason with `hob status`, and `hob retry` has it tried again."
+                .to_owned()
+        }
+        Phase::Over => return None,
+    })
+}
+
+/// `Claude Code · 4 m 12 s · $0.83 of $5.00 · 3 turns`
+fn facts(text: &StatusText<'_>) -> String {
+    let cap = text.cap_usd.map(|cap| {
+        let so_far = text.took.cost_usd.unwrap_or(0.0);
+        format!("${so_far:.2} of ${cap:.2}")
+    });
+    let took = match cap {
+        None => spent(text.took),
+        Some(cap) => format!("{} · {cap}", spent(Spent { cost_usd: None, ..text.took })),
+    };
+    text.agent.map_or(took.clone(), |agent| format!("{} · {took}", agent_name(agent)))
+}
+
+fn said(line: &str) -> String {
+    let line = one_line(&contain(line, MOST_SAID));
+    if line.is_empty() { line } else { format!("> {line}") }
+}
+
+fn todo_list(items: &[TodoItem]) -> Option<String> {
+    let mut lines: Vec<String> = items
+        .iter()
+        .take(MOST_TODO)
+        .map(|item| {
+            let text = one_line(&contain(&item.text, 200));
+            match item.state {
+                TodoState::Completed => format!("- [x] {text}"),
+                TodoState::Pending => format!("- [ ] {text}"),
+                TodoState::InProgress => format!("- [ ] **{text}**"),
+                TodoState::Cancelled => format!("- [ ] ~~{text}~~"),
+            }
+        })
+        .collect();
+    if items.len() > MOST_TODO {
+        lines.push(format!("- and {} more", items.len() - MOST_TODO));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn links(text: &StatusText<'_>) -> Option<String> {
+    let branch = text.branch.map(|branch| format!("[`{branch}`]({}/tree/{branch})", text.web));
+    let pull = text.pull.map(|pull| format!("#{pull}"));
+    let run = text.run.map(|run| format!("run `{run}`"));
+    let parts: Vec<String> = [branch, pull, run].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("<sub>{}</sub>", parts.join(" · ")))
+}
+
+fn nothing_under_way(pull: Option<PullNumber>) -> String {
+    match pull {
+        Some(pull) => format!("Nothing is under way. #{pull} is there to review."),
+        None => "Nothing is under way. `/hob work` begins.".to_owned(),
+    }
+}
+
+/// What ended before, folded in.
+fn before(over: impl Iterator<Item = String>) -> Option<String> {
+    let mut room = MOST_BEFORE;
+    let mut told = Vec::new();
+    for words in over {
+        let length = words.chars().count();
+        if length > room {
+            break;
+        }
+        room -= length;
+        told.push(words);
+    }
+    (!told.is_empty()).then(|| {
+        format!("<details><summary>Before that</summary>\n\n{}\n\n</details>", told.join("\n\n---\n\n"))
+    })
+}
+
+/// The words about a task, with the pull request's number where it goes.
+fn fill_in(words: &str, pull: Option<PullNumber>) -> String {
+    match pull {
+        Some(pull) => words.replace("#{pull}", &format!("#{pull}")),
+        None => words.replace("#{pull}", "the branch"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOOK: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: None };
+
+    fn text(phase: Phase) -> StatusText<'static> {
+        StatusText {
+            phase,
+            web: "https://github.com/acme/tool",
+            issue: 1,
+            agent: Some(AgentKind::Claude),
+            took: TOOK,
+            cap_usd: None,
+            said: None,
+            todo: &[],
+            branch: None,
+            pull: None,
+            run: None,
+            queued_behind: 0,
+            over: &[],
+        }
+    }
+
+    #[test]
+    fn the_status_of_a_story() {
+        let item = |text: &str, state| TodoItem { text: text.to_owned(), state };
+        let todo = [
+            item("Read the parser", TodoState::Completed),
+            item("Add the flag, @alice", TodoState::InProgress),
+            item("Write a test", TodoState::Pending),
+        ];
+        let run = "01a20ba9-52c0-71be-86a3-317a53630772".parse().ok();
+        let over =
+            ["Done: #{pull} has 1 commit for you to review.\n\n<sub>finished in 4 m 12 s · $0.83</sub>"];
+        let two = ["**Stopped, as @bob asked.**\n\n<sub>finished in 3 s</sub>", over[0]];
+        let working = StatusText {
+            said: Some("I add the flag to the\nparser. Fixes #1"),
+            todo: &todo,
+            cap_usd: Some(5.0),
+            run,
+            queued_behind: 1,
+            ..text(Phase::Working)
+        };
+        let pull = Some(PullNumber(2));
+        let branch = Some("hob/issue-1");
+        let all = [
+            status(&text(Phase::Queued { ahead: Some(3) })),
+            status(&text(Phase::WaitsUntil("2026-11-24T14:05:00Z".parse().unwrap()))),
+            status(&text(Phase::Starting)),
+            status(&working),
+            status(&text(Phase::Publishing)),
+            status(&StatusText { branch, ..text(Phase::Waiting(Some(CommentId(77)))) }),
+            status(&StatusText { over: &over, branch, pull, run, ..text(Phase::Over) }),
+            status(&StatusText { over: &two, branch, pull, ..text(Phase::Over) }),
+            status(&StatusText { over: &over, branch, ..text(Phase::NotProposed) }),
+            status(&text(Phase::Over)),
+        ];
+        insta::assert_snapshot!(all.join("\n\n=====\n\n"));
+    }
+}

@@ -1,0 +1,299 @@
+//! What the status comment of a story is made from, and whether it shows that yet. Every change of a story, its tasks, runs
+//! or questions counts `status_wanted` up; `deliver/status.rs` writes the comment anew until `status_shown` is the same. So
+//! a change is never forgotten, and many changes in a row are one edit. The words are in `message/status.rs`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::effects::{Effect, NewEffect, want};
+use super::write::Write;
+use super::{Store, after, now, rows};
+use crate::agent::TodoItem;
+use crate::ids::{CommentId, EffectId, StoryId};
+use crate::story::{AskedQuestion, Run, Story, Task, TaskState};
+
+/// How many tasks that are over are told of, the newest included.
+const MOST_ENDED: i64 = 6;
+
+/// A status comment that does not say yet what it should.
+#[derive(Debug, Clone)]
+pub struct StoryToShow {
+    /// Whose.
+    pub story: StoryId,
+    /// The effect that made it, whose marker it carries.
+    pub effect: EffectId,
+    /// The comment.
+    pub comment: CommentId,
+    /// The label that was put on last to say where the story stands.
+    pub label: Option<String>,
+    /// How often GitHub did not take the change.
+    pub tries: u32,
+    /// Whether the story has come to stand elsewhere, as opposed to an agent saying something.
+    pub is_urgent: bool,
+}
+
+/// Where a story stands, for people.
+#[derive(Debug, Clone)]
+pub struct StatusFacts {
+    /// What is shown once this is.
+    pub version: i64,
+    /// The story.
+    pub story: Story,
+    /// What has ended it beyond its tasks.
+    pub ended: Option<String>,
+    /// The task that is not over, or the newest.
+    pub task: Option<Task>,
+    /// When the task goes on at the earliest, where it waits for a time.
+    pub waits_until: Option<Timestamp>,
+    /// Whether somebody wants the task stopped.
+    pub is_to_be_stopped: bool,
+    /// The newest run of the task.
+    pub run: Option<Run>,
+    /// What the agent said last in that run.
+    pub said: Option<String>,
+    /// The agent's own list of things to do.
+    pub todo: Vec<TodoItem>,
+    /// The question that the story waits with.
+    pub question: Option<AskedQuestion>,
+    /// Further tasks of the story that wait their turn.
+    pub queued_behind: u32,
+    /// Whether the pull request is still to be opened or brought up to date.
+    pub is_proposing: bool,
+    /// Whether GitHub did not take the pull request.
+    pub proposal_is_parked: bool,
+    /// The tasks that are over, newest first, as far as there are words about them.
+    pub over: Vec<EndedTask>,
+}
+
+/// A task that is over.
+#[derive(Debug, Clone)]
+pub struct EndedTask {
+    /// How it ended.
+    pub state: TaskState,
+    /// What people are told about it.
+    pub words: String,
+}
+
+/// There is something to show, at once: the story stands elsewhere now. Sees to it that there is a comment to show it.
+pub(super) async fn show(write: &mut Write, story: StoryId) -> anyhow::Result<()> {
+    let row = sqlx::query(
+        "UPDATE stories SET status_wanted = status_wanted + 1, status_not_before = 0 WHERE id = $1 RETURNING status_effect",
+    )
+    .bind(story.to_string())
+    .fetch_one(&mut **write)
+    .await?;
+    if row.try_get::<Option<String>, _>("status_effect")?.is_some() {
+        return Ok(());
+    }
+    let effect = NewEffect::new(Effect::Status);
+    sqlx::query("UPDATE stories SET status_effect = $2 WHERE id = $1")
+        .bind(story.to_string())
+        .bind(effect.id.to_string())
+        .execute(&mut **write)
+        .await?;
+    want(write, story, &[effect]).await
+}
+
+/// There is something to show when the comment may be changed next.
+pub(super) async fn show_soon(write: &mut Write, story: StoryId) -> anyhow::Result<()> {
+    sqlx::query("UPDATE stories SET status_wanted = status_wanted + 1 WHERE id = $1")
+        .bind(story.to_string())
+        .execute(&mut **write)
+        .await?;
+    Ok(())
+}
+
+impl Store {
+    /// The status comments that are to be changed now.
+    pub async fn stories_to_show(&self) -> anyhow::Result<Vec<StoryToShow>> {
+        let found = sqlx::query(
+            "SELECT id, status_effect, status_comment, state_label, status_tries, status_not_before = 0 AS is_urgent FROM stories
+             WHERE status_wanted <> status_shown AND status_comment IS NOT NULL AND status_not_before <= $1
+             ORDER BY status_not_before LIMIT 100",
+        )
+        .bind(now())
+        .fetch_all(&self.reader)
+        .await?;
+        let read = |row: &SqliteRow| {
+            anyhow::Ok(StoryToShow {
+                story: rows::parsed(row, "id")?,
+                effect: rows::parsed(row, "status_effect")?,
+                comment: CommentId(rows::number(row, "status_comment")?),
+                label: row.try_get("state_label")?,
+                tries: u32::try_from(rows::number(row, "status_tries")?).unwrap_or(u32::MAX),
+                is_urgent: rows::is_true(row, "is_urgent")?,
+            })
+        };
+        found.iter().map(read).collect()
+    }
+
+    /// How many status comments do not say yet what they should.
+    pub async fn stories_behind(&self) -> anyhow::Result<i64> {
+        let behind = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM stories WHERE status_wanted <> status_shown AND status_comment IS NOT NULL",
+        );
+        Ok(behind.fetch_one(&self.reader).await?)
+    }
+
+    /// Where a story stands.
+    pub async fn status_facts(&self, story: StoryId) -> anyhow::Result<StatusFacts> {
+        // Read first: what changes after it counts as not shown.
+        let row = sqlx::query(
+            "SELECT status_wanted, ended,
+                 EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'wanted' AND effect LIKE '{\"kind\":\"pull_request\"%') AS is_proposing,
+                 EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'parked' AND effect LIKE '{\"kind\":\"pull_request\"%') AS is_parked,
+                 (SELECT COUNT(*) FROM tasks WHERE story = $1 AND state = 'queued') AS queued
+             FROM stories WHERE id = $1",
+        )
+        .bind(story.to_string())
+        .fetch_one(&self.reader)
+        .await?;
+        let task = sqlx::query(
+            "SELECT * FROM tasks WHERE story = $1
+             ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'publishing' THEN 0 WHEN 'blocked' THEN 0 WHEN 'queued' THEN 1 ELSE 2 END,
+                 CASE state WHEN 'queued' THEN seq ELSE -seq END LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        let mut facts = StatusFacts {
+            version: row.try_get("status_wanted")?,
+            story: self.story(story).await?,
+            ended: row.try_get("ended")?,
+            task: task.as_ref().map(rows::task).transpose()?,
+            waits_until: None,
+            is_to_be_stopped: false,
+            run: None,
+            said: None,
+            todo: Vec::new(),
+            question: self.open_question(story).await?,
+            queued_behind: u32::try_from(rows::number(&row, "queued")?).unwrap_or(u32::MAX),
+            is_proposing: rows::is_true(&row, "is_proposing")?,
+            proposal_is_parked: rows::is_true(&row, "is_parked")?,
+            over: self.ended_tasks(story).await?,
+        };
+        if let Some((task, row)) = facts.task.as_ref().zip(task.as_ref()) {
+            facts.waits_until =
+                rows::time_option(row, "not_before")?.filter(|at| at.as_millisecond() > now());
+            facts.is_to_be_stopped = row.try_get::<Option<String>, _>("stop_why")?.is_some();
+            facts.queued_behind -= u32::from(task.state == TaskState::Queued);
+            (facts.run, facts.said, facts.todo) = self.progress_of(task).await?;
+        }
+        Ok(facts)
+    }
+
+    async fn progress_of(&self, task: &Task) -> anyhow::Result<(Option<Run>, Option<String>, Vec<TodoItem>)> {
+        let row = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY seq DESC LIMIT 1")
+            .bind(task.id.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
+        let Some(row) = row else { return Ok((None, None, Vec::new())) };
+        let has_list = row.try_get::<Option<String>, _>("todo")?.is_some();
+        let todo = if has_list { rows::json(&row, "todo")? } else { Vec::new() };
+        Ok((Some(rows::run(&row)?), row.try_get("said")?, todo))
+    }
+
+    async fn ended_tasks(&self, story: StoryId) -> anyhow::Result<Vec<EndedTask>> {
+        let found = sqlx::query(
+            "SELECT state, words FROM tasks WHERE story = $1 AND words IS NOT NULL
+               AND state IN ('done', 'failed', 'cancelled') ORDER BY seq DESC LIMIT $2",
+        )
+        .bind(story.to_string())
+        .bind(MOST_ENDED)
+        .fetch_all(&self.reader)
+        .await?;
+        let read = |row: &SqliteRow| {
+            anyhow::Ok(EndedTask { state: rows::task_state(row, "state")?, words: row.try_get("words")? })
+        };
+        found.iter().map(read).collect()
+    }
+
+    /// Records that a story has a status comment. `recheck` says in what time to look whether an earlier try has made a second
+    /// one. What the comment says is still to be shown.
+    pub async fn status_posted(
+        &self,
+        effect: EffectId,
+        comment: CommentId,
+        recheck: Option<Duration>,
+    ) -> anyhow::Result<()> {
+        let mut write = self.begin("status-posted").await?;
+        super::effects::finish(&mut write, effect).await?;
+        sqlx::query("UPDATE effects SET comment = $2, recheck_at = $3 WHERE id = $1")
+            .bind(effect.to_string())
+            .bind(rows::to_i64(comment.0)?)
+            .bind(recheck.map(after))
+            .execute(&mut *write)
+            .await?;
+        sqlx::query("UPDATE stories SET status_comment = $2, status_tries = 0 WHERE status_effect = $1")
+            .bind(effect.to_string())
+            .bind(rows::to_i64(comment.0)?)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await
+    }
+
+    /// Records what a status comment shows, and the label beside it; it is changed next after `pause` at the earliest.
+    pub async fn status_shown(
+        &self,
+        story: StoryId,
+        version: i64,
+        label: Option<&str>,
+        pause: Duration,
+    ) -> anyhow::Result<()> {
+        let mut write = self.begin("status-shown").await?;
+        sqlx::query(
+            "UPDATE stories SET status_shown = $2, state_label = $3, status_tries = 0,
+                 status_not_before = CASE WHEN status_wanted <> $2 AND status_not_before = 0 THEN 0 ELSE $4 END
+             WHERE id = $1",
+        )
+        .bind(story.to_string())
+        .bind(version)
+        .bind(label)
+        .bind(after(pause))
+        .execute(&mut *write)
+        .await?;
+        write.commit().await
+    }
+
+    /// Puts the change of a status comment off.
+    pub async fn status_put_off(&self, story: StoryId, wait: Duration) -> anyhow::Result<()> {
+        let mut write = self.begin("status-put-off").await?;
+        sqlx::query(
+            "UPDATE stories SET status_tries = status_tries + 1, status_not_before = $2 WHERE id = $1",
+        )
+        .bind(story.to_string())
+        .bind(after(wait))
+        .execute(&mut *write)
+        .await?;
+        write.commit().await
+    }
+
+    /// Gives up what a status comment should show: GitHub does not take it. The next change is tried again.
+    pub async fn status_given_up(&self, story: StoryId, version: i64) -> anyhow::Result<()> {
+        let mut write = self.begin("status-given-up").await?;
+        sqlx::query("UPDATE stories SET status_shown = $2, status_tries = 0 WHERE id = $1")
+            .bind(story.to_string())
+            .bind(version)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await
+    }
+
+    /// Wants another status comment in the place of one that somebody deleted.
+    pub async fn status_is_gone(&self, story: StoryId) -> anyhow::Result<()> {
+        let mut write = self.begin("status-is-gone").await?;
+        sqlx::query(
+            "UPDATE stories SET status_effect = NULL, status_comment = NULL, status_tries = 0 WHERE id = $1",
+        )
+        .bind(story.to_string())
+        .execute(&mut *write)
+        .await?;
+        show(&mut write, story).await?;
+        write.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
+    }
+}
