@@ -27,7 +27,7 @@ pub fn checks_section(checked: &Checked) -> String {
     }
     if let Some(failing) = checked.failing() {
         text.push_str(&format!(
-            "\n\n**{} still fails**, also after the agent had it back. That is why this was left as a draft.",
+            "\n\n**{} fails**, and the agent has had it back as often as it may. A new pull request is a draft then.",
             code(&failing.command)
         ));
     }

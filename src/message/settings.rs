@@ -5,12 +5,13 @@ use crate::config::{Fault, REPOSITORY_FILE};
 
 /// Said where work was asked for and the file has a mistake.
 pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
+    let remedy = contain(&fault.remedy, 500).replace('\n', " ");
+    let end = if remedy.ends_with(['?', '.']) { "" } else { "." };
     format!(
-        "**Not started: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo mend it: {}.\n\nUntil that is mended on \
+        "**Not started: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo mend it: {remedy}{end}\n\nUntil that is mended on \
          `{default_branch}` I start nothing in this repository. Then `/hob work`, or the label put on anew, starts this.",
         fault.line,
         contain(&fault.what, 500).replace('\n', " "),
-        contain(fault.remedy.trim_end_matches('.'), 500).replace('\n', " "),
     )
 }
 
