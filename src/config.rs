@@ -23,7 +23,7 @@ pub use repository::{
     Budgets, Fault, Language, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,
 };
 pub use secret::{KEY_NAMES, VARIABLES};
-pub use values::{Age, BranchTemplate, ByteSize};
+pub use values::{Age, BranchTemplate, ByteSize, CommentsOf};
 
 use crate::ids::{AgentKind, IssueNumber, Repo};
 
@@ -50,6 +50,8 @@ pub struct Config {
     pub container: Container,
     /// What a hand-over may hold.
     pub policy: Policy,
+    /// What the agent is told.
+    pub prompt: Prompt,
     /// How much at once, and how often to look.
     pub work: Work,
     /// What is kept, and for how long.
@@ -340,6 +342,34 @@ impl Default for Container {
             stop_grace: Duration::from_secs(10),
             hand_over_timeout: Duration::from_secs(300),
             hand_over_limit: ByteSize::mib(512),
+        }
+    }
+}
+
+/// `[prompt]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prompt {
+    /// A file with the template, in place of hob's own.
+    pub template: Option<PathBuf>,
+    /// Whose comments the agent sees.
+    pub comments_of: CommentsOf,
+    /// The most issues that are read because they are named in what was asked for.
+    pub linked_issues: usize,
+    /// The most images that are downloaded for a run.
+    pub images: usize,
+    /// The largest of them.
+    pub image_limit: ByteSize,
+}
+
+impl Default for Prompt {
+    fn default() -> Self {
+        Self {
+            template: None,
+            comments_of: CommentsOf::Writers,
+            linked_issues: 5,
+            images: 10,
+            image_limit: ByteSize::mib(5),
         }
     }
 }

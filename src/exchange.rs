@@ -22,6 +22,8 @@ pub const PROMPT: &str = "prompt.md";
 pub const QUESTION: &str = "question.json";
 /// The agent's summary, if it is done.
 pub const SUMMARY: &str = "summary.md";
+/// Images of the issue, for the agent to look at.
+pub const IMAGES: &str = "images";
 /// Where the agent leaves files that are worth keeping.
 pub const DROPS: &str = "drops";
 
@@ -51,6 +53,30 @@ pub fn prepare(folder: &Path, prompt: &str, owner: Option<(u32, u32)>) -> anyhow
         for path in [folder, &drops, &file] {
             std::os::unix::fs::lchown(path, Some(uid), Some(gid))
                 .context("handing the exchange to the agent")?;
+        }
+    }
+    Ok(())
+}
+
+/// A file for the agent: its name, and what is in it.
+pub type Named = (String, Vec<u8>);
+
+/// Adds images to an exchange that has just been made, owned as it is.
+pub fn add_images(folder: &Path, images: &[Named], owner: Option<(u32, u32)>) -> anyhow::Result<()> {
+    if images.is_empty() {
+        return Ok(());
+    }
+    let inner = folder.join(IMAGES);
+    std::fs::DirBuilder::new().mode(0o700).create(&inner).context("making the folder for images")?;
+    let mut all = vec![inner.clone()];
+    for (name, bytes) in images {
+        let file = inner.join(name);
+        std::fs::write(&file, bytes).context("writing an image")?;
+        all.push(file);
+    }
+    if let Some((uid, gid)) = owner {
+        for path in &all {
+            std::os::unix::fs::lchown(path, Some(uid), Some(gid)).context("handing an image to the agent")?;
         }
     }
     Ok(())

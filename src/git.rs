@@ -19,6 +19,7 @@ mod transport;
 mod workspace;
 
 pub use changes::{Change, ChangeKind};
+pub use export::TextFile;
 pub use import::{
     CommitSummary, HandOver, ImportError, ImportLimits, Imported, NewObject, ObjectKind, import,
 };

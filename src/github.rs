@@ -5,8 +5,10 @@
 //! do GitHub's own: what comes out are hob's types and [`GitHubError`]. What to write, and whether an
 //! effect that may have happened is there already, is decided above: no write is ever repeated here.
 
+mod assets;
 mod client;
 mod comments;
+mod conversation;
 mod dependencies;
 mod error;
 pub mod found;
@@ -31,7 +33,9 @@ use crate::ids::{InstallationId, Repo};
 use client::{Answer, Client, Verb};
 use tokens::InstallationTokens;
 
+pub use assets::{AssetHosts, ImageFile, NoImage};
 pub use comments::{FoundComment, IssueComment};
+pub use conversation::{Conversation, OtherIssue};
 pub use dependencies::Blocker;
 pub use error::GitHubError;
 pub use history::{Change, IssueHistory, Labeling};
@@ -226,12 +230,17 @@ impl Repository {
 
     /// Reads `/repos/{owner}/{name}{path}`, again after a passing failure.
     async fn get(&self, path: &str) -> Result<Answer, GitHubError> {
+        self.get_as(path, None).await
+    }
+
+    /// The same, in a form of GitHub's.
+    async fn get_as(&self, path: &str, form: Option<&'static str>) -> Result<Answer, GitHubError> {
         let path = format!("/repos/{}{path}", self.repo);
         let (client, token) = self.client().await?;
-        match client.get(&path).await {
+        match client.get_as(&path, form).await {
             // The token was revoked before its time: a fresh one tells whether hob as a whole was shut out.
             Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
-                self.client().await?.0.get(&path).await
+                self.client().await?.0.get_as(&path, form).await
             }
             result => result,
         }

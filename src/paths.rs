@@ -55,6 +55,12 @@ pub struct RunPaths {
     pub drops: PathBuf,
     /// hob's own record of the run, JSON.
     pub record: PathBuf,
+    /// What the agent was told.
+    pub prompt: PathBuf,
+    /// The template that it was made with.
+    pub template: PathBuf,
+    /// What is to be known of its making, JSON; it becomes a part of the record.
+    pub prompt_facts: PathBuf,
     /// The hand-over as it came out of the container. Temporary.
     pub bundle: PathBuf,
     /// The throw-away repository that a hand-over is imported into. Temporary.
@@ -160,6 +166,9 @@ impl DataDir {
             stderr: folder.join("stderr.log"),
             drops: folder.join("drops"),
             record: folder.join("run.json"),
+            prompt: folder.join("prompt.md"),
+            template: folder.join("prompt.md.j2"),
+            prompt_facts: folder.join("prompt.json"),
             bundle: folder.join("hand-over.bundle"),
             quarantine: folder.join("quarantine.git"),
             checks: folder.join("checks"),

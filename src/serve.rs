@@ -24,6 +24,7 @@ use crate::github::{self, GitHub};
 use crate::http::{self, Http};
 use crate::intake::{self, Intake};
 use crate::paths::{DataDir, DataLock};
+use crate::prompt::Template;
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{Store, StoreFault};
@@ -42,6 +43,7 @@ pub struct Hob {
     github: GitHub,
     instance: String,
     secrets: Secrets,
+    template: Arc<Template>,
     program: PathBuf,
     _lock: DataLock,
 }
@@ -61,8 +63,9 @@ impl Hob {
         let github =
             GitHub::new(&config.github.api_url, credentials).context("preparing the way to GitHub")?;
         let secrets = Secrets::new(config.secrets());
+        let template = Arc::new(work::operators_template(&config)?);
         let (config, program) = (Arc::new(config), work::own_program());
-        Ok(Hob { config, data, store, docker, github, instance, secrets, program, _lock: lock })
+        Ok(Hob { config, data, store, docker, github, instance, secrets, template, program, _lock: lock })
     }
 
     /// The same, with another file as hob's own program: for who has hob as a library.
@@ -225,6 +228,7 @@ impl Hob {
             instance: self.instance.clone(),
             user: agent_user(&self.config),
             secrets: self.secrets.clone(),
+            template: self.template.clone(),
             program: self.program.clone(),
             stop,
         }

@@ -5,11 +5,13 @@
 
 mod account;
 mod checks;
+mod gather;
 mod hand_over;
 mod import_child;
 mod importing;
 mod keep;
 mod policy;
+mod prompting;
 mod publish;
 mod refresh;
 mod run_log;
@@ -31,6 +33,7 @@ use crate::config::{Chosen, Config, RepositoryFile, TaskSettings};
 use crate::container::Docker;
 use crate::github::GitHub;
 use crate::paths::DataDir;
+use crate::prompt::Template;
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{Advance, Lost, Store, StoreFault};
@@ -39,6 +42,7 @@ use crate::story::{Story, Task, TaskState, Turn};
 
 pub use import_child::run as run_import;
 pub use importing::{COMMAND as IMPORT_COMMAND, own_program};
+pub use prompting::operators_template;
 
 /// The first wait after a passing failure. It doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -69,6 +73,8 @@ pub struct Worker {
     pub user: (u32, u32),
     /// What must not be written anywhere.
     pub secrets: Secrets,
+    /// The template of what agents are told.
+    pub template: Arc<Template>,
     /// hob's own program, for the process that reads hand-overs.
     pub program: PathBuf,
     /// Set when hob is to stop. Containers go on; following them ends.

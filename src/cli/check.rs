@@ -8,6 +8,7 @@ use crate::container::Docker;
 use crate::github::{self, GitHub};
 use crate::paths::DataDir;
 use crate::store::{self, Store};
+use crate::work;
 
 pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
     super::runtime()?.block_on(async {
@@ -17,6 +18,7 @@ pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
             ("docker", docker(&config).await),
             ("agent image", image(&config).await),
             ("agent key", key(&config)),
+            ("prompt", prompt(&config)),
             ("github", github(&config).await),
         ];
         let mut code = ExitCode::SUCCESS;
@@ -77,6 +79,14 @@ fn key(config: &Config) -> anyhow::Result<String> {
         }
         None => anyhow::bail!("none of {} is set", names.join(", ")),
     }
+}
+
+fn prompt(config: &Config) -> anyhow::Result<String> {
+    let template = work::operators_template(config)?;
+    Ok(match &config.prompt.template {
+        Some(file) => format!("the template in {}, SHA-256 {}", file.display(), template.hash()),
+        None => "hob's own template".to_owned(),
+    })
 }
 
 async fn github(config: &Config) -> anyhow::Result<String> {

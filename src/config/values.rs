@@ -30,6 +30,16 @@ impl ByteSize {
     }
 }
 
+/// Whose comments an agent sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CommentsOf {
+    /// Of people who may push to the repository.
+    Writers,
+    /// Of everyone but bots.
+    Everyone,
+}
+
 /// How old something may become: `30d`, or a duration as elsewhere (`12h`, `1h 30m`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]

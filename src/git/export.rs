@@ -31,6 +31,68 @@ impl Mirror {
     }
 }
 
+/// A text file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextFile {
+    /// Its path as the repository has it.
+    pub path: String,
+    /// What is in it; bytes that are not UTF-8 are replaced.
+    pub text: String,
+}
+
+impl Mirror {
+    /// The first of these files that a commit has, looked for without regard to case. Links are no files, and one that is larger than
+    /// `most` bytes is cut.
+    pub fn text_file(&self, at: &Sha, paths: &[&str], most: usize) -> anyhow::Result<Option<TextFile>> {
+        let repository = self.open()?;
+        let commit =
+            repository.find_commit(oid(at)?).with_context(|| format!("finding {at} in the mirror"))?;
+        let root = commit.tree().context("reading its tree")?;
+        for path in paths {
+            if let Some(found) = find_file(&repository, &root, path, most)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn find_file(
+    repository: &Repository,
+    root: &Tree<'_>,
+    path: &str,
+    most: usize,
+) -> anyhow::Result<Option<TextFile>> {
+    let mut tree = root.clone();
+    let mut real = Vec::new();
+    let mut parts = path.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let is_last = parts.peek().is_none();
+        let fits = |entry: &git2::TreeEntry<'_>| {
+            let kind = if is_last { ObjectType::Blob } else { ObjectType::Tree };
+            let is_link = is_last && entry.filemode() & 0o170000 != 0o100000;
+            let is_named = entry.name().is_ok_and(|name| name.eq_ignore_ascii_case(part));
+            is_named && entry.kind() == Some(kind) && !is_link
+        };
+        let Some((name, id)) = tree.iter().find(fits).map(|entry| (name_of(&entry), entry.id())) else {
+            return Ok(None);
+        };
+        real.push(name);
+        if is_last {
+            let blob = repository.find_blob(id).context("reading a file")?;
+            let content = &blob.content()[..blob.content().len().min(most)];
+            let text = String::from_utf8_lossy(content).into_owned();
+            return Ok(Some(TextFile { path: real.join("/"), text }));
+        }
+        tree = repository.find_tree(id).context("reading a folder")?;
+    }
+    Ok(None)
+}
+
+fn name_of(entry: &git2::TreeEntry<'_>) -> String {
+    entry.name().unwrap_or_default().to_owned()
+}
+
 fn write_tree(
     repository: &Repository,
     tree: &Tree<'_>,

@@ -9,8 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
-use axum::http::header::{DATE, USER_AGENT};
+use axum::http::header::{ACCEPT, DATE, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use octocrab::Octocrab;
 use secrecy::{ExposeSecret, SecretString};
@@ -101,9 +101,16 @@ impl Client {
 
     /// Reads `path`, which begins with `/`. Repeated twice after a failure that may pass.
     pub(super) async fn get(&self, path: &str) -> Result<Answer, GitHubError> {
+        self.get_as(path, None).await
+    }
+
+    /// Reads `path` in a form of GitHub's (`application/vnd.github.full+json`), where one is named.
+    pub(super) async fn get_as(&self, path: &str, form: Option<&'static str>) -> Result<Answer, GitHubError> {
         let mut pauses = READ_PAUSES.into_iter();
         loop {
-            let answer = self.exchange(Verb::Get, path, None::<&()>).await;
+            let address = format!("{}{path}", self.address.base_path);
+            let asked = Asked { form, ..Asked::plain(address) };
+            let answer = self.exchange_at(Verb::Get, asked, &place(Verb::Get, path), None::<&()>).await;
             let named = answer.as_ref().ok().and_then(|answer| named_wait(&answer.headers));
             let error = match answer.and_then(Answer::success) {
                 Ok(answer) => return Ok(answer),
@@ -148,8 +155,14 @@ impl Client {
     /// Asks GitHub's GraphQL API, once. It is beside the REST API: `/graphql`, and `/api/graphql` where that is `/api/v3`.
     pub(super) async fn graphql(&self, question: &impl Serialize) -> Result<Answer, GitHubError> {
         let beside = self.address.base_path.strip_suffix("/v3").unwrap_or(&self.address.base_path);
-        let answer =
-            self.exchange_at(Verb::Post, format!("{beside}/graphql"), "post-graphql", Some(question)).await?;
+        let answer = self
+            .exchange_at(
+                Verb::Post,
+                Asked::plain(format!("{beside}/graphql")),
+                "post-graphql",
+                Some(question),
+            )
+            .await?;
         answer.success()?.without_complaints()
     }
 
@@ -160,20 +173,21 @@ impl Client {
         body: Option<&impl Serialize>,
     ) -> Result<Answer, GitHubError> {
         // The base path is put on here: octocrab would leave it off a path that happens to begin with it.
-        self.exchange_at(verb, format!("{}{path}", self.address.base_path), &place(verb, path), body).await
+        let asked = Asked::plain(format!("{}{path}", self.address.base_path));
+        self.exchange_at(verb, asked, &place(verb, path), body).await
     }
 
     async fn exchange_at(
         &self,
         verb: Verb,
-        uri: String,
+        Asked { uri, form }: Asked,
         place: &str,
         body: Option<&impl Serialize>,
     ) -> Result<Answer, GitHubError> {
         reach("github", place, When::Before);
         let whole = async {
             let response = match verb {
-                Verb::Get => self.octocrab._get(uri).await,
+                Verb::Get => self.octocrab._get_with_headers(uri, form.map(accepting)).await,
                 Verb::Post => self.octocrab._post(uri, body).await,
                 Verb::Patch => self.octocrab._patch(uri, body).await,
                 Verb::Delete => self.octocrab._delete(uri, None::<&()>).await,
@@ -189,6 +203,23 @@ impl Client {
         reach("github", place, When::After);
         answer
     }
+}
+
+/// What is asked for.
+struct Asked {
+    uri: String,
+    /// In which of GitHub's forms; absent: in the usual one.
+    form: Option<&'static str>,
+}
+
+impl Asked {
+    fn plain(uri: String) -> Asked {
+        Asked { uri, form: None }
+    }
+}
+
+fn accepting(form: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(form))])
 }
 
 /// A request's name for a test that ends hob there: its method and the kinds of its path's parts, without names and numbers.

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
+use super::prompting::{template_hitch, told};
 use super::{Hitch, Job, Worker};
 use crate::agent::{self, AgentKind, Invocation};
 use crate::config::TaskSettings;
@@ -29,7 +30,7 @@ use crate::story::{Run, Session, Story, Turn};
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
 pub(super) const HOME: &str = "/home/agent";
-const EXCHANGE: &str = "/hob";
+pub(super) const EXCHANGE: &str = "/hob";
 const KEYS: &str = "/run/hob/env";
 
 /// The file with the keys is read by the shell and becomes the agent's environment; it is nowhere in
@@ -240,7 +241,7 @@ impl Worker {
         news: Option<&News>,
     ) -> Result<ContainerSpec, Hitch> {
         let session = resumable(story, run);
-        let text = self.prompt(job, story, run, session.is_some(), news).await?;
+        let (text, images) = self.prompt(job, story, run, session.is_some(), news).await?;
         let paths = self.data.story(story.id);
         let run_paths = self.data.run(run.id);
         let keys = self.key_file(run);
@@ -258,7 +259,10 @@ impl Worker {
         blocking(move || -> anyhow::Result<()> {
             make_private_folder(&run_paths.folder, None)?;
             prepare_home(&paths.home, agent, user)?;
-            around("disk", "exchange", || exchange::prepare(&paths.exchange, &text, Some(user)))?;
+            around("disk", "exchange", || {
+                exchange::prepare(&paths.exchange, &text, Some(user))?;
+                exchange::add_images(&paths.exchange, &images, Some(user))
+            })?;
             around("disk", "keys", || write_keys(&keys, &key_text, user))
         })
         .await??;
@@ -287,6 +291,7 @@ impl Worker {
         })
     }
 
+    /// What the agent is told, and the images that go with it. Everything that it was made from is written down.
     async fn prompt(
         &self,
         job: &Job,
@@ -294,7 +299,7 @@ impl Worker {
         run: &Run,
         resumes: bool,
         news: Option<&News>,
-    ) -> Result<String, Hitch> {
+    ) -> Result<(String, Vec<exchange::Named>), Hitch> {
         let questions = self.store.questions(story.id).await?;
         let tasks = self.store.tasks_of(story.id).await?;
         let earlier: Vec<_> =
@@ -307,7 +312,9 @@ impl Worker {
             Turn::CommitLeftovers { files } => Purpose::Commit(files),
             Turn::ChecksFailed { command, end, output } => Purpose::MendCheck { command, end: *end, output },
         };
-        Ok(prompt::prompt(&Facts {
+        let told = told(&job.task.ask, &earlier, &questions, &purpose, resumes);
+        let gathered = self.gather(job, story, run, resumes, &told).await?;
+        let facts = Facts {
             repo: &story.repo.to_string(),
             issue: story.issue.0,
             branch: &story.branch,
@@ -318,7 +325,13 @@ impl Worker {
             questions: &questions,
             purpose,
             news,
-        }))
+            seen: &gathered.seen,
+        };
+        let template = self.template_for(None)?;
+        let made =
+            prompt::prompt(&facts, &template).map_err(|error| template_hitch(template.origin, &error))?;
+        self.keep_prompt(run, &made, &template, &gathered.seen).await?;
+        Ok((made.text, gathered.images))
     }
 
     /// Everything here can be read by whoever may ask Docker, so none of it is secret.

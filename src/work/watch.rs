@@ -378,6 +378,7 @@ impl Worker {
             turn: &'a crate::story::Turn,
             started_at: Option<Timestamp>,
             workspace: &'a std::path::Path,
+            prompt: serde_json::Value,
             end: &'a RunEnd,
         }
         let record = serde_json::to_vec_pretty(&Record {
@@ -390,6 +391,7 @@ impl Worker {
             turn: &run.turn,
             started_at: run.started_at,
             workspace: &self.data.story(job.story.id).workspace,
+            prompt: self.prompt_facts(run),
             end,
         })
         .context("writing the run's record")?;

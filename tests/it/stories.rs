@@ -9,6 +9,7 @@ mod happy;
 mod keeping;
 mod policy;
 mod restart;
+mod seeing;
 mod settings;
 mod shutdown;
 mod status;

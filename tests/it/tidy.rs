@@ -26,6 +26,7 @@ const FRIENDS: &[(&str, &str)] = &[
     ("message", "command"),
     ("command", "story"),
     ("prompt", "story"),
+    ("prompt", "ids"),
     ("serve", "http"),
     ("main", "cli"),
 ];
@@ -98,6 +99,7 @@ fn wire_types_stop_at_their_adapter() {
         ("sqlx::", "store"),
         ("clap::", "cli"),
         ("toml::", "config"),
+        ("minijinja::", "prompt"),
     ]);
     for (path, module, text) in files() {
         for (name, home) in &homes {

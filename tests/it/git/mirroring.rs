@@ -34,6 +34,24 @@ fn a_mirror_follows_the_branches_of_its_remote() {
 }
 
 #[test]
+fn a_file_is_read_whatever_the_case_of_its_path_and_no_link_is_followed() {
+    let world = World::new();
+    world.write(".github/PULL_REQUEST_TEMPLATE.md", "## What\n");
+    world.write("agents.MD", "Run `make check`.\n");
+    std::os::unix::fs::symlink("/etc/passwd", world.work.join("CLAUDE.md")).unwrap();
+    let at = world.commit_all("Words");
+    git(&world.work, &["push", "-q", "origin", "main"]);
+    let mirror = world.mirror();
+    let read = |path: &str, most| mirror.text_file(&at, &["nothing.md", path], most).unwrap();
+    let found = read(".github/pull_request_template.md", 100).unwrap();
+    assert_eq!((found.path.as_str(), found.text.as_str()), (".github/PULL_REQUEST_TEMPLATE.md", "## What\n"));
+    assert_eq!(read("AGENTS.md", 3).unwrap().text, "Run");
+    for path in ["CLAUDE.md", ".github", "agents.md/x", ""] {
+        assert_eq!(read(path, 100), None, "{path}");
+    }
+}
+
+#[test]
 fn what_a_story_borrows_survives_a_gc_by_hand() {
     let world = World::new();
     let mirror = world.mirror();

@@ -110,6 +110,7 @@ pub async fn take(w: &World, exact: bool) -> String {
 fn on_github(w: &World, exact: bool, text: &mut String) {
     for issue in w.github.issues(REPO) {
         writeln!(text, "== #{issue}, reactions {:?}", w.github.issue_reactions(REPO, issue)).unwrap();
+        writeln!(text, "labels {:?}", w.github.labels(REPO, issue)).unwrap();
         for comment in w.github.comments(REPO, issue) {
             let body = plain(&comment.body, exact);
             writeln!(text, "-- {} {:?}\n{body}", comment.author, comment.reactions).unwrap();
@@ -183,7 +184,11 @@ fn on_disk(w: &World, text: &mut String) {
 /// A text without ids and times, and unless `exact`, without money and turns.
 pub fn plain(body: &str, exact: bool) -> String {
     let mut lines = Vec::new();
-    for line in body.lines().filter(|line| !line.starts_with("<!-- hob:")) {
+    // The links of a status comment hold addresses and ids.
+    let is_kept = |line: &&str| {
+        !line.starts_with("<!-- hob:") && !(line.starts_with("<sub>") && line.contains("run `"))
+    };
+    for line in body.lines().filter(is_kept) {
         let line = match line.find("finished in ").map(|at| at + "finished in ".len()) {
             Some(at) => format!("{}{}", &line[..at], figures(&line[at..], exact)),
             None if line.starts_with("Asked for by ") => line

@@ -24,6 +24,8 @@ use tokio::sync::{mpsc, watch};
 mod account;
 #[path = "github/app.rs"]
 mod app;
+#[path = "github/assets.rs"]
+mod assets;
 #[path = "github/call.rs"]
 mod call;
 #[path = "github/description.rs"]
@@ -189,6 +191,11 @@ impl GitHub {
         self.change(|state| {
             state.repository_mut(repo).permissions.insert(login.to_ascii_lowercase(), permission);
         });
+    }
+
+    /// Lets only those see a repository who have been given a permission.
+    pub fn make_private(&self, repo: &str) {
+        self.change(|state| state.repository_mut(repo).is_private = true);
     }
 
     /// Refuses pushes over HTTP to branches that match `pattern` (`main`, `release/*`).

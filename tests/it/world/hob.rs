@@ -283,6 +283,8 @@ fn toml_of(config: &Config) -> String {
         format!("stop_grace = {}", millis(config.container.stop_grace)),
         format!("hand_over_timeout = {}", millis(config.container.hand_over_timeout)),
         format!("hand_over_limit = {}", config.container.hand_over_limit.0),
+        "[prompt]".to_owned(),
+        config.prompt.template.as_ref().map_or(String::new(), |file| format!("template = {file:?}")),
         "[work]".to_owned(),
         format!("parallel = {}", config.work.parallel),
         format!("drain = {}", millis(config.work.drain)),

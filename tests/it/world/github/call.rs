@@ -19,6 +19,8 @@ pub(super) struct Call {
     pub(super) body: Value,
     /// The path below the API's address, for links to further pages.
     pub(super) address: String,
+    /// Whether texts are wanted as HTML too.
+    pub(super) wants_html: bool,
 }
 
 impl Call {

@@ -14,7 +14,10 @@ const LONGEST_COMMENT: usize = 65_536;
 pub(super) fn get(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let repository = state.repository(&call.repository());
     match repository.issues.get(&call.number("issue_number")) {
-        Some(issue) => Reply::new(200, github.writer().issue(repository, issue)),
+        Some(issue) => {
+            let written = github.writer().issue(repository, issue);
+            Reply::new(200, with_html(github, call, written))
+        }
         None => Reply::not_found(),
     }
 }
@@ -38,8 +41,18 @@ pub(super) fn list_comments(github: &GitHub, state: &mut State, call: &Call) -> 
     let writer = github.writer();
     // Compared as GitHub shows them, in whole seconds.
     let comments = issue.comments.iter().filter(|comment| comment.updated.as_second() >= since.as_second());
-    let all: Vec<_> = comments.map(|comment| writer.comment(repository, issue, comment)).collect();
+    let written = comments.map(|comment| writer.comment(repository, issue, comment));
+    let all: Vec<_> = written.map(|comment| with_html(github, call, comment)).collect();
     Reply::page(github, call, &all)
+}
+
+/// Adds the text as HTML, where it is wanted.
+fn with_html(github: &GitHub, call: &Call, mut written: Value) -> Value {
+    if call.wants_html {
+        let html = github.html_of(written["body"].as_str().unwrap_or_default());
+        written["body_html"] = json!(html);
+    }
+    written
 }
 
 /// The comments of a whole repository.

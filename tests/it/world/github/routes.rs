@@ -12,14 +12,14 @@ use axum::extract::{ConnectInfo, Query, RawPathParams, Request, State as Extract
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, get};
 use serde_json::Value;
 
 use super::account::{Actor, Rejected, identify};
 use super::call::{Call, Reply};
 use super::faults::{Fault, Scissors};
 use super::state::{LastAnswer, Permission, State};
-use super::{API_PREFIX, GRAPHQL_PATH, GitHub, app, description, git_server, graphql, issues, pulls};
+use super::{API_PREFIX, GRAPHQL_PATH, GitHub, app, assets, description, git_server, graphql, issues, pulls};
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -116,6 +116,7 @@ pub(super) fn router(github: &GitHub) -> Router {
     }
     router
         .route(GRAPHQL_PATH, any(graphql::serve))
+        .route("/user-attachments/assets/{id}", get(assets::serve))
         .fallback(git_server::serve)
         .layer(middleware::from_fn_with_state(github.clone(), observe))
         .with_state(github.clone())
@@ -324,6 +325,10 @@ fn admit(state: &mut State, raw: Raw<'_>) -> Result<Call, Reply> {
         query: raw.query,
         body: body.unwrap_or(Value::Null),
         address: raw.address,
+        wants_html: raw
+            .headers
+            .get(header::ACCEPT)
+            .is_some_and(|form| form == "application/vnd.github.full+json"),
     })
 }
 

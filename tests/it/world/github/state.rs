@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 use jiff::Timestamp;
 
 use super::account::{APP_LOGIN, InstallationToken, USER_LOGIN};
+use super::assets::Asset;
 use super::faults::Faults;
 use super::repository::Bare;
 use super::routes::RequestLog;
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub(super) faults: Faults,
     /// The last good answer to each `GET` of the API, by its address without `since`, for lists that are behind.
     pub(super) answers: HashMap<String, LastAnswer>,
+    /// What people have attached, by its id.
+    pub(super) assets: HashMap<String, Asset>,
     last_id: u64,
 }
 
@@ -113,7 +116,9 @@ impl FromStr for Permission {
 pub(super) struct Repository {
     pub(super) full_name: String,
     pub(super) bare: Bare,
-    /// By lower-case login. Who is not here may read.
+    /// Whether only some may see it.
+    pub(super) is_private: bool,
+    /// By lower-case login. Who is not here may read what is public.
     pub(super) permissions: HashMap<String, Permission>,
     /// Issues and pull requests, which GitHub counts together.
     /// Labels that were made with a colour of their own, by name in lower case.
@@ -132,6 +137,7 @@ impl Repository {
         Self {
             full_name: full_name.to_owned(),
             bare: Bare::at(path),
+            is_private: false,
             permissions,
             issues: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -147,7 +153,8 @@ impl Repository {
     }
 
     pub(super) fn permission(&self, login: &str) -> Permission {
-        self.permissions.get(&login.to_ascii_lowercase()).copied().unwrap_or(Permission::Read)
+        let usual = if self.is_private { Permission::None } else { Permission::Read };
+        self.permissions.get(&login.to_ascii_lowercase()).copied().unwrap_or(usual)
     }
 
     /// GitHub's word for how an author stands to the repository.

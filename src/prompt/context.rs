@@ -1,0 +1,204 @@
+//! What a template is given: the facts of a run with everything hidden taken out of what people wrote. `docs/prompt.md` names the
+//! fields.
+
+use serde::Serialize;
+
+use super::fence::Fences;
+use super::hidden::{Hidden, visible};
+use super::seen::{Author, File, Image, MissingImage};
+use super::{Facts, Purpose, told_news};
+use crate::story::checks::CheckEnd;
+use crate::story::{Ask, AskedQuestion};
+
+/// The fields of a template.
+#[derive(Debug, Serialize)]
+pub(super) struct Context<'a> {
+    repo: &'a str,
+    issue: u64,
+    branch: &'a str,
+    base_branch: &'a str,
+    first: bool,
+    purpose: &'static str,
+    ask: Asked,
+    earlier: Vec<Asked>,
+    question: Option<Told>,
+    conversation: Vec<Told>,
+    files: &'a [String],
+    check: Option<Check<'a>>,
+    news: Option<String>,
+    labels: Vec<String>,
+    author: Option<&'a Author>,
+    comments: Vec<Comment>,
+    comments_left_out: usize,
+    linked: Vec<Linked>,
+    unreadable: &'a [String],
+    images: &'a [Image],
+    images_missing: &'a [MissingImage],
+    guides: &'a [File],
+    pull_template: Option<&'a File>,
+}
+
+#[derive(Debug, Serialize)]
+struct Asked {
+    by: String,
+    title: String,
+    body: String,
+    text: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Told {
+    text: String,
+    options: Vec<String>,
+    by: Option<String>,
+    answer: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Check<'a> {
+    command: &'a str,
+    end: String,
+    output: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Comment {
+    by: String,
+    may_push: bool,
+    at: String,
+    on: &'static str,
+    text: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Linked {
+    name: String,
+    title: String,
+    state: &'static str,
+    by: String,
+    body: String,
+}
+
+impl<'a> Context<'a> {
+    /// The fields for these facts, and what was hidden in them.
+    pub(super) fn of(facts: &Facts<'a>) -> (Context<'a>, Hidden) {
+        let mut hidden = Hidden::default();
+        let mut shown = |text: &str| {
+            let (text, found) = visible(text);
+            hidden += found;
+            text.trim().to_owned()
+        };
+        let seen = facts.seen;
+        let (purpose, question, files): (_, _, &[String]) = match &facts.purpose {
+            Purpose::Work => ("work", None, &[]),
+            Purpose::Answered(question) => ("answered", Some(told(question, &mut shown)), &[]),
+            Purpose::Commit(files) => ("commit", None, files),
+            Purpose::MendCheck { .. } => ("check", None, &[]),
+        };
+        let check = match &facts.purpose {
+            Purpose::MendCheck { command, end, output } => Some(Check { command, end: ended(*end), output }),
+            _ => None,
+        };
+        let answered = facts.questions.iter().filter(|question| question.answer.is_some());
+        let context = Context {
+            repo: facts.repo,
+            issue: facts.issue,
+            branch: facts.branch,
+            base_branch: facts.base_branch,
+            first: !facts.resumes,
+            purpose,
+            ask: asked(facts.ask, &mut shown),
+            // A resumed session has seen these, and what is hidden in them was counted then.
+            earlier: facts
+                .earlier
+                .iter()
+                .filter(|_| !facts.resumes)
+                .map(|ask| asked(ask, &mut shown))
+                .collect(),
+            question,
+            conversation: answered.filter(|_| !facts.resumes).map(|asked| told(asked, &mut shown)).collect(),
+            files,
+            check,
+            news: facts.news.and_then(|news| told_news(news, facts.base_branch)),
+            labels: seen.labels.iter().map(|label| shown(label)).collect(),
+            author: seen.author.as_ref(),
+            comments: seen
+                .comments
+                .iter()
+                .map(|comment| Comment {
+                    by: comment.author.login.clone(),
+                    may_push: comment.author.may_push,
+                    at: comment.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+                    on: comment.on,
+                    text: shown(&comment.text),
+                })
+                .collect(),
+            comments_left_out: seen.comments_left_out,
+            linked: seen
+                .linked
+                .iter()
+                .map(|linked| Linked {
+                    name: linked.name.clone(),
+                    title: shown(&linked.title),
+                    state: linked.state,
+                    by: linked.by.clone(),
+                    body: shown(&linked.body),
+                })
+                .collect(),
+            unreadable: &seen.unreadable,
+            images: &seen.images,
+            images_missing: &seen.images_missing,
+            guides: &seen.guides,
+            pull_template: seen.pull_template.as_ref(),
+        };
+        (context, hidden)
+    }
+
+    /// Fences for all texts in it.
+    pub(super) fn fences(&self) -> Fences {
+        let mut texts: Vec<&str> = Vec::new();
+        for ask in self.earlier.iter().chain([&self.ask]) {
+            texts.extend([&ask.title, &ask.body].map(String::as_str));
+            texts.extend(ask.text.as_deref());
+        }
+        for told in self.conversation.iter().chain(&self.question) {
+            texts.push(&told.text);
+            texts.extend(told.options.iter().chain(&told.answer).map(String::as_str));
+        }
+        texts.extend(self.check.iter().flat_map(|check| [check.command, check.output]));
+        texts.extend(self.labels.iter().map(String::as_str));
+        texts.extend(self.comments.iter().map(|comment| comment.text.as_str()));
+        texts.extend(self.linked.iter().flat_map(|linked| [linked.title.as_str(), linked.body.as_str()]));
+        texts.extend(self.guides.iter().chain(self.pull_template).map(|file| file.text.as_str()));
+        Fences::for_texts(texts)
+    }
+}
+
+fn ended(end: CheckEnd) -> String {
+    match end {
+        CheckEnd::Exited(code) => format!("ended with exit code {code}"),
+        CheckEnd::TimedOut => "took too long and was stopped".to_owned(),
+        CheckEnd::TookTooMuch => {
+            "took more disk than it may, or printed too much, and was stopped".to_owned()
+        }
+    }
+}
+
+fn asked(ask: &Ask, shown: &mut impl FnMut(&str) -> String) -> Asked {
+    let body = shown(&ask.body);
+    Asked {
+        by: ask.by.clone(),
+        title: shown(&ask.title),
+        body: if body.is_empty() { "(the issue has no text)".to_owned() } else { body },
+        text: ask.text.as_deref().map(&mut *shown).filter(|text| !text.is_empty()),
+    }
+}
+
+fn told(asked: &AskedQuestion, shown: &mut impl FnMut(&str) -> String) -> Told {
+    Told {
+        text: asked.question.text.clone(),
+        options: asked.question.options.clone(),
+        by: asked.answer.as_ref().map(|answer| answer.by.clone()),
+        answer: asked.answer.as_ref().map(|answer| shown(&answer.text)),
+    }
+}
