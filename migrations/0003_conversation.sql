@@ -96,3 +96,17 @@ CREATE TABLE agent_limits (
     agent      TEXT PRIMARY KEY,
     until_when BIGINT NOT NULL
 );
+
+-- Repository settings: the text of .github/hob.toml as it was when a task was asked for, and the version of a faulty one
+-- that people were told of on a story's issue.
+ALTER TABLE tasks ADD COLUMN settings TEXT;
+ALTER TABLE stories ADD COLUMN settings_told TEXT;
+-- What came of a repository's checks on a commit, before it was pushed (JSON).
+CREATE TABLE checks (
+    task    TEXT   NOT NULL REFERENCES tasks (id),
+    tip     TEXT   NOT NULL,
+    run     TEXT   NOT NULL,
+    checked TEXT   NOT NULL,
+    at      BIGINT NOT NULL,
+    PRIMARY KEY (task, tip)
+);

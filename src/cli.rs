@@ -5,6 +5,7 @@ mod check;
 mod import_hand_over;
 mod replay;
 mod retry;
+mod schema;
 mod serve;
 mod status;
 mod table;
@@ -52,6 +53,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Have effects on GitHub tried again that hob has given up.
     Retry(retry::Arguments),
+    /// Print the JSON schema of `.github/hob.toml`, for editors.
+    Schema,
     /// Read a hand-over, as told on standard input. hob starts this itself.
     #[command(name = crate::work::IMPORT_COMMAND, hide = true)]
     ImportHandOver,
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Backup(given) => backup::run(&given),
         Command::Replay(given) => replay::run(&given),
         Command::Retry(given) => retry::run(&given),
+        Command::Schema => schema::run(),
         Command::ImportHandOver => import_hand_over::run(),
     };
     match result {

@@ -7,6 +7,7 @@ mod budget;
 mod error;
 mod policy;
 mod questions;
+mod repository;
 mod secret;
 mod values;
 
@@ -22,6 +23,9 @@ pub use budget::Budget;
 pub use error::ConfigError;
 pub use policy::{PathGlobs, Policy};
 pub use questions::{Questions, WhoAnswers};
+pub use repository::{
+    Budgets, Fault, Language, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,
+};
 pub use secret::{KEY_NAMES, VARIABLES};
 pub use values::{Age, BranchTemplate, ByteSize, CommentsOf};
 
@@ -313,6 +317,8 @@ pub struct Container {
     /// The SSH agent's socket, resolved at start.
     #[serde(skip)]
     pub ssh_auth_sock: Option<PathBuf>,
+    /// Whether the checks that a repository names in its `.github/hob.toml` may reach the network, where it asks for that.
+    pub checks_network: bool,
     /// How long an agent has to end after it is told to.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub stop_grace: Duration,
@@ -343,6 +349,7 @@ impl Default for Container {
             drops_limit: ByteSize::mib(100),
             ssh_agent: false,
             ssh_auth_sock: None,
+            checks_network: false,
             stop_grace: Duration::from_secs(10),
             hand_over_timeout: Duration::from_secs(300),
             hand_over_limit: ByteSize::mib(512),
@@ -685,25 +692,23 @@ impl Config {
         }
     }
 
-    /// What applies to one task: the general settings, that repository's own on top, and on top of these
-    /// what the person chose who asked.
-    pub fn for_task(&self, repo: &Repo, chosen: Chosen<'_>) -> TaskSettings {
-        let own = self
-            .repositories
-            .iter()
-            .find(|(name, _)| name.parse::<Repo>().is_ok_and(|r| r == *repo))
-            .map(|(_, own)| own.clone())
-            .unwrap_or_default();
-        let usual = own.agent.unwrap_or(self.agent.kind);
-        let agent = chosen.agent.unwrap_or(usual);
-        // The usual model and image belong to the usual agent.
-        let is_usual = agent == usual;
-        let general = self.container.images.get(&agent).unwrap_or(&self.container.image);
-        let image = own.image.filter(|_| is_usual).unwrap_or_else(|| general.clone());
-        let model = own.model.or_else(|| self.agent.model.clone()).filter(|_| is_usual);
+    /// What applies to one task: the general settings, on top of them the repository's file, that repository's settings
+    /// of the operator's, and what the person chose who asked.
+    pub fn for_task(&self, repo: &Repo, file: &RepositoryFile, chosen: Chosen<'_>) -> TaskSettings {
+        let own = self.overrides(repo);
+        let general = self.agent.kind;
+        let of_file = file.agent.unwrap_or(general);
+        let of_own = own.agent.unwrap_or(of_file);
+        let agent = chosen.agent.unwrap_or(of_own);
+        // Each one's model and image belong to the agent that it is about, and mean nothing to another.
+        let belongs = |to: AgentKind| agent == to;
+        let image = own.image.filter(|_| belongs(of_own)).or(file.image.clone().filter(|_| belongs(of_file)));
+        let image = image.as_ref().or(self.container.images.get(&agent)).unwrap_or(&self.container.image);
+        let model = own.model.filter(|_| belongs(of_own)).or(file.model.clone().filter(|_| belongs(of_file)));
+        let model = model.or(self.agent.model.clone().filter(|_| belongs(general)));
         TaskSettings {
-            setup: own.setup,
-            image: chosen.image.map(str::to_owned).unwrap_or(image),
+            setup: own.setup.or_else(|| file.setup.clone()),
+            image: chosen.image.map_or_else(|| image.clone(), str::to_owned),
             agent,
             model: chosen.model.map(str::to_owned).or(model),
         }
@@ -720,6 +725,13 @@ impl Config {
             budget.most_usd,
         ];
         caps.iter().any(Option::is_some)
+    }
+
+    /// What the operator has set for one repository.
+    fn overrides(&self, repo: &Repo) -> RepositoryOverrides {
+        let mut named = self.repositories.iter();
+        let own = named.find(|(name, _)| name.parse::<Repo>().is_ok_and(|named| named == *repo));
+        own.map(|(_, own)| own.clone()).unwrap_or_default()
     }
 
     /// Whether a person may choose this image for a task.
@@ -861,9 +873,11 @@ mod tests {
     fn a_repository_may_have_settings_of_its_own() {
         let config =
             parse("[repositories.\"Acme/Tool\"]\nimage = \"tool:1\"\nagent = \"command\"\n").unwrap();
-        let own = config.for_task(&"acme/tool".parse().unwrap(), Chosen::default());
+        let own =
+            config.for_task(&"acme/tool".parse().unwrap(), &RepositoryFile::default(), Chosen::default());
         assert_eq!((own.image.as_str(), own.agent), ("tool:1", AgentKind::Command));
-        let other = config.for_task(&"acme/other".parse().unwrap(), Chosen::default());
+        let other =
+            config.for_task(&"acme/other".parse().unwrap(), &RepositoryFile::default(), Chosen::default());
         assert_eq!(other.image, "hob-claude:latest");
         let error = parse("[repositories.acme]\nimage = \"x\"\n").unwrap_err();
         assert!(error.contains("repositories.\"acme\""), "{error}");
@@ -876,13 +890,36 @@ mod tests {
         )
         .unwrap();
         let repo = "acme/tool".parse().unwrap();
-        let codex = config.for_task(&repo, Chosen { agent: Some(AgentKind::Codex), ..Chosen::default() });
+        let file = RepositoryFile::default();
+        let codex =
+            config.for_task(&repo, &file, Chosen { agent: Some(AgentKind::Codex), ..Chosen::default() });
         // Another agent's model would mean nothing to this one.
         assert_eq!((codex.image.as_str(), codex.model), ("hob-codex:1", None));
-        let big = config.for_task(&repo, Chosen { image: Some("big:1"), ..Chosen::default() });
+        let big = config.for_task(&repo, &file, Chosen { image: Some("big:1"), ..Chosen::default() });
         assert_eq!((big.image.as_str(), big.model.as_deref()), ("big:1", Some("opus")));
         assert!(config.allows_image("big:1") && config.allows_image("hob-codex:1"));
         assert!(!config.allows_image("postgres:17"));
+    }
+
+    #[test]
+    fn a_repositorys_file_stands_between_the_operators_settings_for_it_and_the_general_ones() {
+        let text = "[agent]\nmodel = \"opus\"\n[container]\nallowed_images = [\"node:1\"]\n\
+                    [container.images]\ncodex = \"hob-codex:1\"\n[repositories.\"acme/tool\"]\nsetup = \"ours\"\n";
+        let config = parse(text).unwrap();
+        let repo = "acme/tool".parse().unwrap();
+        let of = |text: &str, chosen: Chosen<'_>| {
+            let file = RepositoryFile::parse(text, &config).unwrap();
+            config.for_task(&repo, &file, chosen)
+        };
+        let task = of("model = \"haiku\"\nimage = \"node:1\"\nsetup = \"theirs\"\n", Chosen::default());
+        assert_eq!((task.image.as_str(), task.model.as_deref()), ("node:1", Some("haiku")));
+        assert_eq!(task.setup.as_deref(), Some("ours"));
+        // Another agent has its own image, and no model of Claude's.
+        let task = of("agent = \"codex\"\n", Chosen::default());
+        assert_eq!((task.agent, task.image.as_str(), task.model), (AgentKind::Codex, "hob-codex:1", None));
+        let claude = Chosen { agent: Some(AgentKind::Claude), ..Chosen::default() };
+        let task = of("agent = \"codex\"\nmodel = \"gpt\"\nimage = \"node:1\"\n", claude);
+        assert_eq!((task.image.as_str(), task.model.as_deref()), ("hob-claude:latest", Some("opus")));
     }
 
     #[test]

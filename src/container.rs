@@ -102,6 +102,16 @@ impl Docker {
         }
     }
 
+    /// The id of an image's content, `sha256:…`, if the daemon has the image.
+    pub async fn image_id(&self, image: &str) -> Result<Option<String>, ContainerError> {
+        let client = self.client().await?;
+        match self.call(&format!("look at the image {image}"), client.inspect_image(image)).await {
+            Ok(found) => Ok(Some(found.id.unwrap_or_default())),
+            Err(ContainerError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Creates the container unless one of that name exists. Does not start it.
     ///
     /// `NoImage` if the image is not there, `NameTaken` if the name belongs to a container that does

@@ -26,9 +26,9 @@ pub use import::{
 pub use mirror::Mirror;
 pub use push::{Push, PushError, Pushed, push};
 pub use rewrite::{Authorship, rewrite_authors};
-pub use workspace::{NewWorkspace, Workspace, create_workspace};
+pub use workspace::{NewWorkspace, Workspace, create_checkout, create_workspace};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, anyhow, bail};
@@ -94,16 +94,23 @@ fn sha(oid: Oid) -> anyhow::Result<Sha> {
 
 /// Lets `repository` read the objects of `mirror` without copying any.
 fn borrow_objects(repository: &Path, mirror: &Mirror) -> anyhow::Result<()> {
-    let objects = mirror.objects();
-    let line = objects.to_str().with_context(|| format!("{} is not UTF-8", objects.display()))?;
-    // Git reads one path a line, `#` as a comment and `"` as a quoted path.
-    if line.contains('\n') || line.starts_with(['#', '"']) {
-        bail!("git cannot borrow objects from {}", objects.display());
+    borrow_from(repository, &[mirror.objects()])
+}
+
+/// The same for folders with objects.
+fn borrow_from(repository: &Path, lenders: &[PathBuf]) -> anyhow::Result<()> {
+    let mut lines = String::new();
+    for objects in lenders {
+        let line = objects.to_str().with_context(|| format!("{} is not UTF-8", objects.display()))?;
+        // Git reads one path a line, `#` as a comment and `"` as a quoted path.
+        if line.contains('\n') || line.starts_with(['#', '"']) {
+            bail!("git cannot borrow objects from {}", objects.display());
+        }
+        lines.push_str(&format!("{line}\n"));
     }
     let alternates = repository.join("objects/info/alternates");
     std::fs::create_dir_all(repository.join("objects/info")).context("making objects/info")?;
-    std::fs::write(&alternates, format!("{line}\n"))
-        .with_context(|| format!("writing {}", alternates.display()))
+    std::fs::write(&alternates, lines).with_context(|| format!("writing {}", alternates.display()))
 }
 
 /// Sets libgit2 up, once in the life of the process. Everything public here calls it before libgit2 is used.

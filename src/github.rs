@@ -9,6 +9,7 @@ mod assets;
 mod client;
 mod comments;
 mod conversation;
+mod dependencies;
 mod edits;
 mod error;
 pub mod found;
@@ -18,6 +19,7 @@ mod labels;
 mod looks;
 mod people;
 mod pulls;
+mod settings;
 mod tokens;
 pub mod webhook;
 
@@ -35,6 +37,7 @@ use tokens::InstallationTokens;
 pub use assets::{AssetHosts, ImageFile, NoImage};
 pub use comments::{FoundComment, IssueComment};
 pub use conversation::{Conversation, OtherIssue};
+pub use dependencies::Blocker;
 pub use edits::CommentEdit;
 pub use error::GitHubError;
 pub use history::{Change, IssueHistory, Labeling};
@@ -42,6 +45,7 @@ pub use issues::ReactTo;
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
 pub use pulls::{NewPull, Pull};
+pub use settings::SettingsText;
 
 /// With what hob shows GitHub who it is.
 #[derive(Debug, Clone)]
@@ -69,6 +73,8 @@ struct Shared {
     own_login: OnceCell<String>,
     /// Which installation covers a repository, by `Repo::key`, for callers that did not get it in a delivery.
     known_installations: Mutex<HashMap<String, InstallationId>>,
+    /// What was read of repositories' settings, by `Repo::key`.
+    known_settings: Mutex<HashMap<String, SettingsText>>,
 }
 
 enum Identity {
@@ -93,7 +99,12 @@ impl GitHub {
                 Identity::User { client, token }
             }
         };
-        let shared = Shared { identity, own_login: OnceCell::new(), known_installations: Mutex::default() };
+        let shared = Shared {
+            identity,
+            own_login: OnceCell::new(),
+            known_installations: Mutex::default(),
+            known_settings: Mutex::default(),
+        };
         Ok(GitHub { shared: Arc::new(shared) })
     }
 

@@ -3,21 +3,24 @@
 //! each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
 
 mod answers;
+mod blocked;
 mod commands;
 pub mod decide;
 pub mod reply;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::command;
 use crate::config::Config;
 use crate::event::{Comment, Ending, Event, Issue, Person, Place};
-use crate::github::{Change, GitHub, GitHubError, Repository, webhook};
+use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
 use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
@@ -27,6 +30,7 @@ use crate::store::{
 use crate::story::{Ask, Choice, Story, Turn};
 use commands::Opening;
 use decide::{Act, Decision, decide};
+use settings::Settings;
 
 /// The first wait before a delivery is tried again; it doubles up to `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -120,36 +124,42 @@ impl Intake {
     }
 
     async fn decide(&self, delivery: &Delivery, event: Event) -> anyhow::Result<Settled> {
+        let began = Instant::now();
         if let Some(place) = event.place() {
             self.store.know_repository(&place.repo, place.installation, &place.default_branch).await?;
         }
+        let happening = |place, issue, sender| Happening {
+            delivery,
+            began,
+            place,
+            issue,
+            sender,
+            comment: None,
+            settings: Settings::default(),
+        };
         match event {
             Event::Ping => Ok(Settled::Ignored("GitHub's test of the webhook".to_owned())),
             Event::Other { event, action } => {
                 Ok(Settled::Ignored(format!("hob has no use for {event}.{}", action.unwrap_or_default())))
             }
             Event::IssueLabeled { place, issue, label, at, sender } => {
-                let choice = command::chosen_by_label(&self.config.github.label, &label);
-                let act = Act::Label { choice, label, at };
-                self.follow(
-                    &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None },
-                    &act,
-                )
-                .await
+                let settings = self.settings_lately(&place).await?;
+                let choice = command::chosen_by_label(settings.label(&self.config), &label);
+                let on = Happening { settings, ..happening(&place, &issue, &sender) };
+                self.follow(&on, &Act::Label { choice, label, at }).await
             }
             Event::IssueUnlabeled { place, issue, label, at, sender } => {
-                let is_own = command::chosen_by_label(&self.config.github.label, &label).is_some();
-                let on = Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None };
+                let settings = self.settings_lately(&place).await?;
+                let is_own = command::chosen_by_label(settings.label(&self.config), &label).is_some();
+                let on = Happening { settings, ..happening(&place, &issue, &sender) };
                 self.follow(&on, &Act::Unlabel { is_own, at }).await
             }
             Event::IssueAssigned { place, issue, to, at, sender } => {
                 let is_own = self.github.own_login().await? == to.login;
-                let on = Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None };
-                self.follow(&on, &Act::Assign { is_own, at }).await
+                self.follow(&happening(&place, &issue, &sender), &Act::Assign { is_own, at }).await
             }
             Event::IssueEnded { place, issue, ending, sender, .. } => {
-                let on = Happening { delivery, place: &place, issue: &issue, sender: &sender, comment: None };
-                self.follow(&on, &Act::End(ending)).await
+                self.follow(&happening(&place, &issue, &sender), &Act::End(ending)).await
             }
             Event::Commented { place, issue, comment, sender } => {
                 if self.is_own(&comment, &sender).await? {
@@ -162,12 +172,8 @@ impl Intake {
                     body: comment.body.clone(),
                     by: sender.login.clone(),
                 };
-                let comment = Some(&comment);
-                self.follow(
-                    &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment },
-                    &act,
-                )
-                .await
+                let on = Happening { comment: Some(&comment), ..happening(&place, &issue, &sender) };
+                self.follow(&on, &act).await
             }
             Event::CommentEdited { place, issue, comment, before, at, sender } => {
                 let by_hob = self.github.own_login().await?.eq_ignore_ascii_case(&sender.login);
@@ -179,12 +185,8 @@ impl Intake {
                     by: sender.login.clone(),
                     by_hob,
                 };
-                let comment = Some(&comment);
-                self.follow(
-                    &Happening { delivery, place: &place, issue: &issue, sender: &sender, comment },
-                    &act,
-                )
-                .await
+                let on = Happening { comment: Some(&comment), ..happening(&place, &issue, &sender) };
+                self.follow(&on, &act).await
             }
         }
     }
@@ -202,10 +204,28 @@ impl Intake {
             }
             _ => {}
         }
-        // An issue's author may close it; what else ends an issue only those may do who may push, and then there may be
-        // nobody left to ask about.
-        let needs_no_word = matches!(decision, Decision::End(ending) if ending != Ending::Closed);
-        if !needs_no_word && let Some(why) = self.may_not_command(on).await? {
+        // Now it matters, and what was read for an earlier delivery may have changed. An end needs no settings: the repository
+        // may be one that hob does not see.
+        let on = match decision {
+            Decision::End(_) => on,
+            _ => &Happening { settings: self.settings(on.place, on.began).await?, ..on.clone() },
+        };
+        if let Act::Label { label, .. } = act
+            && command::chosen_by_label(on.settings.label(&self.config), label).is_none()
+        {
+            return Ok(Settled::Ignored("the label is not hob's any more".to_owned()));
+        }
+        let needed = match decision {
+            // An issue's author may close it; what else ends an issue only those may do who may push, and then there may be
+            // nobody left to ask about.
+            Decision::End(ending) => (ending == Ending::Closed).then_some(Permission::Write),
+            // Whoever may push may stop what runs, whoever may start it.
+            Decision::Stop | Decision::Unlabeled => Some(Permission::Write),
+            _ => Some(on.settings.who()),
+        };
+        if let Some(needed) = needed
+            && let Some(why) = self.may_not_command(on, needed).await?
+        {
             return Ok(Settled::Ignored(why));
         }
         match (decision, story) {
@@ -269,6 +289,14 @@ impl Intake {
             | Act::Assign { at, .. } => (*at, None),
             Act::End(_) => anyhow::bail!("an issue that ends asks for nothing"),
         };
+        if let Some(fault) = on.settings.fault() {
+            let heard = labeled_at.map_or(Heard::Words, Heard::Label);
+            return self.decline_for_settings(on, story.as_ref(), heard, fault).await;
+        }
+        let blockers = self.blockers(on, story.as_ref()).await?;
+        if !blockers.is_empty() {
+            return self.decline_as_blocked(on, story.as_ref(), labeled_at, &blockers).await;
+        }
         let issue = match &story {
             Some(story) if on.issue.is_pull_request => self.issue_of(story, on.issue).await?,
             _ if on.issue.read_later => match self.as_seen(on, at).await? {
@@ -279,12 +307,13 @@ impl Intake {
             _ => on.issue.clone(),
         };
         let new = NewTask {
-            on: self.story_ask(on.place, &issue, story.as_ref()),
+            on: self.story_ask(on, &issue, story.as_ref()),
             effects: self.opening_effects(on, story.as_ref(), &opening.choice),
             ask: self.ask(on, &issue, opening.text, opening.choice),
             mode: opening.mode,
             turn: opening.turn,
             labeled_at,
+            settings: on.settings.text(),
         };
         self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
         Ok(Settled::Done("opened a task"))
@@ -325,7 +354,7 @@ impl Intake {
     ) -> anyhow::Result<Settled> {
         let effects = [on.seen("confused"), on.say(message::text_changed(changed, labeled_at.is_some()))];
         let heard = labeled_at.map_or(Heard::Words, Heard::Label);
-        let about = self.story_ask(on.place, on.issue, story);
+        let about = self.story_ask(on, on.issue, story);
         self.store.only_say(&on.delivery.guid, &about, &heard, &effects).await?;
         Ok(Settled::Done("said that the text was changed since"))
     }
@@ -339,7 +368,7 @@ impl Intake {
         {
             return Ok(Settled::Done("stops the work"));
         }
-        let about = self.story_ask(on.place, on.issue, story.as_ref());
+        let about = self.story_ask(on, on.issue, story.as_ref());
         let effects = [seen, on.say_on(about.issue, message::nothing_to_stop())];
         self.store.only_say(&on.delivery.guid, &about, &Heard::Stop(stop), &effects).await?;
         Ok(Settled::Done("said that there is nothing to stop"))
@@ -379,15 +408,16 @@ impl Intake {
     }
 
     /// The story that this is about: the one there, or the issue's own.
-    fn story_ask(&self, place: &Place, issue: &Issue, story: Option<&Story>) -> StoryAsk {
+    fn story_ask(&self, on: &Happening<'_>, issue: &Issue, story: Option<&Story>) -> StoryAsk {
+        let place = on.place;
         let number = story.map_or(issue.number, |story| story.issue);
         StoryAsk {
             repo: place.repo.clone(),
             issue: number,
             title: message::pull_request_title(&issue.title),
             installation: place.installation,
-            base_branch: place.default_branch.clone(),
-            branch: self.config.branch_for(number),
+            base_branch: on.settings.base_branch(place, story),
+            branch: self.config.branch_of(&on.settings.file(), number),
         }
     }
 
@@ -409,14 +439,18 @@ impl Intake {
 
     /// Why this person may not command hob; `None` if they may. The answer is asked for at this moment,
     /// since what a person may do changes.
-    async fn may_not_command(&self, on: &Happening<'_>) -> anyhow::Result<Option<String>> {
+    async fn may_not_command(
+        &self,
+        on: &Happening<'_>,
+        needed: Permission,
+    ) -> anyhow::Result<Option<String>> {
         let Happening { delivery, place, sender, .. } = on;
         if sender.is_bot {
             return Ok(Some(format!("{} is a bot", sender.login)));
         }
         let repository = self.github.repository(&place.repo, place.installation).await?;
-        let may = may_push(&repository, delivery, &sender.login).await?;
-        Ok((!may).then(|| format!("{} may not write to {}", sender.login, place.repo)))
+        let has = permission(&repository, delivery, &sender.login).await?;
+        Ok((has < needed).then(|| format!("{} may not command hob in {}", sender.login, place.repo)))
     }
 
     /// With a token, hob writes as an account that a person may use too, so the account alone does not
@@ -428,9 +462,13 @@ impl Intake {
 
 /// Whether somebody may push. Who is not known to GitHub may not.
 async fn may_push(repository: &Repository, delivery: &Delivery, login: &str) -> anyhow::Result<bool> {
+    Ok(permission(repository, delivery, login).await?.at_least_write())
+}
+
+async fn permission(repository: &Repository, delivery: &Delivery, login: &str) -> anyhow::Result<Permission> {
     match repository.permission(login).await {
-        Err(GitHubError::NotFound) if is_believed(delivery) => Ok(false),
-        permission => Ok(permission.with_context(|| format!("asking what {login} may do"))?.at_least_write()),
+        Err(GitHubError::NotFound) if is_believed(delivery) => Ok(Permission::None),
+        permission => permission.with_context(|| format!("asking what {login} may do")),
     }
 }
 
@@ -441,12 +479,17 @@ fn is_believed(delivery: &Delivery) -> bool {
 }
 
 /// One label or comment, and where it came from.
+#[derive(Clone)]
 struct Happening<'a> {
     delivery: &'a Delivery,
+    /// When hob began to look into it.
+    began: Instant,
     place: &'a Place,
     issue: &'a Issue,
     sender: &'a Person,
     comment: Option<&'a Comment>,
+    /// The repository's, as far as they have mattered.
+    settings: Settings,
 }
 
 impl Happening<'_> {

@@ -4,14 +4,17 @@
 
 mod budget;
 pub mod card;
+mod checks;
 mod commands;
 mod contain;
 mod kept;
 mod login;
 mod objections;
+mod settings;
 mod status;
 
 pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
+pub use checks::{checks_section, pull_request_with_failing_check};
 pub use commands::{
     NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
     where_it_stands,
@@ -24,11 +27,13 @@ pub use login::{
     no_ssh_agent,
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
+pub use settings::{blocked_by, reviewers_refused, settings_at_fault};
 pub use status::{Phase, StatusText, status};
 
 use crate::agent::FailureClass;
 use crate::ids::{AgentKind, EffectId, IssueNumber};
 use crate::story::AskedQuestion;
+use crate::story::checks::Checked;
 
 /// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
 const MOST_AGENT_TEXT: usize = 50_000;
@@ -120,6 +125,8 @@ pub struct PullRequestText<'a> {
     pub questions: &'a [AskedQuestion],
     /// Files that the agent left for people; whoever runs hob has them.
     pub drops: &'a [String],
+    /// What came of the repository's checks.
+    pub checked: Option<&'a Checked>,
 }
 
 /// The pull request's title: the issue's.
@@ -138,6 +145,10 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     if !answered.is_empty() {
         body.push_str("\n\n### Asked and answered\n\n");
         body.push_str(&answered.join("\n"));
+    }
+    if let Some(checked) = text.checked {
+        body.push_str("\n\n");
+        body.push_str(&checks_section(checked));
     }
     if !text.drops.is_empty() {
         body.push_str("\n\n### Kept with the run\n\nThese files are on hob's server:\n\n");
@@ -423,6 +434,7 @@ mod tests {
             spent: SPENT,
             questions: &[asked],
             drops: &["report.txt".to_owned()],
+            checked: None,
         }));
     }
 

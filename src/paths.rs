@@ -67,6 +67,8 @@ pub struct RunPaths {
     pub bundle: PathBuf,
     /// The throw-away repository that a hand-over is imported into. Temporary.
     pub quarantine: PathBuf,
+    /// The checkout and the home of a check. Temporary.
+    pub checks: PathBuf,
 }
 
 impl DataDir {
@@ -172,6 +174,7 @@ impl DataDir {
             prompt_facts: folder.join("prompt.json"),
             bundle: folder.join("hand-over.bundle"),
             quarantine: folder.join("quarantine.git"),
+            checks: folder.join("checks"),
             folder,
         }
     }

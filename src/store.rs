@@ -5,6 +5,7 @@
 
 mod budgets;
 mod cards;
+mod checks;
 mod commands;
 mod deliveries;
 mod effects;
@@ -18,6 +19,7 @@ mod queue;
 mod repositories;
 mod rows;
 mod runs;
+mod settings;
 mod shown;
 mod status;
 mod stories;

@@ -4,6 +4,7 @@
 
 pub mod budget;
 pub mod card;
+pub mod checks;
 pub mod plan;
 pub mod step;
 pub mod talk;
@@ -227,6 +228,15 @@ pub enum Turn {
     CommitLeftovers {
         /// Paths in the workspace.
         files: Vec<String>,
+    },
+    /// A check that the repository wants to pass did not; the agent is to mend that.
+    ChecksFailed {
+        /// Its command line.
+        command: String,
+        /// How it ended.
+        end: checks::CheckEnd,
+        /// The end of what it printed.
+        output: String,
     },
     /// The session is gone; the run starts fresh with the whole conversation in its prompt.
     StartOver,

@@ -5,6 +5,7 @@
 
 mod account;
 mod budget;
+mod checks;
 mod gather;
 mod hand_over;
 mod import_child;
@@ -30,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::agent::FailureClass;
-use crate::config::{Chosen, Config, TaskSettings};
+use crate::config::{Chosen, Config, RepositoryFile, TaskSettings};
 use crate::container::Docker;
 use crate::github::GitHub;
 use crate::ids::AgentKind;
@@ -128,6 +129,8 @@ impl From<anyhow::Error> for Hitch {
 pub(crate) struct Job {
     pub(crate) task: Task,
     pub(crate) story: Story,
+    /// The repository's settings as they were when the task was asked for.
+    pub(crate) file: RepositoryFile,
 }
 
 impl Worker {
@@ -274,8 +277,7 @@ impl Worker {
         if self.stop.is_cancelled() {
             return Err(Hitch::Stopping);
         }
-        let story = self.store.story(task.story).await?;
-        let job = Job { task, story };
+        let job = self.job(task).await?;
         let run = self.store.latest_run(&job.task).await?;
         let look = Look {
             state: job.task.state,
@@ -321,12 +323,20 @@ impl Worker {
         Ok(asked.and_then(|asked| asked.answer).is_some_and(|answer| answer.allows_push()))
     }
 
+    /// A task with what every step needs to know.
+    async fn job(&self, task: Task) -> anyhow::Result<Job> {
+        let story = self.store.story(task.story).await?;
+        let text = self.store.settings_of(task.id).await?;
+        let file = text.map(|text| RepositoryFile::parse_kept(&text)).unwrap_or_default();
+        Ok(Job { task, story, file })
+    }
+
     /// The settings of a task.
     fn settings(&self, job: &Job) -> TaskSettings {
         let choice = &job.task.ask.choice;
         let chosen =
             Chosen { agent: choice.agent, model: choice.model.as_deref(), image: choice.image.as_deref() };
-        self.config.for_task(&job.story.repo, chosen)
+        self.config.for_task(&job.story.repo, &job.file, chosen)
     }
 
     /// The same for a run of that agent: the model and image that a person chose are for the agent that they chose.
@@ -336,7 +346,7 @@ impl Worker {
             return usual;
         }
         let chosen = Chosen { agent: Some(agent), ..Chosen::default() };
-        self.config.for_task(&job.story.repo, chosen)
+        self.config.for_task(&job.story.repo, &job.file, chosen)
     }
 }
 

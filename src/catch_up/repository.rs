@@ -2,11 +2,15 @@
 //! is recorded as the delivery that its webhook would have been. Whether its author may command hob, whether the text is still
 //! what people saw, and what it leads to, is intake's matter.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use super::{CatchUp, Memory};
 use crate::clock;
 use crate::command;
+use crate::config::RepositoryFile;
 use crate::event::{Issue, Place};
 use crate::github::{
     GitHubError, Labeling, ListedComment, ListedIssue, Repository, RepositoryFacts, found, webhook,
@@ -21,6 +25,9 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(10);
 const FIRST: SignedDuration = SignedDuration::from_hours(1);
 /// GitHub notes the same act with times that can be a second apart; see `intake/decide.rs`.
 const SAME_ACT: SignedDuration = SignedDuration::from_secs(1);
+
+/// How old what is known of a repository's settings may be, for knowing its label.
+const SETTINGS_AGE: Duration = Duration::from_secs(60);
 
 /// A delivery that no webhook brought, or not yet.
 pub(super) struct Found {
@@ -38,6 +45,18 @@ pub(super) struct Looked<'a> {
     pub(super) place: Place,
     /// Labels that were put on before were looked at before.
     labels_from: Timestamp,
+    /// The label of hob's there.
+    label: String,
+}
+
+impl Looked<'_> {
+    fn is_labeled(&self, issue: &ListedIssue) -> bool {
+        issue.labels.iter().any(|label| self.is_own(label))
+    }
+
+    fn is_own(&self, label: &str) -> bool {
+        command::chosen_by_label(&self.label, label).is_some()
+    }
 }
 
 impl CatchUp {
@@ -50,6 +69,7 @@ impl CatchUp {
     ) -> anyhow::Result<()> {
         let repository = self.github.repository(repo, facts.and_then(|facts| facts.installation)).await?;
         let Some(known) = self.known_now(memory, &repository, facts).await? else { return Ok(()) };
+        let label = self.label_of(&repository).await?;
         let place = Place {
             repo: known.repo.clone(),
             default_branch: known.default_branch.clone(),
@@ -58,10 +78,10 @@ impl CatchUp {
         let since = self.since(&known);
         // At the first look, whenever they were put on.
         let labels_from = known.looked_until.map_or(Timestamp::MIN, |_| since);
-        let looked = Looked { repository: &repository, place, labels_from };
+        let looked = Looked { repository: &repository, place, labels_from, label };
         let comments = repository.comments_since(since).await?;
         let (issues, until) = match known.looked_until {
-            None => (self.with_labels(&repository).await?, comments.until),
+            None => (with_labels(&looked).await?, comments.until),
             Some(_) => {
                 let issues = repository.issues_since(since).await?;
                 (issues.items, issues.until.min(comments.until))
@@ -123,17 +143,17 @@ impl CatchUp {
         since.max(back(now, kept))
     }
 
-    /// Every open issue with a label of hob's.
-    async fn with_labels(&self, repository: &Repository) -> anyhow::Result<Vec<ListedIssue>> {
-        let mut all: Vec<ListedIssue> = Vec::new();
-        for label in command::labels(&self.config.github.label) {
-            for issue in repository.issues_with_label(&label).await? {
-                if all.iter().all(|known| known.number != issue.number) {
-                    all.push(issue);
-                }
-            }
-        }
-        Ok(all)
+    /// The label of hob's in a repository: as its own settings say, as far as they can be read. What else is in them, and
+    /// whether there is a mistake in them, is looked at where work is asked for.
+    async fn label_of(&self, repository: &Repository) -> anyhow::Result<String> {
+        let now = Instant::now();
+        let text = repository.settings_text(now.checked_sub(SETTINGS_AGE).unwrap_or(now)).await?.text;
+        let own = match text.as_deref().map(|text| RepositoryFile::parse(text, &self.config)) {
+            None => None,
+            Some(Ok(file)) => file.label,
+            Some(Err(fault)) => fault.label,
+        };
+        Ok(own.unwrap_or_else(|| self.config.github.label.clone()))
     }
 
     /// Finds labels that the stories have not taken up. An error is the store's; what GitHub did not answer for an issue is told,
@@ -148,7 +168,7 @@ impl CatchUp {
         let examined = memory.examined.entry(looked.place.repo.key()).or_default();
         examined.retain(|number, _| issues.iter().any(|issue| issue.number == *number));
         let mut trouble = None;
-        for issue in issues.iter().filter(|issue| !issue.is_pull_request && self.is_labeled(issue)) {
+        for issue in issues.iter().filter(|issue| !issue.is_pull_request && looked.is_labeled(issue)) {
             if examined.get(&issue.number) == Some(&issue.updated_at) {
                 continue;
             }
@@ -169,14 +189,6 @@ impl CatchUp {
         Ok(trouble)
     }
 
-    fn is_labeled(&self, issue: &ListedIssue) -> bool {
-        issue.labels.iter().any(|label| self.is_own(label))
-    }
-
-    fn is_own(&self, label: &str) -> bool {
-        command::chosen_by_label(&self.config.github.label, label).is_some()
-    }
-
     /// The labels of hob's that are on an issue and were put on since what was looked at and `taken` up before. Nothing where
     /// GitHub's history of the issue is behind its list: the next looks go back far enough to see it.
     async fn labels_of(
@@ -195,7 +207,7 @@ impl CatchUp {
         }
         let history = looked.repository.issue_history(issue.number).await?;
         let mut found = Vec::new();
-        for label in issue.labels.iter().filter(|label| self.is_own(label)) {
+        for label in issue.labels.iter().filter(|label| looked.is_own(label)) {
             let last = history.labeled.iter().rfind(|labeling| labeling.label == *label);
             let Some(Labeling { change, .. }) = last else {
                 tracing::warn!(repo = %looked.place.repo, issue = %issue.number, label, "GitHub does not tell who put a label on");
@@ -289,6 +301,19 @@ impl CatchUp {
         }
         Ok(())
     }
+}
+
+/// Every open issue with a label of hob's.
+async fn with_labels(looked: &Looked<'_>) -> anyhow::Result<Vec<ListedIssue>> {
+    let mut all: Vec<ListedIssue> = Vec::new();
+    for label in command::labels(&looked.label) {
+        for issue in looked.repository.issues_with_label(&label).await? {
+            if all.iter().all(|known| known.number != issue.number) {
+                all.push(issue);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Whether GitHub did not answer for one thing, as opposed to not letting hob in at all.

@@ -82,6 +82,13 @@ impl PathGlobs {
         self.patterns.iter().any(|p| p.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
     }
 
+    /// These patterns and those.
+    pub fn and(&self, more: &PathGlobs) -> PathGlobs {
+        let both = self.patterns.iter().chain(&more.patterns).cloned().collect();
+        // Each was read before; should both together be too much, none of the operator's may be lost.
+        Self::new(both).unwrap_or_else(|_| self.clone())
+    }
+
     /// The patterns as they were written.
     pub fn patterns(&self) -> &[String] {
         &self.patterns

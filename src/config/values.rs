@@ -146,18 +146,23 @@ impl TryFrom<String> for BranchTemplate {
         if !text.contains("{issue}") {
             return Err(format!("`{text}` lacks `{{issue}}`, so all issues would share one branch"));
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.');
-        let plain = text.replace("{issue}", "1");
-        let is_fine = plain.chars().all(allowed)
-            && !plain.contains("..")
-            && plain.split('/').all(|part| {
-                !part.is_empty()
-                    && !part.starts_with(['.', '-'])
-                    && !part.ends_with('.')
-                    && !part.ends_with(".lock")
-            });
+        let is_fine = is_branch(&text.replace("{issue}", "1"));
         if is_fine { Ok(Self(text)) } else { Err(format!("`{text}` does not make a valid branch name")) }
     }
+}
+
+/// Whether a branch can have this name: the rules of `git check-ref-format`, and plain letters only.
+pub(super) fn is_branch(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.');
+    name != "HEAD"
+        && name.chars().all(allowed)
+        && !name.contains("..")
+        && name.split('/').all(|part| {
+            !part.is_empty()
+                && !part.starts_with(['.', '-'])
+                && !part.ends_with('.')
+                && !part.ends_with(".lock")
+        })
 }
 
 #[cfg(test)]

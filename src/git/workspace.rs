@@ -7,14 +7,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, lchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use git2::build::CheckoutBuilder;
 use git2::{IndexTime, Repository, RepositoryInitOptions};
 
 use super::mirror::{remove_folder, sibling};
-use super::{Mirror, borrow_objects, branch_reference, check_branch, oid, prepare, transport};
+use super::{Mirror, borrow_from, branch_reference, check_branch, oid, prepare, transport};
 use crate::fail_point::around;
 use crate::ids::Sha;
 
@@ -61,7 +61,7 @@ pub fn create_workspace(mirror: &Mirror, new: &NewWorkspace<'_>) -> anyhow::Resu
     }
     let draft = sibling(new.path, "new")?;
     remove_folder(&draft)?;
-    let repository = init(mirror, new, &draft)?;
+    let repository = init(mirror, &[mirror.objects()], new, &draft)?;
     check_out(&repository)?;
     if let Some((uid, gid)) = new.owner {
         hand_to(&repository, &draft, uid, gid)?;
@@ -73,12 +73,33 @@ pub fn create_workspace(mirror: &Mirror, new: &NewWorkspace<'_>) -> anyhow::Resu
     Ok(Workspace::Created)
 }
 
-fn init(mirror: &Mirror, new: &NewWorkspace<'_>, path: &Path) -> anyhow::Result<Repository> {
+/// Makes a checkout of a commit that lies in a quarantine, for something that looks at it and is gone again. What is at the
+/// path is removed. The quarantine's objects are borrowed as the mirror's are.
+pub fn create_checkout(mirror: &Mirror, quarantine: &Path, new: &NewWorkspace<'_>) -> anyhow::Result<()> {
+    prepare()?;
+    check_branch(new.branch)?;
+    check_branch(new.base_branch)?;
+    transport::check_address(new.origin)?;
+    remove_folder(new.path)?;
+    let repository = init(mirror, &[mirror.objects(), quarantine.join("objects")], new, new.path)?;
+    check_out(&repository)?;
+    match new.owner {
+        Some((uid, gid)) => hand_to(&repository, new.path, uid, gid),
+        None => Ok(()),
+    }
+}
+
+fn init(
+    mirror: &Mirror,
+    lenders: &[PathBuf],
+    new: &NewWorkspace<'_>,
+    path: &Path,
+) -> anyhow::Result<Repository> {
     let mut options = RepositoryInitOptions::new();
     options.no_reinit(true).mkpath(true).external_template(false).initial_head(new.branch);
     let empty =
         Repository::init_opts(path, &options).with_context(|| format!("making {}", path.display()))?;
-    borrow_objects(empty.path(), mirror)?;
+    borrow_from(empty.path(), lenders)?;
     drop(empty);
     // Opened anew, because libgit2 reads the alternates only when it opens a repository.
     let repository = Repository::open(path).with_context(|| format!("opening {}", path.display()))?;

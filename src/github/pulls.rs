@@ -1,6 +1,7 @@
 //! Pull requests from a branch of the repository itself: finding, opening, changing. hob opens none from forks.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::client::{Verb, escape};
 use super::{GitHubError, Repository};
@@ -97,6 +98,15 @@ impl Repository {
     /// `Unprocessable` with `already_exists` if the branch has one: [`find_pull`](Self::find_pull) finds it.
     pub async fn open_pull(&self, new: &NewPull) -> Result<Pull, GitHubError> {
         Ok(self.send(Verb::Post, "/pulls", new).await?.json::<WirePull>()?.into())
+    }
+
+    /// Requests somebody's review.
+    ///
+    /// # Errors
+    /// `Unprocessable` for somebody who may not see the repository, or whose pull request it is.
+    pub async fn request_review(&self, number: PullNumber, reviewer: &str) -> Result<(), GitHubError> {
+        let path = format!("/pulls/{number}/requested_reviewers");
+        self.send(Verb::Post, &path, &json!({ "reviewers": [reviewer] })).await.map(drop)
     }
 
     /// Replaces what is given, and leaves the rest as it is.

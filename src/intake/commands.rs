@@ -123,7 +123,7 @@ impl Intake {
         body: String,
     ) -> anyhow::Result<Settled> {
         let effects = [on.seen(reaction), on.say(body)];
-        let about = self.story_ask(on.place, on.issue, story.as_ref());
+        let about = self.story_ask(on, on.issue, story.as_ref());
         self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
         Ok(Settled::Done("answered with words"))
     }

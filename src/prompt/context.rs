@@ -7,6 +7,7 @@ use super::fence::Fences;
 use super::hidden::{Hidden, visible};
 use super::seen::{Author, File, Image, MissingImage};
 use super::{Facts, Purpose, told_news};
+use crate::story::checks::CheckEnd;
 use crate::story::{Ask, AskedQuestion};
 
 /// The fields of a template.
@@ -24,6 +25,7 @@ pub(super) struct Context<'a> {
     question: Option<Told>,
     conversation: Vec<Told>,
     files: &'a [String],
+    check: Option<Check<'a>>,
     news: Option<String>,
     labels: Vec<String>,
     author: Option<&'a Author>,
@@ -52,6 +54,13 @@ struct Told {
     /// Who answered, in words.
     answered: Option<String>,
     answer: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Check<'a> {
+    command: &'a str,
+    end: String,
+    output: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,6 +101,11 @@ impl<'a> Context<'a> {
                 ("resume", unseen.map(|asked| told(asked, &mut shown)), &[])
             }
             Purpose::CarryOut(plan) => ("carry_out", Some(told(plan, &mut shown)), &[]),
+            Purpose::MendCheck { .. } => ("check", None, &[]),
+        };
+        let check = match &facts.purpose {
+            Purpose::MendCheck { command, end, output } => Some(Check { command, end: ended(*end), output }),
+            _ => None,
         };
         let answered = facts.questions.iter().filter(|question| question.answer.is_some());
         let context = Context {
@@ -113,6 +127,7 @@ impl<'a> Context<'a> {
             question,
             conversation: answered.filter(|_| !facts.resumes).map(|asked| told(asked, &mut shown)).collect(),
             files,
+            check,
             news: facts.news.and_then(|news| told_news(news, facts.base_branch)),
             labels: seen.labels.iter().map(|label| shown(label)).collect(),
             author: seen.author.as_ref(),
@@ -159,11 +174,22 @@ impl<'a> Context<'a> {
             texts.push(&told.text);
             texts.extend(told.options.iter().chain(&told.answer).map(String::as_str));
         }
+        texts.extend(self.check.iter().flat_map(|check| [check.command, check.output]));
         texts.extend(self.labels.iter().map(String::as_str));
         texts.extend(self.comments.iter().map(|comment| comment.text.as_str()));
         texts.extend(self.linked.iter().flat_map(|linked| [linked.title.as_str(), linked.body.as_str()]));
         texts.extend(self.guides.iter().chain(self.pull_template).map(|file| file.text.as_str()));
         Fences::for_texts(texts)
+    }
+}
+
+fn ended(end: CheckEnd) -> String {
+    match end {
+        CheckEnd::Exited(code) => format!("ended with exit code {code}"),
+        CheckEnd::TimedOut => "took too long and was stopped".to_owned(),
+        CheckEnd::TookTooMuch => {
+            "took more disk than it may, or printed too much, and was stopped".to_owned()
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 /// The words that fences are made of.
-const WORDS: [&str; 8] = ["issue", "request", "reply", "message", "comment", "linked", "file", "template"];
+const WORDS: [&str; 10] =
+    ["issue", "request", "reply", "message", "comment", "linked", "file", "template", "check", "output"];
 
 /// The fences of one prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::seen::{Author, Comment, File, Image, Linked, MissingImage, Seen};
 use super::{Facts, Merged, News, Purpose, Template, TemplateError, prompt};
 use crate::ids::QuestionId;
+use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Question};
 
@@ -19,6 +20,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         restored: vec![".mcp.json".to_owned()],
         base_moved: "b".repeat(40).parse().ok(),
     };
+    let mend = || Purpose::MendCheck { command: "make", end: CheckEnd::Exited(2), output: "no" };
     let open = AskedQuestion { answer: None, ..question.clone() };
     let all = [
         (Purpose::Work, false, &seen),
@@ -34,6 +36,8 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         (Purpose::Resume(None), false, &nothing),
         (Purpose::CarryOut(&question), true, &nothing),
         (Purpose::CarryOut(&question), false, &seen),
+        (mend(), true, &nothing),
+        (mend(), false, &seen),
     ];
     let modes = [Mode::Work, Mode::Plan];
     for (at, (purpose, resumes, seen)) in all.into_iter().enumerate() {

@@ -44,6 +44,12 @@ pub enum Effect {
         title: String,
         /// Markdown, without the hidden marker.
         body: String,
+        /// Whether a new one is a draft. Absent: as the operator's settings say.
+        #[serde(default)]
+        draft: Option<bool>,
+        /// Whose review is requested on a new one.
+        #[serde(default)]
+        reviewers: Vec<String>,
     },
     /// The story has a status comment. What it says is read from the store when it is made; see `shown.rs`.
     Status,

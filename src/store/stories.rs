@@ -27,7 +27,7 @@ pub struct StoryAsk {
     pub installation: Option<InstallationId>,
     /// The branch that the pull request goes to.
     pub base_branch: String,
-    /// The story branch, for a story that does not exist yet.
+    /// The story branch, for a story without a task yet.
     pub branch: String,
 }
 
@@ -44,6 +44,8 @@ pub struct NewTask {
     pub turn: Turn,
     /// When the label was put on that asks for it, where one does.
     pub labeled_at: Option<Timestamp>,
+    /// The text of the repository's settings at that moment, for the worker to go by.
+    pub settings: Option<String>,
     /// What hob says at once: that it has seen it.
     pub effects: Vec<NewEffect>,
 }
@@ -109,8 +111,8 @@ impl Store {
         let story = ensure_story(&mut transaction, &new.on).await?;
         let task = TaskId::new();
         sqlx::query(
-            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, seq)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
+            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, settings, seq)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
         )
         .bind(task.to_string())
         .bind(story.to_string())
@@ -120,6 +122,7 @@ impl Store {
         .bind(rows::to_json(&new.turn)?)
         .bind(now())
         .bind(new.mode.as_str())
+        .bind(&new.settings)
         .execute(&mut *transaction)
         .await?;
         if let Some(base) = &new.ask.choice.base {
@@ -151,11 +154,7 @@ impl Store {
     ) -> anyhow::Result<()> {
         let mut transaction = self.begin("only-say").await?;
         let story = ensure_story(&mut transaction, on).await?;
-        match heard {
-            Heard::Words => {}
-            Heard::Stop(stop) => note_stop(&mut transaction, story, stop).await?,
-            Heard::Label(at) => note_label(&mut transaction, story, *at).await?,
-        }
+        note_heard(&mut transaction, story, heard).await?;
         want(&mut transaction, story, effects).await?;
         deliveries::settle(&mut transaction, guid, "done", "answered with words").await?;
         transaction.commit().await?;
@@ -326,13 +325,22 @@ async fn note_stop(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Re
     Ok(())
 }
 
-async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyhow::Result<StoryId> {
+pub(super) async fn note_heard(write: &mut Write, story: StoryId, heard: &Heard) -> anyhow::Result<()> {
+    match heard {
+        Heard::Words => Ok(()),
+        Heard::Stop(stop) => note_stop(write, story, stop).await,
+        Heard::Label(at) => note_label(write, story, *at).await,
+    }
+}
+
+pub(super) async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyhow::Result<StoryId> {
     let row = sqlx::query(
         "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
          ON CONFLICT (repo_key, issue) DO UPDATE SET repo = excluded.repo, title = excluded.title,
              installation = excluded.installation, updated_at = excluded.updated_at,
-             base_branch = CASE WHEN stories.base_chosen = 1 THEN stories.base_branch ELSE excluded.base_branch END
+             base_branch = CASE WHEN stories.base_chosen = 1 THEN stories.base_branch ELSE excluded.base_branch END,
+             branch = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE story = stories.id) THEN branch ELSE excluded.branch END
          RETURNING id",
     )
     .bind(StoryId::new().to_string())

@@ -58,12 +58,13 @@ impl Sweep {
     /// Removes what a hand-over has left, where none can be under way.
     async fn clear_hand_over(&self, run: &KeptRun) -> anyhow::Result<()> {
         let paths = self.data.run(run.id);
-        let is_left = paths.quarantine.exists() || paths.bundle.exists();
+        let is_left = paths.quarantine.exists() || paths.bundle.exists() || paths.checks.exists();
         if run.is_busy || !run.is_over || !is_left {
             return Ok(());
         }
         tracing::info!(run = %run.id, "what was left of a hand-over is removed");
         blocking(move || {
+            paths::remove_tree(&paths.checks)?;
             paths::remove_tree(&paths.quarantine).and_then(|()| paths::remove_file(&paths.bundle))
         })
         .await

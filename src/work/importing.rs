@@ -92,7 +92,7 @@ impl Worker {
             max_bytes: config.container.hand_over_limit.0,
             memory_bytes: config.policy.import_memory.0,
             cpu_seconds: config.container.hand_over_timeout.as_secs().max(1),
-            rules: Rules::from(&config.policy),
+            rules: Rules::from(&config.policy_of(&job.file)),
             authorship,
             secrets: self.secrets.values().iter().map(|s| s.expose_secret().to_owned()).collect(),
         })

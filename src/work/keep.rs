@@ -59,7 +59,7 @@ impl Worker {
         let (kept, tip) = match self.store.last_started_run(job.story.id).await? {
             None => (Kept::Nothing, None),
             Some((task, run)) => {
-                let of_run = Job { task, story: job.story.clone() };
+                let of_run = self.job(task).await?;
                 let subject = message::work_in_progress(&WhyStopped::Untouched);
                 self.push_work_in_progress(&job.task, &of_run, &run, subject).await?
             }

@@ -16,6 +16,7 @@ use crate::ids::Sha;
 use crate::message::{self, Objection, PullRequestText};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
+use crate::story::checks::{self, Checked};
 use crate::story::{
     self, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, Story, Task, TaskState, Turn,
 };
@@ -56,6 +57,7 @@ impl Worker {
     pub(super) async fn clear_hand_over(&self, run: &Run) -> Result<(), Hitch> {
         let run_paths = self.data.run(run.id);
         blocking(move || {
+            around("disk", "checks-removal", || paths::remove_tree(&run_paths.checks))?;
             around("disk", "quarantine-removal", || paths::remove_tree(&run_paths.quarantine))?;
             paths::remove_file(&run_paths.bundle)
         })
@@ -80,6 +82,14 @@ impl Worker {
             Objection::Protected { path } => Some(path.clone()),
             _ => None,
         });
+        let checked = self.check(job, run, &taken).await?;
+        if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
+            if self.store.stop_wanted(&job.task).await?.is_some() {
+                return self.cancel(job).await;
+            }
+            let advance = Advance { turn: Some(turn), ..Advance::default() };
+            return Ok(self.store.advance(&job.task, TaskState::Queued, &advance).await?);
+        }
         let held_back = HeldBack { tip: taken.handed_tip.clone(), paths: protected.collect() };
         if !held_back.paths.is_empty() && !self.is_allowed(job, &held_back).await? {
             if self.store.stop_wanted(&job.task).await?.is_some() {
@@ -91,7 +101,7 @@ impl Worker {
             return Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?);
         }
         self.push(&job.task, &job.story, run, &taken).await?;
-        self.propose(job, run, &taken).await
+        self.propose(job, run, &taken, checked.as_ref()).await
     }
 
     /// Reads a hand-over into quarantine. What is against its commits stands in what comes back.
@@ -107,6 +117,13 @@ impl Worker {
             return Err(refused("The bundle holds another commit than the workspace named."));
         }
         Ok(taken)
+    }
+
+    /// The reason for which the agent goes on, where a check failed and it has not had that back too often.
+    async fn back_to_agent(&self, job: &Job, checked: Option<&Checked>) -> Result<Option<Turn>, Hitch> {
+        let Some(checked) = checked else { return Ok(None) };
+        let runs = self.store.runs_of(&job.task).await?;
+        Ok(checks::back_to_agent(checked, &runs, job.file.check_retries()))
     }
 
     async fn is_allowed(&self, job: &Job, held_back: &HeldBack) -> Result<bool, Hitch> {
@@ -151,9 +168,15 @@ impl Worker {
     }
 
     /// Ends a task whose work is pushed, with the pull request.
-    async fn propose(&self, job: &Job, run: &Run, taken: &Taken) -> Result<Task, Hitch> {
+    async fn propose(
+        &self,
+        job: &Job,
+        run: &Run,
+        taken: &Taken,
+        checked: Option<&Checked>,
+    ) -> Result<Task, Hitch> {
         let commits = taken.commits + self.unproposed(&job.story).await?;
-        let (effect, words) = self.pull_request(job, run, commits).await?;
+        let (effect, words) = self.pull_request(job, run, commits, checked).await?;
         let story = StoryChange {
             base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
             handed_over: Some(true),
@@ -169,7 +192,7 @@ impl Worker {
         let (effects, words) = match self.unproposed(&job.story).await? {
             0 => (Vec::new(), self.nothing_to_change(job).await?),
             commits => {
-                let (effect, words) = self.pull_request(job, run, commits).await?;
+                let (effect, words) = self.pull_request(job, run, commits, None).await?;
                 (vec![effect], words)
             }
         };
@@ -190,7 +213,13 @@ impl Worker {
     }
 
     /// The pull request as it should be after this task, and the words about the task.
-    async fn pull_request(&self, job: &Job, run: &Run, commits: usize) -> Result<(NewEffect, String), Hitch> {
+    async fn pull_request(
+        &self,
+        job: &Job,
+        run: &Run,
+        commits: usize,
+        checked: Option<&Checked>,
+    ) -> Result<(NewEffect, String), Hitch> {
         let questions = self.store.questions(job.story.id).await?;
         let summary = self.summary(&job.task).await?;
         let ends = self.store.runs_of(&job.task).await?.into_iter().filter_map(|run| run.end);
@@ -203,10 +232,18 @@ impl Worker {
             spent: self.spent_on_story(&job.story).await?,
             questions: &questions,
             drops: &drops,
+            checked,
         });
         let title = message::pull_request_title(&job.story.title);
-        let words = message::pull_request_ready(commits, self.spent_on(&job.task).await?);
-        Ok((NewEffect::new(Effect::PullRequest { title, body }), words))
+        let took = self.spent_on(&job.task).await?;
+        let failing = checked.and_then(Checked::failing);
+        let words = match failing {
+            Some(failing) => message::pull_request_with_failing_check(commits, took, failing),
+            None => message::pull_request_ready(commits, took),
+        };
+        let draft = Some(failing.is_some() || self.config.draft_of(&job.file));
+        let reviewers = job.file.reviewers.clone();
+        Ok((NewEffect::new(Effect::PullRequest { title, body, draft, reviewers }), words))
     }
 
     async fn nothing_to_change(&self, job: &Job) -> Result<String, Hitch> {

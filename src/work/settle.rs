@@ -100,7 +100,7 @@ impl Worker {
                 // Its work could not be saved; only its folder is at stake.
                 return self.save_later(task).await;
             }
-            let job = Job { task: task.clone(), story: self.store.story(task.story).await? };
+            let job = self.job(task.clone()).await?;
             // A hand-over that did not get to its end may hold a secret. The sweep looks after it too.
             if let Some(run) = self.store.latest_run(task).await?
                 && let Err(hitch) = self.clear_hand_over(&run).await

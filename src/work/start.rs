@@ -31,7 +31,7 @@ use crate::story::{Run, Session, Story, Turn};
 
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
-const HOME: &str = "/home/agent";
+pub(super) const HOME: &str = "/home/agent";
 pub(super) const EXCHANGE: &str = "/hob";
 const KEYS: &str = "/run/hob/env";
 
@@ -183,7 +183,7 @@ impl Worker {
         Ok(Remote { url: self.remote_url(story), token: Some(token) })
     }
 
-    fn remote_url(&self, story: &Story) -> String {
+    pub(super) fn remote_url(&self, story: &Story) -> String {
         format!("{}/{}.git", self.config.github.git_url.trim_end_matches('/'), story.repo)
     }
 
@@ -342,6 +342,7 @@ impl Worker {
                 Some(Turn::Answer { question } | Turn::CarryOut { question }) => asked(question),
                 _ => None,
             }),
+            Turn::ChecksFailed { command, end, output } => Purpose::MendCheck { command, end: *end, output },
         };
         let earlier: Vec<_> = earlier.into_iter().map(|task| task.ask).collect();
         let told = told(&job.task.ask, &earlier, &questions, &purpose, resumes);
@@ -443,7 +444,7 @@ impl Worker {
         }
     }
 
-    fn network(&self) -> Network {
+    pub(super) fn network(&self) -> Network {
         match self.config.container.network.as_str() {
             "bridge" => Network::Bridge,
             "none" => Network::None,

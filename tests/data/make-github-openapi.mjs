@@ -47,6 +47,8 @@ const ROUTES = [
   "POST /repos/{owner}/{repo}/pulls",
   "GET /repos/{owner}/{repo}/pulls/{pull_number}",
   "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
+  "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
+  "GET /repos/{owner}/{repo}/issues/{issue_number}/dependencies/blocked_by",
 ];
 
 // The payloads that are sent: the example of this event and action with the fewest parts, which is

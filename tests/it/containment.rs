@@ -170,6 +170,7 @@ fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]
         })
         .collect();
     message::pull_request_body(&PullRequestText {
+        checked: None,
         issue: IssueNumber(4711),
         asked_by: "who-asked",
         summary,

@@ -450,7 +450,12 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
     let task = if stage == Stage::Proposed {
         scene.w.alice().pushes(&story.branch, &[("done.md", "done\n")], "Do it").await;
         let task = store.advance(&task, TaskState::Publishing, &Advance::default()).await.unwrap();
-        let pull = Effect::PullRequest { title: "Do it".to_owned(), body: "Done.".to_owned() };
+        let pull = Effect::PullRequest {
+            title: "Do it".to_owned(),
+            body: "Done.".to_owned(),
+            draft: None,
+            reviewers: Vec::new(),
+        };
         let change = Advance { effects: vec![NewEffect::new(pull)], ..Advance::default() };
         store.advance(&task, TaskState::Done, &change).await.unwrap()
     } else {

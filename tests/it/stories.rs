@@ -13,6 +13,7 @@ mod keeping;
 mod policy;
 mod restart;
 mod seeing;
+mod settings;
 mod shutdown;
 mod status;
 mod stopping;

@@ -354,8 +354,15 @@ impl Scene {
                 assert!(stopped.is_none_or(|at| asked_at >= at), "asked for before a stop that was heard");
                 *self.opened.entry(guid.to_owned()).or_default() += 1;
                 let effects = vec![react(issue)];
-                let new =
-                    NewTask { on, ask: ask(choice, text), mode, turn: Turn::Begin, labeled_at, effects };
+                let new = NewTask {
+                    on,
+                    ask: ask(choice, text),
+                    mode,
+                    turn: Turn::Begin,
+                    labeled_at,
+                    settings: None,
+                    effects,
+                };
                 self.store.open_task(guid, &new).await.unwrap();
             }
             Decision::Answer { question, answers } => {
@@ -458,7 +465,12 @@ impl Scene {
                 let findings = Findings { uncommitted, has_commits: true };
                 let (to, advance) = match story::after_hand_over(&run.turn, findings) {
                     story::AfterHandOver::Push | story::AfterHandOver::NothingToChange => {
-                        let effect = Effect::PullRequest { title: "t".to_owned(), body: "b".to_owned() };
+                        let effect = Effect::PullRequest {
+                            title: "t".to_owned(),
+                            body: "b".to_owned(),
+                            draft: None,
+                            reviewers: Vec::new(),
+                        };
                         let effects = vec![NewEffect::new(effect)];
                         (TaskState::Done, Advance { effects, ..ended() })
                     }

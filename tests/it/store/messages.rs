@@ -52,7 +52,15 @@ impl Desk {
         store
             .open_task(
                 "first",
-                &NewTask { on, ask, mode: Mode::Work, turn: Turn::Begin, labeled_at: None, effects: vec![] },
+                &NewTask {
+                    on,
+                    ask,
+                    mode: Mode::Work,
+                    turn: Turn::Begin,
+                    labeled_at: None,
+                    settings: None,
+                    effects: vec![],
+                },
             )
             .await
             .unwrap();

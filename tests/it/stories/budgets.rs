@@ -53,7 +53,15 @@ fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choice) -> NewTa
         choice,
         on: None,
     };
-    NewTask { on, ask, mode: Mode::Work, turn: Turn::Begin, labeled_at: None, effects: Vec::new() }
+    NewTask {
+        on,
+        ask,
+        mode: Mode::Work,
+        turn: Turn::Begin,
+        labeled_at: None,
+        settings: None,
+        effects: Vec::new(),
+    }
 }
 
 /// Opens a task as intake does, for a delivery that is recorded.

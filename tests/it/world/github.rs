@@ -6,7 +6,7 @@
 //!
 //! The parts: `state` (what GitHub knows), `repository` (bare repositories on disk), `people` (what
 //! users do), `look` (what tests read), `webhooks` (out), `routes` with `call`, `issues`, `pulls` and
-//! `app` (the REST API), `graphql` (one question), `writer` (JSON from examples), `description` (the checks), `account` (tokens),
+//! `app` (the REST API), `graphql` (two questions), `writer` (JSON from examples), `description` (the checks), `account` (tokens),
 //! `git_server`, `faults`.
 
 // Not every binary that includes the world uses all of it.

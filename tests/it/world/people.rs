@@ -6,8 +6,8 @@ use super::github::GitHub;
 /// Somebody with an account.
 #[derive(Clone, Copy)]
 pub struct Person<'a> {
-    pub(super) github: &'a GitHub,
-    pub(super) login: &'a str,
+    pub github: &'a GitHub,
+    pub login: &'a str,
 }
 
 impl Person<'_> {

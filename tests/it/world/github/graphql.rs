@@ -11,13 +11,19 @@ use super::GitHub;
 use super::account::{Actor, Rejected, identify};
 use super::call::Reply;
 use super::routes::unknown;
-use super::state::{Change, Issue, Permission, State};
+use super::state::{Change, Issue, Permission, Repository, State};
 use super::writer::{node_id, time, user_id};
 
 /// The question about a comment that is understood.
 const COMMENT_QUESTION: &str = include_str!("../../../data/comment-edit.graphql");
-/// The question about an issue that is understood.
-const QUESTION: &str = include_str!("../../../data/issue-history.graphql");
+
+/// A question about a repository that is understood, and what answers it.
+type Question = (&'static str, fn(&Repository, &Value) -> Value);
+
+const QUESTIONS: [Question; 2] = [
+    (include_str!("../../../data/issue-history.graphql"), answer_history),
+    (include_str!("../../../data/settings-file.graphql"), answer_file),
+];
 /// What an issue's history is asked for at most.
 const MOST_LABELINGS: usize = 100;
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -49,14 +55,21 @@ pub(super) async fn serve(Extract(github): Extract<GitHub>, request: Request<Bod
     if words(asked) == words(COMMENT_QUESTION) {
         return Reply::new(200, comment_answer(&state, &actor, &body["variables"])).into_response();
     }
-    if words(asked) != words(QUESTION) || body.as_object().is_none_or(|fields| fields.len() != 2) {
+    let known = QUESTIONS.iter().find(|(question, _)| words(asked) == words(question));
+    let known = known.filter(|_| body.as_object().is_some_and(|fields| fields.len() == 2));
+    let Some((_, respond)) = known else {
         state.violation(format!("POST /graphql: an unknown question: {body}"));
         return Reply::new(200, complaint("INVALID", "this question is not played")).into_response();
-    }
-    Reply::new(200, answer(&state, &actor, &body["variables"])).into_response()
+    };
+    Reply::new(200, answer(&state, &actor, &body["variables"], *respond)).into_response()
 }
 
-fn answer(state: &State, actor: &Actor, variables: &Value) -> Value {
+fn answer(
+    state: &State,
+    actor: &Actor,
+    variables: &Value,
+    respond: fn(&Repository, &Value) -> Value,
+) -> Value {
     let text = |name: &str| variables[name].as_str().unwrap_or_default();
     let key = format!("{}/{}", text("owner"), text("name")).to_ascii_lowercase();
     let repository = state.repositories.get(&key).filter(|repository| {
@@ -65,6 +78,10 @@ fn answer(state: &State, actor: &Actor, variables: &Value) -> Value {
     let Some(repository) = repository else {
         return complaint("NOT_FOUND", "Could not resolve to a Repository with that name.");
     };
+    respond(repository, variables)
+}
+
+fn answer_history(repository: &Repository, variables: &Value) -> Value {
     // A pull request is no issue here.
     let number = variables["number"].as_u64().unwrap_or_default();
     match repository.issues.get(&number).filter(|issue| issue.pull.is_none()) {
@@ -89,6 +106,14 @@ fn comment_answer(state: &State, actor: &Actor, variables: &Value) -> Value {
     json!({"data": {"node": {
         "body": comment.body, "lastEditedAt": edited_at, "editor": comment.edited_by.as_deref().map(who),
     }}})
+}
+
+/// A file of the default branch, which `HEAD` is; null where there is none.
+fn answer_file(repository: &Repository, variables: &Value) -> Value {
+    let expression = variables["file"].as_str().unwrap_or_default();
+    let text = expression.strip_prefix("HEAD:").and_then(|path| repository.bare.file("main", path));
+    let object = text.map(|text| json!({"__typename": "Blob", "text": text, "isTruncated": false}));
+    json!({"data": {"repository": {"object": object}}})
 }
 
 fn history(issue: &Issue) -> Value {

@@ -22,6 +22,15 @@ pub(super) fn get(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     }
 }
 
+/// The issues that one is blocked by, open or not.
+pub(super) fn list_blockers(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let repository = state.repository(&call.repository());
+    let Some(issue) = repository.issues.get(&call.number("issue_number")) else { return Reply::not_found() };
+    let writer = github.writer();
+    let blockers = issue.blocked_by.iter().map(|number| writer.issue(repository, repository.issue(*number)));
+    Reply::page(github, call, &blockers.collect::<Vec<_>>())
+}
+
 pub(super) fn list_comments(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let repository = state.repository(&call.repository());
     let Some(issue) = repository.issues.get(&call.number("issue_number")) else { return Reply::not_found() };

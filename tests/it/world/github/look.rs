@@ -42,6 +42,8 @@ pub struct Pull {
     pub draft: bool,
     /// `open` or `closed`.
     pub state: String,
+    /// Logins of people whose review was requested.
+    pub reviewers: Vec<String>,
 }
 
 impl GitHub {
@@ -96,6 +98,7 @@ impl GitHub {
                 base: part.base.clone(),
                 draft: part.draft,
                 state: if issue.is_open { "open" } else { "closed" }.to_owned(),
+                reviewers: part.reviewers.clone(),
             })
         };
         self.look(|state| state.repository(repo).issues.values().filter_map(pull).collect())

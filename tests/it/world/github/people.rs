@@ -97,10 +97,20 @@ impl GitHub {
             let head_sha = repository.bare.tip(head).expect("a branch that was pushed");
             let mut issue = Issue::new(id, number, login, title, None);
             let (head, base) = (head.to_owned(), base.to_owned());
-            issue.pull = Some(PullPart { head, base, draft: false, head_sha });
+            issue.pull = Some(PullPart { head, base, draft: false, head_sha, reviewers: Vec::new() });
             repository.issues.insert(number, issue);
             number
         })
+    }
+
+    /// Marks an issue as blocked by another. No webhook of hob's tells of it.
+    pub fn block_issue(&self, repo: &str, number: u64, by: u64) {
+        self.change(|state| state.repository_mut(repo).issue_mut(number).blocked_by.push(by));
+    }
+
+    /// Closes an issue, and no webhook tells of it.
+    pub fn close_quietly(&self, repo: &str, number: u64) {
+        self.change(|state| state.repository_mut(repo).issue_mut(number).is_open = false);
     }
 
     /// Deletes a comment. No webhook is sent: hob must not depend on being told.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use super::call::{Call, Reply};
-use super::state::{Issue, PullPart, Repository, State};
+use super::state::{Issue, Permission, PullPart, Repository, State};
 use super::writer::PullFacts;
 
 pub(super) fn list(github: &GitHub, state: &mut State, call: &Call) -> Reply {
@@ -88,6 +88,39 @@ pub(super) fn update(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     Reply::new(200, written(github, repository, repository.issue(number), false))
 }
 
+/// Asks people for a review: only those who are known to the repository, and not the author.
+pub(super) fn request_reviewers(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let repository = state.repository_mut(&call.repository());
+    let number = call.number("pull_number");
+    let wanted: Vec<String> = call.body["reviewers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect();
+    let known = |login: &String| {
+        repository.permissions.get(&login.to_ascii_lowercase()).is_some_and(|p| *p >= Permission::Read)
+    };
+    let all_known = wanted.iter().all(known);
+    let Some(issue) = repository.issues.get_mut(&number) else { return Reply::not_found() };
+    let Some(part) = &mut issue.pull else { return Reply::not_found() };
+    if !all_known {
+        return custom(
+            "Reviews may only be requested from collaborators. One or more of the users or teams you \
+                       specified is not a collaborator of the repository.",
+        );
+    }
+    if wanted.contains(&issue.author) {
+        return custom("Review cannot be requested from pull request author.");
+    }
+    for reviewer in wanted {
+        if !part.reviewers.contains(&reviewer) {
+            part.reviewers.push(reviewer);
+        }
+    }
+    Reply::new(201, written(github, repository, repository.issue(number), true))
+}
+
 /// The branches and the title of a new pull request, if GitHub would take it.
 fn acceptable<'a>(repository: &Repository, call: &'a Call) -> Result<(PullPart, &'a str), Reply> {
     let (Some(head), Some(base)) = (call.text("head"), call.text("base")) else {
@@ -118,7 +151,10 @@ fn acceptable<'a>(repository: &Repository, call: &'a Call) -> Result<(PullPart, 
         return Err(custom(&format!("No commits between {base} and {head}")));
     }
     let draft = call.body["draft"].as_bool().unwrap_or(false);
-    Ok((PullPart { head: head.to_owned(), base: base.to_owned(), draft, head_sha }, title))
+    Ok((
+        PullPart { head: head.to_owned(), base: base.to_owned(), draft, head_sha, reviewers: Vec::new() },
+        title,
+    ))
 }
 
 fn invalid(field: &str) -> Reply {

@@ -65,6 +65,12 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
         Who::Token,
         issues::react_to_comment,
     ),
+    (
+        "GET",
+        "/repos/{owner}/{repo}/issues/{issue_number}/dependencies/blocked_by",
+        Who::Token,
+        issues::list_blockers,
+    ),
     ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::list_labels),
     ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::add_labels),
     ("DELETE", "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}", Who::Token, issues::remove_label),
@@ -73,6 +79,12 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
     ("POST", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::create),
     ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::get),
     ("PATCH", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::update),
+    (
+        "POST",
+        "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
+        Who::Token,
+        pulls::request_reviewers,
+    ),
 ];
 
 /// One request as it was answered.

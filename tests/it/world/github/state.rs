@@ -206,6 +206,8 @@ pub(super) struct Issue {
     /// When and by whom the text was changed last.
     pub(super) edited: Option<Change>,
     pub(super) is_open: bool,
+    /// Issues of the repository that this one is blocked by.
+    pub(super) blocked_by: Vec<u64>,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) comments: Vec<Comment>,
@@ -233,6 +235,8 @@ pub(super) struct PullPart {
     pub(super) draft: bool,
     /// The head as it was when the pull request was made, for when its branch is gone.
     pub(super) head_sha: String,
+    /// Logins of people whose review was requested.
+    pub(super) reviewers: Vec<String>,
 }
 
 pub(super) struct Comment {
@@ -285,6 +289,7 @@ impl Issue {
             renames: Vec::new(),
             edited: None,
             is_open: true,
+            blocked_by: Vec::new(),
             created: now,
             updated: now,
             comments: Vec::new(),

@@ -1,0 +1,92 @@
+//! What is said about a repository's own checks: in the pull request's body, and on the issue where one still fails.
+
+use super::{Spent, duration, finished};
+use crate::story::checks::{CheckEnd, CheckResult, Checked};
+
+/// The longest command line that is shown.
+const MOST_COMMAND: usize = 200;
+/// As much of a commit's or image's id as tells it from others.
+const SHORT: usize = 12;
+
+/// The checks as a part of a pull request's body.
+pub fn checks_section(checked: &Checked) -> String {
+    let tip: String = checked.tip.as_str().chars().take(SHORT).collect();
+    let id: String = checked.image_id.trim_start_matches("sha256:").chars().take(SHORT).collect();
+    let mut text = format!(
+        "### Checks\n\nEach ran on {tip}, in a clean container of {} (`sha256:{id}`).\n\n| Check | Result | Took |\n|---|---|---|",
+        code(&checked.image)
+    );
+    for result in &checked.results {
+        let mark = if result.passed() { "✅" } else { "❌" };
+        text.push_str(&format!(
+            "\n| {} | {mark} {} | {} |",
+            code(&result.command),
+            ended(result.end),
+            duration(result.duration_ms)
+        ));
+    }
+    if let Some(failing) = checked.failing() {
+        text.push_str(&format!(
+            "\n\n**{} fails**, and the agent has had it back as often as it may. A new pull request is a draft then.",
+            code(&failing.command)
+        ));
+    }
+    text
+}
+
+/// Said on the issue when the pull request is open though a check fails. `{pull}` as in `pull_request_ready`.
+pub fn pull_request_with_failing_check(commits: usize, took: Spent, failing: &CheckResult) -> String {
+    let commits = if commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") };
+    format!(
+        "Done, but {} still fails: {}. #{{pull}} has {commits}; see its checks. `/hob work …` with a hint goes on from \
+         there.\n\n{}",
+        code(&failing.command),
+        ended(failing.end),
+        finished(took)
+    )
+}
+
+fn ended(end: CheckEnd) -> String {
+    match end {
+        CheckEnd::Exited(0) => "passed".to_owned(),
+        CheckEnd::Exited(code) => format!("exit code {code}"),
+        CheckEnd::TimedOut => "took too long".to_owned(),
+        CheckEnd::TookTooMuch => "took too much disk or printed too much".to_owned(),
+    }
+}
+
+/// A line of somebody's as code in a table: nothing in it can end either.
+fn code(text: &str) -> String {
+    super::code(&text.replace('|', "¦"), MOST_COMMAND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_about_checks() {
+        let result = |command: &str, end, duration_ms| CheckResult {
+            command: command.to_owned(),
+            end,
+            duration_ms,
+            output: String::new(),
+        };
+        let checked = |results| Checked {
+            tip: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+            image: "hob-claude:latest".to_owned(),
+            image_id: "sha256:6cca1c50e0e1a2e621ec4afe4319".to_owned(),
+            results,
+        };
+        let passing = checked(vec![result("make test", CheckEnd::Exited(0), 12_000)]);
+        let failing = checked(vec![
+            result("make test | tee `log`\nrm x", CheckEnd::Exited(0), 12_000),
+            result("make lint", CheckEnd::Exited(2), 900),
+            result("sleep 999", CheckEnd::TimedOut, 900_000),
+        ]);
+        let took = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: Some(3) };
+        let said = pull_request_with_failing_check(2, took, failing.failing().unwrap());
+        let all = [checks_section(&passing), checks_section(&failing), said];
+        insta::assert_snapshot!(all.join("\n\n=====\n\n"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Repositories' settings, as far as they are kept: the text that a task was asked for with, and of which faulty version people
+//! were told on an issue.
+
+use super::effects::{NewEffect, want};
+use super::stories::{ensure_story, note_heard};
+use super::{Heard, Store, StoryAsk, deliveries};
+use crate::ids::TaskId;
+
+impl Store {
+    /// The text of the repository's settings as it was when a task was asked for, where there was one.
+    pub async fn settings_of(&self, task: TaskId) -> anyhow::Result<Option<String>> {
+        let text = sqlx::query_scalar("SELECT settings FROM tasks WHERE id = $1")
+            .bind(task.to_string())
+            .fetch_one(&self.reader)
+            .await?;
+        Ok(text)
+    }
+
+    /// Settles a delivery that asked for work which a mistake in the repository's settings keeps from starting. `seen` is
+    /// wanted each time, `said` only where this version of the file was not told of on that issue.
+    pub async fn tell_settings_fault(
+        &self,
+        guid: &str,
+        on: &StoryAsk,
+        heard: &Heard,
+        version: &str,
+        (seen, said): (NewEffect, NewEffect),
+    ) -> anyhow::Result<()> {
+        let mut write = self.begin("tell-settings-fault").await?;
+        let story = ensure_story(&mut write, on).await?;
+        note_heard(&mut write, story, heard).await?;
+        let is_new = sqlx::query(
+            "UPDATE stories SET settings_told = $2 WHERE id = $1 AND COALESCE(settings_told, '') <> $2",
+        )
+        .bind(story.to_string())
+        .bind(version)
+        .execute(&mut *write)
+        .await?;
+        want(&mut write, story, &[seen]).await?;
+        if is_new.rows_affected() == 1 {
+            want(&mut write, story, &[said]).await?;
+        }
+        deliveries::settle(&mut write, guid, "done", "the repository's settings have a mistake").await?;
+        write.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
+    }
+}

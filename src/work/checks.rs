@@ -1,0 +1,250 @@
+//! The checks that a repository names in its settings, run before a pull request: each in a clean container of the task's image,
+//! on exactly the commit that would be pushed, in a checkout that hob makes from its mirror and the quarantine and no agent
+//! has seen. What follows from them is decided in `story/checks.rs`. May be repeated from the top.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::Instant;
+
+use super::import_child::Taken;
+use super::start::{HOME, WORKSPACE, blocking, docker_hitch, make_private_folder, mount};
+use super::{Hitch, Job, Worker};
+use crate::container::{AttachLimits, AttachedEnd, ContainerError, ContainerSpec, Log, Network};
+use crate::fail_point::around;
+use crate::git::{self, Mirror, NewWorkspace};
+use crate::paths;
+use crate::story::Run;
+use crate::story::checks::{CheckEnd, CheckResult, Checked};
+
+/// Both streams go to standard output, in their order. The set-up command comes first, as for the agent.
+const ENTRY: &str = r#"
+exec 2>&1 </dev/null
+if [ -n "${HOB_SETUP:-}" ]; then
+  /bin/sh -c "$HOB_SETUP" || { code=$?; echo "the set-up command ended with $code"; exit "$code"; }
+fi
+exec /bin/sh -c "$HOB_CHECK"
+"#;
+
+/// As much of the end of what a check prints as an agent needs to see what is wrong.
+const TAIL: usize = 8 << 10;
+/// More than any check prints that is worth its time.
+const MOST_OUTPUT: u64 = 256 << 20;
+/// How often the disk that a check takes up is looked at.
+const DISK_ROUND: Duration = Duration::from_secs(5);
+
+/// The folders of one check.
+struct Place {
+    workspace: PathBuf,
+    home: PathBuf,
+}
+
+impl Worker {
+    /// What came of the repository's checks on what was handed over; nothing where it has none. Where they have run on this
+    /// commit before, that counts.
+    pub(super) async fn check(&self, job: &Job, run: &Run, taken: &Taken) -> Result<Option<Checked>, Hitch> {
+        if job.file.checks.is_empty() {
+            return Ok(None);
+        }
+        if let Some(checked) = self.store.checked(job.task.id, &taken.tip).await? {
+            return Ok(Some(checked));
+        }
+        let image = self.settings(job).image;
+        let image_id = self.docker.image_id(&image).await.map_err(docker_hitch)?;
+        let image_id = image_id.ok_or_else(|| docker_hitch(ContainerError::NoImage(image.clone())))?;
+        let mut checked = Checked { tip: taken.tip.clone(), image, image_id, results: Vec::new() };
+        for (at, command) in job.file.checks.iter().enumerate() {
+            let result = self.check_with(job, run, &checked, at, command).await?;
+            tracing::info!(command, end = ?result.end, "a check ended");
+            checked.results.push(result);
+        }
+        self.clear_checks(run).await?;
+        self.store.keep_checked(&job.task, run.id, &checked).await?;
+        Ok(Some(checked))
+    }
+
+    /// Removes what checks leave with a run.
+    pub(super) async fn clear_checks(&self, run: &Run) -> Result<(), Hitch> {
+        let folder = self.data.run(run.id).checks;
+        blocking(move || around("disk", "checks-removal", || paths::remove_tree(&folder))).await??;
+        Ok(())
+    }
+
+    /// Runs one check to its end.
+    async fn check_with(
+        &self,
+        job: &Job,
+        run: &Run,
+        checked: &Checked,
+        at: usize,
+        command: &str,
+    ) -> Result<CheckResult, Hitch> {
+        let place = self.make_place(job, run, checked).await?;
+        let spec = self.check_container(job, run, checked, (at, command), &place);
+        let limits = AttachLimits {
+            max_stdout_bytes: MOST_OUTPUT,
+            max_stderr_bytes: 0,
+            timeout: job.file.check_timeout(&self.config),
+        };
+        let mut tail = Tail::default();
+        let began = Instant::now();
+        // Docker knows nothing of leases: whoever has lost the task starts nothing.
+        self.store.still_holds(&job.task).await?;
+        let ended = tokio::select! {
+            ended = self.docker.run_attached(&spec, &mut tail, limits) => Some(ended.map_err(docker_hitch)?.end),
+            () = self.until_check_takes_too_much(&place) => None,
+            () = self.stop.cancelled() => return Err(Hitch::Stopping),
+        };
+        let end = match ended {
+            Some(AttachedEnd::Exited(exit)) => CheckEnd::Exited(exit.code),
+            Some(AttachedEnd::TimedOut) => CheckEnd::TimedOut,
+            Some(AttachedEnd::TooMuchOutput) => CheckEnd::TookTooMuch,
+            None => {
+                // Before its folder goes, and whoever else is about to remove it.
+                self.docker.remove(&spec.name).await.map_err(docker_hitch)?;
+                CheckEnd::TookTooMuch
+            }
+        };
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let output = self.secrets.redact(&tail.text());
+        Ok(CheckResult { command: command.to_owned(), end, duration_ms, output })
+    }
+
+    /// A checkout of the commit and an empty home.
+    async fn make_place(&self, job: &Job, run: &Run, checked: &Checked) -> Result<Place, Hitch> {
+        self.clear_checks(run).await?;
+        let paths = self.data.run(run.id);
+        let mirror = self.data.mirror(&job.story.repo);
+        let (story, origin, tip, user) =
+            (job.story.clone(), self.remote_url(&job.story), checked.tip.clone(), self.user);
+        let made = blocking(move || -> anyhow::Result<Place> {
+            let place = Place { workspace: paths.checks.join("workspace"), home: paths.checks.join("home") };
+            make_private_folder(&paths.checks, None)?;
+            make_private_folder(&place.home, Some(user))?;
+            let new = NewWorkspace {
+                path: &place.workspace,
+                branch: &story.branch,
+                start: &tip,
+                base_branch: &story.base_branch,
+                origin: &origin,
+                owner: Some(user),
+            };
+            git::create_checkout(&Mirror::ensure(&mirror)?, &paths.quarantine, &new)
+                .context("making a checkout for a check")?;
+            Ok(place)
+        });
+        Ok(made.await??)
+    }
+
+    fn check_container(
+        &self,
+        job: &Job,
+        run: &Run,
+        checked: &Checked,
+        (at, command): (usize, &str),
+        place: &Place,
+    ) -> ContainerSpec {
+        let quarantine = self.data.run(run.id).quarantine.join("objects");
+        let mounted = |path: &Path| path.to_string_lossy().into_owned();
+        let own = [("HOME", HOME.to_owned()), ("CI", "true".to_owned()), ("HOB_CHECK", command.to_owned())];
+        let setup = self.settings(job).setup.map(|setup| ("HOB_SETUP", setup));
+        let configured = self.config.agent.env.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let env = own.into_iter().chain(setup).map(|(name, value)| (name.to_owned(), value));
+        let may_network = job.file.checks_network && self.config.container.checks_network;
+        ContainerSpec {
+            name: format!("{}-check-{}", run.container_name(), at + 1),
+            image: checked.image_id.clone(),
+            command: ["/bin/sh", "-c", ENTRY, "hob"].map(str::to_owned).to_vec(),
+            env: configured.chain(env).collect(),
+            labels: self.labels(job.story.id, run),
+            mounts: vec![
+                mount(&place.workspace, WORKSPACE, false),
+                mount(&place.home, HOME, false),
+                self.mirror_mount(&job.story),
+                mount(&quarantine, &mounted(&quarantine), true),
+            ],
+            user: self.user,
+            workdir: WORKSPACE.to_owned(),
+            network: if may_network { self.network() } else { Network::None },
+            limits: self.limits(),
+            log: Log::None,
+        }
+    }
+
+    /// Ends when a check takes up more disk than a story may, or the disk itself is nearly full.
+    async fn until_check_takes_too_much(&self, place: &Place) {
+        loop {
+            tokio::time::sleep(DISK_ROUND).await;
+            let (folders, root) =
+                ([place.workspace.clone(), place.home.clone()], self.data.root().to_owned());
+            let looked = blocking(move || {
+                let used: u64 = folders.iter().map(|path| paths::used_space(path)).sum();
+                (used, paths::free_space(&root).unwrap_or(u64::MAX))
+            });
+            let Ok((used, free)) = looked.await else { continue };
+            if used > self.config.container.disk.0 || free < self.config.data.min_free.0 / 2 {
+                tracing::warn!(used, free, "a check takes up too much disk");
+                return;
+            }
+        }
+    }
+}
+
+/// The end of what is written to it.
+#[derive(Debug, Default)]
+struct Tail {
+    kept: VecDeque<u8>,
+    is_cut: bool,
+}
+
+impl Write for Tail {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let last = &bytes[bytes.len().saturating_sub(TAIL)..];
+        self.kept.extend(last);
+        let over = self.kept.len().saturating_sub(TAIL);
+        self.kept.drain(..over);
+        self.is_cut |= over > 0 || last.len() < bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Tail {
+    /// As text, from the beginning of a line where something was cut off.
+    fn text(self) -> String {
+        let bytes: Vec<u8> = self.kept.into();
+        let text = String::from_utf8_lossy(&bytes);
+        match text.split_once('\n').filter(|_| self.is_cut) {
+            Some((_, rest)) => format!("…\n{rest}"),
+            None => text.into_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_long_output_is_kept_from_the_beginning_of_a_line() {
+        let mut tail = Tail::default();
+        tail.write_all(b"short\n").unwrap();
+        assert_eq!(tail.text(), "short\n");
+        let mut tail = Tail::default();
+        for line in 0..10_000 {
+            tail.write_all(format!("line {line}\n").as_bytes()).unwrap();
+        }
+        let text = tail.text();
+        assert!(text.starts_with("…\nline ") && text.ends_with("line 9999\n"), "{}", &text[..40]);
+        assert!(text.len() <= TAIL + 4);
+        let mut tail = Tail::default();
+        tail.write_all(&[b'x'; 3 * TAIL]).unwrap();
+        assert_eq!(tail.text().len(), TAIL);
+    }
+}
