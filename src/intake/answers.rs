@@ -137,6 +137,8 @@ impl Intake {
             }
             WhoAnswers::Asker => return Ok(Some(format!("{login} is not who asked for this"))),
         };
+        // The repository may ask for more than the operator does, and never for less.
+        let least = least.max(self.settings(place, on.began).await?.who());
         let repository = self.github.repository(&place.repo, place.installation).await?;
         let has = match repository.permission(login).await {
             Err(GitHubError::NotFound) if is_believed(delivery) => Permission::None,
