@@ -137,8 +137,11 @@ impl Stage {
         let sibling_blob = git(&sibling, &["hash-object", "-w", "secret.txt"]);
         let own = world.github.open_issue(PRIVATE, "alice", "Work", "[scenario: work]").await;
         world.github.label_issue(PRIVATE, own, "alice", "hob").await;
-        let done = |github: &crate::world::github::GitHub| github.comments(PRIVATE, own).pop();
-        world.until("the private repository's task", done).await;
+        let done = |github: &crate::world::github::GitHub| {
+            let status = github.comments(PRIVATE, own).pop()?;
+            status.body.contains("<sub>finished in ").then_some(())
+        };
+        world.until("the private repository's task to be over", done).await;
         let mirror = world.data().join("mirrors").join(format!("{PRIVATE}.git"));
         let mirror_blob = git(&world.github.repo_path(PRIVATE), &["rev-parse", "main:secret.txt"]);
 
