@@ -8,6 +8,7 @@ use super::settle::ask;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::clock;
+use crate::config::lower;
 use crate::ids::AgentKind;
 use crate::message::{self, Kept, WhyStopped};
 use crate::store::{Advance, AtCapQuestion, NewRun, StoryChange};
@@ -67,13 +68,18 @@ impl Worker {
 
     /// The caps of a task.
     pub(super) fn caps(&self, job: &Job) -> Caps {
-        let (agent, caps) = (&self.config.agent, &self.config.budget);
+        // A repository's own caps can only be lower.
+        let (caps, own) = (&self.config.budget, &job.file.budget);
         let ms = |minutes: Option<u64>| minutes.map(|minutes| minutes.saturating_mul(60_000));
         let all = Caps {
-            run: Limit { usd: agent.max_budget_usd, tokens: caps.run_tokens, ms: None },
+            run: Limit { usd: self.config.run_budget_of(&job.file), tokens: caps.run_tokens, ms: None },
             task: Limit::default(),
-            story: Limit { usd: caps.story_usd, tokens: caps.story_tokens, ms: ms(caps.story_minutes) },
-            repository_day: Limit { usd: caps.repository_day_usd, ..Limit::default() },
+            story: Limit {
+                usd: lower(caps.story_usd, own.story_usd),
+                tokens: caps.story_tokens,
+                ms: ms(caps.story_minutes),
+            },
+            repository_day: Limit { usd: lower(caps.repository_day_usd, own.day_usd), ..Limit::default() },
             day: Limit { usd: caps.day_usd, tokens: caps.day_tokens, ms: ms(caps.day_minutes) },
             most_usd: caps.most_usd,
         };
