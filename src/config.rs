@@ -27,7 +27,7 @@ pub use repository::{
     Budgets, Fault, Language, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,
 };
 pub use secret::{KEY_NAMES, VARIABLES};
-pub use values::{Age, BranchTemplate, ByteSize, CommentsOf};
+pub use values::{Age, BranchTemplate, ByteSize, CommentsOf, is_well_formed_branch};
 
 use crate::ids::{AgentKind, IssueNumber, Repo};
 
@@ -715,16 +715,11 @@ impl Config {
     }
 
     /// Whether dollars are capped anywhere, so that people may be asked for more.
-    pub fn has_caps_in_dollars(&self) -> bool {
-        let budget = &self.budget;
-        let caps = [
-            self.agent.max_budget_usd,
-            budget.story_usd,
-            budget.repository_day_usd,
-            budget.day_usd,
-            budget.most_usd,
-        ];
-        caps.iter().any(Option::is_some)
+    pub fn has_caps_in_dollars(&self, file: &RepositoryFile) -> bool {
+        let (all, own) = (&self.budget, &file.budget);
+        let caps =
+            [all.story_usd, all.repository_day_usd, all.day_usd, all.most_usd, own.story_usd, own.day_usd];
+        self.run_budget_of(file).is_some() || caps.iter().any(Option::is_some)
     }
 
     /// What the operator has set for one repository.

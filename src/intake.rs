@@ -368,8 +368,12 @@ impl Intake {
         {
             return Ok(Settled::Done("stops the work"));
         }
+        let is_publishing = match &story {
+            Some(story) => self.store.open_task_of(story.id).await?.is_some(),
+            None => false,
+        };
         let about = self.story_ask(on, on.issue, story.as_ref());
-        let effects = [seen, on.say_on(about.issue, message::nothing_to_stop())];
+        let effects = [seen, on.say_on(about.issue, message::nothing_to_stop(is_publishing))];
         self.store.only_say(&on.delivery.guid, &about, &Heard::Stop(stop), &effects).await?;
         Ok(Settled::Done("said that there is nothing to stop"))
     }

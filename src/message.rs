@@ -202,8 +202,13 @@ pub fn nothing_to_change(summary: Option<&str>, took: Spent) -> String {
     text
 }
 
-/// Said to somebody who wants to stop what is not under way.
-pub fn nothing_to_stop() -> String {
+/// Said to somebody who wants to stop what cannot be stopped: no agent works. `is_publishing`: its work is on the way.
+pub fn nothing_to_stop(is_publishing: bool) -> String {
+    if is_publishing {
+        return "There is nothing to stop any more: the agent is done, and its work is being checked and pushed. Close the \
+                pull request if you do not want it."
+            .to_owned();
+    }
     "There is nothing to stop: no work is under way here.".to_owned()
 }
 
@@ -444,7 +449,8 @@ mod tests {
             [
                 pull_request_ready(2, SPENT),
                 nothing_to_change(Some("It is there already."), Spent::default()),
-                nothing_to_stop(),
+                nothing_to_stop(false),
+                nothing_to_stop(true),
                 text_changed(&TextChanged { part: Part::Text, by: "mallory".to_owned() }, true),
                 text_changed(&TextChanged { part: Part::Title, by: "sorter[bot]".to_owned() }, false),
                 failed(&FailureText {

@@ -38,7 +38,6 @@ use uuid::Uuid;
 
 pub use budgets::{AtCapQuestion, WaitsForLimit};
 pub use cards::NewAnswers;
-pub use commands::Standing;
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{Double, Effect, NewEffect, ReactTo, WantedEffect};
 pub use fault::StoreFault;

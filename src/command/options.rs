@@ -1,6 +1,7 @@
 //! The options of a command, before its text: `--agent codex`, `--model=gpt-5`.
 
 use super::{Mistake, first_word, text_of};
+use crate::config::is_well_formed_branch;
 use crate::ids::AgentKind;
 use crate::story::Choice;
 
@@ -80,15 +81,7 @@ fn is_name(value: &str) -> bool {
 /// fetched, and stands in texts.
 fn is_branch(value: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '#' | '=' | ',');
-    (1..=200).contains(&value.len())
-        && value.chars().all(allowed)
-        && !value.contains("..")
-        && value.split('/').all(|part| {
-            !part.is_empty()
-                && !part.starts_with(['.', '-'])
-                && !part.ends_with('.')
-                && !part.ends_with(".lock")
-        })
+    (1..=200).contains(&value.len()) && value.chars().all(allowed) && is_well_formed_branch(value)
 }
 
 #[cfg(test)]

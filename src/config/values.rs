@@ -151,11 +151,15 @@ impl TryFrom<String> for BranchTemplate {
     }
 }
 
-/// Whether a branch can have this name: the rules of `git check-ref-format`, and plain letters only.
+/// Whether a branch can have this name, and it is of plain letters only.
 pub(super) fn is_branch(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.');
+    name.chars().all(allowed) && is_well_formed_branch(name)
+}
+
+/// The rules of `git check-ref-format` for a branch, but for those about single characters.
+pub fn is_well_formed_branch(name: &str) -> bool {
     name != "HEAD"
-        && name.chars().all(allowed)
         && !name.contains("..")
         && name.split('/').all(|part| {
             !part.is_empty()

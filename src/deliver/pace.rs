@@ -105,6 +105,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_can_wait_leaves_a_third_to_what_cannot() {
+        let pace = Pace::default();
+        let spare = std::iter::from_fn(|| pace.take_spare(None).ok()).count();
+        assert_eq!(spare, 50);
+        let urgent = std::iter::from_fn(|| pace.take(None).ok()).count();
+        assert_eq!(urgent, 25);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_that_is_limited_does_not_hold_up_another() {
         let pace = Pace::default();
         let (limited, other) = (Some(InstallationId(1)), Some(InstallationId(2)));

@@ -55,9 +55,11 @@ impl Deliver {
         if matches!(facts.ended.as_deref(), Some("deleted" | "transferred")) {
             return self.store.status_given_up(to_show.story, facts.version).await;
         }
-        let taken = if to_show.is_urgent { pace.take(installation) } else { pace.take_spare(installation) };
+        // What an agent says, or a place in the queue, can wait; where a story has come to stand cannot.
+        let can_wait = matches!(phase_of(&facts), Phase::Working | Phase::Planning | Phase::Queued { .. });
+        let taken = if can_wait { pace.take_spare(installation) } else { pace.take(installation) };
         if let Err(wait) = taken {
-            return self.store.status_put_off(to_show.story, wait).await;
+            return self.store.status_put_off(to_show.story, wait, false).await;
         }
         let error = match self.write_status(to_show, &facts).await {
             Ok(label) => {
@@ -79,7 +81,7 @@ impl Deliver {
         }
         tracing::warn!(story = %to_show.story, %error, "the status could not be shown; it is tried again");
         let wait = (FIRST_WAIT * 2u32.pow(to_show.tries.min(10))).min(LONGEST_WAIT);
-        self.store.status_put_off(to_show.story, error.retry_after().unwrap_or(wait)).await
+        self.store.status_put_off(to_show.story, error.retry_after().unwrap_or(wait), true).await
     }
 
     /// Writes comment and label as they should be; returns the label.

@@ -2,6 +2,7 @@
 //! with words. What is to be done was decided in `decide.rs`.
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 
 use super::decide::{Act, GoOn};
 use super::{Happening, Intake, Settled};
@@ -66,17 +67,16 @@ impl Intake {
         story: Option<Story>,
         more_usd: f64,
     ) -> anyhow::Result<Settled> {
-        let has_cap = match &story {
-            Some(story) => {
-                let asks = self.store.asks_of(story.id).await?;
-                self.config.has_caps_in_dollars() || asks.iter().any(|ask| ask.choice.budget_usd.is_some())
-            }
-            None => false,
+        let Some(story) = story else {
+            return self.reply(on, None, "eyes", message::nothing_done(NoGo::NothingBegun)).await;
         };
-        let Some(story) = story.filter(|_| has_cap) else {
+        let asks = self.store.asks_of(story.id).await?;
+        let has_cap = self.config.has_caps_in_dollars(&on.settings.file())
+            || asks.iter().any(|ask| ask.choice.budget_usd.is_some());
+        if !has_cap {
             tracing::info!(more_usd, "no cap is set that could be raised");
-            return self.reply(on, None, "eyes", message::no_cap()).await;
-        };
+            return self.reply(on, Some(story), "eyes", message::no_cap()).await;
+        }
         let by = &on.sender.login;
         let seen = [on.seen("eyes")];
         self.store.grant_budget(&on.delivery.guid, story.id, more_usd, by, &seen).await?;
@@ -89,27 +89,29 @@ impl Intake {
         on: &Happening<'_>,
         story: Option<Story>,
     ) -> anyhow::Result<Settled> {
-        let standing = match &story {
-            Some(story) => self.store.standing(story.id).await?,
+        let facts = match &story {
+            Some(story) => Some(self.store.status_facts(story.id).await?),
             None => None,
         };
-        let body = match (&story, standing) {
-            (Some(story), Some(standing)) => {
-                let now = clock::now().as_millisecond();
-                let between = |earlier: i64, later: i64| u64::try_from(later - earlier).unwrap_or(0);
+        let body = match facts.as_ref().and_then(|facts| Some((facts, facts.task.as_ref()?))) {
+            Some((facts, task)) => {
+                let now = clock::now();
+                let between = |earlier: Timestamp, later: Timestamp| {
+                    u64::try_from(later.duration_since(earlier).as_millis()).unwrap_or(0)
+                };
                 message::where_it_stands(&WhereItStands {
-                    state: standing.task.state,
-                    mode: standing.task.mode,
-                    for_ms: between(standing.since.as_millisecond(), now),
-                    again_in_ms: standing.not_before.map(|at| between(now, at.as_millisecond())),
-                    ahead: standing.ahead,
-                    behind: standing.behind,
-                    failure: standing.failure,
-                    branch: &story.branch,
-                    pull: story.pull,
+                    state: task.state,
+                    mode: task.mode,
+                    for_ms: facts.since.map_or(0, |since| between(since, now)),
+                    again_in_ms: facts.waits_until.map(|at| between(now, at)),
+                    ahead: facts.ahead.unwrap_or(0),
+                    behind: facts.queued_behind,
+                    failure: facts.failure,
+                    branch: &facts.story.branch,
+                    pull: facts.story.pull,
                 })
             }
-            _ => message::nothing_done(NoGo::NothingBegun),
+            None => message::nothing_done(NoGo::NothingBegun),
         };
         self.reply(on, story, "eyes", body).await
     }

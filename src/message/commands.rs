@@ -107,9 +107,9 @@ pub struct WhereItStands<'a> {
     /// How long until it is tried again, in milliseconds, where it waits for that.
     pub again_in_ms: Option<u64>,
     /// How many tasks are before it in the queue.
-    pub ahead: u64,
+    pub ahead: usize,
     /// How many more tasks of the story wait for it.
-    pub behind: u64,
+    pub behind: u32,
     /// Why it failed.
     pub failure: Option<FailureClass>,
     /// Its branch.

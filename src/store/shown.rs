@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use super::effects::{Effect, NewEffect, want};
 use super::write::Write;
 use super::{Store, after, now, rows};
-use crate::agent::TodoItem;
+use crate::agent::{FailureClass, TodoItem};
 use crate::ids::{AgentKind, CommentId, EffectId, StoryId};
 use crate::story::{AskedQuestion, Run, Story, Task, TaskState};
 
@@ -31,8 +31,6 @@ pub struct StoryToShow {
     pub label: Option<String>,
     /// How often GitHub did not take the change.
     pub tries: u32,
-    /// Whether the story has come to stand elsewhere, as opposed to an agent saying something.
-    pub is_urgent: bool,
 }
 
 /// Where a story stands, for people.
@@ -46,6 +44,10 @@ pub struct StatusFacts {
     pub ended: Option<String>,
     /// The task that is not over, or the newest.
     pub task: Option<Task>,
+    /// Since when the task stands where it does.
+    pub since: Option<Timestamp>,
+    /// Why it failed, if it did.
+    pub failure: Option<FailureClass>,
     /// When the task goes on at the earliest, where it waits for a time.
     pub waits_until: Option<Timestamp>,
     /// The agent whose usage limit it waits for until then.
@@ -118,11 +120,21 @@ pub(super) async fn show_soon(write: &mut Write, story: StoryId) -> anyhow::Resu
     Ok(())
 }
 
+/// There is something to show of every story that waits for a worker: its place in the queue.
+pub(super) async fn show_queue_soon(write: &mut Write) -> anyhow::Result<()> {
+    sqlx::query(
+        "UPDATE stories SET status_wanted = status_wanted + 1 WHERE id IN (SELECT story FROM tasks WHERE state = 'queued')",
+    )
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
 impl Store {
     /// The status comments that are to be changed now.
     pub async fn stories_to_show(&self) -> anyhow::Result<Vec<StoryToShow>> {
         let found = sqlx::query(
-            "SELECT id, status_effect, status_comment, state_label, status_tries, status_not_before = 0 AS is_urgent FROM stories
+            "SELECT id, status_effect, status_comment, state_label, status_tries FROM stories
              WHERE status_wanted <> status_shown AND status_comment IS NOT NULL AND status_not_before <= $1
              ORDER BY status_not_before LIMIT 100",
         )
@@ -136,7 +148,6 @@ impl Store {
                 comment: CommentId(rows::number(row, "status_comment")?),
                 label: row.try_get("state_label")?,
                 tries: u32::try_from(rows::number(row, "status_tries")?).unwrap_or(u32::MAX),
-                is_urgent: rows::is_true(row, "is_urgent")?,
             })
         };
         found.iter().map(read).collect()
@@ -176,6 +187,8 @@ impl Store {
             story: self.story(story).await?,
             ended: row.try_get("ended")?,
             task: task.as_ref().map(rows::task).transpose()?,
+            since: None,
+            failure: None,
             waits_until: None,
             waits_for: None,
             ahead: None,
@@ -196,6 +209,10 @@ impl Store {
         if let Some((task, row)) = facts.task.as_ref().zip(task.as_ref()) {
             facts.waits_until =
                 rows::time_option(row, "not_before")?.filter(|at| at.as_millisecond() > now());
+            facts.since = rows::time_option(row, "updated_at")?;
+            let failure: Option<String> = row.try_get("failure")?;
+            facts.failure =
+                FailureClass::ALL.iter().copied().find(|class| Some(class.to_string()) == failure);
             facts.is_to_be_stopped = row.try_get::<Option<String>, _>("stop_why")?.is_some();
             facts.queued_behind -= u32::from(task.state == TaskState::Queued);
             facts.waits_for = rows::parsed_option(row, "waits_for")?;
@@ -303,14 +320,20 @@ impl Store {
         write.commit().await
     }
 
-    /// Puts the change of a status comment off.
-    pub async fn status_put_off(&self, story: StoryId, wait: Duration) -> anyhow::Result<()> {
+    /// Puts the change of a status comment off; `was_tried` where GitHub did not take it.
+    pub async fn status_put_off(
+        &self,
+        story: StoryId,
+        wait: Duration,
+        was_tried: bool,
+    ) -> anyhow::Result<()> {
         let mut write = self.begin("status-put-off").await?;
         sqlx::query(
-            "UPDATE stories SET status_tries = status_tries + 1, status_not_before = $2 WHERE id = $1",
+            "UPDATE stories SET status_tries = status_tries + $3, status_not_before = $2 WHERE id = $1",
         )
         .bind(story.to_string())
         .bind(after(wait))
+        .bind(i64::from(was_tried))
         .execute(&mut *write)
         .await?;
         write.commit().await

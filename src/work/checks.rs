@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::Instant;
@@ -33,8 +32,6 @@ exec /bin/sh -c "$HOB_CHECK"
 const TAIL: usize = 8 << 10;
 /// More than any check prints that is worth its time.
 const MOST_OUTPUT: u64 = 256 << 20;
-/// How often the disk that a check takes up is looked at.
-const DISK_ROUND: Duration = Duration::from_secs(5);
 
 /// The folders of one check.
 struct Place {
@@ -95,7 +92,7 @@ impl Worker {
         self.store.still_holds(&job.task).await?;
         let ended = tokio::select! {
             ended = self.docker.run_attached(&spec, &mut tail, limits) => Some(ended.map_err(docker_hitch)?.end),
-            () = self.until_check_takes_too_much(&place) => None,
+            () = self.until_too_much_disk(vec![place.workspace.clone(), place.home.clone()]) => None,
             () = self.stop.cancelled() => return Err(Hitch::Stopping),
         };
         let end = match ended {
@@ -171,24 +168,6 @@ impl Worker {
             network: if may_network { self.network() } else { Network::None },
             limits: self.limits(),
             log: Log::None,
-        }
-    }
-
-    /// Ends when a check takes up more disk than a story may, or the disk itself is nearly full.
-    async fn until_check_takes_too_much(&self, place: &Place) {
-        loop {
-            tokio::time::sleep(DISK_ROUND).await;
-            let (folders, root) =
-                ([place.workspace.clone(), place.home.clone()], self.data.root().to_owned());
-            let looked = blocking(move || {
-                let used: u64 = folders.iter().map(|path| paths::used_space(path)).sum();
-                (used, paths::free_space(&root).unwrap_or(u64::MAX))
-            });
-            let Ok((used, free)) = looked.await else { continue };
-            if used > self.config.container.disk.0 || free < self.config.data.min_free.0 / 2 {
-                tracing::warn!(used, free, "a check takes up too much disk");
-                return;
-            }
         }
     }
 }

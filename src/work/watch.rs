@@ -1,6 +1,7 @@
 //! Watching a run: its output as it comes, its time, its end. Watching may be broken off and taken up
 //! again at any moment, by a restart of hob or of Docker: it begins with the first line again.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -185,7 +186,8 @@ impl Worker {
         let mut progress = Progress::default();
         let mut show = tokio::time::interval(self.config.github.status_every);
         show.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let too_much = self.until_too_much_disk(job);
+        let paths = self.data.story(job.story.id);
+        let too_much = self.until_too_much_disk(vec![paths.workspace, paths.home, paths.exchange]);
         let cancelled = self.until_stop_is_wanted(job);
         tokio::pin!(too_much, cancelled);
         let mut talking = Talking::default();
@@ -250,21 +252,19 @@ impl Worker {
         }
     }
 
-    /// Ends when the story takes up more disk than it may, or the disk itself is nearly full.
-    async fn until_too_much_disk(&self, job: &Job) {
-        let paths = self.data.story(job.story.id);
+    /// Ends when these folders take up more disk than a story may, or the disk itself is nearly full.
+    pub(super) async fn until_too_much_disk(&self, folders: Vec<PathBuf>) {
         loop {
             tokio::time::sleep(DISK_ROUND).await;
-            let (paths, root) = (paths.clone(), self.data.root().to_owned());
+            let (folders, root) = (folders.clone(), self.data.root().to_owned());
             let looked = blocking(move || {
-                let folders = [&paths.workspace, &paths.home, &paths.exchange];
-                let used: u64 = folders.map(|path| paths::used_space(path)).iter().sum();
+                let used: u64 = folders.iter().map(|path| paths::used_space(path)).sum();
                 (used, paths::free_space(&root).unwrap_or(u64::MAX))
             });
             let Ok((used, free)) = looked.await else { continue };
             // Half of what is wanted to begin: a run that began may use some of it.
             if used > self.config.container.disk.0 || free < self.config.data.min_free.0 / 2 {
-                tracing::warn!(used, free, "the story takes up too much disk");
+                tracing::warn!(used, free, "what runs takes up too much disk");
                 return;
             }
         }

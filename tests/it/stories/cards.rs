@@ -256,16 +256,26 @@ async fn a_deadline_of_a_day_is_kept_by_the_clock_also_over_a_restart() {
     std::fs::write(&shift, "0").unwrap();
     let clock = [("HOB_CLOCK_SHIFT", shift.to_str().unwrap())];
     let hob = w.start_program_with(&clock).await;
-    let script = r#"echo '{"question": "Which?", "options": ["a", "b"], "default": "b", "deadline": "1d"}' >/hob/question.json"#;
-    let body = format!("[scenario: script]\n```sh\n{script}\n```");
-    let issue = w.alice().opens_issue("Some work", &body).await;
-    w.alice().labels(issue, "hob").await;
+    let with_deadline = async |deadline: &str| {
+        let question = format!(
+            r#"{{"question": "Which?", "options": ["a", "b"], "default": "b", "deadline": "{deadline}"}}"#
+        );
+        let body = format!("[scenario: script]\n```sh\necho '{question}' >/hob/question.json\n```");
+        let issue = w.alice().opens_issue("Some work", &body).await;
+        w.alice().labels(issue, "hob").await;
+        issue
+    };
+    let issue = with_deadline("1d").await;
     let card = w.next_comment(issue).await;
     assert_eq!(hob.terminate().await, Some(0));
     // An hour before the deadline nothing is taken, by a hob that was started then.
     std::fs::write(&shift, (23 * 3600).to_string()).unwrap();
     let hob = w.start_program_with(&clock).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Another's deadline passes, so it has looked.
+    let other = with_deadline("1s").await;
+    let soon = w.next_comment(other).await;
+    reads(&w, &soon, "so I took:** b").await;
+    assert!(w.next_comment(other).await.body.starts_with("**Nothing to change.**"));
     assert_eq!(w.github.comment_text(REPO, card.id), card.body);
     std::fs::write(&shift, (24 * 3600 + 61).to_string()).unwrap();
     reads(&w, &card, "so I took:** b").await;
@@ -289,8 +299,14 @@ async fn people_are_reminded_once() {
         reminder
             .starts_with(&format!("I still wait for an answer to [my question](#issuecomment-{})", card.id))
     );
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Another story is reminded of its question, so hob has looked again.
+    let other = w.alice().opens_issue("Add a --csv flag", "").await;
+    w.alice().labels(other, "hob").await;
+    w.next_comment(other).await;
+    assert!(w.next_comment(other).await.body.starts_with("I still wait"));
     assert_eq!(w.said(issue).len(), 2, "once");
+    w.alice().comments(other, "/hob stop").await;
+    w.next_comment(other).await;
     w.alice().comments(issue, "1").await;
     assert_eq!(answer(&w, issue).await, "lines");
     w.finish().await;

@@ -135,6 +135,44 @@ async fn paths_that_the_file_protects_are_asked_about_beside_the_operators() {
 }
 
 #[tokio::test]
+async fn a_stop_that_comes_while_checks_run_is_told_that_the_agent_is_done() {
+    let w = World::start().await;
+    set(&w, "checks = [\"until [ -e /workspace/NOTES.md ]; do sleep 1; done; sleep 8\"]\n").await;
+    let issue = asked(&w, "work").await;
+    w.until("the check", |_| w.status(issue).filter(|status| status.body.starts_with("**Handing over.")))
+        .await;
+    w.eventually("the check to run", async || {
+        w.containers().await.into_iter().find(|name| name.contains("-check-"))
+    })
+    .await;
+    w.alice().comments(issue, "/hob stop").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("There is nothing to stop any more: the agent is done"), "{said}");
+    w.next_pull_request().await;
+    assert!(w.next_comment(issue).await.body.starts_with("Done: #2"));
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_repositorys_own_cap_is_one_that_people_can_raise() {
+    let w = World::start().await;
+    let issue = asked(&w, "work").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.alice().comments(2, "/hob budget +5").await;
+    assert!(w.next_comment(2).await.body.starts_with("No budget is set here"));
+    assert_eq!(w.store().stories().await.unwrap().len(), 1, "the pull request is no story of its own");
+    set(&w, "[budget]\nstory_usd = 0.01\n").await;
+    w.alice().comments(issue, "/hob work").await;
+    let question = w.next_comment(issue).await.body;
+    assert!(question.contains("This story has reached its cap of $0.01"), "{question}");
+    w.alice().comments(issue, "/hob budget +5").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn who_may_have_hob_work_can_be_fewer_and_never_more() {
     let w = World::start().await;
     w.github.set_permission(REPO, "carol", "maintain");

@@ -32,6 +32,14 @@ fn go_on(w: &World) {
     std::fs::write(file, "").expect("the agent is told to go on");
 }
 
+/// Every delivery is settled, and nobody's wish to stop the work was heard.
+async fn is_not_to_be_stopped(w: &World, why: &str) {
+    w.quiet_deliveries().await;
+    let story = &w.store().stories().await.unwrap()[0];
+    let task = w.store().open_task_of(story.id).await.unwrap().expect("the task is under way");
+    assert_eq!(w.store().stop_wanted(&task).await.unwrap(), None, "{why}");
+}
+
 /// Has an agent work that goes on when it is told to.
 async fn at_work(w: &World) -> u64 {
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: todo]").await;
@@ -147,8 +155,7 @@ async fn taking_the_label_off_stops_the_work_and_putting_it_back_starts_it_again
     let w = World::start().await;
     let issue = at_work(&w).await;
     w.tina().unlabels(issue, "hob").await;
-    w.quiet_deliveries().await;
-    assert_eq!(w.containers().await.len(), 1, "tina may not stop it");
+    is_not_to_be_stopped(&w, "tina may not stop it").await;
     w.alice().labels(issue, "hob").await;
     w.bob().unlabels(issue, "hob").await;
     let end = w.next_comment(issue).await.body;
@@ -173,8 +180,7 @@ async fn closing_the_issue_stops_the_work_unless_its_author_may_not() {
     let w = World::start().await;
     let issue = at_work(&w).await;
     assert_eq!(w.mallory().ends(issue, "closed").await, 202);
-    w.quiet_deliveries().await;
-    assert_eq!(w.containers().await.len(), 1);
+    is_not_to_be_stopped(&w, "mallory may close her issue, and not stop the work").await;
     w.alice().ends(issue, "closed").await;
     let end = w.next_comment(issue).await.body;
     assert!(end.starts_with("**Stopped: the issue was closed by @alice.**"), "{end}");
@@ -213,6 +219,27 @@ async fn an_issue_that_is_given_to_hobs_account_is_asked_for() {
     assert!(w.store().stories().await.unwrap().is_empty());
     w.alice().assigns(issue, BOT).await;
     assert!(w.next_comment(issue).await.body.starts_with("**Nothing to change.**"));
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_worker_sees_the_queue_move_on() {
+    let w = World::with(|config| config.work.parallel = 1).await;
+    let first = at_work(&w).await;
+    let second = w.alice().opens_issue("Nothing", "[scenario: ask]").await;
+    w.alice().labels(second, "hob").await;
+    let third = w.alice().opens_issue("Nothing", "[scenario: nothing]").await;
+    w.alice().labels(third, "hob").await;
+    shows(&w, third, "**Queued.** One task is before it.").await;
+    go_on(&w);
+    w.next_pull_request().await;
+    w.next_comment(first).await;
+    assert!(w.next_comment(third).await.body.starts_with("**Nothing to change.**"));
+    let moved_up = texts(&w, third).iter().any(|text| text.starts_with("**Queued.** I begin as soon as"));
+    assert!(moved_up, "{:#?}", texts(&w, third));
+    w.next_comment(second).await;
+    w.alice().comments(second, "/hob stop").await;
+    w.next_comment(second).await;
     w.finish().await;
 }
 

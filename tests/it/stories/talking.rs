@@ -44,6 +44,18 @@ async fn states(w: &World, issue: u64) -> Vec<(String, MessageState)> {
     messages.into_iter().map(|message| (message.by, message.state)).collect()
 }
 
+/// Has an agent work that has been told that no more will come, and has not ended.
+async fn past_its_last_word(w: &World) -> u64 {
+    let issue = w.alice().opens_issue("Indent", "[scenario: lingers]").await;
+    w.alice().labels(issue, "hob").await;
+    w.eventually("the agent to be told that no more will come", async || {
+        let inbox = std::fs::read_to_string(folders(w).first()?.join("inbox.jsonl")).ok()?;
+        inbox.ends_with("\nend\n").then_some(())
+    })
+    .await;
+    issue
+}
+
 #[tokio::test]
 async fn a_comment_reaches_the_agent_in_the_same_run_and_one_of_an_outsider_never_does() {
     let w = World::start().await;
@@ -86,13 +98,7 @@ async fn a_comment_reaches_the_agent_also_when_hob_was_restarted_under_it() {
 #[tokio::test]
 async fn a_comment_of_the_last_moment_becomes_the_next_task() {
     let w = World::start().await;
-    let issue = w.alice().opens_issue("Indent", "[scenario: lingers]").await;
-    w.alice().labels(issue, "hob").await;
-    w.eventually("the agent to be told that no more will come", async || {
-        let inbox = std::fs::read_to_string(folders(&w).first()?.join("inbox.jsonl")).ok()?;
-        inbox.ends_with("\nend\n").then_some(())
-    })
-    .await;
+    let issue = past_its_last_word(&w).await;
     assert_eq!(w.containers().await.len(), 1, "its program has not ended");
     let said = w.bob().comments(issue, "and use tabs [scenario: work]").await;
     w.next_pull_request().await;
@@ -139,13 +145,7 @@ async fn an_agent_that_cannot_listen_gets_what_was_said_as_its_next_task() {
 #[tokio::test]
 async fn what_was_said_before_a_stop_starts_nothing() {
     let w = World::start().await;
-    let issue = w.alice().opens_issue("Indent", "[scenario: lingers]").await;
-    w.alice().labels(issue, "hob").await;
-    w.eventually("the agent to be told that no more will come", async || {
-        let inbox = std::fs::read_to_string(folders(&w).first()?.join("inbox.jsonl")).ok()?;
-        inbox.ends_with("\nend\n").then_some(())
-    })
-    .await;
+    let issue = past_its_last_word(&w).await;
     let said = w.bob().comments(issue, "and use tabs").await;
     reactions(&w, issue, said, 1).await;
     w.alice().comments(issue, "/hob stop").await;
