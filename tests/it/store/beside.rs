@@ -204,14 +204,15 @@ async fn a_delivery_is_replayed_when_the_operator_says_so() {
     let issue = w.tina().opens_issue("Add a note", "[scenario: work]").await;
     w.tina().labels(issue, "hob").await;
     let guid = w.github.deliveries().pop().expect("a delivery").guid;
-    w.eventually("hob to turn it down", async || w.log().contains("tina may not write").then_some(())).await;
+    w.eventually("hob to turn it down", async || w.log().contains("tina may not command hob").then_some(()))
+        .await;
     w.github.set_permission(REPO, "tina", "write");
 
     let (code, said) = w.command(&["replay", "no-such-guid"]).await;
     assert!(code == Some(1) && said.contains("no delivery no-such-guid is recorded"), "{said}");
     let (code, said) = w.command(&["replay", &guid]).await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("tina may not write to acme/tool.") && said.contains("as replay-"), "{said}");
+    assert!(said.contains("tina may not command hob in acme/tool.") && said.contains("as replay-"), "{said}");
     w.next_pull_request().await;
     w.next_comment(issue).await;
 

@@ -157,6 +157,7 @@ async fn taking_the_label_off_stops_the_work_and_putting_it_back_starts_it_again
     w.tina().unlabels(issue, "hob").await;
     is_not_to_be_stopped(&w, "tina may not stop it").await;
     w.alice().labels(issue, "hob").await;
+    let labeled = jiff::Timestamp::now().as_second();
     w.bob().unlabels(issue, "hob").await;
     let end = w.next_comment(issue).await.body;
     assert!(end.starts_with("**Stopped: @bob took the label off.**"), "{end}");
@@ -164,6 +165,9 @@ async fn taking_the_label_off_stops_the_work_and_putting_it_back_starts_it_again
     w.quiet().await;
     assert!(w.containers().await.is_empty());
 
+    // GitHub's times are whole seconds, and a second apart may be one act.
+    w.eventually("another time", async || (jiff::Timestamp::now().as_second() > labeled + 1).then_some(()))
+        .await;
     w.alice().labels(issue, "hob").await;
     w.until("the agent to work again", |_| {
         w.status(issue).filter(|c| c.body.starts_with("**At work**")).map(|_| ())
