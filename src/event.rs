@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::ids::{CommentId, InstallationId, IssueNumber, Repo};
+use crate::ids::{CheckRunId, CommentId, InstallationId, IssueNumber, PullNumber, Repo, ReviewId, Sha};
 
 /// What a delivery says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +90,67 @@ pub enum Event {
         /// Who did it.
         sender: Person,
     },
+    /// `pull_request_review.submitted`: somebody has sent a review, or a single comment on a line, or a reply to one; each of
+    /// them is a review to GitHub. What it says on lines is not in the delivery.
+    Reviewed {
+        /// Where it happened.
+        place: Place,
+        /// The pull request as it was at that moment.
+        pull: Pull,
+        /// The review.
+        review: Review,
+        /// Who did it.
+        sender: Person,
+    },
+    /// `pull_request.closed` and `pull_request.reopened`.
+    PullMoved {
+        /// Where it happened.
+        place: Place,
+        /// The pull request as it was at that moment.
+        pull: Pull,
+        /// What became of it.
+        to: PullMove,
+        /// When, by GitHub's clock.
+        at: Timestamp,
+        /// Who did it.
+        sender: Person,
+    },
+    /// `check_run.completed`, `status` and `workflow_run.completed`: something that looks at commits has come to an end.
+    CheckEnded {
+        /// Where it happened.
+        place: Place,
+        /// What ended.
+        check: EndedCheck,
+        /// When, by GitHub's clock.
+        at: Timestamp,
+    },
+    /// `check_run.requested_action` and `check_run.rerequested`: somebody pressed a button on a check run of hob's. GitHub sends
+    /// them to the App whose check run it is.
+    CheckButton {
+        /// Where it happened.
+        place: Place,
+        /// The check run.
+        check_run: CheckRunId,
+        /// The commit that it is about.
+        head: Sha,
+        /// What hob called the button; absent for GitHub's own button "Re-run".
+        button: Option<String>,
+        /// Who did it.
+        sender: Person,
+    },
+    /// `push`: a branch is at another commit now.
+    Pushed {
+        /// Where it happened.
+        place: Place,
+        /// The branch.
+        branch: String,
+        /// Where it was. Absent: it was not there.
+        before: Option<Sha>,
+        /// Where it is. Absent: it is there no more.
+        after: Option<Sha>,
+        /// Who did it.
+        sender: Person,
+    },
     /// Anything else: a correct delivery that hob has no use for.
     Other {
         /// The event's name, from the header.
@@ -128,6 +189,23 @@ impl Event {
                 let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
                 Some(format!("issues.{} {repo}#{issue} {by} {at}", ending.as_str()))
             }
+            Self::Reviewed { place, review, .. } => {
+                Some(format!("pull_request_review.submitted {} {}", place.repo.key(), review.id))
+            }
+            Self::PullMoved { place, pull, to, at, sender } => {
+                let (repo, number, by) = (place.repo.key(), pull.number, &sender.login);
+                Some(format!("pull_request.{} {repo}#{number} {by} {at}", to.as_str()))
+            }
+            Self::CheckEnded { place, check, at } => {
+                let EndedCheck { kind, id, head, .. } = check;
+                Some(format!("{} {} {id} {head} {at}", kind.as_str(), place.repo.key()))
+            }
+            // Somebody may press the same button again, and GitHub notes no time for it.
+            Self::CheckButton { .. } => None,
+            Self::Pushed { place, branch, before, after, .. } => {
+                let name = |sha: &Option<Sha>| sha.as_ref().map_or("none".to_owned(), Sha::to_string);
+                Some(format!("push {} {branch} {} {}", place.repo.key(), name(before), name(after)))
+            }
             Self::Ping | Self::Other { .. } => None,
         }
     }
@@ -140,7 +218,12 @@ impl Event {
             | Self::IssueAssigned { place, .. }
             | Self::IssueEnded { place, .. }
             | Self::Commented { place, .. }
-            | Self::CommentEdited { place, .. } => Some(place),
+            | Self::CommentEdited { place, .. }
+            | Self::Reviewed { place, .. }
+            | Self::PullMoved { place, .. }
+            | Self::CheckEnded { place, .. }
+            | Self::CheckButton { place, .. }
+            | Self::Pushed { place, .. } => Some(place),
             Self::Ping | Self::Other { .. } => None,
         }
     }
@@ -180,6 +263,116 @@ impl Ending {
     /// Whether nothing can be said on the issue any more.
     pub fn is_gone(self) -> bool {
         matches!(self, Self::Deleted | Self::Transferred)
+    }
+}
+
+/// What became of a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullMove {
+    /// It was closed, and its commits are not in.
+    Closed,
+    /// It was merged.
+    Merged,
+    /// It was opened again.
+    Reopened,
+}
+
+impl PullMove {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Merged => "merged",
+            Self::Reopened => "reopened",
+        }
+    }
+}
+
+/// A pull request, as deliveries about it carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pull {
+    /// Its number in the repository.
+    pub number: PullNumber,
+    /// One line.
+    pub title: String,
+    /// Markdown; empty where GitHub sent null.
+    pub body: String,
+    /// Who opened it.
+    pub author: Person,
+    /// The branch with the work.
+    pub head: String,
+    /// The commit that it is at.
+    pub head_sha: Sha,
+    /// Whether that branch is in another repository, or in one that was deleted.
+    pub is_from_fork: bool,
+    /// The branch that it is to go to.
+    pub base: String,
+    /// Whether it is open.
+    pub is_open: bool,
+}
+
+/// A review of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// Its id on the host.
+    pub id: ReviewId,
+    /// What the reviewer thinks.
+    pub verdict: Verdict,
+    /// Markdown; empty where there is none.
+    pub body: String,
+    /// The commit that it was written about, where GitHub says so.
+    pub commit: Option<Sha>,
+    /// When it was sent, by GitHub's clock.
+    pub at: Timestamp,
+}
+
+/// What a reviewer thinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may go in.
+    Approved,
+    /// It must be changed first.
+    ChangesRequested,
+    /// Neither.
+    Commented,
+}
+
+/// Something that has looked at a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedCheck {
+    /// Which of GitHub's kinds it is.
+    pub kind: CheckKind,
+    /// Its id on the host, of its kind.
+    pub id: u64,
+    /// Its name; of a status, the context.
+    pub name: String,
+    /// The commit.
+    pub head: Sha,
+    /// Whether it found something wrong, or could not look.
+    pub failed: bool,
+    /// The App that made it, by its name in addresses, where GitHub says so.
+    pub app: Option<String>,
+}
+
+/// GitHub's kinds of things that look at commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckKind {
+    /// A check run of an App; each job of GitHub Actions is one.
+    CheckRun,
+    /// A commit status.
+    Status,
+    /// A run of a workflow of GitHub Actions, which has jobs unless it could not start.
+    WorkflowRun,
+}
+
+impl CheckKind {
+    /// GitHub's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CheckRun => "check_run",
+            Self::Status => "status",
+            Self::WorkflowRun => "workflow_run",
+        }
     }
 }
 

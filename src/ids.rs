@@ -239,6 +239,18 @@ number_id!(
     CommentId
 );
 number_id!(
+    /// The id of a review of a pull request, unique on the host.
+    ReviewId
+);
+number_id!(
+    /// The id of a comment on a line of a pull request's changes. GitHub counts them apart from other comments.
+    ReviewCommentId
+);
+number_id!(
+    /// The id of a check run, unique on the host.
+    CheckRunId
+);
+number_id!(
     /// One installation of the GitHub App on an account.
     InstallationId
 );

@@ -3,10 +3,15 @@
 //! each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
 
 mod answers;
+mod base;
 mod blocked;
+mod button;
 mod commands;
 pub mod decide;
+mod fix;
+mod pull;
 pub mod reply;
+mod review;
 mod settings;
 
 use std::sync::Arc;
@@ -19,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command;
 use crate::config::Config;
-use crate::event::{Comment, Ending, Event, Issue, Person, Place};
+use crate::event::{Comment, Ending, Event, Issue, Person, Place, Pull};
 use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
 use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
@@ -27,7 +32,7 @@ use crate::pulse::Pulse;
 use crate::store::{
     Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store, StoryAsk,
 };
-use crate::story::{Ask, Choice, Story, Turn};
+use crate::story::{About, Ask, Choice, Story, Turn};
 use commands::Opening;
 use decide::{Act, Decision, decide};
 use settings::Settings;
@@ -187,6 +192,23 @@ impl Intake {
                 };
                 let on = Happening { comment: Some(&comment), ..happening(&place, &issue, &sender) };
                 self.follow(&on, &act).await
+            }
+            Event::Reviewed { place, pull, review, sender } => {
+                let issue = conversation_of(&pull);
+                self.on_review(&happening(&place, &issue, &sender), &pull, &review).await
+            }
+            Event::PullMoved { place, pull, to, at, sender } => {
+                let issue = conversation_of(&pull);
+                self.on_pull_moved(&happening(&place, &issue, &sender), &pull, to, at).await
+            }
+            Event::CheckEnded { place, check, at } => self.on_check_ended(delivery, &place, &check, at).await,
+            Event::CheckButton { place, check_run, head, button, sender } => {
+                let pressed = button::Pressed { check_run, head, button };
+                self.on_button(delivery, &place, &pressed, &sender).await
+            }
+            Event::Pushed { place, branch, before, after, sender } => {
+                let pushed = base::Pushed { branch, before, after };
+                self.on_push(delivery, &place, &pushed, &sender).await
             }
         }
     }
@@ -408,6 +430,7 @@ impl Intake {
             text,
             choice,
             on: on.issue.is_pull_request.then_some(on.issue.number),
+            about: About::Issue,
         }
     }
 
@@ -461,6 +484,18 @@ impl Intake {
     /// tell; hob's comments carry its marker.
     async fn is_own(&self, comment: &Comment, sender: &Person) -> anyhow::Result<bool> {
         Ok(message::has_marker(&comment.body) && self.github.own_login().await? == sender.login)
+    }
+}
+
+/// The issue side of a pull request.
+fn conversation_of(pull: &Pull) -> Issue {
+    Issue {
+        number: IssueNumber(pull.number.0),
+        title: pull.title.clone(),
+        body: pull.body.clone(),
+        is_pull_request: true,
+        is_open: pull.is_open,
+        read_later: false,
     }
 }
 

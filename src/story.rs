@@ -2,10 +2,13 @@
 //! from the end of a run or of a hand-over. Everything here is a pure function of its arguments, so
 //! that it can be tested without a world; nothing here is carried out. The worker (`work.rs`) does.
 
+pub mod base;
 pub mod budget;
 pub mod card;
 pub mod checks;
+pub mod fix;
 pub mod plan;
+pub mod review;
 pub mod step;
 pub mod talk;
 
@@ -105,6 +108,31 @@ pub struct Ask {
     /// The pull request, where it was asked for there: questions are then asked there too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<IssueNumber>,
+    /// What it is about beyond the issue.
+    #[serde(default, skip_serializing_if = "About::is_issue")]
+    pub about: About,
+}
+
+/// What a task is about beyond its story's issue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum About {
+    /// Nothing: the issue, or words about it, is all there is.
+    #[default]
+    Issue,
+    /// What people have said in reviews of the pull request.
+    Review(review::Round),
+    /// Checks that have failed on what hob pushed.
+    Checks(fix::FailedChecks),
+    /// The base branch, which has moved on.
+    Base(base::BaseMoved),
+}
+
+impl About {
+    /// Whether the issue is all there is.
+    pub fn is_issue(&self) -> bool {
+        *self == Self::Issue
+    }
 }
 
 /// What a person may choose for one task, by a label or in the command. Absent: as the settings say.

@@ -4,6 +4,8 @@
 //! Decoded with few fields of our own rather than octocrab's full models: those refuse 18 of GitHub's 329
 //! published examples, and one field that GitHub drops would lose an event.
 
+mod on_pull;
+
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -59,7 +61,12 @@ pub fn verify(secret: &SecretString, body: &[u8], signature_header: &str) -> Res
 pub fn is_of_use(event: &str, action: Option<&str>) -> bool {
     match (event, action) {
         ("issues", Some("labeled" | "unlabeled" | "assigned"))
-        | ("issue_comment", Some("created" | "edited")) => true,
+        | ("issue_comment", Some("created" | "edited"))
+        | ("pull_request_review", Some("submitted"))
+        | ("pull_request", Some("closed" | "reopened"))
+        | ("check_run", Some("completed" | "requested_action" | "rerequested"))
+        | ("workflow_run", Some("completed"))
+        | ("status" | "push", None) => true,
         ("issues", Some(action)) => Ending::from_word(action).is_some(),
         _ => false,
     }
@@ -119,7 +126,10 @@ pub fn decode(event: &str, body: &[u8]) -> Result<Event, DecodeError> {
                 None => Event::Other { event: event.to_owned(), action },
             })
         }
-        _ => Ok(Event::Other { event: event.to_owned(), action }),
+        _ => {
+            let known = on_pull::decode(event, action.as_deref(), body).map_err(failed)?;
+            Ok(known.unwrap_or_else(|| Event::Other { event: event.to_owned(), action }))
+        }
     }
 }
 
@@ -357,7 +367,7 @@ mod tests {
             event: event.into(),
             action: action.map(Into::into),
         };
-        assert_eq!(decoded("push", &json!({"ref": "x"})).unwrap(), other("push", None));
+        assert_eq!(decoded("star", &json!({"x": "x"})).unwrap(), other("star", None));
         assert_eq!(decoded("issues", &json!({"action": "opened"})).unwrap(), other("issues", Some("opened")));
         let mut without_label = labeled();
         without_label.as_object_mut().unwrap().remove("label");

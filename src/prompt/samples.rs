@@ -70,6 +70,7 @@ pub(super) fn ask() -> Ask {
         text: Some("use serde".to_owned()),
         choice: Choice::default(),
         on: None,
+        about: crate::story::About::Issue,
     }
 }
 

@@ -10,7 +10,7 @@ use super::tasks::hold;
 use super::write::Write;
 use super::{Effect, NewEffect, ReactTo, Store, deliveries, now, rows};
 use crate::ids::{CommentId, MessageId, RunId, StoryId, TaskId};
-use crate::story::{Ask, Message, MessageState, Task, TaskState, Turn};
+use crate::story::{About, Ask, Message, MessageState, Task, TaskState, Turn};
 
 /// The reaction that says that a comment was handed to the agent that works.
 const TOLD: &str = "rocket";
@@ -193,11 +193,13 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
         return note(write, task, MessageState::Dropped, None).await;
     }
     let by_id = rows::number_option(row, "by_id")?;
-    let ask = Ask { text: Some(together(&waiting)), by: last.by.clone(), by_id, ..task.ask.clone() };
+    let text = Some(together(&waiting));
+    let ask = Ask { text, by: last.by.clone(), by_id, about: About::Issue, ..task.ask.clone() };
     let next = TaskId::new();
     sqlx::query(
-        "INSERT INTO tasks (id, story, delivery, ask, mode, state, turn, created_at, updated_at, seq)
-         SELECT $1, $2, delivery, $3, $7, 'queued', $4, $5, $5, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks)
+        "INSERT INTO tasks (id, story, delivery, ask, mode, settings, state, turn, created_at, updated_at, seq)
+         SELECT $1, $2, delivery, $3, $7, (SELECT settings FROM tasks WHERE id = $8), 'queued', $4, $5, $5,
+                (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks)
          FROM messages WHERE id = $6",
     )
     .bind(next.to_string())
@@ -208,6 +210,8 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
     .bind(last.id.to_string())
     // Words said while a plan was made allow no more than the plan does.
     .bind(task.mode.as_str())
+    // What the repository asks for holds for them too.
+    .bind(task.id.to_string())
     .execute(&mut **write)
     .await?;
     note(write, task, MessageState::Next, Some(next)).await

@@ -182,7 +182,16 @@ mod tests {
 
     fn ask(by: &str, by_id: Option<u64>) -> Ask {
         let (title, body) = (String::new(), String::new());
-        Ask { by: by.to_owned(), by_id, title, body, text: None, choice: Choice::default(), on: None }
+        Ask {
+            by: by.to_owned(),
+            by_id,
+            title,
+            body,
+            text: None,
+            choice: Choice::default(),
+            on: None,
+            about: crate::story::About::Issue,
+        }
     }
 
     #[test]

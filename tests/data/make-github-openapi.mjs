@@ -49,11 +49,44 @@ const ROUTES = [
   "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
   "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
   "GET /repos/{owner}/{repo}/issues/{issue_number}/dependencies/blocked_by",
+  "GET /repos/{owner}/{repo}/issues/{issue_number}/dependencies/blocking",
+  "GET /repos/{owner}/{repo}/issues/{issue_number}/sub_issues",
+  "GET /repos/{owner}/{repo}/issues/{issue_number}/events",
+  "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
+  "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}",
+  "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}/comments",
+  "GET /repos/{owner}/{repo}/pulls/{pull_number}/comments",
+  "POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies",
+  "DELETE /repos/{owner}/{repo}/pulls/comments/{comment_id}",
+  "POST /repos/{owner}/{repo}/pulls/comments/{comment_id}/reactions",
+  "GET /repos/{owner}/{repo}/commits/{ref}/check-runs",
+  "POST /repos/{owner}/{repo}/check-runs",
+  "GET /repos/{owner}/{repo}/check-runs/{check_run_id}",
+  "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}",
+  "GET /repos/{owner}/{repo}/check-runs/{check_run_id}/annotations",
+  "GET /repos/{owner}/{repo}/commits/{ref}/status",
+  "POST /repos/{owner}/{repo}/statuses/{sha}",
+  "GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs",
+  "GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs",
+  "GET /repos/{owner}/{repo}/branches/{branch}",
+  "DELETE /repos/{owner}/{repo}/git/refs/{ref}",
 ];
 
 // The payloads that are sent: the example of this event and action with the fewest parts, which is
 // the one of a repository's own webhook (no organization, no installation).
-const WEBHOOKS = ["issues.labeled", "issue_comment.created", "ping"];
+const WEBHOOKS = [
+  "issues.labeled",
+  "issue_comment.created",
+  "ping",
+  "pull_request_review.submitted",
+  "pull_request.closed",
+  "check_run.completed",
+  "check_run.requested_action",
+  "check_run.rerequested",
+  "status",
+  "workflow_run.completed",
+  "push",
+];
 
 // Here the description wants an account to be a user and an enterprise at once, so that its own example does not fit. The
 // schema of the same name says what is meant, and other routes refer to it.

@@ -646,6 +646,7 @@ fn ask(choice: Choice, text: Option<String>) -> Ask {
         text,
         choice,
         on: None,
+        about: hob::story::About::Issue,
     }
 }
 

@@ -48,6 +48,7 @@ impl Desk {
             text: None,
             choice: Choice::default(),
             on: None,
+            about: hob::story::About::Issue,
         };
         store
             .open_task(
@@ -58,7 +59,7 @@ impl Desk {
                     mode: Mode::Work,
                     turn: Turn::Begin,
                     labeled_at: None,
-                    settings: None,
+                    settings: Some("checks = [\"true\"]".to_owned()),
                     effects: vec![],
                 },
             )
@@ -115,6 +116,14 @@ async fn what_is_said_before_the_end_is_told_and_what_comes_after_is_the_next_ta
     assert_eq!(desk.asked().await, [None, Some(both), Some("last".to_owned())]);
     use MessageState::{Next, Told};
     assert_eq!(desk.states().await, [Told, Next, Next, Next]);
+    for task in desk.store.tasks_of(desk.story).await.unwrap() {
+        let settings = desk.store.settings_of(task.id).await.unwrap();
+        assert_eq!(
+            settings.as_deref(),
+            Some("checks = [\"true\"]"),
+            "the repository's settings hold for all of them"
+        );
+    }
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choice) -> NewTa
         text: None,
         choice,
         on: None,
+        about: hob::story::About::Issue,
     };
     NewTask {
         on,
