@@ -6,6 +6,7 @@
 mod budget;
 mod error;
 mod policy;
+mod pull_request;
 mod questions;
 mod repository;
 mod secret;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 pub use budget::Budget;
 pub use error::ConfigError;
 pub use policy::{PathGlobs, Policy};
+pub use pull_request::PullRequest;
 pub use questions::{Questions, WhoAnswers};
 pub use repository::{
     Budgets, Fault, Language, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,
@@ -64,6 +66,8 @@ pub struct Config {
     pub keep: Keep,
     /// Who answers questions, and what happens while nobody does.
     pub questions: Questions,
+    /// What hob does about its pull requests by itself.
+    pub pull_request: PullRequest,
     /// Settings for one repository, by `owner/name`.
     pub repositories: BTreeMap<String, RepositoryOverrides>,
 }

@@ -457,5 +457,6 @@ fn settings(github: &GitHub, folder: &Path) -> Config {
     config.work.poll = Duration::from_millis(200);
     config.github.recheck = Duration::from_secs(1);
     config.github.status_every = Duration::from_millis(200);
+    config.pull_request.wait = Duration::from_millis(200);
     config
 }

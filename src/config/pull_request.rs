@@ -1,0 +1,20 @@
+//! `[pull_request]`: what hob does about its pull requests by itself.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// `[pull_request]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PullRequest {
+    /// How long hob waits after a review, or a check that has failed, for more of them, before it takes them up together.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub wait: Duration,
+}
+
+impl Default for PullRequest {
+    fn default() -> Self {
+        Self { wait: Duration::from_secs(60) }
+    }
+}
