@@ -121,6 +121,8 @@ pub enum SubIssues {
     /// This issue alone.
     #[default]
     Apart,
+    /// Its open sub-issues in their order, one after the other on its branch, with one pull request.
+    Together,
 }
 
 /// Caps in dollars. Not set: those of whoever runs hob.

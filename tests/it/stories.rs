@@ -17,4 +17,5 @@ mod settings;
 mod shutdown;
 mod status;
 mod stopping;
+mod sub_issues;
 mod talking;

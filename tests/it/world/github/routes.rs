@@ -19,7 +19,10 @@ use super::account::{Actor, Rejected, identify};
 use super::call::{Call, Reply};
 use super::faults::{Fault, Scissors};
 use super::state::{LastAnswer, Permission, State};
-use super::{API_PREFIX, GRAPHQL_PATH, GitHub, app, assets, description, git_server, graphql, issues, pulls};
+use super::{
+    API_PREFIX, GRAPHQL_PATH, GitHub, app, assets, description, git_server, graphql, issues, pulls,
+    sub_issues,
+};
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -71,6 +74,7 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
         Who::Token,
         issues::list_blockers,
     ),
+    ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/sub_issues", Who::Token, sub_issues::list),
     ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::list_labels),
     ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::add_labels),
     ("DELETE", "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}", Who::Token, issues::remove_label),
