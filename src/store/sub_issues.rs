@@ -21,7 +21,7 @@ pub struct ParentStory {
 }
 
 impl Store {
-    /// The story that works on this issue as a sub-issue of its own, or has done it and has a pull request.
+    /// The story that works on this issue as a sub-issue of its own, or has done it and has an open pull request.
     pub async fn parent_of(&self, repo: &Repo, number: IssueNumber) -> anyhow::Result<Option<ParentStory>> {
         let row = sqlx::query(
             "SELECT s.issue, s.pull, t.state <> 'done' AS is_under_work
@@ -29,7 +29,7 @@ impl Store {
              WHERE t.about = 'sub_issue' AND s.repo_key = $1 AND s.issue <> $2 AND s.ended IS NULL
                AND json_extract(part.value, '$.number') = $2
                AND ((t.state IN ('queued', 'running', 'publishing', 'blocked') AND t.stop_why IS NULL)
-                    OR (t.state = 'done' AND s.pull IS NOT NULL AND part.key = json_extract(t.ask, '$.about.at')))
+                    OR (t.state = 'done' AND s.pull IS NOT NULL AND s.pull_state IS NULL AND part.key = json_extract(t.ask, '$.about.at')))
              ORDER BY is_under_work DESC, t.seq DESC LIMIT 1",
         )
         .bind(repo.key())
