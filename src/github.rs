@@ -19,6 +19,7 @@ mod labels;
 mod looks;
 mod people;
 mod pulls;
+mod reviews;
 mod settings;
 mod tokens;
 pub mod webhook;
@@ -45,6 +46,7 @@ pub use issues::ReactTo;
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
 pub use pulls::{NewPull, Pull};
+pub use reviews::ReviewComment;
 pub use settings::SettingsText;
 
 /// With what hob shows GitHub who it is.

@@ -10,6 +10,7 @@ mod contain;
 mod kept;
 mod login;
 mod objections;
+pub mod review;
 mod settings;
 mod status;
 

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::decide::{Act, GoOn};
 use super::{Happening, Intake, Settled};
 use crate::clock;
+use crate::ids::IssueNumber;
 use crate::message::{self, NoGo, WhereItStands};
 use crate::store::{Heard, NewEffect};
 use crate::story::plan::Mode;
-use crate::story::{Choice, Story, Turn};
+use crate::story::{About, Choice, Story, Turn};
 
 /// A task that is to be opened, beyond the issue's text.
 pub(super) struct Opening {
@@ -22,6 +23,10 @@ pub(super) struct Opening {
     pub(super) mode: Mode,
     /// Why its first run is made.
     pub(super) turn: Turn,
+    /// What it is about beyond the issue.
+    pub(super) about: About,
+    /// Where questions are asked, where that is not where it was asked for.
+    pub(super) asked_on: Option<IssueNumber>,
 }
 
 impl Intake {
@@ -39,7 +44,14 @@ impl Intake {
             GoOn::SameText => last.ask.text,
             GoOn::Text(text) => text,
         };
-        let opening = Opening { choice: last.ask.choice, text, mode: last.mode, turn: Turn::GoOn };
+        let opening = Opening {
+            choice: last.ask.choice,
+            text,
+            mode: last.mode,
+            turn: Turn::GoOn,
+            asked_on: last.ask.on.filter(|_| !last.ask.about.is_issue()),
+            about: last.ask.about,
+        };
         self.open_task(on, act, story, opening).await
     }
 

@@ -5,10 +5,12 @@ use serde::Serialize;
 
 use super::fence::Fences;
 use super::hidden::{Hidden, visible};
+use super::review::{self, Thread};
 use super::seen::{Author, File, Image, MissingImage};
 use super::{Facts, Purpose, told_news};
 use crate::story::checks::CheckEnd;
-use crate::story::{Ask, AskedQuestion};
+use crate::story::review::Applied;
+use crate::story::{About, Ask, AskedQuestion};
 
 /// The fields of a template.
 #[derive(Debug, Serialize)]
@@ -45,6 +47,9 @@ struct Asked {
     title: String,
     body: String,
     text: Option<String>,
+    /// What was said in reviews, where it is about them.
+    review: Vec<Thread>,
+    reviewers: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -116,13 +121,13 @@ impl<'a> Context<'a> {
             first: !facts.resumes,
             purpose,
             mode: facts.mode.as_str(),
-            ask: asked(facts.ask, &mut shown),
+            ask: asked(facts.ask, facts.applied, &mut shown),
             // A resumed session has seen these, and what is hidden in them was counted then.
             earlier: facts
                 .earlier
                 .iter()
                 .filter(|_| !facts.resumes)
-                .map(|ask| asked(ask, &mut shown))
+                .map(|ask| asked(ask, facts.applied, &mut shown))
                 .collect(),
             question,
             conversation: answered.filter(|_| !facts.resumes).map(|asked| told(asked, &mut shown)).collect(),
@@ -169,6 +174,7 @@ impl<'a> Context<'a> {
         for ask in self.earlier.iter().chain([&self.ask]) {
             texts.extend([&ask.title, &ask.body].map(String::as_str));
             texts.extend(ask.text.as_deref());
+            texts.extend(ask.review.iter().flat_map(Thread::texts));
         }
         for told in self.conversation.iter().chain(&self.question) {
             texts.push(&told.text);
@@ -193,13 +199,24 @@ fn ended(end: CheckEnd) -> String {
     }
 }
 
-fn asked(ask: &Ask, shown: &mut impl FnMut(&str) -> String) -> Asked {
+fn asked(ask: &Ask, applied: &Applied, shown: &mut impl FnMut(&str) -> String) -> Asked {
     let body = shown(&ask.body);
+    let (review, reviewers) = match &ask.about {
+        About::Review(round) => {
+            let mut names: Vec<String> = round.reviews.iter().map(|review| review.by.clone()).collect();
+            let mut known = std::collections::HashSet::new();
+            names.retain(|name| known.insert(name.clone()));
+            (review::threads(round, applied, shown), names)
+        }
+        _ => (Vec::new(), Vec::new()),
+    };
     Asked {
         by: ask.by.clone(),
         title: shown(&ask.title),
         body: if body.is_empty() { "(the issue has no text)".to_owned() } else { body },
         text: ask.text.as_deref().map(&mut *shown).filter(|text| !text.is_empty()),
+        review,
+        reviewers,
     }
 }
 

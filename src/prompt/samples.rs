@@ -7,6 +7,7 @@ use super::{Facts, Merged, News, Purpose, Template, TemplateError, prompt};
 use crate::ids::QuestionId;
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
+use crate::story::review::Applied;
 use crate::story::{Answer, Ask, AskedQuestion, Choice, Question};
 
 /// Whether a template makes a prompt of each.
@@ -54,6 +55,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
             mode: modes[at % modes.len()],
             news: resumes.then_some(&news),
             seen,
+            applied: &Applied::default(),
         };
         prompt(&facts, template)?;
     }

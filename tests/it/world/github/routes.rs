@@ -19,7 +19,9 @@ use super::account::{Actor, Rejected, identify};
 use super::call::{Call, Reply};
 use super::faults::{Fault, Scissors};
 use super::state::{LastAnswer, Permission, State};
-use super::{API_PREFIX, GRAPHQL_PATH, GitHub, app, assets, description, git_server, graphql, issues, pulls};
+use super::{
+    API_PREFIX, GRAPHQL_PATH, GitHub, app, assets, description, git_server, graphql, issues, pulls, reviews,
+};
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -84,6 +86,21 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
         "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
         Who::Token,
         pulls::request_reviewers,
+    ),
+    ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", Who::Token, reviews::list),
+    ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/comments", Who::Token, reviews::list_comments),
+    (
+        "POST",
+        "/repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies",
+        Who::Token,
+        reviews::reply_to_comment,
+    ),
+    ("DELETE", "/repos/{owner}/{repo}/pulls/comments/{comment_id}", Who::Token, reviews::delete_comment),
+    (
+        "POST",
+        "/repos/{owner}/{repo}/pulls/comments/{comment_id}/reactions",
+        Who::Token,
+        reviews::react_to_comment,
     ),
 ];
 

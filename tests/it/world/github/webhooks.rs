@@ -39,8 +39,8 @@ impl Hook {
 
 /// A webhook that is to be sent.
 pub(super) struct Webhook {
-    event: &'static str,
-    payload: Value,
+    pub(super) event: &'static str,
+    pub(super) payload: Value,
 }
 
 impl Webhook {
@@ -147,7 +147,7 @@ pub(super) fn ping(github: &GitHub, state: &State, repository: &str) -> Webhook 
 }
 
 /// Puts in what every event has.
-fn fill(
+pub(super) fn fill(
     github: &GitHub,
     state: &State,
     payload: &mut Value,
