@@ -5,6 +5,7 @@
 mod budget;
 pub mod card;
 mod checks;
+mod closing;
 mod commands;
 mod contain;
 mod kept;
@@ -16,6 +17,7 @@ mod status;
 
 pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
 pub use checks::{checks_section, pull_request_with_failing_check};
+pub use closing::without_closing_words;
 pub use commands::{
     NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
     where_it_stands,

@@ -6,6 +6,7 @@ mod budgets;
 mod cards;
 mod catch_up;
 mod commanding;
+mod commits;
 mod door;
 mod failures;
 mod happy;
