@@ -11,7 +11,7 @@ use crate::ids::IssueNumber;
 use crate::message::{self, NoGo, WhereItStands};
 use crate::store::{Heard, NewEffect};
 use crate::story::plan::Mode;
-use crate::story::{About, Choice, Story, Turn};
+use crate::story::{About, Ask, Choice, Story, Turn};
 
 /// A task that is to be opened, beyond the issue's text.
 pub(super) struct Opening {
@@ -41,16 +41,17 @@ impl Intake {
         let id = story.as_ref().map(|story| story.id).context("what goes on is a story")?;
         let last = self.store.tasks_of(id).await?.pop().context("what goes on has a task")?;
         let text = match with {
-            GoOn::SameText => last.ask.text,
+            GoOn::SameText => last.ask.text.clone(),
             GoOn::Text(text) => text,
         };
+        let Ask { choice, about, on: asked_on, .. } = last.ask;
         let opening = Opening {
-            choice: last.ask.choice,
+            choice,
             text,
             mode: last.mode,
             turn: Turn::GoOn,
-            asked_on: last.ask.on.filter(|_| !last.ask.about.is_issue()),
-            about: last.ask.about,
+            asked_on: asked_on.filter(|_| !about.is_issue()),
+            about,
         };
         self.open_task(on, act, story, opening).await
     }
