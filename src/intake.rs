@@ -264,7 +264,8 @@ impl Intake {
         }
         match (decision, story) {
             (Decision::Open { choice, text, mode }, story) => {
-                let opening = Opening { choice, text, mode, turn: Turn::Begin, about: About::Issue };
+                let (turn, about) = (Turn::Begin, About::Issue);
+                let opening = Opening { choice, text, mode, turn, about, asked_on: None };
                 self.open_task(on, act, story, opening).await
             }
             (Decision::GoOn(with), story) => self.go_on(on, act, story, with).await,
@@ -275,6 +276,8 @@ impl Intake {
                 Ok(Settled::Done("noted a label; the story is under work already"))
             }
             (Decision::Hear, Some(story)) => self.hear(on, &story).await,
+            (Decision::Discuss, Some(story)) => self.on_pull_comment(on, &story).await,
+            (Decision::NotMine, story) => self.not_my_pull(on, story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
             (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
             (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
@@ -372,11 +375,15 @@ impl Intake {
         story: Option<&Story>,
         opening: Opening,
     ) -> NewTask {
-        let Opening { choice, text, mode, turn, about } = opening;
+        let Opening { choice, text, mode, turn, about, asked_on } = opening;
         NewTask {
             on: self.story_ask(on, issue, story),
             effects: self.opening_effects(on, story, &choice),
-            ask: Ask { about, ..self.ask(on, issue, text, choice) },
+            ask: Ask {
+                on: asked_on.or(on.issue.is_pull_request.then_some(on.issue.number)),
+                about,
+                ..self.ask(on, issue, text, choice)
+            },
             mode,
             turn,
             labeled_at: None,

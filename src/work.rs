@@ -16,6 +16,7 @@ mod policy;
 mod prompting;
 mod publish;
 mod refresh;
+mod review;
 mod run_log;
 mod settle;
 mod start;

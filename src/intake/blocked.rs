@@ -125,7 +125,7 @@ impl Intake {
             }
         };
         let Wish { text, choice, mode, .. } = wish.clone();
-        let opening = Opening { choice, text, mode, turn: Turn::Begin, about };
+        let opening = Opening { choice, text, mode, turn: Turn::Begin, about, asked_on: None };
         self.store.grant_wish(due, &self.new_task(&on, &issue, Some(story), opening)).await?;
         Ok("it begins")
     }

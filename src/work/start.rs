@@ -360,6 +360,7 @@ impl Worker {
             mode: job.task.mode,
             news,
             seen: &gathered.seen,
+            applied: &self.store.applied_suggestions(story.id).await?,
         };
         let template = self.template_for(None)?;
         let made =
