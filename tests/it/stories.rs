@@ -19,3 +19,4 @@ mod shutdown;
 mod status;
 mod stopping;
 mod talking;
+mod templates;
