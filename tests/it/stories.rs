@@ -18,5 +18,6 @@ mod settings;
 mod shutdown;
 mod status;
 mod stopping;
+mod sub_issues;
 mod talking;
 mod templates;
