@@ -19,6 +19,7 @@ mod labels;
 mod looks;
 mod people;
 mod pulls;
+mod reviews;
 mod settings;
 mod sub_issues;
 mod tokens;
@@ -46,6 +47,7 @@ pub use issues::ReactTo;
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
 pub use pulls::{NewPull, Pull};
+pub use reviews::ReviewComment;
 pub use settings::SettingsText;
 pub use sub_issues::ListedSubIssue;
 

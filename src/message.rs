@@ -11,6 +11,7 @@ mod contain;
 mod kept;
 mod login;
 mod objections;
+pub mod review;
 mod settings;
 mod status;
 

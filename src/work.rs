@@ -18,6 +18,7 @@ mod prompt_child;
 mod prompting;
 mod publish;
 mod refresh;
+mod review;
 mod run_log;
 mod settle;
 mod start;

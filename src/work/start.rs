@@ -360,6 +360,7 @@ impl Worker {
             mode: job.task.mode,
             news,
             seen: &gathered.seen,
+            applied: &self.store.applied_suggestions(story.id).await?,
         };
         let (made, template) = self.write_prompt(job, &facts).await?;
         self.keep_prompt(run, &made, &template, &gathered.seen).await?;

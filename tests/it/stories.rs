@@ -13,6 +13,7 @@ mod happy;
 mod keeping;
 mod policy;
 mod restart;
+mod reviewing;
 mod seeing;
 mod settings;
 mod shutdown;
