@@ -22,3 +22,4 @@ mod status;
 mod stopping;
 mod sub_issues;
 mod talking;
+mod templates;
