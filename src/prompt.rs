@@ -9,13 +9,15 @@ mod links;
 mod review;
 mod samples;
 mod seen;
+mod sheet;
 mod template;
 
 pub use fence::Fences;
 pub use hidden::{Hidden, visible};
 pub use links::{Reference, images, references};
 pub use seen::{Author, Comment, File, Image, Linked, MissingImage, Seen};
-pub use template::{Origin, Template, TemplateError};
+pub use sheet::{Sheet, sheet};
+pub use template::{LONGEST as LONGEST_TEMPLATE, LONGEST_PROMPT, Origin, Template, TemplateError};
 
 use crate::ids::Sha;
 use crate::story::checks::CheckEnd;

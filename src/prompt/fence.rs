@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 /// The words that fences are made of.
 const WORDS: [&str; 11] = [
     "issue", "request", "reply", "message", "comment", "linked", "file", "template", "check", "output",
@@ -10,7 +12,7 @@ const WORDS: [&str; 11] = [
 ];
 
 /// The fences of one prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fences {
     ending: String,
 }

@@ -21,3 +21,4 @@ mod status;
 mod stopping;
 mod sub_issues;
 mod talking;
+mod templates;
