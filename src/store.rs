@@ -28,6 +28,7 @@ mod sub_issues;
 mod tasks;
 mod waiting;
 mod waits;
+mod wishes;
 mod write;
 
 use std::path::Path;
@@ -59,6 +60,7 @@ pub use sub_issues::ParentStory;
 pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
 pub use waiting::Waiting;
 pub use waits::ClockWatch;
+pub use wishes::{BlockedBy, DueWish, Wish};
 
 use crate::clock;
 use write::Write;
