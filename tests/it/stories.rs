@@ -5,6 +5,7 @@ mod account;
 mod budgets;
 mod cards;
 mod catch_up;
+mod check_runs;
 mod commanding;
 mod door;
 mod failures;
