@@ -89,7 +89,7 @@ async fn one_check_run_tells_on_each_head_where_the_story_stands_with_evidence_a
     w.alice().comments(issue, "/hob work [scenario: todo]").await;
     let now = until(&w, &first, "the list", |run| run.summary.contains("- [ ] **Add the flag**")).await;
     assert_eq!(
-        (now.status.as_str(), now.conclusion, now.title.as_str()),
+        (now.status.as_str(), now.conclusion.as_deref(), now.title.as_str()),
         ("in_progress", None, "At work: 1 of 2 done")
     );
     assert!(
@@ -265,7 +265,7 @@ async fn github_that_stumbles_or_says_no_gets_one_check_run_and_holds_up_nothing
         if is_made_twice {
             w.until("the second", |_| (own(&w).len() == 2).then_some(())).await;
             // It is looked for when the story comes to an end again.
-            w.alice().comments(issue, "/hob work [scenario: none]").await;
+            w.alice().comments(issue, "/hob work [scenario: nothing]").await;
             w.next_comment(issue).await;
             w.until("its end", |_| own(&w).iter().all(|run| run.status == "completed").then_some(())).await;
         } else {
