@@ -25,3 +25,15 @@ CREATE INDEX check_runs_by_id ON check_runs (check_run) WHERE check_run IS NOT N
 -- Whether the checks are to run again on the head though the task is done: somebody asked for it on the check run.
 ALTER TABLE tasks ADD COLUMN check_again BIGINT;
 CREATE INDEX tasks_to_check_again ON tasks (seq) WHERE check_again IS NOT NULL;
+
+-- What became of the story's pull request: null: it is open, or there is none; `closed`, `merged`. When, by GitHub's clock, and
+-- who did it.
+ALTER TABLE stories ADD COLUMN pull_state TEXT;
+ALTER TABLE stories ADD COLUMN pull_moved_at BIGINT;
+ALTER TABLE stories ADD COLUMN pull_moved_by TEXT;
+-- The pull request before, where work began anew after it was closed or merged, and which of the two.
+ALTER TABLE stories ADD COLUMN past_pull BIGINT;
+ALTER TABLE stories ADD COLUMN past_pull_state TEXT;
+-- Whether hob has made the pull request a draft (1) or ready (0). Null: a person has decided.
+ALTER TABLE stories ADD COLUMN pull_draft BIGINT;
+CREATE INDEX stories_by_past_pull ON stories (repo_key, past_pull) WHERE past_pull IS NOT NULL;

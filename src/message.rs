@@ -6,6 +6,7 @@ mod budget;
 pub mod card;
 mod check_run;
 mod checks;
+mod closing;
 mod commands;
 mod contain;
 mod kept;
@@ -19,6 +20,7 @@ pub use check_run::{
     CHECKED_AGAIN, MOVED_ON, TOLD_ELSEWHERE, check_run_summary, check_run_text, check_run_title, moved_on,
 };
 pub use checks::{checks_section, checks_table, pull_request_with_failing_check};
+pub use closing::without_closing_words;
 pub use commands::{
     NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
     where_it_stands,

@@ -9,6 +9,7 @@ pub mod card;
 pub mod checks;
 pub mod fix;
 pub mod plan;
+pub mod pull;
 pub mod review;
 pub mod step;
 pub mod talk;
@@ -51,6 +52,16 @@ pub struct Story {
     pub session: Option<Session>,
     /// The pull request, once there is one.
     pub pull: Option<PullNumber>,
+    /// Where it stands.
+    pub pull_state: pull::PullState,
+    /// When it was closed, merged or opened again last, by GitHub's clock.
+    pub pull_moved_at: Option<Timestamp>,
+    /// Who did that, where it is known.
+    pub pull_moved_by: Option<String>,
+    /// The pull request before that one, where work began anew after it was closed or merged.
+    pub past_pull: Option<(PullNumber, pull::PullState)>,
+    /// Whether something beyond its tasks has ended the story: the issue was closed, for example.
+    pub is_ended: bool,
     /// When the label was put on that was taken up last, by GitHub's clock.
     pub labeled_at: Option<Timestamp>,
     /// When somebody stopped the work last, by GitHub's clock.

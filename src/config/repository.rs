@@ -71,6 +71,9 @@ pub struct RepositoryFile {
     /// Whether pull requests are opened as drafts.
     #[schemars(with = "bool")]
     pub draft: Option<bool>,
+    /// Whether the commits of one hand-over become one.
+    #[schemars(with = "bool")]
+    pub squash: Option<bool>,
     /// Logins of people whose review is requested when the pull request is opened.
     #[serde(deserialize_with = "fields::logins")]
     #[schemars(length(max = 15))]
@@ -257,6 +260,11 @@ impl Config {
     /// Whether pull requests are opened as drafts in a repository with this file.
     pub fn draft_of(&self, file: &RepositoryFile) -> bool {
         file.draft.unwrap_or(self.github.draft)
+    }
+
+    /// Whether the commits of one hand-over become one in a repository with this file.
+    pub fn squash_of(&self, file: &RepositoryFile) -> bool {
+        file.squash.unwrap_or(self.git.squash)
     }
 
     /// What a hand-over may hold in a repository with this file, which protects more paths and never fewer.

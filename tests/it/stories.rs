@@ -7,6 +7,7 @@ mod cards;
 mod catch_up;
 mod check_runs;
 mod commanding;
+mod commits;
 mod door;
 mod failures;
 mod happy;

@@ -33,6 +33,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("branch", "branch = \"hob/issue-{issue}\""),
     ("base", "base = \"main\""),
     ("draft", "draft = true"),
+    ("squash", "squash = true"),
     ("reviewers", "reviewers = [\"octocat\"]"),
     ("protected_paths", "protected_paths = [\"deploy/**\"]"),
     ("who", "who = \"write\""),
