@@ -297,7 +297,10 @@ impl Deliver {
         let (state, title) = if is_checking && text.phase == Phase::Over {
             (CheckState::InProgress, message::CHECKED_AGAIN.to_owned())
         } else {
-            (state_of(facts, checked.as_ref()), message::check_run_title(&text, checked.as_ref()))
+            // Of what was stopped or failed, that is the news.
+            let is_done = facts.task.as_ref().is_some_and(|task| task.state == TaskState::Done);
+            let judged = checked.as_ref().filter(|_| is_done);
+            (state_of(facts, judged), message::check_run_title(&text, judged))
         };
         let fragment = comment.map_or(String::new(), |comment| format!("#issuecomment-{comment}"));
         Ok(Wanted {

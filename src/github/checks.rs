@@ -53,7 +53,9 @@ pub struct Button {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckRun {
     name: &'static str,
-    head_sha: String,
+    /// Said once, when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head_sha: Option<String>,
     external_id: String,
     details_url: String,
     status: &'static str,
@@ -103,7 +105,7 @@ impl From<CheckRunText> for CheckRun {
         };
         CheckRun {
             name: text.name,
-            head_sha: text.head.as_str().to_owned(),
+            head_sha: Some(text.head.as_str().to_owned()),
             external_id: text.external_id,
             details_url: text.details_url,
             status,
@@ -194,7 +196,8 @@ impl Repository {
 
     /// Changes a check run to what it should be. One that had ended is under way again where that is said.
     pub async fn update_check_run(&self, id: CheckRunId, run: &CheckRun) -> Result<(), GitHubError> {
-        self.send(Verb::Patch, &format!("/check-runs/{id}"), run).await.map(drop)
+        let run = CheckRun { head_sha: None, ..run.clone() };
+        self.send(Verb::Patch, &format!("/check-runs/{id}"), &run).await.map(drop)
     }
 
     /// Ends a check run without changing what else it says but this.

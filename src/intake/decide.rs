@@ -794,6 +794,30 @@ mod tests {
     }
 
     #[test]
+    fn a_button_does_what_its_command_does_and_says_nothing() {
+        for state in TaskState::ALL {
+            let mut known = after(state);
+            known.story.as_mut().unwrap().is_under_work = !state.is_final();
+            let ended_badly = matches!(state, TaskState::Failed | TaskState::Cancelled);
+            let pressed = |press| decide(&Act::Press(press), &known);
+            match ended_badly {
+                true => {
+                    assert_eq!(pressed(Press::Retry), Decision::GoOn(GoOn::SameText), "{state:?}");
+                    assert_eq!(pressed(Press::Again), Decision::GoOn(GoOn::SameText), "{state:?}");
+                }
+                false => {
+                    assert!(matches!(pressed(Press::Retry), Decision::Nothing(_)), "{state:?}");
+                    assert_eq!(pressed(Press::Again), Decision::CheckAgain, "{state:?}");
+                }
+            }
+            assert_eq!(pressed(Press::Stop) == Decision::Stop, !state.is_final(), "{state:?}");
+        }
+        for press in [Press::Retry, Press::Stop, Press::Again] {
+            assert!(matches!(decide(&Act::Press(press), &Known::default()), Decision::Nothing(_)));
+        }
+    }
+
+    #[test]
     fn status_and_help_are_told_at_any_time_and_never_answer() {
         let posted = [Posted::NotYet, Posted::Parked, Posted::As(CommentId(1))];
         let places = posted.map(waiting).into_iter().chain([Known::default(), waiting_with_plan()]);

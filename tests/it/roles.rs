@@ -10,14 +10,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hob::agent::FailureClass;
 use hob::command::TABLE;
-use hob::github::{Credentials, GitHub, webhook};
-use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, QuestionId};
+use hob::github::{Button, CheckRun, CheckRunText, CheckState, Credentials, GitHub, webhook};
+use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, QuestionId, Sha};
 use hob::intake::Intake;
 use hob::message;
 use hob::pulse::Pulse;
-use hob::store::{Advance, Effect, NewEffect, NewQuestion, ReactTo, Sharing, Store, StoryChange};
-use hob::story::{Outcome, Question, RunEnd, Story, Task, TaskState};
+use hob::store::{Advance, Effect, NewEffect, NewQuestion, ReactTo, Sharing, ShownCheck, Store, StoryChange};
+use hob::story::{Outcome, Question, RETRY_BUTTON, RunEnd, STOP_BUTTON, Story, Task, TaskState, button};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +62,8 @@ enum Stage {
     Planned,
     /// It has a pull request, and nothing is under way.
     Proposed,
+    /// Its task has failed.
+    Failed,
     /// It is no story: a pull request of somebody else's.
     Foreign,
 }
@@ -90,12 +93,14 @@ enum Act {
     Unlabel,
     /// The issue is closed.
     Close,
+    /// A button is pressed on the story's check run: one of hob's by its name, or GitHub's own "Re-run".
+    Press(Option<&'static str>),
 }
 
 impl Act {
     /// Whether there is something that hob can react to.
     fn can_be_acknowledged(self) -> bool {
-        matches!(self, Self::Label | Self::Comment)
+        matches!(self, Self::Label | Self::Comment | Self::Press(_))
     }
 }
 
@@ -107,7 +112,7 @@ struct Event {
     leads_to: fn(&str) -> Leads,
 }
 
-const EVENTS: [Event; 10] = [
+const EVENTS: [Event; 13] = [
     Event { name: "issue labelled", stage: Stage::Fresh, act: Act::Label, leads_to: |_| Leads::Task },
     Event { name: "comment on an issue", stage: Stage::Fresh, act: Act::Comment, leads_to: on_fresh },
     Event {
@@ -133,6 +138,19 @@ const EVENTS: [Event; 10] = [
     Event { name: "label taken off", stage: Stage::Busy, act: Act::Unlabel, leads_to: |_| Leads::Stop },
     Event { name: "issue closed", stage: Stage::Asked, act: Act::Close, leads_to: |_| Leads::Stop },
     Event { name: "edited comment", stage: Stage::Asked, act: Act::Edit, leads_to: |_| Leads::Nothing },
+    Event {
+        name: "button Stop",
+        stage: Stage::Busy,
+        act: Act::Press(Some(STOP_BUTTON)),
+        leads_to: |_| Leads::Stop,
+    },
+    Event {
+        name: "button Retry",
+        stage: Stage::Failed,
+        act: Act::Press(Some(RETRY_BUTTON)),
+        leads_to: |_| Leads::Task,
+    },
+    Event { name: "button Re-run", stage: Stage::Failed, act: Act::Press(None), leads_to: |_| Leads::Task },
 ];
 
 fn on_fresh(command: &str) -> Leads {
@@ -177,8 +195,11 @@ fn on_proposed(command: &str) -> Leads {
     }
 }
 
-/// Every command as it is written, by name, and what is none.
-fn said() -> Vec<(&'static str, &'static str)> {
+/// Every command as it is written, by name, and what is none. A button says nothing of its own.
+fn said(event: &Event) -> Vec<(&'static str, &'static str)> {
+    if matches!(event.act, Act::Press(_)) {
+        return vec![("words", "")];
+    }
     let commands = TABLE.iter().map(|row| (row.name, row.example));
     commands.chain([("words", "the first one, please"), ("dance", "/hob dance")]).collect()
 }
@@ -220,6 +241,7 @@ struct Look {
 struct Scene {
     w: World,
     store: Store,
+    github: GitHub,
     stop: CancellationToken,
     intake: JoinHandle<anyhow::Result<()>>,
     /// How many of GitHub's webhooks hob has heard.
@@ -243,10 +265,10 @@ impl Scene {
         let credentials = Credentials::App { app_id: app.app_id, private_key_pem: app.private_key.into() };
         let github = GitHub::new(&w.github.api_url(), credentials).expect("a way to GitHub");
         let (config, stop) = (Arc::new(w.config.clone()), CancellationToken::new());
-        let intake = Intake { config, store: store.clone(), github };
+        let intake = Intake { config, store: store.clone(), github: github.clone() };
         let intake = tokio::spawn(intake.run(stop.clone(), Pulse::new("intake", Duration::from_secs(600))));
         let (words, reactions) = (HashMap::new(), HashMap::new());
-        Scene { w, store, stop, intake, heard: 0, words, reactions, _folder: folder }
+        Scene { w, store, github, stop, intake, heard: 0, words, reactions, _folder: folder }
     }
 
     async fn end(self) {
@@ -372,7 +394,7 @@ async fn cases(w: &World, foreign: u64) -> Vec<Case> {
     let mut cases = Vec::new();
     for event in &EVENTS {
         for role in &ROLES {
-            for (command, says) in said() {
+            for (command, says) in said(event) {
                 let body = if event.act == Act::Label { says } else { "" };
                 let issue = match event.stage {
                     Stage::Foreign => foreign,
@@ -394,7 +416,7 @@ async fn foreign_pull(w: &World) -> u64 {
 async fn set_the_stage(scene: &mut Scene, cases: &mut [Case]) {
     let stages: HashMap<u64, Stage> = cases.iter().map(|case| (case.issue, case.event.stage)).collect();
     let begins = |stage| match stage {
-        Stage::Busy | Stage::Asked | Stage::Proposed => Some("/hob work"),
+        Stage::Busy | Stage::Asked | Stage::Proposed | Stage::Failed => Some("/hob work"),
         Stage::Planned => Some("/hob plan"),
         Stage::Fresh | Stage::Foreign => None,
     };
@@ -431,6 +453,7 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
     };
     let outcome = match stage {
         Stage::Asked => Outcome::Blocked { question: question() },
+        Stage::Failed => Outcome::Failed { class: FailureClass::Crashed, detail: String::new() },
         _ => Outcome::Completed { summary: None },
     };
     let end = RunEnd {
@@ -458,6 +481,8 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         };
         let change = Advance { effects: vec![NewEffect::new(pull)], ..Advance::default() };
         store.advance(&task, TaskState::Done, &change).await.unwrap()
+    } else if stage == Stage::Failed {
+        store.advance(&task, TaskState::Failed, &Advance::default()).await.unwrap()
     } else {
         let id = QuestionId::new();
         let comment = Effect::Comment { on: story.issue, body: "Which one?".to_owned(), question: Some(id) };
@@ -490,6 +515,7 @@ async fn act(scene: &Scene, case: &mut Case, sent: &HashMap<u64, Value>, foreign
         Act::Label => drop(github.label_issue(REPO, case.issue, login, "hob").await),
         Act::Comment => case.comment = Some(CommentId(github.comment(REPO, case.on, login, &says).await)),
         Act::Unlabel => drop(github.unlabel_issue(REPO, case.issue, login, "hob").await),
+        Act::Press(button) => press(scene, case, button).await,
         Act::Close => drop(github.end_issue(REPO, case.issue, login, "closed").await),
         Act::Edit => {
             // Written where it leads to nothing, so that only the edit is told of the story.
@@ -504,6 +530,35 @@ async fn act(scene: &Scene, case: &mut Case, sent: &HashMap<u64, Value>, foreign
             scene.hears(&guid, "issue_comment", body.to_string().as_bytes()).await;
         }
     }
+}
+
+/// Presses a button on a check run that tells about the case's story.
+async fn press(scene: &Scene, case: &Case, name: Option<&str>) {
+    let story = scene.story(case.issue).await.expect("a story");
+    let task = scene.store.tasks_of(story.id).await.unwrap().pop().expect("a task").id;
+    let buttons = [STOP_BUTTON, RETRY_BUTTON].map(|name| Button {
+        label: "A button",
+        description: "Does something",
+        identifier: button(name, task),
+    });
+    let head: Sha = scene.w.github.commits(REPO, "main")[0].sha.parse().expect("a commit");
+    let run = CheckRun::from(CheckRunText {
+        name: "hob",
+        head: head.clone(),
+        external_id: story.id.to_string(),
+        details_url: "https://hob.example/".to_owned(),
+        state: CheckState::InProgress,
+        title: "At work".to_owned(),
+        summary: "At work".to_owned(),
+        text: None,
+        buttons: buttons.to_vec(),
+    });
+    let repository = scene.github.repository(&story.repo, story.installation).await.expect("a way there");
+    let id = repository.create_check_run(&run).await.expect("a check run");
+    let shown = ShownCheck { head: &head, check_run: Some(id), says: "", is_completed: false };
+    scene.store.check_written(story.id, shown).await.unwrap();
+    let pressed = name.map(|name| button(name, task));
+    scene.w.github.press(REPO, case.role.login, id.0, pressed.as_deref()).await;
 }
 
 /// What is wrong with a case: it led to something else than it should, or was not acknowledged.
@@ -543,12 +598,12 @@ async fn nobody_below_write_access_starts_steers_answers_or_stops_anything() {
         .iter()
         .filter(|case| case.role.may && (case.event.leads_to)(case.command) != Leads::Nothing)
         .count();
-    assert_eq!(cases.len(), ROLES.len() * EVENTS.len() * said().len());
+    let said: usize = EVENTS.iter().map(|event| said(event).len()).sum();
+    assert_eq!(cases.len(), ROLES.len() * said);
     println!(
-        "roles: {} × {} × {} = {} cases; {led} led to something, the other {} to nothing ({:.0?})",
+        "roles: {} × {said} in {} events = {} cases; {led} led to something, the other {} to nothing ({:.0?})",
         ROLES.len(),
         EVENTS.len(),
-        said().len(),
         cases.len(),
         cases.len() - led,
         began.elapsed()
