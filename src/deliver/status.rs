@@ -207,6 +207,11 @@ pub(super) fn status_text<'a>(
         log: facts.check_run,
         told: &lines.told,
         heard: &lines.heard,
+        sub_issues: &facts.sub_issues,
+        can_be_retried: facts
+            .task
+            .as_ref()
+            .is_some_and(|task| matches!(task.state, TaskState::Failed | TaskState::Cancelled)),
         queued_behind: facts.queued_behind,
         over: &lines.over,
     }

@@ -126,6 +126,8 @@ mod tests {
             log: None,
             told: &[],
             heard: &[],
+            sub_issues: &[],
+            can_be_retried: false,
             queued_behind: 0,
             over: &[],
         }
