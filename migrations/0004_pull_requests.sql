@@ -26,6 +26,9 @@ CREATE INDEX check_runs_by_id ON check_runs (check_run) WHERE check_run IS NOT N
 ALTER TABLE tasks ADD COLUMN check_again BIGINT;
 CREATE INDEX tasks_to_check_again ON tasks (seq) WHERE check_again IS NOT NULL;
 
+-- Reviews: what hob has applied of a task's suggestions by itself, or is about to push (JSON).
+ALTER TABLE tasks ADD COLUMN suggested TEXT;
+
 -- What became of the story's pull request: null: it is open, or there is none; `closed`, `merged`. When, by GitHub's clock, and
 -- who did it.
 ALTER TABLE stories ADD COLUMN pull_state TEXT;

@@ -9,6 +9,7 @@
 mod cards;
 mod deliveries;
 mod repository;
+mod reviews;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

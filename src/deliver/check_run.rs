@@ -323,7 +323,9 @@ impl Deliver {
 fn state_of(facts: &StatusFacts, checked: Option<&Checked>) -> CheckState {
     use CheckState::{Completed, InProgress, Queued};
     match phase_of(facts) {
-        Phase::Queued { .. } | Phase::WaitsUntil(_) | Phase::WaitsForLimit(..) => Queued,
+        Phase::Queued { .. } | Phase::WaitsUntil(_) | Phase::Listening(_) | Phase::WaitsForLimit(..) => {
+            Queued
+        }
         Phase::Starting | Phase::Working | Phase::Planning | Phase::Stopping | Phase::Publishing => {
             InProgress
         }
