@@ -5,6 +5,7 @@
 
 mod account;
 mod budget;
+mod check_again;
 mod checks;
 mod child;
 mod commits;
@@ -22,6 +23,7 @@ mod review;
 mod run_log;
 mod settle;
 mod start;
+mod suggest;
 mod talk;
 mod watch;
 
@@ -294,6 +296,7 @@ impl Worker {
             stop_wanted: self.store.stop_wanted(&job.task).await?.is_some(),
             may_push: self.may_push_held_back(&job).await?,
             save_wanted: self.store.is_work_to_be_saved(&job.task).await?,
+            check_wanted: self.store.is_to_check_again(&job.task).await?,
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
         };
         match (step::step(&look), run) {
@@ -316,6 +319,10 @@ impl Worker {
             (Step::Publish, Some(run)) => Ok(Some(self.publish(&job, &run).await?)),
             (Step::SaveWork, _) => {
                 self.save_work(&job).await?;
+                Ok(None)
+            }
+            (Step::CheckAgain, _) => {
+                self.check_again(&job).await?;
                 Ok(None)
             }
             (Step::NoRun | Step::FollowRun | Step::Settle | Step::Publish, _) => {
