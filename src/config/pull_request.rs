@@ -11,10 +11,12 @@ pub struct PullRequest {
     /// How long hob waits after a review, or a check that has failed, for more of them, before it takes them up together.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait: Duration,
+    /// Whether hob shows a check run, or with a token a commit status, on the head of each story branch.
+    pub check_run: bool,
 }
 
 impl Default for PullRequest {
     fn default() -> Self {
-        Self { wait: Duration::from_secs(60) }
+        Self { wait: Duration::from_secs(60), check_run: true }
     }
 }
