@@ -102,9 +102,11 @@ impl Store {
         let mut write = self.begin("claim-task").await?;
         let (per_repository, per_person) = sharing.limits();
         let row = sqlx::query(
-            "WITH busy AS (
+            "WITH busy AS MATERIALIZED (
                  SELECT s.repo_key, t.asked_by FROM tasks AS t JOIN stories AS s ON s.id = t.story
-                 WHERE t.state IN ('running', 'publishing') OR t.lease_until > $2)
+                 WHERE t.state IN ('running', 'publishing') OR t.lease_until > $2),
+             of_repository AS MATERIALIZED (SELECT repo_key, COUNT(*) AS busy FROM busy GROUP BY repo_key),
+             of_person AS MATERIALIZED (SELECT asked_by, COUNT(*) AS busy FROM busy GROUP BY asked_by)
              UPDATE tasks SET fence = fence + 1, lease_until = $1 WHERE id = (
                  SELECT t.id FROM tasks AS t JOIN stories AS s ON s.id = t.story
                  WHERE t.lease_until <= $2 AND t.not_before <= $2
@@ -117,10 +119,10 @@ impl Store {
                                         OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq)
                                         OR (t.state IN ('done', 'failed', 'cancelled') AND other.seq > t.seq)))
                    AND (t.state <> 'queued' OR t.stop_why IS NOT NULL
-                        OR ((SELECT COUNT(*) FROM busy WHERE busy.repo_key = s.repo_key) < $3
-                            AND (SELECT COUNT(*) FROM busy WHERE busy.asked_by = t.asked_by) < $4))
+                        OR (COALESCE((SELECT busy FROM of_repository AS r WHERE r.repo_key = s.repo_key), 0) < $3
+                            AND COALESCE((SELECT busy FROM of_person AS p WHERE p.asked_by = t.asked_by), 0) < $4))
                  ORDER BY CASE WHEN t.state IN ('running', 'publishing') THEN 0 ELSE 1 END,
-                          (SELECT COUNT(*) FROM busy WHERE busy.repo_key = s.repo_key), t.seq
+                          COALESCE((SELECT busy FROM of_repository AS r WHERE r.repo_key = s.repo_key), 0), t.seq
                  LIMIT 1)
              RETURNING *",
         )
