@@ -6,6 +6,7 @@
 //! effect that may have happened is there already, is decided above: no write is ever repeated here.
 
 mod assets;
+mod checks;
 mod client;
 mod comments;
 mod conversation;
@@ -34,6 +35,7 @@ use crate::ids::{InstallationId, Repo};
 use client::{Answer, Client, Verb};
 use tokens::InstallationTokens;
 
+pub use checks::CheckOutput;
 pub use assets::{AssetHosts, ImageFile, NoImage};
 pub use comments::{FoundComment, IssueComment};
 pub use conversation::{Conversation, OtherIssue};
@@ -243,6 +245,19 @@ impl Repository {
             // The token was revoked before its time: a fresh one tells whether hob as a whole was shut out.
             Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
                 self.client().await?.0.get_as(&path, form).await
+            }
+            result => result,
+        }
+    }
+
+    /// Where GitHub sends whoever asks for `/repos/{owner}/{name}{path}`.
+    async fn redirect_of(&self, path: &str) -> Result<String, GitHubError> {
+        let path = format!("/repos/{}{path}", self.repo);
+        let (client, token) = self.client().await?;
+        match client.redirect_of(&path, &token).await {
+            Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
+                let (client, token) = self.client().await?;
+                client.redirect_of(&path, &token).await
             }
             result => result,
         }
