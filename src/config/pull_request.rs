@@ -11,10 +11,12 @@ pub struct PullRequest {
     /// How long hob waits after a review, or a check that has failed, for more of them, before it takes them up together.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait: Duration,
+    /// How often hob takes up failed checks on one pull request by itself. 0: never.
+    pub fixes: u32,
 }
 
 impl Default for PullRequest {
     fn default() -> Self {
-        Self { wait: Duration::from_secs(60) }
+        Self { wait: Duration::from_secs(60), fixes: 2 }
     }
 }

@@ -71,6 +71,10 @@ pub struct RepositoryFile {
     /// Whether pull requests are opened as drafts.
     #[schemars(with = "bool")]
     pub draft: Option<bool>,
+    /// How often hob takes up checks of GitHub's that fail on one pull request. 0: never.
+    #[serde(deserialize_with = "fields::fixes")]
+    #[schemars(with = "u32", range(max = 10))]
+    pub fixes: Option<u32>,
     /// Logins of people whose review is requested when the pull request is opened.
     #[serde(deserialize_with = "fields::logins")]
     #[schemars(length(max = 15))]
@@ -257,6 +261,11 @@ impl Config {
     /// Whether pull requests are opened as drafts in a repository with this file.
     pub fn draft_of(&self, file: &RepositoryFile) -> bool {
         file.draft.unwrap_or(self.github.draft)
+    }
+
+    /// How often failed checks on one pull request are taken up in a repository with this file.
+    pub fn fixes_of(&self, file: &RepositoryFile) -> u32 {
+        file.fixes.unwrap_or(self.pull_request.fixes)
     }
 
     /// What a hand-over may hold in a repository with this file, which protects more paths and never fewer.

@@ -47,6 +47,7 @@ impl Intake {
             is_under_work: self.store.is_under_work(story.id).await?,
             question,
             card: card.cloned(),
+            has_pull: story.pull.is_some(),
             is_spoken_to: match act {
                 Act::Comment { body, .. } if self.store.is_listening(story.id).await? => {
                     !command::is_aside(body, &self.github.own_login().await?)

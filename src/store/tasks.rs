@@ -89,6 +89,10 @@ pub struct StoryChange {
     pub session: Option<Option<Session>>,
     /// Whether nothing in the workspace is needed any more.
     pub handed_over: Option<bool>,
+    /// The commit that was pushed with work that is proposed.
+    pub pushed: Option<Sha>,
+    /// Whether people are told now that hob mends no more checks by itself.
+    pub ends_fixing: bool,
 }
 
 impl Store {
@@ -377,6 +381,21 @@ pub(super) async fn change_story(
         sqlx::query("UPDATE stories SET handed_over = $2, updated_at = $3 WHERE id = $1")
             .bind(story.to_string())
             .bind(i64::from(handed_over))
+            .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    if let Some(pushed) = &change.pushed {
+        sqlx::query("UPDATE stories SET pushed_head = $2, updated_at = $3 WHERE id = $1")
+            .bind(story.to_string())
+            .bind(pushed.as_str())
+            .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    if change.ends_fixing {
+        sqlx::query("UPDATE stories SET fixes_told_at = $2 WHERE id = $1")
+            .bind(story.to_string())
             .bind(now())
             .execute(&mut **transaction)
             .await?;
