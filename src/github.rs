@@ -35,8 +35,8 @@ use crate::ids::{InstallationId, Repo};
 use client::{Answer, Client, Verb};
 use tokens::InstallationTokens;
 
-pub use checks::CheckOutput;
 pub use assets::{AssetHosts, ImageFile, NoImage};
+pub use checks::CheckOutput;
 pub use comments::{FoundComment, IssueComment};
 pub use conversation::{Conversation, OtherIssue};
 pub use dependencies::Blocker;

@@ -6,6 +6,7 @@
 mod account;
 mod budget;
 mod checks;
+mod fix;
 mod gather;
 mod hand_over;
 mod import_child;
@@ -43,6 +44,7 @@ use crate::store::{Advance, Lost, Sharing, Store, StoreFault};
 use crate::story::step::{self, Look, RunLook, Step};
 use crate::story::{Story, Task, TaskState, Turn};
 
+use fix::TakenUp;
 pub use import_child::run as run_import;
 pub use importing::{COMMAND as IMPORT_COMMAND, own_program};
 pub use prompting::operators_template;
@@ -292,7 +294,11 @@ impl Worker {
             (Step::PushHeldBack, _) => {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
             }
-            (Step::BeginRun, _) => self.begin_run(&job).await,
+            (Step::BeginRun, _) => match self.take_up_checks(&job).await? {
+                TakenUp::Ready => self.begin_run(&job).await,
+                TakenUp::Moved(task) => Ok(Some(*task)),
+                TakenUp::Waits => Ok(None),
+            },
             (Step::FollowRun, Some(mut run)) => {
                 self.start(&job, &mut run).await?;
                 self.watch(&job, &mut run).await?;

@@ -109,8 +109,10 @@ impl Repository {
         struct Workflows {
             workflow_runs: Vec<WireWorkflowRun>,
         }
-        let runs = self.pages(&format!("/commits/{commit}/check-runs?"), |page: Runs| page.check_runs).await?;
-        let statuses = self.pages(&format!("/commits/{commit}/status?"), |page: Combined| page.statuses).await?;
+        let runs =
+            self.pages(&format!("/commits/{commit}/check-runs?"), |page: Runs| page.check_runs).await?;
+        let statuses =
+            self.pages(&format!("/commits/{commit}/status?"), |page: Combined| page.statuses).await?;
         let workflows = self
             .pages(&format!("/actions/runs?head_sha={commit}&"), |page: Workflows| page.workflow_runs)
             .await?;
@@ -153,8 +155,7 @@ impl Repository {
             let path = format!("/check-runs/{id}/annotations?per_page={MOST_NOTES}");
             let read: Vec<WireNote> = self.get(&path).await?.json()?;
             notes.extend(
-                read.into_iter()
-                    .map(|note| (note.path, note.start_line, note.message.unwrap_or_default())),
+                read.into_iter().map(|note| (note.path, note.start_line, note.message.unwrap_or_default())),
             );
         }
         Ok(Some(CheckOutput {

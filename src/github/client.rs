@@ -152,9 +152,9 @@ impl Client {
         let (status, headers) = (answer.status(), answer.headers().clone());
         if let Some(location) = headers.get("location").filter(|_| status.is_redirection()) {
             let location = location.to_str().ok().and_then(|location| answer.url().join(location).ok());
-            return location
-                .map(String::from)
-                .ok_or_else(|| GitHubError::Unexpected("GitHub sends to an address that is none".to_owned()));
+            return location.map(String::from).ok_or_else(|| {
+                GitHubError::Unexpected("GitHub sends to an address that is none".to_owned())
+            });
         }
         let body = answer.text().await.unwrap_or_default();
         Err(failure(status.as_u16(), &headers, &body))

@@ -45,7 +45,9 @@ impl Intake {
         let by = &asks.last().context("a story that was pushed has a task")?.by;
         let repository = self.github.repository(&place.repo, place.installation).await?;
         if permission(&repository, delivery, by).await? < settings.who() {
-            return Ok(Settled::Ignored(format!("{by}, who asked for the work, may not command hob any more")));
+            return Ok(Settled::Ignored(format!(
+                "{by}, who asked for the work, may not command hob any more"
+            )));
         }
         let new = NewFix {
             story: story.id,

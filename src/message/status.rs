@@ -59,6 +59,8 @@ pub enum Phase {
     },
     /// A task waits for a time.
     WaitsUntil(Timestamp),
+    /// A task waits for more of what it is about.
+    Gathering(Timestamp),
     /// A task waits for the reset of an agent's usage limit.
     WaitsForLimit(AgentKind, Timestamp),
     /// The run is being prepared.
@@ -121,6 +123,10 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         Phase::WaitsUntil(at) => {
             format!("**Waiting until {}** to try again.", at.strftime("%Y-%m-%d %H:%M UTC"))
         }
+        Phase::Gathering(at) => format!(
+            "**A check has failed.** I look into it at {}, with what else has failed by then.",
+            at.strftime("%H:%M UTC")
+        ),
         Phase::WaitsForLimit(agent, until) => waits_for_limit(agent, until),
         Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
         Phase::Working => format!("**At work** · {}", facts(text)),
@@ -296,6 +302,7 @@ mod tests {
             status(&text(Phase::Queued { ahead: Some(3) })),
             status(&text(Phase::WaitsUntil("2026-11-24T14:05:00Z".parse().unwrap()))),
             status(&text(Phase::WaitsForLimit(AgentKind::Claude, "2026-11-24T14:05:00Z".parse().unwrap()))),
+            status(&text(Phase::Gathering("2026-11-24T14:05:00Z".parse().unwrap()))),
             status(&text(Phase::Starting)),
             status(&working),
             status(&StatusText { said: Some("The parser is the place."), ..text(Phase::Planning) }),

@@ -99,7 +99,8 @@ impl Store {
     /// Takes a task that is due and free, for as long as the lease lasts: first one that was under way, then one of the
     /// repository that has the fewest under way, the oldest first, within the limits of repository and person; one that is to
     /// be stopped takes nobody's place. A story whose task is
-    /// running, publishing or blocked, or still in a worker's hands, lends out no other. A task that is over is
+    /// running, publishing or blocked, or still in a worker's hands, lends out no other; one about failed checks that waits for
+    /// more of them holds up nobody. A task that is over is
     /// lent out once more where its work is to be saved, unless the story has a newer one.
     pub async fn claim_task(&self, lease: Duration, sharing: &Sharing) -> anyhow::Result<Option<Task>> {
         let mut write = self.begin("claim-task").await?;
@@ -116,7 +117,9 @@ impl Store {
                    AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
                                    AND (other.state IN ('running', 'publishing', 'blocked')
                                         OR other.lease_until > $2
-                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq)
+                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq
+                                            AND NOT (other.about = 'checks' AND other.not_before > $2
+                                                     AND NOT EXISTS (SELECT 1 FROM runs WHERE task = other.id)))
                                         OR (t.state IN ('failed', 'cancelled') AND other.seq > t.seq)))
                    AND (t.state <> 'queued' OR t.stop_why IS NOT NULL
                         OR ((SELECT COUNT(*) FROM busy WHERE busy.repo_key = s.repo_key) < $3

@@ -122,9 +122,7 @@ pub fn is_own(kind: CheckKind, name: &str, app_id: Option<u64>, own_app: Option<
 
 /// Which checks on a commit are the work's doing: those that fail there, and not by the same name where the work began.
 pub fn judge(on_head: &[FoundCheck], before: &[FoundCheck], own_app: Option<u64>) -> Judged {
-    let of_others = |found: &&FoundCheck| {
-        !is_own(found.check.kind, &found.check.name, found.app_id, own_app)
-    };
+    let of_others = |found: &&FoundCheck| !is_own(found.check.kind, &found.check.name, found.app_id, own_app);
     let failed = |found: &&FoundCheck| found.state == CheckState::Failed;
     let was_red: HashSet<(CheckKind, &str)> =
         before.iter().filter(failed).map(|found| (found.check.kind, found.check.name.as_str())).collect();
@@ -190,7 +188,10 @@ fn without_escapes(text: &str) -> String {
             }
             '\n' | '\t' => plain.push(c),
             // Of no width, for the direction of text, tags: what people do not see.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e0fff}' => {}
+            '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{e0000}'..='\u{e0fff}' => {}
             c if c.is_control() => {}
             c => plain.push(c),
         }
@@ -203,8 +204,7 @@ mod tests {
     use super::*;
 
     fn found(kind: CheckKind, name: &str, app_id: Option<u64>, state: CheckState) -> FoundCheck {
-        let check =
-            FailedCheck { kind, id: 1, name: name.to_owned(), app: None, url: None, said: None };
+        let check = FailedCheck { kind, id: 1, name: name.to_owned(), app: None, url: None, said: None };
         FoundCheck { check, app_id, state, at: None }
     }
 
