@@ -7,6 +7,7 @@
 //! off anywhere: the next one finds the same again.
 
 mod cards;
+mod checks;
 mod deliveries;
 mod repository;
 
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::github::{GitHub, GitHubError, RepositoryFacts};
-use crate::ids::{InstallationId, IssueNumber, Repo};
+use crate::ids::{InstallationId, IssueNumber, Repo, Sha};
 use crate::pulse::Pulse;
 use crate::store::Store;
 
@@ -57,6 +58,8 @@ struct Memory {
     installed: Option<(Instant, Vec<RepositoryFacts>)>,
     /// Repositories whose facts were asked for in this process, by `Repo::key`, and whether that is still their name.
     current: HashMap<String, bool>,
+    /// Commits whose checks are looked at, by `Repo::key`.
+    watched: HashMap<String, HashMap<Sha, checks::Watched>>,
     /// Issues whose labels were looked at, by `Repo::key`, with their last change at that time.
     examined: HashMap<String, HashMap<IssueNumber, Timestamp>>,
 }

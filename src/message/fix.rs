@@ -59,9 +59,12 @@ pub fn nothing_to_mend(found: &NothingToMend<'_>) -> String {
 /// Said on the issue when checks were to be mended and there are new commits. `{pull}` as in `pull_request_ready`.
 pub fn checks_mended(checks: &[&str], commits: usize, took: Spent) -> String {
     let commits = if commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") };
-    let subject = if checks.len() == 1 { "the check that failed" } else { "the checks that failed" };
+    let (subject, whose) = match checks.len() {
+        1 => ("the check that failed", "Its"),
+        _ => ("the checks that failed", "Their"),
+    };
     format!(
-        "Done: #{{pull}} has {commits} more, about {subject}: {}. Their next run says whether that was it.\n\n{}",
+        "Done: #{{pull}} has {commits} more, about {subject}: {}. {whose} next run says whether that was it.\n\n{}",
         names(checks),
         finished(took)
     )

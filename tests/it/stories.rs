@@ -5,6 +5,7 @@ mod account;
 mod budgets;
 mod cards;
 mod catch_up;
+mod checks;
 mod commanding;
 mod door;
 mod failures;
