@@ -42,7 +42,8 @@ impl Store {
     /// The story whose proposed work hob pushed last as this commit, as long as its failed checks are hob's to mend.
     pub async fn story_to_fix(&self, repo: &Repo, head: &Sha) -> anyhow::Result<Option<Story>> {
         let row = sqlx::query(
-            "SELECT * FROM stories WHERE repo_key = $1 AND pushed_head = $2 AND ended IS NULL AND fixes_told_at IS NULL",
+            "SELECT * FROM stories WHERE repo_key = $1 AND pushed_head = $2 AND ended IS NULL AND pull_state IS NULL
+               AND fixes_told_at IS NULL",
         )
         .bind(repo.key())
         .bind(head.as_str())
@@ -55,7 +56,7 @@ impl Store {
     pub async fn heads_to_fix(&self, repo: &Repo, since: jiff::Timestamp) -> anyhow::Result<Vec<Sha>> {
         let found = sqlx::query(
             "SELECT pushed_head FROM stories WHERE repo_key = $1 AND pushed_head IS NOT NULL AND ended IS NULL
-               AND fixes_told_at IS NULL AND updated_at >= $2 ORDER BY updated_at DESC",
+               AND pull_state IS NULL AND fixes_told_at IS NULL AND updated_at >= $2 ORDER BY updated_at DESC",
         )
         .bind(repo.key())
         .bind(since.as_millisecond())
@@ -126,7 +127,7 @@ impl Store {
 async fn insert(write: &mut Write, guid: &str, new: &NewFix) -> anyhow::Result<bool> {
     let last = sqlx::query(
         "SELECT t.* FROM tasks AS t JOIN stories AS s ON s.id = t.story
-         WHERE s.id = $1 AND s.pushed_head = $2 AND s.ended IS NULL ORDER BY t.seq DESC LIMIT 1",
+         WHERE s.id = $1 AND s.pushed_head = $2 AND s.ended IS NULL AND s.pull_state IS NULL ORDER BY t.seq DESC LIMIT 1",
     )
     .bind(new.story.to_string())
     .bind(new.head.as_str())

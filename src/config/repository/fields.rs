@@ -34,12 +34,13 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("base", "base = \"main\""),
     ("draft", "draft = true"),
     ("fixes", "fixes = 2"),
+    ("squash", "squash = true"),
     ("reviewers", "reviewers = [\"octocat\"]"),
     ("protected_paths", "protected_paths = [\"deploy/**\"]"),
     ("who", "who = \"write\""),
     ("language", "language = \"en\""),
     ("prompt", "prompt = \".github/hob-prompt.j2\""),
-    ("sub_issues", "sub_issues = \"apart\""),
+    ("sub_issues", "sub_issues = \"together\""),
     ("budget", "[budget]` and below it `run_usd = 2.5"),
 ];
 
