@@ -77,6 +77,7 @@ async fn checks_that_fail_are_mended_together_and_no_more_often_than_allowed() {
     w.ci().fails("build", &third, "and not now\n").await;
     let enough = w.next_comment(2).await.body;
     assert!(enough.starts_with("**`build` still fails, and I stop here.**"), "{enough}");
+    w.quiet().await;
     assert!(w.status(issue).unwrap().body.starts_with("**`build` still fails"), "{:?}", w.status(issue));
     w.ci().fails("test", &third, "another\n").await;
     w.quiet().await;
