@@ -7,6 +7,9 @@ ALTER TABLE stories ADD COLUMN pushed_head TEXT;
 ALTER TABLE stories ADD COLUMN fixes_told_at BIGINT;
 CREATE INDEX stories_pushed_head ON stories (repo_key, pushed_head) WHERE pushed_head IS NOT NULL;
 
+-- Reviews: what hob has applied of a task's suggestions by itself, or is about to push (JSON).
+ALTER TABLE tasks ADD COLUMN suggested TEXT;
+
 -- What became of the story's pull request: null: it is open, or there is none; `closed`, `merged`. When, by GitHub's clock, and
 -- who did it.
 ALTER TABLE stories ADD COLUMN pull_state TEXT;

@@ -328,7 +328,8 @@ pub struct Review {
 }
 
 /// What a reviewer thinks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It may go in.
     Approved,

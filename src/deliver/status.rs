@@ -210,6 +210,9 @@ fn phase_of(facts: &StatusFacts) -> Phase {
         TaskState::Queued | TaskState::Running if facts.is_to_be_stopped => Phase::Stopping,
         TaskState::Queued => match (facts.waits_until, facts.waits_for) {
             (Some(at), Some(agent)) => Phase::WaitsForLimit(agent, at),
+            (Some(at), None) if facts.run.is_none() && matches!(task.ask.about, About::Review(_)) => {
+                Phase::Listening(at)
+            }
             (Some(at), None) if matches!(task.ask.about, About::Checks(_)) && facts.run.is_none() => {
                 Phase::Gathering(at)
             }

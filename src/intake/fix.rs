@@ -77,7 +77,7 @@ impl Intake {
         let last = self.store.asks_of(id).await?.pop().context("what is mended has a task")?;
         let about = About::Checks(FailedChecks { by_command: true, ..FailedChecks::default() });
         let choice = Choice { base: None, ..last.choice };
-        let opening = Opening { choice, text, mode: Mode::Work, turn: Turn::Begin, about };
+        let opening = Opening { choice, text, mode: Mode::Work, turn: Turn::Begin, about, asked_on: None };
         self.open_task(on, act, story, opening).await
     }
 }

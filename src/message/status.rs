@@ -66,6 +66,8 @@ pub enum Phase {
     WaitsUntil(Timestamp),
     /// A task waits for more of what it is about.
     Gathering(Timestamp),
+    /// A task about a review waits for what else is said.
+    Listening(Timestamp),
     /// A task waits for the reset of an agent's usage limit.
     WaitsForLimit(AgentKind, Timestamp),
     /// The run is being prepared.
@@ -132,7 +134,11 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         }
         Phase::Gathering(at) => format!(
             "**A check has failed.** I look into it at {}, with what else has failed by then.",
-            at.strftime("%H:%M UTC")
+            at.strftime("%H:%M:%S UTC")
+        ),
+        Phase::Listening(at) => format!(
+            "**Reading the review.** I begin at {}, with what else is said by then.",
+            at.strftime("%H:%M:%S UTC")
         ),
         Phase::WaitsForLimit(agent, until) => waits_for_limit(agent, until),
         Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Installation, Repository, person, place, read};
-use crate::event::{CheckKind, EndedCheck, Event, Pull, PullMove, Review, Verdict};
+use crate::event::{CheckKind, EndedCheck, Event, Pull, PullMove, Review};
 use crate::github::checks::FAILED;
 use crate::github::people::User;
+use crate::github::reviews::verdict;
 use crate::ids::{CheckRunId, PullNumber, ReviewId, Sha};
 
 /// What hob could use of a delivery; nothing where it is about something else.
@@ -33,8 +34,9 @@ struct OnPull {
     review: Option<WireReview>,
 }
 
+/// A pull request as GitHub sends it, in webhooks as in answers.
 #[derive(Deserialize)]
-struct WirePull {
+pub(in crate::github) struct WirePull {
     number: PullNumber,
     title: String,
     body: Option<String>,
@@ -157,13 +159,8 @@ impl From<WirePull> for Pull {
 
 fn reviewed(delivery: OnPull) -> Option<Event> {
     let review = delivery.review?;
-    let verdict = match review.state.to_ascii_lowercase().as_str() {
-        "approved" => Verdict::Approved,
-        "changes_requested" => Verdict::ChangesRequested,
-        "commented" => Verdict::Commented,
-        // Not sent yet, or taken back.
-        _ => return None,
-    };
+    // None: not sent yet, or taken back.
+    let verdict = verdict(&review.state)?;
     Some(Event::Reviewed {
         place: place(delivery.repository, delivery.installation),
         review: Review {
@@ -280,6 +277,7 @@ fn pushed(delivery: OnPush) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Verdict;
     use crate::github::webhook::decode as decode_delivery;
 
     macro_rules! example {

@@ -52,6 +52,8 @@ mod people;
 mod pulls;
 #[path = "github/repository.rs"]
 mod repository;
+#[path = "github/reviews.rs"]
+mod reviews;
 #[path = "github/routes.rs"]
 mod routes;
 #[path = "github/state.rs"]
@@ -70,6 +72,7 @@ pub use self::{
     faults::Fault,
     look::{Comment, Pull},
     repository::CommitInfo,
+    reviews::{OnLines, ThreadComment, Verdict, on, on_lines},
     routes::RequestLog,
     webhooks::Delivery,
 };
