@@ -22,6 +22,7 @@ mod people;
 mod pulls;
 mod reviews;
 mod settings;
+mod standing;
 mod sub_issues;
 mod tokens;
 pub mod webhook;
@@ -38,7 +39,9 @@ use client::{Answer, Client, Verb};
 use tokens::InstallationTokens;
 
 pub use assets::{AssetHosts, ImageFile, NoImage};
-pub use checks::CheckOutput;
+pub use checks::{
+    Button, CheckRun, CheckRunText, CheckState, CommitStatus, Conclusion, FoundCheckRun, MOST_DESCRIPTION,
+};
 pub use comments::{FoundComment, IssueComment};
 pub use conversation::{Conversation, OtherIssue};
 pub use dependencies::Blocker;
@@ -51,6 +54,7 @@ pub use people::Permission;
 pub use pulls::{NewPull, Pull};
 pub use reviews::ReviewComment;
 pub use settings::SettingsText;
+pub use standing::CheckOutput;
 pub use sub_issues::ListedSubIssue;
 
 /// With what hob shows GitHub who it is.

@@ -13,10 +13,12 @@ pub struct PullRequest {
     pub wait: Duration,
     /// How often hob takes up failed checks on one pull request by itself. 0: never.
     pub fixes: u32,
+    /// Whether hob shows a check run, or with a token a commit status, on the head of each story branch.
+    pub check_run: bool,
 }
 
 impl Default for PullRequest {
     fn default() -> Self {
-        Self { wait: Duration::from_secs(60), fixes: 2 }
+        Self { wait: Duration::from_secs(60), fixes: 2, check_run: true }
     }
 }

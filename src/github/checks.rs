@@ -1,288 +1,222 @@
-//! What looks at commits, as it stands now: check runs, commit statuses, runs of workflows that could not start. And what a
-//! check has to say: its output, and the log of a job.
+//! Check runs and commit statuses: what GitHub shows beside a commit. Only an App may make check runs; with a token hob sets
+//! statuses. What they say, and when, is decided above.
 
-use std::collections::HashSet;
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use jiff::Timestamp;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use super::client::Verb;
+use super::{GitHubError, Identity, Repository};
+use crate::ids::{CheckRunId, Sha};
 
-use super::client::Answer;
-use super::{GitHubError, Repository};
-use crate::event::CheckKind;
-use crate::ids::Sha;
-use crate::story::fix::{CheckState, ChecksOn, FailedCheck, FoundCheck};
+/// GitHub refuses a longer description of a commit status.
+pub const MOST_DESCRIPTION: usize = 140;
 
-/// Pages of a hundred that are read of what stands on one commit.
-const MOST_PAGES: usize = 5;
-/// Notes of a check run that are read: a page.
-const MOST_NOTES: usize = 50;
-/// As much of a log's end as is kept: far more than an agent is shown of it.
-const LOG_END: usize = 256 * 1024;
-/// A log that is longer is not read to its end.
-const LONGEST_LOG: usize = 128 * 1024 * 1024;
-/// From the first byte of a log to the last.
-const LOG_LIMIT: Duration = Duration::from_secs(120);
-/// How check runs and runs of workflows end that found something wrong, or could not look.
-pub(super) const FAILED: [&str; 3] = ["failure", "timed_out", "startup_failure"];
+/// Where a check run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckState {
+    /// It waits for its turn.
+    Queued,
+    /// It is under way.
+    InProgress,
+    /// It has ended so.
+    Completed(Conclusion),
+}
 
-/// What a check run says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CheckOutput {
+/// How a check run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    /// Well.
+    Success,
+    /// Neither well nor badly.
+    Neutral,
+    /// It waits for a person.
+    ActionRequired,
+    /// Badly.
+    Failure,
+    /// A person wanted it to end.
+    Cancelled,
+}
+
+/// A button on a check run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Button {
+    /// What is on it: 20 characters at most.
+    pub label: &'static str,
+    /// What it does: 40 characters at most.
+    pub description: &'static str,
+    /// What hob is told when it is pressed: 20 characters at most.
+    pub identifier: String,
+}
+
+/// A check run as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckRun {
+    name: &'static str,
+    /// Said once, when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head_sha: Option<String>,
+    external_id: String,
+    details_url: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conclusion: Option<Conclusion>,
+    output: Output,
+    actions: Vec<Button>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Output {
+    title: String,
+    summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+/// What a check run is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRunText {
+    /// Its name.
+    pub name: &'static str,
+    /// The commit.
+    pub head: Sha,
+    /// hob's own name for what it is about, by which it is found again.
+    pub external_id: String,
+    /// Where people read more.
+    pub details_url: String,
+    /// Where it stands.
+    pub state: CheckState,
     /// One line.
     pub title: String,
     /// Markdown.
     pub summary: String,
-    /// Markdown.
-    pub text: String,
-    /// What it says about single lines: path, line, message.
-    pub notes: Vec<(String, u64, String)>,
+    /// More of it.
+    pub text: Option<String>,
+    /// Its buttons: three at most.
+    pub buttons: Vec<Button>,
+}
+
+impl From<CheckRunText> for CheckRun {
+    fn from(text: CheckRunText) -> CheckRun {
+        let (status, conclusion) = match text.state {
+            CheckState::Queued => ("queued", None),
+            CheckState::InProgress => ("in_progress", None),
+            CheckState::Completed(conclusion) => ("completed", Some(conclusion)),
+        };
+        CheckRun {
+            name: text.name,
+            head_sha: Some(text.head.as_str().to_owned()),
+            external_id: text.external_id,
+            details_url: text.details_url,
+            status,
+            conclusion,
+            output: Output { title: text.title, summary: text.summary, text: text.text },
+            actions: text.buttons,
+        }
+    }
+}
+
+/// A commit status as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CommitStatus {
+    /// What it is a status of; the newest of one context counts.
+    pub context: &'static str,
+    /// GitHub's word: `pending`, `success`, `failure` or `error`.
+    pub state: &'static str,
+    /// One line, of [`MOST_DESCRIPTION`] characters at most.
+    pub description: String,
+    /// Where people read more.
+    pub target_url: String,
+}
+
+/// A check run that GitHub has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundCheckRun {
+    /// Its id.
+    pub id: CheckRunId,
+    /// Whether it has ended.
+    pub is_completed: bool,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    check_runs: Vec<WireCheckRun>,
 }
 
 #[derive(Deserialize)]
 struct WireCheckRun {
     id: u64,
-    name: String,
+    #[serde(default)]
+    external_id: Option<String>,
+    #[serde(default)]
     status: String,
-    conclusion: Option<String>,
-    completed_at: Option<Timestamp>,
-    html_url: Option<String>,
-    details_url: Option<String>,
-    output: WireOutput,
-    app: Option<WireApp>,
+    app: Option<App>,
 }
 
 #[derive(Deserialize)]
-struct WireOutput {
-    title: Option<String>,
-    summary: Option<String>,
-    text: Option<String>,
-    annotations_count: u64,
-}
-
-#[derive(Deserialize)]
-struct WireApp {
-    id: u64,
+struct App {
     slug: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct WireStatus {
-    id: u64,
-    context: String,
-    state: String,
-    description: Option<String>,
-    target_url: Option<String>,
-    updated_at: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct WireWorkflowRun {
-    id: u64,
-    name: Option<String>,
-    workflow_id: u64,
-    conclusion: Option<String>,
-    html_url: String,
-    updated_at: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct WireNote {
-    path: String,
-    start_line: u64,
-    message: Option<String>,
-}
-
 impl Repository {
-    /// Everything that stands on a commit, the newest of each name. What hob may not read is left out, and said.
-    pub async fn checks_on(&self, commit: &Sha) -> Result<ChecksOn, GitHubError> {
-        #[derive(Deserialize)]
-        struct Runs {
-            check_runs: Vec<WireCheckRun>,
-        }
-        #[derive(Deserialize)]
-        struct Combined {
-            statuses: Vec<WireStatus>,
-        }
-        #[derive(Deserialize)]
-        struct Workflows {
-            workflow_runs: Vec<WireWorkflowRun>,
-        }
-        let runs =
-            self.pages(&format!("/commits/{commit}/check-runs?"), |page: Runs| page.check_runs).await?;
-        let statuses =
-            self.pages(&format!("/commits/{commit}/status?"), |page: Combined| page.statuses).await?;
-        let workflows = self
-            .pages(&format!("/actions/runs?head_sha={commit}&"), |page: Workflows| page.workflow_runs)
-            .await?;
-        let is_hidden = runs.is_none() || statuses.is_none();
-        let (runs, statuses) = (runs.unwrap_or_default(), statuses.unwrap_or_default());
-        let not_started = not_started(workflows.unwrap_or_default(), &runs);
-        let found = runs.into_iter().map(check_run);
-        let found = found.chain(statuses.into_iter().map(status)).chain(not_started).collect();
-        Ok(ChecksOn { found, is_hidden })
+    /// Whether hob may make check runs: a token may not.
+    pub fn makes_check_runs(&self) -> bool {
+        matches!(self.github.shared.identity, Identity::App(_))
     }
 
-    /// The items of a list, page by page; nothing where hob may not read it, or there is none.
-    async fn pages<P: DeserializeOwned, T>(
+    /// hob's own check runs on a commit by their name and external id, newest first.
+    pub async fn find_check_runs(
         &self,
-        path: &str,
-        items: impl Fn(P) -> Vec<T>,
-    ) -> Result<Option<Vec<T>>, GitHubError> {
-        let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
-            let answer: Answer = match self.get(&format!("{path}per_page=100&page={page}")).await {
-                Err(GitHubError::Forbidden(_) | GitHubError::NotFound) => return Ok(None),
-                answer => answer?,
-            };
-            all.extend(items(answer.json()?));
-            if !answer.has_next_page() {
-                break;
-            }
-        }
-        Ok(Some(all))
-    }
-
-    /// What a check run says; nothing where it is gone, or hob may not read it.
-    pub async fn check_output(&self, id: u64) -> Result<Option<CheckOutput>, GitHubError> {
-        let run: WireCheckRun = match self.get(&format!("/check-runs/{id}")).await {
-            Err(GitHubError::Forbidden(_) | GitHubError::NotFound) => return Ok(None),
-            answer => answer?.json()?,
+        head: &Sha,
+        name: &str,
+        external_id: &str,
+    ) -> Result<Vec<FoundCheckRun>, GitHubError> {
+        let own = self.github.own_login().await?;
+        let is_own = |app: &Option<App>| {
+            let slug = app.as_ref().and_then(|app| app.slug.as_deref());
+            slug.is_some_and(|slug| own == format!("{slug}[bot]"))
         };
-        let mut notes = Vec::new();
-        if run.output.annotations_count > 0 {
-            let path = format!("/check-runs/{id}/annotations?per_page={MOST_NOTES}");
-            let read: Vec<WireNote> = self.get(&path).await?.json()?;
-            notes.extend(
-                read.into_iter().map(|note| (note.path, note.start_line, note.message.unwrap_or_default())),
-            );
-        }
-        Ok(Some(CheckOutput {
-            title: run.output.title.unwrap_or_default(),
-            summary: run.output.summary.unwrap_or_default(),
-            text: run.output.text.unwrap_or_default(),
-            notes,
-        }))
+        let path = format!("/commits/{head}/check-runs?check_name={name}&filter=all&per_page=100");
+        let found: Found = self.get(&path).await?.json()?;
+        let mut found: Vec<FoundCheckRun> = found
+            .check_runs
+            .into_iter()
+            .filter(|run| run.external_id.as_deref() == Some(external_id) && is_own(&run.app))
+            .map(|run| FoundCheckRun { id: CheckRunId(run.id), is_completed: run.status == "completed" })
+            .collect();
+        found.sort_by_key(|run| std::cmp::Reverse(run.id.0));
+        Ok(found)
     }
 
-    /// The end of what a job of GitHub Actions has printed; nothing where GitHub has no log of it, or does not show it to hob.
-    /// The log lies at an address that GitHub signs, to which no token is sent.
-    pub async fn job_log(&self, job: u64) -> Result<Option<String>, GitHubError> {
-        let address = match self.redirect_of(&format!("/actions/jobs/{job}/logs")).await {
-            Err(GitHubError::Forbidden(_) | GitHubError::NotFound) => return Ok(None),
-            address => address?,
-        };
-        match tokio::time::timeout(LOG_LIMIT, end_of(&address)).await {
-            Ok(Ok(log)) => Ok(log),
-            Ok(Err(error)) => {
-                // Without the address, which is signed.
-                let error = error.without_url();
-                tracing::warn!(job, %error, "the log of a job could not be fetched");
-                Ok(None)
-            }
-            Err(_) => {
-                tracing::warn!(job, "the log of a job did not come in time");
-                Ok(None)
-            }
-        }
+    /// Makes a check run.
+    pub async fn create_check_run(&self, run: &CheckRun) -> Result<CheckRunId, GitHubError> {
+        let made: WireCheckRun = self.send(Verb::Post, "/check-runs", run).await?.json()?;
+        Ok(CheckRunId(made.id))
     }
-}
 
-/// The end of what lies at an address.
-async fn end_of(address: &str) -> Result<Option<String>, reqwest::Error> {
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("hob/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::limited(4))
-        .referer(false)
-        .build()?;
-    let mut answer = client.get(address).send().await?;
-    if !answer.status().is_success() {
-        return Ok(None);
+    /// Changes a check run to what it should be. One that had ended is under way again where that is said.
+    pub async fn update_check_run(&self, id: CheckRunId, run: &CheckRun) -> Result<(), GitHubError> {
+        let run = CheckRun { head_sha: None, ..run.clone() };
+        self.send(Verb::Patch, &format!("/check-runs/{id}"), &run).await.map(drop)
     }
-    let (mut end, mut read) = (Vec::new(), 0);
-    while let Some(piece) = answer.chunk().await? {
-        read += piece.len();
-        end.extend_from_slice(&piece);
-        // Cut seldom, since each cut moves what is kept.
-        if end.len() > 4 * LOG_END {
-            end.drain(..end.len() - LOG_END);
-        }
-        if read > LONGEST_LOG {
-            break;
-        }
+
+    /// Ends a check run without changing what else it says but this.
+    pub async fn end_check_run(
+        &self,
+        id: CheckRunId,
+        conclusion: Conclusion,
+        title: &str,
+        summary: &str,
+    ) -> Result<(), GitHubError> {
+        let end = json!({
+            "status": "completed", "conclusion": conclusion, "actions": [],
+            "output": {"title": title, "summary": summary},
+        });
+        self.send(Verb::Patch, &format!("/check-runs/{id}"), &end).await.map(drop)
     }
-    end.drain(..end.len().saturating_sub(LOG_END));
-    Ok(Some(String::from_utf8_lossy(&end).into_owned()))
-}
 
-fn check_run(run: WireCheckRun) -> FoundCheck {
-    let state = match run.conclusion.as_deref() {
-        _ if run.status != "completed" => CheckState::Pending,
-        Some(conclusion) if FAILED.contains(&conclusion) => CheckState::Failed,
-        _ => CheckState::Passed,
-    };
-    let (app_id, app) = run.app.map_or((None, None), |app| (Some(app.id), app.slug));
-    let check = FailedCheck {
-        kind: CheckKind::CheckRun,
-        id: run.id,
-        name: run.name,
-        app,
-        url: run.html_url.or(run.details_url),
-        said: run.output.title,
-    };
-    FoundCheck { check, app_id, state, at: run.completed_at }
-}
-
-fn status(status: WireStatus) -> FoundCheck {
-    let state = match status.state.as_str() {
-        "failure" | "error" => CheckState::Failed,
-        "success" => CheckState::Passed,
-        _ => CheckState::Pending,
-    };
-    let check = FailedCheck {
-        kind: CheckKind::Status,
-        id: status.id,
-        name: status.context,
-        app: None,
-        url: status.target_url,
-        said: status.description,
-    };
-    FoundCheck { check, app_id: None, state, at: Some(status.updated_at) }
-}
-
-/// The runs of workflows that have failed without a job: a job of theirs would be a check run, with the run's number in its
-/// address. The newest of each workflow counts.
-fn not_started(workflows: Vec<WireWorkflowRun>, runs: &[WireCheckRun]) -> Vec<FoundCheck> {
-    let has_job = |id: u64| {
-        let part = format!("/actions/runs/{id}/");
-        let urls = runs.iter().flat_map(|run| [run.details_url.as_deref(), run.html_url.as_deref()]);
-        urls.flatten().any(|url| url.contains(&part))
-    };
-    let mut known = HashSet::new();
-    let newest = workflows.into_iter().filter(|run| known.insert(run.workflow_id_and_name()));
-    let failed = newest.filter(|run| {
-        run.conclusion.as_deref().is_some_and(|conclusion| FAILED.contains(&conclusion)) && !has_job(run.id)
-    });
-    failed
-        .map(|run| FoundCheck {
-            check: FailedCheck {
-                kind: CheckKind::WorkflowRun,
-                id: run.id,
-                name: run.name.unwrap_or_default(),
-                app: None,
-                url: Some(run.html_url),
-                said: None,
-            },
-            app_id: None,
-            state: CheckState::Failed,
-            at: Some(run.updated_at),
-        })
-        .collect()
-}
-
-impl WireWorkflowRun {
-    fn workflow_id_and_name(&self) -> (u64, Option<String>) {
-        (self.workflow_id, self.name.clone())
+    /// Sets a commit status.
+    pub async fn set_commit_status(&self, head: &Sha, status: &CommitStatus) -> Result<(), GitHubError> {
+        self.send(Verb::Post, &format!("/statuses/{head}"), status).await.map(drop)
     }
 }
