@@ -8,6 +8,7 @@
 
 mod cards;
 mod deliveries;
+mod pulls;
 mod repository;
 
 use std::collections::{HashMap, HashSet};

@@ -163,8 +163,15 @@ impl Intake {
                 let is_own = self.github.own_login().await? == to.login;
                 self.follow(&happening(&place, &issue, &sender), &Act::Assign { is_own, at }).await
             }
-            Event::IssueEnded { place, issue, ending, sender, .. } => {
-                self.follow(&happening(&place, &issue, &sender), &Act::End(ending)).await
+            Event::IssueEnded { place, issue, ending, at, sender } => {
+                let on = happening(&place, &issue, &sender);
+                let story = self.store.story_at(&place.repo, issue.number).await?;
+                if let Some(story) = story.filter(|_| ending == Ending::Closed)
+                    && let Some(settled) = self.closed_by_merge(&on, &story, at).await?
+                {
+                    return Ok(settled);
+                }
+                self.follow(&on, &Act::End(ending)).await
             }
             Event::Commented { place, issue, comment, sender } => {
                 if self.is_own(&comment, &sender).await? {

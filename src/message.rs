@@ -30,7 +30,7 @@ pub use login::{
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
 pub use settings::{blocked_by, reviewers_refused, settings_at_fault};
-pub use status::{Phase, StatusText, status};
+pub use status::{Phase, PullOver, StatusText, status};
 
 use crate::agent::FailureClass;
 use crate::ids::{AgentKind, EffectId, IssueNumber};

@@ -99,6 +99,10 @@ impl CatchUp {
             let failed = self.edited_cards(&looked, &comments.items, &mut all).await?;
             trouble = failed.or(trouble);
         }
+        if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.pulls(&looked, since, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
         self.record(all).await?;
         match trouble {
             Some(error) => Err(error.into()),

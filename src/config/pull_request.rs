@@ -11,10 +11,14 @@ pub struct PullRequest {
     /// How long hob waits after a review, or a check that has failed, for more of them, before it takes them up together.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait: Duration,
+    /// Labels that a new pull request gets, where the repository names none.
+    pub labels: Vec<String>,
+    /// Whether the story branch is removed once its pull request is merged.
+    pub delete_branch: bool,
 }
 
 impl Default for PullRequest {
     fn default() -> Self {
-        Self { wait: Duration::from_secs(60) }
+        Self { wait: Duration::from_secs(60), labels: Vec::new(), delete_branch: false }
     }
 }

@@ -5,7 +5,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::event::{Comment, Issue, Person, Place};
+use super::PullFacts;
+use crate::event::{Comment, Issue, Person, Place, PullMove};
 use crate::ids::CommentId;
 
 /// A body of `issues.labeled`: `at` is when the label was put on.
@@ -44,12 +45,38 @@ pub fn edited(
     body.to_string().into_bytes()
 }
 
+/// A body of `pull_request.closed`, or `reopened`: `at` is when that was done.
+pub fn pull_moved(place: &Place, pull: &PullFacts, to: PullMove, at: Timestamp, by: Option<&Person>) -> Vec<u8> {
+    let is_open = to == PullMove::Reopened;
+    let closed_at = (!is_open).then_some(at);
+    let repo = |is_own: bool| if is_own { json!({"id": 0}) } else { Value::Null };
+    let mut body = json!({
+        "action": if is_open { "reopened" } else { "closed" },
+        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "sender": by.map(user),
+        "pull_request": {
+            "number": pull.number, "title": pull.title, "body": pull.body, "user": user(&pull.author),
+            "head": {"ref": pull.head, "sha": pull.head_sha, "repo": repo(!pull.is_from_fork)},
+            "base": {"ref": pull.base, "sha": pull.head_sha, "repo": repo(true)},
+            "state": if is_open { "open" } else { "closed" }, "updated_at": at, "closed_at": closed_at,
+            "merged_at": closed_at.filter(|_| to == PullMove::Merged),
+        },
+    });
+    if let Some(installation) = place.installation {
+        body["installation"] = json!({ "id": installation });
+    }
+    body.to_string().into_bytes()
+}
+
+fn user(person: &Person) -> Value {
+    json!({"login": person.login, "id": person.id, "type": if person.is_bot { "Bot" } else { "User" }})
+}
+
 fn envelope(action: &str, place: &Place, issue: &Issue, at: Timestamp, by: &Person) -> Value {
-    let kind = if by.is_bot { "Bot" } else { "User" };
     let mut body = json!({
         "action": action,
         "repository": {"full_name": place.repo, "default_branch": place.default_branch},
-        "sender": {"login": by.login, "id": by.id, "type": kind},
+        "sender": user(by),
         "issue": {
             "number": issue.number, "title": issue.title, "body": issue.body, "updated_at": at,
             "state": if issue.is_open { "open" } else { "closed" },

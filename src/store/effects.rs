@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use super::shown::show;
 use super::write::Write;
 use super::{Store, after, now, rows};
-use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, StoryId};
+use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, Sha, StoryId};
 
 /// Something that hob wants to be so on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,13 @@ pub enum Effect {
         /// Whose review is requested on a new one.
         #[serde(default)]
         reviewers: Vec<String>,
+    },
+    /// A branch that was merged is there no more, unless it has got other commits since.
+    DeleteBranch {
+        /// Which.
+        branch: String,
+        /// The commit that was merged.
+        head: Sha,
     },
     /// The story has a status comment. What it says is read from the store when it is made; see `shown.rs`.
     Status,
@@ -286,7 +293,7 @@ impl Store {
                 Effect::Comment { on, .. } => (on, None),
                 Effect::Card { question } => (IssueNumber(rows::number(row, "asked_on")?), Some(question)),
                 Effect::Status => (IssueNumber(rows::number(row, "issue")?), None),
-                Effect::React { .. } | Effect::PullRequest { .. } => return Ok(None),
+                Effect::React { .. } | Effect::PullRequest { .. } | Effect::DeleteBranch { .. } => return Ok(None),
             };
             let comment: i64 = row.try_get("comment")?;
             Ok(Some(Double {

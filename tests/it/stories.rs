@@ -12,6 +12,7 @@ mod failures;
 mod happy;
 mod keeping;
 mod policy;
+mod pulls;
 mod restart;
 mod seeing;
 mod settings;

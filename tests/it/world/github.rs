@@ -48,8 +48,12 @@ mod issues;
 mod look;
 #[path = "github/people.rs"]
 mod people;
+#[path = "github/pull_people.rs"]
+mod pull_people;
 #[path = "github/pulls.rs"]
 mod pulls;
+#[path = "github/refs.rs"]
+mod refs;
 #[path = "github/repository.rs"]
 mod repository;
 #[path = "github/routes.rs"]
@@ -67,6 +71,7 @@ pub use self::{
     ci::{CheckRunSeen, Job, StatusSeen},
     faults::Fault,
     look::{Comment, Pull},
+    pull_people::Merging,
     repository::CommitInfo,
     routes::RequestLog,
     webhooks::Delivery,

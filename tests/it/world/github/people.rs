@@ -44,7 +44,9 @@ impl GitHub {
         let webhook = self.change(|state| {
             let issue = state.repository_mut(repo).issue_mut(number);
             issue.updated = jiff::Timestamp::now();
-            issue.is_open &= action != "closed";
+            if action == "closed" {
+                issue.close(login);
+            }
             let webhook = webhooks::issues(self, state, repo, number, login, action, None);
             if matches!(action, "transferred" | "deleted") {
                 state.repository_mut(repo).issues.remove(&number);
@@ -97,7 +99,7 @@ impl GitHub {
             let head_sha = repository.bare.tip(head).expect("a branch that was pushed");
             let mut issue = Issue::new(id, number, login, title, None);
             let (head, base) = (head.to_owned(), base.to_owned());
-            issue.pull = Some(PullPart { head, base, draft: false, head_sha, reviewers: Vec::new() });
+            issue.pull = Some(PullPart { head, base, draft: false, head_sha, reviewers: Vec::new(), merged: None });
             repository.issues.insert(number, issue);
             number
         })

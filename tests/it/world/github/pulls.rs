@@ -152,7 +152,7 @@ fn acceptable<'a>(repository: &Repository, call: &'a Call) -> Result<(PullPart, 
     }
     let draft = call.body["draft"].as_bool().unwrap_or(false);
     Ok((
-        PullPart { head: head.to_owned(), base: base.to_owned(), draft, head_sha, reviewers: Vec::new() },
+        PullPart { head: head.to_owned(), base: base.to_owned(), draft, head_sha, reviewers: Vec::new(), merged: None },
         title,
     ))
 }
@@ -166,9 +166,11 @@ fn custom(message: &str) -> Reply {
 }
 
 /// A pull request as an answer, with what its branches hold now.
-fn written(github: &GitHub, repository: &Repository, issue: &Issue, in_list: bool) -> Value {
+pub(super) fn written(github: &GitHub, repository: &Repository, issue: &Issue, in_list: bool) -> Value {
     let part = issue.pull.as_ref().expect("a pull request");
-    let head_sha = repository.bare.tip(&part.head).unwrap_or_else(|| part.head_sha.clone());
+    // What was merged stays where it was, whatever becomes of the branch.
+    let now = repository.bare.tip(&part.head).filter(|_| part.merged.is_none());
+    let head_sha = now.unwrap_or_else(|| part.head_sha.clone());
     let base_sha = repository.bare.tip(&part.base).unwrap_or_default();
     let distance = repository.bare.distance(&part.base, &part.head);
     github.writer().pull(repository, issue, part, &PullFacts { head_sha, base_sha, distance }, in_list)
