@@ -22,6 +22,7 @@ mod people;
 mod pull_facts;
 mod pulls;
 mod settings;
+mod sub_issues;
 mod tokens;
 pub mod webhook;
 
@@ -49,6 +50,7 @@ pub use people::Permission;
 pub use pull_facts::PullFacts;
 pub use pulls::{NewPull, Pull};
 pub use settings::SettingsText;
+pub use sub_issues::ListedSubIssue;
 
 /// With what hob shows GitHub who it is.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod pull;
 pub mod review;
 pub mod step;
+pub mod sub_issue;
 pub mod talk;
 
 use jiff::Timestamp;
@@ -137,12 +138,22 @@ pub enum About {
     Checks(fix::FailedChecks),
     /// The base branch, which has moved on.
     Base(base::BaseMoved),
+    /// A sub-issue of the issue, which is worked on with its others, one after the other.
+    SubIssue(sub_issue::Together),
 }
 
 impl About {
     /// Whether the issue is all there is.
     pub fn is_issue(&self) -> bool {
         *self == Self::Issue
+    }
+
+    /// The sub-issue that it is, if it is one.
+    pub fn part(&self) -> Option<&sub_issue::SubIssue> {
+        match self {
+            Self::SubIssue(together) => together.part(),
+            _ => None,
+        }
     }
 }
 

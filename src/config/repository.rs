@@ -131,6 +131,8 @@ pub enum SubIssues {
     /// This issue alone.
     #[default]
     Apart,
+    /// Its open sub-issues in their order, one after the other on its branch, with one pull request.
+    Together,
 }
 
 /// Caps in dollars. Not set: those of whoever runs hob.
@@ -367,7 +369,7 @@ mod tests {
         let full = parse(include_str!("../../tests/data/hob.full.toml")).unwrap();
         assert_eq!(config.label_of(&full), "bot");
         assert_eq!(config.branch_of(&full, IssueNumber(7)), "bot/7");
-        assert_eq!((full.who, full.sub_issues), (Who::Maintain, SubIssues::Apart));
+        assert_eq!((full.who, full.sub_issues), (Who::Maintain, SubIssues::Together));
         assert_eq!(full.budget.run_usd, Some(2.0));
     }
 
@@ -392,7 +394,7 @@ mod tests {
             "reviewers = [\"@bob\"]\n",
             "protected_paths = [\"a/[\"]\n",
             "prompt = \"../prompt.j2\"\n",
-            "sub_issues = \"together\"\n",
+            "sub_issues = \"all\"\n",
             "draft = 1\n",
             "[budget]\nrun_used = 1\n",
             "[budget]\nrun_usd = -1\n",

@@ -46,7 +46,13 @@ pub fn edited(
 }
 
 /// A body of `pull_request.closed`, or `reopened`: `at` is when that was done.
-pub fn pull_moved(place: &Place, pull: &PullFacts, to: PullMove, at: Timestamp, by: Option<&Person>) -> Vec<u8> {
+pub fn pull_moved(
+    place: &Place,
+    pull: &PullFacts,
+    to: PullMove,
+    at: Timestamp,
+    by: Option<&Person>,
+) -> Vec<u8> {
     let is_open = to == PullMove::Reopened;
     let closed_at = (!is_open).then_some(at);
     let repo = |is_own: bool| if is_own { json!({"id": 0}) } else { Value::Null };

@@ -73,9 +73,13 @@ impl Intake {
         let merged_before = story.past_pull.is_some_and(|(_, state)| state == PullState::Merged);
         let is_of_it = |merge: Timestamp| at.duration_since(merge) <= SAME_ACT;
         if merged_before && story.pull_moved_at.is_some_and(is_of_it) {
-            return Ok(Some(Settled::Ignored("a merge closed the issue, and work began anew since".to_owned())));
+            return Ok(Some(Settled::Ignored(
+                "a merge closed the issue, and work began anew since".to_owned(),
+            )));
         }
-        let Some(number) = story.pull.filter(|_| story.pull_state == PullState::Open) else { return Ok(None) };
+        let Some(number) = story.pull.filter(|_| story.pull_state == PullState::Open) else {
+            return Ok(None);
+        };
         let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
         let pull = match repository.pull(number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => return Ok(None),

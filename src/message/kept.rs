@@ -219,6 +219,12 @@ mod tests {
                 &pushed(1, true),
                 SPENT,
             ),
+            stopped(
+                &WhyStopped::Pull { to: PullMove::Closed, by: "bob".to_owned() },
+                &pushed(1, true),
+                SPENT,
+            ),
+            stopped(&WhyStopped::Pull { to: PullMove::Merged, by: String::new() }, &Kept::Nothing, SPENT),
             stopped(&asked, &pushed(1, false), SPENT),
             stopped(&asked, &pushed(1, true), SPENT),
             stopped(&asked, &pushed(3, true), SPENT),

@@ -293,7 +293,9 @@ impl Store {
                 Effect::Comment { on, .. } => (on, None),
                 Effect::Card { question } => (IssueNumber(rows::number(row, "asked_on")?), Some(question)),
                 Effect::Status => (IssueNumber(rows::number(row, "issue")?), None),
-                Effect::React { .. } | Effect::PullRequest { .. } | Effect::DeleteBranch { .. } => return Ok(None),
+                Effect::React { .. } | Effect::PullRequest { .. } | Effect::DeleteBranch { .. } => {
+                    return Ok(None);
+                }
             };
             let comment: i64 = row.try_get("comment")?;
             Ok(Some(Double {

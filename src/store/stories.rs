@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::effects::{Effect, NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, cards, commands, deliveries, now, pulls, rows};
+use super::{Store, cards, commands, deliveries, now, pulls, rows, sub_issues};
 use crate::event::{Ending, PullMove};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use crate::story::plan::Mode;
@@ -169,8 +169,8 @@ impl Store {
 
     /// Takes a delivery as the wish to stop a story's work: every open task is marked, and the worker that has
     /// it, or takes it next, ends it and says so. A task that waited for an answer waits no more. One that is
-    /// publishing is let go on: its work is done. Returns false, and leaves the delivery unsettled, where
-    /// there is nothing to stop.
+    /// publishing is let go on: its work is done, and only the sub-issues after it are called off. Returns false, and leaves
+    /// the delivery unsettled, where there is nothing to stop.
     pub async fn stop(
         &self,
         guid: &str,
@@ -179,10 +179,10 @@ impl Store {
         seen: Option<&NewEffect>,
     ) -> anyhow::Result<bool> {
         let mut transaction = self.begin("stop").await?;
-        let marked = mark_stopped(&mut transaction, story, stop).await?;
+        let has_stopped = mark_stopped(&mut transaction, story, stop).await?;
         match stop.how {
             HowStopped::Ended(ending) => end(&mut transaction, story, ending).await?,
-            HowStopped::Asked | HowStopped::Unlabeled if marked == 0 => {
+            HowStopped::Asked | HowStopped::Unlabeled if !has_stopped => {
                 transaction.undo().await?;
                 return Ok(false);
             }
@@ -219,11 +219,13 @@ impl Store {
 
     /// The story of an issue, or of a pull request of hob's: people write on both.
     pub async fn story_at(&self, repo: &Repo, number: IssueNumber) -> anyhow::Result<Option<Story>> {
-        let row = sqlx::query("SELECT * FROM stories WHERE repo_key = $1 AND (issue = $2 OR pull = $2 OR past_pull = $2)")
-            .bind(repo.key())
-            .bind(rows::to_i64(number.0)?)
-            .fetch_optional(&self.reader)
-            .await?;
+        let row = sqlx::query(
+            "SELECT * FROM stories WHERE repo_key = $1 AND (issue = $2 OR pull = $2 OR past_pull = $2)",
+        )
+        .bind(repo.key())
+        .bind(rows::to_i64(number.0)?)
+        .fetch_optional(&self.reader)
+        .await?;
         row.as_ref().map(rows::story).transpose()
     }
 
@@ -282,8 +284,9 @@ impl Store {
     }
 }
 
-/// Marks every task of a story that can be stopped; tells how many.
-pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Result<u64> {
+/// Marks every task of a story that can be stopped, and calls off what was to come after them; tells whether there was any.
+pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Result<bool> {
+    let called_off = sub_issues::call_off(write, story).await?;
     let marked = sqlx::query(
         "UPDATE tasks SET stop_by = $2, stop_why = $4, not_before = 0, updated_at = $3,
              state = CASE WHEN state = 'blocked' THEN 'queued' ELSE state END
@@ -295,7 +298,7 @@ pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop)
     .bind(stop.how.as_str())
     .execute(&mut **write)
     .await?;
-    Ok(marked.rows_affected())
+    Ok(called_off || marked.rows_affected() > 0)
 }
 
 /// Ends a story. On an issue that is gone nothing is wanted any more.

@@ -19,4 +19,5 @@ mod settings;
 mod shutdown;
 mod status;
 mod stopping;
+mod sub_issues;
 mod talking;

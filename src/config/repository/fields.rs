@@ -42,7 +42,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("who", "who = \"write\""),
     ("language", "language = \"en\""),
     ("prompt", "prompt = \".github/hob-prompt.j2\""),
-    ("sub_issues", "sub_issues = \"apart\""),
+    ("sub_issues", "sub_issues = \"together\""),
     ("budget", "[budget]` and below it `run_usd = 2.5"),
 ];
 

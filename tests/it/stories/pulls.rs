@@ -182,7 +182,8 @@ async fn what_no_webhook_tells_of_a_pull_request_is_found_by_looking() {
     })
     .await;
     w.bob().reopens(pull).await;
-    w.until("hob to see that", |_| w.status(issue).filter(|status| status.body.starts_with("Done: #2"))).await;
+    w.until("hob to see that", |_| w.status(issue).filter(|status| status.body.starts_with("Done: #2")))
+        .await;
     w.github.merge_pull_quietly(REPO, pull, "bob", Merging::Squash);
     w.until("hob to see that", |_| {
         w.status(issue).filter(|status| status.body.starts_with("**Merged.** #2 was merged by bob"))

@@ -99,7 +99,8 @@ impl GitHub {
             let head_sha = repository.bare.tip(head).expect("a branch that was pushed");
             let mut issue = Issue::new(id, number, login, title, None);
             let (head, base) = (head.to_owned(), base.to_owned());
-            issue.pull = Some(PullPart { head, base, draft: false, head_sha, reviewers: Vec::new(), merged: None });
+            issue.pull =
+                Some(PullPart { head, base, draft: false, head_sha, reviewers: Vec::new(), merged: None });
             repository.issues.insert(number, issue);
             number
         })

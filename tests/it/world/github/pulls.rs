@@ -152,7 +152,14 @@ fn acceptable<'a>(repository: &Repository, call: &'a Call) -> Result<(PullPart, 
     }
     let draft = call.body["draft"].as_bool().unwrap_or(false);
     Ok((
-        PullPart { head: head.to_owned(), base: base.to_owned(), draft, head_sha, reviewers: Vec::new(), merged: None },
+        PullPart {
+            head: head.to_owned(),
+            base: base.to_owned(),
+            draft,
+            head_sha,
+            reviewers: Vec::new(),
+            merged: None,
+        },
         title,
     ))
 }

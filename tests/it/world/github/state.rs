@@ -213,6 +213,8 @@ pub(super) struct Issue {
     pub(super) closed_by: Option<Change>,
     /// Issues of the repository that this one is blocked by.
     pub(super) blocked_by: Vec<u64>,
+    /// Its sub-issues, in their order.
+    pub(super) sub_issues: Vec<u64>,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) comments: Vec<Comment>,
@@ -298,6 +300,7 @@ impl Issue {
             is_open: true,
             closed_by: None,
             blocked_by: Vec::new(),
+            sub_issues: Vec::new(),
             created: now,
             updated: now,
             comments: Vec::new(),
