@@ -10,6 +10,7 @@ mod cards;
 mod deliveries;
 mod pulls;
 mod repository;
+mod reviews;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

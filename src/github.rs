@@ -21,6 +21,7 @@ mod looks;
 mod people;
 mod pull_facts;
 mod pulls;
+mod reviews;
 mod settings;
 mod sub_issues;
 mod tokens;
@@ -49,6 +50,7 @@ pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFact
 pub use people::Permission;
 pub use pull_facts::PullFacts;
 pub use pulls::{NewPull, Pull};
+pub use reviews::ReviewComment;
 pub use settings::SettingsText;
 pub use sub_issues::ListedSubIssue;
 

@@ -46,7 +46,7 @@ impl CatchUp {
         to: PullMove,
     ) -> Result<Found, GitHubError> {
         let by = match to {
-            PullMove::Merged => looked.repository.pull(pull.number).await?.merged_by,
+            PullMove::Merged => looked.repository.pull_facts(pull.number).await?.merged_by,
             PullMove::Closed => looked.repository.closed_by(IssueNumber(pull.number.0)).await?,
             PullMove::Reopened => None,
         };

@@ -112,7 +112,7 @@ impl Deliver {
     /// What became of the story's pull request, where it has one that is not in the list of the open ones.
     async fn is_over(&self, repository: &Repository, story: &Story) -> Result<Option<PullNews>, GitHubError> {
         let Some(number) = story.pull else { return Ok(None) };
-        let pull = match repository.pull(number).await {
+        let pull = match repository.pull_facts(number).await {
             Err(GitHubError::NotFound) => return Ok(None),
             pull => pull?,
         };

@@ -106,7 +106,7 @@ impl From<WirePull> for PullFacts {
 
 impl Repository {
     /// A pull request as it is now.
-    pub async fn pull(&self, number: PullNumber) -> Result<PullFacts, GitHubError> {
+    pub async fn pull_facts(&self, number: PullNumber) -> Result<PullFacts, GitHubError> {
         Ok(self.get(&format!("/pulls/{number}")).await?.json::<WirePull>()?.into())
     }
 

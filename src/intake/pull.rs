@@ -81,7 +81,7 @@ impl Intake {
             return Ok(None);
         };
         let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
-        let pull = match repository.pull(number).await {
+        let pull = match repository.pull_facts(number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => return Ok(None),
             pull => pull?,
         };

@@ -56,6 +56,8 @@ mod pulls;
 mod refs;
 #[path = "github/repository.rs"]
 mod repository;
+#[path = "github/reviews.rs"]
+mod reviews;
 #[path = "github/routes.rs"]
 mod routes;
 #[path = "github/state.rs"]
@@ -75,6 +77,7 @@ pub use self::{
     look::{Comment, Pull},
     pull_people::Merging,
     repository::CommitInfo,
+    reviews::{OnLines, ThreadComment, Verdict, on, on_lines},
     routes::RequestLog,
     webhooks::Delivery,
 };

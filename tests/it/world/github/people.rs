@@ -1,6 +1,7 @@
 //! What people do on the played GitHub. Each act changes the state and sends the webhook that the
 //! real one would send, and returns once it is answered.
 
+use super::reviews::Talk;
 use super::state::{Change, Issue, PullPart};
 use super::webhooks::{self, CommentChange, Delivery};
 use super::{GitHub, owned};
@@ -99,8 +100,15 @@ impl GitHub {
             let head_sha = repository.bare.tip(head).expect("a branch that was pushed");
             let mut issue = Issue::new(id, number, login, title, None);
             let (head, base) = (head.to_owned(), base.to_owned());
-            issue.pull =
-                Some(PullPart { head, base, draft: false, head_sha, reviewers: Vec::new(), merged: None });
+            issue.pull = Some(PullPart {
+                head,
+                base,
+                draft: false,
+                head_sha,
+                reviewers: Vec::new(),
+                merged: None,
+                talk: Talk::default(),
+            });
             repository.issues.insert(number, issue);
             number
         })

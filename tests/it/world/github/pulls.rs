@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use super::call::{Call, Reply};
+use super::repository::Distance;
+use super::reviews::Talk;
 use super::state::{Issue, Permission, PullPart, Repository, State};
 use super::writer::PullFacts;
 
@@ -159,6 +161,7 @@ fn acceptable<'a>(repository: &Repository, call: &'a Call) -> Result<(PullPart, 
             head_sha,
             reviewers: Vec::new(),
             merged: None,
+            talk: Talk::default(),
         },
         title,
     ))
@@ -179,6 +182,8 @@ pub(super) fn written(github: &GitHub, repository: &Repository, issue: &Issue, i
     let now = repository.bare.tip(&part.head).filter(|_| part.merged.is_none());
     let head_sha = now.unwrap_or_else(|| part.head_sha.clone());
     let base_sha = repository.bare.tip(&part.base).unwrap_or_default();
-    let distance = repository.bare.distance(&part.base, &part.head);
+    // Only shown of one by itself, and git takes a while to count it.
+    let distance =
+        if in_list { Distance::default() } else { repository.bare.distance(&part.base, &part.head) };
     github.writer().pull(repository, issue, part, &PullFacts { head_sha, base_sha, distance }, in_list)
 }

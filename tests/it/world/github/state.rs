@@ -14,6 +14,7 @@ use super::assets::Asset;
 use super::checks::Checks;
 use super::faults::Faults;
 use super::repository::Bare;
+use super::reviews::Talk;
 use super::routes::RequestLog;
 use super::webhooks::{Delivery, Hook, Outgoing};
 
@@ -246,6 +247,8 @@ pub(super) struct PullPart {
     pub(super) reviewers: Vec<String>,
     /// The commit on the base that merged it.
     pub(super) merged: Option<String>,
+    /// Reviews, and what was said in them.
+    pub(super) talk: Talk,
 }
 
 pub(super) struct Comment {
