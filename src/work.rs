@@ -22,6 +22,7 @@ mod review;
 mod run_log;
 mod settle;
 mod start;
+mod suggest;
 mod talk;
 mod watch;
 

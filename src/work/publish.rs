@@ -279,7 +279,7 @@ pub(super) fn check_not_moved_back(handed: &HandedOver, base: &Sha) -> Result<()
     Ok(())
 }
 
-fn push_hitch(error: PushError) -> Hitch {
+pub(super) fn push_hitch(error: PushError) -> Hitch {
     match error {
         PushError::Refused(text) => Hitch::Fail { class: FailureClass::PushRefused, detail: text },
         PushError::Moved { .. } => Hitch::Fail { class: FailureClass::BranchMoved, detail: String::new() },
