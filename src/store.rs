@@ -5,6 +5,7 @@
 
 mod budgets;
 mod cards;
+mod check_runs;
 mod checks;
 mod commands;
 mod deliveries;
@@ -42,6 +43,7 @@ use uuid::Uuid;
 
 pub use budgets::{AtCapQuestion, WaitsForLimit};
 pub use cards::NewAnswers;
+pub use check_runs::{CheckToShow, CheckedHead, ShownCheck};
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{Double, Effect, NewEffect, ReactTo, WantedEffect};
 pub use fault::StoreFault;

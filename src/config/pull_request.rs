@@ -15,10 +15,12 @@ pub struct PullRequest {
     pub labels: Vec<String>,
     /// Whether the story branch is removed once its pull request is merged.
     pub delete_branch: bool,
+    /// Whether hob shows a check run, or with a token a commit status, on the head of each story branch.
+    pub check_run: bool,
 }
 
 impl Default for PullRequest {
     fn default() -> Self {
-        Self { wait: Duration::from_secs(60), labels: Vec::new(), delete_branch: false }
+        Self { wait: Duration::from_secs(60), labels: Vec::new(), delete_branch: false, check_run: true }
     }
 }
