@@ -10,6 +10,7 @@ mod acts;
 mod cards;
 mod checks;
 mod deliveries;
+mod pulls;
 mod repository;
 mod reviews;
 

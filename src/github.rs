@@ -6,6 +6,7 @@
 //! effect that may have happened is there already, is decided above: no write is ever repeated here.
 
 mod assets;
+mod branches;
 mod checks;
 mod client;
 mod comments;
@@ -20,6 +21,7 @@ mod issues;
 mod labels;
 mod looks;
 mod people;
+mod pull_facts;
 mod pulls;
 mod reviews;
 mod settings;
@@ -53,6 +55,7 @@ pub use history::{Change, IssueHistory, Labeling};
 pub use issues::ReactTo;
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
+pub use pull_facts::PullFacts;
 pub use pulls::{NewPull, Pull};
 pub use reviews::ReviewComment;
 pub use settings::SettingsText;

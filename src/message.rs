@@ -39,7 +39,7 @@ pub use objections::{Objection, may_this_be_pushed, objections};
 pub use settings::{
     blocked_by, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers, waits_no_more,
 };
-pub use status::{Phase, StatusText, status};
+pub use status::{Phase, PullOver, StatusText, status};
 
 use crate::agent::FailureClass;
 use crate::ids::{AgentKind, EffectId, IssueNumber};

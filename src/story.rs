@@ -61,8 +61,8 @@ pub struct Story {
     pub pull_moved_by: Option<String>,
     /// The pull request before that one, where work began anew after it was closed or merged.
     pub past_pull: Option<(PullNumber, pull::PullState)>,
-    /// Whether something beyond its tasks has ended the story: the issue was closed, for example.
-    pub is_ended: bool,
+    /// Whether the issue is there no more.
+    pub is_gone: bool,
     /// When the label was put on that was taken up last, by GitHub's clock.
     pub labeled_at: Option<Timestamp>,
     /// When somebody stopped the work last, by GitHub's clock.

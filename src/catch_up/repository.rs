@@ -101,6 +101,10 @@ impl CatchUp {
             trouble = failed.or(trouble);
         }
         if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.pulls(&looked, since, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
+        if trouble.as_ref().is_none_or(is_about_one) {
             let failed = self.reviews(&looked, &issues, since, &mut all).await?;
             trouble = failed.or(trouble);
         }

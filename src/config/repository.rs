@@ -82,6 +82,13 @@ pub struct RepositoryFile {
     #[serde(deserialize_with = "fields::logins")]
     #[schemars(length(max = 15))]
     pub reviewers: Vec<String>,
+    /// Labels that a pull request gets when it is opened.
+    #[serde(deserialize_with = "fields::labels")]
+    #[schemars(length(max = 15))]
+    pub labels: Vec<String>,
+    /// Whether the story branch is removed once its pull request is merged.
+    #[schemars(with = "bool")]
+    pub delete_branch: Option<bool>,
     /// Further paths that are pushed only after a person has said so: `*` within a folder, `**` across folders.
     #[schemars(with = "Vec<String>")]
     pub protected_paths: PathGlobs,
@@ -276,6 +283,16 @@ impl Config {
     /// Whether the commits of one hand-over become one in a repository with this file.
     pub fn squash_of(&self, file: &RepositoryFile) -> bool {
         file.squash.unwrap_or(self.git.squash)
+    }
+
+    /// The labels that a new pull request gets in a repository with this file.
+    pub fn pull_labels_of<'a>(&'a self, file: &'a RepositoryFile) -> &'a [String] {
+        if file.labels.is_empty() { &self.pull_request.labels } else { &file.labels }
+    }
+
+    /// Whether a branch is removed once it is merged, in a repository with this file.
+    pub fn deletes_branch(&self, file: &RepositoryFile) -> bool {
+        file.delete_branch.unwrap_or(self.pull_request.delete_branch)
     }
 
     /// What a hand-over may hold in a repository with this file, which protects more paths and never fewer.

@@ -5,7 +5,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::event::{CheckKind, Comment, Ending, Issue, Person, Place, Pull, Review, Verdict};
+use super::PullFacts;
+use crate::event::{CheckKind, Comment, Ending, Issue, Person, Place, Pull, PullMove, Review, Verdict};
 use crate::ids::{CommentId, Sha};
 use crate::story::fix::{CheckState, FoundCheck};
 
@@ -61,6 +62,35 @@ pub fn edited(
     let mut body = envelope("edited", place, issue, at, by);
     body["comment"] = json!({"id": comment.id, "body": after, "created_at": comment.at, "updated_at": at});
     body["changes"] = json!({"body": {"from": comment.body}});
+    body.to_string().into_bytes()
+}
+
+/// A body of `pull_request.closed`, or `reopened`: `at` is when that was done.
+pub fn pull_moved(
+    place: &Place,
+    pull: &PullFacts,
+    to: PullMove,
+    at: Timestamp,
+    by: Option<&Person>,
+) -> Vec<u8> {
+    let is_open = to == PullMove::Reopened;
+    let closed_at = (!is_open).then_some(at);
+    let repo = |is_own: bool| if is_own { json!({"id": 0}) } else { Value::Null };
+    let mut body = json!({
+        "action": if is_open { "reopened" } else { "closed" },
+        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "sender": by.map(account),
+        "pull_request": {
+            "number": pull.number, "title": pull.title, "body": pull.body, "user": account(&pull.author),
+            "head": {"ref": pull.head, "sha": pull.head_sha, "repo": repo(!pull.is_from_fork)},
+            "base": {"ref": pull.base, "sha": pull.head_sha, "repo": repo(true)},
+            "state": if is_open { "open" } else { "closed" }, "updated_at": at, "closed_at": closed_at,
+            "merged_at": closed_at.filter(|_| to == PullMove::Merged),
+        },
+    });
+    if let Some(installation) = place.installation {
+        body["installation"] = json!({ "id": installation });
+    }
     body.to_string().into_bytes()
 }
 

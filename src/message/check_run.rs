@@ -124,6 +124,7 @@ mod tests {
             todo: &[],
             branch: Some("hob/issue-1"),
             pull: Some(PullNumber(2)),
+            pull_over: None,
             run: None,
             log: None,
             told: &[],

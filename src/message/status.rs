@@ -38,6 +38,8 @@ pub struct StatusText<'a> {
     pub branch: Option<&'a str>,
     /// The pull request.
     pub pull: Option<PullNumber>,
+    /// What people have done with the pull request, once it is not open any more.
+    pub pull_over: Option<PullOver<'a>>,
     /// The newest run, whose log the operator has.
     pub run: Option<RunId>,
     /// The check run that holds the end of that log.
@@ -92,6 +94,17 @@ pub enum Phase {
     Over,
 }
 
+/// A pull request that is not open any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PullOver<'a> {
+    /// Whether it was merged; else it was closed.
+    pub merged: bool,
+    /// By whom, where that is known.
+    pub by: Option<&'a str>,
+    /// Whether the newest task had ended well before. Then what was said about it is history.
+    pub task_was_done: bool,
+}
+
 /// The status comment, without its marker.
 pub fn status(text: &StatusText<'_>) -> String {
     let is_over = matches!(text.phase, Phase::Over | Phase::NotProposed);
@@ -106,7 +119,13 @@ pub fn status(text: &StatusText<'_>) -> String {
     parts.extend(listening(text));
     let sub_issues = sub_issues(text, is_over);
     let mut over = text.over.iter().map(|words| fill_in(words, text.pull));
-    if is_over {
+    if let (true, Some(end), Some(pull)) = (is_over, text.pull_over, text.pull) {
+        // What was cut short is still to be told.
+        if !end.task_was_done {
+            parts.extend(over.next());
+        }
+        parts.push(pull_over(pull, end));
+    } else if is_over {
         parts.push(over.next().unwrap_or_else(|| nothing_under_way(text.pull)));
     }
     parts.extend(sub_issues);
@@ -121,6 +140,22 @@ pub fn status(text: &StatusText<'_>) -> String {
     parts.extend(links(text));
     parts.extend(before(over));
     parts.join("\n\n")
+}
+
+/// What became of the pull request, and what can be done.
+fn pull_over(pull: PullNumber, end: PullOver<'_>) -> String {
+    let by = end.by.map(|by| format!(" by {}", login(by))).unwrap_or_default();
+    if end.merged {
+        format!(
+            "**Merged.** #{pull} was merged{by}, and I am done here. If something is left, `/hob work …` begins on a branch of \
+             its own, with another pull request."
+        )
+    } else {
+        format!(
+            "**Closed.** #{pull} was closed{by} without a merge, so I do nothing more. If #{pull} is opened again, I go on with \
+             it. `/hob work …` goes on from its branch with another pull request."
+        )
+    }
 }
 
 /// What is happening now, in one line; nothing where all is over.
@@ -299,6 +334,7 @@ mod tests {
             todo: &[],
             branch: None,
             pull: None,
+            pull_over: None,
             run: None,
             log: None,
             told: &[],
@@ -367,6 +403,14 @@ mod tests {
             }),
             status(&StatusText { over: &two, branch, pull, ..text(Phase::Over) }),
             status(&StatusText { over: &over, branch, ..text(Phase::NotProposed) }),
+            status(&StatusText {
+                pull_over: Some(PullOver { merged: true, by: Some("bob"), task_was_done: true }),
+                ..StatusText { over: &over, branch, pull, ..text(Phase::Over) }
+            }),
+            status(&StatusText {
+                pull_over: Some(PullOver { merged: false, by: None, task_was_done: false }),
+                ..StatusText { over: &two, branch, pull, ..text(Phase::Over) }
+            }),
             status(&text(Phase::Over)),
             status(&StatusText { sub_issues: &sub_issues, run, ..text(Phase::Working) }),
             status(&StatusText {

@@ -12,7 +12,7 @@ use super::shown::show;
 use super::write::Write;
 use super::{Sharing, Store, after, commands, held_back, messages, now, rows, sub_issues};
 use crate::agent::FailureClass;
-use crate::event::Ending;
+use crate::event::{Ending, PullMove};
 use crate::ids::{QuestionId, Sha, StoryId};
 use crate::story::budget::AtCap;
 use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
@@ -40,6 +40,13 @@ pub enum StopWanted {
         /// What became of it.
         ending: Ending,
         /// By whom.
+        by: String,
+    },
+    /// The pull request was closed or merged.
+    Pull {
+        /// Which of the two.
+        to: PullMove,
+        /// By whom; empty where that is not known.
         by: String,
     },
     /// It has waited for an answer for too long, and people were told.
@@ -222,6 +229,8 @@ impl Store {
             None => Ok(None),
             Some("asked") => Ok(Some(StopWanted::Asked { by })),
             Some("unlabeled") => Ok(Some(StopWanted::Unlabeled { by })),
+            Some("pull_merged") => Ok(Some(StopWanted::Pull { to: PullMove::Merged, by })),
+            Some("pull_closed") => Ok(Some(StopWanted::Pull { to: PullMove::Closed, by })),
             Some("waited") => Ok(Some(StopWanted::WaitedTooLong)),
             Some(other) if let Some(ending) = Ending::from_word(other) => {
                 Ok(Some(StopWanted::Ended { ending, by }))

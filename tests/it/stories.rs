@@ -15,6 +15,7 @@ mod failures;
 mod happy;
 mod keeping;
 mod policy;
+mod pulls;
 mod restart;
 mod reviewing;
 mod seeing;

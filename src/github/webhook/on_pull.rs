@@ -46,6 +46,7 @@ pub(in crate::github) struct WirePull {
     state: String,
     /// Null, or absent, while it is open, and in deliveries about reviews.
     merged_at: Option<Timestamp>,
+    closed_at: Option<Timestamp>,
     updated_at: Timestamp,
 }
 
@@ -183,7 +184,8 @@ fn moved(delivery: OnPull, is_closed: bool) -> Event {
     };
     Event::PullMoved {
         place: place(delivery.repository, delivery.installation),
-        at: delivery.pull_request.updated_at,
+        // A look finds the same moment, whatever has changed since.
+        at: delivery.pull_request.closed_at.filter(|_| is_closed).unwrap_or(delivery.pull_request.updated_at),
         pull: delivery.pull_request.into(),
         to,
         sender: person(delivery.sender),

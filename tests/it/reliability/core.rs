@@ -515,6 +515,7 @@ impl Scene {
                 let comment = CommentId(self.last_comment);
                 self.store.status_posted(wanted.id, comment, None).await.unwrap();
             }
+            Effect::DeleteBranch { branch, .. } => self.store.branch_gone(wanted, branch).await.unwrap(),
             Effect::PullRequest { .. } => {
                 let story = self.store.story(wanted.story).await.unwrap();
                 let pull = PullNumber(1_000 + story.issue.0);
