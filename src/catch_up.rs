@@ -6,6 +6,7 @@
 //! How far each look came is in the store, and moves on only after everything that was found is recorded. So a look may be cut
 //! off anywhere: the next one finds the same again.
 
+mod acts;
 mod cards;
 mod deliveries;
 mod repository;
@@ -60,6 +61,8 @@ struct Memory {
     current: HashMap<String, bool>,
     /// Issues whose labels were looked at, by `Repo::key`, with their last change at that time.
     examined: HashMap<String, HashMap<IssueNumber, Timestamp>>,
+    /// The same of issues whose history was looked at.
+    acts: HashMap<String, HashMap<IssueNumber, Timestamp>>,
 }
 
 impl CatchUp {
@@ -117,6 +120,7 @@ impl CatchUp {
         if looked.is_err() {
             // What was found may not have been recorded, on a full disk for example: it has to be found again.
             memory.examined.remove(&repo.key());
+            memory.acts.remove(&repo.key());
         }
         memory.note(installation, &repo.to_string(), looked)
     }

@@ -73,6 +73,13 @@ pub fn has_marker(body: &str) -> bool {
         .is_some_and(|id| id.strip_prefix(STATUS).unwrap_or(id).parse::<EffectId>().is_ok())
 }
 
+/// Whether a comment is a status comment, with no other marker in it.
+pub fn is_status(body: &str) -> bool {
+    let last = body.trim_end().lines().last().unwrap_or_default();
+    let is_one = body.matches(MARKER_START).count() == 1;
+    is_one && has_marker(body) && last.starts_with(&format!("{MARKER_START}{STATUS}"))
+}
+
 /// A change of an issue by somebody who may not push, after somebody who may had asked for work on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextChanged {

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::event::{Comment, Issue, Person, Place, Pull, Review, Verdict};
+use crate::event::{Comment, Ending, Issue, Person, Place, Pull, Review, Verdict};
 use crate::ids::CommentId;
 
 /// A body of `issues.labeled`: `at` is when the label was put on.
@@ -13,6 +13,25 @@ pub fn labeled(place: &Place, issue: &Issue, label: &str, at: Timestamp, by: &Pe
     let mut body = envelope("labeled", place, issue, at, by);
     body["label"] = json!({ "name": label });
     body.to_string().into_bytes()
+}
+
+/// A body of `issues.unlabeled`.
+pub fn unlabeled(place: &Place, issue: &Issue, label: &str, at: Timestamp, by: &Person) -> Vec<u8> {
+    let mut body = envelope("unlabeled", place, issue, at, by);
+    body["label"] = json!({ "name": label });
+    body.to_string().into_bytes()
+}
+
+/// A body of `issues.assigned`.
+pub fn assigned(place: &Place, issue: &Issue, to: &Person, at: Timestamp, by: &Person) -> Vec<u8> {
+    let mut body = envelope("assigned", place, issue, at, by);
+    body["assignee"] = json!({"login": to.login, "id": to.id});
+    body.to_string().into_bytes()
+}
+
+/// A body of `issues.closed` or another end.
+pub fn ended(place: &Place, issue: &Issue, ending: Ending, at: Timestamp, by: &Person) -> Vec<u8> {
+    envelope(ending.as_str(), place, issue, at, by).to_string().into_bytes()
 }
 
 /// A body of `issue_comment.created`.
@@ -129,6 +148,22 @@ mod tests {
             ("hob".to_owned(), sender.clone(), issue.clone(), place.clone());
         let expected = Event::IssueLabeled { place: place_, issue: issue_, label, at, sender: sender_ };
         assert_eq!(decode("issues", &body).unwrap(), expected);
+
+        let body = unlabeled(&place, &issue, "hob", at, &sender);
+        let Event::IssueUnlabeled { label, sender: by, .. } = decode("issues", &body).unwrap() else {
+            panic!()
+        };
+        assert_eq!((label.as_str(), &by), ("hob", &sender));
+        let body = assigned(&place, &issue, &sender, at, &sender);
+        let Event::IssueAssigned { to, .. } = decode("issues", &body).unwrap() else { panic!() };
+        assert_eq!(to.login, sender.login);
+        for ending in [Ending::Closed, Ending::Locked] {
+            let body = ended(&place, &issue, ending, at, &sender);
+            let Event::IssueEnded { ending: read, at: when, .. } = decode("issues", &body).unwrap() else {
+                panic!()
+            };
+            assert_eq!((read, when), (ending, at));
+        }
 
         let body = commented(&place, &issue, CommentId(9), "/hob work", at, &sender);
         let comment = Comment { id: CommentId(9), body: "/hob work".into(), at };

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::Row as _;
 
 use super::effects::{NewEffect, want};
@@ -261,6 +262,15 @@ impl Store {
             .fetch_all(&self.reader)
             .await?;
         found.iter().map(rows::task).collect()
+    }
+
+    /// When the newest task of a story was made, by this machine's clock.
+    pub async fn newest_task_at(&self, story: StoryId) -> anyhow::Result<Option<Timestamp>> {
+        let row = sqlx::query("SELECT MAX(created_at) AS made FROM tasks WHERE story = $1")
+            .bind(story.to_string())
+            .fetch_one(&self.reader)
+            .await?;
+        rows::time_option(&row, "made")
     }
 
     /// What was asked for on a story so far, oldest first.

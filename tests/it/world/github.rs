@@ -36,6 +36,8 @@ mod checks;
 mod ci;
 #[path = "github/description.rs"]
 mod description;
+#[path = "github/events.rs"]
+mod events;
 #[path = "github/faults.rs"]
 mod faults;
 #[path = "github/git_server.rs"]

@@ -33,7 +33,10 @@ impl GitHub {
     /// Takes a label off an issue.
     pub async fn unlabel_issue(&self, repo: &str, number: u64, login: &str, label: &str) -> Delivery {
         let webhook = self.change(|state| {
-            state.repository_mut(repo).issue_mut(number).take_label(label);
+            let id = state.new_id();
+            let issue = state.repository_mut(repo).issue_mut(number);
+            issue.take_label(label);
+            issue.note(id, login, "unlabeled", Some(label));
             webhooks::issues(self, state, repo, number, login, "unlabeled", Some(label))
         });
         self.deliver(webhook).await
@@ -43,9 +46,11 @@ impl GitHub {
     /// the last two it is gone here.
     pub async fn end_issue(&self, repo: &str, number: u64, login: &str, action: &str) -> Delivery {
         let webhook = self.change(|state| {
+            let id = state.new_id();
             let issue = state.repository_mut(repo).issue_mut(number);
-            issue.updated = jiff::Timestamp::now();
+            issue.note(id, login, action, None);
             issue.is_open &= action != "closed";
+            issue.is_locked |= action == "locked";
             let webhook = webhooks::issues(self, state, repo, number, login, action, None);
             if matches!(action, "transferred" | "deleted") {
                 state.repository_mut(repo).issues.remove(&number);
@@ -58,7 +63,10 @@ impl GitHub {
     /// Assigns an issue to an account.
     pub async fn assign_issue(&self, repo: &str, number: u64, login: &str, to: &str) -> Delivery {
         let webhook = self.change(|state| {
-            state.repository_mut(repo).issue_mut(number).updated = jiff::Timestamp::now();
+            let id = state.new_id();
+            let issue = state.repository_mut(repo).issue_mut(number);
+            issue.assignees.push(to.to_owned());
+            issue.note(id, login, "assigned", Some(to));
             let mut webhook = webhooks::issues(self, state, repo, number, login, "assigned", None);
             webhook.set("assignee", self.writer().user(to));
             webhook

@@ -212,6 +212,10 @@ pub(super) struct Issue {
     pub(super) is_open: bool,
     /// Issues of the repository that this one is blocked by.
     pub(super) blocked_by: Vec<u64>,
+    /// What was done to it without words, oldest first.
+    pub(super) acts: Vec<super::events::Act>,
+    pub(super) is_locked: bool,
+    pub(super) assignees: Vec<String>,
     /// Its sub-issues, in their order.
     pub(super) sub_issues: Vec<u64>,
     pub(super) created: Timestamp,
@@ -298,6 +302,9 @@ impl Issue {
             edited: None,
             is_open: true,
             blocked_by: Vec::new(),
+            acts: Vec::new(),
+            is_locked: false,
+            assignees: Vec::new(),
             sub_issues: Vec::new(),
             created: now,
             updated: now,

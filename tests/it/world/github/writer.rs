@@ -226,13 +226,14 @@ impl Writer {
     pub(super) fn put_issue(&self, value: &mut Value, repository: &Repository, issue: &Issue) {
         renumber(value, issue.number);
         let closed = (!issue.is_open).then(|| time(issue.updated));
+        let assignees: Vec<Value> = issue.assignees.iter().map(|login| self.user(login)).collect();
         put(
             value,
             json!({
                 "id": issue.id, "node_id": node_id("Issue", issue.id), "number": issue.number,
                 "title": issue.title, "body": issue.body, "user": self.user(&issue.author),
-                "labels": self.labels(repository, issue), "state": state_word(issue), "locked": false,
-                "active_lock_reason": null, "assignee": null, "assignees": [], "milestone": null,
+                "labels": self.labels(repository, issue), "state": state_word(issue), "locked": issue.is_locked,
+                "active_lock_reason": null, "assignee": assignees.first(), "assignees": assignees, "milestone": null,
                 "comments": issue.comments.len(), "closed_at": closed, "closed_by": null,
                 "created_at": time(issue.created), "updated_at": time(issue.updated),
                 "author_association": repository.association(&issue.author),
