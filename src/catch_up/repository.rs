@@ -101,11 +101,19 @@ impl CatchUp {
             trouble = failed.or(trouble);
         }
         if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.pulls(&looked, since, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
+        if trouble.as_ref().is_none_or(is_about_one) {
             let failed = self.reviews(&looked, &issues, since, &mut all).await?;
             trouble = failed.or(trouble);
         }
         if known.looked_until.is_some() && trouble.as_ref().is_none_or(is_about_one) {
             let failed = self.acts(memory, &looked, (&issues, since, until), &mut all).await?;
+            trouble = failed.or(trouble);
+        }
+        if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.failed_checks(memory, &looked, &mut all).await?;
             trouble = failed.or(trouble);
         }
         self.record(all).await?;

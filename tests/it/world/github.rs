@@ -50,8 +50,12 @@ mod issues;
 mod look;
 #[path = "github/people.rs"]
 mod people;
+#[path = "github/pull_people.rs"]
+mod pull_people;
 #[path = "github/pulls.rs"]
 mod pulls;
+#[path = "github/refs.rs"]
+mod refs;
 #[path = "github/repository.rs"]
 mod repository;
 #[path = "github/reviews.rs"]
@@ -73,6 +77,7 @@ pub use self::{
     ci::{CheckRunSeen, Job, StatusSeen},
     faults::Fault,
     look::{Comment, Pull},
+    pull_people::Merging,
     repository::CommitInfo,
     reviews::{OnLines, ThreadComment, Verdict, on, on_lines},
     routes::RequestLog,

@@ -49,7 +49,9 @@ impl GitHub {
             let id = state.new_id();
             let issue = state.repository_mut(repo).issue_mut(number);
             issue.note(id, login, action, None);
-            issue.is_open &= action != "closed";
+            if action == "closed" {
+                issue.close(login);
+            }
             issue.is_locked |= action == "locked";
             let webhook = webhooks::issues(self, state, repo, number, login, action, None);
             if matches!(action, "transferred" | "deleted") {
@@ -112,6 +114,7 @@ impl GitHub {
                 draft: false,
                 head_sha,
                 reviewers: Vec::new(),
+                merged: None,
                 talk: Talk::default(),
             });
             repository.issues.insert(number, issue);

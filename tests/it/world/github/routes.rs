@@ -21,7 +21,7 @@ use super::faults::{Fault, Scissors};
 use super::state::{LastAnswer, Permission, State};
 use super::{
     API_PREFIX, GRAPHQL_PATH, GitHub, actions, app, assets, checks, description, events, git_server, graphql,
-    issues, pulls, reviews, sub_issues,
+    issues, pulls, refs, reviews, sub_issues,
 };
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
@@ -84,6 +84,8 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
     ("POST", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::create),
     ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::get),
     ("PATCH", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::update),
+    ("GET", "/repos/{owner}/{repo}/branches/{branch}", Who::Token, refs::get_branch),
+    ("DELETE", "/repos/{owner}/{repo}/git/refs/{ref}", Who::Token, refs::delete),
     (
         "POST",
         "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
