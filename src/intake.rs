@@ -206,8 +206,8 @@ impl Intake {
                 let pressed = button::Pressed { check_run, head, button };
                 self.on_button(delivery, &place, &pressed, &sender).await
             }
-            Event::Pushed { place, branch, before, after, sender } => {
-                let pushed = base::Pushed { branch, before, after };
+            Event::Pushed { place, branch, after, sender, .. } => {
+                let pushed = base::Pushed { branch, after };
                 self.on_push(delivery, &place, &pushed, &sender).await
             }
         }
@@ -252,9 +252,10 @@ impl Intake {
         }
         match (decision, story) {
             (Decision::Open { choice, text, mode }, story) => {
-                let opening = Opening { choice, text, mode, turn: Turn::Begin };
+                let opening = Opening { choice, text, mode, turn: Turn::Begin, about: About::Issue };
                 self.open_task(on, act, story, opening).await
             }
+            (Decision::Rebase { rewrite }, story) => self.rebase(on, story, rewrite).await,
             (Decision::GoOn(with), story) => self.go_on(on, act, story, with).await,
             (Decision::RememberLabel, Some(story)) => {
                 if let Act::Label { at, .. } = act {
@@ -331,7 +332,7 @@ impl Intake {
         let new = NewTask {
             on: self.story_ask(on, &issue, story.as_ref()),
             effects: self.opening_effects(on, story.as_ref(), &opening.choice),
-            ask: self.ask(on, &issue, opening.text, opening.choice),
+            ask: Ask { about: opening.about, ..self.ask(on, &issue, opening.text, opening.choice) },
             mode: opening.mode,
             turn: opening.turn,
             labeled_at,

@@ -2,6 +2,7 @@
 //! them can be read, and tested, in one place. What agents wrote goes through `contain`; no function
 //! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
 
+mod base;
 mod budget;
 pub mod card;
 mod checks;
@@ -13,6 +14,11 @@ mod objections;
 mod settings;
 mod status;
 
+pub use base::{
+    Branches, base_has_it_all, base_merge_subject, base_merged, base_merged_by_agent, base_merged_note,
+    base_not_pushed, base_rebased, base_unrelated, base_up_to_date, no_branch_yet, rebase_conflicts,
+    rebase_would_lose, theirs_merge_subject, theirs_merged_note, with_notes,
+};
 pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
 pub use checks::{checks_section, pull_request_with_failing_check};
 pub use commands::{

@@ -90,6 +90,10 @@ pub enum Purpose<'a> {
     Resume(Option<&'a AskedQuestion>),
     /// To carry out the plan that was asked about here.
     CarryOut(&'a AskedQuestion),
+    /// To merge the base branch, up to this commit; without one the branch has it all by now.
+    MergeBase(Option<&'a Sha>),
+    /// To solve what conflicts with what people have pushed while the agent worked: these paths.
+    MeetTheirs(&'a [String]),
     /// To mend what a check of the repository's has found.
     MendCheck {
         /// The check's command line.

@@ -4,6 +4,7 @@
 //! find is decided in `story.rs`.
 
 mod account;
+mod base;
 mod budget;
 mod checks;
 mod gather;
@@ -19,6 +20,7 @@ mod run_log;
 mod settle;
 mod start;
 mod talk;
+mod theirs;
 mod watch;
 
 use std::path::PathBuf;
@@ -292,7 +294,8 @@ impl Worker {
             (Step::PushHeldBack, _) => {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
             }
-            (Step::BeginRun, _) => self.begin_run(&job).await,
+            (Step::BeginRun, None) => self.follow_base(&job).await,
+            (Step::BeginRun, Some(_)) => self.begin_run(&job).await,
             (Step::FollowRun, Some(mut run)) => {
                 self.start(&job, &mut run).await?;
                 self.watch(&job, &mut run).await?;

@@ -2,19 +2,36 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `[pull_request]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PullRequest {
-    /// How long hob waits after a review, or a check that has failed, for more of them, before it takes them up together.
+    /// How long hob waits after a review, a check that has failed, or a push to a base branch, for more of them, before it takes them
+    /// up together.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait: Duration,
+    /// Whether story branches take in what their base branch gets.
+    pub follow_base: FollowBase,
+}
+
+/// Whether story branches take in what their base branch gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowBase {
+    /// Only on `/hob rebase`.
+    #[default]
+    Never,
+    /// When the two would conflict.
+    Conflicts,
+    /// Whenever it moves.
+    Always,
 }
 
 impl Default for PullRequest {
     fn default() -> Self {
-        Self { wait: Duration::from_secs(60) }
+        Self { wait: Duration::from_secs(60), follow_base: FollowBase::default() }
     }
 }

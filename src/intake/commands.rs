@@ -10,7 +10,7 @@ use crate::clock;
 use crate::message::{self, NoGo, WhereItStands};
 use crate::store::{Heard, NewEffect};
 use crate::story::plan::Mode;
-use crate::story::{Choice, Story, Turn};
+use crate::story::{About, Choice, Story, Turn};
 
 /// A task that is to be opened, beyond the issue's text.
 pub(super) struct Opening {
@@ -22,6 +22,8 @@ pub(super) struct Opening {
     pub(super) mode: Mode,
     /// Why its first run is made.
     pub(super) turn: Turn,
+    /// What it is about beyond the issue.
+    pub(super) about: About,
 }
 
 impl Intake {
@@ -39,7 +41,13 @@ impl Intake {
             GoOn::SameText => last.ask.text,
             GoOn::Text(text) => text,
         };
-        let opening = Opening { choice: last.ask.choice, text, mode: last.mode, turn: Turn::GoOn };
+        let opening = Opening {
+            choice: last.ask.choice,
+            text,
+            mode: last.mode,
+            turn: Turn::GoOn,
+            about: last.ask.about,
+        };
         self.open_task(on, act, story, opening).await
     }
 

@@ -343,7 +343,10 @@ impl Worker {
                 _ => None,
             }),
             Turn::ChecksFailed { command, end, output } => Purpose::MendCheck { command, end: *end, output },
+            Turn::PushedMeanwhile { files } => Purpose::MeetTheirs(files),
         };
+        let moved = news.and_then(|news| news.base_moved.as_ref());
+        let purpose = Self::purpose_of_base(job, run, moved).unwrap_or(purpose);
         let earlier: Vec<_> = earlier.into_iter().map(|task| task.ask).collect();
         let told = told(&job.task.ask, &earlier, &questions, &purpose, resumes);
         let gathered = self.gather(job, story, run, resumes, &told).await?;
