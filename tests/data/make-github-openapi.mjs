@@ -66,6 +66,7 @@ const ROUTES = [
   "GET /repos/{owner}/{repo}/check-runs/{check_run_id}/annotations",
   "GET /repos/{owner}/{repo}/commits/{ref}/status",
   "POST /repos/{owner}/{repo}/statuses/{sha}",
+  "GET /repos/{owner}/{repo}/actions/runs",
   "GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs",
   "GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs",
   "GET /repos/{owner}/{repo}/branches/{branch}",
@@ -175,7 +176,7 @@ function route(key) {
   for (const [status, reference] of Object.entries(operation.responses)) {
     const content = resolve(reference).content?.["application/json"];
     if (content) result.responses[status] = schema(MEANT[key] ?? content.schema);
-    else if (status === "204") result.responses[status] = { type: "null" };
+    else if (status === "204" || status === "302") result.responses[status] = { type: "null" };
     // The last success answer is the one of having made something, where there are two.
     if (content && status.startsWith("2")) result.example = exampleValue(Object.values(content.examples)[0]);
   }

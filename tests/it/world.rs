@@ -28,7 +28,7 @@ use ::hob::config::{ByteSize, Config};
 use ::hob::ids::AgentKind;
 use github::{Comment, GitHub, Pull};
 use hob::{Program, RunningHob};
-use people::Person;
+use people::{Ci, Person};
 use secrecy::SecretString;
 
 /// The repository that all stories are about.
@@ -219,6 +219,11 @@ impl World {
     /// May only read.
     pub fn mallory(&self) -> Person<'_> {
         Person { github: &self.github, login: "mallory" }
+    }
+
+    /// What looks at commits: GitHub Actions, Apps, services.
+    pub fn ci(&self) -> Ci<'_> {
+        Ci { github: &self.github }
     }
 
     /// What hob has said on an issue so far, in order: its comments, and each end of a task that its status comment told of.

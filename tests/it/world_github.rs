@@ -1,5 +1,8 @@
 //! Tests of the played GitHub itself: a world that is wrong would make every other test worthless.
 
+#[path = "world_github/checks.rs"]
+mod checks;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;

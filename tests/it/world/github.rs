@@ -6,7 +6,7 @@
 //!
 //! The parts: `state` (what GitHub knows), `repository` (bare repositories on disk), `people` (what
 //! users do), `look` (what tests read), `webhooks` (out), `routes` with `call`, `issues`, `pulls` and
-//! `app` (the REST API), `graphql` (two questions), `writer` (JSON from examples), `description` (the checks), `account` (tokens),
+//! `app` (the REST API), `graphql` (two questions), `checks`, `actions` and `ci` (what looks at commits), `writer` (JSON from examples), `description` (the checks), `account` (tokens),
 //! `git_server`, `faults`.
 
 // Not every binary that includes the world uses all of it.
@@ -22,12 +22,18 @@ use tokio::sync::{mpsc, watch};
 
 #[path = "github/account.rs"]
 mod account;
+#[path = "github/actions.rs"]
+mod actions;
 #[path = "github/app.rs"]
 mod app;
 #[path = "github/assets.rs"]
 mod assets;
 #[path = "github/call.rs"]
 mod call;
+#[path = "github/checks.rs"]
+mod checks;
+#[path = "github/ci.rs"]
+mod ci;
 #[path = "github/description.rs"]
 mod description;
 #[path = "github/faults.rs"]
@@ -58,6 +64,7 @@ mod writer;
 #[allow(unused_imports)] // the names of what the calls return, for whoever wants to write them
 pub use self::{
     account::AppCredentials,
+    ci::{CheckRunSeen, Job, StatusSeen},
     faults::Fault,
     look::{Comment, Pull},
     repository::CommitInfo,

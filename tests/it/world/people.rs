@@ -1,7 +1,7 @@
 //! The people of the world. What they do, they do on GitHub; hob hears of it by webhook.
 
 use super::REPO;
-use super::github::GitHub;
+use super::github::{GitHub, Job};
 
 /// Somebody with an account.
 #[derive(Clone, Copy)]
@@ -69,5 +69,53 @@ impl Person<'_> {
     /// Pushes a commit.
     pub async fn pushes(&self, branch: &str, files: &[(&str, &str)], message: &str) -> String {
         self.github.push_commit(REPO, branch, files, message, self.login).await
+    }
+    /// Presses a button of a check run of hob's, or its "Re-run"; tells what hob answered the webhook.
+    pub async fn presses(&self, button: Option<&str>, check_run: u64) -> u16 {
+        self.github.press(REPO, self.login, check_run, button).await.status
+    }
+}
+
+/// What looks at commits.
+#[derive(Clone, Copy)]
+pub struct Ci<'a> {
+    pub github: &'a GitHub,
+}
+
+impl Ci<'_> {
+    /// A job of the workflow "CI" fails. Tells the check run's id, which is the job's.
+    pub async fn fails(&self, job: &str, sha: &str, log: &str) -> u64 {
+        self.runs(sha, &[Job { name: job, conclusion: "failure", log: Some(log) }]).await[0]
+    }
+
+    /// A job of the workflow "CI" passes.
+    pub async fn passes(&self, job: &str, sha: &str) -> u64 {
+        self.runs(sha, &[Job { name: job, conclusion: "success", log: Some("all good\n") }]).await[0]
+    }
+
+    /// A run of the workflow "CI" ends, with these jobs.
+    pub async fn runs(&self, sha: &str, jobs: &[Job<'_>]) -> Vec<u64> {
+        self.github.run_workflow(REPO, "CI", sha, jobs).await
+    }
+
+    /// A workflow cannot start.
+    pub async fn cannot_start(&self, workflow: &str, sha: &str) {
+        self.github.fail_to_start(REPO, workflow, sha).await;
+    }
+
+    /// A service sets a commit status: `success`, `failure`, `error` or `pending`.
+    pub async fn sets_status(&self, context: &str, sha: &str, state: &str, description: &str) {
+        self.github.set_status(REPO, context, sha, state, description).await;
+    }
+
+    /// An App of somebody else's finds something wrong and says it in its check run: title, summary, text, annotations.
+    pub async fn lint_fails(
+        &self,
+        name: &str,
+        sha: &str,
+        output: [&str; 3],
+        notes: Vec<serde_json::Value>,
+    ) -> u64 {
+        self.github.lint(REPO, name, sha, "failure", output, notes).await
     }
 }

@@ -47,11 +47,17 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) body: Value,
     link: Option<String>,
+    location: Option<String>,
 }
 
 impl Reply {
     pub(super) fn new(status: u16, body: Value) -> Self {
-        Self { status, body, link: None }
+        Self { status, body, link: None, location: None }
+    }
+
+    /// The way to another address.
+    pub(super) fn redirect(to: String) -> Self {
+        Self { location: Some(to), ..Self::new(302, Value::Null) }
     }
 
     /// A refusal in GitHub's shape.
@@ -127,6 +133,9 @@ impl IntoResponse for Reply {
         };
         if let Some(link) = self.link {
             response.headers_mut().insert(header::LINK, link.parse().expect("a header"));
+        }
+        if let Some(location) = self.location {
+            response.headers_mut().insert(header::LOCATION, location.parse().expect("a header"));
         }
         response
     }

@@ -81,7 +81,7 @@ pub(super) fn check_answer(route: &str, status: u16, body: &Value) -> Vec<String
             description.check(&pointer(&["routes", route, "responses", &status]), body, &what)
         }
         // GitHub gives these on every route, whether the description lists them or not.
-        (None, 400 | 401 | 403 | 404) => description.check("/$defs/basic-error", body, &what),
+        (None, 400 | 401 | 403 | 404 | 410) => description.check("/$defs/basic-error", body, &what),
         (None, 422) => description.check("/$defs/validation-error", body, &what),
         (None, _) => vec![format!("{what} is not in the description")],
     }

@@ -125,6 +125,11 @@ impl Bare {
         Some(answer.trim().to_owned())
     }
 
+    /// Whether there is a commit of this object id.
+    pub(super) fn has(&self, sha: &str) -> bool {
+        finish(self.command(&["cat-file", "-e", &format!("{sha}^{{commit}}")]), None).is_ok()
+    }
+
     /// The commits of a branch, newest first; none where there is no such branch.
     pub(super) fn log(&self, branch: &str) -> Vec<CommitInfo> {
         let Some(tip) = self.tip(branch) else { return Vec::new() };

@@ -19,7 +19,10 @@ use super::account::{Actor, Rejected, identify};
 use super::call::{Call, Reply};
 use super::faults::{Fault, Scissors};
 use super::state::{LastAnswer, Permission, State};
-use super::{API_PREFIX, GRAPHQL_PATH, GitHub, app, assets, description, git_server, graphql, issues, pulls};
+use super::{
+    API_PREFIX, GRAPHQL_PATH, GitHub, actions, app, assets, checks, description, git_server, graphql, issues,
+    pulls,
+};
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -85,6 +88,21 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
         Who::Token,
         pulls::request_reviewers,
     ),
+    ("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs", Who::Token, checks::list),
+    ("POST", "/repos/{owner}/{repo}/check-runs", Who::Token, checks::create),
+    ("GET", "/repos/{owner}/{repo}/check-runs/{check_run_id}", Who::Token, checks::get),
+    ("PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}", Who::Token, checks::update),
+    (
+        "GET",
+        "/repos/{owner}/{repo}/check-runs/{check_run_id}/annotations",
+        Who::Token,
+        checks::list_annotations,
+    ),
+    ("GET", "/repos/{owner}/{repo}/commits/{ref}/status", Who::Token, checks::combined_status),
+    ("POST", "/repos/{owner}/{repo}/statuses/{sha}", Who::Token, checks::create_status),
+    ("GET", "/repos/{owner}/{repo}/actions/runs", Who::Token, actions::list_workflow_runs),
+    ("GET", "/repos/{owner}/{repo}/actions/runs/{run_id}/jobs", Who::Token, actions::list_jobs),
+    ("GET", "/repos/{owner}/{repo}/actions/jobs/{job_id}/logs", Who::Token, actions::get_log),
 ];
 
 /// One request as it was answered.
@@ -116,6 +134,7 @@ pub(super) fn router(github: &GitHub) -> Router {
     }
     router
         .route(GRAPHQL_PATH, any(graphql::serve))
+        .route(&format!("{}{{id}}", actions::LOG_PATH), get(actions::serve_log))
         .route("/user-attachments/assets/{id}", get(assets::serve))
         .fallback(git_server::serve)
         .layer(middleware::from_fn_with_state(github.clone(), observe))

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::account::{APP_LOGIN, InstallationToken, USER_LOGIN};
 use super::assets::Asset;
+use super::checks::Checks;
 use super::faults::Faults;
 use super::repository::Bare;
 use super::routes::RequestLog;
@@ -124,6 +125,7 @@ pub(super) struct Repository {
     /// Labels that were made with a colour of their own, by name in lower case.
     pub(super) labels: BTreeMap<String, (String, Option<String>)>,
     pub(super) issues: BTreeMap<u64, Issue>,
+    pub(super) checks: Checks,
 }
 
 impl Repository {
@@ -141,6 +143,7 @@ impl Repository {
             permissions,
             issues: BTreeMap::new(),
             labels: BTreeMap::new(),
+            checks: Checks::default(),
         }
     }
 

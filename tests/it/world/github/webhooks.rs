@@ -22,7 +22,7 @@ const HOOK_ID: u64 = 109_948_940;
 pub(super) struct Hook {
     url: String,
     secret: String,
-    of_app: bool,
+    pub(super) of_app: bool,
 }
 
 impl Hook {
@@ -44,6 +44,10 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
+    pub(super) fn new(event: &'static str, payload: Value) -> Self {
+        Self { event, payload }
+    }
+
     /// Puts one more field into it.
     pub(super) fn set(&mut self, field: &str, value: Value) {
         self.payload[field] = value;
@@ -147,7 +151,7 @@ pub(super) fn ping(github: &GitHub, state: &State, repository: &str) -> Webhook 
 }
 
 /// Puts in what every event has.
-fn fill(
+pub(super) fn fill(
     github: &GitHub,
     state: &State,
     payload: &mut Value,

@@ -284,7 +284,10 @@ impl Writer {
 
 /// What the App may do, as its owner set it up.
 pub(super) fn app_permissions() -> Value {
-    json!({"contents": "write", "issues": "write", "metadata": "read", "pull_requests": "write"})
+    json!({
+        "actions": "read", "checks": "write", "contents": "write", "issues": "write", "metadata": "read",
+        "pull_requests": "write", "statuses": "write",
+    })
 }
 
 pub(super) fn time(time: Timestamp) -> String {
