@@ -6,6 +6,7 @@
 //! How far each look came is in the store, and moves on only after everything that was found is recorded. So a look may be cut
 //! off anywhere: the next one finds the same again.
 
+mod bases;
 mod cards;
 mod deliveries;
 mod repository;

@@ -6,6 +6,7 @@
 //! effect that may have happened is there already, is decided above: no write is ever repeated here.
 
 mod assets;
+mod branches;
 mod client;
 mod comments;
 mod conversation;

@@ -4,6 +4,8 @@ use super::{Spent, code, contain, file_list, finished, quoted};
 
 /// A branch's name is cut here.
 const MOST_NAME: usize = 200;
+/// More files than this are not named in one sentence.
+const MOST_FILES: usize = 5;
 /// As much of the git host's words as people need.
 const MOST_DETAIL: usize = 2_000;
 
@@ -131,6 +133,23 @@ pub fn theirs_merged_note(branch: &str) -> String {
     format!("What people pushed to {} meanwhile is merged in.", code(branch, MOST_NAME))
 }
 
+/// Why work could not be pushed: what people pushed conflicts with it.
+pub fn theirs_conflict(files: &[String]) -> String {
+    let shown: Vec<String> = files.iter().take(MOST_FILES).map(|file| code(file, MOST_NAME)).collect();
+    let more = if files.len() > MOST_FILES { " and more" } else { "" };
+    format!("What was pushed meanwhile conflicts in {}{more}.", shown.join(", "))
+}
+
+/// The same: people have taken commits off the branch.
+pub fn theirs_took_back() -> String {
+    "Commits that the agent's work builds on were taken off the branch.".to_owned()
+}
+
+/// The same: the branch is gone.
+pub fn theirs_removed() -> String {
+    "The branch was removed.".to_owned()
+}
+
 /// Words about a task's end with more sentences before what it took.
 pub fn with_notes(words: &str, notes: &[String]) -> String {
     match words.rsplit_once("\n\n") {
@@ -167,6 +186,9 @@ mod tests {
             rebase_conflicts(branches, &files),
             rebase_would_lose(branches),
             base_not_pushed(branches, "protected branch @everybody"),
+            theirs_conflict(&files),
+            theirs_took_back(),
+            theirs_removed(),
             with_notes(
                 &pull_request_ready(1, took),
                 &[base_merged_note(branches, 2), theirs_merged_note("hob/issue-1")],

@@ -53,3 +53,31 @@ pub fn conflict_for_agent(files: Vec<String>, runs: &[Run]) -> Option<Turn> {
     let had = runs.iter().filter(|run| matches!(run.turn, Turn::PushedMeanwhile { .. })).count();
     (had < MOST_TURNS).then_some(Turn::PushedMeanwhile { files })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AgentKind, RunId, TaskId};
+
+    #[test]
+    fn an_agent_is_asked_to_merge_what_people_pushed_twice_and_no_more() {
+        let run = |turn: Turn| Run {
+            id: RunId::new(),
+            task: TaskId::new(),
+            turn,
+            agent: AgentKind::Claude,
+            instead_of: None,
+            may_use: crate::story::budget::Limit::default(),
+            started_at: None,
+            end: None,
+        };
+        let files = || vec!["a".to_owned()];
+        let mut runs = vec![run(Turn::Begin)];
+        for _ in 0..MOST_TURNS {
+            let turn = conflict_for_agent(files(), &runs).unwrap();
+            assert_eq!(turn, Turn::PushedMeanwhile { files: files() });
+            runs.push(run(turn));
+        }
+        assert_eq!(conflict_for_agent(files(), &runs), None);
+    }
+}

@@ -66,14 +66,15 @@ impl Worker {
                 }
                 Met::Conflicts(files) => {
                     let runs = self.store.runs_of(&job.task).await?;
-                    let turn = conflict_for_agent(files, &runs).ok_or_else(moved)?;
+                    let again = message::theirs_conflict(&files);
+                    let turn = conflict_for_agent(files, &runs).ok_or_else(|| moved(again))?;
                     tracing::info!(theirs = %found, "what was pushed meanwhile conflicts; the agent goes on");
                     return Ok(Brought::Back(turn));
                 }
-                Met::TakenBack => return Err(moved()),
+                Met::TakenBack => return Err(moved(message::theirs_took_back())),
             }
         }
-        Err(moved())
+        Err(moved(String::new()))
     }
 
     /// The same for work that is cut short: nothing is checked, and what conflicts cannot be pushed. Gives back the commit that the
@@ -94,10 +95,11 @@ impl Worker {
             match self.meet(story, run, &taken.tip, &found).await? {
                 Met::There => return Ok(found),
                 Met::Merged(tip) => (taken.tip, expected) = (tip, Some(found)),
-                Met::Conflicts(_) | Met::TakenBack => return Err(moved()),
+                Met::Conflicts(files) => return Err(moved(message::theirs_conflict(&files))),
+                Met::TakenBack => return Err(moved(message::theirs_took_back())),
             }
         }
-        Err(moved())
+        Err(moved(String::new()))
     }
 
     /// One push. Gives back where the branch is, if that is not where it was expected. `holder` is the task that this worker has.
@@ -131,7 +133,7 @@ impl Worker {
             }
             Err(PushError::Moved { found: Some(found) }) => Ok(Some(found)),
             // Somebody has removed the branch: it is not for hob to bring it back.
-            Err(PushError::Moved { found: None }) => Err(moved()),
+            Err(PushError::Moved { found: None }) => Err(moved(message::theirs_removed())),
             Err(PushError::Refused(text)) => {
                 Err(Hitch::Fail { class: FailureClass::PushRefused, detail: text })
             }
@@ -178,6 +180,6 @@ impl Worker {
     }
 }
 
-fn moved() -> Hitch {
-    Hitch::Fail { class: FailureClass::BranchMoved, detail: String::new() }
+fn moved(detail: String) -> Hitch {
+    Hitch::Fail { class: FailureClass::BranchMoved, detail }
 }

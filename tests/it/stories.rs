@@ -2,6 +2,7 @@
 //! real Docker and real git.
 
 mod account;
+mod base;
 mod budgets;
 mod cards;
 mod catch_up;

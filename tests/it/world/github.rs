@@ -50,6 +50,8 @@ mod look;
 mod people;
 #[path = "github/pulls.rs"]
 mod pulls;
+#[path = "github/pushes.rs"]
+mod pushes;
 #[path = "github/repository.rs"]
 mod repository;
 #[path = "github/routes.rs"]
