@@ -33,6 +33,8 @@ require_cargo() {
 
 missing_packages() {
   have git || echo git
+  # Tests make keys, and verify commits that hob has signed.
+  have ssh-keygen || echo openssh-client
   # The test `hostile` watches with it what hob starts.
   have strace || echo strace
   # A disk that breaks under hob is an ext4 in a file.

@@ -1,6 +1,21 @@
 -- The conversation on the pull request.
--- What a task is about beyond its story's issue: `review`, `checks`, `base`; null: nothing.
+-- What a task is about beyond its story's issue: `review`, `checks`, `base`, `sub_issue`; null: nothing.
 ALTER TABLE tasks ADD COLUMN about TEXT GENERATED ALWAYS AS (json_extract(ask, '$.about.kind')) VIRTUAL;
+
+-- What became of the story's pull request: null: it is open, or there is none; `closed`, `merged`. When, by GitHub's clock, and
+-- who did it.
+ALTER TABLE stories ADD COLUMN pull_state TEXT;
+ALTER TABLE stories ADD COLUMN pull_moved_at BIGINT;
+ALTER TABLE stories ADD COLUMN pull_moved_by TEXT;
+-- The pull request before, where work began anew after it was closed or merged, and which of the two.
+ALTER TABLE stories ADD COLUMN past_pull BIGINT;
+ALTER TABLE stories ADD COLUMN past_pull_state TEXT;
+-- Whether hob has made the pull request a draft (1) or ready (0). Null: a person has decided.
+ALTER TABLE stories ADD COLUMN pull_draft BIGINT;
+CREATE INDEX stories_by_past_pull ON stories (repo_key, past_pull) WHERE past_pull IS NOT NULL;
+
+-- Sub-issues together: whether somebody wants no further one begun after the task's own.
+ALTER TABLE tasks ADD COLUMN called_off BIGINT NOT NULL DEFAULT 0;
 
 -- A base that moved.
 -- Whether nobody is told of a task before something comes of it: no person has asked for it.

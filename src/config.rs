@@ -191,6 +191,13 @@ pub struct Git {
     /// Whether commits that name somebody else are written anew before the push. The agent's container asks
     /// git for the author above, but the agent can ask for another.
     pub rewrite_authors: bool,
+    /// Whether the commits of one hand-over become one.
+    pub squash: bool,
+    /// A file that holds the private SSH key with which commits are signed: Ed25519, without a passphrase.
+    pub signing_key_file: Option<PathBuf>,
+    /// What it holds, read at start.
+    #[serde(skip)]
+    pub signing_key: Option<SecretString>,
 }
 
 impl Default for Git {
@@ -199,6 +206,9 @@ impl Default for Git {
             author_name: "hob".to_owned(),
             author_email: "hob@users.noreply.github.com".to_owned(),
             rewrite_authors: true,
+            squash: false,
+            signing_key_file: None,
+            signing_key: None,
         }
     }
 }
@@ -583,6 +593,13 @@ impl Config {
                 return Err(ConfigError::invalid(key, "is not what git takes", "a plain name or address"));
             }
         }
+        if self.git.signing_key_file.is_some() && !self.git.rewrite_authors {
+            return Err(ConfigError::invalid(
+                "git.rewrite_authors",
+                "is false beside git.signing_key_file: hob would sign for whomever the agent names",
+                "true, or no key",
+            ));
+        }
         if self.container.uid == 0 {
             return Err(ConfigError::invalid("container.uid", "is 0, which is root", "an unprivileged uid"));
         }
@@ -667,7 +684,8 @@ impl Config {
     pub fn secrets(&self) -> Vec<SecretString> {
         let github = &self.github;
         let own = [&github.private_key, &github.token, &github.webhook_secret];
-        own.into_iter().flatten().chain(self.agent.keys.values()).cloned().collect()
+        let own = own.into_iter().flatten().chain(&self.git.signing_key);
+        own.chain(self.agent.keys.values()).cloned().collect()
     }
 
     /// The way in to the git host that is configured: exactly one.
@@ -919,6 +937,32 @@ mod tests {
         let claude = Chosen { agent: Some(AgentKind::Claude), ..Chosen::default() };
         let task = of("agent = \"codex\"\nmodel = \"gpt\"\nimage = \"node:1\"\n", claude);
         assert_eq!((task.image.as_str(), task.model.as_deref()), ("hob-claude:latest", Some("opus")));
+    }
+
+    #[test]
+    fn a_key_that_signs_is_private_and_signs_for_hob_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "a key\n").unwrap();
+        let text = format!(
+            "[github]\nwebhook_secret = \"s\"\ntoken = \"t\"\n[git]\nsigning_key_file = {:?}\n",
+            file.path()
+        );
+        let settings = tempfile::NamedTempFile::new().unwrap();
+        let load = |mode: u32, more: &str| {
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            std::fs::write(&settings, format!("{text}{more}")).unwrap();
+            Config::load(Some(settings.path()), &|_| None).map_err(|error| error.to_string())
+        };
+        let config = load(0o640, "").unwrap();
+        assert!(config.secrets().iter().any(|secret| secret.expose_secret() == "a key"));
+        for mode in [0o644, 0o660, 0o602] {
+            let error = load(mode, "").unwrap_err();
+            let mode = format!("which is not hob's alone (mode {mode:04o}); it wants mode 0600");
+            assert!(error.starts_with("`git.signing_key_file` names ") && error.contains(&mode), "{error}");
+        }
+        let error = load(0o600, "rewrite_authors = false\n").unwrap_err();
+        assert!(error.starts_with("`git.rewrite_authors` is false beside"), "{error}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod mirror;
 mod pack;
 mod push;
 mod rewrite;
+mod signing;
+mod squash;
 mod transport;
 mod workspace;
 
@@ -27,7 +29,9 @@ pub use import::{
 pub use join::{Join, Joined, empty_quarantine, merge, rebase};
 pub use mirror::Mirror;
 pub use push::{Push, PushError, Pushed, push};
-pub use rewrite::{Authorship, rewrite_authors};
+pub use rewrite::{Author, Authorship, STORY_TRAILER, rewrite_commits};
+pub use signing::{NoSigningKey, SigningKey, sign};
+pub use squash::Squash;
 pub use workspace::{NewWorkspace, Workspace, create_checkout, create_workspace};
 
 use std::path::{Path, PathBuf};

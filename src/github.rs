@@ -21,6 +21,7 @@ mod looks;
 mod people;
 mod pulls;
 mod settings;
+mod sub_issues;
 mod tokens;
 pub mod webhook;
 
@@ -47,6 +48,7 @@ pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFact
 pub use people::Permission;
 pub use pulls::{NewPull, Pull};
 pub use settings::SettingsText;
+pub use sub_issues::ListedSubIssue;
 
 /// With what hob shows GitHub who it is.
 #[derive(Debug, Clone)]

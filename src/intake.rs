@@ -13,6 +13,7 @@ mod pull;
 pub mod reply;
 mod review;
 mod settings;
+mod sub_issues;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +33,12 @@ use crate::pulse::Pulse;
 use crate::store::{
     Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store, StoryAsk,
 };
+use crate::story::plan::Mode;
 use crate::story::{About, Ask, Choice, Story, Turn};
 use commands::Opening;
 use decide::{Act, Decision, decide};
 use settings::Settings;
+use sub_issues::Parts;
 
 /// The first wait before a delivery is tried again; it doubles up to `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -316,23 +319,40 @@ impl Intake {
             let heard = labeled_at.map_or(Heard::Words, Heard::Label);
             return self.decline_for_settings(on, story.as_ref(), heard, fault).await;
         }
+        if let Some(parent) = self.parent_of(on, labeled_at).await? {
+            return self.decline_as_part(on, story.as_ref(), labeled_at, parent).await;
+        }
         let blockers = self.blockers(on, story.as_ref()).await?;
         if !blockers.is_empty() {
             return self.decline_as_blocked(on, story.as_ref(), labeled_at, &blockers).await;
         }
         let issue = match &story {
             Some(story) if on.issue.is_pull_request => self.issue_of(story, on.issue).await?,
-            _ if on.issue.read_later => match self.as_seen(on, at).await? {
+            _ if on.issue.read_later => match self.as_seen(on, on.issue.number, at).await? {
                 Seen::Now(issue) => issue,
                 Seen::Gone => return Ok(Settled::Ignored("the issue is gone".to_owned())),
-                Seen::Other(changed) => return self.decline(on, story.as_ref(), labeled_at, &changed).await,
+                Seen::Other(changed) => {
+                    return self.decline(on, story.as_ref(), labeled_at, None, &changed).await;
+                }
             },
             _ => on.issue.clone(),
+        };
+        let is_new = opening.turn == Turn::Begin && opening.mode == Mode::Work;
+        let about = match opening.about {
+            About::Issue if is_new && !on.issue.is_pull_request => {
+                match self.parts(on, story.as_ref(), at).await? {
+                    Parts::Ask(about) => about,
+                    Parts::Other(part, changed) => {
+                        return self.decline(on, story.as_ref(), labeled_at, Some(part), &changed).await;
+                    }
+                }
+            }
+            about => about,
         };
         let new = NewTask {
             on: self.story_ask(on, &issue, story.as_ref()),
             effects: self.opening_effects(on, story.as_ref(), &opening.choice),
-            ask: Ask { about: opening.about, ..self.ask(on, &issue, opening.text, opening.choice) },
+            ask: Ask { about, ..self.ask(on, &issue, opening.text, opening.choice) },
             mode: opening.mode,
             turn: opening.turn,
             labeled_at,
@@ -342,11 +362,11 @@ impl Intake {
         Ok(Settled::Done("opened a task"))
     }
 
-    /// The issue's text, where it is still the one that people saw who asked for work at that time. Only who may push
+    /// The text of the issue, or of a sub-issue of it, where it is still the one that people saw who asked for work at that time. Only who may push
     /// may have changed it since; and then what they left is what is worked on.
-    async fn as_seen(&self, on: &Happening<'_>, at: Timestamp) -> anyhow::Result<Seen> {
+    async fn as_seen(&self, on: &Happening<'_>, number: IssueNumber, at: Timestamp) -> anyhow::Result<Seen> {
         let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
-        let history = match repository.issue_history(on.issue.number).await {
+        let history = match repository.issue_history(number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => return Ok(Seen::Gone),
             history => history?,
         };
@@ -360,6 +380,7 @@ impl Intake {
             }
         }
         Ok(Seen::Now(Issue {
+            number,
             title: history.title,
             body: history.body,
             read_later: false,
@@ -373,9 +394,11 @@ impl Intake {
         on: &Happening<'_>,
         story: Option<&Story>,
         labeled_at: Option<Timestamp>,
+        part: Option<IssueNumber>,
         changed: &TextChanged,
     ) -> anyhow::Result<Settled> {
-        let effects = [on.seen("confused"), on.say(message::text_changed(changed, labeled_at.is_some()))];
+        let effects =
+            [on.seen("confused"), on.say(message::text_changed(changed, part, labeled_at.is_some()))];
         let heard = labeled_at.map_or(Heard::Words, Heard::Label);
         let about = self.story_ask(on, on.issue, story);
         self.store.only_say(&on.delivery.guid, &about, &heard, &effects).await?;

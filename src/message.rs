@@ -6,6 +6,7 @@ mod base;
 mod budget;
 pub mod card;
 mod checks;
+mod closing;
 mod commands;
 mod contain;
 mod kept;
@@ -22,6 +23,7 @@ pub use base::{
 };
 pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
 pub use checks::{checks_section, pull_request_with_failing_check};
+pub use closing::without_closing_words;
 pub use commands::{
     NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
     where_it_stands,
@@ -34,7 +36,7 @@ pub use login::{
     no_ssh_agent,
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
-pub use settings::{blocked_by, reviewers_refused, settings_at_fault};
+pub use settings::{blocked_by, part_of, reviewers_refused, settings_at_fault};
 pub use status::{Phase, StatusText, status};
 
 use crate::agent::FailureClass;
@@ -89,17 +91,21 @@ pub enum Part {
     Text,
 }
 
-/// Said where work was asked for, hob found it later by itself, and the issue had been changed in between.
-pub fn text_changed(changed: &TextChanged, since_label: bool) -> String {
+/// Said where work was asked for, hob read the text later, and the issue had been changed in between, or its sub-issue `of`.
+pub fn text_changed(changed: &TextChanged, of: Option<IssueNumber>, since_label: bool) -> String {
     let part = match changed.part {
         Part::Title => "title",
         Part::Text => "text",
+    };
+    let what = match of {
+        None => format!("this issue's {part}"),
+        Some(sub_issue) => format!("the {part} of #{sub_issue}"),
     };
     let asked = if since_label { "the label was put on" } else { "that was asked for" };
     // Not addressed: who changes a text gets no voice here, and may be anybody.
     let by = login(&changed.by);
     format!(
-        "**Not started: {by} changed this issue's {part} after {asked}.** I work on what people who may push to \
+        "**Not started: {by} changed {what} after {asked}.** I work on what people who may push to \
          this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now."
     )
 }
@@ -118,8 +124,8 @@ pub struct Spent {
 /// What a pull request's body is made from.
 #[derive(Debug, Clone)]
 pub struct PullRequestText<'a> {
-    /// The story's issue.
-    pub issue: IssueNumber,
+    /// The issues that it closes when it is merged: the story's own, and sub-issues that were worked on with it.
+    pub closes: &'a [IssueNumber],
     /// Who asked for the work.
     pub asked_by: &'a str,
     /// The agent's own summary.
@@ -161,7 +167,11 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
         body.push_str("\n\n### Kept with the run\n\nThese files are on hob's server:\n\n");
         body.push_str(&file_list(text.drops));
     }
-    body.push_str(&format!("\n\nCloses #{}\n\n---\n", text.issue));
+    body.push_str("\n\n");
+    for issue in text.closes {
+        body.push_str(&format!("Closes #{issue}\n"));
+    }
+    body.push_str("\n---\n");
     body.push_str(&format!(
         "Asked for by @{} · {} · {}",
         text.asked_by,
@@ -439,7 +449,7 @@ mod tests {
             answer: Some(Answer { text: "one object\nper line".to_owned(), by: "alice".to_owned() }),
         };
         insta::assert_snapshot!(pull_request_body(&PullRequestText {
-            issue: IssueNumber(1),
+            closes: &[IssueNumber(1)],
             asked_by: "alice",
             summary: Some("Adds `--json`.\n\n- one object per line"),
             agent: AgentKind::Claude,
@@ -458,8 +468,12 @@ mod tests {
                 nothing_to_change(Some("It is there already."), Spent::default()),
                 nothing_to_stop(false),
                 nothing_to_stop(true),
-                text_changed(&TextChanged { part: Part::Text, by: "mallory".to_owned() }, true),
-                text_changed(&TextChanged { part: Part::Title, by: "sorter[bot]".to_owned() }, false),
+                text_changed(&TextChanged { part: Part::Text, by: "mallory".to_owned() }, None, true),
+                text_changed(
+                    &TextChanged { part: Part::Title, by: "sorter[bot]".to_owned() },
+                    Some(IssueNumber(3)),
+                    false
+                ),
                 failed(&FailureText {
                     class: FailureClass::LeftUncommitted,
                     detail: "",

@@ -243,6 +243,15 @@ mod tests {
     }
 
     #[test]
+    fn a_sub_issue_is_told_with_its_parent_and_where_it_stands_among_the_others() {
+        let now = Ask { about: samples::part(), ..ask(None) };
+        let before = Ask { about: samples::part(), ..ask(None) };
+        let seen = Seen::default();
+        let facts = facts(&now, false, &[], Purpose::Work, &seen);
+        insta::assert_snapshot!(standard(&Facts { earlier: &[before], ..facts }));
+    }
+
+    #[test]
     fn a_first_run() {
         let nothing = Seen::default();
         insta::assert_snapshot!(standard(&facts(

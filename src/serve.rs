@@ -20,6 +20,7 @@ use crate::catch_up::{self, CatchUp};
 use crate::config::{Config, Credentials};
 use crate::container::Docker;
 use crate::deliver::{self, Deliver};
+use crate::git::SigningKey;
 use crate::github::{self, GitHub};
 use crate::http::{self, Http};
 use crate::intake::{self, Intake};
@@ -44,6 +45,7 @@ pub struct Hob {
     instance: String,
     secrets: Secrets,
     template: Arc<Template>,
+    signing_key: Option<SigningKey>,
     program: PathBuf,
     _lock: DataLock,
 }
@@ -64,8 +66,21 @@ impl Hob {
             GitHub::new(&config.github.api_url, credentials).context("preparing the way to GitHub")?;
         let secrets = Secrets::new(config.secrets());
         let template = Arc::new(work::operators_template(&config)?);
+        let signing_key = work::signing_key(&config)?;
         let (config, program) = (Arc::new(config), work::own_program());
-        Ok(Hob { config, data, store, docker, github, instance, secrets, template, program, _lock: lock })
+        Ok(Hob {
+            config,
+            data,
+            store,
+            docker,
+            github,
+            instance,
+            secrets,
+            template,
+            signing_key,
+            program,
+            _lock: lock,
+        })
     }
 
     /// The same, with another file as hob's own program: for who has hob as a library.
@@ -229,6 +244,7 @@ impl Hob {
             user: agent_user(&self.config),
             secrets: self.secrets.clone(),
             template: self.template.clone(),
+            signing_key: self.signing_key.clone(),
             program: self.program.clone(),
             stop,
         }

@@ -8,8 +8,10 @@ pub mod card;
 pub mod checks;
 pub mod fix;
 pub mod plan;
+pub mod pull;
 pub mod review;
 pub mod step;
+pub mod sub_issue;
 pub mod talk;
 
 use jiff::Timestamp;
@@ -49,6 +51,16 @@ pub struct Story {
     pub session: Option<Session>,
     /// The pull request, once there is one.
     pub pull: Option<PullNumber>,
+    /// Where it stands.
+    pub pull_state: pull::PullState,
+    /// When it was closed, merged or opened again last, by GitHub's clock.
+    pub pull_moved_at: Option<Timestamp>,
+    /// Who did that, where it is known.
+    pub pull_moved_by: Option<String>,
+    /// The pull request before that one, where work began anew after it was closed or merged.
+    pub past_pull: Option<(PullNumber, pull::PullState)>,
+    /// Whether something beyond its tasks has ended the story: the issue was closed, for example.
+    pub is_ended: bool,
     /// When the label was put on that was taken up last, by GitHub's clock.
     pub labeled_at: Option<Timestamp>,
     /// When somebody stopped the work last, by GitHub's clock.
@@ -126,12 +138,22 @@ pub enum About {
     Checks(fix::FailedChecks),
     /// The base branch, which has moved on.
     Base(base::BaseMoved),
+    /// A sub-issue of the issue, which is worked on with its others, one after the other.
+    SubIssue(sub_issue::Together),
 }
 
 impl About {
     /// Whether the issue is all there is.
     pub fn is_issue(&self) -> bool {
         *self == Self::Issue
+    }
+
+    /// The sub-issue that it is, if it is one.
+    pub fn part(&self) -> Option<&sub_issue::SubIssue> {
+        match self {
+            Self::SubIssue(together) => together.part(),
+            _ => None,
+        }
     }
 }
 

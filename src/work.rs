@@ -7,6 +7,7 @@ mod account;
 mod base;
 mod budget;
 mod checks;
+mod commits;
 mod gather;
 mod hand_over;
 mod import_child;
@@ -35,6 +36,7 @@ use tracing::Instrument as _;
 use crate::agent::FailureClass;
 use crate::config::{Chosen, Config, RepositoryFile, TaskSettings};
 use crate::container::Docker;
+use crate::git::SigningKey;
 use crate::github::GitHub;
 use crate::ids::AgentKind;
 use crate::paths::DataDir;
@@ -45,6 +47,7 @@ use crate::store::{Advance, Lost, Sharing, Store, StoreFault};
 use crate::story::step::{self, Look, RunLook, Step};
 use crate::story::{Story, Task, TaskState, Turn};
 
+pub use commits::signing_key;
 pub use import_child::run as run_import;
 pub use importing::{COMMAND as IMPORT_COMMAND, own_program};
 pub use prompting::operators_template;
@@ -80,6 +83,8 @@ pub struct Worker {
     pub secrets: Secrets,
     /// The template of what agents are told.
     pub template: Arc<Template>,
+    /// The key with which commits are signed, where there is one.
+    pub signing_key: Option<SigningKey>,
     /// hob's own program, for the process that reads hand-overs.
     pub program: PathBuf,
     /// Set when hob is to stop. Containers go on; following them ends.

@@ -19,6 +19,7 @@ pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
             ("agent image", image(&config).await),
             ("agent key", key(&config)),
             ("prompt", prompt(&config)),
+            ("commits", commits(&config)),
             ("github", github(&config).await),
         ];
         let mut code = ExitCode::SUCCESS;
@@ -87,6 +88,13 @@ fn prompt(config: &Config) -> anyhow::Result<String> {
         Some(file) => format!("the template in {}, SHA-256 {}", file.display(), template.hash()),
         None => "hob's own template".to_owned(),
     })
+}
+
+fn commits(config: &Config) -> anyhow::Result<String> {
+    let git = &config.git;
+    let key = work::signing_key(config)?;
+    let signed = key.map_or_else(|| "not signed".to_owned(), |key| format!("signed, {}", key.fingerprint()));
+    Ok(format!("{} <{}>, {signed}", git.author_name, git.author_email))
 }
 
 async fn github(config: &Config) -> anyhow::Result<String> {

@@ -71,6 +71,9 @@ pub struct RepositoryFile {
     /// Whether pull requests are opened as drafts.
     #[schemars(with = "bool")]
     pub draft: Option<bool>,
+    /// Whether the commits of one hand-over become one.
+    #[schemars(with = "bool")]
+    pub squash: Option<bool>,
     /// Logins of people whose review is requested when the pull request is opened.
     #[serde(deserialize_with = "fields::logins")]
     #[schemars(length(max = 15))]
@@ -124,6 +127,8 @@ pub enum SubIssues {
     /// This issue alone.
     #[default]
     Apart,
+    /// Its open sub-issues in their order, one after the other on its branch, with one pull request.
+    Together,
 }
 
 /// Caps in dollars. Not set: those of whoever runs hob.
@@ -267,6 +272,11 @@ impl Config {
         file.follow_base.unwrap_or(self.pull_request.follow_base)
     }
 
+    /// Whether the commits of one hand-over become one in a repository with this file.
+    pub fn squash_of(&self, file: &RepositoryFile) -> bool {
+        file.squash.unwrap_or(self.git.squash)
+    }
+
     /// What a hand-over may hold in a repository with this file, which protects more paths and never fewer.
     pub fn policy_of(&self, file: &RepositoryFile) -> Policy {
         Policy {
@@ -350,7 +360,7 @@ mod tests {
         let full = parse(include_str!("../../tests/data/hob.full.toml")).unwrap();
         assert_eq!(config.label_of(&full), "bot");
         assert_eq!(config.branch_of(&full, IssueNumber(7)), "bot/7");
-        assert_eq!((full.who, full.sub_issues), (Who::Maintain, SubIssues::Apart));
+        assert_eq!((full.who, full.sub_issues), (Who::Maintain, SubIssues::Together));
         assert_eq!(full.budget.run_usd, Some(2.0));
     }
 
@@ -375,7 +385,7 @@ mod tests {
             "reviewers = [\"@bob\"]\n",
             "protected_paths = [\"a/[\"]\n",
             "prompt = \"../prompt.j2\"\n",
-            "sub_issues = \"together\"\n",
+            "sub_issues = \"all\"\n",
             "draft = 1\n",
             "[budget]\nrun_used = 1\n",
             "[budget]\nrun_usd = -1\n",

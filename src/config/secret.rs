@@ -3,6 +3,7 @@
 //! own, since people who have run a GitHub App before have them set.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -84,6 +85,11 @@ pub(super) fn read_files(config: &mut Config, environment: Environment) -> Resul
             *value = Some(read_secret(key, file)?);
         }
     }
+    if let Some(file) = &config.git.signing_key_file {
+        let key = "git.signing_key_file";
+        config.git.signing_key = Some(read_secret(key, file)?);
+        check_private(key, file)?;
+    }
     let agent = &mut config.agent;
     let mut keys = BTreeMap::new();
     for name in KEY_NAMES {
@@ -124,4 +130,19 @@ fn read_secret(key: &str, file: &Path) -> Result<SecretString, ConfigError> {
         ));
     }
     Ok(SecretString::from(text))
+}
+
+/// A file that everybody on the machine can read, or that others can put something else into, is no place for a key.
+fn check_private(key: &str, file: &Path) -> Result<(), ConfigError> {
+    const OTHERS: u32 = 0o007;
+    const GROUP_WRITES: u32 = 0o020;
+    let mode = std::fs::metadata(file).map(|found| found.permissions().mode() & 0o777);
+    match mode {
+        Ok(mode) if mode & (OTHERS | GROUP_WRITES) != 0 => Err(ConfigError::invalid(
+            key,
+            &format!("names {}, which is not hob's alone (mode {mode:04o})", file.display()),
+            "mode 0600, or 0640 with hob's group",
+        )),
+        _ => Ok(()),
+    }
 }

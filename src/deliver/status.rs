@@ -180,6 +180,11 @@ fn status_body(facts: &StatusFacts, web: &str, cap_usd: Option<f64>, secrets: &S
         run: facts.run.as_ref().map(|run| run.id),
         told: &facts.told.iter().map(String::as_str).collect::<Vec<_>>(),
         heard: &facts.heard.iter().map(String::as_str).collect::<Vec<_>>(),
+        sub_issues: &facts.sub_issues,
+        can_be_retried: facts
+            .task
+            .as_ref()
+            .is_some_and(|task| matches!(task.state, TaskState::Failed | TaskState::Cancelled)),
         queued_behind: facts.queued_behind,
         over: &words,
     });

@@ -145,6 +145,7 @@ pub struct Imported {
     /// Whether `changes` is not all. A policy that looks at paths has to refuse then.
     pub changes_truncated: bool,
     pub(super) quarantine: PathBuf,
+    pub(super) base: Oid,
     pub(super) fresh: Fresh,
 }
 
@@ -335,6 +336,7 @@ fn describe(
         changes: found.changes,
         changes_truncated: found.truncated,
         quarantine: hand_over.quarantine.to_owned(),
+        base,
         fresh,
     })
 }

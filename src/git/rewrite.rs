@@ -1,8 +1,8 @@
-//! Authorship: the commits of a hand-over written anew with the author that hob's configuration names and
-//! the person who asked as co-author. Trees, dates and the rest of the messages stay. What comes out
-//! depends on what goes in alone, so that a publish that is repeated makes the same commits.
+//! Commits of a hand-over written anew: with the author that hob's configuration names, with trailers that say who took part and
+//! what it is about, without words that close issues, and as one commit where that is wanted. Trees, dates and the rest of the
+//! messages stay. What comes out depends on what goes in alone, so that a publish that is repeated makes the same commits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 use git2::{Commit, ObjectType, Oid, Repository, Sort, Time};
@@ -10,53 +10,93 @@ use serde::{Deserialize, Serialize};
 
 use super::import::{HAND_OVER, Imported, open_quarantine};
 use super::sha;
+use super::squash::{self, Squash};
+use crate::message::without_closing_words;
+
+/// The key of the trailer that names the story.
+pub const STORY_TRAILER: &str = "Hob-Story";
+
+/// How commits are written anew.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Authorship {
+    /// Author and committer; absent: those that the agent has set.
+    pub author: Option<Author>,
+    /// Lines such as `Co-authored-by: name <address>`, for the end of each message.
+    pub trailers: Vec<String>,
+    /// Present: as one commit.
+    pub squash: Option<Squash>,
+}
 
 /// Whose name stands on commits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Authorship {
+pub struct Author {
     /// Author and committer.
     pub name: String,
     /// Their address.
     pub email: String,
-    /// `name <address>` of the person who asked.
-    pub co_author: Option<String>,
+}
+
+/// A commit as it is to be.
+struct Piece {
+    /// The commit that it replaces, with its tree and dates.
+    of: Oid,
+    /// The commits that it builds on, by their old names.
+    parents: Vec<Oid>,
+    /// A message other than that commit's, in UTF-8.
+    message: Option<Vec<u8>>,
 }
 
 /// Writes every commit of a hand-over that the mirror does not have anew. The hand-over's tip is another
-/// after this.
+/// after this, unless nothing was to be changed.
 ///
 /// # Errors
 /// If libgit2 cannot read or write in the quarantine.
-pub fn rewrite_authors(imported: &mut Imported, authorship: &Authorship) -> anyhow::Result<()> {
+pub fn rewrite_commits(imported: &mut Imported, authorship: &Authorship) -> anyhow::Result<()> {
     let repository = open_quarantine(&imported.quarantine)?;
     let odb = repository.odb().context("opening the quarantine's objects")?;
+    let order = parents_first(&repository, &imported.fresh.commits)?;
+    let old = super::oid(&imported.tip)?;
+    let pieces = pieces(&repository, &order, (imported.base, old), authorship.squash.as_ref())?;
     let mut renamed: HashMap<Oid, Oid> = HashMap::new();
-    for id in parents_first(&repository, imported)? {
+    for piece in &pieces {
+        let id = piece.of;
         let commit = repository.find_commit(id).with_context(|| format!("reading {id}"))?;
-        let bytes = rewritten(&commit, authorship, &renamed);
-        let new = odb.write(ObjectType::Commit, &bytes).with_context(|| format!("rewriting {id}"))?;
+        let new = match rewritten(&commit, piece, authorship, &renamed) {
+            None => id,
+            Some(bytes) => {
+                odb.write(ObjectType::Commit, &bytes).with_context(|| format!("rewriting {id}"))?
+            }
+        };
         renamed.insert(id, new);
     }
-    let old = super::oid(&imported.tip)?;
     let Some(tip) = renamed.get(&old) else { return Ok(()) };
     repository.reference(HAND_OVER, *tip, true, "hob: authorship").context("naming the hand-over")?;
     imported.tip = sha(*tip)?;
-    for id in &mut imported.fresh.commits {
-        *id = renamed.get(id).copied().unwrap_or(*id);
-    }
-    for summary in &mut imported.commits {
-        if let Some(new) = renamed.get(&super::oid(&summary.sha)?) {
-            summary.sha = sha(*new)?;
-            summary.author_name.clone_from(&authorship.name);
-            summary.author_email.clone_from(&authorship.email);
+    imported.commit_count -= order.len() - pieces.len();
+    imported.fresh.commits = pieces.iter().map(|piece| renamed[&piece.of]).collect();
+    let absorbed: HashSet<Oid> = order.into_iter().filter(|id| !renamed.contains_key(id)).collect();
+    let mut kept = Vec::new();
+    for mut summary in std::mem::take(&mut imported.commits) {
+        let id = super::oid(&summary.sha)?;
+        if absorbed.contains(&id) {
+            continue;
         }
+        if let Some(new) = renamed.get(&id) {
+            summary.sha = sha(*new)?;
+            if let Some(author) = &authorship.author {
+                summary.author_name.clone_from(&author.name);
+                summary.author_email.clone_from(&author.email);
+            }
+        }
+        kept.push(summary);
     }
+    imported.commits = kept;
     Ok(())
 }
 
-/// The new commits, each after its parents.
-fn parents_first(repository: &Repository, imported: &Imported) -> anyhow::Result<Vec<Oid>> {
-    let new: std::collections::HashSet<Oid> = imported.fresh.commits.iter().copied().collect();
+/// These commits, each after its parents.
+pub(super) fn parents_first(repository: &Repository, commits: &[Oid]) -> anyhow::Result<Vec<Oid>> {
+    let new: HashSet<Oid> = commits.iter().copied().collect();
     let mut walk = repository.revwalk().context("listing the new commits")?;
     walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
     for id in &new {
@@ -68,37 +108,139 @@ fn parents_first(repository: &Repository, imported: &Imported) -> anyhow::Result
     Ok(walk.collect::<Result<_, _>>()?)
 }
 
-/// The commit's bytes. A signature is left out, for it would not fit any more; of the other headers only
-/// the message's encoding means anything.
-fn rewritten(commit: &Commit<'_>, authorship: &Authorship, renamed: &HashMap<Oid, Oid>) -> Vec<u8> {
-    let mut head = format!("tree {}\n", commit.tree_id());
-    for parent in commit.parent_ids() {
-        head.push_str(&format!("parent {}\n", renamed.get(&parent).unwrap_or(&parent)));
+/// The commits that are to be, each after its parents.
+fn pieces(
+    repository: &Repository,
+    order: &[Oid],
+    (base, tip): (Oid, Oid),
+    squash: Option<&Squash>,
+) -> anyhow::Result<Vec<Piece>> {
+    let parents = |id: Oid| -> anyhow::Result<Vec<Oid>> {
+        Ok(repository.find_commit(id).with_context(|| format!("reading {id}"))?.parent_ids().collect())
+    };
+    let groups = match squash {
+        Some(_) => squash::groups(repository, order, base, tip)?,
+        None => None,
+    };
+    let (Some(groups), Some(squash)) = (groups, squash) else {
+        let own = |id: &Oid| Ok(Piece { of: *id, parents: parents(*id)?, message: None });
+        return order.iter().map(own).collect();
+    };
+    // The title is about the whole, so it is on the first commit of several alone.
+    let mut title = squash.title.as_deref();
+    let mut pieces = Vec::new();
+    for group in groups {
+        let message = match group.commits.len() {
+            1 => None,
+            _ => Some(squash::message(repository, &group.commits, title.take())?),
+        };
+        pieces.push(Piece { of: group.last, parents: group.parents, message });
     }
-    for (role, when) in [("author", commit.author().when()), ("committer", commit.committer().when())] {
-        let Authorship { name, email, .. } = authorship;
-        head.push_str(&format!("{role} {name} <{email}> {}\n", in_git_form(when)));
+    Ok(pieces)
+}
+
+/// The commit's bytes, if they are others than it has. A signature is left out, for it would not fit any more; of the other
+/// headers only the message's encoding means anything.
+fn rewritten(
+    commit: &Commit<'_>,
+    piece: &Piece,
+    authorship: &Authorship,
+    renamed: &HashMap<Oid, Oid>,
+) -> Option<Vec<u8>> {
+    let parents: Vec<Oid> =
+        piece.parents.iter().map(|parent| renamed.get(parent).copied().unwrap_or(*parent)).collect();
+    let old_message = piece.message.as_deref().unwrap_or_else(|| commit.message_raw_bytes());
+    let message = with_trailers(without_closing_words(old_message), &authorship.trailers);
+    let encoding = commit.message_encoding().ok().flatten().filter(|_| piece.message.is_none());
+    let is_plain = encoding.is_none_or(holds_ascii);
+    let stays = authorship.author.is_none()
+        && is_plain
+        && message == commit.message_raw_bytes()
+        && parents.iter().copied().eq(commit.parent_ids());
+    if stays {
+        return None;
     }
-    let mut bytes = head.into_bytes();
-    if let Some(encoding) = commit.message_encoding().ok().flatten() {
+    let mut bytes = format!("tree {}\n", commit.tree_id()).into_bytes();
+    for parent in parents {
+        bytes.extend_from_slice(format!("parent {parent}\n").as_bytes());
+    }
+    bytes.extend_from_slice(&people(commit, authorship.author.as_ref()));
+    if let Some(encoding) = encoding.filter(|_| is_plain) {
         bytes.extend_from_slice(format!("encoding {encoding}\n").as_bytes());
     }
     bytes.push(b'\n');
-    bytes.extend_from_slice(&message(commit.message_raw_bytes(), authorship.co_author.as_deref()));
-    bytes
+    bytes.extend_from_slice(&message);
+    Some(bytes)
 }
 
-/// The message with the co-author's trailer, once.
-fn message(old: &[u8], co_author: Option<&str>) -> Vec<u8> {
-    let Some(co_author) = co_author else { return old.to_vec() };
-    let trailer = format!("Co-authored-by: {co_author}");
+/// The lines that name author and committer.
+fn people(commit: &Commit<'_>, author: Option<&Author>) -> Vec<u8> {
+    let Some(Author { name, email }) = author else {
+        let lines = commit.raw_header_bytes().split_inclusive(|byte| *byte == b'\n');
+        let kept = lines.filter(|line| line.starts_with(b"author ") || line.starts_with(b"committer "));
+        return kept.collect::<Vec<_>>().concat();
+    };
+    let when = [("author", commit.author().when()), ("committer", commit.committer().when())];
+    let lines = when.map(|(role, when)| format!("{role} {name} <{email}> {}\n", in_git_form(when)));
+    lines.concat().into_bytes()
+}
+
+/// Whether a letter has in it the byte that ASCII gives it, and no other. In UTF-7 for example a word that closes issues can be
+/// written so that nobody sees it in the bytes; a message that says it is in one is taken as it stands.
+fn holds_ascii(encoding: &str) -> bool {
+    const FAMILIES: [&str; 14] = [
+        "utf-8",
+        "utf8",
+        "us-ascii",
+        "ascii",
+        "iso-8859",
+        "iso8859",
+        "latin",
+        "windows-125",
+        "cp125",
+        "koi8",
+        "euc",
+        "big5",
+        "gb",
+        "shift",
+    ];
+    let encoding = encoding.to_ascii_lowercase();
+    FAMILIES.iter().any(|family| encoding.starts_with(family))
+}
+
+/// The message with each of the trailers once. Of what names a story, this one counts.
+fn with_trailers(mut message: Vec<u8>, trailers: &[String]) -> Vec<u8> {
+    if trailers.iter().any(|trailer| is_of(trailer.as_bytes(), STORY_TRAILER)) {
+        let is_another = |line: &[u8]| {
+            let line = line.trim_ascii_end();
+            is_of(line, STORY_TRAILER) && !trailers.iter().any(|trailer| trailer.as_bytes() == line)
+        };
+        let lines = message.split_inclusive(|byte| *byte == b'\n');
+        message = lines.filter(|line| !is_another(line)).collect::<Vec<_>>().concat();
+    }
+    for trailer in trailers {
+        message = with_trailer(message, trailer);
+    }
+    message
+}
+
+fn is_of(line: &[u8], key: &str) -> bool {
+    let start = line.get(..key.len()).is_some_and(|start| start.eq_ignore_ascii_case(key.as_bytes()));
+    start && line.get(key.len()) == Some(&b':')
+}
+
+fn with_trailer(old: Vec<u8>, trailer: &str) -> Vec<u8> {
     let has_it = old.split(|byte| *byte == b'\n').any(|line| line.eq_ignore_ascii_case(trailer.as_bytes()));
     if has_it {
-        return old.to_vec();
+        return old;
     }
     let text = old.trim_ascii_end();
     let trailers = git2::message_trailers_bytes(text).map(|found| found.iter().count()).unwrap_or(0);
-    let gap: &[u8] = if trailers > 0 { b"\n" } else { b"\n\n" };
+    let gap: &[u8] = match (text, trailers) {
+        ([], _) => b"",
+        (_, 0) => b"\n\n",
+        _ => b"\n",
+    };
     [text, gap, trailer.as_bytes(), b"\n"].concat()
 }
 
@@ -114,11 +256,12 @@ mod tests {
     use super::*;
 
     fn with_alice(old: &str) -> String {
-        String::from_utf8(message(old.as_bytes(), Some("alice <1+alice@x>"))).unwrap()
+        let trailers = ["Co-authored-by: alice <1+alice@x>".to_owned()];
+        String::from_utf8(with_trailers(old.into(), &trailers)).unwrap()
     }
 
     #[test]
-    fn the_trailer_is_added_once_and_beside_others() {
+    fn a_trailer_is_added_once_and_beside_others() {
         let first = with_alice("Do it\n");
         assert_eq!(first, "Do it\n\nCo-authored-by: alice <1+alice@x>\n");
         assert_eq!(with_alice(&first), first);
@@ -126,7 +269,23 @@ mod tests {
             with_alice("Do it\n\nBecause.\n\nSigned-off-by: b <b@x>\n"),
             "Do it\n\nBecause.\n\nSigned-off-by: b <b@x>\nCo-authored-by: alice <1+alice@x>\n"
         );
-        assert_eq!(message(b"Do it", None), b"Do it");
+        assert_eq!(with_trailers(b"Do it".into(), &[]), b"Do it");
+    }
+
+    #[test]
+    fn one_story_is_named() {
+        let trailers = ["Hob-Story: https://x/2".to_owned(), "Co-authored-by: a <a@x>".to_owned()];
+        let made = with_trailers(b"Do it\n\nHob-Story: https://x/1\nhob-story: y\n".into(), &trailers);
+        assert_eq!(
+            String::from_utf8(made).unwrap(),
+            "Do it\n\nHob-Story: https://x/2\nCo-authored-by: a <a@x>\n"
+        );
+    }
+
+    #[test]
+    fn an_encoding_that_can_hide_letters_is_none() {
+        assert!(["UTF-8", "ISO-8859-1", "Shift_JIS", "GB18030"].into_iter().all(holds_ascii));
+        assert!(!["UTF-7", "ISO-2022-JP", "UTF-16", "HZ", "IBM037", ""].into_iter().any(holds_ascii));
     }
 
     #[test]

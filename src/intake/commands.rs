@@ -10,7 +10,7 @@ use crate::clock;
 use crate::message::{self, NoGo, WhereItStands};
 use crate::store::{Heard, NewEffect};
 use crate::story::plan::Mode;
-use crate::story::{About, Choice, Story, Turn};
+use crate::story::{About, Ask, Choice, Story, Turn};
 
 /// A task that is to be opened, beyond the issue's text.
 pub(super) struct Opening {
@@ -22,7 +22,7 @@ pub(super) struct Opening {
     pub(super) mode: Mode,
     /// Why its first run is made.
     pub(super) turn: Turn,
-    /// What it is about beyond the issue.
+    /// What it is about beyond the issue, where that is known already.
     pub(super) about: About,
 }
 
@@ -38,16 +38,11 @@ impl Intake {
         let id = story.as_ref().map(|story| story.id).context("what goes on is a story")?;
         let last = self.store.tasks_of(id).await?.pop().context("what goes on has a task")?;
         let text = match with {
-            GoOn::SameText => last.ask.text,
+            GoOn::SameText => last.ask.text.clone(),
             GoOn::Text(text) => text,
         };
-        let opening = Opening {
-            choice: last.ask.choice,
-            text,
-            mode: last.mode,
-            turn: Turn::GoOn,
-            about: last.ask.about,
-        };
+        let Ask { choice, about, .. } = last.ask;
+        let opening = Opening { choice, text, mode: last.mode, turn: Turn::GoOn, about };
         self.open_task(on, act, story, opening).await
     }
 

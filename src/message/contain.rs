@@ -11,6 +11,7 @@
 mod address;
 mod fence;
 
+use super::closing::WORDS;
 use address::redirected;
 use fence::{Fence, marker_broken};
 
@@ -273,7 +274,7 @@ impl Inline {
             self.heard.drain(..8);
         }
         self.heard.push(c.to_ascii_lowercase());
-        if ["clos", "fix", "resolv"].iter().any(|word| self.heard.ends_with(word)) {
+        if WORDS.iter().any(|(stem, _)| self.heard.ends_with(stem)) {
             self.near = NEAR;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::contain;
 use crate::config::{Fault, REPOSITORY_FILE};
+use crate::ids::{IssueNumber, PullNumber};
 
 /// Said where work was asked for and the file has a mistake.
 pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
@@ -21,6 +22,20 @@ pub fn blocked_by(blockers: &[String]) -> String {
         "**Not started: this is blocked by {}.** When that is closed, `/hob work` starts it; I do not look by myself.",
         blockers.join(", ")
     )
+}
+
+/// Said where work is asked for on a sub-issue that its parent's story has; `pull` is there where it is done with it.
+pub fn part_of(parent: IssueNumber, pull: Option<PullNumber>) -> String {
+    match pull {
+        None => format!(
+            "**Not started: #{parent} has it.** I work on the sub-issues of #{parent} one after the other, this one among \
+             them. Say there what is to be said about it."
+        ),
+        Some(pull) => format!(
+            "**Not started: it is done with #{parent}.** #{pull} has it for you to review. `/hob work` has me work on it once \
+             more, apart from that."
+        ),
+    }
 }
 
 /// Added to what is said about a pull request, where GitHub does not take a reviewer.
@@ -51,6 +66,8 @@ mod tests {
             settings_at_fault(&fault, "main"),
             reviewers_refused(&["bob".to_owned(), "eve".to_owned()]),
             blocked_by(&["#3".to_owned(), "acme/lib#4".to_owned()]),
+            part_of(IssueNumber(1), None),
+            part_of(IssueNumber(1), Some(PullNumber(7))),
         ];
         insta::assert_snapshot!(all.join("\n\n=====\n\n"));
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::{Spent, agent_name, contain_line, login, spent, waits_for_limit};
 use crate::agent::{TodoItem, TodoState};
 use crate::ids::{AgentKind, CommentId, PullNumber, RunId};
+use crate::story::sub_issue::Standing;
 
 /// Entries of an agent's list that are shown.
 const MOST_TODO: usize = 30;
@@ -43,6 +44,10 @@ pub struct StatusText<'a> {
     pub told: &'a [&'a str],
     /// Whose comments wait to be told, or become the next task.
     pub heard: &'a [&'a str],
+    /// The issue's sub-issues, where the story works on them.
+    pub sub_issues: &'a [Standing],
+    /// Whether the newest task has ended without success, so that it can be tried again.
+    pub can_be_retried: bool,
     /// Further tasks that wait their turn.
     pub queued_behind: u32,
     /// What is to be said about tasks that are over, newest first.
@@ -93,10 +98,12 @@ pub fn status(text: &StatusText<'_>) -> String {
         parts.extend(todo_list(text.todo));
     }
     parts.extend(listening(text));
+    let sub_issues = sub_issues(text, is_over);
     let mut over = text.over.iter().map(|words| fill_in(words, text.pull));
     if is_over {
         parts.push(over.next().unwrap_or_else(|| nothing_under_way(text.pull)));
     }
+    parts.extend(sub_issues);
     if text.queued_behind > 0 {
         let (count, wait) = if text.queued_behind == 1 {
             ("1 more request".to_owned(), "waits")
@@ -202,6 +209,23 @@ fn todo_list(items: &[TodoItem]) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
+/// The issue's sub-issues, with the one that is worked on in bold.
+fn sub_issues(text: &StatusText<'_>, is_over: bool) -> Option<String> {
+    let line = |standing: &Standing| {
+        let (tick, title) = (if standing.is_done { "x" } else { " " }, contain_line(&standing.title, 200));
+        let words = format!("#{} {title}", standing.number);
+        let words = words.trim_end();
+        let is_now = standing.is_current && !standing.is_done && !is_over;
+        if is_now { format!("- [{tick}] **{words}**") } else { format!("- [{tick}] {words}") }
+    };
+    let mut lines: Vec<String> = text.sub_issues.iter().map(line).collect();
+    if is_over && text.sub_issues.iter().any(|standing| !standing.is_done) {
+        let command = if text.can_be_retried { "/hob retry" } else { "/hob work" };
+        lines.push(format!("\nWhat has no tick is not done: `{command}` goes on with it."));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
 fn links(text: &StatusText<'_>) -> Option<String> {
     let branch = text.branch.map(|branch| format!("[`{branch}`]({}/tree/{branch})", text.web));
     let pull = text.pull.map(|pull| format!("#{pull}"));
@@ -263,6 +287,8 @@ mod tests {
             run: None,
             told: &[],
             heard: &[],
+            sub_issues: &[],
+            can_be_retried: false,
             queued_behind: 0,
             over: &[],
         }
@@ -291,6 +317,18 @@ mod tests {
             ..text(Phase::Working)
         };
         let pull = Some(PullNumber(2));
+        let standing = |number, title: &str, is_done, is_current| Standing {
+            number: crate::ids::IssueNumber(number),
+            title: title.to_owned(),
+            is_done,
+            is_current,
+        };
+        let sub_issues = [
+            standing(3, "Read the format", true, false),
+            standing(4, "Write it, @alice", false, true),
+            standing(5, "Tell of it", false, false),
+        ];
+        let failed = ["**The agent ended with an error.**\n\n<sub>finished in 3 s</sub>"];
         let branch = Some("hob/issue-1");
         let all = [
             status(&text(Phase::Queued { ahead: Some(3) })),
@@ -306,6 +344,13 @@ mod tests {
             status(&StatusText { over: &two, branch, pull, ..text(Phase::Over) }),
             status(&StatusText { over: &over, branch, ..text(Phase::NotProposed) }),
             status(&text(Phase::Over)),
+            status(&StatusText { sub_issues: &sub_issues, run, ..text(Phase::Working) }),
+            status(&StatusText {
+                sub_issues: &sub_issues,
+                can_be_retried: true,
+                over: &failed,
+                ..text(Phase::Over)
+            }),
         ];
         insta::assert_snapshot!(all.join("\n\n=====\n\n"));
     }

@@ -9,7 +9,7 @@ use super::seen::{Author, File, Image, MissingImage};
 use super::{Facts, News, Purpose, told_news};
 use crate::ids::Sha;
 use crate::story::checks::CheckEnd;
-use crate::story::{Ask, AskedQuestion};
+use crate::story::{About, Ask, AskedQuestion};
 
 /// The fields of a template.
 #[derive(Debug, Serialize)]
@@ -47,6 +47,20 @@ struct Asked {
     title: String,
     body: String,
     text: Option<String>,
+    part: Option<Part>,
+}
+
+/// The sub-issue that it is about.
+#[derive(Debug, Serialize)]
+struct Part {
+    number: u64,
+    /// Which of them, counted from 1.
+    at: usize,
+    of: usize,
+    title: String,
+    body: String,
+    author: Author,
+    others: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -182,6 +196,7 @@ impl<'a> Context<'a> {
         for ask in self.earlier.iter().chain([&self.ask]) {
             texts.extend([&ask.title, &ask.body].map(String::as_str));
             texts.extend(ask.text.as_deref());
+            texts.extend(ask.part.iter().flat_map(|part| [part.title.as_str(), part.body.as_str()]));
         }
         for told in self.conversation.iter().chain(&self.question) {
             texts.push(&told.text);
@@ -207,13 +222,33 @@ fn ended(end: CheckEnd) -> String {
 }
 
 fn asked(ask: &Ask, shown: &mut impl FnMut(&str) -> String) -> Asked {
-    let body = shown(&ask.body);
     Asked {
         by: ask.by.clone(),
         title: shown(&ask.title),
-        body: if body.is_empty() { "(the issue has no text)".to_owned() } else { body },
+        body: body_of_issue(&ask.body, shown),
         text: ask.text.as_deref().map(&mut *shown).filter(|text| !text.is_empty()),
+        part: part(&ask.about, shown),
     }
+}
+
+fn body_of_issue(body: &str, shown: &mut impl FnMut(&str) -> String) -> String {
+    let body = shown(body);
+    if body.is_empty() { "(the issue has no text)".to_owned() } else { body }
+}
+
+fn part(about: &About, shown: &mut impl FnMut(&str) -> String) -> Option<Part> {
+    let About::SubIssue(together) = about else { return None };
+    let now = together.part()?;
+    let others = together.parts.iter().filter(|part| part.number != now.number);
+    Some(Part {
+        number: now.number.0,
+        at: together.at + 1,
+        of: together.parts.len(),
+        title: shown(&now.title),
+        body: body_of_issue(&now.body, shown),
+        author: Author { login: now.by.clone(), may_push: now.may_push },
+        others: others.map(|part| format!("#{}", part.number)).collect(),
+    })
 }
 
 fn told(asked: &AskedQuestion, shown: &mut impl FnMut(&str) -> String) -> Told {

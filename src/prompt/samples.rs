@@ -4,10 +4,11 @@ use jiff::Timestamp;
 
 use super::seen::{Author, Comment, File, Image, Linked, MissingImage, Seen};
 use super::{Facts, Merged, News, Purpose, Template, TemplateError, prompt};
-use crate::ids::QuestionId;
+use crate::ids::{IssueNumber, QuestionId};
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
-use crate::story::{Answer, Ask, AskedQuestion, Choice, Question};
+use crate::story::sub_issue::{SubIssue, Together};
+use crate::story::{About, Answer, Ask, AskedQuestion, Choice, Question};
 
 /// Whether a template makes a prompt of each.
 pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
@@ -61,6 +62,8 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
             seen,
         };
         prompt(&facts, template)?;
+        let ask = Ask { about: part(), ..ask.clone() };
+        prompt(&Facts { ask: &ask, earlier: std::slice::from_ref(&ask), ..facts }, template)?;
     }
     Ok(())
 }
@@ -75,8 +78,21 @@ pub(super) fn ask() -> Ask {
         text: Some("use serde".to_owned()),
         choice: Choice::default(),
         on: None,
-        about: crate::story::About::Issue,
+        about: About::Issue,
     }
+}
+
+/// A sub-issue.
+pub(super) fn part() -> About {
+    let part = |number, title: &str, may_push| SubIssue {
+        number: IssueNumber(number),
+        title: title.to_owned(),
+        body: "One object per line.".to_owned(),
+        by: "mallory".to_owned(),
+        may_push,
+    };
+    let parts = vec![part(2, "Read the format", true), part(3, "Write the lines", false)];
+    About::SubIssue(Together { parts, at: 1 })
 }
 
 /// A question with its answer.

@@ -27,7 +27,7 @@ impl Store {
     /// The stories whose open pull requests go to a branch.
     pub async fn stories_on_base(&self, repo: &Repo, base: &str) -> anyhow::Result<Vec<Story>> {
         let found = sqlx::query(
-            "SELECT * FROM stories WHERE repo_key = $1 AND base_branch = $2 AND pull IS NOT NULL AND ended IS NULL
+            "SELECT * FROM stories WHERE repo_key = $1 AND base_branch = $2 AND pull IS NOT NULL AND pull_state IS NULL AND ended IS NULL
              ORDER BY created_at, id",
         )
         .bind(repo.key())
@@ -40,7 +40,7 @@ impl Store {
     /// The branches that open pull requests of a repository's stories go to.
     pub async fn bases_of(&self, repo: &Repo) -> anyhow::Result<Vec<String>> {
         let found = sqlx::query_scalar(
-            "SELECT DISTINCT base_branch FROM stories WHERE repo_key = $1 AND pull IS NOT NULL AND ended IS NULL",
+            "SELECT DISTINCT base_branch FROM stories WHERE repo_key = $1 AND pull IS NOT NULL AND pull_state IS NULL AND ended IS NULL",
         );
         Ok(found.bind(repo.key()).fetch_all(&self.reader).await?)
     }

@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/0001_first.sql")),
     (2, "reliability", include_str!("../../migrations/0002_reliability.sql")),
     (3, "conversation", include_str!("../../migrations/0003_conversation.sql")),
+    (4, "pull_requests", include_str!("../../migrations/0004_pull_requests.sql")),
 ];
 
 /// How long a statement waits for another process that holds the file, a backup for example.

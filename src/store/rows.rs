@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber};
 use crate::story::budget::Limit;
 use crate::story::plan::Mode;
+use crate::story::pull::PullState;
 use crate::story::{Answer, AskedQuestion, MessageState, Run, Session, Story, Task, TaskState};
 
 /// A text column that holds something with a parser.
@@ -90,10 +91,23 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
         remote_head: parsed_option(row, "remote_head")?,
         session: agent.zip(session).map(|(agent, id)| Session { agent, id }),
         pull: number_option(row, "pull")?.map(PullNumber),
+        pull_state: pull_state(row, "pull_state")?,
+        pull_moved_at: time_option(row, "pull_moved_at")?,
+        pull_moved_by: row.try_get("pull_moved_by")?,
+        past_pull: match number_option(row, "past_pull")? {
+            Some(past) => Some((PullNumber(past), pull_state(row, "past_pull_state")?)),
+            None => None,
+        },
+        is_ended: row.try_get::<Option<String>, _>("ended")?.is_some(),
         labeled_at: time_option(row, "labeled_at")?,
         stopped_at: time_option(row, "stopped_at")?,
         handed_over: is_true(row, "handed_over")?,
     })
+}
+
+fn pull_state(row: &SqliteRow, column: &str) -> anyhow::Result<PullState> {
+    let Some(word) = row.try_get::<Option<String>, _>(column)? else { return Ok(PullState::Open) };
+    PullState::from_word(&word).with_context(|| format!("unknown state of a pull request {word}"))
 }
 
 pub(super) fn task_state(row: &SqliteRow, column: &str) -> anyhow::Result<TaskState> {

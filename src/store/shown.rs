@@ -13,6 +13,7 @@ use super::write::Write;
 use super::{Store, after, now, rows};
 use crate::agent::{FailureClass, TodoItem};
 use crate::ids::{AgentKind, CommentId, EffectId, StoryId};
+use crate::story::sub_issue::Standing;
 use crate::story::{AskedQuestion, Run, Story, Task, TaskState};
 
 /// How many tasks that are over are told of, the newest included.
@@ -74,6 +75,8 @@ pub struct StatusFacts {
     pub heard: Vec<String>,
     /// Further tasks of the story that wait their turn.
     pub queued_behind: u32,
+    /// Where the issue's sub-issues stand, where the story works on them.
+    pub sub_issues: Vec<Standing>,
     /// Whether the pull request is still to be opened or brought up to date.
     pub is_proposing: bool,
     /// Whether GitHub did not take the pull request.
@@ -205,6 +208,7 @@ impl Store {
             is_proposing: rows::is_true(&row, "is_proposing")?,
             proposal_is_parked: rows::is_true(&row, "is_parked")?,
             over: self.ended_tasks(story).await?,
+            sub_issues: self.standings(story, None).await?,
         };
         if let Some((task, row)) = facts.task.as_ref().zip(task.as_ref()) {
             facts.waits_until =

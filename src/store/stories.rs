@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::effects::{Effect, NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, cards, commands, deliveries, now, rows};
+use super::{Store, cards, commands, deliveries, now, rows, sub_issues};
 use crate::event::Ending;
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use crate::story::plan::Mode;
@@ -164,8 +164,8 @@ impl Store {
 
     /// Takes a delivery as the wish to stop a story's work: every open task is marked, and the worker that has
     /// it, or takes it next, ends it and says so. A task that waited for an answer waits no more. One that is
-    /// publishing is let go on: its work is done. Returns false, and leaves the delivery unsettled, where
-    /// there is nothing to stop.
+    /// publishing is let go on: its work is done, and only the sub-issues after it are called off. Returns false, and leaves
+    /// the delivery unsettled, where there is nothing to stop.
     pub async fn stop(
         &self,
         guid: &str,
@@ -174,6 +174,7 @@ impl Store {
         seen: Option<&NewEffect>,
     ) -> anyhow::Result<bool> {
         let mut transaction = self.begin("stop").await?;
+        let called_off = sub_issues::call_off(&mut transaction, story).await?;
         let marked = sqlx::query(
             "UPDATE tasks SET stop_by = $2, stop_why = $4, not_before = 0, updated_at = $3,
                  state = CASE WHEN state = 'blocked' THEN 'queued' ELSE state END
@@ -187,7 +188,7 @@ impl Store {
         .await?;
         match stop.how {
             HowStopped::Ended(ending) => end(&mut transaction, story, ending).await?,
-            HowStopped::Asked | HowStopped::Unlabeled if marked.rows_affected() == 0 => {
+            HowStopped::Asked | HowStopped::Unlabeled if marked.rows_affected() == 0 && !called_off => {
                 transaction.undo().await?;
                 return Ok(false);
             }

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use super::effects::{NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Sharing, Store, after, commands, held_back, messages, now, rows};
+use super::{Sharing, Store, after, commands, held_back, messages, now, rows, sub_issues};
 use crate::agent::FailureClass;
 use crate::event::Ending;
 use crate::ids::{QuestionId, Sha, StoryId};
@@ -323,6 +323,7 @@ pub(super) async fn advance(
     change_story(write, task.story, &advance.story).await?;
     want(write, task.story, &advance.effects).await?;
     messages::move_on(write, task, to).await?;
+    sub_issues::move_on(write, task, to).await?;
     show(write, task.story).await?;
     Ok(moved)
 }

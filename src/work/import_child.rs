@@ -39,8 +39,7 @@ pub(super) struct Request {
     /// Time on a processor.
     pub(super) cpu_seconds: u64,
     pub(super) rules: Rules,
-    /// Absent: the commits stay as the agent made them.
-    pub(super) authorship: Option<Authorship>,
+    pub(super) authorship: Authorship,
     /// The secrets to look for.
     pub(super) secrets: Vec<String>,
 }
@@ -64,7 +63,7 @@ pub(super) enum Answer {
 pub(super) struct Taken {
     /// The commit that was handed over.
     pub(super) handed_tip: Sha,
-    /// The commit to push: the same one, with its authorship set.
+    /// The commit to push: the same one, written anew and signed.
     pub(super) tip: Sha,
     /// How many commits there are since the base.
     pub(super) commits: usize,
@@ -133,9 +132,7 @@ fn take(request: &Request) -> Result<Taken, ImportError> {
     let handed_tip = imported.tip.clone();
     let secrets = Redactor::new(request.secrets.iter().map(String::as_str));
     let objections = policy::examine(&imported, &request.rules, &secrets).map_err(ImportError::Other)?;
-    if let Some(authorship) = &request.authorship {
-        git::rewrite_authors(&mut imported, authorship).map_err(ImportError::Other)?;
-    }
+    git::rewrite_commits(&mut imported, &request.authorship).map_err(ImportError::Other)?;
     Ok(Taken {
         handed_tip,
         tip: imported.tip.clone(),

@@ -17,9 +17,8 @@ use super::import_child::{Answer, Request, Taken};
 use super::policy::Rules;
 use super::{Hitch, Job, Worker};
 use crate::fail_point::{When, reach};
-use crate::git::Authorship;
 use crate::ids::Sha;
-use crate::story::{Ask, Run};
+use crate::story::Run;
 
 /// The command of hob's program that is the process.
 pub const COMMAND: &str = "import-hand-over";
@@ -32,7 +31,7 @@ const MOST_COMPLAINTS: u64 = 16 << 10;
 const TOO_MUCH: &str = "Reading the commits took more memory, disk space or time than they may take.";
 
 impl Worker {
-    /// Has the commits of a hand-over read into quarantine and looked through.
+    /// Has the commits of a hand-over read into quarantine, looked through, written anew and signed.
     pub(super) async fn import(
         &self,
         job: &Job,
@@ -68,7 +67,7 @@ impl Worker {
             let complaints = self.secrets.redact(&String::from_utf8_lossy(&complaints));
             tracing::warn!(complaints, "the process that reads a hand-over complained");
         }
-        judged(status, &answer)
+        self.signed(job, run, judged(status, &answer)?).await
     }
 
     fn import_request(
@@ -79,11 +78,10 @@ impl Worker {
         handed: &HandedOver,
     ) -> anyhow::Result<Request> {
         let config = &self.config;
-        let authorship = config.git.rewrite_authors.then(|| Authorship {
-            name: config.git.author_name.clone(),
-            email: config.git.author_email.clone(),
-            co_author: Some(co_author(&job.task.ask)),
-        });
+        // The key that signs has never been in a container, so no commit can hold it; the process does not get it.
+        let signing = config.git.signing_key.as_ref().map(|key| key.expose_secret());
+        let secrets = self.secrets.values();
+        let secrets = secrets.iter().map(|secret| secret.expose_secret()).filter(|s| Some(*s) != signing);
         Ok(Request {
             mirror: self.data.mirror(&job.story.repo),
             quarantine: self.data.run(run.id).quarantine,
@@ -94,8 +92,8 @@ impl Worker {
             memory_bytes: config.policy.import_memory.0,
             cpu_seconds: config.container.hand_over_timeout.as_secs().max(1),
             rules: Rules::from(&config.policy_of(&job.file)),
-            authorship,
-            secrets: self.secrets.values().iter().map(|s| s.expose_secret().to_owned()).collect(),
+            authorship: self.authorship(job, handed.is_wip),
+            secrets: secrets.map(str::to_owned).collect(),
         })
     }
 }
@@ -166,41 +164,10 @@ fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, Hitch> {
     }
 }
 
-/// `login <address>`: the address by which GitHub knows the account whatever it is called.
-fn co_author(ask: &Ask) -> String {
-    // A login is letters, digits and hyphens, for bots also brackets; a line end would be a trailer of its own.
-    let login: String =
-        ask.by.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']')).collect();
-    let number = ask.by_id.map(|id| format!("{id}+")).unwrap_or_default();
-    format!("{login} <{number}{login}@users.noreply.github.com>")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::agent::FailureClass;
-    use crate::story::Choice;
-
-    fn ask(by: &str, by_id: Option<u64>) -> Ask {
-        let (title, body) = (String::new(), String::new());
-        Ask {
-            by: by.to_owned(),
-            by_id,
-            title,
-            body,
-            text: None,
-            choice: Choice::default(),
-            on: None,
-            about: crate::story::About::Issue,
-        }
-    }
-
-    #[test]
-    fn the_person_who_asked_is_named_by_number_and_login() {
-        assert_eq!(co_author(&ask("alice", Some(7))), "alice <7+alice@users.noreply.github.com>");
-        assert_eq!(co_author(&ask("alice", None)), "alice <alice@users.noreply.github.com>");
-        assert_eq!(co_author(&ask("a\n<b>", None)), "ab <ab@users.noreply.github.com>");
-    }
 
     #[test]
     fn a_process_that_is_killed_by_its_limits_is_a_refusal_and_one_that_is_told_to_end_is_not() {

@@ -102,14 +102,15 @@ pub(super) fn told<'a>(
         .filter_map(|asked| asked.answer.as_ref())
         .map(|answer| answer.text.as_str())
         .collect();
-    let asked = [ask.body.as_str()].into_iter().chain(ask.text.as_deref());
+    let part = ask.about.part().map(|part| part.body.as_str());
+    let asked = [ask.body.as_str()].into_iter().chain(part).chain(ask.text.as_deref());
     let (new, shown): (Vec<&str>, Vec<&str>) = match purpose {
         Purpose::Answered(question) if resumes => {
             let answer: Vec<&str> = question.answer.iter().map(|answer| answer.text.as_str()).collect();
             (answer.clone(), answer)
         }
         // The session knows the issues that are named in the issue's text, but its images are gone from the exchange.
-        _ if resumes => (ask.text.as_deref().into_iter().collect(), asked.collect()),
+        _ if resumes => (part.into_iter().chain(ask.text.as_deref()).collect(), asked.collect()),
         _ => {
             let before = earlier.iter().filter_map(|ask| ask.text.as_deref());
             let all: Vec<&str> = asked.chain(before).chain(answers.iter().copied()).collect();

@@ -18,6 +18,7 @@ use crate::message::{self, Objection, PullRequestText};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
 use crate::story::checks::{self, Checked};
+use crate::story::sub_issue::to_close;
 use crate::story::{
     self, About, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, Story, Task, TaskState, Turn,
 };
@@ -204,11 +205,12 @@ impl Worker {
         checked: Option<&Checked>,
     ) -> Result<(NewEffect, String), Hitch> {
         let questions = self.store.questions(job.story.id).await?;
+        let standings = self.store.standings(job.story.id, Some(job.task.id)).await?;
         let summary = self.summary(&job.task).await?;
         let ends = self.store.runs_of(&job.task).await?.into_iter().filter_map(|run| run.end);
         let drops: Vec<String> = ends.flat_map(|end| end.drops).collect();
         let body = message::pull_request_body(&PullRequestText {
-            issue: job.story.issue,
+            closes: &to_close(job.story.issue, &standings),
             asked_by: &job.task.ask.by,
             summary: summary.as_deref(),
             agent: run.agent,

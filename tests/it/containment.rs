@@ -104,6 +104,8 @@ fn status(said: Option<&str>, todo: &str) -> String {
         run: None,
         told: &[],
         heard: &[],
+        sub_issues: &[],
+        can_be_retried: false,
         queued_behind: 0,
         over: &[],
     })
@@ -171,7 +173,7 @@ fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]
         .collect();
     message::pull_request_body(&PullRequestText {
         checked: None,
-        issue: IssueNumber(4711),
+        closes: &[IssueNumber(4711)],
         asked_by: "who-asked",
         summary,
         agent: AgentKind::Claude,

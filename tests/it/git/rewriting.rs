@@ -1,13 +1,15 @@
 //! Authorship: what is written anew and what is not.
 
 use super::world::*;
-use hob::git::{Authorship, rewrite_authors};
+use hob::git::{Author, Authorship, Imported, SigningKey, Squash, rewrite_commits, sign};
+
+const ALICE: &str = "Co-authored-by: alice <1+alice@users.noreply.github.com>";
 
 fn authorship() -> Authorship {
     Authorship {
-        name: "Spirit".to_owned(),
-        email: "spirit@example.com".to_owned(),
-        co_author: Some("alice <1+alice@users.noreply.github.com>".to_owned()),
+        author: Some(Author { name: "Spirit".to_owned(), email: "spirit@example.com".to_owned() }),
+        trailers: vec![ALICE.to_owned()],
+        squash: None,
     }
 }
 
@@ -35,7 +37,7 @@ fn a_merge_is_rewritten_with_its_parents_the_same_way_every_time() {
     let mut tips = Vec::new();
     for _ in 0..2 {
         let mut imported = world.import(&mirror, &base, &bundle).unwrap();
-        rewrite_authors(&mut imported, &authorship()).unwrap();
+        rewrite_commits(&mut imported, &authorship()).unwrap();
         tips.push(imported.tip.clone());
         assert_eq!(imported.commits.last().map(|commit| commit.sha.clone()), Some(imported.tip.clone()));
         assert!(imported.commits.iter().all(|commit| commit.author_name == "Spirit"));
@@ -48,10 +50,7 @@ fn a_merge_is_rewritten_with_its_parents_the_same_way_every_time() {
         assert_eq!(field(&world, tip, same), before(same), "{same}");
     }
     assert_eq!(field(&world, tip, "%an %ae %cn %ce"), "Spirit spirit@example.com Spirit spirit@example.com");
-    assert_eq!(
-        field(&world, tip, "%B"),
-        format!("merge b\n\nCo-authored-by: {}", authorship().co_author.unwrap())
-    );
+    assert_eq!(field(&world, tip, "%B"), format!("merge b\n\n{ALICE}"));
     let authors = git(&world.quarantine(), &["log", "--format=%an", &format!("{base}..{tip}")]);
     assert_eq!(authors, "Spirit\nSpirit\nSpirit");
     assert_eq!(git(&world.quarantine(), &["merge-base", "--is-ancestor", base.as_str(), tip]), "");
@@ -74,12 +73,147 @@ fn a_signature_is_dropped_and_a_commit_that_the_mirror_has_stays() {
     git(&world.work, &["update-ref", "refs/heads/story", &commit]);
 
     let mut imported = world.import(&mirror, &base, &world.bundle("story", &base)).unwrap();
-    rewrite_authors(&mut imported, &authorship()).unwrap();
+    rewrite_commits(&mut imported, &authorship()).unwrap();
     let raw = git(&world.quarantine(), &["cat-file", "commit", imported.tip.as_str()]);
     let spirit = "Spirit <spirit@example.com> 1700000000 -0130";
-    let trailer = "Co-authored-by: alice <1+alice@users.noreply.github.com>";
     assert_eq!(
         raw,
-        format!("tree {tree}\nparent {base}\nauthor {spirit}\ncommitter {spirit}\n\nsigned\n\n{trailer}")
+        format!("tree {tree}\nparent {base}\nauthor {spirit}\ncommitter {spirit}\n\nsigned\n\n{ALICE}")
     );
+}
+
+/// Commits on a branch `story`, each of one file that is named as the message.
+fn commit_files(world: &World, messages: &[&str]) {
+    for message in messages {
+        let name = message.lines().next().unwrap_or_default().replace(char::is_whitespace, "-");
+        world.write(&format!("{name}.txt"), message);
+        world.commit_all(message);
+    }
+}
+
+fn squashed(world: &World, title: Option<&str>) -> Imported {
+    let (mirror, base) = (world.mirror(), world.sha("main"));
+    let bundle = world.bundle("story", &base);
+    let mut imported = world.import(&mirror, &base, &bundle).unwrap();
+    let squash = Some(Squash { title: title.map(str::to_owned) });
+    rewrite_commits(&mut imported, &Authorship { squash, ..authorship() }).unwrap();
+    git(&world.quarantine(), &["fsck", "--strict", imported.tip.as_str()]);
+    imported
+}
+
+fn subjects(world: &World, tip: &str) -> String {
+    let range = format!("{}..{tip}", world.sha("main"));
+    git(&world.quarantine(), &["log", "--first-parent", "--format=%s", &range])
+}
+
+#[test]
+fn commits_become_one_with_the_same_tree_and_say_what_is_in_it() {
+    let world = World::new();
+    git(&world.work, &["checkout", "-q", "-b", "story"]);
+    commit_files(&world, &["one", "two\n\nCo-authored-by: Bo <bo@x>"]);
+    git(&world.work, &["checkout", "-q", "-b", "side"]);
+    commit_files(&world, &["three closes #3"]);
+    git(&world.work, &["checkout", "-q", "story"]);
+    git(&world.work, &["merge", "-q", "--no-ff", "-m", "merge side", "side"]);
+
+    let imported = squashed(&world, Some("Do it, all of it"));
+    let tip = imported.tip.as_str();
+    assert_eq!((imported.commit_count, imported.commits.len()), (1, 1));
+    assert_eq!(field(&world, tip, "%T"), git(&world.work, &["log", "-1", "--format=%T", "story"]));
+    assert_eq!(field(&world, tip, "%P"), world.sha("main").as_str());
+    assert_eq!(
+        field(&world, tip, "%B"),
+        format!("Do it, all of it\n\n* one\n* two\n* three refs #3\n\nCo-authored-by: Bo <bo@x>\n{ALICE}")
+    );
+    assert!(field(&world, squashed(&world, None).tip.as_str(), "%B").starts_with("one\n\n* one\n* two"));
+}
+
+#[test]
+fn a_merge_that_brought_in_the_base_stays_and_what_is_beside_it_becomes_one_each() {
+    let world = World::new();
+    let base = world.sha("main");
+    git(&world.work, &["checkout", "-q", "-b", "moved", "main"]);
+    commit_files(&world, &["theirs"]);
+    let theirs = world.sha("moved");
+    git(&world.work, &["push", "-q", "origin", "moved"]);
+    git(&world.work, &["checkout", "-q", "-b", "story", base.as_str()]);
+    commit_files(&world, &["one", "two"]);
+    git(&world.work, &["merge", "-q", "--no-ff", "-m", "bring main in", "moved"]);
+    commit_files(&world, &["three", "four"]);
+
+    let imported = squashed(&world, Some("Do it"));
+    let tip = imported.tip.as_str();
+    assert_eq!(subjects(&world, tip), "three\nbring main in\nDo it");
+    assert_eq!(git(&world.quarantine(), &["merge-base", "--is-ancestor", theirs.as_str(), tip]), "");
+    assert_eq!(field(&world, tip, "%T"), git(&world.work, &["log", "-1", "--format=%T", "story"]));
+
+    // Where a branch of the agent's own brought it in, all commits stay.
+    git(&world.work, &["checkout", "-q", "-b", "side", base.as_str()]);
+    git(&world.work, &["merge", "-q", "--no-ff", "-m", "side brings", "moved"]);
+    git(&world.work, &["checkout", "-q", "-B", "story", base.as_str()]);
+    commit_files(&world, &["five"]);
+    git(&world.work, &["merge", "-q", "--no-ff", "-m", "merge side", "side"]);
+    let imported = squashed(&world, Some("Do it"));
+    assert_eq!(subjects(&world, imported.tip.as_str()), "merge side\nfive");
+    assert_eq!(imported.commit_count, 4, "side brings and theirs are there too");
+}
+
+#[test]
+fn without_an_author_only_what_closes_issues_is_written_anew() {
+    let world = World::new();
+    let (mirror, base) = (world.mirror(), world.sha("main"));
+    git(&world.work, &["checkout", "-q", "-b", "story"]);
+    commit_files(&world, &["one", "two fixes #3"]);
+    let old = git(&world.work, &["rev-parse", "story~1"]);
+    let mut imported = world.import(&mirror, &base, &world.bundle("story", &base)).unwrap();
+    rewrite_commits(&mut imported, &Authorship::default()).unwrap();
+    let tip = imported.tip.as_str();
+    assert_eq!((field(&world, tip, "%P"), field(&world, tip, "%s")), (old, "two refs #3".to_owned()));
+    assert_eq!(field(&world, tip, "%an"), git(&world.work, &["log", "-1", "--format=%an", "story"]));
+}
+
+#[test]
+fn commits_are_signed_as_git_itself_verifies_them_and_the_same_way_every_time() {
+    let world = World::new();
+    let (mirror, base) = (world.mirror(), world.sha("main"));
+    let key_file = world.dir.path().join("key");
+    let key = |kind: &str, phrase: &str| {
+        let _ = std::fs::remove_file(&key_file);
+        let made = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", kind, "-N", phrase, "-C", "hob", "-f"])
+            .arg(&key_file)
+            .status();
+        assert!(made.unwrap().success());
+        SigningKey::parse(&std::fs::read_to_string(&key_file).unwrap())
+    };
+    for (kind, phrase, wrong) in [
+        ("rsa", "", "ssh-rsa"),
+        ("ecdsa", "", "no key of the kind Ed25519"),
+        ("ed25519", "secret", "passphrase"),
+    ] {
+        assert!(key(kind, phrase).unwrap_err().to_string().contains(wrong), "{kind}");
+    }
+    let key = key("ed25519", "").unwrap();
+    git(&world.work, &["checkout", "-q", "-b", "story"]);
+    commit_files(&world, &["one", "two"]);
+    let bundle = world.bundle("story", &base);
+    let mut tips = Vec::new();
+    for _ in 0..2 {
+        let mut imported = world.import(&mirror, &base, &bundle).unwrap();
+        rewrite_commits(&mut imported, &authorship()).unwrap();
+        tips.push(sign(&mirror, imported.quarantine(), &imported.tip, &key).unwrap());
+        assert_eq!(
+            field(&world, tips[0].as_str(), "%T %an %B"),
+            field(&world, imported.tip.as_str(), "%T %an %B")
+        );
+    }
+    assert_eq!(tips[0], tips[1]);
+    let public = std::fs::read_to_string(key_file.with_extension("pub")).unwrap();
+    let allowed = world.dir.path().join("allowed");
+    std::fs::write(&allowed, format!("spirit@example.com {public}")).unwrap();
+    let allowed = format!("gpg.ssh.allowedSignersFile={}", allowed.display());
+    for commit in [format!("{}~1", tips[0]), tips[0].to_string()] {
+        git(&world.quarantine(), &["-c", &allowed, "verify-commit", &commit]);
+    }
+    git(&world.quarantine(), &["fsck", "--strict", tips[0].as_str()]);
 }

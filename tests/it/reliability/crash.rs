@@ -229,11 +229,16 @@ fn is_wanted(place: &str) -> bool {
 async fn crash_matrix() {
     let began = std::time::Instant::now();
     let (wanted, places) = surveys().await;
+    // A place that is passed often is killed at twice with HOB_CRASH_WHOLE=1, else at one of the two, in turn.
+    let is_whole = std::env::var_os("HOB_CRASH_WHOLE").is_some();
     let mut cases = Vec::new();
-    for (script, place, count) in &places {
+    for (at, (script, place, count)) in places.iter().enumerate() {
         // The first time, and where a place is passed often, once more in the middle: another step of the story.
         let mut times = vec![1];
         times.extend((*count > 2).then_some(count.div_ceil(2)));
+        if !is_whole && times.len() > 1 {
+            times = vec![times[at % 2]];
+        }
         for nth in times.into_iter().filter(|_| is_wanted(place)) {
             let name = format!("killed at {place}#{nth}");
             cases.push(Case { script: *script, lives: vec![die_at(place, nth)], name });

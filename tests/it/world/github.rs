@@ -58,6 +58,8 @@ mod repository;
 mod routes;
 #[path = "github/state.rs"]
 mod state;
+#[path = "github/sub_issues.rs"]
+mod sub_issues;
 #[path = "github/webhooks.rs"]
 mod webhooks;
 #[path = "github/writer.rs"]

@@ -21,7 +21,7 @@ use super::faults::{Fault, Scissors};
 use super::state::{LastAnswer, Permission, State};
 use super::{
     API_PREFIX, GRAPHQL_PATH, GitHub, actions, app, assets, checks, description, git_server, graphql, issues,
-    pulls, pushes,
+    pulls, pushes, sub_issues,
 };
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
@@ -74,6 +74,7 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
         Who::Token,
         issues::list_blockers,
     ),
+    ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/sub_issues", Who::Token, sub_issues::list),
     ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::list_labels),
     ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::add_labels),
     ("DELETE", "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}", Who::Token, issues::remove_label),

@@ -211,6 +211,8 @@ pub(super) struct Issue {
     pub(super) is_open: bool,
     /// Issues of the repository that this one is blocked by.
     pub(super) blocked_by: Vec<u64>,
+    /// Its sub-issues, in their order.
+    pub(super) sub_issues: Vec<u64>,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) comments: Vec<Comment>,
@@ -293,6 +295,7 @@ impl Issue {
             edited: None,
             is_open: true,
             blocked_by: Vec::new(),
+            sub_issues: Vec::new(),
             created: now,
             updated: now,
             comments: Vec::new(),

@@ -1,0 +1,124 @@
+//! Sub-issues: taken up with their parent where the repository's settings say so, each as people had seen it when they asked; and
+//! not taken up by themselves while their parent's story has them.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::{Happening, Intake, Seen, Settled, is_believed, may_push};
+use crate::config::SubIssues;
+use crate::github::{GitHubError, ListedSubIssue};
+use crate::ids::IssueNumber;
+use crate::message::{self, TextChanged};
+use crate::store::{Heard, ParentStory};
+use crate::story::sub_issue::{MOST, SubIssue, Together};
+use crate::story::{About, Story};
+
+/// What an issue's sub-issues make of a task on it.
+pub(super) enum Parts {
+    /// This.
+    Ask(About),
+    /// Nothing: somebody has changed the text of one since who may not push.
+    Other(IssueNumber, TextChanged),
+}
+
+impl Intake {
+    /// The sub-issues that are worked on with this issue: the open ones that are not done yet, and that no story of their own has
+    /// under work.
+    pub(super) async fn parts(
+        &self,
+        on: &Happening<'_>,
+        story: Option<&Story>,
+        at: Timestamp,
+    ) -> anyhow::Result<Parts> {
+        if on.settings.file().sub_issues != SubIssues::Together {
+            return Ok(Parts::Ask(About::Issue));
+        }
+        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let listed = match repository.sub_issues(on.issue.number).await {
+            Err(GitHubError::NotFound) if is_believed(on.delivery) => Vec::new(),
+            listed => listed.context("asking for the sub-issues")?,
+        };
+        let mut may = HashMap::new();
+        let mut parts = Vec::new();
+        for sub_issue in self.to_do(on, story, at, listed).await?.into_iter().take(MOST) {
+            let number = sub_issue.number;
+            let issue = match self.as_seen(on, number, at).await? {
+                Seen::Now(issue) => issue,
+                Seen::Gone => continue,
+                Seen::Other(changed) => return Ok(Parts::Other(number, changed)),
+            };
+            let by = sub_issue.author;
+            let may_push = match may.get(&by.login) {
+                Some(known) => *known,
+                None => !by.is_bot && may_push(&repository, on.delivery, &by.login).await?,
+            };
+            may.insert(by.login.clone(), may_push);
+            parts.push(SubIssue { number, title: issue.title, body: issue.body, by: by.login, may_push });
+        }
+        let together = Together { parts, at: 0 };
+        Ok(Parts::Ask(if together.parts.is_empty() { About::Issue } else { About::SubIssue(together) }))
+    }
+
+    async fn to_do(
+        &self,
+        on: &Happening<'_>,
+        story: Option<&Story>,
+        at: Timestamp,
+        listed: Vec<ListedSubIssue>,
+    ) -> anyhow::Result<Vec<ListedSubIssue>> {
+        let standings = match story {
+            Some(story) => self.store.standings(story.id, None).await?,
+            None => Vec::new(),
+        };
+        let mut to_do = Vec::new();
+        for sub_issue in listed {
+            let is_done = standings.iter().any(|one| one.is_done && one.number == sub_issue.number);
+            let is_here = sub_issue.repo.as_ref().is_none_or(|repo| repo.key() == on.place.repo.key());
+            // Who asked cannot have seen what was written since. GitHub's times are whole seconds.
+            let is_later = sub_issue.created_at.as_second() > at.as_second();
+            if is_done || !is_here || is_later || !sub_issue.is_open {
+                continue;
+            }
+            if let Some(own) = self.store.story_at(&on.place.repo, sub_issue.number).await?
+                && self.store.is_under_work(own.id).await?
+            {
+                tracing::info!(issue = %sub_issue.number, "a sub-issue is left to its own story");
+                continue;
+            }
+            to_do.push(sub_issue);
+        }
+        Ok(to_do)
+    }
+
+    /// The story that has this issue as one of its sub-issues, where it is not to have a story of its own: never while that is at
+    /// work, and not for a label once it is done there.
+    pub(super) async fn parent_of(
+        &self,
+        on: &Happening<'_>,
+        labeled_at: Option<Timestamp>,
+    ) -> anyhow::Result<Option<ParentStory>> {
+        if on.issue.is_pull_request {
+            return Ok(None);
+        }
+        let parent = self.store.parent_of(&on.place.repo, on.issue.number).await?;
+        Ok(parent.filter(|parent| parent.is_under_work || labeled_at.is_some()))
+    }
+
+    /// Says that nothing is started, since the parent's story has it.
+    pub(super) async fn decline_as_part(
+        &self,
+        on: &Happening<'_>,
+        story: Option<&Story>,
+        labeled_at: Option<Timestamp>,
+        parent: ParentStory,
+    ) -> anyhow::Result<Settled> {
+        let words = message::part_of(parent.issue, parent.pull.filter(|_| !parent.is_under_work));
+        let heard = labeled_at.map_or(Heard::Words, Heard::Label);
+        let about = self.story_ask(on, on.issue, story);
+        let effects = [on.seen("confused"), on.say(words)];
+        self.store.only_say(&on.delivery.guid, &about, &heard, &effects).await?;
+        Ok(Settled::Done("said that the parent's story has this sub-issue"))
+    }
+}

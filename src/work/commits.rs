@@ -1,0 +1,128 @@
+//! Whose commits they are: author, who took part, the story, and hob's signature. The commits are written anew in the process that
+//! reads a hand-over (`import_child.rs`); signed they are here, for that process reads what an agent made, and never has the key.
+
+use super::import_child::Taken;
+use super::start::blocking;
+use super::{Hitch, Job, Worker};
+use crate::config::Config;
+use crate::fail_point::around;
+use crate::git::{self, Author, Authorship, Mirror, STORY_TRAILER, SigningKey, Squash};
+use crate::story::{About, Ask, Run};
+
+/// The key with which commits are signed, where the settings name one.
+///
+/// # Errors
+/// If it cannot be used, with what is wrong with it.
+pub fn signing_key(config: &Config) -> anyhow::Result<Option<SigningKey>> {
+    use secrecy::ExposeSecret as _;
+    let (Some(file), Some(text)) = (&config.git.signing_key_file, &config.git.signing_key) else {
+        return Ok(None);
+    };
+    let key = SigningKey::parse(text.expose_secret()).map_err(|error| {
+        anyhow::anyhow!(
+            "`git.signing_key_file` names {}, which {error}; make one with: ssh-keygen -t ed25519 -N '' -f FILE",
+            file.display()
+        )
+    })?;
+    Ok(Some(key))
+}
+
+impl Worker {
+    /// How the commits of a task are written anew. `is_wip`: the last of them is of work that was cut short, and says so.
+    pub(super) fn authorship(&self, job: &Job, is_wip: bool) -> Authorship {
+        let config = &self.config;
+        // Work that was pushed before has the issue's title already.
+        let title = job.story.remote_head.is_none().then(|| job.task.ask.title.clone());
+        let squash = (config.squash_of(&job.file) && !is_wip).then_some(Squash { title });
+        if !config.git.rewrite_authors {
+            return Authorship { squash, ..Authorship::default() };
+        }
+        let (git_url, story) = (config.github.git_url.trim_end_matches('/'), &job.story);
+        let link = format!("{STORY_TRAILER}: {git_url}/{}/issues/{}", story.repo, story.issue.0);
+        let people = people(&job.task.ask).into_iter();
+        let people = people.map(|(login, number)| format!("Co-authored-by: {}", co_author(&login, number)));
+        Authorship {
+            author: Some(Author {
+                name: config.git.author_name.clone(),
+                email: config.git.author_email.clone(),
+            }),
+            trailers: std::iter::once(link).chain(people).collect(),
+            squash,
+        }
+    }
+
+    /// Signs what was taken over, where there is a key.
+    pub(super) async fn signed(&self, job: &Job, run: &Run, taken: Taken) -> Result<Taken, Hitch> {
+        let Some(key) = self.signing_key.clone() else { return Ok(taken) };
+        let (mirror, quarantine) = (self.data.mirror(&job.story.repo), self.data.run(run.id).quarantine);
+        let tip = taken.tip.clone();
+        let signed = blocking(move || {
+            around("git", "sign", || git::sign(&Mirror::ensure(&mirror)?, &quarantine, &tip, &key))
+        });
+        Ok(Taken { tip: signed.await??, ..taken })
+    }
+}
+
+/// Who asked, and whose reviews the work answers: each with their account's number, where it is known.
+fn people(ask: &Ask) -> Vec<(String, Option<u64>)> {
+    let mut people = vec![(login(&ask.by), ask.by_id)];
+    if let About::Review(round) = &ask.about {
+        for review in &round.reviews {
+            people.push((login(&review.by), None));
+        }
+    }
+    let mut named: Vec<(String, Option<u64>)> = Vec::new();
+    for (login, number) in people.into_iter().filter(|(login, _)| !login.is_empty()) {
+        if !named.iter().any(|(known, _)| known.eq_ignore_ascii_case(&login)) {
+            named.push((login, number));
+        }
+    }
+    named
+}
+
+/// A login is letters, digits and hyphens, for bots also brackets; a line end would be a trailer of its own.
+fn login(said: &str) -> String {
+    said.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']')).collect()
+}
+
+/// `login <address>`: the address by which GitHub knows the account whatever it is called.
+fn co_author(login: &str, number: Option<u64>) -> String {
+    let number = number.map(|id| format!("{id}+")).unwrap_or_default();
+    format!("{login} <{number}{login}@users.noreply.github.com>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ReviewId;
+    use crate::story::Choice;
+    use crate::story::review::{Review, Round};
+
+    fn ask(by: &str, by_id: Option<u64>, about: About) -> Ask {
+        let (title, body) = (String::new(), String::new());
+        Ask { by: by.to_owned(), by_id, title, body, text: None, choice: Choice::default(), on: None, about }
+    }
+
+    fn named(ask: &Ask) -> Vec<String> {
+        people(ask).iter().map(|(login, number)| co_author(login, *number)).collect()
+    }
+
+    #[test]
+    fn the_person_who_asked_is_named_by_number_and_login() {
+        let of = |by: &str, by_id: Option<u64>| named(&ask(by, by_id, About::Issue));
+        assert_eq!(of("alice", Some(7)), ["alice <7+alice@users.noreply.github.com>"]);
+        assert_eq!(of("alice", None), ["alice <alice@users.noreply.github.com>"]);
+        assert_eq!(of("a\n<b>", None), ["ab <ab@users.noreply.github.com>"]);
+        assert!(of("", None).is_empty());
+    }
+
+    #[test]
+    fn reviewers_are_named_once_each() {
+        let review = |id: u64, by: &str| Review { id: ReviewId(id), by: by.to_owned(), body: String::new() };
+        let round = Round { reviews: vec![review(1, "bob"), review(2, "Alice"), review(3, "bob")] };
+        assert_eq!(
+            named(&ask("alice", Some(7), About::Review(round))),
+            ["alice <7+alice@users.noreply.github.com>", "bob <bob@users.noreply.github.com>"]
+        );
+    }
+}
