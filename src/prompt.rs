@@ -308,6 +308,29 @@ mod tests {
     }
 
     #[test]
+    fn a_merge_is_asked_for_by_its_commit_and_what_people_pushed_by_its_files() {
+        let commit: Sha = "b".repeat(40).parse().unwrap();
+        let news = News {
+            commit: Some("a".repeat(40).parse().unwrap()),
+            merged: Merged::Conflict,
+            restored: Vec::new(),
+            base_moved: Some(commit.clone()),
+        };
+        let (ask, nothing, files) = (ask(None), Seen::default(), ["shared.md".to_owned()]);
+        let of = |resumes, purpose, base_moved: Option<&Sha>| {
+            let news = News { base_moved: base_moved.cloned(), ..news.clone() };
+            standard(&Facts { news: Some(&news), ..facts(&ask, resumes, &[], purpose, &nothing) })
+        };
+        let prompts = [
+            of(true, Purpose::MergeBase(Some(&commit)), Some(&commit)),
+            of(false, Purpose::MergeBase(None), None),
+            of(true, Purpose::MeetTheirs(&files), None),
+        ];
+        assert!(!prompts[0].contains("If what is asked for needs that"), "said once");
+        insta::assert_snapshot!(prompts.join("\n=====\n\n"));
+    }
+
+    #[test]
     fn leftovers_are_named() {
         let files = ["a.rs".to_owned(), "b.rs".to_owned()];
         let nothing = Seen::default();

@@ -53,7 +53,7 @@ impl Intake {
                 }
                 _ => false,
             },
-            last: self.store.tasks_of(story.id).await?.last().map(|task| task.state),
+            last: self.store.last_task(story.id).await?.map(|task| task.state),
         })
     }
 

@@ -89,6 +89,17 @@ impl Store {
         Ok(opened)
     }
 
+    /// The newest task of a story, but for those that have brought its base in: what is done again, or gone on with, is before them.
+    pub async fn last_task(&self, story: StoryId) -> anyhow::Result<Option<Task>> {
+        let row = sqlx::query(
+            "SELECT * FROM tasks WHERE story = $1 AND NOT (about IS 'base' AND state = 'done') ORDER BY seq DESC LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        row.as_ref().map(rows::task).transpose()
+    }
+
     /// Writes down what a task is about to push.
     pub async fn note_push(&self, task: &Task, push: &AboutToPush) -> anyhow::Result<()> {
         let mut write = self.begin("note-push").await?;

@@ -89,10 +89,11 @@ impl Worker {
         let paths = self.data.story(job.story.id);
         let by = (self.config.git.author_name.clone(), self.config.git.author_email.clone());
         let subject = message::base_merge_subject(branches_of(&job.story));
-        let (head, base) = (head.clone(), base.clone());
+        let (head, base, key) = (head.clone(), base.clone(), self.signing_key.clone());
         let joined = blocking(move || -> anyhow::Result<Joined> {
             make_private_folder(&paths.folder, None)?;
-            around("disk", "join", || git::empty_quarantine(&Mirror::ensure(&mirror)?, &paths.join))?;
+            let mirror = Mirror::ensure(&mirror)?;
+            around("disk", "join", || git::empty_quarantine(&mirror, &paths.join))?;
             let join = Join {
                 quarantine: &paths.join,
                 ours: &head,
@@ -101,9 +102,11 @@ impl Worker {
                 by: (&by.0, &by.1),
                 at: clock::now().as_second(),
             };
-            let joined = if rewrite { git::rebase(&join)? } else { git::merge(&join)? };
-            if !matches!(joined, Joined::Done { .. }) {
-                paths::remove_tree(&paths.join)?;
+            let mut joined = if rewrite { git::rebase(&join)? } else { git::merge(&join)? };
+            match (&mut joined, &key) {
+                (Joined::Done { tip, .. }, Some(key)) => *tip = git::sign(&mirror, &paths.join, tip, key)?,
+                (Joined::Done { .. }, None) => {}
+                _ => paths::remove_tree(&paths.join)?,
             }
             Ok(joined)
         });

@@ -27,7 +27,7 @@ use crate::paths;
 use crate::prompt::{self, Facts, News, Purpose};
 use crate::store::StoryChange;
 use crate::story::plan::Mode;
-use crate::story::{Run, Session, Story, Turn};
+use crate::story::{About, Run, Session, Story, Turn};
 
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
@@ -330,7 +330,9 @@ impl Worker {
     ) -> Result<(String, Vec<exchange::Named>), Hitch> {
         let questions = self.store.questions(story.id).await?;
         let tasks = self.store.tasks_of(story.id).await?;
-        let earlier: Vec<_> = tasks.into_iter().take_while(|task| task.id != job.task.id).collect();
+        let earlier = tasks.into_iter().take_while(|task| task.id != job.task.id);
+        // A base that was brought in is no request that the agent has to know of.
+        let earlier: Vec<_> = earlier.filter(|task| !matches!(task.ask.about, About::Base(_))).collect();
         let asked = |id: &QuestionId| questions.iter().find(|asked| asked.id == *id);
         let purpose = match &run.turn {
             Turn::Begin | Turn::StartOver => Purpose::Work,

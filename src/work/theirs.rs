@@ -153,6 +153,7 @@ impl Worker {
         let by = (self.config.git.author_name.clone(), self.config.git.author_email.clone());
         let subject = message::theirs_merge_subject(&story.branch);
         let (tip, found, before) = (tip.clone(), found.clone(), story.remote_head.clone());
+        let key = self.signing_key.clone();
         let met = blocking(move || {
             let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
             mirror.fetch(&remote)?;
@@ -170,7 +171,10 @@ impl Worker {
                 at: clock::now().as_second(),
             };
             Ok(match git::merge(&join).map_err(RemoteError::Other)? {
-                Joined::Done { tip, .. } => Met::Merged(tip),
+                Joined::Done { tip, .. } => Met::Merged(match &key {
+                    Some(key) => git::sign(&mirror, &quarantine, &tip, key).map_err(RemoteError::Other)?,
+                    None => tip,
+                }),
                 Joined::Contained => Met::There,
                 Joined::Conflicts(files) => Met::Conflicts(files),
                 Joined::UpToDate | Joined::Unrelated => Met::TakenBack,
