@@ -2,6 +2,9 @@
 -- What a task is about beyond its story's issue: `review`, `checks`, `base`, `sub_issue`; null: nothing.
 ALTER TABLE tasks ADD COLUMN about TEXT GENERATED ALWAYS AS (json_extract(ask, '$.about.kind')) VIRTUAL;
 
+-- Reviews: what hob has applied of a task's suggestions by itself, or is about to push (JSON).
+ALTER TABLE tasks ADD COLUMN suggested TEXT;
+
 -- What became of the story's pull request: null: it is open, or there is none; `closed`, `merged`. When, by GitHub's clock, and
 -- who did it.
 ALTER TABLE stories ADD COLUMN pull_state TEXT;

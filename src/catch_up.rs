@@ -10,6 +10,7 @@ mod bases;
 mod cards;
 mod deliveries;
 mod repository;
+mod reviews;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod schema;
 mod serve;
 mod status;
 mod table;
+mod write_prompt;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -58,6 +59,9 @@ enum Command {
     /// Read a hand-over, as told on standard input. hob starts this itself.
     #[command(name = crate::work::IMPORT_COMMAND, hide = true)]
     ImportHandOver,
+    /// Write a prompt with a repository's template, as told on standard input. hob starts this itself.
+    #[command(name = crate::work::PROMPT_COMMAND, hide = true)]
+    WritePrompt,
 }
 
 /// Where the settings come from.
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Retry(given) => retry::run(&given),
         Command::Schema => schema::run(),
         Command::ImportHandOver => import_hand_over::run(),
+        Command::WritePrompt => write_prompt::run(),
     };
     match result {
         Ok(code) => code,

@@ -5,6 +5,7 @@
 
 mod card;
 mod pace;
+mod review;
 mod status;
 
 use std::sync::Arc;
@@ -151,6 +152,21 @@ impl Deliver {
                     Err(error) => Ok(Err(error)),
                 }
             }
+            Effect::ReviewReply { pull, thread, body } => {
+                let body = self.secrets.redact(body);
+                let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
+                match review::ensure_reply(&repository, wanted, *pull, *thread, &body).await {
+                    Ok(Some(reply)) => self.store.reply_posted(wanted.id, reply, recheck).await.map(Ok),
+                    Ok(None) => self.store.effect_done(wanted.id).await.map(Ok),
+                    Err(error) => Ok(Err(error)),
+                }
+            }
+            Effect::RequestReview { pull, reviewer } => {
+                match review::request(&repository, story, *pull, reviewer).await {
+                    Ok(()) => self.store.effect_done(wanted.id).await.map(Ok),
+                    Err(error) => Ok(Err(error)),
+                }
+            }
             Effect::Card { question } => self.show_card(&repository, wanted, *question).await,
             Effect::Status => {
                 let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
@@ -248,6 +264,9 @@ impl Deliver {
         let repository = self.github.repository(&story.repo, story.installation).await?;
         // The id is in the marker, whichever kind of marker it is.
         let id = double.card.map_or_else(|| double.effect.to_string(), |question| question.to_string());
+        if double.in_review {
+            return review::remove_double(&repository, double, &id).await;
+        }
         let found = repository.comments_with(double.on, &id).await?;
         let is_there = found.iter().any(|comment| comment.id == double.comment);
         for other in found.iter().filter(|comment| is_there && comment.id != double.comment) {
@@ -285,5 +304,6 @@ fn react_to(to: ReactTo) -> github::ReactTo {
     match to {
         ReactTo::Issue(number) => github::ReactTo::Issue(number),
         ReactTo::Comment(id) => github::ReactTo::Comment(id),
+        ReactTo::ReviewComment(id) => github::ReactTo::ReviewComment(id),
     }
 }

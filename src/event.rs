@@ -3,6 +3,7 @@
 //! in `intake.rs`. Only fields that hob uses are here, frozen as the delivery carried them.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::ids::{CheckRunId, CommentId, InstallationId, IssueNumber, PullNumber, Repo, ReviewId, Sha};
@@ -327,7 +328,8 @@ pub struct Review {
 }
 
 /// What a reviewer thinks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It may go in.
     Approved,

@@ -3,6 +3,8 @@
 //! hostile until proved otherwise: nothing is opened that is not a regular file inside the folder, no
 //! link is followed, nothing is read past its cap.
 
+mod replies;
+
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd as _;
@@ -16,6 +18,7 @@ use serde::Deserialize;
 use crate::config::Age;
 use crate::paths;
 use crate::story::Question;
+use crate::story::review::Reply;
 
 /// The prompt, for the agent to read.
 pub const PROMPT: &str = "prompt.md";
@@ -23,6 +26,8 @@ pub const PROMPT: &str = "prompt.md";
 pub const QUESTION: &str = "question.json";
 /// The agent's summary, if it is done.
 pub const SUMMARY: &str = "summary.md";
+/// The agent's answers in the threads of a review.
+pub const REPLIES: &str = "replies.json";
 /// Images of the issue, for the agent to look at.
 pub const IMAGES: &str = "images";
 /// Where the agent leaves files that are worth keeping.
@@ -42,6 +47,8 @@ pub struct Handed {
     pub question: Option<Question>,
     /// Its summary: from `summary.md`, or from a question file that asks nothing.
     pub summary: Option<String>,
+    /// Its answers in the threads of a review.
+    pub replies: Vec<Reply>,
     /// What was wrong with a file, in words for the log.
     pub complaints: Vec<String>,
 }
@@ -101,6 +108,14 @@ pub fn read(folder: &Path) -> anyhow::Result<Handed> {
         Ok(Some(text)) => match parse_question(&text) {
             QuestionFile::Question(question) => handed.question = Some(question),
             QuestionFile::Report(report) => handed.summary = handed.summary.take().or(report),
+        },
+        Err(complaint) => handed.complaints.push(complaint),
+    }
+    match read_file(&directory, REPLIES) {
+        Ok(None) => {}
+        Ok(Some(text)) => match replies::parse(&text) {
+            Ok(replies) => handed.replies = replies,
+            Err(why) => handed.complaints.push(format!("{REPLIES} was not used: {why}")),
         },
         Err(complaint) => handed.complaints.push(complaint),
     }

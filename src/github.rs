@@ -20,6 +20,7 @@ mod labels;
 mod looks;
 mod people;
 mod pulls;
+mod reviews;
 mod settings;
 mod sub_issues;
 mod tokens;
@@ -47,6 +48,7 @@ pub use issues::ReactTo;
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
 pub use pulls::{NewPull, Pull};
+pub use reviews::ReviewComment;
 pub use settings::SettingsText;
 pub use sub_issues::ListedSubIssue;
 

@@ -255,7 +255,8 @@ impl Intake {
         }
         match (decision, story) {
             (Decision::Open { choice, text, mode }, story) => {
-                let opening = Opening { choice, text, mode, turn: Turn::Begin, about: About::Issue };
+                let (turn, about) = (Turn::Begin, About::Issue);
+                let opening = Opening { choice, text, mode, turn, about, asked_on: None };
                 self.open_task(on, act, story, opening).await
             }
             (Decision::Rebase { rewrite }, story) => self.rebase(on, story, rewrite).await,
@@ -267,6 +268,8 @@ impl Intake {
                 Ok(Settled::Done("noted a label; the story is under work already"))
             }
             (Decision::Hear, Some(story)) => self.hear(on, &story).await,
+            (Decision::Discuss, Some(story)) => self.on_pull_comment(on, &story).await,
+            (Decision::NotMine, story) => self.not_my_pull(on, story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
             (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
             (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
@@ -352,7 +355,11 @@ impl Intake {
         let new = NewTask {
             on: self.story_ask(on, &issue, story.as_ref()),
             effects: self.opening_effects(on, story.as_ref(), &opening.choice),
-            ask: Ask { about, ..self.ask(on, &issue, opening.text, opening.choice) },
+            ask: Ask {
+                on: opening.asked_on.or(on.issue.is_pull_request.then_some(on.issue.number)),
+                about,
+                ..self.ask(on, &issue, opening.text, opening.choice)
+            },
             mode: opening.mode,
             turn: opening.turn,
             labeled_at,

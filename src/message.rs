@@ -12,6 +12,7 @@ mod contain;
 mod kept;
 mod login;
 mod objections;
+pub mod review;
 mod settings;
 mod status;
 
@@ -357,6 +358,12 @@ fn failure_words(class: FailureClass) -> FailureWords {
             "The repository's set-up command failed, so the agent was not started.",
             KEPT,
             "Whoever runs hob has to mend the set-up command or the repository; then `/hob work` goes on.",
+        ),
+        F::TemplateUnusable => (
+            "The repository's template for the prompt cannot be used, so the agent was not started.",
+            "Nothing is lost.",
+            "Mend the template on the base branch, and `/hob retry` starts again. Or take `prompt` out of `.github/hob.toml`; \
+             then `/hob work` does.",
         ),
         F::DiskFull => (
             "The agent took up more disk than a story may and was stopped.",

@@ -6,19 +6,23 @@ mod context;
 mod fence;
 mod hidden;
 mod links;
+mod review;
 mod samples;
 mod seen;
+mod sheet;
 mod template;
 
 pub use fence::Fences;
 pub use hidden::{Hidden, visible};
 pub use links::{Reference, images, references};
 pub use seen::{Author, Comment, File, Image, Linked, MissingImage, Seen};
-pub use template::{Origin, Template, TemplateError};
+pub use sheet::{Sheet, sheet};
+pub use template::{LONGEST as LONGEST_TEMPLATE, LONGEST_PROMPT, Origin, Template, TemplateError};
 
 use crate::ids::Sha;
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
+use crate::story::review::Applied;
 use crate::story::{Ask, AskedQuestion};
 use context::Context;
 
@@ -49,6 +53,8 @@ pub struct Facts<'a> {
     pub news: Option<&'a News>,
     /// What was gathered for this run.
     pub seen: &'a Seen,
+    /// Suggestions of the review, where this is about one, that are applied already.
+    pub applied: &'a Applied,
 }
 
 /// What has happened to a workspace since the agent left it.
@@ -180,6 +186,8 @@ mod tests {
     use crate::story::{Answer, Question};
     use samples::{question as shape, seen};
 
+    static NOT_APPLIED: Applied = Applied(Vec::new());
+
     fn ask(text: Option<&str>) -> Ask {
         Ask { text: text.map(str::to_owned), ..samples::ask() }
     }
@@ -204,6 +212,7 @@ mod tests {
             mode: Mode::Work,
             news: None,
             seen,
+            applied: &NOT_APPLIED,
         }
     }
 
@@ -328,6 +337,19 @@ mod tests {
         ];
         assert!(!prompts[0].contains("If what is asked for needs that"), "said once");
         insta::assert_snapshot!(prompts.join("\n=====\n\n"));
+    }
+
+    #[test]
+    fn a_review_is_told_thread_by_thread_in_fences_that_nothing_in_it_can_end() {
+        let about = crate::story::About::Review(crate::story::review::tests::round());
+        let ask = Ask { about, text: None, ..samples::ask() };
+        let applied = Applied(vec![(crate::ids::ReviewCommentId(11), "b".repeat(40).parse().unwrap())]);
+        let nothing = Seen::default();
+        let review =
+            |resumes| Facts { applied: &applied, ..facts(&ask, resumes, &[], Purpose::Work, &nothing) };
+        let fresh = standard(&review(false));
+        assert!(fresh.contains("For scripts.") && fresh.contains("T4"), "{fresh}");
+        insta::assert_snapshot!(standard(&review(true)));
     }
 
     #[test]

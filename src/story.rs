@@ -202,7 +202,7 @@ pub const MOVES: &[(TaskState, TaskState)] = &[
     (TaskState::Queued, TaskState::Running),
     // A cap is reached before a run begins: a person is asked.
     (TaskState::Queued, TaskState::Blocked),
-    // hob has done by itself all that was asked for.
+    // hob has done by itself all that was asked for: applied suggestions, merged a base.
     (TaskState::Queued, TaskState::Done),
     (TaskState::Running, TaskState::Publishing),
     (TaskState::Running, TaskState::Blocked),
@@ -365,6 +365,9 @@ pub struct RunEnd {
     /// What was done about the agent's login after this run, where the service had refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<Renewal>,
+    /// What the agent answers in the threads of a review.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<review::Reply>,
 }
 
 /// How the command that renews a login ended.
@@ -705,6 +708,7 @@ mod tests {
                 drops: Vec::new(),
                 resets_at: None,
                 renewal: None,
+                replies: Vec::new(),
             }),
         };
         let refused = run(failed(FailureClass::Authentication));

@@ -7,6 +7,7 @@ mod account;
 mod base;
 mod budget;
 mod checks;
+mod child;
 mod commits;
 mod gather;
 mod hand_over;
@@ -14,9 +15,11 @@ mod import_child;
 mod importing;
 mod keep;
 mod policy;
+mod prompt_child;
 mod prompting;
 mod publish;
 mod refresh;
+mod review;
 mod run_log;
 mod settle;
 mod start;
@@ -47,10 +50,12 @@ use crate::store::{Advance, Lost, Sharing, Store, StoreFault};
 use crate::story::step::{self, Look, RunLook, Step};
 use crate::story::{Story, Task, TaskState, Turn};
 
+pub use child::own_program;
 pub use commits::signing_key;
 pub use import_child::run as run_import;
-pub use importing::{COMMAND as IMPORT_COMMAND, own_program};
-pub use prompting::operators_template;
+pub use importing::COMMAND as IMPORT_COMMAND;
+pub use prompt_child::run as run_prompt;
+pub use prompting::{COMMAND as PROMPT_COMMAND, operators_template};
 
 /// The first wait after a passing failure. It doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -85,7 +90,7 @@ pub struct Worker {
     pub template: Arc<Template>,
     /// The key with which commits are signed, where there is one.
     pub signing_key: Option<SigningKey>,
-    /// hob's own program, for the process that reads hand-overs.
+    /// hob's own program, for the processes that read what is not to be trusted.
     pub program: PathBuf,
     /// Set when hob is to stop. Containers go on; following them ends.
     pub stop: CancellationToken,

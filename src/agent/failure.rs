@@ -60,6 +60,8 @@ pub enum FailureClass {
     ContainerLost,
     /// The repository's set-up command failed, before the agent began.
     SetUpFailed,
+    /// The repository's template for the prompt cannot be used.
+    TemplateUnusable,
     /// The story took up more disk than it may.
     DiskFull,
 }
@@ -102,7 +104,7 @@ pub struct UnknownClass(String);
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Authentication,
         Self::Billing,
         Self::RateLimit,
@@ -126,6 +128,7 @@ impl FailureClass {
         Self::NotReady,
         Self::ContainerLost,
         Self::SetUpFailed,
+        Self::TemplateUnusable,
         Self::DiskFull,
     ];
 
@@ -155,6 +158,7 @@ impl FailureClass {
             Self::NotReady => "not-ready",
             Self::ContainerLost => "container-lost",
             Self::SetUpFailed => "set-up-failed",
+            Self::TemplateUnusable => "template-unusable",
             Self::DiskFull => "disk-full",
         }
     }
@@ -178,6 +182,7 @@ impl FailureClass {
             | Self::BranchMoved
             | Self::NotReady
             | Self::SetUpFailed
+            | Self::TemplateUnusable
             | Self::DiskFull => Policy::AskPerson,
             // Only a person can pay, or choose another model.
             Self::Billing | Self::ModelUnknown => Policy::AskPerson,

@@ -106,6 +106,10 @@ impl CatchUp {
             let failed = self.bases(&looked, &mut all).await?;
             trouble = failed.or(trouble);
         }
+        if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.reviews(&looked, &issues, since, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
         self.record(all).await?;
         match trouble {
             Some(error) => Err(error.into()),
@@ -262,7 +266,7 @@ impl CatchUp {
         Ok(trouble)
     }
 
-    /// Whether a comment may be a command, an answer, or a message to the agent at work.
+    /// Whether a comment may be a command, an answer, a message to the agent at work, or about a pull request of hob's.
     async fn matters(&self, repo: &Repo, comment: &ListedComment) -> anyhow::Result<bool> {
         if comment.author.is_bot {
             return Ok(false);
@@ -271,6 +275,9 @@ impl CatchUp {
             return Ok(true);
         }
         let Some(story) = self.store.story_at(repo, comment.issue).await? else { return Ok(false) };
+        if story.pull.is_some_and(|pull| pull.0 == comment.issue.0) {
+            return Ok(true);
+        }
         Ok(self.store.open_question(story.id).await?.is_some() || self.store.is_listening(story.id).await?)
     }
 

@@ -15,7 +15,7 @@ use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{StatusFacts, StoryToShow, WantedEffect};
 use crate::story::plan::Mode;
-use crate::story::{Story, TaskState};
+use crate::story::{About, Story, TaskState};
 
 /// The longest pause between two edits while an agent works.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -210,6 +210,9 @@ fn phase_of(facts: &StatusFacts) -> Phase {
         TaskState::Queued | TaskState::Running if facts.is_to_be_stopped => Phase::Stopping,
         TaskState::Queued => match (facts.waits_until, facts.waits_for) {
             (Some(at), Some(agent)) => Phase::WaitsForLimit(agent, at),
+            (Some(at), None) if facts.run.is_none() && matches!(task.ask.about, About::Review(_)) => {
+                Phase::Listening(at)
+            }
             (Some(at), None) => Phase::WaitsUntil(at),
             (None, _) => Phase::Queued { ahead: facts.ahead },
         },

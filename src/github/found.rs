@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::event::{Comment, Issue, Person, Place};
+use crate::event::{Comment, Issue, Person, Place, Pull, Review, Verdict};
 use crate::ids::{CommentId, Sha};
 
 /// A body of `issues.labeled`: `at` is when the label was put on.
@@ -58,12 +58,46 @@ pub fn pushed(place: &Place, branch: &str, head: &Sha) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
+/// A review, as the delivery that tells of it.
+pub fn reviewed(place: &Place, pull: &Pull, review: &Review, by: &Person) -> Vec<u8> {
+    let state = match review.verdict {
+        Verdict::Approved => "approved",
+        Verdict::ChangesRequested => "changes_requested",
+        Verdict::Commented => "commented",
+    };
+    // Which repositories they are does not matter, only whether it is one.
+    let head_repository = if pull.is_from_fork { 2 } else { 1 };
+    let mut body = json!({
+        "action": "submitted",
+        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "sender": account(by),
+        "pull_request": {
+            "number": pull.number, "title": pull.title, "body": pull.body, "user": account(&pull.author),
+            "head": {"ref": pull.head, "sha": pull.head_sha, "repo": {"id": head_repository}},
+            "base": {"ref": pull.base, "repo": {"id": 1}, "sha": pull.head_sha},
+            "state": if pull.is_open { "open" } else { "closed" }, "updated_at": review.at,
+        },
+        "review": {
+            "id": review.id, "body": review.body, "state": state, "commit_id": review.commit,
+            "submitted_at": review.at,
+        },
+    });
+    if let Some(installation) = place.installation {
+        body["installation"] = json!({ "id": installation });
+    }
+    body.to_string().into_bytes()
+}
+
+fn account(person: &Person) -> Value {
+    let kind = if person.is_bot { "Bot" } else { "User" };
+    json!({"login": person.login, "id": person.id, "type": kind})
+}
+
 fn envelope(action: &str, place: &Place, issue: &Issue, at: Timestamp, by: &Person) -> Value {
-    let kind = if by.is_bot { "Bot" } else { "User" };
     let mut body = json!({
         "action": action,
         "repository": {"full_name": place.repo, "default_branch": place.default_branch},
-        "sender": {"login": by.login, "id": by.id, "type": kind},
+        "sender": account(by),
         "issue": {
             "number": issue.number, "title": issue.title, "body": issue.body, "updated_at": at,
             "state": if issue.is_open { "open" } else { "closed" },
@@ -119,6 +153,28 @@ mod tests {
             sender: sender.clone(),
         };
         assert_eq!(decode("issue_comment", &body).unwrap(), expected);
+
+        let pull = Pull {
+            number: crate::ids::PullNumber(7),
+            title: "T".into(),
+            body: "B".into(),
+            author: sender.clone(),
+            head: "hob/issue-1".into(),
+            head_sha: "a".repeat(40).parse().unwrap(),
+            is_from_fork: false,
+            base: "main".into(),
+            is_open: true,
+        };
+        let review = Review {
+            id: crate::ids::ReviewId(5),
+            verdict: Verdict::ChangesRequested,
+            body: "Not yet.".into(),
+            commit: Some(pull.head_sha.clone()),
+            at,
+        };
+        let body = reviewed(&place, &pull, &review, &sender);
+        let expected = Event::Reviewed { place: place.clone(), pull, review, sender: sender.clone() };
+        assert_eq!(decode("pull_request_review", &body).unwrap(), expected);
 
         let body = edited(&place, &issue, &comment, "- [x] a", at, &sender);
         let now = Comment { body: "- [x] a".into(), ..comment };

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::client::Verb;
 use super::{GitHubError, Repository};
 use crate::event::Issue;
-use crate::ids::{CommentId, IssueNumber};
+use crate::ids::{CommentId, IssueNumber, ReviewCommentId};
 
 /// What to put a reaction on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum ReactTo {
     Issue(IssueNumber),
     /// A comment in the conversation of an issue or pull request.
     Comment(CommentId),
+    /// A comment on lines of a pull request.
+    ReviewComment(ReviewCommentId),
 }
 
 impl Repository {
@@ -39,6 +41,7 @@ impl Repository {
         let path = match subject {
             ReactTo::Issue(number) => format!("/issues/{number}/reactions"),
             ReactTo::Comment(id) => format!("/issues/comments/{id}/reactions"),
+            ReactTo::ReviewComment(id) => format!("/pulls/comments/{id}/reactions"),
         };
         self.send(Verb::Post, &path, &json!({ "content": content })).await?;
         Ok(())

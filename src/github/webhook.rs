@@ -6,6 +6,8 @@
 
 mod on_pull;
 
+pub(super) use on_pull::WirePull;
+
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};

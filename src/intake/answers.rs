@@ -7,7 +7,9 @@ use super::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted};
 use super::{Happening, Intake, Settled, is_believed};
 use crate::command;
 use crate::config::WhoAnswers;
+use crate::event::Issue;
 use crate::github::{GitHubError, Permission};
+use crate::ids::PullNumber;
 use crate::message;
 use crate::store::NewAnswers;
 use crate::story::{Card, Story};
@@ -20,14 +22,16 @@ impl Intake {
         act: &Act,
         story: Option<&Story>,
     ) -> anyhow::Result<Known> {
-        let story = match story {
+        // Of a pull request of somebody else's there may be a story too: what hob has said there.
+        let is_foreign = |story: &Story| on.issue.is_pull_request && story.pull != Some(number_of(on.issue));
+        let story = match story.filter(|story| !is_foreign(story)) {
             None => None,
-            Some(story) => Some(self.known_story(act, story).await?),
+            Some(story) => Some(self.known_story(on, act, story).await?),
         };
         Ok(Known { on_pull_request: on.issue.is_pull_request, story })
     }
 
-    async fn known_story(&self, act: &Act, story: &Story) -> anyhow::Result<KnownStory> {
+    async fn known_story(&self, on: &Happening<'_>, act: &Act, story: &Story) -> anyhow::Result<KnownStory> {
         let cards = self.store.cards_of(story.id).await?;
         let question = match cards.iter().rfind(|card| card.is_open) {
             None => None,
@@ -41,18 +45,18 @@ impl Intake {
             Act::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)),
             _ => cards.iter().rfind(|card| card.open_parts().is_empty()),
         };
+        let is_for_hob = match act {
+            Act::Comment { body, .. } => !command::is_aside(body, &self.github.own_login().await?),
+            _ => false,
+        };
         Ok(KnownStory {
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
             is_under_work: self.store.is_under_work(story.id).await?,
             question,
             card: card.cloned(),
-            is_spoken_to: match act {
-                Act::Comment { body, .. } if self.store.is_listening(story.id).await? => {
-                    !command::is_aside(body, &self.github.own_login().await?)
-                }
-                _ => false,
-            },
+            is_spoken_to: is_for_hob && self.store.is_listening(story.id).await?,
+            is_discussed: is_for_hob && on.issue.is_pull_request && on.issue.is_open,
             last: self.store.last_task(story.id).await?.map(|task| task.state),
         })
     }
@@ -146,4 +150,9 @@ impl Intake {
         };
         Ok((has < least).then(|| format!("{login} may not answer questions in {}", place.repo)))
     }
+}
+
+/// The number of a pull request, by its conversation.
+fn number_of(conversation: &Issue) -> PullNumber {
+    PullNumber(conversation.number.0)
 }

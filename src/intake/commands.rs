@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::decide::{Act, GoOn};
 use super::{Happening, Intake, Settled};
 use crate::clock;
+use crate::ids::IssueNumber;
 use crate::message::{self, NoGo, WhereItStands};
 use crate::store::{Heard, NewEffect};
 use crate::story::plan::Mode;
@@ -22,8 +23,10 @@ pub(super) struct Opening {
     pub(super) mode: Mode,
     /// Why its first run is made.
     pub(super) turn: Turn,
-    /// What it is about beyond the issue, where that is known already.
+    /// What it is about beyond the issue.
     pub(super) about: About,
+    /// Where questions are asked, where that is not where it was asked for.
+    pub(super) asked_on: Option<IssueNumber>,
 }
 
 impl Intake {
@@ -41,8 +44,15 @@ impl Intake {
             GoOn::SameText => last.ask.text.clone(),
             GoOn::Text(text) => text,
         };
-        let Ask { choice, about, .. } = last.ask;
-        let opening = Opening { choice, text, mode: last.mode, turn: Turn::GoOn, about };
+        let Ask { choice, about, on: asked_on, .. } = last.ask;
+        let opening = Opening {
+            choice,
+            text,
+            mode: last.mode,
+            turn: Turn::GoOn,
+            asked_on: asked_on.filter(|_| !about.is_issue()),
+            about,
+        };
         self.open_task(on, act, story, opening).await
     }
 

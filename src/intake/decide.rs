@@ -124,6 +124,8 @@ pub struct KnownStory {
     pub last: Option<TaskState>,
     /// Whether an agent is at work that a comment, this one where it is one, may be meant for.
     pub is_spoken_to: bool,
+    /// Whether a comment is one on the story's open pull request, and not clearly for somebody else: it is taken as a review is.
+    pub is_discussed: bool,
 }
 
 /// What follows.
@@ -155,6 +157,10 @@ pub enum Decision {
     },
     /// A message to the agent at work.
     Hear,
+    /// A part of a round of reviews.
+    Discuss,
+    /// Nothing but to say that hob works on no pull request of other people's.
+    NotMine,
     /// Nothing but to say that somebody had answered this part before.
     Late {
         /// Which.
@@ -260,8 +266,12 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
     let Act::Comment { id, at, command, .. } = act else { return Decision::Nothing("this is no comment") };
     let (id, at, command) = (*id, *at, command.as_ref());
     let story = known.story.as_ref();
-    if story.is_none() && known.on_pull_request && command.is_some() {
-        return Decision::Nothing("a command on a pull request that is not hob's");
+    if story.is_none() && known.on_pull_request {
+        return match command {
+            None => Decision::Nothing("a comment on a pull request that is not hob's"),
+            Some(Command::Help) => Decision::Help,
+            Some(_) => Decision::NotMine,
+        };
     }
     let stopped_since = story.and_then(|story| story.stopped_at).is_some_and(|stopped| at < stopped);
     match command {
@@ -293,6 +303,7 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
     match command {
         None => late(act, story).unwrap_or(match story {
             Some(story) if story.is_spoken_to && !stopped_since => Decision::Hear,
+            Some(story) if story.is_discussed && !stopped_since => Decision::Discuss,
             _ => Decision::Nothing("a comment that is not for hob"),
         }),
         Some(command) => on_idle(command, story),
@@ -635,12 +646,32 @@ mod tests {
     }
 
     #[test]
-    fn on_other_peoples_pull_requests_nothing_counts() {
+    fn on_other_peoples_pull_requests_nothing_but_a_command_gets_an_answer() {
         let on_pull = Known { on_pull_request: true, story: None };
-        for act in [label(1), comment(1, 1, "/hob work"), comment(1, 1, "/hob stop"), comment(1, 1, "hello")]
-        {
+        for act in [label(1), comment(1, 1, "hello")] {
             assert!(matches!(decide(&act, &on_pull), Decision::Nothing(_)), "{act:?}");
         }
+        for command in ["/hob work", "/hob stop", "/hob status", "/hob dance"] {
+            assert_eq!(decide(&comment(1, 1, command), &on_pull), Decision::NotMine, "{command}");
+        }
+        assert_eq!(decide(&comment(1, 1, "/hob help"), &on_pull), Decision::Help);
+    }
+
+    #[test]
+    fn a_comment_on_hobs_pull_request_needs_no_command() {
+        let discussed = KnownStory {
+            is_discussed: true,
+            last: Some(TaskState::Done),
+            stopped_at: Some(time(50)),
+            ..KnownStory::default()
+        };
+        let at = |second, story: KnownStory| decide(&comment(7, second, "also this"), &known(story));
+        assert_eq!(at(51, discussed.clone()), Decision::Discuss);
+        assert!(matches!(at(49, discussed.clone()), Decision::Nothing(_)), "stopped since");
+        let spoken_to = KnownStory { is_spoken_to: true, ..discussed.clone() };
+        assert_eq!(at(51, spoken_to), Decision::Hear);
+        let question = waiting(Posted::As(CommentId(1))).story.unwrap().question;
+        assert!(matches!(at(51, KnownStory { question, ..discussed }), Decision::Answer { .. }));
     }
 
     #[test]

@@ -1,16 +1,234 @@
-//! A review of a pull request of hob's becomes a task, or a part of one that has not begun.
+//! What people say about a pull request of hob's, in reviews and in its conversation, becomes a task, or a part of one that has not
+//! begun. What they said is read from GitHub here and frozen: of people who may push, and hob's own. Which task it becomes a part
+//! of is the store's to see, `store/reviews.rs`.
 
-use super::{Happening, Intake, Settled};
-use crate::event::{Pull, Review};
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+
+use super::{Happening, Intake, Settled, is_believed, may_push};
+use crate::command;
+use crate::event::{Pull, Review, Verdict};
+use crate::github::{Repository, ReviewComment};
+use crate::ids::{PullNumber, ReviewCommentId};
+use crate::message;
+use crate::store::{Effect, Heard, NewEffect, NewTask, ReactTo, ReviewTaken};
+use crate::story::plan::Mode;
+use crate::story::review::{self, Lines, Remark, Round, Said, Source, suggestion};
+use crate::story::{About, Ask, Choice, Story, Turn};
+
+/// Comments of one review that get a reaction each. GitHub counts them.
+const MOST_REACTIONS: usize = 10;
 
 impl Intake {
     /// Takes a review.
     pub(super) async fn on_review(
         &self,
-        _on: &Happening<'_>,
-        _pull: &Pull,
-        _review: &Review,
+        on: &Happening<'_>,
+        pull: &Pull,
+        review: &Review,
     ) -> anyhow::Result<Settled> {
-        Ok(Settled::Ignored("a review".to_owned()))
+        let ignored = |why: &str| Ok(Settled::Ignored(why.to_owned()));
+        let Some(story) = self.story_of_pull(on, pull).await? else {
+            return ignored("a review of a pull request that is not hob's");
+        };
+        if !pull.is_open {
+            return ignored("the pull request is not open");
+        }
+        if story.stopped_at.is_some_and(|stopped| review.at < stopped) {
+            return ignored("the work was stopped after the review");
+        }
+        let on = &Happening { settings: self.settings(on.place, on.began).await?, ..on.clone() };
+        if let Some(why) = self.may_not_command(on, on.settings.who()).await? {
+            return Ok(Settled::Ignored(why));
+        }
+        if review.verdict == Verdict::Approved {
+            let by = &on.sender.login;
+            let words = message::review::approved(by);
+            return Ok(match self.store.take_approval(&on.delivery.guid, story.id, by, &words).await? {
+                true => Settled::Done("an approval ends what its author had asked for"),
+                false => Settled::Ignored("an approval".to_owned()),
+            });
+        }
+        let Some(said) = self.read_review(on, pull.number, review).await? else {
+            return ignored("a review that says nothing to hob");
+        };
+        let seen = said.remarks.iter().take(MOST_REACTIONS).map(|remark| {
+            let (to, content) = (ReactTo::ReviewComment(remark.id), "eyes".to_owned());
+            NewEffect::new(Effect::React { to, content })
+        });
+        let seen = seen.collect();
+        self.take_up(on, &story, said, seen).await
     }
+
+    /// Takes a comment in the conversation of a pull request of hob's.
+    pub(super) async fn on_pull_comment(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
+        let Some(comment) = on.comment else { return Ok(Settled::Ignored("there is no comment".to_owned())) };
+        let said = review::Review {
+            source: Source::Comment(comment.id),
+            by: on.sender.login.clone(),
+            by_id: on.sender.id,
+            body: comment.body.clone(),
+            remarks: Vec::new(),
+        };
+        self.take_up(on, story, said, vec![on.seen("eyes")]).await
+    }
+
+    /// Says that hob works on no pull request of other people's.
+    pub(super) async fn not_my_pull(
+        &self,
+        on: &Happening<'_>,
+        story: Option<Story>,
+    ) -> anyhow::Result<Settled> {
+        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let pull =
+            repository.pull(PullNumber(on.issue.number.0)).await.context("reading the pull request")?;
+        self.check_recorded(on, &pull).await?;
+        self.reply(on, story, "confused", message::review::not_my_pull(pull.is_from_fork)).await
+    }
+
+    /// The story whose pull request this is.
+    async fn story_of_pull(&self, on: &Happening<'_>, pull: &Pull) -> anyhow::Result<Option<Story>> {
+        let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
+        let story = story.filter(|story| story.pull == Some(pull.number));
+        if story.is_none() {
+            self.check_recorded(on, pull).await?;
+        }
+        Ok(story)
+    }
+
+    /// Fails where a pull request is hob's and hob has not come to write that down yet: between opening and recording it
+    /// somebody can be quick, or hob can die.
+    async fn check_recorded(&self, on: &Happening<'_>, pull: &Pull) -> anyhow::Result<()> {
+        if pull.is_from_fork || !self.github.own_login().await?.eq_ignore_ascii_case(&pull.author.login) {
+            return Ok(());
+        }
+        let story = self.store.unproposed_story_on(&on.place.repo, &pull.head).await?;
+        anyhow::ensure!(story.is_none(), "the pull request is hob's, and not yet recorded");
+        Ok(())
+    }
+
+    /// What a review says, as far as it is for hob; none where nothing is.
+    async fn read_review(
+        &self,
+        on: &Happening<'_>,
+        pull: PullNumber,
+        review: &Review,
+    ) -> anyhow::Result<Option<review::Review>> {
+        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let own_login = self.github.own_login().await?;
+        let all = repository.review_comments(pull).await.context("reading the review's comments")?;
+        let of_review: Vec<&ReviewComment> = all.iter().filter(|c| c.review == Some(review.id)).collect();
+        if of_review.is_empty() && review.body.trim().is_empty() && !is_believed(on.delivery) {
+            anyhow::bail!("GitHub does not list the review's comments yet");
+        }
+        let is_for_hob = |text: &str| !message::has_marker(text) && !command::is_aside(text, &own_login);
+        let mut reading =
+            Reading { on, repository: &repository, own_login: &own_login, may_push: HashMap::new() };
+        let mut remarks = Vec::new();
+        for comment in of_review.into_iter().filter(|c| is_for_hob(&c.body) || suggestion(&c.body).is_some())
+        {
+            remarks.push(reading.remark(comment, &all).await?);
+        }
+        let body = Some(&review.body).filter(|body| is_for_hob(body)).cloned().unwrap_or_default();
+        let said = review::Review {
+            source: Source::Review { id: review.id, verdict: review.verdict },
+            by: on.sender.login.clone(),
+            by_id: on.sender.id,
+            body,
+            remarks,
+        };
+        let says_nothing = said.remarks.is_empty() && said.body.trim().is_empty();
+        Ok((!says_nothing).then_some(said))
+    }
+
+    async fn take_up(
+        &self,
+        on: &Happening<'_>,
+        story: &Story,
+        said: review::Review,
+        seen: Vec<NewEffect>,
+    ) -> anyhow::Result<Settled> {
+        if let Some(fault) = on.settings.fault() {
+            return self.decline_for_settings(on, Some(story), Heard::Words, fault).await;
+        }
+        let issue = self.issue_of(story, on.issue).await?;
+        let before = self.store.asks_of(story.id).await?.pop().map(|ask| ask.choice).unwrap_or_default();
+        // Whoever worked goes on; what was chosen for one task alone is over with it.
+        let choice = Choice { base: None, budget_usd: None, ..before };
+        let about = About::Review(Round { reviews: vec![said] });
+        let new = NewTask {
+            on: self.story_ask(on, &issue, Some(story)),
+            effects: seen,
+            ask: Ask { about, ..self.ask(on, &issue, None, choice) },
+            mode: Mode::Work,
+            turn: Turn::Begin,
+            labeled_at: None,
+            settings: on.settings.text(),
+        };
+        let wait = self.config.pull_request.wait;
+        let taken =
+            self.store.take_review(&on.delivery.guid, &new, wait).await.context("taking a review up")?;
+        Ok(Settled::Done(match taken {
+            ReviewTaken::Opened => "a review is the next task",
+            ReviewTaken::Joined => "a review joins the one that waits",
+            ReviewTaken::Known => "a review that was taken up before",
+        }))
+    }
+}
+
+/// What reading a review's comments needs to know.
+struct Reading<'a> {
+    on: &'a Happening<'a>,
+    repository: &'a Repository,
+    own_login: &'a str,
+    may_push: HashMap<String, bool>,
+}
+
+impl Reading<'_> {
+    async fn remark(&mut self, comment: &ReviewComment, all: &[ReviewComment]) -> anyhow::Result<Remark> {
+        let thread = thread_of(comment);
+        let mut before = Vec::new();
+        for earlier in all.iter().filter(|other| thread_of(other) == thread && other.id < comment.id) {
+            if self.counts(earlier).await? {
+                before.push(Said { by: earlier.author.login.clone(), text: earlier.body.clone() });
+            }
+        }
+        Ok(Remark {
+            id: comment.id,
+            thread,
+            at: Lines {
+                file: comment.path.clone(),
+                first: comment.lines.map(|(first, _)| first),
+                last: comment.lines.map(|(_, last)| last),
+                is_old_side: comment.is_old_side,
+                commit: comment.commit.clone(),
+            },
+            hunk: comment.hunk.clone(),
+            text: comment.body.clone(),
+            at_second: comment.created_at.as_second(),
+            before,
+        })
+    }
+
+    /// Whether an earlier comment is hob's own, or of somebody who may push.
+    async fn counts(&mut self, comment: &ReviewComment) -> anyhow::Result<bool> {
+        let login = &comment.author.login;
+        if login.eq_ignore_ascii_case(self.own_login) {
+            return Ok(true);
+        }
+        if comment.author.is_bot {
+            return Ok(false);
+        }
+        if let Some(known) = self.may_push.get(login) {
+            return Ok(*known);
+        }
+        let may = may_push(self.repository, self.on.delivery, login).await?;
+        self.may_push.insert(login.clone(), may);
+        Ok(may)
+    }
+}
+
+fn thread_of(comment: &ReviewComment) -> ReviewCommentId {
+    comment.in_reply_to.unwrap_or(comment.id)
 }

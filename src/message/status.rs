@@ -64,6 +64,8 @@ pub enum Phase {
     },
     /// A task waits for a time.
     WaitsUntil(Timestamp),
+    /// A task about a review waits for what else is said.
+    Listening(Timestamp),
     /// A task waits for the reset of an agent's usage limit.
     WaitsForLimit(AgentKind, Timestamp),
     /// The run is being prepared.
@@ -128,6 +130,10 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         Phase::WaitsUntil(at) => {
             format!("**Waiting until {}** to try again.", at.strftime("%Y-%m-%d %H:%M UTC"))
         }
+        Phase::Listening(at) => format!(
+            "**Reading the review.** I begin at {}, with what else is said by then.",
+            at.strftime("%H:%M:%S UTC")
+        ),
         Phase::WaitsForLimit(agent, until) => waits_for_limit(agent, until),
         Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
         Phase::Working => format!("**At work** · {}", facts(text)),

@@ -5,10 +5,12 @@ use serde::Serialize;
 
 use super::fence::Fences;
 use super::hidden::{Hidden, visible};
+use super::review::{self, Thread};
 use super::seen::{Author, File, Image, MissingImage};
 use super::{Facts, News, Purpose, told_news};
 use crate::ids::Sha;
 use crate::story::checks::CheckEnd;
+use crate::story::review::Applied;
 use crate::story::{About, Ask, AskedQuestion};
 
 /// The fields of a template.
@@ -47,6 +49,9 @@ struct Asked {
     title: String,
     body: String,
     text: Option<String>,
+    /// What was said in reviews, where it is about them.
+    review: Vec<Thread>,
+    reviewers: Vec<String>,
     part: Option<Part>,
 }
 
@@ -142,13 +147,13 @@ impl<'a> Context<'a> {
             first: !facts.resumes,
             purpose,
             mode: facts.mode.as_str(),
-            ask: asked(facts.ask, &mut shown),
+            ask: asked(facts.ask, facts.applied, &mut shown),
             // A resumed session has seen these, and what is hidden in them was counted then.
             earlier: facts
                 .earlier
                 .iter()
                 .filter(|_| !facts.resumes)
-                .map(|ask| asked(ask, &mut shown))
+                .map(|ask| asked(ask, facts.applied, &mut shown))
                 .collect(),
             question,
             conversation: answered.filter(|_| !facts.resumes).map(|asked| told(asked, &mut shown)).collect(),
@@ -196,6 +201,7 @@ impl<'a> Context<'a> {
         for ask in self.earlier.iter().chain([&self.ask]) {
             texts.extend([&ask.title, &ask.body].map(String::as_str));
             texts.extend(ask.text.as_deref());
+            texts.extend(ask.review.iter().flat_map(Thread::texts));
             texts.extend(ask.part.iter().flat_map(|part| [part.title.as_str(), part.body.as_str()]));
         }
         for told in self.conversation.iter().chain(&self.question) {
@@ -221,12 +227,23 @@ fn ended(end: CheckEnd) -> String {
     }
 }
 
-fn asked(ask: &Ask, shown: &mut impl FnMut(&str) -> String) -> Asked {
+fn asked(ask: &Ask, applied: &Applied, shown: &mut impl FnMut(&str) -> String) -> Asked {
+    let (review, reviewers) = match &ask.about {
+        About::Review(round) => {
+            let mut names: Vec<String> = round.reviews.iter().map(|review| review.by.clone()).collect();
+            let mut known = std::collections::HashSet::new();
+            names.retain(|name| known.insert(name.clone()));
+            (review::threads(round, applied, shown), names)
+        }
+        _ => (Vec::new(), Vec::new()),
+    };
     Asked {
         by: ask.by.clone(),
         title: shown(&ask.title),
         body: body_of_issue(&ask.body, shown),
         text: ask.text.as_deref().map(&mut *shown).filter(|text| !text.is_empty()),
+        review,
+        reviewers,
         part: part(&ask.about, shown),
     }
 }

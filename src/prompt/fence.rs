@@ -3,12 +3,16 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 /// The words that fences are made of.
-const WORDS: [&str; 10] =
-    ["issue", "request", "reply", "message", "comment", "linked", "file", "template", "check", "output"];
+const WORDS: [&str; 11] = [
+    "issue", "request", "reply", "message", "comment", "linked", "file", "template", "check", "output",
+    "diff",
+];
 
 /// The fences of one prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fences {
     ending: String,
 }

@@ -7,6 +7,7 @@ use super::{Facts, Merged, News, Purpose, Template, TemplateError, prompt};
 use crate::ids::{IssueNumber, QuestionId};
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
+use crate::story::review::Applied;
 use crate::story::sub_issue::{SubIssue, Together};
 use crate::story::{About, Answer, Ask, AskedQuestion, Choice, Question};
 
@@ -60,6 +61,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
             mode: modes[at % modes.len()],
             news: resumes.then_some(&news),
             seen,
+            applied: &Applied::default(),
         };
         prompt(&facts, template)?;
         let ask = Ask { about: part(), ..ask.clone() };

@@ -16,9 +16,9 @@ const NAME: &str = "prompt";
 /// Steps that a template may take. The built-in one takes some hundred.
 const MOST_STEPS: u64 = 500_000;
 /// A longer template is a mistake.
-const LONGEST: usize = 256 * 1024;
+pub const LONGEST: usize = 256 * 1024;
 /// A longer prompt is too much for any agent: Claude Code takes 10 MB.
-const LONGEST_PROMPT: usize = 4 << 20;
+pub const LONGEST_PROMPT: usize = 4 << 20;
 
 /// Where a template comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,6 +63,11 @@ impl Template {
         Ok(template)
     }
 
+    /// A repository's template, which may be any text: it is tried where it is used, in a process of its own.
+    pub fn unread(text: String) -> Template {
+        Template { origin: Origin::Repository, text }
+    }
+
     /// The SHA-256 of its text, in hex.
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(self.text.as_bytes()))
@@ -76,14 +81,19 @@ impl Template {
             return Ok(standard);
         }
         let standard = standard.trim_end();
-        let prompt = expand(&self.text, minijinja::context! { standard, ..context }, fences)?;
-        match prompt.trim() {
-            "" => Err(TemplateError("it makes an empty prompt".to_owned())),
-            _ if prompt.len() > LONGEST_PROMPT => {
-                Err(TemplateError(format!("it makes a prompt of more than {} MiB", LONGEST_PROMPT >> 20)))
-            }
-            _ => Ok(prompt),
+        write(&self.text, minijinja::context! { standard, ..context }, fences)
+    }
+}
+
+/// The prompt that somebody else's template makes.
+pub(super) fn write(template: &str, context: Value, fences: &Fences) -> Result<String, TemplateError> {
+    let prompt = expand(template, context, fences)?;
+    match prompt.trim() {
+        "" => Err(TemplateError("it makes an empty prompt".to_owned())),
+        _ if prompt.len() > LONGEST_PROMPT => {
+            Err(TemplateError(format!("it makes a prompt of more than {} MiB", LONGEST_PROMPT >> 20)))
         }
+        _ => Ok(prompt),
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use super::shown::show;
 use super::write::Write;
 use super::{Store, after, now, rows};
-use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, StoryId};
+use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, ReviewCommentId, StoryId};
 
 /// Something that hob wants to be so on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,22 @@ pub enum Effect {
         #[serde(default)]
         reviewers: Vec<String>,
     },
+    /// An answer in a thread of a pull request's review.
+    ReviewReply {
+        /// The pull request.
+        pull: PullNumber,
+        /// The first comment of the thread.
+        thread: ReviewCommentId,
+        /// Markdown, without the hidden marker.
+        body: String,
+    },
+    /// Somebody is asked to review a pull request.
+    RequestReview {
+        /// The pull request.
+        pull: PullNumber,
+        /// Their login.
+        reviewer: String,
+    },
     /// The story has a status comment. What it says is read from the store when it is made; see `shown.rs`.
     Status,
 }
@@ -63,6 +79,8 @@ pub enum ReactTo {
     Issue(IssueNumber),
     /// A comment on one.
     Comment(CommentId),
+    /// A comment on lines of a pull request.
+    ReviewComment(ReviewCommentId),
 }
 
 /// An effect to be written down, with the id that its marker will carry.
@@ -103,6 +121,8 @@ pub struct Double {
     pub effect: EffectId,
     /// The question whose card it is, where it is one. The comments carry its marker, or else the effect's.
     pub card: Option<QuestionId>,
+    /// Whether it is an answer in a thread of a review.
+    pub in_review: bool,
     /// Whose it is.
     pub story: StoryId,
     /// The issue or pull request.
@@ -221,6 +241,16 @@ impl Store {
         write.commit().await
     }
 
+    /// Records an answer in a thread. `recheck` as with a comment.
+    pub async fn reply_posted(
+        &self,
+        effect: EffectId,
+        reply: ReviewCommentId,
+        recheck: Option<Duration>,
+    ) -> anyhow::Result<()> {
+        self.comment_posted(effect, None, CommentId(reply.0), recheck).await
+    }
+
     /// Records a comment, and where it asks a question, which comment asks it. `recheck` says in what time to
     /// look whether an earlier try has made a second one.
     pub async fn comment_posted(
@@ -282,16 +312,22 @@ impl Store {
         .fetch_all(&self.reader)
         .await?;
         let double = |row: &SqliteRow| -> anyhow::Result<Option<Double>> {
-            let (on, card) = match rows::json(row, "effect")? {
+            let effect = rows::json(row, "effect")?;
+            let in_review = matches!(effect, Effect::ReviewReply { .. });
+            let (on, card) = match effect {
                 Effect::Comment { on, .. } => (on, None),
                 Effect::Card { question } => (IssueNumber(rows::number(row, "asked_on")?), Some(question)),
                 Effect::Status => (IssueNumber(rows::number(row, "issue")?), None),
-                Effect::React { .. } | Effect::PullRequest { .. } => return Ok(None),
+                Effect::ReviewReply { pull, .. } => (IssueNumber(pull.0), None),
+                Effect::React { .. } | Effect::PullRequest { .. } | Effect::RequestReview { .. } => {
+                    return Ok(None);
+                }
             };
             let comment: i64 = row.try_get("comment")?;
             Ok(Some(Double {
                 effect: rows::parsed(row, "id")?,
                 card,
+                in_review,
                 story: rows::parsed(row, "story")?,
                 on,
                 comment: CommentId(comment.unsigned_abs()),

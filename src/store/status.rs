@@ -255,11 +255,16 @@ fn words(effect: &Effect, issue: i64) -> String {
         Effect::React { to: ReactTo::Comment(comment), content } => {
             format!("{content} on comment {comment} of #{issue}")
         }
+        Effect::React { to: ReactTo::ReviewComment(comment), content } => {
+            format!("{content} on comment {comment} of a review for #{issue}")
+        }
         Effect::Comment { on, question: Some(_), .. } => format!("a question on #{on}"),
         Effect::Comment { on, question: None, .. } => format!("a comment on #{on}"),
         Effect::Card { .. } => format!("the question card for #{issue}"),
         Effect::PullRequest { .. } => format!("the pull request for #{issue}"),
         Effect::Status => format!("the status comment on #{issue}"),
+        Effect::ReviewReply { pull, .. } => format!("an answer to a review of #{pull}"),
+        Effect::RequestReview { pull, reviewer } => format!("asking {reviewer} to review #{pull}"),
     }
 }
 

@@ -68,7 +68,7 @@ fn people(ask: &Ask) -> Vec<(String, Option<u64>)> {
     let mut people = vec![(login(&ask.by), ask.by_id)];
     if let About::Review(round) = &ask.about {
         for review in &round.reviews {
-            people.push((login(&review.by), None));
+            people.push((login(&review.by), review.by_id));
         }
     }
     let mut named: Vec<(String, Option<u64>)> = Vec::new();
@@ -94,9 +94,10 @@ fn co_author(login: &str, number: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::ReviewId;
+    use crate::event::Verdict;
     use crate::story::Choice;
-    use crate::story::review::{Review, Round};
+    use crate::story::review::Round;
+    use crate::story::review::tests::review;
 
     fn ask(by: &str, by_id: Option<u64>, about: About) -> Ask {
         let (title, body) = (String::new(), String::new());
@@ -118,11 +119,11 @@ mod tests {
 
     #[test]
     fn reviewers_are_named_once_each() {
-        let review = |id: u64, by: &str| Review { id: ReviewId(id), by: by.to_owned(), body: String::new() };
+        let review = |id: u64, by: &str| review(id, by, Verdict::Commented, "Shorter.", Vec::new());
         let round = Round { reviews: vec![review(1, "bob"), review(2, "Alice"), review(3, "bob")] };
         assert_eq!(
             named(&ask("alice", Some(7), About::Review(round))),
-            ["alice <7+alice@users.noreply.github.com>", "bob <bob@users.noreply.github.com>"]
+            ["alice <7+alice@users.noreply.github.com>", "bob <1+bob@users.noreply.github.com>"]
         );
     }
 }

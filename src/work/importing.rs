@@ -1,17 +1,13 @@
-//! The side of hob that has a hand-over read by a process of its own (`import_child.rs`), and that looks
-//! after that process: nothing of hob's environment, a time limit, a cap on what it says.
+//! The side of hob that has a hand-over read by a process of its own (`import_child.rs`), and that judges how it ended.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 
 use anyhow::Context as _;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use secrecy::ExposeSecret as _;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
 
+use super::child::{Asked, OF_OTHERS};
 use super::hand_over::{HandedOver, refused};
 use super::import_child::{Answer, Request, Taken};
 use super::policy::Rules;
@@ -25,8 +21,6 @@ pub const COMMAND: &str = "import-hand-over";
 
 /// As much as the process may answer.
 const MOST_ANSWER: u64 = 4 << 20;
-/// As much of its complaints as the log needs.
-const MOST_COMPLAINTS: u64 = 16 << 10;
 
 const TOO_MUCH: &str = "Reading the commits took more memory, disk space or time than they may take.";
 
@@ -41,32 +35,18 @@ impl Worker {
     ) -> Result<Taken, Hitch> {
         let request = self.import_request(job, run, base, handed)?;
         let request = serde_json::to_vec(&request).context("writing the request")?;
-        let mut child = Command::new(&self.program)
-            .arg(COMMAND)
-            .env_clear()
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("starting the process that reads a hand-over")?;
+        let asked = Asked {
+            command: COMMAND,
+            request: &request,
+            timeout: self.config.container.hand_over_timeout,
+            most_answer: MOST_ANSWER,
+        };
         reach("process", "import", When::Before);
-        let timeout = self.config.container.hand_over_timeout;
-        let (status, answer, complaints) =
-            match tokio::time::timeout(timeout, talk(&mut child, &request)).await {
-                Ok(said) => said.context("talking to the process that reads a hand-over")?,
-                Err(_) => {
-                    end(&mut child).await;
-                    return Err(refused("Reading the commits took too long."));
-                }
-            };
+        let said = self.ask_child(&asked).await?;
         reach("process", "import", When::After);
-        if !complaints.is_empty() {
-            let complaints = self.secrets.redact(&String::from_utf8_lossy(&complaints));
-            tracing::warn!(complaints, "the process that reads a hand-over complained");
-        }
+        let Some((status, answer)) = said else {
+            return Err(refused("Reading the commits took too long."));
+        };
         self.signed(job, run, judged(status, &answer)?).await
     }
 
@@ -98,52 +78,13 @@ impl Worker {
     }
 }
 
-/// hob's own program, also after its file was replaced by another version.
-pub fn own_program() -> PathBuf {
-    PathBuf::from("/proc/self/exe")
-}
-
-/// Hands the request over and takes what comes until the process ends.
-async fn talk(child: &mut Child, request: &[u8]) -> anyhow::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
-    let mut stdin = child.stdin.take().context("its standard input")?;
-    let stdout = child.stdout.take().context("its standard output")?;
-    let stderr = child.stderr.take().context("its standard error")?;
-    let tell = async {
-        // A process that ended before it had read everything says more by how it ended.
-        let _ = stdin.write_all(request).await;
-        drop(stdin);
-    };
-    let ((), answer, complaints) =
-        tokio::join!(tell, capped(stdout, MOST_ANSWER), capped(stderr, MOST_COMPLAINTS));
-    Ok((child.wait().await?, answer?, complaints?))
-}
-
-/// The first `most` bytes; the rest is read and dropped, so that nobody waits at a full pipe.
-async fn capped(mut from: impl AsyncRead + Unpin, most: u64) -> std::io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
-    (&mut from).take(most).read_to_end(&mut kept).await?;
-    tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
-    Ok(kept)
-}
-
-/// Ends the process with all that it may have started.
-async fn end(child: &mut Child) {
-    if let Some(pid) = child.id() {
-        // It leads a group of its own; one that is gone needs no signal.
-        let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-    }
-    if let Err(error) = child.wait().await {
-        tracing::warn!(%error, "the process that reads a hand-over was not waited for");
-    }
-}
-
 /// What follows from the process's end.
 fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, Hitch> {
     if let Some(signal) = status.signal() {
         tracing::warn!(signal, "the process that reads a hand-over was ended by a signal");
         // SIGBUS: libgit2 writes packs through memory, and a full disk shows there.
-        let may_pass = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGBUS];
-        return Err(if may_pass.iter().any(|s| *s as i32 == signal) {
+        let mut may_pass = OF_OTHERS.into_iter().chain([Signal::SIGBUS]);
+        return Err(if may_pass.any(|s| s as i32 == signal) {
             Hitch::Later(anyhow::anyhow!("the process that reads a hand-over was ended by {signal}"))
         } else {
             // Its limits end it, or what it read did; both would happen again.

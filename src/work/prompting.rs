@@ -1,16 +1,40 @@
 //! The making of a run's prompt around the pure part in `prompt.rs`: which texts it is about, with which template, and what is kept
-//! of it with the run.
+//! of it with the run. A repository's template is worked with in a process of its own (`prompt_child.rs`).
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::child::{Asked, OF_OTHERS};
 use super::gather::Told;
+use super::prompt_child::Answer;
 use super::start::{blocking, make_private_folder};
-use super::{Hitch, Worker};
+use super::{Hitch, Job, Worker};
+use crate::agent::FailureClass;
 use crate::config::Config;
 use crate::fail_point::around;
-use crate::prompt::{Hidden, Image, MissingImage, Origin, Prompt, Purpose, Seen, Template, TemplateError};
-use crate::story::{Ask, AskedQuestion, Run};
+use crate::git::Mirror;
+use crate::prompt::{
+    self, Facts, Hidden, Image, LONGEST_PROMPT, LONGEST_TEMPLATE, MissingImage, Origin, Prompt, Purpose,
+    Seen, Sheet, Template, TemplateError,
+};
+use crate::story::{Ask, AskedQuestion, Run, Story};
+
+/// The command of hob's program that writes a prompt with a repository's template.
+pub const COMMAND: &str = "write-prompt";
+
+/// The longest that it may take: a template can wait for itself, which takes no time on a processor. An honest one takes some
+/// milliseconds.
+const LONGEST: Duration = Duration::from_secs(10);
+/// The longest prompt, with each of its bytes written as JSON writes the worst.
+const MOST_ANSWER: u64 = 6 * LONGEST_PROMPT as u64 + 1024;
+/// The exit code of a program of Rust's that gave up.
+const PANICKED: i32 = 101;
+
+const TOO_MUCH: &str = "making a prompt with it takes too much time or memory, or it nests too deep";
 
 /// What is kept of a prompt's making, as a part of the run's record.
 #[derive(Serialize)]
@@ -37,12 +61,47 @@ pub fn operators_template(config: &Config) -> anyhow::Result<Template> {
 }
 
 impl Worker {
-    /// The template of a run's prompt: the repository's, where it has one, else the operator's or hob's own.
-    pub(super) fn template_for(&self, repository: Option<&str>) -> Result<Template, Hitch> {
-        match repository {
-            None => Ok(Template::clone(&self.template)),
-            Some(text) => Template::new(Origin::Repository, text.to_owned())
-                .map_err(|error| template_hitch(Origin::Repository, &error)),
+    /// The prompt for these facts, with the template that it was made with: the repository's, where its settings name one, else the
+    /// operator's or hob's own.
+    pub(super) async fn write_prompt(
+        &self,
+        job: &Job,
+        facts: &Facts<'_>,
+    ) -> Result<(Prompt, Template), Hitch> {
+        let operators = Template::clone(&self.template);
+        let made =
+            prompt::prompt(facts, &operators).map_err(|error| template_hitch(operators.origin, &error))?;
+        let Some(file) = job.file.prompt.as_deref() else { return Ok((made, operators)) };
+        let template = Template::unread(self.text_of_the_base(&job.story, file).await?);
+        let (sheet, hidden) =
+            prompt::sheet(facts, &template, &made.text).context("writing the facts of a prompt down")?;
+        let text = self.write_in_a_process(&sheet).await?.map_err(|fault| unusable(file, &fault))?;
+        Ok((Prompt { text, hidden }, template))
+    }
+
+    /// The text of a file as the story's base branch has it: what is on the story branch, agents may have written.
+    async fn text_of_the_base(&self, story: &Story, file: &str) -> Result<String, Hitch> {
+        let (mirror, branch, path) =
+            (self.data.mirror(&story.repo), story.base_branch.clone(), file.to_owned());
+        let found = blocking(move || {
+            let mirror = Mirror::ensure(&mirror)?;
+            let Some(base) = mirror.branch(&branch)? else { return Ok(None) };
+            // One byte more than a template may have, so that one that is too long is seen to be.
+            mirror.text_file(&base, &[&path], LONGEST_TEMPLATE + 1)
+        });
+        let found = found.await?.context("reading the repository's template")?;
+        found.map(|found| found.text).ok_or_else(|| {
+            unusable(file, &format!("there is no such file on the branch {}", story.base_branch))
+        })
+    }
+
+    /// What the process makes of a sheet: the prompt, or what is wrong with the template.
+    async fn write_in_a_process(&self, sheet: &Sheet) -> Result<Result<String, String>, Hitch> {
+        let request = serde_json::to_vec(sheet).context("writing the sheet")?;
+        let asked = Asked { command: COMMAND, request: &request, timeout: LONGEST, most_answer: MOST_ANSWER };
+        match self.ask_child(&asked).await? {
+            None => Ok(Err(TOO_MUCH.to_owned())),
+            Some((status, answer)) => written(status, &answer),
         }
     }
 
@@ -120,17 +179,61 @@ pub(super) fn told<'a>(
     Told { new, shown, answers }
 }
 
-/// A template that cannot be used, in words for the issue: what is wrong with it only where a person there can mend it.
-pub(super) fn template_hitch(origin: Origin, error: &TemplateError) -> Hitch {
-    match origin {
-        Origin::Repository => {
-            Hitch::not_ready(format!("The repository's template for the prompt cannot be used: {error}."))
+/// What follows from the process's end.
+fn written(status: ExitStatus, answer: &[u8]) -> Result<Result<String, String>, Hitch> {
+    if let Some(signal) = status.signal() {
+        tracing::warn!(signal, "the process that writes a prompt was ended by a signal");
+        return if OF_OTHERS.iter().any(|other| *other as i32 == signal) {
+            Err(Hitch::Later(anyhow::anyhow!("the process that writes a prompt was ended by {signal}")))
+        } else {
+            // Its limits end it, or the template did; both would happen again.
+            Ok(Err(TOO_MUCH.to_owned()))
+        };
+    }
+    match status.code() {
+        Some(0) => {}
+        Some(PANICKED) => return Ok(Err(TOO_MUCH.to_owned())),
+        _ => {
+            return Err(Hitch::Later(anyhow::anyhow!(
+                "the process that writes a prompt ended with {status}"
+            )));
         }
-        Origin::Operator | Origin::BuiltIn => {
-            tracing::error!(%error, ?origin, "the template of the prompt cannot be used");
-            Hitch::not_ready(
-                "The template for the prompt in hob's settings cannot be used; hob's log has what is wrong with it.",
-            )
+    }
+    Ok(match serde_json::from_slice(answer).context("reading what the process wrote")? {
+        Answer::Made(prompt) => Ok(prompt),
+        Answer::Fault(fault) => Err(fault),
+    })
+}
+
+/// A repository's template that cannot be used: a person there can mend it.
+fn unusable(file: &str, fault: &str) -> Hitch {
+    Hitch::Fail { class: FailureClass::TemplateUnusable, detail: format!("`{file}`: {fault}.") }
+}
+
+/// The operator's template, or hob's own, that cannot be used after all. What is wrong with it is for the log.
+fn template_hitch(origin: Origin, error: &TemplateError) -> Hitch {
+    tracing::error!(%error, ?origin, "the template of the prompt cannot be used");
+    Hitch::not_ready(
+        "The template for the prompt in hob's settings cannot be used; hob's log has what is wrong with it.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::Signal;
+
+    #[test]
+    fn a_process_that_a_template_has_ended_is_a_fault_of_the_template_and_another_end_is_not() {
+        for signal in [Signal::SIGSEGV, Signal::SIGABRT, Signal::SIGKILL, Signal::SIGXCPU] {
+            let ended = written(ExitStatus::from_raw(signal as i32), b"").unwrap();
+            assert_eq!(ended, Err(TOO_MUCH.to_owned()), "{signal}");
         }
+        assert!(written(ExitStatus::from_raw(PANICKED << 8), b"").unwrap().is_err());
+        assert!(matches!(written(ExitStatus::from_raw(Signal::SIGTERM as i32), b""), Err(Hitch::Later(_))));
+        assert!(matches!(written(ExitStatus::from_raw(1 << 8), b""), Err(Hitch::Later(_))));
+        assert!(matches!(written(ExitStatus::from_raw(0), b"{"), Err(Hitch::Later(_))));
+        let made = serde_json::to_vec(&Answer::Made("Do it.".to_owned())).unwrap();
+        assert_eq!(written(ExitStatus::from_raw(0), &made).unwrap(), Ok("Do it.".to_owned()));
     }
 }

@@ -165,7 +165,8 @@ impl Worker {
         let words = self.words_with_joins(job, words, taken).await?;
         // A merge of the base is not what the pull request is about.
         let is_merge = matches!(job.task.ask.about, About::Base(_)) && job.story.pull.is_some();
-        let effects = if is_merge { Vec::new() } else { vec![effect] };
+        let mut effects = if is_merge { Vec::new() } else { vec![effect] };
+        effects.extend(self.review_answers(job, Some(&taken.tip)).await?);
         let advance = Advance { story, effects, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
     }
@@ -173,13 +174,14 @@ impl Worker {
     /// Ends a task that made no commit. What lies on the branch from work that was cut short is proposed all the same:
     /// the agent has looked at it and found it complete.
     async fn propose_or_say_nothing(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
-        let (effects, words) = match self.unproposed(&job.story).await? {
+        let (mut effects, words) = match self.unproposed(&job.story).await? {
             0 => (Vec::new(), self.nothing_to_change(job).await?),
             commits => {
                 let (effect, words) = self.pull_request(job, run, commits, None).await?;
                 (vec![effect], words)
             }
         };
+        effects.extend(self.review_answers(job, None).await?);
         let story = StoryChange { handed_over: Some(true), ..StoryChange::default() };
         let advance = Advance { story, effects, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)

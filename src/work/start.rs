@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
-use super::prompting::{template_hitch, told};
+use super::prompting::told;
 use super::talk::{INBOX, make_inbox};
 use super::{Hitch, Job, Worker};
 use crate::agent::{self, AgentKind, Invocation};
@@ -24,7 +24,7 @@ use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
 use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, StoryId};
 use crate::paths;
-use crate::prompt::{self, Facts, News, Purpose};
+use crate::prompt::{Facts, News, Purpose};
 use crate::store::StoryChange;
 use crate::story::plan::Mode;
 use crate::story::{About, Run, Session, Story, Turn};
@@ -365,10 +365,9 @@ impl Worker {
             mode: job.task.mode,
             news,
             seen: &gathered.seen,
+            applied: &self.store.applied_suggestions(story.id).await?,
         };
-        let template = self.template_for(None)?;
-        let made =
-            prompt::prompt(&facts, &template).map_err(|error| template_hitch(template.origin, &error))?;
+        let (made, template) = self.write_prompt(job, &facts).await?;
         self.keep_prompt(run, &made, &template, &gathered.seen).await?;
         Ok((made.text, gathered.images))
     }

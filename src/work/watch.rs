@@ -23,6 +23,7 @@ use crate::paths;
 use crate::redact::Secrets;
 use crate::store::StoryChange;
 use crate::story::budget::{Limit, Used};
+use crate::story::review::Reply;
 use crate::story::{Outcome, Run, RunEnd, Session};
 
 /// The pause before a daemon that went away is asked again.
@@ -384,7 +385,11 @@ impl Worker {
             !forget_session && !self.secrets.redactor().finds(id.as_bytes())
         });
         let tokens = self.tokens_of_run(job, &report).await?;
+        let secrets = self.secrets.redactor();
+        let clean = |answer: Reply| Reply { reply: secrets.redact(&answer.reply).into_owned(), ..answer };
+        let replies = left.handed.replies.iter().cloned().map(clean).collect();
         let end = RunEnd {
+            replies,
             cost_usd: report.cost_usd.map(|usd| usd.min(MOST_USD)),
             turns: report.turns,
             tokens,
@@ -432,6 +437,7 @@ impl Worker {
             drops: Vec::new(),
             resets_at: None,
             renewal: None,
+            replies: Vec::new(),
         };
         self.write_record(job, run, &end).await?;
         self.store.end_run(&job.task, run, end, &StoryChange::default()).await?;

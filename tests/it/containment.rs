@@ -14,6 +14,7 @@ use std::io::Write as _;
 use hob::agent::{FailureClass, TodoItem, TodoState};
 use hob::command::Mistake;
 use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
+use hob::message::review::{Answered, WholeAnswered};
 use hob::message::{self, FailureText, Kept, Phase, PullRequestText, Spent, StatusText, WhyStopped};
 use hob::story::{Answer, AskedQuestion, Card, Given, Question};
 
@@ -85,9 +86,21 @@ const PLACES: &[Place] = &[
         say: |text| message::stopped(&WhyStopped::WaitedTooLong, &not_pushed(text), Spent::default()),
     },
     Place { name: "put_away", one_line: false, say: |text| message::put_away(&not_pushed(text)) },
+    Place { name: "an answer in a thread", one_line: false, say: in_thread },
+    Place { name: "an answer to a review", one_line: false, say: |text| to_review("a", text) },
+    Place { name: "what it answers", one_line: true, say: |text| to_review(text, "a") },
     Place { name: "status, said", one_line: true, say: |text| status(Some(text), "a") },
     Place { name: "status, to do", one_line: true, say: |text| status(Some("a"), text) },
 ];
+
+fn in_thread(text: &str) -> String {
+    message::review::thread_reply(Answered { reply: Some(text), commit: None, applied: None })
+}
+
+fn to_review(said: &str, reply: &str) -> String {
+    let one = |by| WholeAnswered { by, said, reply: Some(reply) };
+    message::review::whole_replies(&[one("alice"), one("bob")], None)
+}
 
 fn status(said: Option<&str>, todo: &str) -> String {
     message::status(&StatusText {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use hob::command::TABLE;
 use hob::github::{Credentials, GitHub, webhook};
-use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, QuestionId};
+use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, QuestionId, ReviewCommentId};
 use hob::intake::Intake;
 use hob::message;
 use hob::pulse::Pulse;
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::world::github::{Verdict, on};
 use crate::world::{BOT, REPO, World};
 
 /// The App's login.
@@ -90,12 +91,14 @@ enum Act {
     Unlabel,
     /// The issue is closed.
     Close,
+    /// A review that wants changes, with a comment on a line.
+    Review,
 }
 
 impl Act {
     /// Whether there is something that hob can react to.
     fn can_be_acknowledged(self) -> bool {
-        matches!(self, Self::Label | Self::Comment)
+        matches!(self, Self::Label | Self::Comment | Self::Review)
     }
 }
 
@@ -107,7 +110,7 @@ struct Event {
     leads_to: fn(&str) -> Leads,
 }
 
-const EVENTS: [Event; 10] = [
+const EVENTS: [Event; 11] = [
     Event { name: "issue labelled", stage: Stage::Fresh, act: Act::Label, leads_to: |_| Leads::Task },
     Event { name: "comment on an issue", stage: Stage::Fresh, act: Act::Comment, leads_to: on_fresh },
     Event {
@@ -128,8 +131,9 @@ const EVENTS: [Event; 10] = [
         name: "comment on somebody else's pull request",
         stage: Stage::Foreign,
         act: Act::Comment,
-        leads_to: |_| Leads::Nothing,
+        leads_to: |command| if command == "words" { Leads::Nothing } else { Leads::Words },
     },
+    Event { name: "review", stage: Stage::Proposed, act: Act::Review, leads_to: on_review },
     Event { name: "label taken off", stage: Stage::Busy, act: Act::Unlabel, leads_to: |_| Leads::Stop },
     Event { name: "issue closed", stage: Stage::Asked, act: Act::Close, leads_to: |_| Leads::Stop },
     Event { name: "edited comment", stage: Stage::Asked, act: Act::Edit, leads_to: |_| Leads::Nothing },
@@ -171,10 +175,15 @@ fn on_plan(command: &str) -> Leads {
 
 fn on_proposed(command: &str) -> Leads {
     match command {
-        // The example has words, so that there is something to go on with.
-        "resume" => Leads::Task,
+        // The example of `resume` has words, so that there is something to go on with.
+        "words" | "resume" => Leads::Task,
         command => on_fresh(command),
     }
+}
+
+/// Commands are for the conversation.
+fn on_review(command: &str) -> Leads {
+    if command == "words" { Leads::Task } else { Leads::Nothing }
 }
 
 /// Every command as it is written, by name, and what is none.
@@ -193,6 +202,8 @@ struct Case {
     on: u64,
     /// The comment that said it.
     comment: Option<CommentId>,
+    /// The same, of a review.
+    remark: Option<ReviewCommentId>,
 }
 
 impl Case {
@@ -291,6 +302,9 @@ impl Scene {
                     let posted = CommentId(self.w.github.comment(REPO, on.0, HOB, &body).await);
                     self.store.comment_posted(wanted.id, *question, posted, None).await.unwrap();
                 }
+                Effect::ReviewReply { .. } | Effect::RequestReview { .. } => {
+                    panic!("no worker is played that ends a review")
+                }
                 // It follows from what is looked at.
                 Effect::Status => {
                     let body = message::marker(wanted.id);
@@ -341,9 +355,10 @@ async fn look(scene: &Scene, case: &Case) -> Look {
     }
     let places = HashSet::from([case.issue, case.on]);
     look.words = places.iter().filter_map(|place| scene.words.get(place)).sum();
-    let to = match case.comment {
-        Some(comment) => ReactTo::Comment(comment),
-        None => ReactTo::Issue(IssueNumber(case.issue)),
+    let to = match (case.comment, case.remark) {
+        (_, Some(remark)) => ReactTo::ReviewComment(remark),
+        (Some(comment), None) => ReactTo::Comment(comment),
+        (None, None) => ReactTo::Issue(IssueNumber(case.issue)),
     };
     look.reactions = scene.reactions.get(&to).copied().unwrap_or(0);
     look
@@ -368,17 +383,26 @@ fn leads(before: &Look, after: &Look) -> Vec<Leads> {
 // ---- Setting the stage
 
 /// A case for each role, event and command, with its issue.
-async fn cases(w: &World, foreign: u64) -> Vec<Case> {
+async fn cases(w: &World) -> Vec<Case> {
     let mut cases = Vec::new();
     for event in &EVENTS {
         for role in &ROLES {
             for (command, says) in said() {
                 let body = if event.act == Act::Label { says } else { "" };
                 let issue = match event.stage {
-                    Stage::Foreign => foreign,
+                    Stage::Foreign => w.github.open_pull(REPO, "alice", "Something of mine", "topic", "main"),
                     _ => w.alice().opens_issue(command, body).await,
                 };
-                cases.push(Case { role, event, command, says, issue, on: issue, comment: None });
+                cases.push(Case {
+                    role,
+                    event,
+                    command,
+                    says,
+                    issue,
+                    on: issue,
+                    comment: None,
+                    remark: None,
+                });
             }
         }
     }
@@ -443,6 +467,7 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         drops: Vec::new(),
         resets_at: None,
         renewal: None,
+        replies: Vec::new(),
         tokens: None,
         session_tokens: None,
     };
@@ -490,6 +515,11 @@ async fn act(scene: &Scene, case: &mut Case, sent: &HashMap<u64, Value>, foreign
         Act::Label => drop(github.label_issue(REPO, case.issue, login, "hob").await),
         Act::Comment => case.comment = Some(CommentId(github.comment(REPO, case.on, login, &says).await)),
         Act::Unlabel => drop(github.unlabel_issue(REPO, case.issue, login, "hob").await),
+        Act::Review => {
+            let said = [on("done.md", 1, &says)];
+            let made = github.review(REPO, case.on, login, Verdict::ChangesRequested, "", &said).await;
+            case.remark = made.first().copied().map(ReviewCommentId);
+        }
         Act::Close => drop(github.end_issue(REPO, case.issue, login, "closed").await),
         Act::Edit => {
             // Written where it leads to nothing, so that only the edit is told of the story.
@@ -522,7 +552,7 @@ async fn nobody_below_write_access_starts_steers_answers_or_stops_anything() {
     let began = Instant::now();
     let mut scene = Scene::begin().await;
     let foreign = foreign_pull(&scene.w).await;
-    let mut cases = cases(&scene.w, foreign).await;
+    let mut cases = cases(&scene.w).await;
     set_the_stage(&mut scene, &mut cases).await;
     let mut before = Vec::new();
     for case in &cases {

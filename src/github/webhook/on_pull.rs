@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Installation, Repository, person, place, read};
-use crate::event::{CheckKind, EndedCheck, Event, Pull, PullMove, Review, Verdict};
+use crate::event::{CheckKind, EndedCheck, Event, Pull, PullMove, Review};
 use crate::github::people::User;
+use crate::github::reviews::verdict;
 use crate::ids::{CheckRunId, PullNumber, ReviewId, Sha};
 
 /// How check runs and workflow runs end that found something wrong, or could not look. `cancelled` is somebody's wish, and
@@ -36,8 +37,9 @@ struct OnPull {
     review: Option<WireReview>,
 }
 
+/// A pull request as GitHub sends it, in webhooks as in answers.
 #[derive(Deserialize)]
-struct WirePull {
+pub(in crate::github) struct WirePull {
     number: PullNumber,
     title: String,
     body: Option<String>,
@@ -158,13 +160,8 @@ impl From<WirePull> for Pull {
 
 fn reviewed(delivery: OnPull) -> Option<Event> {
     let review = delivery.review?;
-    let verdict = match review.state.to_ascii_lowercase().as_str() {
-        "approved" => Verdict::Approved,
-        "changes_requested" => Verdict::ChangesRequested,
-        "commented" => Verdict::Commented,
-        // Not sent yet, or taken back.
-        _ => return None,
-    };
+    // None: not sent yet, or taken back.
+    let verdict = verdict(&review.state)?;
     Some(Event::Reviewed {
         place: place(delivery.repository, delivery.installation),
         review: Review {
@@ -277,6 +274,7 @@ fn pushed(delivery: OnPush) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Verdict;
     use crate::github::webhook::decode as decode_delivery;
 
     macro_rules! example {

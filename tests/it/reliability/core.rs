@@ -310,6 +310,7 @@ impl Scene {
             last: None,
             // Messages have stories of their own.
             is_spoken_to: false,
+            is_discussed: false,
         })
     }
 
@@ -495,7 +496,10 @@ impl Scene {
         let wanted = &due[at % due.len()];
         self.store.effect_attempted(wanted.id).await.unwrap();
         match &wanted.effect {
-            Effect::React { .. } => self.store.effect_done(wanted.id).await.unwrap(),
+            Effect::React { .. } | Effect::RequestReview { .. } => {
+                self.store.effect_done(wanted.id).await.unwrap()
+            }
+            Effect::ReviewReply { .. } => panic!("there are no reviews here"),
             Effect::Comment { question, .. } => {
                 self.last_comment += 1;
                 let comment = CommentId(self.last_comment);
@@ -681,6 +685,7 @@ fn run_end(outcome: Outcome) -> RunEnd {
         drops: Vec::new(),
         resets_at: None,
         renewal: None,
+        replies: Vec::new(),
     }
 }
 

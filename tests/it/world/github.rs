@@ -54,6 +54,8 @@ mod pulls;
 mod pushes;
 #[path = "github/repository.rs"]
 mod repository;
+#[path = "github/reviews.rs"]
+mod reviews;
 #[path = "github/routes.rs"]
 mod routes;
 #[path = "github/state.rs"]
@@ -72,6 +74,7 @@ pub use self::{
     faults::Fault,
     look::{Comment, Pull},
     repository::CommitInfo,
+    reviews::{OnLines, ThreadComment, Verdict, on, on_lines},
     routes::RequestLog,
     webhooks::Delivery,
 };

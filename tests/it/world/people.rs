@@ -1,7 +1,7 @@
 //! The people of the world. What they do, they do on GitHub; hob hears of it by webhook.
 
 use super::REPO;
-use super::github::{GitHub, Job};
+use super::github::{GitHub, Job, OnLines, Verdict};
 
 /// Somebody with an account.
 #[derive(Clone, Copy)]
@@ -64,6 +64,21 @@ impl Person<'_> {
     /// Changes the text of a comment, whosever it is. Tells the webhook's GUID.
     pub async fn rewrites(&self, comment: u64, text: &str) -> String {
         self.github.edit_comment(REPO, self.login, comment, text).await.guid
+    }
+
+    /// Reviews a pull request; tells the ids of the comments on lines.
+    pub async fn reviews(&self, pull: u64, verdict: Verdict, body: &str, comments: &[OnLines]) -> Vec<u64> {
+        self.github.review(REPO, pull, self.login, verdict, body, comments).await
+    }
+
+    /// Approves a pull request, without a word.
+    pub async fn approves(&self, pull: u64) {
+        self.reviews(pull, Verdict::Approved, "", &[]).await;
+    }
+
+    /// Answers in the thread of a comment on lines; tells the new comment's id.
+    pub async fn replies_in_thread(&self, comment: u64, text: &str) -> u64 {
+        self.github.reply_in_thread(REPO, self.login, comment, text).await
     }
 
     /// Pushes a commit.

@@ -255,7 +255,7 @@ pub(super) fn react_to_comment(github: &GitHub, state: &mut State, call: &Call) 
 }
 
 /// Adds a reaction, or answers 200 with the one this account has given already.
-fn add_reaction(github: &GitHub, reactions: &mut Vec<Reaction>, id: u64, call: &Call) -> Reply {
+pub(super) fn add_reaction(github: &GitHub, reactions: &mut Vec<Reaction>, id: u64, call: &Call) -> Reply {
     let author = call.actor.login();
     let content = call.text("content").expect("checked against the description");
     if let Some(old) = reactions.iter().find(|old| old.author == author && old.content == content) {

@@ -2,6 +2,7 @@
 //! real one would send, and returns once it is answered.
 
 use super::pushes;
+use super::reviews::Talk;
 use super::state::{Change, Issue, PullPart};
 use super::webhooks::{self, CommentChange, Delivery};
 use super::{GitHub, owned};
@@ -98,7 +99,14 @@ impl GitHub {
             let head_sha = repository.bare.tip(head).expect("a branch that was pushed");
             let mut issue = Issue::new(id, number, login, title, None);
             let (head, base) = (head.to_owned(), base.to_owned());
-            issue.pull = Some(PullPart { head, base, draft: false, head_sha, reviewers: Vec::new() });
+            issue.pull = Some(PullPart {
+                head,
+                base,
+                draft: false,
+                head_sha,
+                reviewers: Vec::new(),
+                talk: Talk::default(),
+            });
             repository.issues.insert(number, issue);
             number
         })

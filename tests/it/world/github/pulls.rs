@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use super::call::{Call, Reply};
+use super::repository::Distance;
+use super::reviews::Talk;
 use super::state::{Issue, Permission, PullPart, Repository, State};
 use super::writer::PullFacts;
 
@@ -152,7 +154,14 @@ fn acceptable<'a>(repository: &Repository, call: &'a Call) -> Result<(PullPart, 
     }
     let draft = call.body["draft"].as_bool().unwrap_or(false);
     Ok((
-        PullPart { head: head.to_owned(), base: base.to_owned(), draft, head_sha, reviewers: Vec::new() },
+        PullPart {
+            head: head.to_owned(),
+            base: base.to_owned(),
+            draft,
+            head_sha,
+            reviewers: Vec::new(),
+            talk: Talk::default(),
+        },
         title,
     ))
 }
@@ -166,10 +175,12 @@ fn custom(message: &str) -> Reply {
 }
 
 /// A pull request as an answer, with what its branches hold now.
-fn written(github: &GitHub, repository: &Repository, issue: &Issue, in_list: bool) -> Value {
+pub(super) fn written(github: &GitHub, repository: &Repository, issue: &Issue, in_list: bool) -> Value {
     let part = issue.pull.as_ref().expect("a pull request");
     let head_sha = repository.bare.tip(&part.head).unwrap_or_else(|| part.head_sha.clone());
     let base_sha = repository.bare.tip(&part.base).unwrap_or_default();
-    let distance = repository.bare.distance(&part.base, &part.head);
+    // Only shown of one by itself, and git takes a while to count it.
+    let distance =
+        if in_list { Distance::default() } else { repository.bare.distance(&part.base, &part.head) };
     github.writer().pull(repository, issue, part, &PullFacts { head_sha, base_sha, distance }, in_list)
 }

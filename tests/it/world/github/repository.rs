@@ -168,6 +168,11 @@ impl Bare {
         finish(self.command(&["cat-file", "blob", &format!("refs/heads/{branch}:{path}")]), None).ok()
     }
 
+    /// A file's text at a commit.
+    pub(super) fn file_at(&self, commit: &str, path: &str) -> Option<String> {
+        finish(self.command(&["cat-file", "blob", &format!("{commit}:{path}")]), None).ok()
+    }
+
     /// What `head` brings over the commit at which it left `base`, as a pull request shows it.
     pub(super) fn diff(&self, base: &str, head: &str) -> String {
         self.git(&["diff", "--no-color", &format!("refs/heads/{base}...refs/heads/{head}")], None)

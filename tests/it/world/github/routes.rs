@@ -21,7 +21,7 @@ use super::faults::{Fault, Scissors};
 use super::state::{LastAnswer, Permission, State};
 use super::{
     API_PREFIX, GRAPHQL_PATH, GitHub, actions, app, assets, checks, description, git_server, graphql, issues,
-    pulls, pushes, sub_issues,
+    pulls, pushes, reviews, sub_issues,
 };
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
@@ -89,6 +89,21 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
         "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
         Who::Token,
         pulls::request_reviewers,
+    ),
+    ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", Who::Token, reviews::list),
+    ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/comments", Who::Token, reviews::list_comments),
+    (
+        "POST",
+        "/repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies",
+        Who::Token,
+        reviews::reply_to_comment,
+    ),
+    ("DELETE", "/repos/{owner}/{repo}/pulls/comments/{comment_id}", Who::Token, reviews::delete_comment),
+    (
+        "POST",
+        "/repos/{owner}/{repo}/pulls/comments/{comment_id}/reactions",
+        Who::Token,
+        reviews::react_to_comment,
     ),
     ("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs", Who::Token, checks::list),
     ("POST", "/repos/{owner}/{repo}/check-runs", Who::Token, checks::create),

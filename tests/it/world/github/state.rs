@@ -14,6 +14,7 @@ use super::assets::Asset;
 use super::checks::Checks;
 use super::faults::Faults;
 use super::repository::Bare;
+use super::reviews::Talk;
 use super::routes::RequestLog;
 use super::webhooks::{Delivery, Hook, Outgoing};
 
@@ -242,6 +243,8 @@ pub(super) struct PullPart {
     pub(super) head_sha: String,
     /// Logins of people whose review was requested.
     pub(super) reviewers: Vec<String>,
+    /// Reviews, and what was said in them.
+    pub(super) talk: Talk,
 }
 
 pub(super) struct Comment {

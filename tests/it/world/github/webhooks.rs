@@ -39,8 +39,8 @@ impl Hook {
 
 /// A webhook that is to be sent.
 pub(super) struct Webhook {
-    event: &'static str,
-    payload: Value,
+    pub(super) event: &'static str,
+    pub(super) payload: Value,
 }
 
 impl Webhook {

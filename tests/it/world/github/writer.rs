@@ -143,6 +143,17 @@ impl Writer {
             let label = format!("{}:{branch}", repository.owner());
             put(&mut value[side], json!({"label": label, "ref": branch, "sha": sha}));
         }
+        if let Some(owner) = &part.talk.fork {
+            let (name, id) = (format!("{owner}/{}", repository.name()), user_id(owner) + 1);
+            put(
+                &mut value["head"]["repo"],
+                json!({"id": id, "full_name": name, "owner": self.user(owner), "fork": true}),
+            );
+            put(
+                &mut value["head"],
+                json!({"label": format!("{owner}:{}", part.head), "user": self.user(owner)}),
+            );
+        }
         let statuses = format!("{}/repos/{}/statuses/{}", self.api, repository.full_name, facts.head_sha);
         value["_links"]["statuses"]["href"] = json!(statuses);
         let closed = (!issue.is_open).then(|| time(issue.updated));

@@ -1,0 +1,185 @@
+//! Reviews of pull requests: reading them and their comments on lines, and answering in their threads.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::client::Verb;
+use super::people::{User, person};
+use super::webhook::WirePull;
+use super::{GitHubError, Repository};
+use crate::event::{Person, Pull, Review, Verdict};
+use crate::ids::{PullNumber, ReviewCommentId, ReviewId, Sha};
+
+/// The most that GitHub gives at once.
+const PAGE: usize = 100;
+/// Ten thousand comments on lines; more are no list that ends.
+const MOST_PAGES: usize = 100;
+
+/// A comment on lines of a pull request's changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewComment {
+    /// Its id on the host.
+    pub id: ReviewCommentId,
+    /// The review that it is a part of.
+    pub review: Option<ReviewId>,
+    /// The first comment of its thread, where it is not that itself.
+    pub in_reply_to: Option<ReviewCommentId>,
+    /// Who wrote it.
+    pub author: Person,
+    /// Markdown.
+    pub body: String,
+    /// The file.
+    pub path: String,
+    /// The first and the last of its lines, as they are in `commit`; absent for a whole file.
+    pub lines: Option<(u32, u32)>,
+    /// Whether those are lines that the change took out.
+    pub is_old_side: bool,
+    /// The commit that has these lines.
+    pub commit: Option<Sha>,
+    /// The part of the diff that it was written under.
+    pub hunk: String,
+    /// When it was written, by GitHub's clock.
+    pub created_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct WireComment {
+    id: ReviewCommentId,
+    pull_request_review_id: Option<ReviewId>,
+    in_reply_to_id: Option<ReviewCommentId>,
+    user: Option<User>,
+    body: String,
+    path: String,
+    diff_hunk: String,
+    /// Null where the lines have changed since.
+    line: Option<u32>,
+    start_line: Option<u32>,
+    original_line: Option<u32>,
+    original_start_line: Option<u32>,
+    side: Option<String>,
+    commit_id: Sha,
+    original_commit_id: Sha,
+    created_at: Timestamp,
+}
+
+impl From<WireComment> for ReviewComment {
+    fn from(comment: WireComment) -> ReviewComment {
+        let (first, last, commit) = match comment.line {
+            Some(line) => (comment.start_line, Some(line), comment.commit_id),
+            None => (comment.original_start_line, comment.original_line, comment.original_commit_id),
+        };
+        ReviewComment {
+            id: comment.id,
+            review: comment.pull_request_review_id,
+            in_reply_to: comment.in_reply_to_id,
+            author: person(comment.user),
+            body: comment.body,
+            path: comment.path,
+            lines: last.map(|last| (first.unwrap_or(last), last)),
+            is_old_side: comment.side.as_deref() == Some("LEFT"),
+            commit: Some(commit),
+            hunk: comment.diff_hunk,
+            created_at: comment.created_at,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WireReview {
+    id: ReviewId,
+    user: Option<User>,
+    body: Option<String>,
+    state: String,
+    commit_id: Option<Sha>,
+    /// Absent while it is not sent.
+    submitted_at: Option<Timestamp>,
+}
+
+/// GitHub's word for what a reviewer thinks: in capitals in its answers, small in deliveries. None for a review that was not sent,
+/// or that was taken back.
+pub(super) fn verdict(word: &str) -> Option<Verdict> {
+    match word.to_ascii_lowercase().as_str() {
+        "approved" => Some(Verdict::Approved),
+        "changes_requested" => Some(Verdict::ChangesRequested),
+        "commented" => Some(Verdict::Commented),
+        _ => None,
+    }
+}
+
+impl Repository {
+    /// A pull request as it is now.
+    pub async fn pull(&self, number: PullNumber) -> Result<Pull, GitHubError> {
+        Ok(self.get(&format!("/pulls/{number}")).await?.json::<WirePull>()?.into())
+    }
+
+    /// Every review of a pull request that was sent, oldest first, with who wrote it.
+    pub async fn reviews(&self, number: PullNumber) -> Result<Vec<(Review, Person)>, GitHubError> {
+        let all: Vec<WireReview> = self.all_pages(&format!("/pulls/{number}/reviews?")).await?;
+        let read = |review: WireReview| {
+            let author = person(review.user);
+            let at = review.submitted_at?;
+            let (id, commit) = (review.id, review.commit_id);
+            let body = review.body.unwrap_or_default();
+            Some((Review { id, verdict: verdict(&review.state)?, body, commit, at }, author))
+        };
+        Ok(all.into_iter().filter_map(read).collect())
+    }
+
+    /// Every comment on lines of a pull request, oldest first.
+    pub async fn review_comments(&self, number: PullNumber) -> Result<Vec<ReviewComment>, GitHubError> {
+        let path = format!("/pulls/{number}/comments?sort=created&direction=asc&");
+        let all: Vec<WireComment> = self.all_pages(&path).await?;
+        Ok(all.into_iter().map(ReviewComment::from).collect())
+    }
+
+    /// The comments on lines of hob's own that contain `marker`, oldest first.
+    pub async fn review_comments_with(
+        &self,
+        number: PullNumber,
+        marker: &str,
+    ) -> Result<Vec<ReviewCommentId>, GitHubError> {
+        let own_login = self.github.own_login().await?;
+        let all = self.review_comments(number).await?.into_iter();
+        let is_own = |comment: &ReviewComment| comment.author.login.eq_ignore_ascii_case(&own_login);
+        Ok(all.filter(|c| is_own(c) && c.body.contains(marker)).map(|comment| comment.id).collect())
+    }
+
+    /// Answers in a thread, whose first comment is named. GitHub writes a second answer if asked twice.
+    pub async fn reply_in_thread(
+        &self,
+        number: PullNumber,
+        thread: ReviewCommentId,
+        body: &str,
+    ) -> Result<ReviewCommentId, GitHubError> {
+        #[derive(Deserialize)]
+        struct Written {
+            id: ReviewCommentId,
+        }
+        let path = format!("/pulls/{number}/comments/{thread}/replies");
+        Ok(self.send(Verb::Post, &path, &json!({ "body": body })).await?.json::<Written>()?.id)
+    }
+
+    /// Deletes a comment on lines of hob's own. One that is gone already is fine.
+    pub async fn delete_review_comment(&self, id: ReviewCommentId) -> Result<(), GitHubError> {
+        match self.send(Verb::Delete, &format!("/pulls/comments/{id}"), &()).await {
+            Ok(_) | Err(GitHubError::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn all_pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, GitHubError> {
+        let mut all = Vec::new();
+        for page in 1..=MOST_PAGES {
+            let answer = self.get(&format!("{path}per_page={PAGE}&page={page}")).await?;
+            let found: Vec<T> = answer.json()?;
+            let is_full = found.len() == PAGE;
+            all.extend(found);
+            if !(is_full || answer.has_next_page()) {
+                return Ok(all);
+            }
+        }
+        Err(GitHubError::Unexpected("the list of a pull request's reviews does not end".to_owned()))
+    }
+}
