@@ -47,7 +47,7 @@ impl Sheet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Purpose, prompt, samples};
+    use super::super::{Applied, Purpose, prompt, samples};
     use super::*;
     use crate::story::plan::Mode;
 
@@ -66,6 +66,7 @@ mod tests {
             mode: Mode::Work,
             news: None,
             seen: &seen,
+            applied: &Applied::default(),
         };
         let standard = prompt(&facts, &Template::default()).unwrap().text;
         let template = Template::unread(template.to_owned());
