@@ -19,6 +19,16 @@ CREATE INDEX stories_by_past_pull ON stories (repo_key, past_pull) WHERE past_pu
 
 -- Sub-issues together: whether somebody wants no further one begun after the task's own.
 ALTER TABLE tasks ADD COLUMN called_off BIGINT NOT NULL DEFAULT 0;
+-- Work that was asked for on an issue that others block: what was asked for (JSON), by which issues (JSON: `owner/name#3`, as
+-- `Repo::key` writes it), and when GitHub is asked about them next.
+CREATE TABLE wishes (
+    story    TEXT PRIMARY KEY REFERENCES stories (id),
+    delivery TEXT NOT NULL,
+    wish     TEXT NOT NULL,
+    blockers TEXT NOT NULL,
+    look_at  BIGINT NOT NULL,
+    tries    BIGINT NOT NULL DEFAULT 0
+);
 
 -- A base that moved.
 -- Whether nobody is told of a task before something comes of it: no person has asked for it.

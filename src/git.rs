@@ -18,6 +18,7 @@ mod push;
 mod rewrite;
 mod signing;
 mod squash;
+mod suggest;
 mod transport;
 mod workspace;
 
@@ -32,6 +33,7 @@ pub use push::{Push, PushError, Pushed, push};
 pub use rewrite::{Author, Authorship, STORY_TRAILER, rewrite_commits};
 pub use signing::{NoSigningKey, SigningKey, sign};
 pub use squash::Squash;
+pub use suggest::{Replacement, apply_replacements, chain};
 pub use workspace::{NewWorkspace, Workspace, create_checkout, create_workspace};
 
 use std::path::{Path, PathBuf};

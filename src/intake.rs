@@ -31,9 +31,9 @@ use crate::ids::IssueNumber;
 use crate::message::{self, Part, TextChanged};
 use crate::pulse::Pulse;
 use crate::store::{
-    Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store, StoryAsk,
+    BlockedBy, Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store,
+    StoryAsk, Wish,
 };
-use crate::story::plan::Mode;
 use crate::story::{About, Ask, Choice, Story, Turn};
 use commands::Opening;
 use decide::{Act, Decision, decide};
@@ -95,13 +95,20 @@ impl Intake {
     async fn step(&self, stop: &CancellationToken) -> anyhow::Result<()> {
         match self.store.next_delivery().await? {
             Some(delivery) => self.settle(&delivery).await?,
-            None => tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.store.wakes().deliveries.notified() => {}
-                () = tokio::time::sleep(self.config.work.poll) => {}
+            None => match self.store.due_wish().await? {
+                Some(due) => self.look_at_wish(&due).await?,
+                None => self.wait(stop).await,
             },
         }
         Ok(())
+    }
+
+    async fn wait(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.store.wakes().deliveries.notified() => {}
+            () = tokio::time::sleep(self.config.work.poll) => {}
+        }
     }
 
     /// Settles one delivery, or puts it off.
@@ -167,6 +174,8 @@ impl Intake {
                 self.follow(&happening(&place, &issue, &sender), &Act::Assign { is_own, at }).await
             }
             Event::IssueEnded { place, issue, ending, sender, .. } => {
+                let blocker = BlockedBy { repo: place.repo.clone(), number: issue.number };
+                self.store.look_at_blocked_by(&blocker).await?;
                 self.follow(&happening(&place, &issue, &sender), &Act::End(ending)).await
             }
             Event::Commented { place, issue, comment, sender } => {
@@ -325,10 +334,6 @@ impl Intake {
         if let Some(parent) = self.parent_of(on, labeled_at).await? {
             return self.decline_as_part(on, story.as_ref(), labeled_at, parent).await;
         }
-        let blockers = self.blockers(on, story.as_ref()).await?;
-        if !blockers.is_empty() {
-            return self.decline_as_blocked(on, story.as_ref(), labeled_at, &blockers).await;
-        }
         let issue = match &story {
             Some(story) if on.issue.is_pull_request => self.issue_of(story, on.issue).await?,
             _ if on.issue.read_later => match self.as_seen(on, on.issue.number, at).await? {
@@ -340,10 +345,14 @@ impl Intake {
             },
             _ => on.issue.clone(),
         };
-        let is_new = opening.turn == Turn::Begin && opening.mode == Mode::Work;
+        let blockers = self.blockers(on, story.as_ref()).await?;
+        if !blockers.is_empty() {
+            let wish = wish(on, &issue, at, labeled_at.is_some(), opening);
+            return self.wait_for(on, story.as_ref(), &wish, &blockers).await;
+        }
         let about = match opening.about {
-            About::Issue if is_new && !on.issue.is_pull_request => {
-                match self.parts(on, story.as_ref(), at).await? {
+            About::Issue if opening.turn == Turn::Begin => {
+                match self.parts_of_new(on, story.as_ref(), opening.mode, at).await? {
                     Parts::Ask(about) => about,
                     Parts::Other(part, changed) => {
                         return self.decline(on, story.as_ref(), labeled_at, Some(part), &changed).await;
@@ -352,21 +361,35 @@ impl Intake {
             }
             about => about,
         };
-        let new = NewTask {
-            on: self.story_ask(on, &issue, story.as_ref()),
-            effects: self.opening_effects(on, story.as_ref(), &opening.choice),
-            ask: Ask {
-                on: opening.asked_on.or(on.issue.is_pull_request.then_some(on.issue.number)),
-                about,
-                ..self.ask(on, &issue, opening.text, opening.choice)
-            },
-            mode: opening.mode,
-            turn: opening.turn,
-            labeled_at,
-            settings: on.settings.text(),
-        };
+        let mut new = self.new_task(on, &issue, story.as_ref(), Opening { about, ..opening });
+        new.effects.insert(0, on.seen("eyes"));
+        new.labeled_at = labeled_at;
         self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
         Ok(Settled::Done("opened a task"))
+    }
+
+    /// The task that was asked for.
+    fn new_task(
+        &self,
+        on: &Happening<'_>,
+        issue: &Issue,
+        story: Option<&Story>,
+        opening: Opening,
+    ) -> NewTask {
+        let Opening { choice, text, mode, turn, about, asked_on } = opening;
+        NewTask {
+            on: self.story_ask(on, issue, story),
+            effects: self.opening_effects(on, story, &choice),
+            ask: Ask {
+                on: asked_on.or(on.issue.is_pull_request.then_some(on.issue.number)),
+                about,
+                ..self.ask(on, issue, text, choice)
+            },
+            mode,
+            turn,
+            labeled_at: None,
+            settings: on.settings.text(),
+        }
     }
 
     /// The text of the issue, or of a sub-issue of it, where it is still the one that people saw who asked for work at that time. Only who may push
@@ -416,6 +439,13 @@ impl Intake {
         let at = on.comment.map_or(Timestamp::UNIX_EPOCH, |comment| comment.at);
         let stop = Stop { by: on.sender.login.clone(), at, how: HowStopped::Asked };
         let seen = on.seen("eyes");
+        if let Some(story) = &story
+            && self.store.wish_of(story.id).await?.is_some()
+        {
+            let effects = [seen, on.say(message::waits_no_more())];
+            self.store.call_wish_off(&on.delivery.guid, story.id, &stop, &effects).await?;
+            return Ok(Settled::Done("waits no more for what blocks the issue"));
+        }
         if let Some(story) = &story
             && self.store.stop(&on.delivery.guid, story.id, &stop, Some(&seen)).await?
         {
@@ -515,6 +545,22 @@ impl Intake {
     /// tell; hob's comments carry its marker.
     async fn is_own(&self, comment: &Comment, sender: &Person) -> anyhow::Result<bool> {
         Ok(message::has_marker(&comment.body) && self.github.own_login().await? == sender.login)
+    }
+}
+
+/// What somebody wants, frozen.
+fn wish(on: &Happening<'_>, issue: &Issue, at: Timestamp, by_label: bool, opening: Opening) -> Wish {
+    Wish {
+        by: on.sender.login.clone(),
+        by_id: on.sender.id,
+        at,
+        by_label,
+        title: issue.title.clone(),
+        body: issue.body.clone(),
+        text: opening.text,
+        choice: opening.choice,
+        mode: opening.mode,
+        default_branch: on.place.default_branch.clone(),
     }
 }
 

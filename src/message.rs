@@ -37,7 +37,9 @@ pub use login::{
     no_ssh_agent,
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
-pub use settings::{blocked_by, part_of, reviewers_refused, settings_at_fault};
+pub use settings::{
+    blocked_by, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers, waits_no_more,
+};
 pub use status::{Phase, StatusText, status};
 
 use crate::agent::FailureClass;

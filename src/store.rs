@@ -29,6 +29,7 @@ mod sub_issues;
 mod tasks;
 mod waiting;
 mod waits;
+mod wishes;
 mod write;
 
 use std::path::Path;
@@ -61,6 +62,7 @@ pub use sub_issues::ParentStory;
 pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
 pub use waiting::Waiting;
 pub use waits::ClockWatch;
+pub use wishes::{BlockedBy, DueWish, Wish};
 
 use crate::clock;
 use write::Write;

@@ -23,6 +23,7 @@ mod review;
 mod run_log;
 mod settle;
 mod start;
+mod suggest;
 mod talk;
 mod theirs;
 mod watch;

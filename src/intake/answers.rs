@@ -53,6 +53,7 @@ impl Intake {
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
             is_under_work: self.store.is_under_work(story.id).await?,
+            is_blocked: self.store.wish_of(story.id).await?.is_some(),
             question,
             card: card.cloned(),
             is_spoken_to: is_for_hob && self.store.is_listening(story.id).await?,

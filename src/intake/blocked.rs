@@ -1,22 +1,32 @@
-//! An issue that waits for others on GitHub is not begun: hob says for which.
+//! An issue that waits for others on GitHub is begun when the last of them is closed: hob says for which it waits, keeps what was
+//! asked for as it was, and asks GitHub again when one of them ends and every few minutes, since not every end is told of. What
+//! people may do, and the repository's settings, count as they are when it begins.
+
+use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
+use tokio::time::Instant;
 
-use super::{Happening, Intake, Settled, is_believed};
+use super::commands::Opening;
+use super::sub_issues::Parts;
+use super::{FIRST_WAIT, Happening, Intake, LONGEST_WAIT, Settled, is_believed};
+use crate::command;
+use crate::event::{Issue, Person, Place};
 use crate::github::{Blocker, GitHubError};
 use crate::message;
-use crate::store::Heard;
-use crate::story::Story;
+use crate::store::{BlockedBy, Delivery, DueWish, NewEffect, Wish};
+use crate::story::{About, Story, Turn};
+
+/// How often GitHub is asked whether an issue is still blocked, where nothing is heard of it and `github.poll` does not say.
+const LOOK_EVERY: Duration = Duration::from_secs(5 * 60);
 
 impl Intake {
-    /// The open issues that this one is blocked by, as they are written in a comment. Work that was begun before is gone on
-    /// with whatever it is blocked by since.
+    /// The open issues that this one is blocked by. Work that was begun before is gone on with whatever it is blocked by since.
     pub(super) async fn blockers(
         &self,
         on: &Happening<'_>,
         story: Option<&Story>,
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<BlockedBy>> {
         if let Some(story) = story
             && !self.store.asks_of(story.id).await?.is_empty()
         {
@@ -27,25 +37,151 @@ impl Intake {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => Vec::new(),
             blockers => blockers.context("asking what the issue is blocked by")?,
         };
-        let named = |blocker: Blocker| match blocker.repo {
-            Some(repo) if repo != on.place.repo => format!("{repo}#{}", blocker.number),
-            _ => format!("#{}", blocker.number),
+        let place = |blocker: Blocker| BlockedBy {
+            repo: blocker.repo.unwrap_or_else(|| on.place.repo.clone()),
+            number: blocker.number,
         };
-        Ok(blockers.into_iter().filter(|blocker| blocker.is_open).map(named).collect())
+        Ok(blockers.into_iter().filter(|blocker| blocker.is_open).map(place).collect())
     }
 
-    /// Says that nothing is started, and what it waits for.
-    pub(super) async fn decline_as_blocked(
+    /// Says what it waits for, and keeps what was asked for.
+    pub(super) async fn wait_for(
         &self,
         on: &Happening<'_>,
         story: Option<&Story>,
-        labeled_at: Option<Timestamp>,
-        blockers: &[String],
+        wish: &Wish,
+        blockers: &[BlockedBy],
     ) -> anyhow::Result<Settled> {
-        let effects = [on.seen("confused"), on.say(message::blocked_by(blockers))];
-        let heard = labeled_at.map_or(Heard::Words, Heard::Label);
+        let effects = [on.seen("eyes"), on.say(message::blocked_by(&named(on, blockers)))];
         let about = self.story_ask(on, on.issue, story);
-        self.store.only_say(&on.delivery.guid, &about, &heard, &effects).await?;
-        Ok(Settled::Done("said what the issue is blocked by"))
+        let look_in = self.look_every();
+        self.store.keep_wish(&on.delivery.guid, &about, (wish, blockers), look_in, &effects).await?;
+        Ok(Settled::Done("waits for what the issue is blocked by"))
     }
+
+    /// Looks whether a wish can begin. An error is the store's.
+    pub(super) async fn look_at_wish(&self, due: &DueWish) -> anyhow::Result<()> {
+        let story = self.store.story(due.story).await?;
+        let span = tracing::info_span!("wish", story = %story.id, repo = %story.repo, issue = %story.issue);
+        match self.begin_if_free(due, &story).await {
+            Ok(what) => {
+                span.in_scope(|| tracing::info!(what, "looked at work that was blocked"));
+                Ok(())
+            }
+            Err(error) if error.is::<GitHubError>() => {
+                let wait = (FIRST_WAIT * 2u32.pow(due.tries.min(10))).min(LONGEST_WAIT);
+                let named = error.downcast_ref::<GitHubError>().and_then(GitHubError::retry_after);
+                span.in_scope(|| {
+                    tracing::warn!(error = format!("{error:#}"), "blocked work could not be looked at")
+                });
+                self.store.put_wish_off(due.story, named.unwrap_or(wait)).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn begin_if_free(&self, due: &DueWish, story: &Story) -> anyhow::Result<&'static str> {
+        let DueWish { wish, .. } = due;
+        let place = Place {
+            repo: story.repo.clone(),
+            default_branch: wish.default_branch.clone(),
+            installation: story.installation,
+        };
+        let issue = Issue {
+            number: story.issue,
+            title: wish.title.clone(),
+            body: wish.body.clone(),
+            is_pull_request: false,
+            is_open: true,
+            read_later: false,
+        };
+        let sender = Person { login: wish.by.clone(), id: wish.by_id, is_bot: false };
+        let delivery =
+            Delivery { guid: due.guid.clone(), event: String::new(), body: Vec::new(), attempts: due.tries };
+        let settings = self.settings(&place, Instant::now()).await?;
+        let on = Happening {
+            delivery: &delivery,
+            began: Instant::now(),
+            place: &place,
+            issue: &issue,
+            sender: &sender,
+            comment: None,
+            settings,
+        };
+        let blockers = self.blockers(&on, None).await?;
+        if !blockers.is_empty() {
+            self.store.wish_waits(story.id, &blockers, self.look_every()).await?;
+            return Ok("it is still blocked");
+        }
+        if !self.is_wanted(&on, wish).await? {
+            self.store.end_wish(story.id, &[]).await?;
+            return Ok("it is closed, or has the label no more");
+        }
+        let about = match self.free_to_begin(&on, story, wish).await? {
+            Ok(about) => about,
+            Err(words) => {
+                self.store.end_wish(story.id, &[words]).await?;
+                return Ok("said why it does not begin");
+            }
+        };
+        let Wish { text, choice, mode, .. } = wish.clone();
+        let opening = Opening { choice, text, mode, turn: Turn::Begin, about, asked_on: None };
+        self.store.grant_wish(due, &self.new_task(&on, &issue, Some(story), opening)).await?;
+        Ok("it begins")
+    }
+
+    /// Whether the issue is still open, and has the label that asked. A webhook that would have told otherwise may be lost.
+    async fn is_wanted(&self, on: &Happening<'_>, wish: &Wish) -> anyhow::Result<bool> {
+        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let is_open = match repository.issue(on.issue.number).await {
+            Err(GitHubError::NotFound) if is_believed(on.delivery) => false,
+            issue => issue?.is_open,
+        };
+        if !is_open || !wish.by_label {
+            return Ok(is_open);
+        }
+        let own = on.settings.label(&self.config);
+        let labels = repository.labels(on.issue.number).await?;
+        Ok(labels.iter().any(|label| command::chosen_by_label(own, label).is_some()))
+    }
+
+    /// What the task is about, or why it may not begin although nothing blocks it.
+    async fn free_to_begin(
+        &self,
+        on: &Happening<'_>,
+        story: &Story,
+        wish: &Wish,
+    ) -> anyhow::Result<Result<About, NewEffect>> {
+        if let Some(fault) = on.settings.fault() {
+            return Ok(Err(on.say(message::settings_at_fault(fault, &on.place.default_branch))));
+        }
+        if self.may_not_command(on, on.settings.who()).await?.is_some() {
+            return Ok(Err(on.say(message::may_no_more(&wish.by))));
+        }
+        let labeled_at = wish.by_label.then_some(wish.at);
+        if let Some(parent) = self.parent_of(on, labeled_at).await? {
+            return Ok(Err(
+                on.say(message::part_of(parent.issue, parent.pull.filter(|_| !parent.is_under_work)))
+            ));
+        }
+        Ok(match self.parts_of_new(on, Some(story), wish.mode, wish.at).await? {
+            Parts::Ask(about) => Ok(about),
+            Parts::Other(part, changed) => {
+                Err(on.say(message::text_changed(&changed, Some(part), wish.by_label)))
+            }
+        })
+    }
+
+    fn look_every(&self) -> Duration {
+        self.config.github.poll.unwrap_or(LOOK_EVERY)
+    }
+}
+
+/// Issues, as they are written in a comment.
+fn named(on: &Happening<'_>, blockers: &[BlockedBy]) -> Vec<String> {
+    let name = |blocker: &BlockedBy| match blocker.repo.key() == on.place.repo.key() {
+        true => format!("#{}", blocker.number),
+        false => format!("{}#{}", blocker.repo, blocker.number),
+    };
+    blockers.iter().map(name).collect()
 }

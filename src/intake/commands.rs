@@ -56,14 +56,14 @@ impl Intake {
         self.open_task(on, act, story, opening).await
     }
 
-    /// What is said at once when a task is opened.
+    /// What is said in words at once when a task is opened.
     pub(super) fn opening_effects(
         &self,
         on: &Happening<'_>,
         story: Option<&Story>,
         choice: &Choice,
     ) -> Vec<NewEffect> {
-        let mut effects = vec![on.seen("eyes")];
+        let mut effects = Vec::new();
         if let Some(story) = story
             && let (Some(pull), Some(chosen)) = (story.pull, &choice.base)
             && *chosen != story.base_branch
@@ -106,6 +106,10 @@ impl Intake {
             Some(story) => Some(self.store.status_facts(story.id).await?),
             None => None,
         };
+        let is_blocked = match &story {
+            Some(story) => self.store.wish_of(story.id).await?.is_some(),
+            None => false,
+        };
         let body = match facts.as_ref().and_then(|facts| Some((facts, facts.task.as_ref()?))) {
             Some((facts, task)) => {
                 let now = clock::now();
@@ -124,6 +128,7 @@ impl Intake {
                     pull: facts.story.pull,
                 })
             }
+            None if is_blocked => message::waits_for_blockers(),
             None => message::nothing_done(NoGo::NothingBegun),
         };
         self.reply(on, story, "eyes", body).await

@@ -116,6 +116,8 @@ pub struct KnownStory {
     pub stopped_at: Option<Timestamp>,
     /// Whether a task of it is not over.
     pub is_under_work: bool,
+    /// Whether work waits for what blocks its issue.
+    pub is_blocked: bool,
     /// The question that it waits with.
     pub question: Option<OpenQuestion>,
     /// Where a comment was changed: the card that it is, if it is one. Else the story's last card that is answered.
@@ -226,7 +228,7 @@ fn on_unlabel(is_own: bool, at: Timestamp, story: Option<&KnownStory>) -> Decisi
         Some(story) if story.labeled_at.is_some_and(|labeled| at < labeled) => {
             Decision::Nothing("the label was put on again since")
         }
-        Some(story) if story.is_under_work => Decision::Unlabeled,
+        Some(story) if story.is_under_work || story.is_blocked => Decision::Unlabeled,
         _ => Decision::Nothing("there is nothing to stop"),
     }
 }

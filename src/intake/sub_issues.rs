@@ -12,6 +12,7 @@ use crate::github::{GitHubError, ListedSubIssue};
 use crate::ids::IssueNumber;
 use crate::message::{self, TextChanged};
 use crate::store::{Heard, ParentStory};
+use crate::story::plan::Mode;
 use crate::story::sub_issue::{MOST, SubIssue, Together};
 use crate::story::{About, Story};
 
@@ -26,12 +27,7 @@ pub(super) enum Parts {
 impl Intake {
     /// The sub-issues that are worked on with this issue: the open ones that are not done yet, and that no story of their own has
     /// under work.
-    pub(super) async fn parts(
-        &self,
-        on: &Happening<'_>,
-        story: Option<&Story>,
-        at: Timestamp,
-    ) -> anyhow::Result<Parts> {
+    async fn parts(&self, on: &Happening<'_>, story: Option<&Story>, at: Timestamp) -> anyhow::Result<Parts> {
         if on.settings.file().sub_issues != SubIssues::Together {
             return Ok(Parts::Ask(About::Issue));
         }
@@ -59,6 +55,20 @@ impl Intake {
         }
         let together = Together { parts, at: 0 };
         Ok(Parts::Ask(if together.parts.is_empty() { About::Issue } else { About::SubIssue(together) }))
+    }
+
+    /// The same for a task that begins: on the issue itself, and where it is to change something.
+    pub(super) async fn parts_of_new(
+        &self,
+        on: &Happening<'_>,
+        story: Option<&Story>,
+        mode: Mode,
+        at: Timestamp,
+    ) -> anyhow::Result<Parts> {
+        if on.issue.is_pull_request || mode != Mode::Work {
+            return Ok(Parts::Ask(About::Issue));
+        }
+        self.parts(on, story, at).await
     }
 
     async fn to_do(

@@ -1,6 +1,6 @@
 //! What is said about a repository's own settings, `.github/hob.toml`.
 
-use super::contain;
+use super::{contain, login};
 use crate::config::{Fault, REPOSITORY_FILE};
 use crate::ids::{IssueNumber, PullNumber};
 
@@ -19,9 +19,30 @@ pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
 /// Said where work was asked for on an issue that waits for others. They are written as GitHub links them.
 pub fn blocked_by(blockers: &[String]) -> String {
     format!(
-        "**Not started: this is blocked by {}.** When that is closed, `/hob work` starts it; I do not look by myself.",
+        "**Not started yet: this is blocked by {}.** I begin by myself as soon as that is closed, with the text as it is now. \
+         `/hob stop` calls it off, and so does taking the label off.",
         blockers.join(", ")
     )
+}
+
+/// Said where blocked work could begin, and who asked for it may not any more.
+pub fn may_no_more(by: &str) -> String {
+    format!(
+        "**Not started: what blocked this is closed, but {} may not have me work here any more.** `/hob work` of somebody \
+         who may starts it.",
+        login(by)
+    )
+}
+
+/// Said to somebody who asks where work stands that waits for what blocks the issue.
+pub fn waits_for_blockers() -> String {
+    "Nothing is begun yet: this issue is blocked by others. I begin by myself as soon as the last of them is closed.".to_owned()
+}
+
+/// Said to somebody who calls off work that waits for what blocks the issue.
+pub fn waits_no_more() -> String {
+    "I do not wait for what blocks this any more, and begin nothing. `/hob work` asks for it again."
+        .to_owned()
 }
 
 /// Said where work is asked for on a sub-issue that its parent's story has; `pull` is there where it is done with it.
@@ -66,6 +87,9 @@ mod tests {
             settings_at_fault(&fault, "main"),
             reviewers_refused(&["bob".to_owned(), "eve".to_owned()]),
             blocked_by(&["#3".to_owned(), "acme/lib#4".to_owned()]),
+            may_no_more("alice"),
+            waits_for_blockers(),
+            waits_no_more(),
             part_of(IssueNumber(1), None),
             part_of(IssueNumber(1), Some(PullNumber(7))),
         ];

@@ -152,7 +152,7 @@ impl Store {
     }
 
     /// Forgets settled deliveries that came before a moment, at most so many at once; tells how many. The one that
-    /// opened a task which is not over is kept, so that it is known should it come again, whatever the clock says.
+    /// opened a task which is not over, or asked for one that waits, is kept, so that it is known should it come again, whatever the clock says.
     pub async fn forget_deliveries(&self, before: Timestamp, most: u32) -> anyhow::Result<u64> {
         let mut write = self.begin("forget-deliveries").await?;
         let forgotten = sqlx::query(
@@ -160,6 +160,7 @@ impl Store {
                  SELECT d.guid FROM deliveries AS d WHERE d.state <> 'new' AND d.received_at < $1
                    AND NOT EXISTS (SELECT 1 FROM tasks AS t WHERE t.delivery = d.guid
                                    AND t.state IN ('queued', 'running', 'publishing', 'blocked'))
+                   AND NOT EXISTS (SELECT 1 FROM wishes AS w WHERE w.delivery = d.guid)
                  ORDER BY d.seq LIMIT $2)",
         )
         .bind(before.as_millisecond())

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::effects::{Effect, NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, cards, commands, deliveries, now, rows, sub_issues};
+use super::{Store, cards, commands, deliveries, now, rows, sub_issues, wishes};
 use crate::event::Ending;
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use crate::story::plan::Mode;
@@ -108,35 +108,7 @@ impl Store {
             transaction.commit().await?;
             return rows::parsed(&row, "id");
         }
-        let story = ensure_story(&mut transaction, &new.on).await?;
-        let task = TaskId::new();
-        sqlx::query(
-            "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, settings, seq)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
-        )
-        .bind(task.to_string())
-        .bind(story.to_string())
-        .bind(guid)
-        .bind(rows::to_json(&new.ask)?)
-        .bind(TaskState::Queued.as_str())
-        .bind(rows::to_json(&new.turn)?)
-        .bind(now())
-        .bind(new.mode.as_str())
-        .bind(&new.settings)
-        .execute(&mut *transaction)
-        .await?;
-        if let Some(base) = &new.ask.choice.base {
-            commands::choose_base(&mut transaction, story, base).await?;
-        }
-        if let Some(at) = new.labeled_at {
-            note_label(&mut transaction, story, at).await?;
-        }
-        sqlx::query("UPDATE stories SET ended = NULL WHERE id = $1")
-            .bind(story.to_string())
-            .execute(&mut *transaction)
-            .await?;
-        want(&mut transaction, story, &new.effects).await?;
-        show(&mut transaction, story).await?;
+        let task = insert_task(&mut transaction, guid, new).await?;
         deliveries::settle(&mut transaction, guid, "done", "opened a task").await?;
         transaction.commit().await?;
         self.wakes.tasks.notify_one();
@@ -175,6 +147,7 @@ impl Store {
     ) -> anyhow::Result<bool> {
         let mut transaction = self.begin("stop").await?;
         let called_off = sub_issues::call_off(&mut transaction, story).await?;
+        let had_wish = wishes::forget(&mut transaction, story).await?;
         let marked = sqlx::query(
             "UPDATE tasks SET stop_by = $2, stop_why = $4, not_before = 0, updated_at = $3,
                  state = CASE WHEN state = 'blocked' THEN 'queued' ELSE state END
@@ -188,7 +161,9 @@ impl Store {
         .await?;
         match stop.how {
             HowStopped::Ended(ending) => end(&mut transaction, story, ending).await?,
-            HowStopped::Asked | HowStopped::Unlabeled if marked.rows_affected() == 0 && !called_off => {
+            HowStopped::Asked | HowStopped::Unlabeled
+                if marked.rows_affected() == 0 && !called_off && !had_wish =>
+            {
                 transaction.undo().await?;
                 return Ok(false);
             }
@@ -288,6 +263,41 @@ impl Store {
     }
 }
 
+/// Writes a new task, and its story if this is the first.
+pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) -> anyhow::Result<TaskId> {
+    let story = ensure_story(write, &new.on).await?;
+    let task = TaskId::new();
+    sqlx::query(
+        "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, settings, seq)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
+    )
+    .bind(task.to_string())
+    .bind(story.to_string())
+    .bind(guid)
+    .bind(rows::to_json(&new.ask)?)
+    .bind(TaskState::Queued.as_str())
+    .bind(rows::to_json(&new.turn)?)
+    .bind(now())
+    .bind(new.mode.as_str())
+    .bind(&new.settings)
+    .execute(&mut **write)
+    .await?;
+    if let Some(base) = &new.ask.choice.base {
+        commands::choose_base(write, story, base).await?;
+    }
+    if let Some(at) = new.labeled_at {
+        note_label(write, story, at).await?;
+    }
+    sqlx::query("UPDATE stories SET ended = NULL WHERE id = $1")
+        .bind(story.to_string())
+        .execute(&mut **write)
+        .await?;
+    want(write, story, &new.effects).await?;
+    show(write, story).await?;
+    wishes::forget(write, story).await?;
+    Ok(task)
+}
+
 /// Ends a story. On an issue that is gone nothing is wanted any more.
 async fn end(write: &mut Write, story: StoryId, ending: Ending) -> anyhow::Result<()> {
     sqlx::query("UPDATE stories SET ended = $2, updated_at = $3 WHERE id = $1")
@@ -317,7 +327,7 @@ async fn note_label(write: &mut Write, story: StoryId, at: Timestamp) -> anyhow:
     Ok(())
 }
 
-async fn note_stop(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Result<()> {
+pub(super) async fn note_stop(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Result<()> {
     sqlx::query("UPDATE stories SET stopped_at = $2 WHERE id = $1 AND COALESCE(stopped_at, 0) < $2")
         .bind(story.to_string())
         .bind(stop.at.as_millisecond())

@@ -2,10 +2,13 @@
 //! a change, or has changed. What follows from their words is decided here; `message.rs` has hob's own.
 
 use super::{Outcome, Turn};
+use serde::{Deserialize, Serialize};
+
 use crate::ids::QuestionId;
 
 /// Whether a task is to change anything.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// It works.
     #[default]

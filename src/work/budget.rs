@@ -46,6 +46,9 @@ fn worth_telling(turn: &Turn) -> Option<Turn> {
 impl Worker {
     /// Makes a run, unless a cap is reached or every agent that may work has used its limit up. `None`: the task waits.
     pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, Hitch> {
+        if let Some(done) = self.apply_suggestions(job).await? {
+            return Ok(Some(done));
+        }
         let held_up = match self.follow_answer(job).await? {
             Answered::GoOn(held_up) => held_up,
             Answered::Moved(task) => return Ok(Some(*task)),

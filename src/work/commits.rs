@@ -81,12 +81,12 @@ fn people(ask: &Ask) -> Vec<(String, Option<u64>)> {
 }
 
 /// A login is letters, digits and hyphens, for bots also brackets; a line end would be a trailer of its own.
-fn login(said: &str) -> String {
+pub(super) fn login(said: &str) -> String {
     said.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']')).collect()
 }
 
 /// `login <address>`: the address by which GitHub knows the account whatever it is called.
-fn co_author(login: &str, number: Option<u64>) -> String {
+pub(super) fn co_author(login: &str, number: Option<u64>) -> String {
     let number = number.map(|id| format!("{id}+")).unwrap_or_default();
     format!("{login} <{number}{login}@users.noreply.github.com>")
 }

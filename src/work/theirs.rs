@@ -132,16 +132,7 @@ impl Worker {
                 Ok(None)
             }
             Err(PushError::Moved { found: Some(found) }) => Ok(Some(found)),
-            // Somebody has removed the branch: it is not for hob to bring it back.
-            Err(PushError::Moved { found: None }) => Err(moved(message::theirs_removed())),
-            Err(PushError::Refused(text)) => {
-                Err(Hitch::Fail { class: FailureClass::PushRefused, detail: text })
-            }
-            Err(PushError::Unauthorized(_)) => Err(Hitch::Fail {
-                class: FailureClass::PushRefused,
-                detail: "The git host does not accept hob's token for this repository.".to_owned(),
-            }),
-            Err(error) => Err(Hitch::Later(error.into())),
+            Err(error) => Err(push_hitch(error)),
         }
     }
 
@@ -181,6 +172,21 @@ impl Worker {
             })
         });
         met.await?.map_err(remote_hitch)
+    }
+}
+
+/// What follows from a push that did not succeed.
+pub(super) fn push_hitch(error: PushError) -> Hitch {
+    match error {
+        PushError::Refused(text) => Hitch::Fail { class: FailureClass::PushRefused, detail: text },
+        // Somebody has removed the branch: it is not for hob to bring it back.
+        PushError::Moved { found: None } => moved(message::theirs_removed()),
+        PushError::Moved { found: Some(_) } => moved(String::new()),
+        PushError::Unauthorized(_) => Hitch::Fail {
+            class: FailureClass::PushRefused,
+            detail: "The git host does not accept hob's token for this repository.".to_owned(),
+        },
+        other => Hitch::Later(other.into()),
     }
 }
 

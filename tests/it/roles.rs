@@ -25,6 +25,9 @@ use tokio_util::sync::CancellationToken;
 use crate::world::github::{Verdict, on};
 use crate::world::{BOT, REPO, World};
 
+/// Longer than the slowest machine takes to set the stage: nobody is to take a task twice.
+const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The App's login.
 const HOB: &str = "hob[bot]";
 
@@ -190,6 +193,12 @@ fn on_review(command: &str) -> Leads {
 fn said() -> Vec<(&'static str, &'static str)> {
     let commands = TABLE.iter().map(|row| (row.name, row.example));
     commands.chain([("words", "the first one, please"), ("dance", "/hob dance")]).collect()
+}
+
+/// What is said in an event. Reviews do not know one command from another, and each needs a pull request of its own.
+fn said_in(event: &Event) -> Vec<(&'static str, &'static str)> {
+    let all = said().into_iter();
+    all.filter(|(name, _)| event.act != Act::Review || matches!(*name, "words" | "work" | "stop")).collect()
 }
 
 struct Case {
@@ -387,7 +396,7 @@ async fn cases(w: &World) -> Vec<Case> {
     let mut cases = Vec::new();
     for event in &EVENTS {
         for role in &ROLES {
-            for (command, says) in said() {
+            for (command, says) in said_in(event) {
                 let body = if event.act == Act::Label { says } else { "" };
                 let issue = match event.stage {
                     Stage::Foreign => w.github.open_pull(REPO, "alice", "Something of mine", "topic", "main"),
@@ -428,9 +437,7 @@ async fn set_the_stage(scene: &mut Scene, cases: &mut [Case]) {
         }
     }
     scene.settle().await;
-    while let Some(task) =
-        scene.store.claim_task(Duration::from_secs(600), &Sharing::default()).await.unwrap()
-    {
+    while let Some(task) = scene.store.claim_task(LEASE, &Sharing::default()).await.unwrap() {
         let story = scene.store.story(task.story).await.unwrap();
         bring(scene, task, &story, stages[&story.issue.0]).await;
     }
@@ -573,7 +580,8 @@ async fn nobody_below_write_access_starts_steers_answers_or_stops_anything() {
         .iter()
         .filter(|case| case.role.may && (case.event.leads_to)(case.command) != Leads::Nothing)
         .count();
-    assert_eq!(cases.len(), ROLES.len() * EVENTS.len() * said().len());
+    let said_in_all: usize = EVENTS.iter().map(|event| said_in(event).len()).sum();
+    assert_eq!(cases.len(), ROLES.len() * said_in_all);
     println!(
         "roles: {} × {} × {} = {} cases; {led} led to something, the other {} to nothing ({:.0?})",
         ROLES.len(),

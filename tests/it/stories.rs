@@ -3,6 +3,7 @@
 
 mod account;
 mod base;
+mod blocked;
 mod budgets;
 mod cards;
 mod catch_up;

@@ -215,6 +215,54 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
 }
 
 #[tokio::test]
+async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() {
+    let w = World::with(|config| config.pull_request.wait = Duration::from_millis(1500)).await;
+    let (issue, pull) = proposed(&w).await;
+    let (number, branch) = (pull.number, pull.head.as_str());
+    let suggests = |text: &str| format!("```suggestion\n{text}\n```");
+    let said = w
+        .bob()
+        .reviews(number, Verdict::Commented, "", &[on("NOTES.md", 1, &suggests("- the\n- change"))])
+        .await;
+    let answer = next_answer(&w, number, said[0], 0).await;
+    w.quiet().await;
+    assert_eq!(runs(&w).len(), 1, "no agent was needed");
+    let commit = w.github.commits(REPO, branch)[0].clone();
+    assert_eq!(answer, format!("Applied as suggested, in {}.", commit.sha));
+    assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- the\n- change\n"));
+    let git = &w.config.git;
+    assert_eq!(commit.author, format!("{} <{}>", git.author_name, git.author_email));
+    assert!(commit.message.starts_with("Apply a suggestion of bob's to NOTES.md\n"), "{}", commit.message);
+    assert!(commit.message.contains("\nCo-authored-by: bob <"), "{}", commit.message);
+    let status = w.status(issue).expect("a status").body;
+    assert!(status.starts_with(&format!("Done: the suggestion is applied in #{number}")), "{status}");
+    assert_eq!(reviewers(&w, number), ["bob"]);
+
+    // One that fits, one whose line somebody changes meanwhile, and a question: the agent works on what the first has made.
+    let also = [
+        on("NOTES.md", 1, &suggests("- THE")),
+        on("NOTES.md", 2, &suggests("- CHANGE")),
+        on("NOTES.md", 2, "And why?"),
+    ];
+    let said = w.alice().reviews(number, Verdict::ChangesRequested, "", &also).await;
+    w.bob().pushes(branch, &[("NOTES.md", "- the\n- changes\n")], "Several").await;
+    let answer = next_answer(&w, number, said[0], 0).await;
+    let words = next_answer(&w, number, said[1], 0).await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- THE\n- changes\n"));
+    let commits = w.github.commits(REPO, branch);
+    assert!(commits[1].message.starts_with("Apply a suggestion of alice's to NOTES.md\n"), "{commits:?}");
+    assert_eq!(commits[2].message, "Several");
+    assert_eq!(answer, format!("Applied as suggested, in {}.\n\nAnswer to T1.", commits[1].sha));
+    assert!(words.starts_with("Answer to T2."), "{words}");
+    let told = w.github.file_at(REPO, branch, "review.md").expect("what the agent was told");
+    assert!(told.contains(&format!("exactly as it stands, in commit {}", commits[1].sha)), "{told}");
+    assert!(told.contains("did not fit in as they stand"), "{told}");
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn a_review_that_no_webhook_told_of_is_found() {
     let mut w = World::prepare_without_webhook(|_| {}).await;
     w.start_hob().await;

@@ -273,21 +273,3 @@ async fn a_check_that_keeps_failing_ends_as_a_draft_that_says_so() {
     assert_eq!(runs(&w), 2, "it went back once");
     w.finish().await;
 }
-
-#[tokio::test]
-async fn an_issue_that_waits_for_another_is_begun_when_that_is_closed() {
-    let w = World::start().await;
-    let first = w.alice().opens_issue("First this", "").await;
-    let issue = w.alice().opens_issue("Then that", "[scenario: work]").await;
-    w.github.block_issue(REPO, issue, first);
-    w.alice().labels(issue, "hob").await;
-    let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**Not started: this is blocked by #1.**"), "{said}");
-    w.quiet().await;
-    assert_eq!(runs(&w), 0);
-    w.github.close_quietly(REPO, first);
-    w.alice().comments(issue, "/hob work").await;
-    w.next_pull_request().await;
-    w.next_comment(issue).await;
-    w.finish().await;
-}

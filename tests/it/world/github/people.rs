@@ -122,6 +122,11 @@ impl GitHub {
         self.change(|state| state.repository_mut(repo).issue_mut(number).is_open = false);
     }
 
+    /// Takes a label off an issue, and no webhook tells of it.
+    pub fn unlabel_quietly(&self, repo: &str, number: u64, label: &str) {
+        self.change(|state| state.repository_mut(repo).issue_mut(number).take_label(label));
+    }
+
     /// Deletes a comment. No webhook is sent: hob must not depend on being told.
     pub fn delete_comment(&self, repo: &str, id: u64) {
         self.change(|state| {

@@ -1,0 +1,238 @@
+//! Suggestions in reviews, applied as such: before a run is made, hob itself makes a commit of each that fits and pushes them, the
+//! reviewer as co-author. An agent that works after that finds them on its branch, as it finds what people push. What does not
+//! fit any more it is told as words. A round of nothing but suggestions that fit needs no agent.
+//!
+//! May be repeated from the top: what is about to be pushed is written down first, and is known again by its commit.
+
+use anyhow::Context as _;
+
+use super::commits::{co_author, login};
+use super::start::{blocking, remote_hitch};
+use super::theirs::push_hitch;
+use super::{Hitch, Job, Worker};
+use crate::fail_point::around;
+use crate::git::{self, Author, Mirror, Push, PushError, RemoteError, Replacement, STORY_TRAILER};
+use crate::ids::{ReviewCommentId, Sha};
+use crate::message;
+use crate::paths;
+use crate::store::{Advance, StoryChange};
+use crate::story::plan::Mode;
+use crate::story::review::{Applied, Round, Suggested, What, suggestion};
+use crate::story::{About, Task, TaskState};
+
+/// The throw-away repository, in the story's folder.
+const FOLDER: &str = "suggestions";
+/// Tries where somebody pushes to the branch at the same time.
+const MOST_TRIES: u32 = 3;
+
+impl Worker {
+    /// Applies what a task's reviews suggest, before its first run. Gives back the task where that was all that there was to do.
+    pub(super) async fn apply_suggestions(&self, job: &Job) -> Result<Option<Task>, Hitch> {
+        let About::Review(round) = &job.task.ask.about else { return Ok(None) };
+        let has_begun = self.store.latest_run(&job.task).await?.is_some();
+        if has_begun || job.task.mode != Mode::Work || job.story.pull.is_none() {
+            return Ok(None);
+        }
+        let mut tip = None;
+        for _ in 0..MOST_TRIES {
+            match self.try_suggestions(job, round).await? {
+                Tried::Done(pushed) => {
+                    tip = pushed;
+                    break;
+                }
+                Tried::Moved => {}
+            }
+        }
+        let applied = self.store.applied_suggestions(job.story.id).await?;
+        if !round.is_done_with(&applied) {
+            return Ok(None);
+        }
+        tracing::info!(
+            suggestions = round.remarks().count(),
+            "a review was nothing but suggestions, and all fit"
+        );
+        let words = message::review::suggestions_applied(round.remarks().count());
+        let effects = self.review_answers(job, tip.as_ref()).await?;
+        let advance = Advance { words: Some(words), effects, ..Advance::default() };
+        Ok(Some(self.store.advance(&job.task, TaskState::Done, &advance).await?))
+    }
+
+    async fn try_suggestions(&self, job: &Job, round: &Round) -> Result<Tried, Hitch> {
+        let applied = self.store.applied_suggestions(job.story.id).await?;
+        let wanted = self.replacements(job, round, &applied);
+        if wanted.is_empty() {
+            return Ok(Tried::Done(None));
+        }
+        let planned = self.store.suggested(job.task.id).await?;
+        let Some((head, is_there)) = self.look_at_branch(job, planned.as_ref()).await? else {
+            return Ok(Tried::Done(None));
+        };
+        if let Some(planned) = planned.filter(|_| is_there) {
+            return self.suggestions_are_pushed(job, planned).await;
+        }
+        let folder = self.data.story(job.story.id).folder.join(FOLDER);
+        let Some(suggested) = self.commit_suggestions(job, &head, &folder, wanted).await? else {
+            return Ok(Tried::Done(None));
+        };
+        self.store.note_suggested(&job.task, &suggested).await?;
+        let remote = self.remote(&job.story).await?;
+        let (branch, tip) = (job.story.branch.clone(), suggested.tip.clone());
+        // The git host knows nothing of leases: whoever has lost the task pushes nothing.
+        self.store.still_holds(&job.task).await?;
+        let quarantine = folder.clone();
+        let pushed = blocking(move || {
+            git::push(&Push {
+                quarantine: &quarantine,
+                remote: &remote,
+                branch: &branch,
+                tip: &tip,
+                expected: Some(&head),
+                replaces: false,
+            })
+        });
+        match pushed.await? {
+            Ok(_) => {
+                blocking(move || paths::remove_tree(&folder)).await??;
+                self.suggestions_are_pushed(job, suggested).await
+            }
+            Err(PushError::Moved { .. }) => Ok(Tried::Moved),
+            // A protected path for example: the agent is told what is suggested, and what comes of that is told to people.
+            Err(PushError::Refused(why)) => {
+                tracing::warn!(why, "suggestions could not be pushed; they go to the agent");
+                Ok(Tried::Done(None))
+            }
+            Err(error) => Err(push_hitch(error)),
+        }
+    }
+
+    /// Where the story branch is now, and whether what was planned is on it.
+    async fn look_at_branch(
+        &self,
+        job: &Job,
+        planned: Option<&Suggested>,
+    ) -> Result<Option<(Sha, bool)>, Hitch> {
+        let remote = self.remote(&job.story).await?;
+        let (path, branch) = (self.data.mirror(&job.story.repo), job.story.branch.clone());
+        let planned = planned.map(|planned| planned.tip.clone());
+        let found = blocking(move || {
+            let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
+            mirror.fetch(&remote)?;
+            let Some(head) = mirror.branch(&branch).map_err(RemoteError::Other)? else { return Ok(None) };
+            // A commit that the mirror does not have is on no branch.
+            let is_there = planned.is_some_and(|tip| mirror.holds(&head, &tip).unwrap_or(false));
+            Ok::<_, RemoteError>(Some((head, is_there)))
+        });
+        found.await?.map_err(remote_hitch)
+    }
+
+    async fn suggestions_are_pushed(&self, job: &Job, suggested: Suggested) -> Result<Tried, Hitch> {
+        let suggested = Suggested { is_pushed: true, ..suggested };
+        self.store.note_suggested(&job.task, &suggested).await?;
+        tracing::info!(commits = suggested.applied.len(), tip = %suggested.tip, "suggestions are applied");
+        // A workspace that is kept takes them in before its next run, as it does what people push.
+        if job.story.handed_over || !self.data.story(job.story.id).workspace.exists() {
+            let base = Some((suggested.tip.clone(), Some(suggested.tip.clone())));
+            let change = StoryChange { base, ..StoryChange::default() };
+            self.store.change_story(&job.task, &change).await?;
+        }
+        Ok(Tried::Done(Some(suggested.tip)))
+    }
+
+    /// Makes the commits. None: not one suggestion fits.
+    async fn commit_suggestions(
+        &self,
+        job: &Job,
+        head: &Sha,
+        folder: &std::path::Path,
+        wanted: Vec<(ReviewCommentId, Replacement)>,
+    ) -> Result<Option<Suggested>, Hitch> {
+        let git = &self.config.git;
+        let author = Author { name: git.author_name.clone(), email: git.author_email.clone() };
+        let (path, folder, from) = (self.data.mirror(&job.story.repo), folder.to_owned(), head.clone());
+        let key = self.signing_key.clone();
+        let made = blocking(move || -> anyhow::Result<Option<Suggested>> {
+            let mirror = Mirror::ensure(&path)?;
+            let (ids, replacements): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+            let commits = around("git", "suggestions", || {
+                git::apply_replacements(&mirror, &folder, &from, &author, &replacements)
+            })?;
+            let fit = ids.into_iter().zip(commits).filter_map(|(id, commit)| Some((id, commit?)));
+            let mut applied: Vec<(ReviewCommentId, Sha)> = fit.collect();
+            let Some((_, last)) = applied.last().cloned() else { return Ok(None) };
+            let tip = match &key {
+                None => last,
+                Some(key) => {
+                    let tip = git::sign(&mirror, &folder, &last, key)?;
+                    let signed = git::chain(&folder, &tip, applied.len())?;
+                    for ((_, commit), signed) in applied.iter_mut().zip(signed) {
+                        *commit = signed;
+                    }
+                    tip
+                }
+            };
+            Ok(Some(Suggested { from, tip, applied, is_pushed: false }))
+        });
+        Ok(made.await?.context("making commits of suggestions")?)
+    }
+
+    /// What is to be replaced: each suggestion that stands alone in its thread, is about lines of the change, and touches nothing
+    /// that a person has to allow.
+    fn replacements(
+        &self,
+        job: &Job,
+        round: &Round,
+        applied: &Applied,
+    ) -> Vec<(ReviewCommentId, Replacement)> {
+        let protected = self.config.policy_of(&job.file).protected_paths;
+        let secrets = self.secrets.redactor();
+        let mut wanted = Vec::new();
+        for thread in round.threads() {
+            let What::Lines(remarks) = &thread.what else { continue };
+            let [(by, remark)] = remarks.as_slice() else { continue };
+            let (Some(suggestion), Some(first), Some(last), Some(commit)) =
+                (suggestion(&remark.text), remark.at.first, remark.at.last, &remark.at.commit)
+            else {
+                continue;
+            };
+            let is_known = applied.commit_of(remark.id).is_some();
+            let holds_secret = suggestion.lines.iter().any(|line| secrets.finds(line.as_bytes()));
+            if is_known || remark.at.is_old_side || holds_secret || protected.matches(&remark.at.file) {
+                continue;
+            }
+            let number =
+                round.reviews.iter().find(|review| review.by == **by).and_then(|review| review.by_id);
+            wanted.push((
+                remark.id,
+                Replacement {
+                    file: remark.at.file.clone(),
+                    lines: (first, last),
+                    seen_at: commit.clone(),
+                    with: suggestion.lines,
+                    message: self.suggestion_message(job, &remark.at.file, by, number),
+                    at_second: remark.at_second,
+                },
+            ));
+        }
+        wanted
+    }
+
+    fn suggestion_message(&self, job: &Job, file: &str, by: &str, number: Option<u64>) -> String {
+        let (git_url, story) = (self.config.github.git_url.trim_end_matches('/'), &job.story);
+        let file: String = file.chars().filter(|c| !c.is_control()).collect();
+        let by = login(by);
+        format!(
+            "Apply a suggestion of {by}'s to {file}\n\n{STORY_TRAILER}: {git_url}/{}/issues/{}\nCo-authored-by: {}\n",
+            story.repo,
+            story.issue.0,
+            co_author(&by, number)
+        )
+    }
+}
+
+/// What came of a try to apply suggestions.
+enum Tried {
+    /// It is done, with the last commit, or there was nothing to do.
+    Done(Option<Sha>),
+    /// Somebody has pushed meanwhile.
+    Moved,
+}
