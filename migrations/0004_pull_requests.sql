@@ -2,6 +2,30 @@
 -- What a task is about beyond its story's issue: `review`, `checks`, `base`, `sub_issue`; null: nothing.
 ALTER TABLE tasks ADD COLUMN about TEXT GENERATED ALWAYS AS (json_extract(ask, '$.about.kind')) VIRTUAL;
 
+-- The check run `hob` on the head of a story's branch, or the commit status where hob has a token only. `check_shown` is the
+-- count of `status_wanted` that was shown there last; what stood before hob made check runs counts as shown.
+ALTER TABLE stories ADD COLUMN check_shown BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE stories ADD COLUMN check_not_before BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE stories ADD COLUMN check_tries BIGINT NOT NULL DEFAULT 0;
+UPDATE stories SET check_shown = status_wanted;
+CREATE INDEX stories_to_check ON stories (check_not_before) WHERE remote_head IS NOT NULL AND status_wanted <> check_shown;
+CREATE TABLE check_runs (
+    story        TEXT NOT NULL REFERENCES stories (id),
+    head         TEXT NOT NULL,
+    -- GitHub's id. Null: not made as far as hob knows, or a commit status, which hob needs no id of.
+    check_run    BIGINT,
+    -- A digest of what it says.
+    says         TEXT,
+    is_completed BIGINT NOT NULL DEFAULT 0,
+    -- Whether a try to make it got no answer, so that there may be two.
+    is_unclear   BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (story, head)
+);
+CREATE INDEX check_runs_by_id ON check_runs (check_run) WHERE check_run IS NOT NULL;
+-- Whether the checks are to run again on the head though the task is done: somebody asked for it on the check run.
+ALTER TABLE tasks ADD COLUMN check_again BIGINT;
+CREATE INDEX tasks_to_check_again ON tasks (seq) WHERE check_again IS NOT NULL;
+
 -- Reviews: what hob has applied of a task's suggestions by itself, or is about to push (JSON).
 ALTER TABLE tasks ADD COLUMN suggested TEXT;
 

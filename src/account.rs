@@ -92,6 +92,11 @@ impl Login {
     }
 }
 
+/// Makes a file in a home that an agent may have had in its hands, if nothing has its name.
+pub fn ensure_file(home: &Path, path: &str, content: &str, owner: (u32, u32)) -> anyhow::Result<()> {
+    home::ensure(&home::open(home)?, path, content.as_bytes(), owner)
+}
+
 /// Takes a login out of a home whose agent has ended, after copying tokens that its CLI renewed back to
 /// the login's folder. Gives back the names of the files that were written there. A file of the agent's
 /// that is not a renewed login is not used, and says why in the log.

@@ -4,6 +4,8 @@
 //! looks again later, and removes what GitHub has made twice. What to say is decided elsewhere; here it is only said, once.
 
 mod card;
+mod check_run;
+mod log;
 mod pace;
 mod review;
 mod status;
@@ -18,6 +20,7 @@ use crate::config::Config;
 use crate::github::{self, GitHub, GitHubError, NewPull, Pull, Repository};
 use crate::ids::{CommentId, IssueNumber};
 use crate::message;
+use crate::paths::DataDir;
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{Double, Effect, ReactTo, Store, WantedEffect};
@@ -48,6 +51,8 @@ pub struct Deliver {
     pub store: Store,
     /// The git host.
     pub github: GitHub,
+    /// The disk, for the end of an agent's log.
+    pub data: DataDir,
     /// What must not be said. What comes here has been cleaned before; this is the last line.
     pub secrets: Secrets,
 }
@@ -85,6 +90,7 @@ impl Deliver {
         results.into_iter().collect::<anyhow::Result<()>>()?;
         // After the effects: a status tells of what they have done.
         self.show_statuses(pace, stop, pulse).await?;
+        self.show_checks(pace, stop, pulse).await?;
         if !has_effects {
             tokio::select! {
                 () = stop.cancelled() => {}

@@ -7,6 +7,7 @@
 
 mod assets;
 mod branches;
+mod checks;
 mod client;
 mod comments;
 mod conversation;
@@ -38,6 +39,9 @@ use client::{Answer, Client, Verb};
 use tokens::InstallationTokens;
 
 pub use assets::{AssetHosts, ImageFile, NoImage};
+pub use checks::{
+    Button, CheckRun, CheckRunText, CheckState, CommitStatus, Conclusion, FoundCheckRun, MOST_DESCRIPTION,
+};
 pub use comments::{FoundComment, IssueComment};
 pub use conversation::{Conversation, OtherIssue};
 pub use dependencies::Blocker;

@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::command;
 use crate::config::Config;
 use crate::event::{Comment, Ending, Event, Issue, Person, Place, Pull};
@@ -254,7 +255,7 @@ impl Intake {
             // nobody left to ask about.
             Decision::End(ending) => (ending == Ending::Closed).then_some(Permission::Write),
             // Whoever may push may stop what runs, whoever may start it.
-            Decision::Stop | Decision::Unlabeled => Some(Permission::Write),
+            Decision::Stop | Decision::Unlabeled | Decision::CheckAgain => Some(Permission::Write),
             _ => Some(on.settings.who()),
         };
         if let Some(needed) = needed
@@ -280,6 +281,7 @@ impl Intake {
             (Decision::Discuss, Some(story)) => self.on_pull_comment(on, &story).await,
             (Decision::NotMine, story) => self.not_my_pull(on, story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
+            (Decision::CheckAgain, Some(story)) => self.check_again(on, &story).await,
             (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
             (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
             (Decision::End(ending), Some(story)) => {
@@ -325,6 +327,8 @@ impl Intake {
             | Act::Edit { at, .. }
             | Act::Unlabel { at, .. }
             | Act::Assign { at, .. } => (*at, None),
+            // No label or command is as late as this; and what was said before the work was stopped is known by its task.
+            Act::Press(_) => (clock::now(), None),
             Act::End(_) => anyhow::bail!("an issue that ends asks for nothing"),
         };
         if let Some(fault) = on.settings.fault() {

@@ -5,6 +5,7 @@
 mod base;
 mod budget;
 pub mod card;
+mod check_run;
 mod checks;
 mod closing;
 mod commands;
@@ -23,7 +24,10 @@ pub use base::{
     theirs_took_back, with_notes,
 };
 pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
-pub use checks::{checks_section, pull_request_with_failing_check};
+pub use check_run::{
+    CHECKED_AGAIN, MOVED_ON, TOLD_ELSEWHERE, check_run_summary, check_run_text, check_run_title, moved_on,
+};
+pub use checks::{checks_section, checks_table, pull_request_with_failing_check};
 pub use closing::without_closing_words;
 pub use commands::{
     NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,

@@ -219,6 +219,7 @@ impl Hob {
             config: self.config.clone(),
             store: self.store.clone(),
             github: self.github.clone(),
+            data: self.data.clone(),
             secrets: self.secrets.clone(),
         }
     }

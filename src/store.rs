@@ -6,6 +6,7 @@
 mod base;
 mod budgets;
 mod cards;
+mod check_runs;
 mod checks;
 mod commands;
 mod deliveries;
@@ -43,6 +44,7 @@ use uuid::Uuid;
 pub use base::FollowBase;
 pub use budgets::{AtCapQuestion, WaitsForLimit};
 pub use cards::NewAnswers;
+pub use check_runs::{CheckToShow, CheckedHead, ShownCheck};
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{Double, Effect, NewEffect, ReactTo, WantedEffect};
 pub use fault::StoreFault;

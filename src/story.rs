@@ -4,6 +4,7 @@
 
 pub mod base;
 pub mod budget;
+mod button;
 pub mod card;
 pub mod checks;
 pub mod fix;
@@ -17,6 +18,7 @@ pub mod talk;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use button::{Press, RETRY_BUTTON, STOP_BUTTON, button, pressed};
 pub use card::{Card, Given, PartAnswer, Question};
 
 use crate::agent::{FailureClass, Policy};

@@ -6,6 +6,7 @@
 mod account;
 mod base;
 mod budget;
+mod check_again;
 mod checks;
 mod child;
 mod commits;
@@ -297,6 +298,7 @@ impl Worker {
             stop_wanted: self.store.stop_wanted(&job.task).await?.is_some(),
             may_push: self.may_push_held_back(&job).await?,
             save_wanted: self.store.is_work_to_be_saved(&job.task).await?,
+            check_wanted: self.store.is_to_check_again(&job.task).await?,
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
         };
         match (step::step(&look), run) {
@@ -320,6 +322,10 @@ impl Worker {
             (Step::Publish, Some(run)) => Ok(Some(self.publish(&job, &run).await?)),
             (Step::SaveWork, _) => {
                 self.save_work(&job).await?;
+                Ok(None)
+            }
+            (Step::CheckAgain, _) => {
+                self.check_again(&job).await?;
                 Ok(None)
             }
             (Step::NoRun | Step::FollowRun | Step::Settle | Step::Publish, _) => {

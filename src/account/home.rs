@@ -62,6 +62,19 @@ pub(super) fn replace(home: &File, path: &str, content: &[u8], owner: (u32, u32)
     folder.sync_all().context("writing a login into the agent's home")
 }
 
+/// Makes a file as [`replace`] does, if nothing has its name. What an agent has put there, or in the place of a folder on the
+/// way, stays.
+pub(super) fn ensure(home: &File, path: &str, content: &[u8], owner: (u32, u32)) -> anyhow::Result<()> {
+    match open_below(home, path, OFlag::O_PATH, Mode::empty()) {
+        Err(Errno::ENOENT) => replace(home, path, content, owner),
+        Ok(_) => Ok(()),
+        Err(errno) => {
+            tracing::warn!(path, %errno, "a file of the agent's CLI is not what it was in its home");
+            Ok(())
+        }
+    }
+}
+
 /// Removes a file, or the link of that name. Nothing there is as good.
 pub(super) fn remove(home: &File, path: &str) -> anyhow::Result<()> {
     let (folders, name) = path.rsplit_once('/').unwrap_or((".", path));

@@ -265,3 +265,25 @@ fn of_two_runs_that_renewed_the_login_the_later_token_stays() {
     });
     assert_eq!(scene.token(), "token-7");
 }
+
+#[test]
+fn a_file_that_another_agents_cli_needs_is_made_and_what_is_there_stays() {
+    let scene = Scene::new();
+    let ensure = || ensure_file(&scene.home(), ".gemini/settings.json", "{}", own()).unwrap();
+    let file = scene.home().join(".gemini/settings.json");
+    ensure();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{}");
+    std::fs::write(&file, "the agent's own").unwrap();
+    ensure();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "the agent's own");
+
+    // Links that lead out, to a file and to a folder, are left alone.
+    std::fs::remove_file(&file).unwrap();
+    symlink(scene.folder.path().join("made"), &file).unwrap();
+    ensure();
+    std::fs::remove_dir_all(scene.home().join(".gemini")).unwrap();
+    symlink(scene.login(), scene.home().join(".gemini")).unwrap();
+    ensure();
+    assert!(!scene.folder.path().join("made").exists() && !scene.login().join("settings.json").exists());
+    assert!(scene.canary_is_alive());
+}

@@ -13,6 +13,8 @@ pub struct PullRequest {
     /// up together.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait: Duration,
+    /// Whether hob shows a check run, or with a token a commit status, on the head of each story branch.
+    pub check_run: bool,
     /// Whether story branches take in what their base branch gets.
     pub follow_base: FollowBase,
 }
@@ -32,6 +34,6 @@ pub enum FollowBase {
 
 impl Default for PullRequest {
     fn default() -> Self {
-        Self { wait: Duration::from_secs(60), follow_base: FollowBase::default() }
+        Self { wait: Duration::from_secs(60), check_run: true, follow_base: FollowBase::default() }
     }
 }

@@ -143,7 +143,7 @@ impl Deliver {
     }
 
     /// How long the comment stays as it is now, unless the story comes to stand elsewhere.
-    fn pause_of(&self, facts: &StatusFacts) -> Duration {
+    pub(super) fn pause_of(&self, facts: &StatusFacts) -> Duration {
         let age = facts.run.as_ref().and_then(|run| run.started_at).map_or(Duration::ZERO, age_of);
         (age / PAUSES)
             .clamp(self.config.github.status_every, LONGEST_PAUSE.max(self.config.github.status_every))
@@ -159,15 +159,41 @@ fn with_marker(body: &str, effect: EffectId) -> String {
 }
 
 fn status_body(facts: &StatusFacts, web: &str, cap_usd: Option<f64>, secrets: &Secrets) -> String {
-    let phase = phase_of(facts);
-    // A task that is over in the store is not over for people before its pull request is there.
-    let is_told_too_early =
-        phase == Phase::Publishing && facts.task.as_ref().is_some_and(|task| task.state.is_final());
-    let over = facts.over.iter().skip(usize::from(is_told_too_early));
-    let words: Vec<&str> = over.map(|task| task.words.as_str()).collect();
+    let lines = Lines::of(facts);
+    secrets.redact(&message::status(&status_text(facts, &lines, web, cap_usd)))
+}
+
+/// What is borrowed of the facts for [`status_text`].
+pub(super) struct Lines<'a> {
+    over: Vec<&'a str>,
+    told: Vec<&'a str>,
+    heard: Vec<&'a str>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn of(facts: &'a StatusFacts) -> Self {
+        // A task that is over in the store is not over for people before its pull request is there.
+        let is_told_too_early = phase_of(facts) == Phase::Publishing
+            && facts.task.as_ref().is_some_and(|task| task.state.is_final());
+        let over = facts.over.iter().skip(usize::from(is_told_too_early));
+        Self {
+            over: over.map(|task| task.words.as_str()).collect(),
+            told: facts.told.iter().map(String::as_str).collect(),
+            heard: facts.heard.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+/// Where a story stands, as it is told.
+pub(super) fn status_text<'a>(
+    facts: &'a StatusFacts,
+    lines: &'a Lines<'a>,
+    web: &'a str,
+    cap_usd: Option<f64>,
+) -> StatusText<'a> {
     let story = &facts.story;
-    let body = message::status(&StatusText {
-        phase,
+    StatusText {
+        phase: phase_of(facts),
         web,
         issue: story.issue.0,
         agent: facts.run.as_ref().map(|run| run.agent),
@@ -178,17 +204,17 @@ fn status_body(facts: &StatusFacts, web: &str, cap_usd: Option<f64>, secrets: &S
         branch: story.remote_head.as_ref().map(|_| story.branch.as_str()),
         pull: story.pull,
         run: facts.run.as_ref().map(|run| run.id),
-        told: &facts.told.iter().map(String::as_str).collect::<Vec<_>>(),
-        heard: &facts.heard.iter().map(String::as_str).collect::<Vec<_>>(),
+        log: facts.check_run,
+        told: &lines.told,
+        heard: &lines.heard,
         sub_issues: &facts.sub_issues,
         can_be_retried: facts
             .task
             .as_ref()
             .is_some_and(|task| matches!(task.state, TaskState::Failed | TaskState::Cancelled)),
         queued_behind: facts.queued_behind,
-        over: &words,
-    });
-    secrets.redact(&body)
+        over: &lines.over,
+    }
 }
 
 /// What the newest run has taken so far.
@@ -204,7 +230,7 @@ fn took(facts: &StatusFacts) -> Spent {
     }
 }
 
-fn phase_of(facts: &StatusFacts) -> Phase {
+pub(super) fn phase_of(facts: &StatusFacts) -> Phase {
     let Some(task) = &facts.task else { return Phase::Over };
     match task.state {
         TaskState::Queued | TaskState::Running if facts.is_to_be_stopped => Phase::Stopping,

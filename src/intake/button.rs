@@ -1,13 +1,20 @@
-//! A button that somebody pressed on a check run of hob's.
+//! A button that somebody pressed on a check run of hob's does what its command does. GitHub's own button, "Re-run", has the last
+//! task done again where that did not come to its end; else the repository's checks run again on the head, and the check
+//! run says what came of it.
 
-use super::{Intake, Settled};
-use crate::event::{Person, Place};
+use anyhow::Context as _;
+
+use super::decide::Act;
+use super::settings::Settings;
+use super::{Happening, Intake, Settled};
+use crate::config::RepositoryFile;
+use crate::event::{Issue, Person, Place};
 use crate::ids::{CheckRunId, Sha};
 use crate::store::Delivery;
+use crate::story::{Story, pressed};
 
 /// A button that was pressed.
 #[derive(Debug)]
-#[expect(dead_code, reason = "read once there are check runs")]
 pub(super) struct Pressed {
     /// On which check run.
     pub(super) check_run: CheckRunId,
@@ -21,11 +28,50 @@ impl Intake {
     /// Takes a button.
     pub(super) async fn on_button(
         &self,
-        _delivery: &Delivery,
-        _place: &Place,
-        _pressed: &Pressed,
-        _sender: &Person,
+        delivery: &Delivery,
+        place: &Place,
+        button: &Pressed,
+        sender: &Person,
     ) -> anyhow::Result<Settled> {
-        Ok(Settled::Ignored("a button".to_owned()))
+        let Some(id) = self.store.story_of_check_run(&place.repo, button.check_run).await? else {
+            // hob may have died between making the check run and writing down which it is.
+            if self.store.is_check_run_under_way(&place.repo, &button.head).await? {
+                anyhow::bail!("the check run is there, and not yet recorded");
+            }
+            return Ok(Settled::Ignored("a check run that is not hob's".to_owned()));
+        };
+        let story = self.store.story(id).await?;
+        let newest = self.store.tasks_of(id).await?.pop().context("a story with a check run has a task")?;
+        let Some(press) = pressed(button.button.as_deref(), newest.id) else {
+            return Ok(Settled::Ignored("the story has gone on since that button was shown".to_owned()));
+        };
+        // Frozen when it was asked for: a button says nothing of its own.
+        let issue = Issue {
+            number: story.issue,
+            title: newest.ask.title,
+            body: newest.ask.body,
+            is_pull_request: false,
+            is_open: true,
+            read_later: false,
+        };
+        let on = Happening {
+            delivery,
+            began: tokio::time::Instant::now(),
+            place,
+            issue: &issue,
+            sender,
+            comment: None,
+            settings: Settings::default(),
+        };
+        self.follow(&on, &Act::Press(press)).await
+    }
+
+    /// Has the check run shown once more, after the repository's checks have run again where it has any.
+    pub(super) async fn check_again(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
+        let newest = self.store.tasks_of(story.id).await?.pop().context("a story has a task")?;
+        let file = self.store.settings_of(newest.id).await?;
+        let file = file.map(|text| RepositoryFile::parse_kept(&text)).unwrap_or_default();
+        self.store.want_check_again(&on.delivery.guid, story.id, !file.checks.is_empty()).await?;
+        Ok(Settled::Done("shows the check run again"))
     }
 }

@@ -13,7 +13,7 @@ use crate::ids::{CommentId, QuestionId};
 use crate::message::NoGo;
 use crate::message::card::marker;
 use crate::story::plan::{self, Mode};
-use crate::story::{Card, Choice, PartAnswer, TaskState};
+use crate::story::{Card, Choice, PartAnswer, Press, TaskState};
 
 /// GitHub notes the same act with times that can be a second apart: on the issue, and in its history.
 const SAME_ACT: Duration = Duration::from_secs(1);
@@ -46,6 +46,8 @@ pub enum Act {
     },
     /// Ended the issue.
     End(Ending),
+    /// Pressed a button on hob's check run, about the story's newest task.
+    Press(Press),
     /// Wrote a comment.
     Comment {
         /// Its id. GitHub's ids grow, so of two comments the later one has the larger.
@@ -178,6 +180,8 @@ pub enum Decision {
     Unlabeled,
     /// End the story, with its work if there is any.
     End(Ending),
+    /// Look at the branch's head once more, and show what comes of it.
+    CheckAgain,
     /// Let the story cost so many dollars more.
     Grant {
         /// How many.
@@ -217,6 +221,7 @@ pub fn decide(act: &Act, known: &Known) -> Decision {
             Some(_) => Decision::End(*ending),
             None => Decision::Nothing("there is no story"),
         },
+        Act::Press(press) => on_press(*press, known.story.as_ref()),
         Act::Comment { .. } => on_comment(act, known),
         Act::Edit { .. } => on_edit(act, known),
     }
@@ -423,6 +428,20 @@ fn on_edit(act: &Act, known: &Known) -> Decision {
         // As an earlier state of the card was.
         CardEdit::Altered if *by_hob => Decision::Nothing("hob's own edit"),
         CardEdit::Altered => Decision::PutBack(card.clone()),
+    }
+}
+
+/// A button does what its command does, and says nothing where that would only be words: the check run says where the story
+/// stands.
+fn on_press(press: Press, story: Option<&KnownStory>) -> Decision {
+    let Some(known) = story else { return Decision::Nothing("there is no story") };
+    match (press, on_retry(story)) {
+        (Press::Stop, _) if known.is_under_work => Decision::Stop,
+        (Press::Stop, _) => Decision::Nothing("there is nothing to stop"),
+        // What failed is not better for being looked at once more.
+        (Press::Retry | Press::Again, Decision::GoOn(with)) => Decision::GoOn(with),
+        (Press::Retry, _) => Decision::Nothing("there is nothing to do again"),
+        (Press::Again, _) => Decision::CheckAgain,
     }
 }
 
@@ -841,6 +860,30 @@ mod tests {
         assert!(opens(&more), "with words there is something to do after a good end: {more:?}");
         let text = GoOn::Text(Some("tabs".to_owned()));
         assert_eq!(says("/hob resume tabs", &after(TaskState::Failed)), Decision::GoOn(text));
+    }
+
+    #[test]
+    fn a_button_does_what_its_command_does_and_says_nothing() {
+        for state in TaskState::ALL {
+            let mut known = after(state);
+            known.story.as_mut().unwrap().is_under_work = !state.is_final();
+            let ended_badly = matches!(state, TaskState::Failed | TaskState::Cancelled);
+            let pressed = |press| decide(&Act::Press(press), &known);
+            match ended_badly {
+                true => {
+                    assert_eq!(pressed(Press::Retry), Decision::GoOn(GoOn::SameText), "{state:?}");
+                    assert_eq!(pressed(Press::Again), Decision::GoOn(GoOn::SameText), "{state:?}");
+                }
+                false => {
+                    assert!(matches!(pressed(Press::Retry), Decision::Nothing(_)), "{state:?}");
+                    assert_eq!(pressed(Press::Again), Decision::CheckAgain, "{state:?}");
+                }
+            }
+            assert_eq!(pressed(Press::Stop) == Decision::Stop, !state.is_final(), "{state:?}");
+        }
+        for press in [Press::Retry, Press::Stop, Press::Again] {
+            assert!(matches!(decide(&Act::Press(press), &Known::default()), Decision::Nothing(_)));
+        }
     }
 
     #[test]

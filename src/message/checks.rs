@@ -5,30 +5,38 @@ use crate::story::checks::{CheckEnd, CheckResult, Checked};
 
 /// The longest command line that is shown.
 const MOST_COMMAND: usize = 200;
-/// As much of a commit's or image's id as tells it from others.
+/// As much of a commit's id as tells it from others.
 const SHORT: usize = 12;
 
-/// The checks as a part of a pull request's body.
-pub fn checks_section(checked: &Checked) -> String {
+/// The evidence: which checks ran on which commit, where, and what came of them. In the pull request and in the check run.
+pub fn checks_table(checked: &Checked) -> String {
     let tip: String = checked.tip.as_str().chars().take(SHORT).collect();
-    let id: String = checked.image_id.trim_start_matches("sha256:").chars().take(SHORT).collect();
+    let network = if checked.network { "and with network" } else { "or network" };
     let mut text = format!(
-        "### Checks\n\nEach ran on {tip}, in a clean container of {} (`sha256:{id}`).\n\n| Check | Result | Took |\n|---|---|---|",
-        code(&checked.image)
+        "Each ran on {tip}, in a clean container without keys {network}, of the image {} ({}).\n\n\
+         | Check | Result | Took |\n|---|---|---|",
+        command(&checked.image),
+        command(&checked.image_id)
     );
     for result in &checked.results {
         let mark = if result.passed() { "✅" } else { "❌" };
         text.push_str(&format!(
             "\n| {} | {mark} {} | {} |",
-            code(&result.command),
+            command(&result.command),
             ended(result.end),
             duration(result.duration_ms)
         ));
     }
+    text
+}
+
+/// The checks as a part of a pull request's body.
+pub fn checks_section(checked: &Checked) -> String {
+    let mut text = format!("### Checks\n\n{}", checks_table(checked));
     if let Some(failing) = checked.failing() {
         text.push_str(&format!(
             "\n\n**{} fails**, and the agent has had it back as often as it may. A new pull request is a draft then.",
-            code(&failing.command)
+            command(&failing.command)
         ));
     }
     text
@@ -40,7 +48,7 @@ pub fn pull_request_with_failing_check(commits: usize, took: Spent, failing: &Ch
     format!(
         "Done, but {} still fails: {}. #{{pull}} has {commits}; see its checks. `/hob work …` with a hint goes on from \
          there.\n\n{}",
-        code(&failing.command),
+        command(&failing.command),
         ended(failing.end),
         finished(took)
     )
@@ -48,7 +56,7 @@ pub fn pull_request_with_failing_check(commits: usize, took: Spent, failing: &Ch
 
 fn ended(end: CheckEnd) -> String {
     match end {
-        CheckEnd::Exited(0) => "passed".to_owned(),
+        CheckEnd::Exited(0) => "passed, exit code 0".to_owned(),
         CheckEnd::Exited(code) => format!("exit code {code}"),
         CheckEnd::TimedOut => "took too long".to_owned(),
         CheckEnd::TookTooMuch => "took too much disk or printed too much".to_owned(),
@@ -56,7 +64,7 @@ fn ended(end: CheckEnd) -> String {
 }
 
 /// A line of somebody's as code in a table: nothing in it can end either.
-fn code(text: &str) -> String {
+pub(super) fn command(text: &str) -> String {
     super::code(&text.replace('|', "¦"), MOST_COMMAND)
 }
 
@@ -76,6 +84,7 @@ mod tests {
             tip: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
             image: "hob-claude:latest".to_owned(),
             image_id: "sha256:6cca1c50e0e1a2e621ec4afe4319".to_owned(),
+            network: false,
             results,
         };
         let passing = checked(vec![result("make test", CheckEnd::Exited(0), 12_000)]);

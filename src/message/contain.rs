@@ -60,6 +60,18 @@ pub(super) fn code(name: &str, most: usize) -> String {
     format!("`{}`", if short.is_empty() { " ".to_owned() } else { marker_broken(&short) })
 }
 
+/// The end of what a program printed, as a code block in which nothing acts: cut at the beginning of a line.
+pub(super) fn tail_as_code(text: &str, most: usize) -> String {
+    let text = plain(text.trim_matches('\n'));
+    let over = text.chars().count().saturating_sub(most);
+    let cut = text.char_indices().nth(over).map_or("", |(at, _)| &text[at..]);
+    let kept = match cut.split_once('\n').filter(|_| over > 0) {
+        Some((_, rest)) => format!("…\n{rest}"),
+        None => cut.to_owned(),
+    };
+    fence::block(&kept.lines().collect::<Vec<_>>())
+}
+
 /// The login of an account, with nothing in it that a login cannot have.
 pub(super) fn login(login: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']');

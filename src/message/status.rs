@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{Spent, agent_name, contain_line, login, spent, waits_for_limit};
 use crate::agent::{TodoItem, TodoState};
-use crate::ids::{AgentKind, CommentId, PullNumber, RunId};
+use crate::ids::{AgentKind, CheckRunId, CommentId, PullNumber, RunId};
 use crate::story::sub_issue::Standing;
 
 /// Entries of an agent's list that are shown.
@@ -40,6 +40,8 @@ pub struct StatusText<'a> {
     pub pull: Option<PullNumber>,
     /// The newest run, whose log the operator has.
     pub run: Option<RunId>,
+    /// The check run that holds the end of that log.
+    pub log: Option<CheckRunId>,
     /// Whose comments the agent was told while it works.
     pub told: &'a [&'a str],
     /// Whose comments wait to be told, or become the next task.
@@ -236,7 +238,8 @@ fn links(text: &StatusText<'_>) -> Option<String> {
     let branch = text.branch.map(|branch| format!("[`{branch}`]({}/tree/{branch})", text.web));
     let pull = text.pull.map(|pull| format!("#{pull}"));
     let run = text.run.map(|run| format!("run `{run}`"));
-    let parts: Vec<String> = [branch, pull, run].into_iter().flatten().collect();
+    let log = text.log.map(|check_run| format!("[log]({}/runs/{check_run})", text.web));
+    let parts: Vec<String> = [branch, pull, log, run].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| format!("<sub>{}</sub>", parts.join(" · ")))
 }
 
@@ -291,6 +294,7 @@ mod tests {
             branch: None,
             pull: None,
             run: None,
+            log: None,
             told: &[],
             heard: &[],
             sub_issues: &[],
@@ -346,7 +350,14 @@ mod tests {
             status(&text(Phase::WaitingForGo(Some(CommentId(78))))),
             status(&text(Phase::Publishing)),
             status(&StatusText { branch, ..text(Phase::Waiting(Some(CommentId(77)))) }),
-            status(&StatusText { over: &over, branch, pull, run, ..text(Phase::Over) }),
+            status(&StatusText {
+                over: &over,
+                branch,
+                pull,
+                run,
+                log: Some(CheckRunId(5)),
+                ..text(Phase::Over)
+            }),
             status(&StatusText { over: &two, branch, pull, ..text(Phase::Over) }),
             status(&StatusText { over: &over, branch, ..text(Phase::NotProposed) }),
             status(&text(Phase::Over)),

@@ -12,7 +12,7 @@ use super::effects::{Effect, NewEffect, want};
 use super::write::Write;
 use super::{Store, after, now, rows};
 use crate::agent::{FailureClass, TodoItem};
-use crate::ids::{AgentKind, CommentId, EffectId, StoryId};
+use crate::ids::{AgentKind, CheckRunId, CommentId, EffectId, StoryId};
 use crate::story::sub_issue::Standing;
 use crate::story::{AskedQuestion, Run, Story, Task, TaskState};
 
@@ -83,6 +83,8 @@ pub struct StatusFacts {
     pub proposal_is_parked: bool,
     /// The tasks that are over, newest first, as far as there are words about them.
     pub over: Vec<EndedTask>,
+    /// The check run on the branch's head.
+    pub check_run: Option<CheckRunId>,
 }
 
 /// A task that is over.
@@ -97,7 +99,8 @@ pub struct EndedTask {
 /// There is something to show, at once: the story stands elsewhere now. Sees to it that there is a comment to show it.
 pub(super) async fn show(write: &mut Write, story: StoryId) -> anyhow::Result<()> {
     let row = sqlx::query(
-        "UPDATE stories SET status_wanted = status_wanted + 1, status_not_before = 0 WHERE id = $1 RETURNING status_effect",
+        "UPDATE stories SET status_wanted = status_wanted + 1, status_not_before = 0, check_not_before = 0
+         WHERE id = $1 RETURNING status_effect",
     )
     .bind(story.to_string())
     .fetch_one(&mut **write)
@@ -208,6 +211,7 @@ impl Store {
             is_proposing: rows::is_true(&row, "is_proposing")?,
             proposal_is_parked: rows::is_true(&row, "is_parked")?,
             over: self.ended_tasks(story).await?,
+            check_run: self.check_run_of(story).await?,
             sub_issues: self.standings(story, None).await?,
         };
         if let Some((task, row)) = facts.task.as_ref().zip(task.as_ref()) {

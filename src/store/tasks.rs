@@ -96,7 +96,7 @@ impl Store {
     /// repository that has the fewest under way, the oldest first, within the limits of repository and person; one that is to
     /// be stopped takes nobody's place. A story whose task is
     /// running, publishing or blocked, or still in a worker's hands, lends out no other. A task that is over is
-    /// lent out once more where its work is to be saved, unless the story has a newer one.
+    /// lent out once more where its work is to be saved, or its checks are to run again, unless the story has a newer one.
     pub async fn claim_task(&self, lease: Duration, sharing: &Sharing) -> anyhow::Result<Option<Task>> {
         let mut write = self.begin("claim-task").await?;
         let (per_repository, per_person) = sharing.limits();
@@ -108,12 +108,13 @@ impl Store {
                  SELECT t.id FROM tasks AS t JOIN stories AS s ON s.id = t.story
                  WHERE t.lease_until <= $2 AND t.not_before <= $2
                    AND (t.state IN ('queued', 'running', 'publishing')
-                        OR (t.save_work = 'wanted' AND t.state IN ('failed', 'cancelled')))
+                        OR (t.save_work = 'wanted' AND t.state IN ('failed', 'cancelled'))
+                        OR (t.check_again IS NOT NULL AND t.state = 'done'))
                    AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
                                    AND (other.state IN ('running', 'publishing', 'blocked')
                                         OR other.lease_until > $2
                                         OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq)
-                                        OR (t.state IN ('failed', 'cancelled') AND other.seq > t.seq)))
+                                        OR (t.state IN ('done', 'failed', 'cancelled') AND other.seq > t.seq)))
                    AND (t.state <> 'queued' OR t.stop_why IS NOT NULL
                         OR ((SELECT COUNT(*) FROM busy WHERE busy.repo_key = s.repo_key) < $3
                             AND (SELECT COUNT(*) FROM busy WHERE busy.asked_by = t.asked_by) < $4))
@@ -270,7 +271,9 @@ impl Store {
     /// How many tasks wait for a worker or are with one.
     pub async fn waiting_tasks(&self) -> anyhow::Result<i64> {
         let waiting = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM tasks WHERE state IN ('queued', 'running', 'publishing')",
+            "SELECT COUNT(*) FROM tasks AS t WHERE state IN ('queued', 'running', 'publishing')
+               OR (check_again IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM tasks AS newer WHERE newer.story = t.story AND newer.seq > t.seq))",
         )
         .fetch_one(&self.reader)
         .await?;

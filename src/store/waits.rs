@@ -60,6 +60,7 @@ impl Store {
                 "UPDATE tasks SET not_before = not_before - $1 WHERE state = 'queued' AND not_before > $1",
                 "UPDATE tasks SET lease_until = lease_until - $1 WHERE lease_until > $1",
                 "UPDATE effects SET not_before = not_before - $1 WHERE state = 'wanted' AND not_before > $1",
+                "UPDATE stories SET check_not_before = check_not_before - $1 WHERE check_not_before > $1",
                 "UPDATE effects SET recheck_at = recheck_at - $1 WHERE recheck_at > $1",
             ] {
                 sqlx::query(move_back).bind(back).execute(&mut *write).await?;

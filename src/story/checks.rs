@@ -14,6 +14,9 @@ pub struct Checked {
     pub image: String,
     /// The same by its content: `sha256:…`.
     pub image_id: String,
+    /// Whether they could reach the network.
+    #[serde(default)]
+    pub network: bool,
     /// One for each check, in the order of the settings.
     pub results: Vec<CheckResult>,
 }
@@ -85,6 +88,7 @@ mod tests {
             tip: "a".repeat(40).parse().unwrap(),
             image: "i".to_owned(),
             image_id: "sha256:1".to_owned(),
+            network: false,
             results: results.collect(),
         }
     }

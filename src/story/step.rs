@@ -14,6 +14,8 @@ pub struct Look {
     pub may_push: bool,
     /// It is over, and what it left in the workspace is to be pushed before that goes.
     pub save_wanted: bool,
+    /// It is done, and the checks are to run again on what was pushed.
+    pub check_wanted: bool,
     /// Its newest run.
     pub run: Option<RunLook>,
 }
@@ -44,6 +46,8 @@ pub enum Step {
     Publish,
     /// Push what it left, though it is over.
     SaveWork,
+    /// Run the checks again, though it is done.
+    CheckAgain,
     /// Nothing: the task waits for a person, or is over.
     Rest,
     /// The store contradicts itself: a task that is running or publishing has a run.
@@ -61,6 +65,7 @@ pub fn step(look: &Look) -> Step {
         (TaskState::Publishing, Some(_)) => Step::Publish,
         (TaskState::Running | TaskState::Publishing, None) => Step::NoRun,
         (TaskState::Failed | TaskState::Cancelled, _) if look.save_wanted => Step::SaveWork,
+        (TaskState::Done, _) if look.check_wanted => Step::CheckAgain,
         (TaskState::Blocked | TaskState::Done | TaskState::Failed | TaskState::Cancelled, _) => Step::Rest,
     }
 }
@@ -78,7 +83,11 @@ mod tests {
                 for (stop_wanted, may_push, save_wanted) in
                     wishes.as_flattened().as_flattened().iter().copied()
                 {
-                    let next = step(&Look { state, stop_wanted, may_push, save_wanted, run });
+                    let look = Look { state, stop_wanted, may_push, save_wanted, check_wanted: false, run };
+                    let next = step(&look);
+                    let again = step(&Look { check_wanted: true, ..look });
+                    assert_eq!(again == Step::CheckAgain, state == TaskState::Done, "{state:?}");
+                    assert!(again == next || state == TaskState::Done, "{state:?}");
                     let may_be_saved = matches!(state, TaskState::Failed | TaskState::Cancelled);
                     assert_eq!(next == Step::SaveWork, may_be_saved && save_wanted, "{state:?}");
                     let rests = state.is_final() || state == TaskState::Blocked;

@@ -15,6 +15,7 @@ use super::{Hitch, Job, Worker};
 use crate::container::{AttachLimits, AttachedEnd, ContainerError, ContainerSpec, Log, Network};
 use crate::fail_point::around;
 use crate::git::{self, Mirror, NewWorkspace};
+use crate::ids::Sha;
 use crate::paths;
 use crate::story::Run;
 use crate::story::checks::{CheckEnd, CheckResult, Checked};
@@ -49,18 +50,25 @@ impl Worker {
         if let Some(checked) = self.store.checked(job.task.id, &taken.tip).await? {
             return Ok(Some(checked));
         }
+        let checked = self.run_checks(job, run, &taken.tip).await?;
+        self.store.keep_checked(&job.task, run.id, &checked).await?;
+        Ok(Some(checked))
+    }
+
+    /// Runs all checks on a commit that lies in the mirror or in the run's quarantine.
+    pub(super) async fn run_checks(&self, job: &Job, run: &Run, tip: &Sha) -> Result<Checked, Hitch> {
         let image = self.settings(job).image;
         let image_id = self.docker.image_id(&image).await.map_err(docker_hitch)?;
         let image_id = image_id.ok_or_else(|| docker_hitch(ContainerError::NoImage(image.clone())))?;
-        let mut checked = Checked { tip: taken.tip.clone(), image, image_id, results: Vec::new() };
+        let network = job.file.checks_network && self.config.container.checks_network;
+        let mut checked = Checked { tip: tip.clone(), image, image_id, network, results: Vec::new() };
         for (at, command) in job.file.checks.iter().enumerate() {
             let result = self.check_with(job, run, &checked, at, command).await?;
             tracing::info!(command, end = ?result.end, "a check ended");
             checked.results.push(result);
         }
         self.clear_checks(run).await?;
-        self.store.keep_checked(&job.task, run.id, &checked).await?;
-        Ok(Some(checked))
+        Ok(checked)
     }
 
     /// Removes what checks leave with a run.
@@ -150,7 +158,6 @@ impl Worker {
         let setup = self.settings(job).setup.map(|setup| ("HOB_SETUP", setup));
         let configured = self.config.agent.env.iter().map(|(name, value)| (name.clone(), value.clone()));
         let env = own.into_iter().chain(setup).map(|(name, value)| (name.to_owned(), value));
-        let may_network = job.file.checks_network && self.config.container.checks_network;
         ContainerSpec {
             name: format!("{}-check-{}", run.container_name(), at + 1),
             image: checked.image_id.clone(),
@@ -165,7 +172,7 @@ impl Worker {
             ],
             user: self.user,
             workdir: WORKSPACE.to_owned(),
-            network: if may_network { self.network() } else { Network::None },
+            network: if checked.network { self.network() } else { Network::None },
             limits: self.limits(),
             log: Log::None,
         }

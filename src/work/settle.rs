@@ -96,6 +96,9 @@ impl Worker {
             self.end_container(task).await;
         }
         let given_up = async {
+            if task.state == TaskState::Done {
+                return self.not_checked_again(task).await;
+            }
             if task.state.is_final() {
                 // Its work could not be saved; only its folder is at stake.
                 return self.save_later(task).await;

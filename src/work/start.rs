@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::prompting::told;
 use super::talk::{INBOX, make_inbox};
 use super::{Hitch, Job, Worker};
+use crate::account;
 use crate::agent::{self, AgentKind, Invocation};
 use crate::config::TaskSettings;
 use crate::container::{ContainerError, ContainerSpec, Ensured, Limits, Log, Mount, Network, State};
@@ -514,25 +515,22 @@ pub(super) fn make_private_folder(path: &Path, owner: Option<(u32, u32)>) -> any
     Ok(())
 }
 
-/// The agent's home, with what its CLI must find at its first start. A home that is there has been in an
-/// agent's hands and is not written to: a link in it could lead anywhere.
-fn prepare_home(home: &Path, agent: AgentKind, (uid, gid): (u32, u32)) -> anyhow::Result<()> {
-    if home.exists() {
-        return Ok(());
+/// The agent's home, with what its CLI must find at its first start. A home that is there may have been in another agent's hands:
+/// what is missing for this one is made without following a link.
+fn prepare_home(home: &Path, agent: AgentKind, owner: (u32, u32)) -> anyhow::Result<()> {
+    if !home.exists() {
+        // Made beside and renamed, so that a home that is there belongs to the agent.
+        let new = paths::draft(home);
+        paths::remove_tree(&new)?;
+        make_private_folder(&new, Some(owner))?;
+        around("disk", "home-rename", || std::fs::rename(&new, home))
+            .context("putting the agent's home in place")?;
     }
-    // Made beside and renamed, so that a home that is there is complete.
-    let new = paths::draft(home);
-    paths::remove_tree(&new)?;
-    make_private_folder(&new, Some((uid, gid)))?;
     for (name, content) in agent.home_files() {
-        let path = new.join(name);
-        for folder in path.ancestors().skip(1).take_while(|folder| *folder != new) {
-            make_private_folder(folder, Some((uid, gid)))?;
-        }
-        std::fs::write(&path, content).with_context(|| format!("writing {name} for the agent"))?;
-        lchown(&path, Some(uid), Some(gid)).with_context(|| format!("handing {name} to the agent"))?;
+        account::ensure_file(home, name, content, owner)
+            .with_context(|| format!("writing {name} for the agent"))?;
     }
-    around("disk", "home-rename", || std::fs::rename(&new, home)).context("putting the agent's home in place")
+    Ok(())
 }
 
 fn write_keys(file: &Path, text: &str, (uid, gid): (u32, u32)) -> anyhow::Result<()> {

@@ -11,11 +11,12 @@ mod rendered;
 
 use std::io::Write as _;
 
-use hob::agent::{FailureClass, TodoItem, TodoState};
+use hob::agent::{FailureClass, Signal, TodoItem, TodoState};
 use hob::command::Mistake;
 use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
 use hob::message::review::{Answered, WholeAnswered};
 use hob::message::{self, FailureText, Kept, Phase, PullRequestText, Spent, StatusText, WhyStopped};
+use hob::story::checks::{CheckEnd, CheckResult, Checked};
 use hob::story::{Answer, AskedQuestion, Card, Given, Question};
 
 use rendered::{Rendered, skeleton};
@@ -90,6 +91,8 @@ const PLACES: &[Place] = &[
     Place { name: "an answer to a review", one_line: false, say: |text| to_review("a", text) },
     Place { name: "what it answers", one_line: true, say: |text| to_review(text, "a") },
     Place { name: "status, said", one_line: true, say: |text| status(Some(text), "a") },
+    Place { name: "check run, log", one_line: true, say: |text| check_run("a", text) },
+    Place { name: "check run, what a check printed", one_line: false, say: |text| check_run(text, "a") },
     Place { name: "status, to do", one_line: true, say: |text| status(Some("a"), text) },
 ];
 
@@ -115,6 +118,7 @@ fn status(said: Option<&str>, todo: &str) -> String {
         branch: None,
         pull: None,
         run: None,
+        log: None,
         told: &[],
         heard: &[],
         sub_issues: &[],
@@ -122,6 +126,24 @@ fn status(said: Option<&str>, todo: &str) -> String {
         queued_behind: 0,
         over: &[],
     })
+}
+
+fn check_run(output: &str, said: &str) -> String {
+    let result = CheckResult {
+        command: "make test".to_owned(),
+        end: CheckEnd::Exited(1),
+        duration_ms: 1,
+        output: format!("it says:\n{output}"),
+    };
+    let checked = Checked {
+        tip: "0123456789abcdef0123456789abcdef01234567".parse().expect("a commit"),
+        image: "image".to_owned(),
+        image_id: "sha256:1".to_owned(),
+        network: false,
+        results: vec![result],
+    };
+    let log = [Signal::Says(format!("it says: {said}"))];
+    message::check_run_text(Some(&checked), &log).expect("there is something to say")
 }
 
 fn question(text: &str, context: &str, options: &[&str]) -> Question {

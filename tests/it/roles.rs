@@ -10,14 +10,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hob::agent::FailureClass;
 use hob::command::TABLE;
-use hob::github::{Credentials, GitHub, webhook};
-use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, QuestionId, ReviewCommentId};
+use hob::github::{Button, CheckRun, CheckRunText, CheckState, Credentials, GitHub, webhook};
+use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, QuestionId, ReviewCommentId, Sha};
 use hob::intake::Intake;
 use hob::message;
 use hob::pulse::Pulse;
-use hob::store::{Advance, Effect, NewEffect, NewQuestion, ReactTo, Sharing, Store, StoryChange};
-use hob::story::{Outcome, Question, RunEnd, Story, Task, TaskState};
+use hob::store::{Advance, Effect, NewEffect, NewQuestion, ReactTo, Sharing, ShownCheck, Store, StoryChange};
+use hob::story::{Outcome, Question, RETRY_BUTTON, RunEnd, STOP_BUTTON, Story, Task, TaskState, button};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -65,6 +66,8 @@ enum Stage {
     Planned,
     /// It has a pull request, and nothing is under way.
     Proposed,
+    /// Its task has failed.
+    Failed,
     /// It is no story: a pull request of somebody else's.
     Foreign,
 }
@@ -94,6 +97,8 @@ enum Act {
     Unlabel,
     /// The issue is closed.
     Close,
+    /// A button is pressed on the story's check run: one of hob's by its name, or GitHub's own "Re-run".
+    Press(Option<&'static str>),
     /// A review that wants changes, with a comment on a line.
     Review,
 }
@@ -101,7 +106,7 @@ enum Act {
 impl Act {
     /// Whether there is something that hob can react to.
     fn can_be_acknowledged(self) -> bool {
-        matches!(self, Self::Label | Self::Comment | Self::Review)
+        matches!(self, Self::Label | Self::Comment | Self::Press(_) | Self::Review)
     }
 }
 
@@ -113,7 +118,7 @@ struct Event {
     leads_to: fn(&str) -> Leads,
 }
 
-const EVENTS: [Event; 11] = [
+const EVENTS: [Event; 14] = [
     Event { name: "issue labelled", stage: Stage::Fresh, act: Act::Label, leads_to: |_| Leads::Task },
     Event { name: "comment on an issue", stage: Stage::Fresh, act: Act::Comment, leads_to: on_fresh },
     Event {
@@ -140,6 +145,19 @@ const EVENTS: [Event; 11] = [
     Event { name: "label taken off", stage: Stage::Busy, act: Act::Unlabel, leads_to: |_| Leads::Stop },
     Event { name: "issue closed", stage: Stage::Asked, act: Act::Close, leads_to: |_| Leads::Stop },
     Event { name: "edited comment", stage: Stage::Asked, act: Act::Edit, leads_to: |_| Leads::Nothing },
+    Event {
+        name: "button Stop",
+        stage: Stage::Busy,
+        act: Act::Press(Some(STOP_BUTTON)),
+        leads_to: |_| Leads::Stop,
+    },
+    Event {
+        name: "button Retry",
+        stage: Stage::Failed,
+        act: Act::Press(Some(RETRY_BUTTON)),
+        leads_to: |_| Leads::Task,
+    },
+    Event { name: "button Re-run", stage: Stage::Failed, act: Act::Press(None), leads_to: |_| Leads::Task },
 ];
 
 fn on_fresh(command: &str) -> Leads {
@@ -195,10 +213,15 @@ fn said() -> Vec<(&'static str, &'static str)> {
     commands.chain([("words", "the first one, please"), ("dance", "/hob dance")]).collect()
 }
 
-/// What is said in an event. Reviews do not know one command from another, and each needs a pull request of its own.
+/// What is said in an event. Reviews do not know one command from another, and each needs a pull request of its own; a button says
+/// nothing.
 fn said_in(event: &Event) -> Vec<(&'static str, &'static str)> {
-    let all = said().into_iter();
-    all.filter(|(name, _)| event.act != Act::Review || matches!(*name, "words" | "work" | "stop")).collect()
+    let is_wanted = |name: &str| match event.act {
+        Act::Review => matches!(name, "words" | "work" | "stop"),
+        Act::Press(_) => name == "words",
+        _ => true,
+    };
+    said().into_iter().filter(|(name, _)| is_wanted(name)).collect()
 }
 
 struct Case {
@@ -240,6 +263,7 @@ struct Look {
 struct Scene {
     w: World,
     store: Store,
+    github: GitHub,
     stop: CancellationToken,
     intake: JoinHandle<anyhow::Result<()>>,
     /// How many of GitHub's webhooks hob has heard.
@@ -263,10 +287,10 @@ impl Scene {
         let credentials = Credentials::App { app_id: app.app_id, private_key_pem: app.private_key.into() };
         let github = GitHub::new(&w.github.api_url(), credentials).expect("a way to GitHub");
         let (config, stop) = (Arc::new(w.config.clone()), CancellationToken::new());
-        let intake = Intake { config, store: store.clone(), github };
+        let intake = Intake { config, store: store.clone(), github: github.clone() };
         let intake = tokio::spawn(intake.run(stop.clone(), Pulse::new("intake", Duration::from_secs(600))));
         let (words, reactions) = (HashMap::new(), HashMap::new());
-        Scene { w, store, stop, intake, heard: 0, words, reactions, _folder: folder }
+        Scene { w, store, github, stop, intake, heard: 0, words, reactions, _folder: folder }
     }
 
     async fn end(self) {
@@ -427,7 +451,7 @@ async fn foreign_pull(w: &World) -> u64 {
 async fn set_the_stage(scene: &mut Scene, cases: &mut [Case]) {
     let stages: HashMap<u64, Stage> = cases.iter().map(|case| (case.issue, case.event.stage)).collect();
     let begins = |stage| match stage {
-        Stage::Busy | Stage::Asked | Stage::Proposed => Some("/hob work"),
+        Stage::Busy | Stage::Asked | Stage::Proposed | Stage::Failed => Some("/hob work"),
         Stage::Planned => Some("/hob plan"),
         Stage::Fresh | Stage::Foreign => None,
     };
@@ -462,6 +486,7 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
     };
     let outcome = match stage {
         Stage::Asked => Outcome::Blocked { question: question() },
+        Stage::Failed => Outcome::Failed { class: FailureClass::Crashed, detail: String::new() },
         _ => Outcome::Completed { summary: None },
     };
     let end = RunEnd {
@@ -490,6 +515,8 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         };
         let change = Advance { effects: vec![NewEffect::new(pull)], ..Advance::default() };
         store.advance(&task, TaskState::Done, &change).await.unwrap()
+    } else if stage == Stage::Failed {
+        store.advance(&task, TaskState::Failed, &Advance::default()).await.unwrap()
     } else {
         let id = QuestionId::new();
         let comment = Effect::Comment { on: story.issue, body: "Which one?".to_owned(), question: Some(id) };
@@ -522,6 +549,7 @@ async fn act(scene: &Scene, case: &mut Case, sent: &HashMap<u64, Value>, foreign
         Act::Label => drop(github.label_issue(REPO, case.issue, login, "hob").await),
         Act::Comment => case.comment = Some(CommentId(github.comment(REPO, case.on, login, &says).await)),
         Act::Unlabel => drop(github.unlabel_issue(REPO, case.issue, login, "hob").await),
+        Act::Press(button) => press(scene, case, button).await,
         Act::Review => {
             let said = [on("done.md", 1, &says)];
             let made = github.review(REPO, case.on, login, Verdict::ChangesRequested, "", &said).await;
@@ -541,6 +569,35 @@ async fn act(scene: &Scene, case: &mut Case, sent: &HashMap<u64, Value>, foreign
             scene.hears(&guid, "issue_comment", body.to_string().as_bytes()).await;
         }
     }
+}
+
+/// Presses a button on a check run that tells about the case's story.
+async fn press(scene: &Scene, case: &Case, name: Option<&str>) {
+    let story = scene.story(case.issue).await.expect("a story");
+    let task = scene.store.tasks_of(story.id).await.unwrap().pop().expect("a task").id;
+    let buttons = [STOP_BUTTON, RETRY_BUTTON].map(|name| Button {
+        label: "A button",
+        description: "Does something",
+        identifier: button(name, task),
+    });
+    let head: Sha = scene.w.github.commits(REPO, "main")[0].sha.parse().expect("a commit");
+    let run = CheckRun::from(CheckRunText {
+        name: "hob",
+        head: head.clone(),
+        external_id: story.id.to_string(),
+        details_url: "https://hob.example/".to_owned(),
+        state: CheckState::InProgress,
+        title: "At work".to_owned(),
+        summary: "At work".to_owned(),
+        text: None,
+        buttons: buttons.to_vec(),
+    });
+    let repository = scene.github.repository(&story.repo, story.installation).await.expect("a way there");
+    let id = repository.create_check_run(&run).await.expect("a check run");
+    let shown = ShownCheck { head: &head, check_run: Some(id), says: "", is_completed: false };
+    scene.store.check_written(story.id, shown).await.unwrap();
+    let pressed = name.map(|name| button(name, task));
+    scene.w.github.press(REPO, case.role.login, id.0, pressed.as_deref()).await;
 }
 
 /// What is wrong with a case: it led to something else than it should, or was not acknowledged.
@@ -583,10 +640,9 @@ async fn nobody_below_write_access_starts_steers_answers_or_stops_anything() {
     let said_in_all: usize = EVENTS.iter().map(|event| said_in(event).len()).sum();
     assert_eq!(cases.len(), ROLES.len() * said_in_all);
     println!(
-        "roles: {} × {} × {} = {} cases; {led} led to something, the other {} to nothing ({:.0?})",
+        "roles: {} × {said_in_all} in {} events = {} cases; {led} led to something, the other {} to nothing ({:.0?})",
         ROLES.len(),
         EVENTS.len(),
-        said().len(),
         cases.len(),
         cases.len() - led,
         began.elapsed()

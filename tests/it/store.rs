@@ -5,6 +5,7 @@ mod beside;
 mod messages;
 mod migrating;
 mod misbehaving;
+mod reviews;
 
 use std::path::Path;
 

@@ -7,6 +7,7 @@ mod blocked;
 mod budgets;
 mod cards;
 mod catch_up;
+mod check_runs;
 mod commanding;
 mod commits;
 mod door;

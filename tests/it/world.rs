@@ -324,6 +324,7 @@ impl World {
             let idle = store.next_delivery().await.unwrap().is_none()
                 && store.effect_counts().await.unwrap().0 == 0
                 && store.stories_behind().await.unwrap() == 0
+                && (!self.config.pull_request.check_run || store.checks_behind().await.unwrap() == 0)
                 && store.live_leases().await.unwrap() == 0
                 && store.waiting_tasks().await.unwrap() == 0;
             idle.then_some(())

@@ -87,6 +87,14 @@ impl<'a> Fence<'a> {
     }
 }
 
+/// Lines as a code block that nothing in them ends.
+pub(super) fn block(lines: &[&str]) -> String {
+    let code: Vec<String> = lines.iter().map(|line| marker_broken(line)).collect();
+    let longest = code.iter().map(|line| longest_run(line)).max().unwrap_or(0);
+    let fence = "`".repeat((longest + 1).max(3));
+    format!("{fence}text\n{}\n{fence}", code.join("\n"))
+}
+
 /// A list's marker at the start of a text, and what follows.
 fn list_marker(text: &str) -> Option<(&str, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

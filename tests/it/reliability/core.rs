@@ -427,6 +427,7 @@ impl Scene {
             stop_wanted: self.store.stop_wanted(task).await?.is_some(),
             may_push: false,
             save_wanted: false,
+            check_wanted: false,
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
         };
         match (step(&look), run) {

@@ -1,6 +1,7 @@
 //! The commits that hob pushes: whose they are, what they are about, that they close nothing, how many they are, and that git
 //! itself verifies their signature.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,7 +26,7 @@ fn ssh_keygen(folder: &Path) -> PathBuf {
 fn verify(w: &World, key: &Path, commits: &[CommitInfo]) {
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
     let signers = key.with_extension("signers");
-    std::fs::write(&signers, format!("spirit@acme.example {public}")).unwrap();
+    std::fs::write(&signers, format!("* {public}")).unwrap();
     let clone = tempfile::tempdir().unwrap();
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");
@@ -143,5 +144,39 @@ async fn a_first_piece_of_work_that_becomes_one_commit_is_called_as_the_issue() 
     let pushed = w.github.commits(REPO, BRANCH);
     assert_eq!(pushed.len(), 2, "{pushed:?}");
     assert_eq!(pushed[0].message, "Count to two\n\n* One refs #1\n* Two");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_push_that_is_repeated_finds_the_same_signed_commit_and_a_key_that_is_none_is_said() {
+    let mut w = World::prepare(|config| config.git.squash = true).await;
+    let key = ssh_keygen(w.folder());
+    w.config.git.signing_key_file = Some(key.with_extension("pub"));
+    let (code, said) = w.serve_in_vain().await;
+    let wrong = "signing-key.pub, which is not hob's alone (mode 0644); it wants mode 0600";
+    assert!(code == Some(1) && said.contains(wrong), "{said}");
+    std::fs::set_permissions(key.with_extension("pub"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, said) = w.serve_in_vain().await;
+    assert!(code == Some(1) && said.contains("signing-key.pub, which is a public key"), "{said}");
+    let (code, said) = w.command(&["check"]).await;
+    assert!(code == Some(1) && said.contains("commits         NOT ok: `git.signing_key_file`"), "{said}");
+
+    w.config.git.signing_key_file = Some(key.clone());
+    let (_, said) = w.command(&["check"]).await;
+    let signed = "commits         ok: hob <hob@users.noreply.github.com>, signed, SHA256:";
+    assert!(said.contains(signed), "{said}");
+    let program = w.start_program_with(&[("HOB_KILL_AT", "git.push.after#1")]).await;
+    let issue = w.alice().opens_issue("Count to two", "").await;
+    w.alice().comments(issue, &script(&commits(&["One", "Two"]))).await;
+    program.dies().await;
+    let pushed = w.github.commits(REPO, BRANCH);
+    assert_eq!(pushed.len(), 2, "{pushed:?}");
+    verify(&w, &key, &pushed[..1]);
+    let program = w.start_program().await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    let after = w.github.commits(REPO, BRANCH);
+    assert_eq!((after.len(), &after[0].sha), (2, &pushed[0].sha));
+    program.terminate().await;
     w.finish().await;
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::world::github::{Pull, ThreadComment, Verdict, on};
+use crate::world::github::{Fault, Pull, ThreadComment, Verdict, on};
 use crate::world::{BOT, REPO, World};
 
 /// A world with a pull request of hob's that adds one line to NOTES.md, and its issue. The agent answers reviews.
@@ -268,6 +268,8 @@ async fn a_review_that_no_webhook_told_of_is_found() {
     w.start_hob().await;
     let (issue, pull) = proposed(&w).await;
     let number = pull.number;
+    // The answer to hob's own answer is lost: it is looked for, and is there once.
+    w.github.fault("POST", "/replies", Fault::AnswerLost, 1);
     let said =
         w.bob().reviews(number, Verdict::ChangesRequested, "", &[on("NOTES.md", 1, "Longer.")]).await[0];
     next_answer(&w, number, said, 0).await;
@@ -278,6 +280,7 @@ async fn a_review_that_no_webhook_told_of_is_found() {
     w.next_comment(issue).await;
     w.quiet().await;
     assert_eq!(runs(&w).len(), 3, "each once");
+    assert_eq!(answers(&w, number, said).len(), 1);
     w.finish().await;
 }
 

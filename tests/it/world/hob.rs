@@ -269,6 +269,13 @@ fn toml_of(config: &Config) -> String {
         format!("recheck = {}", millis(config.github.recheck)),
         config.github.poll.map_or(String::new(), |poll| format!("poll = {}", millis(poll))),
         format!("repositories = {:?}", config.github.repositories),
+        "[git]".to_owned(),
+        format!("squash = {}", config.git.squash),
+        config
+            .git
+            .signing_key_file
+            .as_ref()
+            .map_or(String::new(), |file| format!("signing_key_file = {file:?}")),
         "[agent]".to_owned(),
         format!("timeout = {}", millis(config.agent.timeout)),
         format!("stall_timeout = {}", millis(config.agent.stall_timeout)),

@@ -19,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub enum Fault {
     /// This status and these headers are answered; nothing is done.
     Status(u16, Vec<(String, String)>),
+    /// 403, because hob has not the right to it; nothing is done.
+    Forbidden,
     /// The connection is reset without an answer; nothing is done.
     Reset,
     /// What was asked for is done, then the connection is reset without an answer.

@@ -183,6 +183,9 @@ async fn observe(
             (next.run(request).await, false)
         }
         Some(Fault::Status(status, headers)) => (commanded(status, &headers), false),
+        Some(Fault::Forbidden) => {
+            (Reply::refuse(403, "Resource not accessible by integration").into_response(), false)
+        }
         Some(Fault::EffectDelayed(time)) => {
             do_later(request, next, time).await;
             (commanded(502, &[]), false)

@@ -1,0 +1,187 @@
+//! What stands in hob's check run beside a commit: a title, and below what the status comment says the evidence, which is what
+//! came of the repository's checks, and the end of the agent's log. With a token, the one line of the commit status.
+
+use super::contain::{contain_line, tail_as_code};
+use super::{StatusText, status};
+use crate::agent::Signal;
+use crate::message::Phase;
+use crate::story::checks::Checked;
+
+/// Characters of a title. A commit status has room for 140.
+const MOST_TITLE: usize = 120;
+/// Characters of the status in a summary. GitHub takes 65,535.
+const MOST_SUMMARY: usize = 60_000;
+/// Characters of the agent's log.
+const MOST_LOG: usize = 30_000;
+/// Characters of what a check has printed.
+const MOST_OUTPUT: usize = 10_000;
+
+/// Said where a commit is not the story branch's head any more.
+pub const MOVED_ON: &str = "The branch has moved on";
+/// Said in a check run that GitHub has made of a try that hob believed lost.
+pub const TOLD_ELSEWHERE: &str = "Another check run tells about this";
+/// Said while the checks run once more because somebody asked for that.
+pub const CHECKED_AGAIN: &str = "The checks run again";
+
+/// The title of a check run: where the story stands, in one line. `checked` is what came of the checks on this commit.
+pub fn check_run_title(text: &StatusText<'_>, checked: Option<&Checked>) -> String {
+    let title = match text.phase {
+        Phase::Queued { .. } => "Queued".to_owned(),
+        Phase::WaitsUntil(_) => "Waiting to try again".to_owned(),
+        Phase::Listening(_) => "Reading the review".to_owned(),
+        Phase::WaitsForLimit(..) => "Waiting for a usage limit".to_owned(),
+        Phase::Starting => "Getting ready".to_owned(),
+        Phase::Working => at_work(text),
+        Phase::Planning => "Planning, nothing is changed yet".to_owned(),
+        Phase::Stopping => "Stopping".to_owned(),
+        Phase::Publishing => "Handing over".to_owned(),
+        Phase::Waiting(_) => "Waiting for an answer".to_owned(),
+        Phase::WaitingForGo(_) => "A plan waits for your word".to_owned(),
+        Phase::NotProposed => "GitHub does not take the pull request".to_owned(),
+        Phase::Over => match checked.and_then(Checked::failing) {
+            Some(failing) => format!("Fails: {}", failing.command),
+            None => headline(text),
+        },
+    };
+    contain_line(&title, MOST_TITLE)
+}
+
+fn at_work(text: &StatusText<'_>) -> String {
+    use crate::agent::TodoState::{Cancelled, Completed};
+    let done = text.todo.iter().filter(|item| item.state == Completed).count();
+    let all = text.todo.iter().filter(|item| item.state != Cancelled).count();
+    if all == 0 { "At work".to_owned() } else { format!("At work: {done} of {all} done") }
+}
+
+/// What the words about the newest task begin with.
+fn headline(text: &StatusText<'_>) -> String {
+    let words = text.over.first().copied().unwrap_or("Nothing is under way");
+    let line = words.lines().next().unwrap_or_default();
+    let bold = line.strip_prefix("**").and_then(|rest| rest.split_once("**")).map(|(bold, _)| bold);
+    let pull = text.pull.map_or("the branch".to_owned(), |pull| format!("#{pull}"));
+    bold.unwrap_or(line).replace("#{pull}", &pull).trim_end_matches(['.', ',', ':']).to_owned()
+}
+
+/// The summary of a check run: what the status comment says.
+pub fn check_run_summary(text: &StatusText<'_>) -> String {
+    status(text).chars().take(MOST_SUMMARY).collect()
+}
+
+/// The summary of a check run of a commit that is not the story branch's head any more.
+pub fn moved_on(web: &str, branch: &str, to: &str) -> String {
+    let short: String = to.chars().take(12).collect();
+    format!("`{branch}` is at [{short}]({web}/commit/{to}) now. What hob does is told there.")
+}
+
+/// What stands below the summary: the evidence, and the end of the agent's log. Nothing where there is neither.
+pub fn check_run_text(checked: Option<&Checked>, log: &[Signal]) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(checked) = checked {
+        parts.push(format!("### Checks\n\n{}", super::checks_table(checked)));
+        for result in checked.results.iter().filter(|result| !result.passed()) {
+            if !result.output.trim().is_empty() {
+                let command = super::checks::command(&result.command);
+                parts.push(format!(
+                    "What {command} printed at its end:\n\n{}",
+                    tail_as_code(&result.output, MOST_OUTPUT)
+                ));
+            }
+        }
+    }
+    let lines: Vec<String> = log
+        .iter()
+        .filter_map(|signal| match signal {
+            Signal::Says(words) => Some(words.clone()),
+            Signal::Uses(tool) => Some(format!("  · {tool}")),
+            _ => None,
+        })
+        .collect();
+    if !lines.is_empty() {
+        let log = tail_as_code(&lines.join("\n"), MOST_LOG);
+        parts.push(format!("### Log\n\nThe end of what the agent said and did:\n\n{log}"));
+    }
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{TodoItem, TodoState};
+    use crate::ids::{AgentKind, PullNumber};
+    use crate::message::Spent;
+    use crate::story::checks::{CheckEnd, CheckResult};
+
+    fn text(phase: Phase) -> StatusText<'static> {
+        StatusText {
+            phase,
+            web: "https://github.com/acme/tool",
+            issue: 1,
+            agent: Some(AgentKind::Claude),
+            took: Spent::default(),
+            cap_usd: None,
+            said: None,
+            todo: &[],
+            branch: Some("hob/issue-1"),
+            pull: Some(PullNumber(2)),
+            run: None,
+            log: None,
+            told: &[],
+            heard: &[],
+            sub_issues: &[],
+            can_be_retried: false,
+            queued_behind: 0,
+            over: &[],
+        }
+    }
+
+    fn checked() -> Checked {
+        let result = |command: &str, code, output: &str| CheckResult {
+            command: command.to_owned(),
+            end: CheckEnd::Exited(code),
+            duration_ms: 12_000,
+            output: output.to_owned(),
+        };
+        Checked {
+            tip: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+            image: "hob-claude:latest".to_owned(),
+            image_id: "sha256:6cca1c50e0e1a2e621ec4afe4319".to_owned(),
+            network: false,
+            results: vec![
+                result("make test", 0, "ok\n"),
+                result("make lint", 2, "…\nsrc/main.rs: `x` is not used\n```\n@alice, see\n"),
+            ],
+        }
+    }
+
+    #[test]
+    fn the_title_says_where_the_story_stands() {
+        let item = |state| TodoItem { text: "a".to_owned(), state };
+        let todo = [item(TodoState::Completed), item(TodoState::Pending), item(TodoState::Cancelled)];
+        let over = |over: &[&str]| check_run_title(&StatusText { over, ..text(Phase::Over) }, None);
+        let done = "Done: #{pull} has 1 commit for you to review.\n\n<sub>finished in 3 s</sub>";
+        let failing = StatusText { over: &[done], ..text(Phase::Over) };
+        let titles = [
+            check_run_title(&StatusText { todo: &todo, ..text(Phase::Working) }, None),
+            over(&[done]),
+            over(&["**The agent ended with an error.**\n\nMore."]),
+            over(&["**Stopped, as @bob asked.** The branch has it."]),
+            check_run_title(&failing, Some(&checked())),
+            over(&[]),
+        ];
+        insta::assert_snapshot!(titles.join("\n"));
+    }
+
+    #[test]
+    fn evidence_and_log_stand_below() {
+        let log = [
+            Signal::Says("I add the flag.".to_owned()),
+            Signal::Uses("Bash: cargo test".to_owned()),
+            Signal::TurnEnded,
+            Signal::Says("```done```".to_owned()),
+        ];
+        insta::assert_snapshot!(check_run_text(Some(&checked()), &log).unwrap());
+        assert_eq!(check_run_text(None, &[]), None);
+        let long = vec![Signal::Says("x".repeat(300)); 1000];
+        assert!(check_run_text(Some(&checked()), &long).unwrap().len() < 65_535);
+    }
+}
