@@ -6,9 +6,12 @@
 //! How far each look came is in the store, and moves on only after everything that was found is recorded. So a look may be cut
 //! off anywhere: the next one finds the same again.
 
+mod acts;
 mod bases;
 mod cards;
+mod checks;
 mod deliveries;
+mod pulls;
 mod repository;
 mod reviews;
 
@@ -22,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::github::{GitHub, GitHubError, RepositoryFacts};
-use crate::ids::{InstallationId, IssueNumber, Repo};
+use crate::ids::{InstallationId, IssueNumber, Repo, Sha};
 use crate::pulse::Pulse;
 use crate::store::Store;
 
@@ -59,8 +62,12 @@ struct Memory {
     installed: Option<(Instant, Vec<RepositoryFacts>)>,
     /// Repositories whose facts were asked for in this process, by `Repo::key`, and whether that is still their name.
     current: HashMap<String, bool>,
+    /// Commits whose checks are looked at, by `Repo::key`.
+    watched: HashMap<String, HashMap<Sha, checks::Watched>>,
     /// Issues whose labels were looked at, by `Repo::key`, with their last change at that time.
     examined: HashMap<String, HashMap<IssueNumber, Timestamp>>,
+    /// The same of issues whose history was looked at.
+    acts: HashMap<String, HashMap<IssueNumber, Timestamp>>,
 }
 
 impl CatchUp {
@@ -118,6 +125,7 @@ impl CatchUp {
         if looked.is_err() {
             // What was found may not have been recorded, on a full disk for example: it has to be found again.
             memory.examined.remove(&repo.key());
+            memory.acts.remove(&repo.key());
         }
         memory.note(installation, &repo.to_string(), looked)
     }

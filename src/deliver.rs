@@ -7,6 +7,7 @@ mod card;
 mod check_run;
 mod log;
 mod pace;
+mod pull;
 mod review;
 mod status;
 
@@ -17,7 +18,7 @@ use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::github::{self, GitHub, GitHubError, NewPull, Pull, Repository};
+use crate::github::{self, GitHub, GitHubError, Repository};
 use crate::ids::{CommentId, IssueNumber};
 use crate::message;
 use crate::paths::DataDir;
@@ -184,69 +185,12 @@ impl Deliver {
             Effect::PullRequest { title, body, draft, reviewers } => {
                 let (title, body) = (self.secrets.redact(title), self.secrets.redact(body));
                 let draft = draft.unwrap_or(self.config.github.draft);
-                match self.ensure_pull(&repository, story, (&title, &body), draft, reviewers).await {
-                    Ok(pull) => self.store.pull_request_open(wanted, pull.number).await.map(Ok),
-                    Err(error) => Ok(Err(error)),
-                }
+                let pull = pull::Wanted { title: &title, body: &body, draft, reviewers };
+                self.propose(&repository, story, wanted, &pull).await
             }
-        }
-    }
-
-    /// The pull request, with reviewers where it is the story's first. Its text says which of them GitHub does not take.
-    async fn ensure_pull(
-        &self,
-        repository: &Repository,
-        story: &Story,
-        (title, body): (&str, &str),
-        draft: bool,
-        reviewers: &[String],
-    ) -> Result<Pull, GitHubError> {
-        let pull = self.ensure_open_pull(repository, story, title, body, draft).await?;
-        let mut refused = Vec::new();
-        // One by one: GitHub takes none of several of whom it does not take one. Asking for one twice changes nothing.
-        for reviewer in reviewers.iter().filter(|_| story.pull.is_none()) {
-            match repository.request_review(pull.number, reviewer).await {
-                Ok(()) => {}
-                Err(error) if is_refusal(&error) => {
-                    tracing::warn!(story = %story.id, reviewer, %error, "a review could not be requested");
-                    refused.push(reviewer.clone());
-                }
-                Err(error) => return Err(error),
+            Effect::DeleteBranch { branch, head } => {
+                self.remove_branch(&repository, wanted, branch, head).await
             }
-        }
-        if refused.is_empty() {
-            return Ok(pull);
-        }
-        let body = format!("{body}\n\n{}", message::reviewers_refused(&refused));
-        repository.update_pull(pull.number, None, Some(&body)).await
-    }
-
-    /// One pull request for the story branch: the open one brought up to date, or a new one.
-    async fn ensure_open_pull(
-        &self,
-        repository: &Repository,
-        story: &Story,
-        title: &str,
-        body: &str,
-        draft: bool,
-    ) -> Result<Pull, GitHubError> {
-        if let Some(open) = repository.find_pull(&story.branch).await? {
-            // The title may have been reworded by people; the body is hob's report.
-            return repository.update_pull(open.number, None, Some(body)).await;
-        }
-        let new = NewPull {
-            title: title.to_owned(),
-            body: body.to_owned(),
-            head: story.branch.clone(),
-            base: story.base_branch.clone(),
-            draft,
-        };
-        match repository.open_pull(&new).await {
-            // An earlier try made it, and the list that was just read did not have it yet.
-            Err(GitHubError::Unprocessable { already_exists: true, message }) => {
-                Err(GitHubError::Unavailable(message))
-            }
-            result => result,
         }
     }
 

@@ -14,15 +14,18 @@ mod conversation;
 mod dependencies;
 mod edits;
 mod error;
+mod events;
 pub mod found;
 mod history;
 mod issues;
 mod labels;
 mod looks;
 mod people;
+mod pull_facts;
 mod pulls;
 mod reviews;
 mod settings;
+mod standing;
 mod sub_issues;
 mod tokens;
 pub mod webhook;
@@ -47,13 +50,16 @@ pub use conversation::{Conversation, OtherIssue};
 pub use dependencies::Blocker;
 pub use edits::CommentEdit;
 pub use error::GitHubError;
+pub use events::{Done, IssueEvent};
 pub use history::{Change, IssueHistory, Labeling};
 pub use issues::ReactTo;
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
+pub use pull_facts::PullFacts;
 pub use pulls::{NewPull, Pull};
 pub use reviews::ReviewComment;
 pub use settings::SettingsText;
+pub use standing::CheckOutput;
 pub use sub_issues::ListedSubIssue;
 
 /// With what hob shows GitHub who it is.
@@ -252,6 +258,19 @@ impl Repository {
             // The token was revoked before its time: a fresh one tells whether hob as a whole was shut out.
             Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
                 self.client().await?.0.get_as(&path, form).await
+            }
+            result => result,
+        }
+    }
+
+    /// Where GitHub sends whoever asks for `/repos/{owner}/{name}{path}`.
+    async fn redirect_of(&self, path: &str) -> Result<String, GitHubError> {
+        let path = format!("/repos/{}{path}", self.repo);
+        let (client, token) = self.client().await?;
+        match client.redirect_of(&path, &token).await {
+            Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
+                let (client, token) = self.client().await?;
+                client.redirect_of(&path, &token).await
             }
             result => result,
         }

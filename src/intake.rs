@@ -174,10 +174,17 @@ impl Intake {
                 let is_own = self.github.own_login().await? == to.login;
                 self.follow(&happening(&place, &issue, &sender), &Act::Assign { is_own, at }).await
             }
-            Event::IssueEnded { place, issue, ending, sender, .. } => {
+            Event::IssueEnded { place, issue, ending, at, sender } => {
                 let blocker = BlockedBy { repo: place.repo.clone(), number: issue.number };
                 self.store.look_at_blocked_by(&blocker).await?;
-                self.follow(&happening(&place, &issue, &sender), &Act::End(ending)).await
+                let on = happening(&place, &issue, &sender);
+                let story = self.store.story_at(&place.repo, issue.number).await?;
+                if let Some(story) = story.filter(|_| ending == Ending::Closed)
+                    && let Some(settled) = self.closed_by_merge(&on, &story, at).await?
+                {
+                    return Ok(settled);
+                }
+                self.follow(&on, &Act::End(ending)).await
             }
             Event::Commented { place, issue, comment, sender } => {
                 if self.is_own(&comment, &sender).await? {
@@ -270,6 +277,7 @@ impl Intake {
                 self.open_task(on, act, story, opening).await
             }
             (Decision::Rebase { rewrite }, story) => self.rebase(on, story, rewrite).await,
+            (Decision::Fix { text }, story) => self.fix(on, act, story, text).await,
             (Decision::GoOn(with), story) => self.go_on(on, act, story, with).await,
             (Decision::RememberLabel, Some(story)) => {
                 if let Act::Label { at, .. } = act {

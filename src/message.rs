@@ -10,6 +10,7 @@ mod checks;
 mod closing;
 mod commands;
 mod contain;
+mod fix;
 mod kept;
 mod login;
 mod objections;
@@ -35,6 +36,7 @@ pub use commands::{
 };
 use contain::{code, login};
 pub use contain::{contain, contain_line};
+pub use fix::{NothingToMend, checks_left, checks_mended, fixes_used_up, nothing_to_mend};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
@@ -44,7 +46,7 @@ pub use objections::{Objection, may_this_be_pushed, objections};
 pub use settings::{
     blocked_by, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers, waits_no_more,
 };
-pub use status::{Phase, StatusText, status};
+pub use status::{Phase, PullOver, StatusText, status};
 
 use crate::agent::FailureClass;
 use crate::ids::{AgentKind, EffectId, IssueNumber};
@@ -78,6 +80,13 @@ pub fn has_marker(body: &str) -> bool {
     last.strip_prefix(MARKER_START)
         .and_then(|rest| rest.strip_suffix(MARKER_END))
         .is_some_and(|id| id.strip_prefix(STATUS).unwrap_or(id).parse::<EffectId>().is_ok())
+}
+
+/// Whether a comment is a status comment, with no other marker in it.
+pub fn is_status(body: &str) -> bool {
+    let last = body.trim_end().lines().last().unwrap_or_default();
+    let is_one = body.matches(MARKER_START).count() == 1;
+    is_one && has_marker(body) && last.starts_with(&format!("{MARKER_START}{STATUS}"))
 }
 
 /// A change of an issue by somebody who may not push, after somebody who may had asked for work on it.

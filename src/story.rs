@@ -61,8 +61,8 @@ pub struct Story {
     pub pull_moved_by: Option<String>,
     /// The pull request before that one, where work began anew after it was closed or merged.
     pub past_pull: Option<(PullNumber, pull::PullState)>,
-    /// Whether something beyond its tasks has ended the story: the issue was closed, for example.
-    pub is_ended: bool,
+    /// Whether the issue is there no more.
+    pub is_gone: bool,
     /// When the label was put on that was taken up last, by GitHub's clock.
     pub labeled_at: Option<Timestamp>,
     /// When somebody stopped the work last, by GitHub's clock.
@@ -202,6 +202,8 @@ pub enum TaskState {
 /// the row has moved on meanwhile.
 pub const MOVES: &[(TaskState, TaskState)] = &[
     (TaskState::Queued, TaskState::Running),
+    // There is nothing to do any more.
+    (TaskState::Queued, TaskState::Done),
     // A cap is reached before a run begins: a person is asked.
     (TaskState::Queued, TaskState::Blocked),
     // hob has done by itself all that was asked for: applied suggestions, merged a base.

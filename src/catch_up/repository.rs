@@ -1,4 +1,5 @@
-//! One repository, looked through for what no webhook told of: comments that command or answer, and hob's labels. What is found
+//! One repository, looked through for what no webhook told of: comments that command or answer, hob's labels, and what else was done
+//! to issues that have a story (`acts.rs`). What is found
 //! is recorded as the delivery that its webhook would have been. Whether its author may command hob, whether the text is still
 //! what people saw, and what it leads to, is intake's matter.
 
@@ -52,11 +53,11 @@ pub(super) struct Looked<'a> {
 }
 
 impl Looked<'_> {
-    fn is_labeled(&self, issue: &ListedIssue) -> bool {
+    pub(super) fn is_labeled(&self, issue: &ListedIssue) -> bool {
         issue.labels.iter().any(|label| self.is_own(label))
     }
 
-    fn is_own(&self, label: &str) -> bool {
+    pub(super) fn is_own(&self, label: &str) -> bool {
         command::chosen_by_label(&self.label, label).is_some()
     }
 }
@@ -107,7 +108,19 @@ impl CatchUp {
             trouble = failed.or(trouble);
         }
         if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.pulls(&looked, since, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
+        if trouble.as_ref().is_none_or(is_about_one) {
             let failed = self.reviews(&looked, &issues, since, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
+        if known.looked_until.is_some() && trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.acts(memory, &looked, (&issues, since, until), &mut all).await?;
+            trouble = failed.or(trouble);
+        }
+        if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.failed_checks(memory, &looked, &mut all).await?;
             trouble = failed.or(trouble);
         }
         self.record(all).await?;
@@ -174,7 +187,8 @@ impl CatchUp {
         let examined = memory.examined.entry(looked.place.repo.key()).or_default();
         examined.retain(|number, _| issues.iter().any(|issue| issue.number == *number));
         let mut trouble = None;
-        for issue in issues.iter().filter(|issue| !issue.is_pull_request && looked.is_labeled(issue)) {
+        let asks = |issue: &&ListedIssue| issue.is_open && !issue.is_pull_request && looked.is_labeled(issue);
+        for issue in issues.iter().filter(asks) {
             if examined.get(&issue.number) == Some(&issue.updated_at) {
                 continue;
             }

@@ -13,6 +13,12 @@ pub struct PullRequest {
     /// up together.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait: Duration,
+    /// How often hob takes up failed checks on one pull request by itself. 0: never.
+    pub fixes: u32,
+    /// Labels that a new pull request gets, where the repository names none.
+    pub labels: Vec<String>,
+    /// Whether the story branch is removed once its pull request is merged.
+    pub delete_branch: bool,
     /// Whether hob shows a check run, or with a token a commit status, on the head of each story branch.
     pub check_run: bool,
     /// Whether story branches take in what their base branch gets.
@@ -34,6 +40,13 @@ pub enum FollowBase {
 
 impl Default for PullRequest {
     fn default() -> Self {
-        Self { wait: Duration::from_secs(60), check_run: true, follow_base: FollowBase::default() }
+        Self {
+            wait: Duration::from_secs(60),
+            fixes: 2,
+            labels: Vec::new(),
+            delete_branch: false,
+            check_run: true,
+            follow_base: FollowBase::default(),
+        }
     }
 }

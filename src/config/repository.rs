@@ -71,6 +71,10 @@ pub struct RepositoryFile {
     /// Whether pull requests are opened as drafts.
     #[schemars(with = "bool")]
     pub draft: Option<bool>,
+    /// How often hob takes up checks of GitHub's that fail on one pull request. 0: never.
+    #[serde(deserialize_with = "fields::fixes")]
+    #[schemars(with = "u32", range(max = 10))]
+    pub fixes: Option<u32>,
     /// Whether the commits of one hand-over become one.
     #[schemars(with = "bool")]
     pub squash: Option<bool>,
@@ -78,6 +82,13 @@ pub struct RepositoryFile {
     #[serde(deserialize_with = "fields::logins")]
     #[schemars(length(max = 15))]
     pub reviewers: Vec<String>,
+    /// Labels that a pull request gets when it is opened.
+    #[serde(deserialize_with = "fields::labels")]
+    #[schemars(length(max = 15))]
+    pub labels: Vec<String>,
+    /// Whether the story branch is removed once its pull request is merged.
+    #[schemars(with = "bool")]
+    pub delete_branch: Option<bool>,
     /// Further paths that are pushed only after a person has said so: `*` within a folder, `**` across folders.
     #[schemars(with = "Vec<String>")]
     pub protected_paths: PathGlobs,
@@ -272,9 +283,24 @@ impl Config {
         file.follow_base.unwrap_or(self.pull_request.follow_base)
     }
 
+    /// How often failed checks on one pull request are taken up in a repository with this file.
+    pub fn fixes_of(&self, file: &RepositoryFile) -> u32 {
+        file.fixes.unwrap_or(self.pull_request.fixes)
+    }
+
     /// Whether the commits of one hand-over become one in a repository with this file.
     pub fn squash_of(&self, file: &RepositoryFile) -> bool {
         file.squash.unwrap_or(self.git.squash)
+    }
+
+    /// The labels that a new pull request gets in a repository with this file.
+    pub fn pull_labels_of<'a>(&'a self, file: &'a RepositoryFile) -> &'a [String] {
+        if file.labels.is_empty() { &self.pull_request.labels } else { &file.labels }
+    }
+
+    /// Whether a branch is removed once it is merged, in a repository with this file.
+    pub fn deletes_branch(&self, file: &RepositoryFile) -> bool {
+        file.delete_branch.unwrap_or(self.pull_request.delete_branch)
     }
 
     /// What a hand-over may hold in a repository with this file, which protects more paths and never fewer.

@@ -10,11 +10,12 @@ use super::{Deliver, ENOUGH_NOT_FOUND, FIRST_WAIT, LONGEST_WAIT, MOST_REFUSALS, 
 use crate::clock;
 use crate::github::{GitHubError, Repository};
 use crate::ids::{CommentId, EffectId};
-use crate::message::{self, Phase, Spent, StatusText};
+use crate::message::{self, Phase, PullOver, Spent, StatusText};
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{StatusFacts, StoryToShow, WantedEffect};
 use crate::story::plan::Mode;
+use crate::story::pull::PullState;
 use crate::story::{About, Story, TaskState};
 
 /// The longest pause between two edits while an agent works.
@@ -203,6 +204,7 @@ pub(super) fn status_text<'a>(
         todo: &facts.todo,
         branch: story.remote_head.as_ref().map(|_| story.branch.as_str()),
         pull: story.pull,
+        pull_over: pull_over(facts),
         run: facts.run.as_ref().map(|run| run.id),
         log: facts.check_run,
         told: &lines.told,
@@ -214,6 +216,18 @@ pub(super) fn status_text<'a>(
             .is_some_and(|task| matches!(task.state, TaskState::Failed | TaskState::Cancelled)),
         queued_behind: facts.queued_behind,
         over: &lines.over,
+    }
+}
+
+/// What people have done with the pull request, once it is not open any more.
+fn pull_over(facts: &StatusFacts) -> Option<PullOver<'_>> {
+    let story = &facts.story;
+    let task_was_done = facts.over.first().is_none_or(|task| task.state == TaskState::Done);
+    let over = |merged| PullOver { merged, by: story.pull_moved_by.as_deref(), task_was_done };
+    match story.pull_state {
+        PullState::Open => None,
+        PullState::Closed => Some(over(false)),
+        PullState::Merged => Some(over(true)),
     }
 }
 
@@ -239,6 +253,9 @@ pub(super) fn phase_of(facts: &StatusFacts) -> Phase {
             (Some(at), None) if facts.run.is_none() && matches!(task.ask.about, About::Review(_)) => {
                 Phase::Listening(at)
             }
+            (Some(at), None) if matches!(task.ask.about, About::Checks(_)) && facts.run.is_none() => {
+                Phase::Gathering(at)
+            }
             (Some(at), None) => Phase::WaitsUntil(at),
             (None, _) => Phase::Queued { ahead: facts.ahead },
         },
@@ -262,10 +279,13 @@ pub(super) fn phase_of(facts: &StatusFacts) -> Phase {
 
 /// Which of the labels says where the story stands.
 fn state_of(facts: &StatusFacts) -> Option<&'static str> {
-    if facts.ended.is_some() {
+    let state = facts.task.as_ref()?.state;
+    // The good end of it, or people's own.
+    let is_pull_over = facts.story.pull_state != PullState::Open && state.is_final();
+    if facts.ended.is_some() || is_pull_over {
         return None;
     }
-    match facts.task.as_ref()?.state {
+    match state {
         TaskState::Queued | TaskState::Running | TaskState::Publishing => Some("working"),
         TaskState::Blocked => Some("waiting"),
         TaskState::Done => facts.story.pull.map(|_| "review"),

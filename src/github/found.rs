@@ -5,14 +5,35 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::event::{Comment, Issue, Person, Place, Pull, Review, Verdict};
+use super::PullFacts;
+use crate::event::{CheckKind, Comment, Ending, Issue, Person, Place, Pull, PullMove, Review, Verdict};
 use crate::ids::{CommentId, Sha};
+use crate::story::fix::{CheckState, FoundCheck};
 
 /// A body of `issues.labeled`: `at` is when the label was put on.
 pub fn labeled(place: &Place, issue: &Issue, label: &str, at: Timestamp, by: &Person) -> Vec<u8> {
     let mut body = envelope("labeled", place, issue, at, by);
     body["label"] = json!({ "name": label });
     body.to_string().into_bytes()
+}
+
+/// A body of `issues.unlabeled`.
+pub fn unlabeled(place: &Place, issue: &Issue, label: &str, at: Timestamp, by: &Person) -> Vec<u8> {
+    let mut body = envelope("unlabeled", place, issue, at, by);
+    body["label"] = json!({ "name": label });
+    body.to_string().into_bytes()
+}
+
+/// A body of `issues.assigned`.
+pub fn assigned(place: &Place, issue: &Issue, to: &Person, at: Timestamp, by: &Person) -> Vec<u8> {
+    let mut body = envelope("assigned", place, issue, at, by);
+    body["assignee"] = json!({"login": to.login, "id": to.id});
+    body.to_string().into_bytes()
+}
+
+/// A body of `issues.closed` or another end.
+pub fn ended(place: &Place, issue: &Issue, ending: Ending, at: Timestamp, by: &Person) -> Vec<u8> {
+    envelope(ending.as_str(), place, issue, at, by).to_string().into_bytes()
 }
 
 /// A body of `issue_comment.created`.
@@ -54,6 +75,74 @@ pub fn pushed(place: &Place, branch: &str, head: &Sha) -> Vec<u8> {
     });
     if let Some(installation) = place.installation {
         body["installation"] = json!({ "id": installation });
+    }
+    body.to_string().into_bytes()
+}
+
+/// A body of `pull_request.closed`, or `reopened`: `at` is when that was done.
+pub fn pull_moved(
+    place: &Place,
+    pull: &PullFacts,
+    to: PullMove,
+    at: Timestamp,
+    by: Option<&Person>,
+) -> Vec<u8> {
+    let is_open = to == PullMove::Reopened;
+    let closed_at = (!is_open).then_some(at);
+    let repo = |is_own: bool| if is_own { json!({"id": 0}) } else { Value::Null };
+    let mut body = json!({
+        "action": if is_open { "reopened" } else { "closed" },
+        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "sender": by.map(account),
+        "pull_request": {
+            "number": pull.number, "title": pull.title, "body": pull.body, "user": account(&pull.author),
+            "head": {"ref": pull.head, "sha": pull.head_sha, "repo": repo(!pull.is_from_fork)},
+            "base": {"ref": pull.base, "sha": pull.head_sha, "repo": repo(true)},
+            "state": if is_open { "open" } else { "closed" }, "updated_at": at, "closed_at": closed_at,
+            "merged_at": closed_at.filter(|_| to == PullMove::Merged),
+        },
+    });
+    if let Some(installation) = place.installation {
+        body["installation"] = json!({ "id": installation });
+    }
+    body.to_string().into_bytes()
+}
+
+/// A body of `check_run.completed`, `status` or `workflow_run.completed`, as the check's kind is.
+pub fn check_ended(place: &Place, head: &Sha, found: &FoundCheck, at: Timestamp) -> Vec<u8> {
+    let check = &found.check;
+    let conclusion = if found.state == CheckState::Failed { "failure" } else { "success" };
+    let mut body = json!({
+        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+    });
+    if let Some(installation) = place.installation {
+        body["installation"] = json!({ "id": installation });
+    }
+    match check.kind {
+        CheckKind::CheckRun => {
+            body["action"] = json!("completed");
+            body["check_run"] = json!({
+                "id": check.id, "name": check.name, "head_sha": head, "conclusion": conclusion, "completed_at": at,
+                "app": {"id": found.app_id, "slug": check.app},
+            });
+        }
+        CheckKind::WorkflowRun => {
+            body["action"] = json!("completed");
+            body["workflow_run"] = json!({
+                "id": check.id, "name": check.name, "head_sha": head, "conclusion": conclusion, "updated_at": at,
+            });
+        }
+        CheckKind::Status => {
+            for (field, value) in [
+                ("id", json!(check.id)),
+                ("sha", json!(head)),
+                ("context", json!(check.name)),
+                ("state", json!(conclusion)),
+                ("updated_at", json!(at)),
+            ] {
+                body[field] = value;
+            }
+        }
     }
     body.to_string().into_bytes()
 }
@@ -116,9 +205,10 @@ fn envelope(action: &str, place: &Place, issue: &Issue, at: Timestamp, by: &Pers
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Event;
+    use crate::event::{EndedCheck, Event};
     use crate::github::webhook::decode;
     use crate::ids::{InstallationId, IssueNumber};
+    use crate::story::fix::FailedCheck;
 
     #[test]
     fn what_is_written_is_read_back_as_the_same_event() {
@@ -143,6 +233,22 @@ mod tests {
             ("hob".to_owned(), sender.clone(), issue.clone(), place.clone());
         let expected = Event::IssueLabeled { place: place_, issue: issue_, label, at, sender: sender_ };
         assert_eq!(decode("issues", &body).unwrap(), expected);
+
+        let body = unlabeled(&place, &issue, "hob", at, &sender);
+        let Event::IssueUnlabeled { label, sender: by, .. } = decode("issues", &body).unwrap() else {
+            panic!()
+        };
+        assert_eq!((label.as_str(), &by), ("hob", &sender));
+        let body = assigned(&place, &issue, &sender, at, &sender);
+        let Event::IssueAssigned { to, .. } = decode("issues", &body).unwrap() else { panic!() };
+        assert_eq!(to.login, sender.login);
+        for ending in [Ending::Closed, Ending::Locked] {
+            let body = ended(&place, &issue, ending, at, &sender);
+            let Event::IssueEnded { ending: read, at: when, .. } = decode("issues", &body).unwrap() else {
+                panic!()
+            };
+            assert_eq!((read, when), (ending, at));
+        }
 
         let body = commented(&place, &issue, CommentId(9), "/hob work", at, &sender);
         let comment = Comment { id: CommentId(9), body: "/hob work".into(), at };
@@ -191,5 +297,32 @@ mod tests {
         let read = decode("push", &pushed(&place, "main", &head)).unwrap();
         let Event::Pushed { branch, before: None, after: Some(after), .. } = read else { panic!("{read:?}") };
         assert_eq!((branch.as_str(), after), ("main", head));
+    }
+
+    #[test]
+    fn a_failed_check_is_read_back_as_its_webhook_would_be() {
+        let place =
+            Place { repo: "acme/tool".parse().unwrap(), default_branch: "main".into(), installation: None };
+        let head: Sha = "a".repeat(40).parse().unwrap();
+        let at: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
+        for kind in [CheckKind::CheckRun, CheckKind::Status, CheckKind::WorkflowRun] {
+            let app = (kind == CheckKind::CheckRun).then(|| "github-actions".to_owned());
+            let app_id = app.as_ref().map(|_| 15_368);
+            let check =
+                FailedCheck { kind, id: 7, name: "build".into(), app: app.clone(), url: None, said: None };
+            let found = FoundCheck { check, app_id, state: CheckState::Failed, at: Some(at) };
+            let body = check_ended(&place, &head, &found, at);
+            let ended = EndedCheck {
+                kind,
+                id: 7,
+                name: "build".into(),
+                head: head.clone(),
+                failed: true,
+                app,
+                app_id,
+            };
+            let expected = Event::CheckEnded { place: place.clone(), check: ended, at };
+            assert_eq!(decode(kind.as_str(), &body).unwrap(), expected);
+        }
     }
 }

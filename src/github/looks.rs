@@ -82,15 +82,21 @@ pub struct ListedComment {
     pub node_id: String,
 }
 
-/// An open issue or pull request, as a list has it.
+/// An issue or pull request, as a list has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedIssue {
     /// Its number in the repository.
     pub number: IssueNumber,
     /// Whether it is a pull request.
     pub is_pull_request: bool,
+    /// Whether it is open.
+    pub is_open: bool,
+    /// Whether its conversation is locked.
+    pub is_locked: bool,
     /// The labels that are on it.
     pub labels: Vec<String>,
+    /// Logins of those that it is given to.
+    pub assignees: Vec<String>,
     /// When anything about it changed last, by GitHub's clock.
     pub updated_at: Timestamp,
 }
@@ -117,7 +123,12 @@ struct WireComment {
 struct WireIssue {
     number: IssueNumber,
     pull_request: Option<serde::de::IgnoredAny>,
+    state: String,
+    #[serde(default)]
+    locked: bool,
     labels: Vec<WireLabel>,
+    #[serde(default)]
+    assignees: Option<Vec<User>>,
     updated_at: Timestamp,
 }
 
@@ -239,10 +250,10 @@ impl Repository {
         Ok(Listed { items: items.collect(), until: read.until })
     }
 
-    /// The open issues and pull requests about which anything has changed since then.
+    /// The issues and pull requests, open or not, about which anything has changed since then.
     pub async fn issues_since(&self, since: Timestamp) -> Result<Listed<ListedIssue>, GitHubError> {
         let read: Listed<WireIssue> =
-            self.changed_since("/issues?state=open&", since, |issue: &WireIssue| issue.updated_at).await?;
+            self.changed_since("/issues?state=all&", since, |issue: &WireIssue| issue.updated_at).await?;
         Ok(Listed { items: read.items.into_iter().map(listed).collect(), until: read.until })
     }
 
@@ -328,6 +339,14 @@ fn listed(issue: WireIssue) -> ListedIssue {
     ListedIssue {
         number: issue.number,
         is_pull_request: issue.pull_request.is_some(),
+        is_open: issue.state == "open",
+        is_locked: issue.locked,
+        assignees: issue
+            .assignees
+            .unwrap_or_default()
+            .into_iter()
+            .map(|user| person(Some(user)).login)
+            .collect(),
         labels: issue.labels.into_iter().filter_map(name).collect(),
         updated_at: issue.updated_at,
     }

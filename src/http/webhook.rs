@@ -10,7 +10,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use super::{Http, in_time};
+use crate::event::Event;
 use crate::github::webhook::{self, SignatureError};
+use crate::message;
 use crate::store::Recorded;
 
 const EVENT: &str = "X-GitHub-Event";
@@ -19,6 +21,9 @@ const SIGNATURE: &str = "X-Hub-Signature-256";
 
 /// GUIDs and event names are short; what is longer comes from somebody else.
 const MOST_HEADER: usize = 100;
+
+/// What is kept of a delivery that tells of a change of a status comment.
+const CHANGE_OF_STATUS: &str = "a status comment says something else";
 
 /// Takes a delivery in.
 pub(super) async fn receive(State(http): State<Arc<Http>>, request: Request) -> Response {
@@ -48,8 +53,42 @@ async fn accept(http: &Http, request: Request) -> Result<Answer, Answer> {
     })?;
     // Its GUID is not signed, so that somebody who has seen a delivery could send it under another. What cannot be read
     // has no meaning and is recorded all the same: intake says what is wrong with it.
-    let meaning = webhook::decode(event, &body).ok().and_then(|event| event.meaning());
-    match in_time(http.store.record_delivery(guid, event, &body, meaning.as_deref())).await {
+    let said = webhook::decode(event, &body).ok();
+    if said.as_ref().is_some_and(is_change_of_status) {
+        return answer(
+            http,
+            guid,
+            event,
+            in_time(http.store.note_delivery(guid, event, CHANGE_OF_STATUS)).await,
+        );
+    }
+    let meaning = said.and_then(|event| event.meaning());
+    answer(
+        http,
+        guid,
+        event,
+        in_time(http.store.record_delivery(guid, event, &body, meaning.as_deref())).await,
+    )
+}
+
+/// Whether a delivery tells that a status comment says something else now. hob changes each every few seconds; there is nothing to
+/// tick in one, and whoever else edits it triggers nothing either. A card is none, whatever somebody writes at its end.
+fn is_change_of_status(event: &Event) -> bool {
+    match event {
+        Event::CommentEdited { comment, before, .. } => {
+            message::is_status(before) && message::is_status(&comment.body)
+        }
+        _ => false,
+    }
+}
+
+fn answer(
+    http: &Http,
+    guid: &str,
+    event: &str,
+    recorded: anyhow::Result<Recorded>,
+) -> Result<Answer, Answer> {
+    match recorded {
         Ok(Recorded::New) => Ok((StatusCode::ACCEPTED, "recorded".to_owned())),
         Ok(Recorded::Seen) => Ok((StatusCode::OK, "seen before; nothing was changed".to_owned())),
         Ok(Recorded::SaysTheSame) => Ok((StatusCode::OK, "another delivery said the same".to_owned())),

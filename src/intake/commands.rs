@@ -45,6 +45,10 @@ impl Intake {
             GoOn::Text(text) => text,
         };
         let Ask { choice, about, on: asked_on, .. } = last.ask;
+        let about = match about {
+            About::Checks(checks) => About::Checks(checks.again()),
+            other => other,
+        };
         let opening = Opening {
             choice,
             text,
@@ -65,7 +69,7 @@ impl Intake {
     ) -> Vec<NewEffect> {
         let mut effects = Vec::new();
         if let Some(story) = story
-            && let (Some(pull), Some(chosen)) = (story.pull, &choice.base)
+            && let (Some(pull), Some(chosen)) = (story.open_pull(), &choice.base)
             && *chosen != story.base_branch
         {
             effects.push(on.say(message::base_stays(pull, &story.base_branch, chosen)));

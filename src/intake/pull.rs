@@ -1,19 +1,133 @@
-//! A pull request of hob's was closed, merged or opened again.
+//! A pull request of hob's was closed, merged or opened again: that ends the story, or has it go on. hob closes nothing itself.
 
 use jiff::Timestamp;
 
-use super::{Happening, Intake, Settled};
-use crate::event::{Pull, PullMove};
+use super::{Happening, Intake, Settled, is_believed};
+use crate::event::{Ending, Pull, PullMove};
+use crate::github::{GitHubError, Permission};
+use crate::ids::{PullNumber, Sha};
+use crate::store::{Effect, NewEffect, PullNews};
+use crate::story::Story;
+use crate::story::pull::PullState;
+
+/// An issue that is closed by a merge is closed within this time of it.
+const SAME_ACT: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
+
+/// What was merged.
+struct Merged<'a> {
+    number: PullNumber,
+    head: &'a str,
+    head_sha: &'a Sha,
+    base: &'a str,
+    at: Timestamp,
+    by: Option<String>,
+}
 
 impl Intake {
     /// Takes what became of a pull request.
     pub(super) async fn on_pull_moved(
         &self,
-        _on: &Happening<'_>,
-        _pull: &Pull,
-        _to: PullMove,
-        _at: Timestamp,
+        on: &Happening<'_>,
+        pull: &Pull,
+        to: PullMove,
+        at: Timestamp,
     ) -> anyhow::Result<Settled> {
-        Ok(Settled::Ignored("a pull request".to_owned()))
+        let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
+        let is_own = |story: &Story| {
+            story.pull == Some(pull.number) || story.past_pull.is_some_and(|(past, _)| past == pull.number)
+        };
+        let Some(story) = story.filter(is_own) else {
+            return Ok(Settled::Ignored("a pull request that is not hob's".to_owned()));
+        };
+        let by = Some(on.sender.login.clone());
+        let news = match to {
+            PullMove::Merged => {
+                let merged = Merged {
+                    number: pull.number,
+                    head: &pull.head,
+                    head_sha: &pull.head_sha,
+                    base: &pull.base,
+                    at,
+                    by,
+                };
+                self.merged(on, &story, merged, None).await?
+            }
+            PullMove::Closed | PullMove::Reopened => {
+                // It is closed, whoever did it. What is under way stops only those may who may push.
+                let stops =
+                    to == PullMove::Closed && self.may_not_command(on, Permission::Write).await?.is_none();
+                PullNews { number: pull.number, to, at, by, stops, ended: None, effects: Vec::new() }
+            }
+        };
+        self.take(on, &story, &news).await
+    }
+
+    /// Takes the end of an issue as the good end that it is, where a merge of the story's pull request has closed it. Nothing
+    /// where it has not.
+    pub(super) async fn closed_by_merge(
+        &self,
+        on: &Happening<'_>,
+        story: &Story,
+        at: Timestamp,
+    ) -> anyhow::Result<Option<Settled>> {
+        let merged_before = story.past_pull.is_some_and(|(_, state)| state == PullState::Merged);
+        let is_of_it = |merge: Timestamp| at.duration_since(merge) <= SAME_ACT;
+        if merged_before && story.pull_moved_at.is_some_and(is_of_it) {
+            return Ok(Some(Settled::Ignored(
+                "a merge closed the issue, and work began anew since".to_owned(),
+            )));
+        }
+        let Some(number) = story.pull.filter(|_| story.pull_state == PullState::Open) else {
+            return Ok(None);
+        };
+        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let pull = match repository.pull_facts(number).await {
+            Err(GitHubError::NotFound) if is_believed(on.delivery) => return Ok(None),
+            pull => pull?,
+        };
+        if pull.over != Some(PullMove::Merged) {
+            return Ok(None);
+        }
+        let merged = Merged {
+            number,
+            head: &pull.head,
+            head_sha: &pull.head_sha,
+            base: &pull.base,
+            at: pull.at,
+            by: pull.merged_by.map(|by| by.login),
+        };
+        let news = self.merged(on, story, merged, Some(Ending::Closed)).await?;
+        Ok(Some(self.take(on, story, &news).await?))
+    }
+
+    async fn take(&self, on: &Happening<'_>, story: &Story, news: &PullNews) -> anyhow::Result<Settled> {
+        if !self.store.pull_moved(Some(&on.delivery.guid), story.id, news).await? {
+            return Ok(Settled::Ignored("known already, or about a pull request that is past".to_owned()));
+        }
+        tracing::info!(story = %story.id, repo = %story.repo, pull = %news.number, to = news.to.as_str(), "a pull request has moved");
+        Ok(Settled::Done("moved a pull request"))
+    }
+
+    /// What follows from a merge. The branch goes where the settings say so, and never one that others work on.
+    async fn merged(
+        &self,
+        on: &Happening<'_>,
+        story: &Story,
+        merged: Merged<'_>,
+        ended: Option<Ending>,
+    ) -> anyhow::Result<PullNews> {
+        let settings = self.settings(on.place, on.began).await?;
+        let is_own = merged.head == story.branch
+            && merged.head != merged.base
+            && merged.head != story.base_branch
+            && merged.head != on.place.default_branch;
+        let effects = if is_own && self.config.deletes_branch(&settings.file()) {
+            let (branch, head) = (merged.head.to_owned(), merged.head_sha.clone());
+            vec![NewEffect::new(Effect::DeleteBranch { branch, head })]
+        } else {
+            Vec::new()
+        };
+        let Merged { number, at, by, .. } = merged;
+        Ok(PullNews { number, to: PullMove::Merged, at, by, stops: true, ended, effects })
     }
 }

@@ -28,6 +28,7 @@ pub fn check_run_title(text: &StatusText<'_>, checked: Option<&Checked>) -> Stri
     let title = match text.phase {
         Phase::Queued { .. } => "Queued".to_owned(),
         Phase::WaitsUntil(_) => "Waiting to try again".to_owned(),
+        Phase::Gathering(_) => "A check has failed".to_owned(),
         Phase::Listening(_) => "Reading the review".to_owned(),
         Phase::WaitsForLimit(..) => "Waiting for a usage limit".to_owned(),
         Phase::Starting => "Getting ready".to_owned(),
@@ -123,6 +124,7 @@ mod tests {
             todo: &[],
             branch: Some("hob/issue-1"),
             pull: Some(PullNumber(2)),
+            pull_over: None,
             run: None,
             log: None,
             told: &[],

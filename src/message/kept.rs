@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::budget::{at_cap_subject, cap_is_reached};
 use super::{FailureClass, Spent, contain, failure_words, finished, login, quoted};
-use crate::event::Ending;
+use crate::event::{Ending, PullMove};
 use crate::story::budget::Reached;
 
 /// Why work was cut short.
@@ -27,6 +27,13 @@ pub enum WhyStopped {
         /// What became of it.
         ending: Ending,
         /// By whom.
+        by: String,
+    },
+    /// The pull request was closed or merged.
+    Pull {
+        /// Which of the two.
+        to: PullMove,
+        /// By whom; empty where that is not known.
         by: String,
     },
     /// Nobody answered its question.
@@ -73,6 +80,7 @@ pub fn work_in_progress(why: &WhyStopped) -> String {
         }
         WhyStopped::AtMost { .. } => at_cap_subject(),
         WhyStopped::Ended { ending, .. } => format!("WIP: the issue was {}", ending.as_str()),
+        WhyStopped::Pull { to, .. } => format!("WIP: the pull request was {}", to.as_str()),
         WhyStopped::WaitedTooLong => "WIP: waited too long for an answer".to_owned(),
         WhyStopped::Untouched => "WIP: put away after a long silence".to_owned(),
     }
@@ -97,6 +105,16 @@ pub fn stopped(why: &WhyStopped, kept: &Kept, took: Spent) -> String {
         WhyStopped::Ended { ending, by } => (
             format!("**Stopped: the issue was {} by @{by}.**", ending.as_str()),
             "`/hob work` goes on from there, should it be wanted after all.",
+        ),
+        WhyStopped::Pull { to, by } => (
+            match by.as_str() {
+                "" => format!("**Stopped: the pull request was {}.**", to.as_str()),
+                by => format!("**Stopped: the pull request was {} by @{by}.**", to.as_str()),
+            },
+            match to {
+                PullMove::Merged => "`/hob work` begins anew, from what was merged.",
+                _ => "`/hob work` goes on from there, with another pull request.",
+            },
         ),
         WhyStopped::WaitedTooLong | WhyStopped::Untouched => (
             "**I have given up waiting for an answer.**".to_owned(),
@@ -201,6 +219,12 @@ mod tests {
                 &pushed(1, true),
                 SPENT,
             ),
+            stopped(
+                &WhyStopped::Pull { to: PullMove::Closed, by: "bob".to_owned() },
+                &pushed(1, true),
+                SPENT,
+            ),
+            stopped(&WhyStopped::Pull { to: PullMove::Merged, by: String::new() }, &Kept::Nothing, SPENT),
             stopped(&asked, &pushed(1, false), SPENT),
             stopped(&asked, &pushed(1, true), SPENT),
             stopped(&asked, &pushed(3, true), SPENT),

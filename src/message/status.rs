@@ -38,6 +38,8 @@ pub struct StatusText<'a> {
     pub branch: Option<&'a str>,
     /// The pull request.
     pub pull: Option<PullNumber>,
+    /// What people have done with the pull request, once it is not open any more.
+    pub pull_over: Option<PullOver<'a>>,
     /// The newest run, whose log the operator has.
     pub run: Option<RunId>,
     /// The check run that holds the end of that log.
@@ -66,6 +68,8 @@ pub enum Phase {
     },
     /// A task waits for a time.
     WaitsUntil(Timestamp),
+    /// A task waits for more of what it is about.
+    Gathering(Timestamp),
     /// A task about a review waits for what else is said.
     Listening(Timestamp),
     /// A task waits for the reset of an agent's usage limit.
@@ -90,6 +94,17 @@ pub enum Phase {
     Over,
 }
 
+/// A pull request that is not open any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PullOver<'a> {
+    /// Whether it was merged; else it was closed.
+    pub merged: bool,
+    /// By whom, where that is known.
+    pub by: Option<&'a str>,
+    /// Whether the newest task had ended well before. Then what was said about it is history.
+    pub task_was_done: bool,
+}
+
 /// The status comment, without its marker.
 pub fn status(text: &StatusText<'_>) -> String {
     let is_over = matches!(text.phase, Phase::Over | Phase::NotProposed);
@@ -104,7 +119,13 @@ pub fn status(text: &StatusText<'_>) -> String {
     parts.extend(listening(text));
     let sub_issues = sub_issues(text, is_over);
     let mut over = text.over.iter().map(|words| fill_in(words, text.pull));
-    if is_over {
+    if let (true, Some(end), Some(pull)) = (is_over, text.pull_over, text.pull) {
+        // What was cut short is still to be told.
+        if !end.task_was_done {
+            parts.extend(over.next());
+        }
+        parts.push(pull_over(pull, end));
+    } else if is_over {
         parts.push(over.next().unwrap_or_else(|| nothing_under_way(text.pull)));
     }
     parts.extend(sub_issues);
@@ -121,6 +142,22 @@ pub fn status(text: &StatusText<'_>) -> String {
     parts.join("\n\n")
 }
 
+/// What became of the pull request, and what can be done.
+fn pull_over(pull: PullNumber, end: PullOver<'_>) -> String {
+    let by = end.by.map(|by| format!(" by {}", login(by))).unwrap_or_default();
+    if end.merged {
+        format!(
+            "**Merged.** #{pull} was merged{by}, and I am done here. If something is left, `/hob work …` begins on a branch of \
+             its own, with another pull request."
+        )
+    } else {
+        format!(
+            "**Closed.** #{pull} was closed{by} without a merge, so I do nothing more. If #{pull} is opened again, I go on with \
+             it. `/hob work …` goes on from its branch with another pull request."
+        )
+    }
+}
+
 /// What is happening now, in one line; nothing where all is over.
 fn happening(text: &StatusText<'_>) -> Option<String> {
     Some(match text.phase {
@@ -132,6 +169,10 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         Phase::WaitsUntil(at) => {
             format!("**Waiting until {}** to try again.", at.strftime("%Y-%m-%d %H:%M UTC"))
         }
+        Phase::Gathering(at) => format!(
+            "**A check has failed.** I look into it at {}, with what else has failed by then.",
+            at.strftime("%H:%M:%S UTC")
+        ),
         Phase::Listening(at) => format!(
             "**Reading the review.** I begin at {}, with what else is said by then.",
             at.strftime("%H:%M:%S UTC")
@@ -293,6 +334,7 @@ mod tests {
             todo: &[],
             branch: None,
             pull: None,
+            pull_over: None,
             run: None,
             log: None,
             told: &[],
@@ -344,6 +386,7 @@ mod tests {
             status(&text(Phase::Queued { ahead: Some(3) })),
             status(&text(Phase::WaitsUntil("2026-11-24T14:05:00Z".parse().unwrap()))),
             status(&text(Phase::WaitsForLimit(AgentKind::Claude, "2026-11-24T14:05:00Z".parse().unwrap()))),
+            status(&text(Phase::Gathering("2026-11-24T14:05:00Z".parse().unwrap()))),
             status(&text(Phase::Starting)),
             status(&working),
             status(&StatusText { said: Some("The parser is the place."), ..text(Phase::Planning) }),
@@ -360,6 +403,14 @@ mod tests {
             }),
             status(&StatusText { over: &two, branch, pull, ..text(Phase::Over) }),
             status(&StatusText { over: &over, branch, ..text(Phase::NotProposed) }),
+            status(&StatusText {
+                pull_over: Some(PullOver { merged: true, by: Some("bob"), task_was_done: true }),
+                ..StatusText { over: &over, branch, pull, ..text(Phase::Over) }
+            }),
+            status(&StatusText {
+                pull_over: Some(PullOver { merged: false, by: None, task_was_done: false }),
+                ..StatusText { over: &two, branch, pull, ..text(Phase::Over) }
+            }),
             status(&text(Phase::Over)),
             status(&StatusText { sub_issues: &sub_issues, run, ..text(Phase::Working) }),
             status(&StatusText {

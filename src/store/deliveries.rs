@@ -85,6 +85,25 @@ impl Store {
         Ok(if noted.rows_affected() == 1 { Recorded::SaysTheSame } else { Recorded::Seen })
     }
 
+    /// Notes that a delivery came which leads to nothing, without what it says: so it is not asked for as one that was missed.
+    pub async fn note_delivery(&self, guid: &str, event: &str, note: &str) -> anyhow::Result<Recorded> {
+        let mut write = self.begin("note-delivery").await?;
+        let insert = format!(
+            "INSERT INTO deliveries (guid, event, body, received_at, state, note, seq)
+             VALUES ($1, $2, $3, $4, 'done', $5, {NEXT}) ON CONFLICT DO NOTHING"
+        );
+        let written = sqlx::query(sqlx::AssertSqlSafe(insert))
+            .bind(guid)
+            .bind(event)
+            .bind(&b""[..])
+            .bind(now())
+            .bind(note)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(if written.rows_affected() == 1 { Recorded::New } else { Recorded::Seen })
+    }
+
     /// Puts a recorded delivery into the inbox once more, under a GUID of its own, because the operator says so.
     /// Tells that GUID.
     pub async fn replay_delivery(&self, guid: &str) -> anyhow::Result<String> {
@@ -113,6 +132,15 @@ impl Store {
     pub async fn has_delivery(&self, guid: &str) -> anyhow::Result<bool> {
         let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM deliveries WHERE guid = $1")
             .bind(guid)
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(found.is_some())
+    }
+
+    /// Whether a delivery of that meaning was recorded.
+    pub async fn has_meaning(&self, meaning: &str) -> anyhow::Result<bool> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM deliveries WHERE meaning = $1")
+            .bind(meaning)
             .fetch_optional(&self.reader)
             .await?;
         Ok(found.is_some())

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use super::shown::show;
 use super::write::Write;
 use super::{Store, after, now, rows};
-use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, ReviewCommentId, StoryId};
+use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, ReviewCommentId, Sha, StoryId};
 
 /// Something that hob wants to be so on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,13 @@ pub enum Effect {
         /// Whose review is requested on a new one.
         #[serde(default)]
         reviewers: Vec<String>,
+    },
+    /// A branch that was merged is there no more, unless it has got other commits since.
+    DeleteBranch {
+        /// Which.
+        branch: String,
+        /// The commit that was merged.
+        head: Sha,
     },
     /// An answer in a thread of a pull request's review.
     ReviewReply {
@@ -319,7 +326,10 @@ impl Store {
                 Effect::Card { question } => (IssueNumber(rows::number(row, "asked_on")?), Some(question)),
                 Effect::Status => (IssueNumber(rows::number(row, "issue")?), None),
                 Effect::ReviewReply { pull, .. } => (IssueNumber(pull.0), None),
-                Effect::React { .. } | Effect::PullRequest { .. } | Effect::RequestReview { .. } => {
+                Effect::React { .. }
+                | Effect::PullRequest { .. }
+                | Effect::DeleteBranch { .. }
+                | Effect::RequestReview { .. } => {
                     return Ok(None);
                 }
             };

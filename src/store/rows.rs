@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use crate::event::Ending;
 use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber};
 use crate::story::budget::Limit;
 use crate::story::plan::Mode;
@@ -98,7 +99,10 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
             Some(past) => Some((PullNumber(past), pull_state(row, "past_pull_state")?)),
             None => None,
         },
-        is_ended: row.try_get::<Option<String>, _>("ended")?.is_some(),
+        is_gone: row
+            .try_get::<Option<String>, _>("ended")?
+            .and_then(|word| Ending::from_word(&word))
+            .is_some_and(Ending::is_gone),
         labeled_at: time_option(row, "labeled_at")?,
         stopped_at: time_option(row, "stopped_at")?,
         handed_over: is_true(row, "handed_over")?,

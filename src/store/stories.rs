@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::effects::{Effect, NewEffect, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, cards, commands, deliveries, now, rows, sub_issues, wishes};
-use crate::event::Ending;
+use super::{Store, cards, commands, deliveries, now, pulls, rows, sub_issues, wishes};
+use crate::event::{Ending, PullMove};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use crate::story::plan::Mode;
 use crate::story::{Ask, AskedQuestion, Story, TaskState, Turn};
@@ -70,6 +70,8 @@ pub enum HowStopped {
     Unlabeled,
     /// By ending the issue.
     Ended(Ending),
+    /// By closing or merging the pull request.
+    Pull(PullMove),
 }
 
 impl HowStopped {
@@ -79,6 +81,8 @@ impl HowStopped {
             Self::Asked => "asked",
             Self::Unlabeled => "unlabeled",
             Self::Ended(ending) => ending.as_str(),
+            Self::Pull(PullMove::Merged) => "pull_merged",
+            Self::Pull(_) => "pull_closed",
         }
     }
 }
@@ -146,28 +150,14 @@ impl Store {
         seen: Option<&NewEffect>,
     ) -> anyhow::Result<bool> {
         let mut transaction = self.begin("stop").await?;
-        let called_off = sub_issues::call_off(&mut transaction, story).await?;
-        let had_wish = wishes::forget(&mut transaction, story).await?;
-        let marked = sqlx::query(
-            "UPDATE tasks SET stop_by = $2, stop_why = $4, not_before = 0, updated_at = $3,
-                 state = CASE WHEN state = 'blocked' THEN 'queued' ELSE state END
-             WHERE story = $1 AND state IN ('queued', 'running', 'blocked')",
-        )
-        .bind(story.to_string())
-        .bind(&stop.by)
-        .bind(now())
-        .bind(stop.how.as_str())
-        .execute(&mut *transaction)
-        .await?;
+        let has_stopped = mark_stopped(&mut transaction, story, stop).await?;
         match stop.how {
             HowStopped::Ended(ending) => end(&mut transaction, story, ending).await?,
-            HowStopped::Asked | HowStopped::Unlabeled
-                if marked.rows_affected() == 0 && !called_off && !had_wish =>
-            {
+            HowStopped::Asked | HowStopped::Unlabeled if !has_stopped => {
                 transaction.undo().await?;
                 return Ok(false);
             }
-            HowStopped::Asked | HowStopped::Unlabeled => {}
+            HowStopped::Asked | HowStopped::Unlabeled | HowStopped::Pull(_) => {}
         }
         note_stop(&mut transaction, story, stop).await?;
         want(&mut transaction, story, seen.map(std::slice::from_ref).unwrap_or_default()).await?;
@@ -200,11 +190,13 @@ impl Store {
 
     /// The story of an issue, or of a pull request of hob's: people write on both.
     pub async fn story_at(&self, repo: &Repo, number: IssueNumber) -> anyhow::Result<Option<Story>> {
-        let row = sqlx::query("SELECT * FROM stories WHERE repo_key = $1 AND (issue = $2 OR pull = $2)")
-            .bind(repo.key())
-            .bind(rows::to_i64(number.0)?)
-            .fetch_optional(&self.reader)
-            .await?;
+        let row = sqlx::query(
+            "SELECT * FROM stories WHERE repo_key = $1 AND (issue = $2 OR pull = $2 OR past_pull = $2)",
+        )
+        .bind(repo.key())
+        .bind(rows::to_i64(number.0)?)
+        .fetch_optional(&self.reader)
+        .await?;
         row.as_ref().map(rows::story).transpose()
     }
 
@@ -263,9 +255,28 @@ impl Store {
     }
 }
 
+/// Marks every task of a story that can be stopped, and calls off what was to come after them; tells whether there was any.
+pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Result<bool> {
+    let called_off = sub_issues::call_off(write, story).await?;
+    let had_wish = wishes::forget(write, story).await?;
+    let marked = sqlx::query(
+        "UPDATE tasks SET stop_by = $2, stop_why = $4, not_before = 0, updated_at = $3,
+             state = CASE WHEN state = 'blocked' THEN 'queued' ELSE state END
+         WHERE story = $1 AND state IN ('queued', 'running', 'blocked')",
+    )
+    .bind(story.to_string())
+    .bind(&stop.by)
+    .bind(now())
+    .bind(stop.how.as_str())
+    .execute(&mut **write)
+    .await?;
+    Ok(called_off || had_wish || marked.rows_affected() > 0)
+}
+
 /// Writes a new task, and its story if this is the first.
 pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) -> anyhow::Result<TaskId> {
     let story = ensure_story(write, &new.on).await?;
+    pulls::begin_anew(write, story, &new.on.branch).await?;
     let task = TaskId::new();
     sqlx::query(
         "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, settings, seq)
@@ -299,7 +310,7 @@ pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) ->
 }
 
 /// Ends a story. On an issue that is gone nothing is wanted any more.
-async fn end(write: &mut Write, story: StoryId, ending: Ending) -> anyhow::Result<()> {
+pub(super) async fn end(write: &mut Write, story: StoryId, ending: Ending) -> anyhow::Result<()> {
     sqlx::query("UPDATE stories SET ended = $2, updated_at = $3 WHERE id = $1")
         .bind(story.to_string())
         .bind(ending.as_str())

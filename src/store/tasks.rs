@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::Row as _;
 
 use super::effects::{NewEffect, want};
@@ -11,7 +12,7 @@ use super::shown::show;
 use super::write::Write;
 use super::{Sharing, Store, after, commands, held_back, messages, now, rows, sub_issues};
 use crate::agent::FailureClass;
-use crate::event::Ending;
+use crate::event::{Ending, PullMove};
 use crate::ids::{QuestionId, Sha, StoryId};
 use crate::story::budget::AtCap;
 use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
@@ -39,6 +40,13 @@ pub enum StopWanted {
         /// What became of it.
         ending: Ending,
         /// By whom.
+        by: String,
+    },
+    /// The pull request was closed or merged.
+    Pull {
+        /// Which of the two.
+        to: PullMove,
+        /// By whom; empty where that is not known.
         by: String,
     },
     /// It has waited for an answer for too long, and people were told.
@@ -89,13 +97,18 @@ pub struct StoryChange {
     pub session: Option<Option<Session>>,
     /// Whether nothing in the workspace is needed any more.
     pub handed_over: Option<bool>,
+    /// The commit that was pushed with work that is proposed.
+    pub pushed: Option<Sha>,
+    /// Whether people are told now that hob mends no more checks by itself.
+    pub ends_fixing: bool,
 }
 
 impl Store {
     /// Takes a task that is due and free, for as long as the lease lasts: first one that was under way, then one of the
     /// repository that has the fewest under way, the oldest first, within the limits of repository and person; one that is to
     /// be stopped takes nobody's place. A story whose task is
-    /// running, publishing or blocked, or still in a worker's hands, lends out no other. A task that is over is
+    /// running, publishing or blocked, or still in a worker's hands, lends out no other; one about failed checks that waits for
+    /// more of them holds up nobody. A task that is over is
     /// lent out once more where its work is to be saved, or its checks are to run again, unless the story has a newer one.
     pub async fn claim_task(&self, lease: Duration, sharing: &Sharing) -> anyhow::Result<Option<Task>> {
         let mut write = self.begin("claim-task").await?;
@@ -113,7 +126,9 @@ impl Store {
                    AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
                                    AND (other.state IN ('running', 'publishing', 'blocked')
                                         OR other.lease_until > $2
-                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq)
+                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq
+                                            AND NOT (other.about = 'checks' AND other.not_before > $2
+                                                     AND NOT EXISTS (SELECT 1 FROM runs WHERE task = other.id)))
                                         OR (t.state IN ('done', 'failed', 'cancelled') AND other.seq > t.seq)))
                    AND (t.state <> 'queued' OR t.stop_why IS NOT NULL
                         OR ((SELECT COUNT(*) FROM busy WHERE busy.repo_key = s.repo_key) < $3
@@ -214,6 +229,8 @@ impl Store {
             None => Ok(None),
             Some("asked") => Ok(Some(StopWanted::Asked { by })),
             Some("unlabeled") => Ok(Some(StopWanted::Unlabeled { by })),
+            Some("pull_merged") => Ok(Some(StopWanted::Pull { to: PullMove::Merged, by })),
+            Some("pull_closed") => Ok(Some(StopWanted::Pull { to: PullMove::Closed, by })),
             Some("waited") => Ok(Some(StopWanted::WaitedTooLong)),
             Some(other) if let Some(ending) = Ending::from_word(other) => {
                 Ok(Some(StopWanted::Ended { ending, by }))
@@ -261,6 +278,15 @@ impl Store {
             .fetch_all(&self.reader)
             .await?;
         found.iter().map(rows::task).collect()
+    }
+
+    /// When the newest task of a story was made, by this machine's clock.
+    pub async fn newest_task_at(&self, story: StoryId) -> anyhow::Result<Option<Timestamp>> {
+        let row = sqlx::query("SELECT MAX(created_at) AS made FROM tasks WHERE story = $1")
+            .bind(story.to_string())
+            .fetch_one(&self.reader)
+            .await?;
+        rows::time_option(&row, "made")
     }
 
     /// What was asked for on a story so far, oldest first.
@@ -381,6 +407,21 @@ pub(super) async fn change_story(
         sqlx::query("UPDATE stories SET handed_over = $2, updated_at = $3 WHERE id = $1")
             .bind(story.to_string())
             .bind(i64::from(handed_over))
+            .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    if let Some(pushed) = &change.pushed {
+        sqlx::query("UPDATE stories SET pushed_head = $2, updated_at = $3 WHERE id = $1")
+            .bind(story.to_string())
+            .bind(pushed.as_str())
+            .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    if change.ends_fixing {
+        sqlx::query("UPDATE stories SET fixes_told_at = $2 WHERE id = $1")
+            .bind(story.to_string())
             .bind(now())
             .execute(&mut **transaction)
             .await?;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::Story;
 use crate::event::PullMove;
+use crate::ids::PullNumber;
 
 /// Where a story's pull request stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,14 +46,46 @@ impl From<PullMove> for PullState {
 
 impl Story {
     /// Whether hob follows its pull request up by itself: reviews, failed checks, a base that moves. Where people have closed
-    /// or merged it, or closed the issue, only a command begins again.
+    /// or merged it only a command begins again.
     pub fn wants_follow_ups(&self) -> bool {
-        self.pull.is_some() && self.pull_state == PullState::Open && !self.is_ended
+        self.pull.is_some() && self.pull_state == PullState::Open && !self.is_gone
+    }
+
+    /// The pull request, where it is open.
+    pub fn open_pull(&self) -> Option<PullNumber> {
+        self.pull.filter(|_| self.pull_state == PullState::Open)
     }
 
     /// Whether what GitHub tells of the story's pull request is news. Deliveries come late, twice and in any order.
     pub fn is_news(&self, to: PullMove, at: Timestamp) -> bool {
         let is_later = self.pull_moved_at.is_none_or(|moved| at >= moved);
         is_later && self.pull_state != PullState::from(to)
+    }
+}
+
+/// The branch for work that begins anew after a merge: `hob/issue-1-2`, then `-3`. The one that was merged may be there still,
+/// and a squash has left its commits out of the base.
+pub fn next_branch(first: &str, last: &str) -> String {
+    if last == first {
+        return format!("{first}-2");
+    }
+    let count = last.strip_prefix(first).and_then(|rest| rest.strip_prefix('-')?.parse::<u32>().ok());
+    match count {
+        Some(count) => format!("{first}-{}", count + 1),
+        // The settings have changed since; no branch of that name was this story's.
+        None => first.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_each_merge_there_is_another_branch() {
+        assert_eq!(next_branch("hob/issue-1", "hob/issue-1"), "hob/issue-1-2");
+        assert_eq!(next_branch("hob/issue-1", "hob/issue-1-2"), "hob/issue-1-3");
+        assert_eq!(next_branch("hob/issue-1", "hob/issue-12"), "hob/issue-1");
+        assert_eq!(next_branch("bot/1", "hob/issue-1"), "bot/1");
     }
 }

@@ -89,6 +89,7 @@ impl Worker {
             Some(StopWanted::Asked { by }) => WhyStopped::Asked { by },
             Some(StopWanted::Unlabeled { by }) => WhyStopped::Unlabeled { by },
             Some(StopWanted::Ended { ending, by }) => WhyStopped::Ended { ending, by },
+            Some(StopWanted::Pull { to, by }) => WhyStopped::Pull { to, by },
             Some(StopWanted::WaitedTooLong) => WhyStopped::WaitedTooLong,
             None => WhyStopped::Asked { by: task.ask.by.clone() },
         })

@@ -117,6 +117,7 @@ fn status(said: Option<&str>, todo: &str) -> String {
         todo: &[TodoItem { text: todo.to_owned(), state: TodoState::Pending }],
         branch: None,
         pull: None,
+        pull_over: None,
         run: None,
         log: None,
         told: &[],

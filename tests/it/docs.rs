@@ -223,8 +223,8 @@ fn the_page_for_developers_has_each_command_as_the_table_has_it() {
     for agent in AgentKind::ALL {
         assert!(part.contains(&format!("`{agent}`")), "{agent}");
     }
-    // Two screens.
-    assert!(page.lines().count() <= 90, "docs/using.md has {} lines", page.lines().count());
+    // Three screens.
+    assert!(page.lines().count() <= 130, "docs/using.md has {} lines", page.lines().count());
     assert!(text_of("README.md").contains("(docs/using.md)"));
 }
 

@@ -356,6 +356,9 @@ impl Scene {
                     let posted = CommentId(self.w.github.comment(REPO, card.on.0, HOB, &body).await);
                     self.store.comment_posted(wanted.id, Some(*question), posted, None).await.unwrap();
                 }
+                Effect::DeleteBranch { branch, .. } => {
+                    self.store.branch_gone(wanted, branch).await.unwrap();
+                }
                 Effect::PullRequest { title, .. } => {
                     let story = self.store.story(wanted.story).await.unwrap();
                     let pull = self.w.github.open_pull(REPO, HOB, title, &story.branch, "main");

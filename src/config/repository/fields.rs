@@ -15,6 +15,7 @@ const MOST_CHECKS: usize = 20;
 const MOST_RETRIES: u32 = 10;
 /// GitHub's most requested reviewers.
 const MOST_REVIEWERS: usize = 15;
+const MOST_LABELS: usize = 15;
 /// GitHub's longest login.
 const LONGEST_LOGIN: usize = 39;
 const LONGEST_NAME: usize = 200;
@@ -33,8 +34,11 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("branch", "branch = \"hob/issue-{issue}\""),
     ("base", "base = \"main\""),
     ("draft", "draft = true"),
+    ("fixes", "fixes = 2"),
     ("squash", "squash = true"),
     ("reviewers", "reviewers = [\"octocat\"]"),
+    ("labels", "labels = [\"bot\"]"),
+    ("delete_branch", "delete_branch = true"),
     ("protected_paths", "protected_paths = [\"deploy/**\"]"),
     ("who", "who = \"write\""),
     ("language", "language = \"en\""),
@@ -53,12 +57,24 @@ pub(super) fn remedy(key: &str) -> String {
     }
 }
 
+pub(super) fn labels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let all = Vec::<String>::deserialize(from)?;
+    if all.len() > MOST_LABELS {
+        return Err(D::Error::custom(format!("there are {} of them, and {MOST_LABELS} at most", all.len())));
+    }
+    match all.iter().find(|label| !is_label(label)) {
+        Some(label) => Err(D::Error::custom(format!("`{label}` is no label"))),
+        None => Ok(all),
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= LONGEST_LABEL && !text.chars().any(char::is_control)
+}
+
 pub(super) fn label<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(from)?;
-    let fits = !text.trim().is_empty()
-        && text.chars().count() <= LONGEST_LABEL
-        && !text.chars().any(char::is_control);
-    if fits { Ok(Some(text)) } else { Err(D::Error::custom(format!("`{text}` is no label"))) }
+    if is_label(&text) { Ok(Some(text)) } else { Err(D::Error::custom(format!("`{text}` is no label"))) }
 }
 
 /// A model's or an image's name. It becomes an argument of a program, so it must not look like an option.
@@ -86,6 +102,10 @@ pub(super) fn commands<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>
 fn checked_command<E: serde::de::Error>(text: String) -> Result<String, E> {
     let fits = !text.trim().is_empty() && !text.contains('\0');
     if fits { Ok(text) } else { Err(E::custom("an empty command line")) }
+}
+
+pub(super) fn fixes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    check_retries(from)
 }
 
 pub(super) fn check_retries<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {

@@ -302,6 +302,7 @@ impl Scene {
             _ => cards.into_iter().rfind(|card| card.open_parts().is_empty()),
         };
         Some(KnownStory {
+            has_pull: false,
             is_blocked: false,
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
@@ -514,6 +515,7 @@ impl Scene {
                 let comment = CommentId(self.last_comment);
                 self.store.status_posted(wanted.id, comment, None).await.unwrap();
             }
+            Effect::DeleteBranch { branch, .. } => self.store.branch_gone(wanted, branch).await.unwrap(),
             Effect::PullRequest { .. } => {
                 let story = self.store.story(wanted.story).await.unwrap();
                 let pull = PullNumber(1_000 + story.issue.0);

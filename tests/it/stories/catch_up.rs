@@ -111,6 +111,42 @@ async fn a_stop_written_while_hob_is_down_is_found_by_looking() {
 }
 
 #[tokio::test]
+async fn a_label_taken_off_a_closing_and_an_assignment_that_no_webhook_told_of_are_found() {
+    let mut w = World::prepare_without_webhook(|_| {}).await;
+    w.start_hob().await;
+    let unlabeled = w.alice().opens_issue("Long work", "[scenario: hang]").await;
+    w.alice().labels(unlabeled, "hob").await;
+    w.eventually("the agent to run", async || w.containers().await.first().cloned()).await;
+    w.mallory().unlabels(unlabeled, "hob").await;
+    w.looked().await;
+    assert_eq!(w.containers().await.len(), 1, "somebody who may not push has stopped it");
+    w.alice().labels(unlabeled, "hob").await;
+    w.looked().await;
+    w.alice().unlabels(unlabeled, "hob").await;
+    let said_ = w.next_comment(unlabeled).await.body;
+    assert!(said_.starts_with("**Stopped") && said_.contains("@alice"), "{said_}");
+
+    let closed = w.alice().opens_issue("More work", "[scenario: hang]").await;
+    w.alice().comments(closed, "/hob work").await;
+    w.eventually("the agent to run", async || w.containers().await.first().cloned()).await;
+    w.bob().ends(closed, "closed").await;
+    let said_ = w.next_comment(closed).await.body;
+    assert!(said_.starts_with("**Stopped") && said_.contains("@bob"), "{said_}");
+    // Whoever takes it up again is not stopped by what was before.
+    w.alice().comments(closed, "/hob work [scenario: work]").await;
+    w.next_pull_request().await;
+    assert!(w.next_comment(closed).await.body.starts_with("Done: #"));
+
+    let given = w.alice().opens_issue("Add a flag", "[scenario: work]").await;
+    w.bob().assigns(given, BOT).await;
+    let pull = w.next_pull_request().await;
+    assert!(pull.body.contains("Asked for by @bob"), "{}", pull.body);
+    assert!(w.next_comment(given).await.body.starts_with("Done: #"));
+    w.quiet().await;
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn an_app_asks_for_the_deliveries_it_missed_and_plays_the_whole_story_from_them() {
     let mut w = World::prepare_app(|_| {}).await;
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
@@ -369,7 +405,7 @@ async fn a_list_that_is_behind_is_made_up_for_by_the_next_look() {
     w.start_hob().await;
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
     w.looked().await;
-    w.github.fault("GET", "/repos/acme/tool/issues?state=open", Fault::StaleList, 2);
+    w.github.fault("GET", "/repos/acme/tool/issues?state=all", Fault::StaleList, 2);
     w.alice().labels(issue, "hob").await;
     w.next_comment(issue).await;
     w.quiet().await;

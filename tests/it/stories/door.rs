@@ -44,6 +44,41 @@ async fn other_labels_and_talk_about_commands_do_nothing() {
 }
 
 #[tokio::test]
+async fn of_the_changes_of_a_status_comment_only_is_kept_that_they_came() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
+    w.alice().labels(issue, "hob").await;
+    let card = w.next_comment(issue).await;
+    // Whoever writes a status comment's end under a card has not made it one: the card is put back.
+    let end = w.status(issue).expect("a status comment").body;
+    let end = end.lines().last().expect("a marker");
+    w.bob().rewrites(card.id, &format!("{}\n{end}", card.body)).await;
+    w.until("the card to be put back", |github| {
+        (github.comment_text(REPO, card.id) == card.body).then_some(())
+    })
+    .await;
+    w.bob().ticks(card.id, "one array").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+
+    let (mut changes, mut others) = (0, 0);
+    for delivery in w.github.deliveries() {
+        let body: serde_json::Value = serde_json::from_slice(&delivery.body).expect("JSON");
+        let text = body["comment"]["body"].as_str().unwrap_or_default();
+        let recorded = w.store().recorded_delivery(&delivery.guid).await.unwrap().expect("it came");
+        let is_noted = recorded.note.as_deref() == Some("a status comment says something else");
+        let is_change = delivery.action.as_deref() == Some("edited")
+            && text.contains("<!-- hob:status ")
+            && body["comment"]["id"] != card.id;
+        assert_eq!(is_noted, is_change, "{text}");
+        *(if is_noted { &mut changes } else { &mut others }) += 1;
+    }
+    assert!(changes >= 3 && others < 30, "{changes} changes of the status, {others} other deliveries");
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn a_delivery_that_comes_twice_changes_nothing_the_second_time() {
     let w = World::start().await;
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;

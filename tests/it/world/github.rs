@@ -36,6 +36,8 @@ mod checks;
 mod ci;
 #[path = "github/description.rs"]
 mod description;
+#[path = "github/events.rs"]
+mod events;
 #[path = "github/faults.rs"]
 mod faults;
 #[path = "github/git_server.rs"]
@@ -48,10 +50,14 @@ mod issues;
 mod look;
 #[path = "github/people.rs"]
 mod people;
+#[path = "github/pull_people.rs"]
+mod pull_people;
 #[path = "github/pulls.rs"]
 mod pulls;
 #[path = "github/pushes.rs"]
 mod pushes;
+#[path = "github/refs.rs"]
+mod refs;
 #[path = "github/repository.rs"]
 mod repository;
 #[path = "github/reviews.rs"]
@@ -73,6 +79,7 @@ pub use self::{
     ci::{CheckRunSeen, Job, StatusSeen},
     faults::Fault,
     look::{Comment, Pull},
+    pull_people::Merging,
     repository::CommitInfo,
     reviews::{OnLines, ThreadComment, Verdict, on, on_lines},
     routes::RequestLog,

@@ -1,7 +1,7 @@
 //! The people of the world. What they do, they do on GitHub; hob hears of it by webhook.
 
 use super::REPO;
-use super::github::{GitHub, Job, OnLines, Verdict};
+use super::github::{GitHub, Job, Merging, OnLines, Verdict};
 
 /// Somebody with an account.
 #[derive(Clone, Copy)]
@@ -64,6 +64,21 @@ impl Person<'_> {
     /// Changes the text of a comment, whosever it is. Tells the webhook's GUID.
     pub async fn rewrites(&self, comment: u64, text: &str) -> String {
         self.github.edit_comment(REPO, self.login, comment, text).await.guid
+    }
+
+    /// Closes a pull request.
+    pub async fn closes(&self, pull: u64) {
+        self.github.close_pull(REPO, pull, self.login).await;
+    }
+
+    /// Opens a pull request again.
+    pub async fn reopens(&self, pull: u64) {
+        self.github.reopen_pull(REPO, pull, self.login).await;
+    }
+
+    /// Merges a pull request.
+    pub async fn merges(&self, pull: u64, how: Merging) {
+        self.github.merge_pull(REPO, pull, self.login, how).await;
     }
 
     /// Reviews a pull request; tells the ids of the comments on lines.

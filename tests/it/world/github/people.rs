@@ -34,7 +34,10 @@ impl GitHub {
     /// Takes a label off an issue.
     pub async fn unlabel_issue(&self, repo: &str, number: u64, login: &str, label: &str) -> Delivery {
         let webhook = self.change(|state| {
-            state.repository_mut(repo).issue_mut(number).take_label(label);
+            let id = state.new_id();
+            let issue = state.repository_mut(repo).issue_mut(number);
+            issue.take_label(label);
+            issue.note(id, login, "unlabeled", Some(label));
             webhooks::issues(self, state, repo, number, login, "unlabeled", Some(label))
         });
         self.deliver(webhook).await
@@ -44,9 +47,13 @@ impl GitHub {
     /// the last two it is gone here.
     pub async fn end_issue(&self, repo: &str, number: u64, login: &str, action: &str) -> Delivery {
         let webhook = self.change(|state| {
+            let id = state.new_id();
             let issue = state.repository_mut(repo).issue_mut(number);
-            issue.updated = jiff::Timestamp::now();
-            issue.is_open &= action != "closed";
+            issue.note(id, login, action, None);
+            if action == "closed" {
+                issue.close(login);
+            }
+            issue.is_locked |= action == "locked";
             let webhook = webhooks::issues(self, state, repo, number, login, action, None);
             if matches!(action, "transferred" | "deleted") {
                 state.repository_mut(repo).issues.remove(&number);
@@ -59,7 +66,10 @@ impl GitHub {
     /// Assigns an issue to an account.
     pub async fn assign_issue(&self, repo: &str, number: u64, login: &str, to: &str) -> Delivery {
         let webhook = self.change(|state| {
-            state.repository_mut(repo).issue_mut(number).updated = jiff::Timestamp::now();
+            let id = state.new_id();
+            let issue = state.repository_mut(repo).issue_mut(number);
+            issue.assignees.push(to.to_owned());
+            issue.note(id, login, "assigned", Some(to));
             let mut webhook = webhooks::issues(self, state, repo, number, login, "assigned", None);
             webhook.set("assignee", self.writer().user(to));
             webhook
@@ -105,6 +115,7 @@ impl GitHub {
                 draft: false,
                 head_sha,
                 reviewers: Vec::new(),
+                merged: None,
                 talk: Talk::default(),
             });
             repository.issues.insert(number, issue);

@@ -160,6 +160,7 @@ fn acceptable<'a>(repository: &Repository, call: &'a Call) -> Result<(PullPart, 
             draft,
             head_sha,
             reviewers: Vec::new(),
+            merged: None,
             talk: Talk::default(),
         },
         title,
@@ -177,7 +178,9 @@ fn custom(message: &str) -> Reply {
 /// A pull request as an answer, with what its branches hold now.
 pub(super) fn written(github: &GitHub, repository: &Repository, issue: &Issue, in_list: bool) -> Value {
     let part = issue.pull.as_ref().expect("a pull request");
-    let head_sha = repository.bare.tip(&part.head).unwrap_or_else(|| part.head_sha.clone());
+    // What was merged stays where it was, whatever becomes of the branch.
+    let now = repository.bare.tip(&part.head).filter(|_| part.merged.is_none());
+    let head_sha = now.unwrap_or_else(|| part.head_sha.clone());
     let base_sha = repository.bare.tip(&part.base).unwrap_or_default();
     // Only shown of one by itself, and git takes a while to count it.
     let distance =

@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::pull_people::Merging;
+
 /// Plays GitHub's protected branches. git gives the hook one line for each ref of a push.
 const PRE_RECEIVE: &str = r#"#!/bin/sh
 while read -r _old _new ref; do
@@ -161,6 +163,29 @@ impl Bare {
             CommitInfo { sha: next(), author: next(), committer: next(), message: next() }
         };
         log.split('\0').filter(|entry| !entry.is_empty()).map(fields).collect()
+    }
+
+    /// Brings a branch into its base, and returns the commit that did. Panics where they are in conflict.
+    pub(super) fn merge(&self, base: &str, head: &str, message: &str, login: &str, how: Merging) -> String {
+        let (onto, work) = (self.tip(base).expect("the base"), self.tip(head).expect("the branch"));
+        let tree = self.git(&["merge-tree", "--write-tree", &onto, &work], None);
+        let mut arguments = vec!["commit-tree", tree.trim(), "-p", &onto];
+        if how == Merging::Commit {
+            arguments.extend(["-p", &work]);
+        }
+        let mut command = self.command(&arguments);
+        for who in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{who}_NAME"), login);
+            command.env(format!("GIT_{who}_EMAIL"), format!("{login}@users.noreply.github.com"));
+        }
+        let commit = finish(command, Some(message)).unwrap_or_else(|error| panic!("{error}"));
+        self.git(&["update-ref", &format!("refs/heads/{base}"), commit.trim()], None);
+        commit.trim().to_owned()
+    }
+
+    /// Removes a branch.
+    pub(super) fn remove(&self, branch: &str) {
+        self.git(&["update-ref", "-d", &format!("refs/heads/{branch}")], None);
     }
 
     /// A file's text at the tip of a branch; bytes that are not UTF-8 are replaced.

@@ -20,8 +20,8 @@ use super::call::{Call, Reply};
 use super::faults::{Fault, Scissors};
 use super::state::{LastAnswer, Permission, State};
 use super::{
-    API_PREFIX, GRAPHQL_PATH, GitHub, actions, app, assets, checks, description, git_server, graphql, issues,
-    pulls, pushes, reviews, sub_issues,
+    API_PREFIX, GRAPHQL_PATH, GitHub, actions, app, assets, checks, description, events, git_server, graphql,
+    issues, pulls, pushes, refs, reviews, sub_issues,
 };
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
@@ -75,6 +75,7 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
         issues::list_blockers,
     ),
     ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/sub_issues", Who::Token, sub_issues::list),
+    ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/events", Who::Token, events::list),
     ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::list_labels),
     ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::add_labels),
     ("DELETE", "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}", Who::Token, issues::remove_label),
@@ -84,6 +85,8 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
     ("POST", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::create),
     ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::get),
     ("PATCH", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::update),
+    ("GET", "/repos/{owner}/{repo}/branches/{branch}", Who::Token, refs::get_branch),
+    ("DELETE", "/repos/{owner}/{repo}/git/refs/{ref}", Who::Token, refs::delete),
     (
         "POST",
         "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",

@@ -210,8 +210,14 @@ pub(super) struct Issue {
     /// When and by whom the text was changed last.
     pub(super) edited: Option<Change>,
     pub(super) is_open: bool,
+    /// Who closed it, and when, while it is closed.
+    pub(super) closed_by: Option<Change>,
     /// Issues of the repository that this one is blocked by.
     pub(super) blocked_by: Vec<u64>,
+    /// What was done to it without words, oldest first.
+    pub(super) acts: Vec<super::events::Act>,
+    pub(super) is_locked: bool,
+    pub(super) assignees: Vec<String>,
     /// Its sub-issues, in their order.
     pub(super) sub_issues: Vec<u64>,
     pub(super) created: Timestamp,
@@ -243,6 +249,8 @@ pub(super) struct PullPart {
     pub(super) head_sha: String,
     /// Logins of people whose review was requested.
     pub(super) reviewers: Vec<String>,
+    /// The commit on the base that merged it.
+    pub(super) merged: Option<String>,
     /// Reviews, and what was said in them.
     pub(super) talk: Talk,
 }
@@ -297,7 +305,11 @@ impl Issue {
             renames: Vec::new(),
             edited: None,
             is_open: true,
+            closed_by: None,
             blocked_by: Vec::new(),
+            acts: Vec::new(),
+            is_locked: false,
+            assignees: Vec::new(),
             sub_issues: Vec::new(),
             created: now,
             updated: now,
@@ -307,7 +319,12 @@ impl Issue {
         }
     }
 
-    /// Adds a comment and returns its id.
+    /// Closes it.
+    pub(super) fn close(&mut self, login: &str) {
+        let change = Change::now(login);
+        (self.is_open, self.updated, self.closed_by) = (false, change.at, Some(change));
+    }
+
     pub(super) fn has_label(&self, name: &str) -> bool {
         self.labels.iter().any(|label| label.eq_ignore_ascii_case(name))
     }
@@ -327,6 +344,7 @@ impl Issue {
         self.updated = Timestamp::now();
     }
 
+    /// Adds a comment and returns its id.
     pub(super) fn add_comment(&mut self, id: u64, author: &str, body: &str) -> u64 {
         let now = Timestamp::now();
         self.updated = now;

@@ -156,7 +156,10 @@ impl Writer {
         }
         let statuses = format!("{}/repos/{}/statuses/{}", self.api, repository.full_name, facts.head_sha);
         value["_links"]["statuses"]["href"] = json!(statuses);
-        let closed = (!issue.is_open).then(|| time(issue.updated));
+        let closed = issue.closed_by.as_ref().map(|closed| time(closed.at));
+        let merged_at = closed.clone().filter(|_| part.merged.is_some());
+        let merged_by = issue.closed_by.as_ref().filter(|_| part.merged.is_some());
+        let reviewers: Value = part.reviewers.iter().map(|login| self.user(login)).collect();
         put(
             &mut value,
             json!({
@@ -165,9 +168,9 @@ impl Writer {
                 "user": self.user(&issue.author), "author_association": repository.association(&issue.author),
                 "draft": part.draft, "locked": false, "active_lock_reason": null, "statuses_url": statuses,
                 "labels": self.labels(repository, issue), "milestone": null, "assignee": null, "assignees": [],
-                "requested_reviewers": [], "requested_teams": [], "auto_merge": null,
+                "requested_reviewers": reviewers, "requested_teams": [], "auto_merge": null,
                 "created_at": time(issue.created), "updated_at": time(issue.updated), "closed_at": closed,
-                "merged_at": null, "merge_commit_sha": null,
+                "merged_at": merged_at, "merge_commit_sha": part.merged,
             }),
         );
         if !in_list {
@@ -175,8 +178,8 @@ impl Writer {
             put(
                 &mut value,
                 json!({
-                    "merged": false, "mergeable": true, "rebaseable": true, "mergeable_state": "clean",
-                    "merged_by": null, "comments": issue.comments.len(), "review_comments": 0,
+                    "merged": part.merged.is_some(), "mergeable": true, "rebaseable": true, "mergeable_state": "clean",
+                    "merged_by": merged_by.map(|by| self.user(by.login())), "comments": issue.comments.len(), "review_comments": 0,
                     "commits": distance.commits, "additions": distance.additions,
                     "deletions": distance.deletions, "changed_files": distance.changed_files,
                 }),
@@ -225,15 +228,17 @@ impl Writer {
     /// Puts an issue's values over an example that is localised already.
     pub(super) fn put_issue(&self, value: &mut Value, repository: &Repository, issue: &Issue) {
         renumber(value, issue.number);
-        let closed = (!issue.is_open).then(|| time(issue.updated));
+        let closed = issue.closed_by.as_ref().map(|closed| time(closed.at));
+        let closer = issue.closed_by.as_ref().map(|closed| self.user(closed.login()));
+        let assignees: Vec<Value> = issue.assignees.iter().map(|login| self.user(login)).collect();
         put(
             value,
             json!({
                 "id": issue.id, "node_id": node_id("Issue", issue.id), "number": issue.number,
                 "title": issue.title, "body": issue.body, "user": self.user(&issue.author),
-                "labels": self.labels(repository, issue), "state": state_word(issue), "locked": false,
-                "active_lock_reason": null, "assignee": null, "assignees": [], "milestone": null,
-                "comments": issue.comments.len(), "closed_at": closed, "closed_by": null,
+                "labels": self.labels(repository, issue), "state": state_word(issue), "locked": issue.is_locked,
+                "active_lock_reason": null, "assignee": assignees.first(), "assignees": assignees, "milestone": null,
+                "comments": issue.comments.len(), "closed_at": closed, "closed_by": closer,
                 "created_at": time(issue.created), "updated_at": time(issue.updated),
                 "author_association": repository.association(&issue.author),
             }),

@@ -1,0 +1,71 @@
+//! The pull requests of a repository, looked through for what no webhook told of: that one of hob's was closed, merged or opened
+//! again.
+
+use jiff::Timestamp;
+
+use super::CatchUp;
+use super::repository::{Found, Looked};
+use crate::event::PullMove;
+use crate::github::{GitHubError, PullFacts, found};
+use crate::ids::IssueNumber;
+use crate::story::Story;
+use crate::story::pull::PullState;
+
+impl CatchUp {
+    /// Finds what became of hob's pull requests since then. The outer error is the store's.
+    pub(super) async fn pulls(
+        &self,
+        looked: &Looked<'_>,
+        since: Timestamp,
+        all: &mut Vec<Found>,
+    ) -> anyhow::Result<Option<GitHubError>> {
+        let stories = self.store.stories_with_pulls(&looked.place.repo).await?;
+        if stories.is_empty() {
+            return Ok(None);
+        }
+        let changed = match looked.repository.pulls_since(since).await {
+            Ok(changed) => changed,
+            Err(error) => return Ok(Some(error)),
+        };
+        for pull in &changed {
+            let Some(to) = stories.iter().find_map(|story| moved(story, pull)) else { continue };
+            match self.told_of_pull(looked, pull, to).await {
+                Ok(found) => all.push(found),
+                Err(GitHubError::NotFound) => {}
+                Err(error) => return Ok(Some(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The delivery that tells of it. Who did it stands in no list.
+    async fn told_of_pull(
+        &self,
+        looked: &Looked<'_>,
+        pull: &PullFacts,
+        to: PullMove,
+    ) -> Result<Found, GitHubError> {
+        let by = match to {
+            PullMove::Merged => looked.repository.pull_facts(pull.number).await?.merged_by,
+            PullMove::Closed => looked.repository.closed_by(IssueNumber(pull.number.0)).await?,
+            PullMove::Reopened => None,
+        };
+        let body = found::pull_moved(&looked.place, pull, to, pull.at, by.as_ref());
+        let guid =
+            format!("look-{}-pull-{}-{}-{}", looked.place.repo.key(), pull.number, to.as_str(), pull.at);
+        Ok(Found { at: pull.at, guid, event: "pull_request", body })
+    }
+}
+
+/// What became of a pull request, if it is this story's and the story does not know.
+fn moved(story: &Story, pull: &PullFacts) -> Option<PullMove> {
+    let to = pull.over.unwrap_or(PullMove::Reopened);
+    if story.pull == Some(pull.number) {
+        return story.is_news(to, pull.at).then_some(to);
+    }
+    let is_reopened = to == PullMove::Reopened
+        && story.pull.is_none()
+        && story.past_pull == Some((pull.number, PullState::Closed))
+        && story.pull_moved_at.is_none_or(|moved| pull.at > moved);
+    is_reopened.then_some(to)
+}

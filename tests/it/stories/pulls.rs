@@ -1,0 +1,195 @@
+//! The pull request itself: what people do with it, and what hob does then. Merged or closed the story ends, opened again it goes
+//! on.
+
+use crate::world::github::Merging;
+use crate::world::{REPO, World};
+
+/// An issue that hob has worked on, with its pull request.
+async fn proposed(w: &World) -> (u64, u64) {
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    let pull = w.next_pull_request().await.number;
+    assert!(w.next_comment(issue).await.body.starts_with("Done: "));
+    w.quiet().await;
+    (issue, pull)
+}
+
+/// What the agent does next: a commit.
+fn another(file: &str) -> String {
+    format!(
+        "/hob work [scenario: script]\n```sh\necho more > {file}; git add -A; git commit -qm 'Add {file}'\n```"
+    )
+}
+
+/// Has an agent work on and on.
+async fn at_work(w: &World, issue: u64) {
+    let script = "echo half > half.txt; touch /hob/so-far; sleep 600";
+    w.alice().comments(issue, &format!("/hob work [scenario: script]\n```sh\n{script}\n```")).await;
+    w.eventually("the agent to get so far", async || {
+        let folders = std::fs::read_dir(w.data().join("stories")).ok()?.flatten();
+        folders.map(|folder| folder.path().join("exchange/so-far")).find(|file| file.exists())
+    })
+    .await;
+}
+
+fn status(w: &World, issue: u64) -> String {
+    w.status(issue).expect("a status comment").body
+}
+
+fn has_branch(w: &World, branch: &str) -> bool {
+    !w.github.commits(REPO, branch).is_empty()
+}
+
+fn pulls(w: &World) -> Vec<(u64, String, String)> {
+    w.github.pulls(REPO).into_iter().map(|pull| (pull.number, pull.head, pull.state)).collect()
+}
+
+fn pull_at(number: u64, head: &str, state: &str) -> (u64, String, String) {
+    (number, head.to_owned(), state.to_owned())
+}
+
+async fn wants_follow_ups(w: &World, issue: u64) -> bool {
+    let repo = REPO.parse().expect("a repository");
+    let story = w.store().story_at(&repo, hob::ids::IssueNumber(issue)).await.unwrap();
+    story.expect("a story").wants_follow_ups()
+}
+
+#[tokio::test]
+async fn a_merge_is_the_good_end_and_work_begins_anew_on_a_branch_of_its_own() {
+    let w = World::start().await;
+    let (issue, pull) = proposed(&w).await;
+    assert!(wants_follow_ups(&w, issue).await);
+    assert_eq!(w.github.labels(REPO, issue), ["hob", "hob: review"]);
+    at_work(&w, issue).await;
+
+    // GitHub tells of the issue first, which the merge has closed.
+    w.bob().merges(pull, Merging::Commit).await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**Stopped: the pull request was merged by @bob.**"), "{said}");
+    w.quiet().await;
+    let shown = status(&w, issue);
+    assert!(shown.contains("\n**Merged.** #2 was merged by bob, and I am done here."), "{shown}");
+    assert!(!shown.contains("issue was closed"), "{shown}");
+    assert_eq!(w.github.labels(REPO, issue), ["hob"]);
+    assert!(!wants_follow_ups(&w, issue).await && w.containers().await.is_empty());
+    assert!(has_branch(&w, "hob/issue-1"), "the branch stays unless the settings say otherwise");
+
+    // The branch is still there, with what was cut short; the work begins at the base all the same.
+    w.alice().comments(issue, &another("more.md")).await;
+    let next = w.next_pull_request().await;
+    assert_eq!((next.number, next.head.as_str(), next.base.as_str()), (3, "hob/issue-1-2", "main"));
+    let done = w.next_comment(issue).await.body;
+    assert!(done.starts_with("Done: #3 has 1 commit for you to review."), "{done}");
+    let ours = w.github.commits(REPO, "hob/issue-1-2");
+    assert_eq!(ours[1].sha, w.github.commits(REPO, "main")[0].sha, "it begins at what was merged");
+    w.quiet().await;
+    assert!(wants_follow_ups(&w, issue).await);
+    assert_eq!(w.github.labels(REPO, issue), ["hob", "hob: review"]);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_merged_branch_is_removed_where_the_settings_say_so_unless_it_has_moved() {
+    let w = World::start().await;
+    w.bob().pushes("main", &[(".github/hob.toml", "delete_branch = true\n")], "Tidy up").await;
+    let (issue, pull) = proposed(&w).await;
+    w.bob().merges(pull, Merging::Squash).await;
+    w.quiet().await;
+    assert!(!has_branch(&w, "hob/issue-1"), "the branch is removed");
+    let shown = status(&w, issue);
+    assert!(shown.starts_with("**Merged.**") && !shown.contains("/tree/"), "{shown}");
+
+    // After a squash nothing of the branch is in main, and the branch is gone.
+    w.alice().comments(issue, &another("more.md")).await;
+    let next = w.next_pull_request().await;
+    assert_eq!(next.head, "hob/issue-1-2");
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert_eq!(w.github.diff_files(REPO, "hob/issue-1-2"), ["more.md"]);
+
+    // Somebody pushes between the merge and hob's look.
+    w.github.merge_pull_quietly(REPO, next.number, "bob", Merging::Squash);
+    w.bob().pushes("hob/issue-1-2", &[("late.md", "late\n")], "One more thing").await;
+    w.github.tell_of_pull(REPO, next.number, "bob", "closed").await;
+    w.quiet().await;
+    assert!(status(&w, issue).starts_with("**Merged.** #3"), "{}", status(&w, issue));
+    assert!(has_branch(&w, "hob/issue-1-2"), "what bob pushed stays");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn what_people_close_is_not_opened_again_until_somebody_asks() {
+    let w = World::start().await;
+    let (issue, pull) = proposed(&w).await;
+    at_work(&w, issue).await;
+    w.bob().closes(pull).await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**Stopped: the pull request was closed by @bob.**"), "{said}");
+    assert!(said.contains("on the branch `hob/issue-1`"), "{said}");
+    w.quiet().await;
+    let shown = status(&w, issue);
+    assert!(shown.contains("\n**Closed.** #2 was closed by bob without a merge"), "{shown}");
+    assert_eq!(w.github.labels(REPO, issue), ["hob"]);
+    assert!(!wants_follow_ups(&w, issue).await && w.containers().await.is_empty());
+
+    // Opened again: the same pull request goes on.
+    w.bob().reopens(pull).await;
+    w.quiet().await;
+    assert!(wants_follow_ups(&w, issue).await);
+    w.alice().comments(pull, &another("more.md")).await;
+    assert_eq!(w.next_pull_request().await.number, pull);
+    w.next_comment(issue).await;
+    w.quiet().await;
+
+    // Closed by somebody who may not push: it is closed, but nothing is stopped.
+    let slow = "until [ -e /hob/go ]; do sleep 0.2; done; echo x > x.md; git add -A; git commit -qm x";
+    w.alice().comments(issue, &format!("/hob work [scenario: script]\n```sh\n{slow}\n```")).await;
+    let exchange = w
+        .eventually("the agent at work", async || {
+            w.status(issue).filter(|status| status.body.starts_with("**At work**"))?;
+            let folders = std::fs::read_dir(w.data().join("stories")).ok()?.flatten();
+            folders.map(|folder| folder.path().join("exchange")).next()
+        })
+        .await;
+    w.tina().closes(pull).await;
+    w.quiet_deliveries().await;
+    std::fs::write(exchange.join("go"), "").unwrap();
+    assert!(w.next_comment(issue).await.body.starts_with("Done: "));
+    w.quiet().await;
+    assert_eq!(pulls(&w), [pull_at(2, "hob/issue-1", "closed")], "it is not opened again");
+
+    // Asked for, it goes on from its branch, with another pull request.
+    w.alice().comments(issue, &another("again.md")).await;
+    let next = w.next_pull_request().await;
+    assert_eq!((next.number, next.head.as_str()), (3, "hob/issue-1"));
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert_eq!(
+        w.github.diff_files(REPO, "hob/issue-1"),
+        ["NOTES.md", "again.md", "half.txt", "more.md", "x.md"]
+    );
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn what_no_webhook_tells_of_a_pull_request_is_found_by_looking() {
+    let mut w = World::prepare_without_webhook(|config| config.pull_request.delete_branch = true).await;
+    w.start_hob().await;
+    let (issue, pull) = proposed(&w).await;
+    w.github.close_pull_quietly(REPO, pull, "bob");
+    w.until("hob to see that", |_| {
+        w.status(issue).filter(|status| status.body.starts_with("**Closed.** #2 was closed by bob"))
+    })
+    .await;
+    w.bob().reopens(pull).await;
+    w.until("hob to see that", |_| w.status(issue).filter(|status| status.body.starts_with("Done: #2")))
+        .await;
+    w.github.merge_pull_quietly(REPO, pull, "bob", Merging::Squash);
+    w.until("hob to see that", |_| {
+        w.status(issue).filter(|status| status.body.starts_with("**Merged.** #2 was merged by bob"))
+    })
+    .await;
+    w.quiet().await;
+    assert!(!has_branch(&w, "hob/issue-1"));
+    w.finish().await;
+}
