@@ -13,7 +13,7 @@ use hob::ids::AgentKind;
 use secrecy::SecretString;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use world::github::{Comment, GitHub, Pull};
+use world::github::{Comment, GitHub, Pull, Verdict, on};
 use world::{REPO, World};
 
 /// A model thinks longer than a script.
@@ -30,6 +30,11 @@ const OPTION: &str = "one object per line";
 /// What alice asks for next, changes her mind about, and wants after all.
 const SECOND_TITLE: &str = "Note what run.sh is for";
 const SECOND_BODY: &str = "A line in `NOTES.md` will do.\n\n[scenario: todo]";
+/// What bob says of the first pull request, and on its first line.
+const REVIEW: &str = "Nearly there. [scenario: review]";
+const REMARK: &str = "Say who reads this.";
+/// What the repository's CI wants of every branch.
+const WANTED_FILE: &str = "NOTES.md";
 
 struct Arguments {
     image: String,
@@ -69,6 +74,8 @@ async fn play(arguments: &Arguments) {
     let tell = |what: &str| println!("{:>6.1} s  {what}", started.elapsed().as_secs_f64());
     let w = World::prepare(|config| {
         config.container.image = arguments.image.clone();
+        // Long enough to be seen in the status comment.
+        config.pull_request.wait = Duration::from_secs(2);
         if arguments.is_real_agent {
             config.container.memory = ByteSize::mib(2048);
             config.agent.keys = real_keys();
@@ -113,11 +120,12 @@ async fn play(arguments: &Arguments) {
     let pull = until(&w, "the pull request", |github| github.pulls(REPO).into_iter().next()).await;
     tell(&format!("hob opens pull request #{}: {}", pull.number, pull.title));
     until(&w, "the last word", |_| w.said(issue).get(1).cloned()).await;
-    let commits = w.github.commits(REPO, &pull.head).len() - w.github.commits(REPO, &pull.base).len();
     tell("The status comment, which is changed in place, has said:");
     indented(&first_lines(&w, issue));
+    let mut pull = pull;
     if !arguments.is_real_agent {
         stop_and_retry(&w, &tell).await;
+        pull = review_and_check(&w, issue, &pull, &tell).await;
     }
     let seconds = started.elapsed().as_secs_f64();
 
@@ -132,8 +140,10 @@ async fn play(arguments: &Arguments) {
     }
     assert_eq!(w.github.violations(), Vec::<String>::new(), "GitHub would not have understood this");
     assert!(w.containers().await.is_empty(), "containers were left over");
+    let commits = w.github.commits(REPO, &pull.head).len() - w.github.commits(REPO, &pull.base).len();
+    let rest = if arguments.is_real_agent { "" } else { " -> review -> failed check -> fixed" };
     println!(
-        "ok: issue #{issue} -> question -> reply -> pull request #{} (branch {}, {commits} commits) in {seconds:.0} s",
+        "ok: issue #{issue} -> question -> reply -> pull request #{} (branch {}, {commits} commits){rest} in {seconds:.0} s",
         pull.number, pull.head
     );
 }
@@ -161,6 +171,46 @@ async fn stop_and_retry(w: &World, tell: &dyn Fn(&str)) {
     go_on(w);
     let ended = until(w, "the second pull request", |_| w.said(issue).get(1).cloned()).await;
     indented(&ended.body);
+}
+
+/// The first pull request is reviewed, and a check fails on what comes of that.
+async fn review_and_check(w: &World, issue: u64, pull: &Pull, tell: &dyn Fn(&str)) -> Pull {
+    let remarks = [on("json-output.md", 1, REMARK)];
+    let thread = w.bob().reviews(pull.number, Verdict::ChangesRequested, REVIEW, &remarks).await[0];
+    tell(&format!(
+        "bob reviews pull request #{} and asks for changes. On the first line he says: {REMARK}",
+        pull.number
+    ));
+    let answer = until(w, "the answer in bob's thread", |github| {
+        let comments = github.thread_comments(REPO, pull.number).into_iter();
+        comments.rev().find(|comment| comment.in_reply_to == Some(thread))
+    });
+    let answer = answer.await;
+    tell("The agent goes on in its session. hob pushes, asks for bob's review again, and answers him in his thread:");
+    indented(&answer.body);
+    until(w, "the end of the review", |_| w.said(issue).get(2).cloned()).await;
+
+    run_ci(w, &pull.head, tell).await;
+    let fixed = until(w, "the check to be mended", |_| w.said(issue).get(3).cloned()).await;
+    tell("hob has the agent mend it, with the end of the job's log:");
+    indented(&fixed.body);
+    run_ci(w, &pull.head, tell).await;
+    w.bob().approves(pull.number).await;
+    tell("bob approves. hob merges nothing; that is his to do.");
+    w.github.pulls(REPO).into_iter().find(|now| now.number == pull.number).expect("the pull request")
+}
+
+/// The repository's CI looks at a branch: it fails without a certain file.
+async fn run_ci(w: &World, branch: &str, tell: &dyn Fn(&str)) {
+    let head = w.github.commits(REPO, branch)[0].sha.clone();
+    if w.github.file_at(REPO, branch, WANTED_FILE).is_some() {
+        w.ci().passes("notes", &head).await;
+        tell(&format!("CI has looked at {}: the job `notes` passes.", &head[..7]));
+    } else {
+        let log = format!("looking for {WANTED_FILE}\n{WANTED_FILE}: no such file. Note every change there.\n");
+        w.ci().fails("notes", &head, &log).await;
+        tell(&format!("CI has looked at {}: the job `notes` fails, since there is no {WANTED_FILE}.", &head[..7]));
+    }
 }
 
 /// The scripted agent of the second issue goes on when it finds this file.

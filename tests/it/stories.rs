@@ -9,6 +9,7 @@ mod cards;
 mod catch_up;
 mod check_runs;
 mod checks;
+mod colleague;
 mod commanding;
 mod commits;
 mod door;

@@ -153,7 +153,8 @@ async fn survey(script: Script) -> (BTreeMap<String, u32>, String) {
     let always = vec![variable("HOB_FAIL_POINTS_TO", record.display().to_string())];
     let played = play(script, Vec::new(), always).await;
     assert_eq!(played.trouble, None, "{script:?} without a kill");
-    assert_eq!((played.kept.lives, played.kept.exit_code), (1, Some(0)), "{:?}", played.kept);
+    let log: Vec<&str> = played.log.lines().rev().take(40).collect();
+    assert_eq!((played.kept.lives, played.kept.exit_code), (1, Some(0)), "{:?}\n{log:#?}", played.kept);
     let mut places = BTreeMap::new();
     for place in places_in(&record) {
         *places.entry(place).or_insert(0) += 1;

@@ -306,6 +306,8 @@ fn toml_of(config: &Config) -> String {
         "[questions]".to_owned(),
         config.questions.deadline.map_or(String::new(), |age| format!("deadline = {}", millis(age.0))),
         config.questions.remind.map_or(String::new(), |age| format!("remind = {}", millis(age.0))),
+        "[pull_request]".to_owned(),
+        format!("wait = {}", millis(config.pull_request.wait)),
         "[keep]".to_owned(),
         format!("runs = {}", millis(config.keep.runs.0)),
         format!("runs_size = {}", config.keep.runs_size.0),
