@@ -8,6 +8,7 @@
 
 mod acts;
 mod cards;
+mod checks;
 mod deliveries;
 mod pulls;
 mod repository;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::github::{GitHub, GitHubError, RepositoryFacts};
-use crate::ids::{InstallationId, IssueNumber, Repo};
+use crate::ids::{InstallationId, IssueNumber, Repo, Sha};
 use crate::pulse::Pulse;
 use crate::store::Store;
 
@@ -60,6 +61,8 @@ struct Memory {
     installed: Option<(Instant, Vec<RepositoryFacts>)>,
     /// Repositories whose facts were asked for in this process, by `Repo::key`, and whether that is still their name.
     current: HashMap<String, bool>,
+    /// Commits whose checks are looked at, by `Repo::key`.
+    watched: HashMap<String, HashMap<Sha, checks::Watched>>,
     /// Issues whose labels were looked at, by `Repo::key`, with their last change at that time.
     examined: HashMap<String, HashMap<IssueNumber, Timestamp>>,
     /// The same of issues whose history was looked at.

@@ -44,6 +44,11 @@ pub enum Command {
         /// What is to be different from it.
         text: Option<String>,
     },
+    /// Mend the checks that fail on the pull request.
+    Fix {
+        /// The rest of the comment.
+        text: Option<String>,
+    },
     /// Say where the work stands.
     Status,
     /// Say what hob understands.
@@ -161,6 +166,14 @@ pub const TABLE: &[Row] = &[
         example: "/hob resume Redis is on port 6380 now",
         does: "Goes on where the work stopped, with your text. While a question is open, the text is the answer.",
         read: |line, below| Ok(Command::Resume { text: text_of(line, below) }),
+    },
+    Row {
+        name: "fix",
+        usage: "/hob fix [text]",
+        who: Who::MayPush,
+        example: "/hob fix the test is right, the code is not",
+        does: "Mends the checks that fail on the pull request, whoever pushed last.",
+        read: |line, below| Ok(Command::Fix { text: text_of(line, below) }),
     },
     Row {
         name: "budget",

@@ -354,10 +354,13 @@ pub struct EndedCheck {
     pub failed: bool,
     /// The App that made it, by its name in addresses, where GitHub says so.
     pub app: Option<String>,
+    /// The same App by its number.
+    pub app_id: Option<u64>,
 }
 
 /// GitHub's kinds of things that look at commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CheckKind {
     /// A check run of an App; each job of GitHub Actions is one.
     CheckRun,

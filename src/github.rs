@@ -25,6 +25,7 @@ mod pull_facts;
 mod pulls;
 mod reviews;
 mod settings;
+mod standing;
 mod sub_issues;
 mod tokens;
 pub mod webhook;
@@ -58,6 +59,7 @@ pub use pull_facts::PullFacts;
 pub use pulls::{NewPull, Pull};
 pub use reviews::ReviewComment;
 pub use settings::SettingsText;
+pub use standing::CheckOutput;
 pub use sub_issues::ListedSubIssue;
 
 /// With what hob shows GitHub who it is.
@@ -256,6 +258,19 @@ impl Repository {
             // The token was revoked before its time: a fresh one tells whether hob as a whole was shut out.
             Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
                 self.client().await?.0.get_as(&path, form).await
+            }
+            result => result,
+        }
+    }
+
+    /// Where GitHub sends whoever asks for `/repos/{owner}/{name}{path}`.
+    async fn redirect_of(&self, path: &str) -> Result<String, GitHubError> {
+        let path = format!("/repos/{}{path}", self.repo);
+        let (client, token) = self.client().await?;
+        match client.redirect_of(&path, &token).await {
+            Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
+                let (client, token) = self.client().await?;
+                client.redirect_of(&path, &token).await
             }
             result => result,
         }

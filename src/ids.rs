@@ -286,6 +286,14 @@ macro_rules! uuid_id {
     };
 }
 
+impl TaskId {
+    /// When it was made.
+    pub fn made_at(self) -> Option<jiff::Timestamp> {
+        let (seconds, _) = self.0.get_timestamp()?.to_unix();
+        jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
+    }
+}
+
 uuid_id!(
     /// One issue under work.
     StoryId

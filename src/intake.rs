@@ -276,6 +276,7 @@ impl Intake {
                 let opening = Opening { choice, text, mode, turn, about, asked_on: None };
                 self.open_task(on, act, story, opening).await
             }
+            (Decision::Fix { text }, story) => self.fix(on, act, story, text).await,
             (Decision::GoOn(with), story) => self.go_on(on, act, story, with).await,
             (Decision::RememberLabel, Some(story)) => {
                 if let Act::Label { at, .. } = act {

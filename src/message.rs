@@ -9,6 +9,7 @@ mod checks;
 mod closing;
 mod commands;
 mod contain;
+mod fix;
 mod kept;
 mod login;
 mod objections;
@@ -29,6 +30,7 @@ pub use commands::{
 };
 use contain::{code, login};
 pub use contain::{contain, contain_line};
+pub use fix::{NothingToMend, checks_left, checks_mended, fixes_used_up, nothing_to_mend};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,

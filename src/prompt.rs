@@ -15,7 +15,7 @@ mod template;
 pub use fence::Fences;
 pub use hidden::{Hidden, visible};
 pub use links::{Reference, images, references};
-pub use seen::{Author, Comment, File, Image, Linked, MissingImage, Seen};
+pub use seen::{Author, Comment, Failing, FailingCheck, File, Image, Linked, MissingImage, Seen};
 pub use sheet::{Sheet, sheet};
 pub use template::{LONGEST as LONGEST_TEMPLATE, LONGEST_PROMPT, Origin, Template, TemplateError};
 
@@ -310,6 +310,16 @@ mod tests {
         let fresh = standard(&facts(&ask(None), false, &[], purpose(), &nothing));
         assert!(fresh.contains("## What is asked for") && fresh.contains("<output-1>"), "{fresh}");
         insta::assert_snapshot!(standard(&facts(&ask(None), true, &[], purpose(), &nothing)));
+    }
+
+    #[test]
+    fn checks_that_failed_on_the_pull_request_are_told_as_output_and_nothing_else() {
+        let seen = Seen { failing: Some(samples::failing()), ..Seen::default() };
+        let resumed = standard(&facts(&ask(Some("mind the flag")), true, &[], Purpose::Work, &seen));
+        assert!(!resumed.contains("For scripts."), "its session knows the issue: {resumed}");
+        let fresh = standard(&facts(&ask(None), false, &[], Purpose::Work, &seen));
+        assert!(fresh.contains("For scripts.") && fresh.contains("## Checks that fail"), "{fresh}");
+        insta::assert_snapshot!(resumed);
     }
 
     #[test]

@@ -204,6 +204,8 @@ pub enum TaskState {
 /// the row has moved on meanwhile.
 pub const MOVES: &[(TaskState, TaskState)] = &[
     (TaskState::Queued, TaskState::Running),
+    // There is nothing to do any more.
+    (TaskState::Queued, TaskState::Done),
     // A cap is reached before a run begins: a person is asked.
     (TaskState::Queued, TaskState::Blocked),
     // hob has done by itself all that was asked for: applied suggestions.

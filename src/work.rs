@@ -9,6 +9,7 @@ mod check_again;
 mod checks;
 mod child;
 mod commits;
+mod fix;
 mod gather;
 mod hand_over;
 mod import_child;
@@ -52,6 +53,7 @@ use crate::story::{Story, Task, TaskState, Turn};
 
 pub use child::own_program;
 pub use commits::signing_key;
+use fix::TakenUp;
 pub use import_child::run as run_import;
 pub use importing::COMMAND as IMPORT_COMMAND;
 pub use prompt_child::run as run_prompt;
@@ -305,7 +307,11 @@ impl Worker {
             (Step::PushHeldBack, _) => {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
             }
-            (Step::BeginRun, _) => self.begin_run(&job).await,
+            (Step::BeginRun, _) => match self.take_up_checks(&job).await? {
+                TakenUp::Ready => self.begin_run(&job).await,
+                TakenUp::Moved(task) => Ok(Some(*task)),
+                TakenUp::Waits => Ok(None),
+            },
             (Step::FollowRun, Some(mut run)) => {
                 self.start(&job, &mut run).await?;
                 self.watch(&job, &mut run).await?;

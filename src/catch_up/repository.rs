@@ -112,6 +112,10 @@ impl CatchUp {
             let failed = self.acts(memory, &looked, (&issues, since, until), &mut all).await?;
             trouble = failed.or(trouble);
         }
+        if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.failed_checks(memory, &looked, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
         self.record(all).await?;
         match trouble {
             Some(error) => Err(error.into()),

@@ -11,6 +11,8 @@ pub struct PullRequest {
     /// How long hob waits after a review, or a check that has failed, for more of them, before it takes them up together.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait: Duration,
+    /// How often hob takes up failed checks on one pull request by itself. 0: never.
+    pub fixes: u32,
     /// Labels that a new pull request gets, where the repository names none.
     pub labels: Vec<String>,
     /// Whether the story branch is removed once its pull request is merged.
@@ -21,6 +23,12 @@ pub struct PullRequest {
 
 impl Default for PullRequest {
     fn default() -> Self {
-        Self { wait: Duration::from_secs(60), labels: Vec::new(), delete_branch: false, check_run: true }
+        Self {
+            wait: Duration::from_secs(60),
+            fixes: 2,
+            labels: Vec::new(),
+            delete_branch: false,
+            check_run: true,
+        }
     }
 }

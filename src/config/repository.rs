@@ -71,6 +71,10 @@ pub struct RepositoryFile {
     /// Whether pull requests are opened as drafts.
     #[schemars(with = "bool")]
     pub draft: Option<bool>,
+    /// How often hob takes up checks of GitHub's that fail on one pull request. 0: never.
+    #[serde(deserialize_with = "fields::fixes")]
+    #[schemars(with = "u32", range(max = 10))]
+    pub fixes: Option<u32>,
     /// Whether the commits of one hand-over become one.
     #[schemars(with = "bool")]
     pub squash: Option<bool>,
@@ -269,6 +273,11 @@ impl Config {
     /// Whether pull requests are opened as drafts in a repository with this file.
     pub fn draft_of(&self, file: &RepositoryFile) -> bool {
         file.draft.unwrap_or(self.github.draft)
+    }
+
+    /// How often failed checks on one pull request are taken up in a repository with this file.
+    pub fn fixes_of(&self, file: &RepositoryFile) -> u32 {
+        file.fixes.unwrap_or(self.pull_request.fixes)
     }
 
     /// Whether the commits of one hand-over become one in a repository with this file.

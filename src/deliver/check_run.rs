@@ -323,9 +323,11 @@ impl Deliver {
 fn state_of(facts: &StatusFacts, checked: Option<&Checked>) -> CheckState {
     use CheckState::{Completed, InProgress, Queued};
     match phase_of(facts) {
-        Phase::Queued { .. } | Phase::WaitsUntil(_) | Phase::Listening(_) | Phase::WaitsForLimit(..) => {
-            Queued
-        }
+        Phase::Queued { .. }
+        | Phase::WaitsUntil(_)
+        | Phase::Gathering(_)
+        | Phase::Listening(_)
+        | Phase::WaitsForLimit(..) => Queued,
         Phase::Starting | Phase::Working | Phase::Planning | Phase::Stopping | Phase::Publishing => {
             InProgress
         }

@@ -253,6 +253,9 @@ pub(super) fn phase_of(facts: &StatusFacts) -> Phase {
             (Some(at), None) if facts.run.is_none() && matches!(task.ask.about, About::Review(_)) => {
                 Phase::Listening(at)
             }
+            (Some(at), None) if matches!(task.ask.about, About::Checks(_)) && facts.run.is_none() => {
+                Phase::Gathering(at)
+            }
             (Some(at), None) => Phase::WaitsUntil(at),
             (None, _) => Phase::Queued { ahead: facts.ahead },
         },

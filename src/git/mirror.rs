@@ -85,6 +85,15 @@ impl Mirror {
         Ok(holds)
     }
 
+    /// The newest commit that lies in the history of both, if there is one.
+    pub fn merge_base(&self, one: &Sha, other: &Sha) -> anyhow::Result<Option<Sha>> {
+        match self.open()?.merge_base(oid(one)?, oid(other)?) {
+            Ok(found) => sha(found).map(Some),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error).context("looking for where two branches parted"),
+        }
+    }
+
     /// How many commits lie in the history of one commit and not in that of the other.
     pub fn ahead(&self, commit: &Sha, of: &Sha) -> anyhow::Result<usize> {
         let (commit, of) = (oid(commit)?, oid(of)?);

@@ -131,6 +131,35 @@ impl Client {
         }
     }
 
+    /// Where GitHub sends whoever asks for `path`, for what lies elsewhere. Asked past octocrab, which would go there at once and
+    /// read all of it.
+    pub(super) async fn redirect_of(&self, path: &str, token: &SecretString) -> Result<String, GitHubError> {
+        let unavailable = |error: reqwest::Error| GitHubError::Unavailable(describe(&error));
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("hob/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_LIMIT)
+            .timeout(REQUEST_LIMIT)
+            .build()
+            .map_err(unavailable)?;
+        let Address { origin, base_path } = &*self.address;
+        let place = place(Verb::Get, path);
+        reach("github", &place, When::Before);
+        let request = client.get(format!("{origin}{base_path}{path}")).bearer_auth(token.expose_secret());
+        let answer = request.send().await;
+        reach("github", &place, When::After);
+        let answer = answer.map_err(unavailable)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        if let Some(location) = headers.get("location").filter(|_| status.is_redirection()) {
+            let location = location.to_str().ok().and_then(|location| answer.url().join(location).ok());
+            return location.map(String::from).ok_or_else(|| {
+                GitHubError::Unexpected("GitHub sends to an address that is none".to_owned())
+            });
+        }
+        let body = answer.text().await.unwrap_or_default();
+        Err(failure(status.as_u16(), &headers, &body))
+    }
+
     /// Writes `body` to `path`, which begins with `/`. Once: after `Unavailable` only a read can tell whether
     /// it took effect.
     pub(super) async fn send(

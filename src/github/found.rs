@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::PullFacts;
-use crate::event::{Comment, Ending, Issue, Person, Place, Pull, PullMove, Review, Verdict};
-use crate::ids::CommentId;
+use crate::event::{CheckKind, Comment, Ending, Issue, Person, Place, Pull, PullMove, Review, Verdict};
+use crate::ids::{CommentId, Sha};
+use crate::story::fix::{CheckState, FoundCheck};
 
 /// A body of `issues.labeled`: `at` is when the label was put on.
 pub fn labeled(place: &Place, issue: &Issue, label: &str, at: Timestamp, by: &Person) -> Vec<u8> {
@@ -93,6 +94,45 @@ pub fn pull_moved(
     body.to_string().into_bytes()
 }
 
+/// A body of `check_run.completed`, `status` or `workflow_run.completed`, as the check's kind is.
+pub fn check_ended(place: &Place, head: &Sha, found: &FoundCheck, at: Timestamp) -> Vec<u8> {
+    let check = &found.check;
+    let conclusion = if found.state == CheckState::Failed { "failure" } else { "success" };
+    let mut body = json!({
+        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+    });
+    if let Some(installation) = place.installation {
+        body["installation"] = json!({ "id": installation });
+    }
+    match check.kind {
+        CheckKind::CheckRun => {
+            body["action"] = json!("completed");
+            body["check_run"] = json!({
+                "id": check.id, "name": check.name, "head_sha": head, "conclusion": conclusion, "completed_at": at,
+                "app": {"id": found.app_id, "slug": check.app},
+            });
+        }
+        CheckKind::WorkflowRun => {
+            body["action"] = json!("completed");
+            body["workflow_run"] = json!({
+                "id": check.id, "name": check.name, "head_sha": head, "conclusion": conclusion, "updated_at": at,
+            });
+        }
+        CheckKind::Status => {
+            for (field, value) in [
+                ("id", json!(check.id)),
+                ("sha", json!(head)),
+                ("context", json!(check.name)),
+                ("state", json!(conclusion)),
+                ("updated_at", json!(at)),
+            ] {
+                body[field] = value;
+            }
+        }
+    }
+    body.to_string().into_bytes()
+}
+
 /// A review, as the delivery that tells of it.
 pub fn reviewed(place: &Place, pull: &Pull, review: &Review, by: &Person) -> Vec<u8> {
     let state = match review.verdict {
@@ -151,9 +191,10 @@ fn envelope(action: &str, place: &Place, issue: &Issue, at: Timestamp, by: &Pers
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Event;
+    use crate::event::{EndedCheck, Event};
     use crate::github::webhook::decode;
     use crate::ids::{InstallationId, IssueNumber};
+    use crate::story::fix::FailedCheck;
 
     #[test]
     fn what_is_written_is_read_back_as_the_same_event() {
@@ -232,5 +273,32 @@ mod tests {
         let before = "/hob work".into();
         let expected = Event::CommentEdited { place, issue, comment: now, before, at, sender };
         assert_eq!(decode("issue_comment", &body).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_failed_check_is_read_back_as_its_webhook_would_be() {
+        let place =
+            Place { repo: "acme/tool".parse().unwrap(), default_branch: "main".into(), installation: None };
+        let head: Sha = "a".repeat(40).parse().unwrap();
+        let at: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
+        for kind in [CheckKind::CheckRun, CheckKind::Status, CheckKind::WorkflowRun] {
+            let app = (kind == CheckKind::CheckRun).then(|| "github-actions".to_owned());
+            let app_id = app.as_ref().map(|_| 15_368);
+            let check =
+                FailedCheck { kind, id: 7, name: "build".into(), app: app.clone(), url: None, said: None };
+            let found = FoundCheck { check, app_id, state: CheckState::Failed, at: Some(at) };
+            let body = check_ended(&place, &head, &found, at);
+            let ended = EndedCheck {
+                kind,
+                id: 7,
+                name: "build".into(),
+                head: head.clone(),
+                failed: true,
+                app,
+                app_id,
+            };
+            let expected = Event::CheckEnded { place: place.clone(), check: ended, at };
+            assert_eq!(decode(kind.as_str(), &body).unwrap(), expected);
+        }
     }
 }

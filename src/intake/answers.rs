@@ -56,6 +56,7 @@ impl Intake {
             is_blocked: self.store.wish_of(story.id).await?.is_some(),
             question,
             card: card.cloned(),
+            has_pull: story.pull.is_some(),
             is_spoken_to: is_for_hob && self.store.is_listening(story.id).await?,
             is_discussed: is_for_hob && on.issue.is_pull_request && on.issue.is_open,
             last: self.store.tasks_of(story.id).await?.last().map(|task| task.state),

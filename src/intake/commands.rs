@@ -45,6 +45,10 @@ impl Intake {
             GoOn::Text(text) => text,
         };
         let Ask { choice, about, on: asked_on, .. } = last.ask;
+        let about = match about {
+            About::Checks(checks) => About::Checks(checks.again()),
+            other => other,
+        };
         let opening = Opening {
             choice,
             text,

@@ -126,6 +126,8 @@ pub struct KnownStory {
     pub card: Option<Card>,
     /// Where its newest task stands.
     pub last: Option<TaskState>,
+    /// Whether hob has proposed something whose checks could fail.
+    pub has_pull: bool,
     /// Whether an agent is at work that a comment, this one where it is one, may be meant for.
     pub is_spoken_to: bool,
     /// Whether a comment is one on the story's open pull request, and not clearly for somebody else: it is taken as a review is.
@@ -149,6 +151,11 @@ pub enum Decision {
         text: Option<String>,
         /// Whether it is to change anything.
         mode: Mode,
+    },
+    /// A task about the checks that fail on the pull request.
+    Fix {
+        /// What was said beyond the command.
+        text: Option<String>,
     },
     /// A task that goes on where the newest one stopped, with what was chosen for that.
     GoOn(GoOn),
@@ -323,6 +330,10 @@ fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
         Command::Plan { choice, text } => open(choice, text, Mode::Plan),
         Command::Go { .. } => Decision::Refuse(busy(story).unwrap_or(NoGo::NoPlan)),
         Command::Resume { text } => on_resume(text, story),
+        Command::Fix { text } if story.is_some_and(|story| story.has_pull) => {
+            Decision::Fix { text: text.clone() }
+        }
+        Command::Fix { .. } => Decision::Refuse(NoGo::NoPull),
         Command::Mistake(mistake) => Decision::Explain(mistake.clone()),
         // Decided before.
         Command::Stop | Command::Retry | Command::Budget { .. } | Command::Status | Command::Help => {
@@ -343,7 +354,7 @@ fn answer(question: &OpenQuestion, act: &Act) -> Decision {
         }
         Some(Command::Resume { text: None }) if question.is_plan => plan::go_answer(None),
         Some(Command::Plan { text: Some(text), .. }) if question.is_plan => text.clone(),
-        Some(Command::Plan { .. }) => return Decision::Refuse(NoGo::Waits),
+        Some(Command::Plan { .. } | Command::Fix { .. }) => return Decision::Refuse(NoGo::Waits),
         Some(Command::Work { text, .. } | Command::Go { text } | Command::Resume { text }) => {
             text.clone().unwrap_or_else(decide)
         }

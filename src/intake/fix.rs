@@ -1,20 +1,83 @@
-//! A check that has failed on what hob pushed becomes a task, or a part of one that has not begun.
+//! A check that has failed on what hob pushed becomes a task, or a part of one that has not begun. What is failing in the end, and
+//! whether that is the work's doing, is looked at when the task is taken up (`work/fix.rs`).
 
+use anyhow::Context as _;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
-use super::{Intake, Settled};
+use super::commands::Opening;
+use super::decide::Act;
+use super::{Happening, Intake, Settled, permission};
 use crate::event::{EndedCheck, Place};
-use crate::store::Delivery;
+use crate::store::{Delivery, Fix, NewFix};
+use crate::story::fix::{FailedChecks, is_own};
+use crate::story::plan::Mode;
+use crate::story::{About, Choice, Story, Turn};
 
 impl Intake {
-    /// Takes the end of a check.
+    /// Takes the end of a check. Most of them are on commits that are none of hob's, and cost no more than a look into the store.
     pub(super) async fn on_check_ended(
         &self,
-        _delivery: &Delivery,
-        _place: &Place,
-        _check: &EndedCheck,
+        delivery: &Delivery,
+        place: &Place,
+        check: &EndedCheck,
         _at: Timestamp,
     ) -> anyhow::Result<Settled> {
-        Ok(Settled::Ignored("a check".to_owned()))
+        let ignored = |why: &str| Ok(Settled::Ignored(why.to_owned()));
+        if !check.failed {
+            return ignored("a check that has not failed");
+        }
+        if is_own(check.kind, &check.name, check.app_id, self.config.github.app_id) {
+            return ignored("hob's own check");
+        }
+        let Some(story) = self.store.story_to_fix(&place.repo, &check.head).await? else {
+            return ignored("a check of a commit that hob has nothing to mend on");
+        };
+        let settings = self.settings(place, Instant::now()).await?;
+        if settings.fault().is_some() {
+            return ignored("a mistake in the repository's settings");
+        }
+        if self.config.fixes_of(&settings.file()) == 0 {
+            return ignored("failed checks are not taken up in this repository");
+        }
+        // It follows up what somebody has asked for. Who may ask no more has nothing followed up.
+        let asks = self.store.asks_of(story.id).await?;
+        let by = &asks.last().context("a story that was pushed has a task")?.by;
+        let repository = self.github.repository(&place.repo, place.installation).await?;
+        if permission(&repository, delivery, by).await? < settings.who() {
+            return Ok(Settled::Ignored(format!(
+                "{by}, who asked for the work, may not command hob any more"
+            )));
+        }
+        let new = NewFix {
+            story: story.id,
+            head: check.head.clone(),
+            wait: self.config.pull_request.wait,
+            settings: settings.text(),
+        };
+        match self.store.open_fix(&delivery.guid, &new).await? {
+            Fix::Opened => {
+                tracing::info!(story = %story.id, check = check.name, head = %check.head, "a check has failed");
+                Ok(Settled::Done("opened a task about failed checks"))
+            }
+            Fix::Joined => Ok(Settled::Done("a task about failed checks waits already")),
+            Fix::Past => ignored("the work has moved on, was stopped, or has failed"),
+        }
+    }
+
+    /// Opens a task about the checks that fail, because a person asks for it.
+    pub(super) async fn fix(
+        &self,
+        on: &Happening<'_>,
+        act: &Act,
+        story: Option<Story>,
+        text: Option<String>,
+    ) -> anyhow::Result<Settled> {
+        let id = story.as_ref().map(|story| story.id).context("what is mended is a story")?;
+        let last = self.store.asks_of(id).await?.pop().context("what is mended has a task")?;
+        let about = About::Checks(FailedChecks { by_command: true, ..FailedChecks::default() });
+        let choice = Choice { base: None, ..last.choice };
+        let opening = Opening { choice, text, mode: Mode::Work, turn: Turn::Begin, about, asked_on: None };
+        self.open_task(on, act, story, opening).await
     }
 }

@@ -28,6 +28,7 @@ pub fn check_run_title(text: &StatusText<'_>, checked: Option<&Checked>) -> Stri
     let title = match text.phase {
         Phase::Queued { .. } => "Queued".to_owned(),
         Phase::WaitsUntil(_) => "Waiting to try again".to_owned(),
+        Phase::Gathering(_) => "A check has failed".to_owned(),
         Phase::Listening(_) => "Reading the review".to_owned(),
         Phase::WaitsForLimit(..) => "Waiting for a usage limit".to_owned(),
         Phase::Starting => "Getting ready".to_owned(),

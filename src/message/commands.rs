@@ -17,6 +17,8 @@ pub enum NoGo {
     NothingBegun,
     /// There is no plan to carry out.
     NoPlan,
+    /// There is no pull request of hob's.
+    NoPull,
     /// Work is under way.
     UnderWay,
     /// The work waits for an answer.
@@ -32,6 +34,7 @@ pub fn nothing_done(why: NoGo) -> String {
             "Nothing is under way here, and nothing was. `/hob work` begins; `/hob help` lists the rest."
         }
         NoGo::NoPlan => "No plan waits here for a go. `/hob plan` makes one, `/hob work` works without.",
+        NoGo::NoPull => "There is no pull request of mine here yet whose checks could fail.",
         NoGo::UnderWay => "Nothing to do: work is under way here. `/hob status` says how far it is.",
         NoGo::Waits => "I wait for your answer to the question above; any reply in words is one.",
         NoGo::LastEndedWell => {

@@ -68,6 +68,8 @@ pub enum Phase {
     },
     /// A task waits for a time.
     WaitsUntil(Timestamp),
+    /// A task waits for more of what it is about.
+    Gathering(Timestamp),
     /// A task about a review waits for what else is said.
     Listening(Timestamp),
     /// A task waits for the reset of an agent's usage limit.
@@ -167,6 +169,10 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         Phase::WaitsUntil(at) => {
             format!("**Waiting until {}** to try again.", at.strftime("%Y-%m-%d %H:%M UTC"))
         }
+        Phase::Gathering(at) => format!(
+            "**A check has failed.** I look into it at {}, with what else has failed by then.",
+            at.strftime("%H:%M:%S UTC")
+        ),
         Phase::Listening(at) => format!(
             "**Reading the review.** I begin at {}, with what else is said by then.",
             at.strftime("%H:%M:%S UTC")
@@ -380,6 +386,7 @@ mod tests {
             status(&text(Phase::Queued { ahead: Some(3) })),
             status(&text(Phase::WaitsUntil("2026-11-24T14:05:00Z".parse().unwrap()))),
             status(&text(Phase::WaitsForLimit(AgentKind::Claude, "2026-11-24T14:05:00Z".parse().unwrap()))),
+            status(&text(Phase::Gathering("2026-11-24T14:05:00Z".parse().unwrap()))),
             status(&text(Phase::Starting)),
             status(&working),
             status(&StatusText { said: Some("The parser is the place."), ..text(Phase::Planning) }),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::fence::Fences;
 use super::hidden::{Hidden, visible};
 use super::review::{self, Thread};
-use super::seen::{Author, File, Image, MissingImage};
+use super::seen::{Author, Failing, File, Image, MissingImage};
 use super::{Facts, Purpose, told_news};
 use crate::story::checks::CheckEnd;
 use crate::story::review::Applied;
@@ -39,6 +39,7 @@ pub(super) struct Context<'a> {
     images_missing: &'a [MissingImage],
     guides: &'a [File],
     pull_template: Option<&'a File>,
+    failing: Option<&'a Failing>,
 }
 
 #[derive(Debug, Serialize)]
@@ -178,6 +179,7 @@ impl<'a> Context<'a> {
             images_missing: &seen.images_missing,
             guides: &seen.guides,
             pull_template: seen.pull_template.as_ref(),
+            failing: seen.failing.as_ref(),
         };
         (context, hidden)
     }
@@ -200,6 +202,11 @@ impl<'a> Context<'a> {
         texts.extend(self.comments.iter().map(|comment| comment.text.as_str()));
         texts.extend(self.linked.iter().flat_map(|linked| [linked.title.as_str(), linked.body.as_str()]));
         texts.extend(self.guides.iter().chain(self.pull_template).map(|file| file.text.as_str()));
+        let failing = self.failing.iter().flat_map(|failing| &failing.checks);
+        texts.extend(failing.flat_map(|check| {
+            [Some(check.name.as_str()), check.url.as_deref(), check.output.as_deref()].into_iter().flatten()
+        }));
+        texts.extend(self.failing.iter().flat_map(|failing| &failing.more).map(String::as_str));
         Fences::for_texts(texts)
     }
 }

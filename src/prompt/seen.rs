@@ -27,6 +27,32 @@ pub struct Seen {
     pub guides: Vec<File>,
     /// The repository's template for pull requests, from the base branch.
     pub pull_template: Option<File>,
+    /// Checks that have failed on the branch.
+    pub failing: Option<Failing>,
+}
+
+/// Checks that have failed on one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failing {
+    /// The commit.
+    pub head: String,
+    /// The checks.
+    pub checks: Vec<FailingCheck>,
+    /// The names of those that are beyond these.
+    pub more: Vec<String>,
+}
+
+/// A check that has failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailingCheck {
+    /// Its name.
+    pub name: String,
+    /// Whose it is, in words.
+    pub of: String,
+    /// Where people read about it.
+    pub url: Option<String>,
+    /// The end of what it has printed, or what it says.
+    pub output: Option<String>,
 }
 
 /// Somebody who wrote something.

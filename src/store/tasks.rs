@@ -97,13 +97,18 @@ pub struct StoryChange {
     pub session: Option<Option<Session>>,
     /// Whether nothing in the workspace is needed any more.
     pub handed_over: Option<bool>,
+    /// The commit that was pushed with work that is proposed.
+    pub pushed: Option<Sha>,
+    /// Whether people are told now that hob mends no more checks by itself.
+    pub ends_fixing: bool,
 }
 
 impl Store {
     /// Takes a task that is due and free, for as long as the lease lasts: first one that was under way, then one of the
     /// repository that has the fewest under way, the oldest first, within the limits of repository and person; one that is to
     /// be stopped takes nobody's place. A story whose task is
-    /// running, publishing or blocked, or still in a worker's hands, lends out no other. A task that is over is
+    /// running, publishing or blocked, or still in a worker's hands, lends out no other; one about failed checks that waits for
+    /// more of them holds up nobody. A task that is over is
     /// lent out once more where its work is to be saved, or its checks are to run again, unless the story has a newer one.
     pub async fn claim_task(&self, lease: Duration, sharing: &Sharing) -> anyhow::Result<Option<Task>> {
         let mut write = self.begin("claim-task").await?;
@@ -121,7 +126,9 @@ impl Store {
                    AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
                                    AND (other.state IN ('running', 'publishing', 'blocked')
                                         OR other.lease_until > $2
-                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq)
+                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq
+                                            AND NOT (other.about = 'checks' AND other.not_before > $2
+                                                     AND NOT EXISTS (SELECT 1 FROM runs WHERE task = other.id)))
                                         OR (t.state IN ('done', 'failed', 'cancelled') AND other.seq > t.seq)))
                    AND (t.state <> 'queued' OR t.stop_why IS NOT NULL
                         OR ((SELECT COUNT(*) FROM busy WHERE busy.repo_key = s.repo_key) < $3
@@ -400,6 +407,21 @@ pub(super) async fn change_story(
         sqlx::query("UPDATE stories SET handed_over = $2, updated_at = $3 WHERE id = $1")
             .bind(story.to_string())
             .bind(i64::from(handed_over))
+            .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    if let Some(pushed) = &change.pushed {
+        sqlx::query("UPDATE stories SET pushed_head = $2, updated_at = $3 WHERE id = $1")
+            .bind(story.to_string())
+            .bind(pushed.as_str())
+            .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    if change.ends_fixing {
+        sqlx::query("UPDATE stories SET fixes_told_at = $2 WHERE id = $1")
+            .bind(story.to_string())
             .bind(now())
             .execute(&mut **transaction)
             .await?;

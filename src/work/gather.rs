@@ -52,11 +52,11 @@ pub(super) struct Gathered {
 }
 
 /// Everything that gathering needs to know.
-struct Looking<'a> {
-    worker: &'a Worker,
-    job: &'a Job,
+pub(super) struct Looking<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) job: &'a Job,
     story: &'a Story,
-    repository: Repository,
+    pub(super) repository: Repository,
     own_login: String,
     may_push: HashMap<String, bool>,
 }
@@ -83,6 +83,7 @@ impl Worker {
         let mut seen = Seen::default();
         let html = looking.conversation(&mut seen, resumes, told).await?;
         looking.linked(&mut seen, told).await?;
+        seen.failing = looking.failing_checks(run, resumes).await?;
         let shown = seen.comments.iter().map(|comment| comment.text.as_str());
         let texts: Vec<String> =
             told.shown.iter().copied().chain(shown).map(|text| prompt::visible(text).0).collect();

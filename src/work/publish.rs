@@ -20,7 +20,7 @@ use crate::story::checks::{self, Checked};
 use crate::story::pull::PullState;
 use crate::story::sub_issue::to_close;
 use crate::story::{
-    self, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, Story, Task, TaskState, Turn,
+    self, About, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, Story, Task, TaskState, Turn,
 };
 
 impl Worker {
@@ -182,6 +182,7 @@ impl Worker {
         let story = StoryChange {
             base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
             handed_over: Some(true),
+            pushed: Some(taken.tip.clone()),
             ..StoryChange::default()
         };
         let mut effects = vec![effect];
@@ -248,6 +249,9 @@ impl Worker {
         let took = self.spent_on(&job.task).await?;
         let failing = checked.and_then(Checked::failing);
         let words = match failing {
+            None if let About::Checks(checks) = &job.task.ask.about => {
+                message::checks_mended(&checks.names(), commits, took)
+            }
             Some(failing) => message::pull_request_with_failing_check(commits, took, failing),
             None => message::pull_request_ready(commits, took),
         };
@@ -266,7 +270,11 @@ impl Worker {
 
     async fn nothing_to_change(&self, job: &Job) -> Result<String, Hitch> {
         let summary = self.summary(&job.task).await?;
-        Ok(message::nothing_to_change(summary.as_deref(), self.spent_on(&job.task).await?))
+        let took = self.spent_on(&job.task).await?;
+        Ok(match &job.task.ask.about {
+            About::Checks(checks) => message::checks_left(&checks.names(), summary.as_deref(), took),
+            _ => message::nothing_to_change(summary.as_deref(), took),
+        })
     }
 
     /// The agent's summary of a task: the newest that is about the work, and not about committing it.

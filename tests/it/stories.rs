@@ -7,6 +7,7 @@ mod budgets;
 mod cards;
 mod catch_up;
 mod check_runs;
+mod checks;
 mod commanding;
 mod commits;
 mod door;

@@ -34,6 +34,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("branch", "branch = \"hob/issue-{issue}\""),
     ("base", "base = \"main\""),
     ("draft", "draft = true"),
+    ("fixes", "fixes = 2"),
     ("squash", "squash = true"),
     ("reviewers", "reviewers = [\"octocat\"]"),
     ("labels", "labels = [\"bot\"]"),
@@ -100,6 +101,10 @@ pub(super) fn commands<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>
 fn checked_command<E: serde::de::Error>(text: String) -> Result<String, E> {
     let fits = !text.trim().is_empty() && !text.contains('\0');
     if fits { Ok(text) } else { Err(E::custom("an empty command line")) }
+}
+
+pub(super) fn fixes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    check_retries(from)
 }
 
 pub(super) fn check_retries<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {

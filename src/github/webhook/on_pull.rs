@@ -8,11 +8,8 @@ use super::{Installation, Repository, person, place, read};
 use crate::event::{CheckKind, EndedCheck, Event, Pull, PullMove, Review};
 use crate::github::people::User;
 use crate::github::reviews::verdict;
+use crate::github::standing::FAILED;
 use crate::ids::{CheckRunId, PullNumber, ReviewId, Sha};
-
-/// How check runs and workflow runs end that found something wrong, or could not look. `cancelled` is somebody's wish, and
-/// `action_required` and `stale` wait for somebody.
-const FAILED: [&str; 3] = ["failure", "timed_out", "startup_failure"];
 
 /// What hob could use of a delivery; nothing where it is about something else.
 pub(super) fn decode(event: &str, action: Option<&str>, body: &[u8]) -> Result<Option<Event>, String> {
@@ -97,6 +94,8 @@ struct WireCheckRun {
 
 #[derive(Deserialize)]
 struct App {
+    #[serde(default)]
+    id: Option<u64>,
     slug: Option<String>,
 }
 
@@ -193,6 +192,7 @@ fn moved(delivery: OnPull, is_closed: bool) -> Event {
     }
 }
 
+/// `cancelled` is somebody's wish, and `action_required` and `stale` wait for somebody.
 fn has_failed(conclusion: Option<&str>) -> bool {
     conclusion.is_some_and(|conclusion| FAILED.contains(&conclusion))
 }
@@ -208,6 +208,7 @@ fn check_ended(delivery: OnCheckRun) -> Option<Event> {
             name: run.name,
             head: run.head_sha,
             failed: has_failed(run.conclusion.as_deref()),
+            app_id: run.app.as_ref().and_then(|app| app.id),
             app: run.app.and_then(|app| app.slug),
         },
     })
@@ -235,6 +236,7 @@ fn workflow_ended(delivery: OnWorkflowRun) -> Event {
             head: run.head_sha,
             failed: has_failed(run.conclusion.as_deref()),
             app: None,
+            app_id: None,
         },
     }
 }
@@ -256,6 +258,7 @@ fn status(delivery: OnStatus) -> Option<Event> {
             head: delivery.sha,
             failed,
             app: None,
+            app_id: None,
         },
     })
 }

@@ -302,6 +302,7 @@ impl Scene {
             _ => cards.into_iter().rfind(|card| card.open_parts().is_empty()),
         };
         Some(KnownStory {
+            has_pull: false,
             is_blocked: false,
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,

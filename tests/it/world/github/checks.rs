@@ -13,7 +13,8 @@ use super::description::example;
 use super::state::{Repository, State};
 use super::writer::{node_id, put, time, user_id};
 
-const HOB: (u64, &str) = (APP_ID, APP_SLUG);
+/// hob's App.
+pub(super) const HOB: (u64, &str) = (APP_ID, APP_SLUG);
 /// The most statuses of one context that GitHub keeps for a commit.
 const MOST_STATUSES: usize = 1000;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use super::actions::{ACTIONS, WorkflowRun, put_workflow_run};
-use super::checks::{CheckRun, Status, put_check_run};
+use super::checks::{CheckRun, HOB, Status, put_check_run};
 use super::state::State;
 use super::webhooks::{Delivery, Webhook, fill};
 use super::writer::{put, time};
@@ -134,6 +134,17 @@ impl GitHub {
         });
         self.deliver(webhook).await;
         id
+    }
+
+    /// A check run of hob's own App comes to a bad end.
+    pub async fn own_check_fails(&self, repo: &str, sha: &str) {
+        let webhook = self.change(|state| {
+            let check = finished(state.new_id(), "hob", sha, HOB, "failure");
+            let webhook = check_run(self, state, repo, &check, Moment::Completed);
+            state.repository_mut(repo).checks.runs.push(check);
+            webhook
+        });
+        self.deliver(webhook).await;
     }
 
     /// A service without an App sets a status.

@@ -1,0 +1,149 @@
+//! What is said about failed checks: that there is nothing to mend, what was mended, and that hob stops trying.
+
+use super::{MOST_AGENT_TEXT, Spent, code, contain, finished, quoted};
+use crate::ids::Sha;
+
+/// The longest name of a check that is shown.
+const MOST_NAME: usize = 100;
+/// Names that are shown.
+const MOST_NAMES: usize = 10;
+/// As much of a commit's id as tells it from others.
+const SHORT: usize = 7;
+
+/// Why there is nothing to do about checks.
+#[derive(Debug, Clone)]
+pub enum NothingToMend<'a> {
+    /// There is no open pull request, or it has moved on.
+    NoPull,
+    /// Nothing fails there that is the work's doing.
+    NoneFails {
+        /// The commit.
+        head: &'a Sha,
+        /// What fails, and failed before the work began.
+        red_before: &'a [String],
+        /// Whether some have not come to their end.
+        is_pending: bool,
+        /// Whether hob may not see all of them.
+        is_hidden: bool,
+    },
+}
+
+/// Said where checks were to be mended and there is nothing to mend.
+pub fn nothing_to_mend(found: &NothingToMend<'_>) -> String {
+    let NothingToMend::NoneFails { head, red_before, is_pending, is_hidden } = found else {
+        return "There is no open pull request here whose checks I could mend.".to_owned();
+    };
+    let head: String = head.as_str().chars().take(SHORT).collect();
+    let mut text = match red_before.len() {
+        0 => format!("**No check fails** on `{head}` now, so there is nothing to mend."),
+        1 => format!(
+            "**Nothing to mend on `{head}`:** {} fails, and it failed before this work began. I leave it as it is.",
+            names(red_before)
+        ),
+        _ => format!(
+            "**Nothing to mend on `{head}`:** {} fail, and they failed before this work began. I leave them as they are.",
+            names(red_before)
+        ),
+    };
+    if *is_pending {
+        text.push_str(" Some checks are still running.");
+    }
+    if *is_hidden {
+        text.push_str(
+            " I may not see all of them: I need the permissions *Checks* and *Commit statuses* for that.",
+        );
+    }
+    text
+}
+
+/// Said on the issue when checks were to be mended and there are new commits. `{pull}` as in `pull_request_ready`.
+pub fn checks_mended(checks: &[&str], commits: usize, took: Spent) -> String {
+    let commits = if commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") };
+    let (subject, whose) = match checks.len() {
+        1 => ("the check that failed", "Its"),
+        _ => ("the checks that failed", "Their"),
+    };
+    format!(
+        "Done: #{{pull}} has {commits} more, about {subject}: {}. {whose} next run says whether that was it.\n\n{}",
+        names(checks),
+        finished(took)
+    )
+}
+
+/// Said on the issue when the agent looked at failed checks and changed nothing.
+pub fn checks_left(checks: &[&str], summary: Option<&str>, took: Spent) -> String {
+    let fail = if checks.len() == 1 { "fails" } else { "fail" };
+    let mut text = format!(
+        "**Nothing changed.** {} {fail}, and the agent found nothing to mend in the code.",
+        names(checks)
+    );
+    if let Some(summary) = summary.map(str::trim).filter(|s| !s.is_empty()) {
+        text.push_str("\n\n");
+        text.push_str(&quoted(&contain(summary, MOST_AGENT_TEXT)));
+    }
+    text.push_str(&format!(
+        "\n\nIf it should try again, `/hob fix` with a hint has it do so.\n\n{}",
+        finished(took)
+    ));
+    text
+}
+
+/// Said on the pull request, once, when checks still fail and hob has taken them up as often as it may.
+pub fn fixes_used_up(checks: &[&str], most: u32) -> String {
+    let fail = if checks.len() == 1 { "fails" } else { "fail" };
+    let times = if most == 1 { "once".to_owned() } else { format!("{most} times") };
+    format!(
+        "**{} still {fail}, and I stop here.** I have taken up failed checks on this pull request {times}, and leave them to \
+         you now. `/hob fix` with a hint has me try once more.",
+        names(checks)
+    )
+}
+
+/// Names of checks, which come from outside.
+fn names(checks: &[impl AsRef<str>]) -> String {
+    let mut shown: Vec<String> =
+        checks.iter().take(MOST_NAMES).map(|name| code(name.as_ref(), MOST_NAME)).collect();
+    if checks.len() > MOST_NAMES {
+        shown.push(format!("{} more", checks.len() - MOST_NAMES));
+    }
+    match shown.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => "a check".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_about_failed_checks() {
+        let head: Sha = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
+        let took = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: Some(3) };
+        let none = |red_before| NothingToMend::NoneFails {
+            head: &head,
+            red_before,
+            is_pending: false,
+            is_hidden: false,
+        };
+        let hidden =
+            NothingToMend::NoneFails { head: &head, red_before: &[], is_pending: true, is_hidden: true };
+        let red = ["lint".to_owned(), "build `x`\n@all".to_owned()];
+        let many: Vec<String> = (1..=12).map(|n| format!("job {n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let all = [
+            nothing_to_mend(&NothingToMend::NoPull),
+            nothing_to_mend(&none(&[])),
+            nothing_to_mend(&none(&red[..1])),
+            nothing_to_mend(&none(&red)),
+            nothing_to_mend(&hidden),
+            checks_mended(&["build"], 1, took),
+            checks_mended(&many, 2, took),
+            checks_left(&["build", "test"], Some("The runner has no network."), took),
+            fixes_used_up(&["build"], 2),
+            fixes_used_up(&["build", "test"], 1),
+        ];
+        insta::assert_snapshot!(all.join("\n\n=====\n\n"));
+    }
+}

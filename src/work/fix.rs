@@ -1,0 +1,247 @@
+//! A task about failed checks, before it is begun: what fails now, on which commit, and whether that is the work's doing. And what
+//! the checks have to say, for the agent. What a check prints anybody can have a say in who can change what it runs: it is shown as
+//! output and as nothing else.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::gather::Looking;
+use super::start::{blocking, github_hitch, remote_hitch};
+use super::{Hitch, Job, Worker};
+use crate::clock;
+use crate::event::CheckKind;
+use crate::git::{Mirror, RemoteError};
+use crate::github::{CheckOutput, Repository};
+use crate::ids::{IssueNumber, Sha};
+use crate::message::{self, NothingToMend};
+use crate::prompt::{Failing, FailingCheck};
+use crate::store::{Advance, Effect, NewEffect, StoryChange};
+use crate::story::fix::{self, ACTIONS, FailedCheck, FailedChecks, Judged, MOST_SHOWN, log_tail};
+use crate::story::{About, Run, Task, TaskState, Turn};
+
+/// How long checks are waited for that have not come to their end, in times of `pull_request.wait`.
+const PATIENCE: u32 = 30;
+
+/// What is to be done about a task before its first run.
+pub(super) enum TakenUp {
+    /// Make the run.
+    Ready,
+    /// It is another task now: with what was found, or at its end.
+    Moved(Box<Task>),
+    /// It waits.
+    Waits,
+}
+
+/// Commits that a look at checks needs to know.
+struct Commits {
+    /// The story branch's newest.
+    head: Sha,
+    /// Where the branch left its base, and where that is now.
+    base: Vec<Sha>,
+}
+
+impl Worker {
+    /// Looks what fails, where a task is about failed checks and has not begun.
+    pub(super) async fn take_up_checks(&self, job: &Job) -> Result<TakenUp, Hitch> {
+        let About::Checks(failed) = &job.task.ask.about else { return Ok(TakenUp::Ready) };
+        if !failed.failing.is_empty() || self.store.latest_run(&job.task).await?.is_some() {
+            return Ok(TakenUp::Ready);
+        }
+        let repository =
+            self.github.repository(&job.story.repo, job.story.installation).await.map_err(github_hitch)?;
+        let commits = self.commits(job).await?;
+        let Some(commits) = self.still_there(job, failed, &repository, commits).await? else {
+            return self.nothing_to_mend(job, failed, &NothingToMend::NoPull).await;
+        };
+        let own_app = self.config.github.app_id;
+        let on_head = repository.checks_on(&commits.head).await.map_err(github_hitch)?;
+        let mut before = Vec::new();
+        if !fix::judge(&on_head.found, &[], own_app).failing.is_empty() {
+            for base in &commits.base {
+                before.extend(repository.checks_on(base).await.map_err(github_hitch)?.found);
+            }
+        }
+        let judged = fix::judge(&on_head.found, &before, own_app);
+        tracing::info!(
+            failing = judged.failing.len(), red_before = judged.red_before.len(), head = %commits.head, "looked at the checks"
+        );
+        if judged.failing.is_empty() {
+            let found = NothingToMend::NoneFails {
+                head: &commits.head,
+                red_before: &judged.red_before,
+                is_pending: judged.is_pending,
+                is_hidden: on_head.is_hidden,
+            };
+            return self.nothing_to_mend(job, failed, &found).await;
+        }
+        if !failed.by_command {
+            if judged.is_pending && self.wait_for_more(job).await? {
+                return Ok(TakenUp::Waits);
+            }
+            let most = self.config.fixes_of(&job.file);
+            if self.store.fixes_made(job.story.id).await? >= most {
+                return self.mend_no_more(job, &judged, most).await;
+            }
+        }
+        let Judged { failing, .. } = judged;
+        let found = FailedChecks { head: Some(commits.head), failing, by_command: failed.by_command };
+        Ok(TakenUp::Moved(Box::new(self.store.note_failing(&job.task, found).await?)))
+    }
+
+    /// The commits to look at; nothing where there is no story branch.
+    async fn commits(&self, job: &Job) -> Result<Option<Commits>, Hitch> {
+        let story = &job.story;
+        let (remote, path) = (self.remote(story).await?, self.data.mirror(&story.repo));
+        let names = (story.branch.clone(), story.base_branch.clone());
+        let found = blocking(move || {
+            let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
+            mirror.fetch(&remote)?;
+            let branches = || {
+                let Some(head) = mirror.branch(&names.0)? else { return Ok(None) };
+                let mut base: Vec<Sha> = Vec::new();
+                if let Some(tip) = mirror.branch(&names.1)? {
+                    base.extend(mirror.merge_base(&head, &tip)?);
+                    base.extend(Some(tip).filter(|tip| !base.contains(tip)));
+                }
+                Ok(Some(Commits { head, base }))
+            };
+            branches().map_err(RemoteError::Other)
+        });
+        found.await?.map_err(remote_hitch)
+    }
+
+    /// The same, as long as the task is about them: the pull request is open, and without a person's word the branch is at the
+    /// commit that hob pushed last.
+    async fn still_there(
+        &self,
+        job: &Job,
+        failed: &FailedChecks,
+        repository: &Repository,
+        commits: Option<Commits>,
+    ) -> Result<Option<Commits>, Hitch> {
+        let Some(commits) = commits else { return Ok(None) };
+        if !failed.by_command {
+            let is_newest = failed.head.as_ref() == Some(&commits.head);
+            if !is_newest || self.store.story_to_fix(&job.story.repo, &commits.head).await?.is_none() {
+                return Ok(None);
+            }
+        }
+        let pull = repository.find_pull(&job.story.branch).await.map_err(github_hitch)?;
+        // One that GitHub has not taken yet is not there, and is not closed.
+        let is_closed = pull.is_none() && job.story.pull.is_some();
+        Ok((!is_closed).then_some(commits))
+    }
+
+    /// Puts the task off, as long as it is worth waiting for checks that have not ended.
+    async fn wait_for_more(&self, job: &Job) -> Result<bool, Hitch> {
+        let wait = self.config.pull_request.wait;
+        let now = clock::now();
+        let opened = job.task.id.made_at().unwrap_or(now);
+        let waited = Duration::try_from(now.duration_since(opened)).unwrap_or(Duration::ZERO);
+        if waited > wait * PATIENCE {
+            return Ok(false);
+        }
+        // Longer each time: whoever takes long takes longer.
+        let pause = SignedDuration::try_from(wait.max(waited)).unwrap_or(SignedDuration::ZERO);
+        let until = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+        tracing::info!(%until, "some checks have not come to their end; they are waited for");
+        self.store.park(&job.task, until, None).await?;
+        Ok(true)
+    }
+
+    /// Ends a task that has nothing to do. Who asked is told; nobody else has to hear that something is well, or left to others.
+    async fn nothing_to_mend(
+        &self,
+        job: &Job,
+        failed: &FailedChecks,
+        found: &NothingToMend<'_>,
+    ) -> Result<TakenUp, Hitch> {
+        let said = message::nothing_to_mend(found);
+        let advance = match found {
+            _ if failed.by_command => {
+                let on = job.task.ask.on.unwrap_or(job.story.issue);
+                let effect = NewEffect::new(Effect::Comment { on, body: said, question: None });
+                Advance { effects: vec![effect], ..Advance::default() }
+            }
+            // Somebody has pushed, or closed the pull request: they know.
+            NothingToMend::NoPull => Advance::default(),
+            NothingToMend::NoneFails { .. } => Advance { words: Some(said), ..Advance::default() },
+        };
+        let ended = self.store.advance(&job.task, TaskState::Done, &advance).await?;
+        Ok(TakenUp::Moved(Box::new(ended)))
+    }
+
+    /// Says that hob leaves the checks to people from now on.
+    async fn mend_no_more(&self, job: &Job, judged: &Judged, most: u32) -> Result<TakenUp, Hitch> {
+        let failed = FailedChecks { failing: judged.failing.clone(), ..FailedChecks::default() };
+        let said = self.secrets.redact(&message::fixes_used_up(&failed.names(), most));
+        tracing::info!(most, "checks still fail, and have been taken up as often as they may");
+        let mut effects = Vec::new();
+        if let Some(pull) = job.story.pull {
+            let on = IssueNumber(pull.0);
+            effects.push(NewEffect::new(Effect::Comment { on, body: said.clone(), question: None }));
+        }
+        let advance = Advance {
+            words: Some(said),
+            effects,
+            story: StoryChange { ends_fixing: true, ..StoryChange::default() },
+            ..Advance::default()
+        };
+        let ended = self.store.advance(&job.task, TaskState::Done, &advance).await?;
+        Ok(TakenUp::Moved(Box::new(ended)))
+    }
+}
+
+impl Looking<'_> {
+    /// What the checks have to say that a task is about, where the agent does not know it from before.
+    pub(super) async fn failing_checks(&self, run: &Run, resumes: bool) -> Result<Option<Failing>, Hitch> {
+        let About::Checks(failed) = &self.job.task.ask.about else { return Ok(None) };
+        let is_told = resumes && !matches!(run.turn, Turn::Begin | Turn::GoOn | Turn::StartOver);
+        let Some(head) = failed.head.as_ref().filter(|_| !is_told) else { return Ok(None) };
+        let mut checks = Vec::new();
+        for check in failed.failing.iter().take(MOST_SHOWN) {
+            let output = self.output_of(check).await?;
+            let output = output.map(|text| self.worker.secrets.redact(&text)).filter(|text| !text.is_empty());
+            let of = match (check.kind, check.app.as_deref()) {
+                (CheckKind::CheckRun, Some(ACTIONS)) => "GitHub Actions".to_owned(),
+                (CheckKind::CheckRun, app) => app.unwrap_or("a GitHub App").to_owned(),
+                (CheckKind::Status, _) => "a commit status".to_owned(),
+                (CheckKind::WorkflowRun, _) => "a workflow that could not start".to_owned(),
+            };
+            checks.push(FailingCheck { name: check.name.clone(), of, url: check.url.clone(), output });
+        }
+        let more = failed.failing.iter().skip(MOST_SHOWN).map(|check| check.name.clone()).collect();
+        Ok(Some(Failing { head: head.to_string(), checks, more }))
+    }
+
+    /// What a check has to say, if anything.
+    async fn output_of(&self, check: &FailedCheck) -> Result<Option<String>, Hitch> {
+        Ok(match check.kind {
+            CheckKind::CheckRun => {
+                if check.app.as_deref() == Some(ACTIONS)
+                    && let Some(log) = self.repository.job_log(check.id).await.map_err(github_hitch)?
+                {
+                    return Ok(Some(log_tail(&log)));
+                }
+                let output = self.repository.check_output(check.id).await.map_err(github_hitch)?;
+                output.map(|output| log_tail(&told(&output)))
+            }
+            CheckKind::Status => check.said.as_deref().map(log_tail),
+            CheckKind::WorkflowRun => None,
+        })
+    }
+}
+
+/// What a check run says, as one text.
+fn told(output: &CheckOutput) -> String {
+    let mut told = [output.title.as_str(), &output.summary, &output.text].map(str::trim).to_vec();
+    told.retain(|text| !text.is_empty());
+    let notes = output.notes.iter().map(|(path, line, message)| format!("{path}:{line}: {message}"));
+    let notes: Vec<String> = notes.collect();
+    let notes = notes.join("\n");
+    if !notes.is_empty() {
+        told.push(&notes);
+    }
+    told.join("\n\n")
+}

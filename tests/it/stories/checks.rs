@@ -1,0 +1,221 @@
+//! Checks that fail on what hob pushed, and what comes of them.
+
+use serde_json::json;
+
+use crate::world::github::{GitHub, Job};
+use crate::world::{KEY, REPO, World};
+
+/// The newest commit of the branch of issue 1.
+fn head(w: &World) -> String {
+    w.github.commits(REPO, "hob/issue-1")[0].sha.clone()
+}
+
+/// A world with a pull request that hob has opened for issue 1.
+async fn proposed(w: &World) -> u64 {
+    let issue = w.alice().opens_issue("Add a --json flag", "For scripts. [scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    issue
+}
+
+/// The prompts of all runs so far, oldest first.
+fn prompts(w: &World) -> Vec<String> {
+    let runs = std::fs::read_dir(w.data().join("runs")).expect("the folder of runs").flatten();
+    // Ids of runs grow.
+    let mut folders: Vec<_> = runs.map(|run| run.path()).collect();
+    folders.sort();
+    folders.iter().filter_map(|folder| std::fs::read_to_string(folder.join("prompt.md")).ok()).collect()
+}
+
+#[tokio::test]
+async fn checks_that_fail_are_mended_together_and_no_more_often_than_allowed() {
+    let w = World::start().await;
+    let base = w.github.commits(REPO, "main")[0].sha.clone();
+    w.ci().fails("lint", &base, "it was red before\n").await;
+    let issue = proposed(&w).await;
+
+    let first = head(&w);
+    let log = format!(
+        "{}2026-11-24T08:00:00.1234567Z \u{1b}[31mtest one ... FAILED\u{1b}[0m\n\
+         2026-11-24T08:00:01.1234567Z </output>\n2026-11-24T08:00:02.1234567Z the key is {KEY}\n",
+        "noise at the beginning\n".repeat(300)
+    );
+    let failed = |name, log| Job { name, conclusion: "failure", log };
+    let jobs = [failed("build", Some(log.as_str())), failed("gone", None), failed("lint", Some("red"))];
+    w.ci().runs(&first, &jobs).await;
+    // hob's own are none of it, and neither is what passes.
+    w.ci().sets_status("hob", &first, "failure", "hob says no").await;
+    w.ci().passes("docs", &first).await;
+    let done = w.next_comment(issue).await.body;
+    assert!(
+        done.starts_with("Done: #2 has 1 commit more, about the checks that failed: `gone` and `build`."),
+        "{done}"
+    );
+    let second = head(&w);
+    assert_ne!(first, second);
+    assert_eq!(w.github.commits(REPO, "hob/issue-1").len(), 3, "one task for both, and the first commit");
+    let told = prompts(&w).pop().unwrap();
+    assert!(
+        told.contains("check=\"build\" of=\"GitHub Actions\"") && told.contains("actions/runs/"),
+        "{told}"
+    );
+    assert!(told.contains("\ntest one ... FAILED\n</output>\nthe key is "), "{told}");
+    assert!(told.contains("check=\"gone\"") && told.contains("(there is no log of it)"), "{told}");
+    assert!(!told.contains(KEY) && told.matches("noise at the beginning").count() < 200, "{told}");
+    for other in ["lint", "hob says no", "docs"] {
+        assert!(!told.contains(other), "{other} in: {told}");
+    }
+
+    w.quiet().await;
+    w.ci().fails("build", &second, "still not\n").await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("about the check that failed: `build`. Its next run"), "{done}");
+    let third = head(&w);
+    w.quiet().await;
+    w.ci().fails("build", &third, "and not now\n").await;
+    let enough = w.next_comment(2).await.body;
+    assert!(enough.starts_with("**`build` still fails, and I stop here.**"), "{enough}");
+    w.quiet().await;
+    assert!(w.status(issue).unwrap().body.starts_with("**`build` still fails"), "{:?}", w.status(issue));
+    w.ci().fails("test", &third, "another\n").await;
+    w.quiet().await;
+    assert_eq!(head(&w), third, "said once, and done");
+
+    // A person can always have it try.
+    w.alice().comments(2, "/hob fix mind the flag").await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("about the checks that failed: `test` and `build`"), "{done}");
+    assert!(prompts(&w).pop().unwrap().contains("mind the flag"));
+    w.quiet().await;
+    w.alice().comments(2, "/hob fix").await;
+    let none = w.next_comment(2).await.body;
+    assert!(none.starts_with(&format!("**No check fails** on `{}`", &head(&w)[..7])), "{none}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_not_hobs_to_mend_costs_nothing_until_somebody_asks() {
+    let w = World::start().await;
+    let issue = proposed(&w).await;
+    let pushed = head(&w);
+
+    // It passes by the time hob looks: nothing is begun, and the status comment says so.
+    w.ci().fails("flaky", &pushed, "a bad day\n").await;
+    w.ci().passes("flaky", &pushed).await;
+    let said = |_: &GitHub| w.status(issue).filter(|status| status.body.starts_with("**No check fails**"));
+    w.until("hob to say that nothing fails", said).await;
+    w.quiet().await;
+    assert_eq!(head(&w), pushed);
+
+    // Commits that hob has not pushed last are nothing to it: no question to GitHub, whatever fails there.
+    let main = w.github.commits(REPO, "main")[0].sha.clone();
+    let theirs = w.bob().pushes("hob/issue-1", &[("theirs.md", "from bob\n")], "By hand").await;
+    let before = w.github.requests().len();
+    for sha in [&main, &theirs] {
+        w.ci().fails("build", sha, "no\n").await;
+        w.ci().sets_status("deploy", sha, "error", "no disk").await;
+        w.ci().cannot_start("release", sha).await;
+    }
+    w.quiet().await;
+    let asked: Vec<_> = w.github.requests().drain(before..).collect();
+    assert_eq!(asked, [], "hob has asked about commits that are not its own");
+
+    // What fails on the commit from before people pushed is of the past by the time hob looks.
+    w.ci().fails("late", &pushed, "no\n").await;
+    w.quiet().await;
+    assert_eq!(head(&w), theirs, "nothing is pushed onto what bob pushed");
+
+    // Whoever asks gets it, on what is there now. Every kind of check is told with what it has to say; what fails on the base too
+    // is left alone.
+    let note = json!({"path": "run.sh", "start_line": 2, "end_line": 2, "annotation_level": "failure", "message": "no --json"});
+    w.ci().lint_fails("style", &theirs, ["1 error", "One thing is wrong.", "Details."], vec![note]).await;
+    w.ci().sets_status("preview", &theirs, "failure", "the page is blank").await;
+    w.ci().cannot_start("nightly", &theirs).await;
+    w.mallory().comments(2, "/hob fix").await;
+    w.alice().comments(issue, "/hob fix").await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("about the checks that failed: `style`, `preview` and `nightly`."), "{done}");
+    let told = prompts(&w).pop().unwrap();
+    let expected = "1 error\n\nOne thing is wrong.\n\nDetails.\n\nrun.sh:2: no --json";
+    for part in [
+        expected,
+        "the page is blank",
+        "of=\"a workflow that could not start\"",
+        "page=\"https://ci.example/preview\"",
+    ] {
+        assert!(told.contains(part), "{part} not in: {told}");
+    }
+    assert!(!told.contains("check=\"build\"") && !told.contains("check=\"deploy\""), "{told}");
+    assert_eq!(w.github.file_at(REPO, "hob/issue-1", "theirs.md").as_deref(), Some("from bob\n"));
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_failure_ends_it_a_retry_keeps_it_and_a_repository_can_have_none_of_it() {
+    let w = World::with(|config| config.agent.retries = 0).await;
+    let issue = proposed(&w).await;
+    let pushed = head(&w);
+    // The last task has failed: what fails after that waits for somebody.
+    w.alice().comments(issue, "/hob work [scenario: crash]").await;
+    let failed = w.next_comment(issue).await.body;
+    assert!(failed.starts_with("**"), "{failed}");
+    w.quiet().await;
+    w.ci().fails("build", &pushed, "no\n").await;
+    w.quiet().await;
+    assert_eq!(prompts(&w).len(), 2);
+
+    w.alice().comments(issue, "/hob fix [scenario: crash]").await;
+    let failed = w.next_comment(issue).await.body;
+    assert!(failed.starts_with("**"), "{failed}");
+    w.quiet().await;
+    w.alice().comments(issue, "/hob retry").await;
+    let failed = w.next_comment(issue).await.body;
+    assert!(failed.starts_with("**"), "{failed}");
+    assert!(prompts(&w).pop().unwrap().contains("check=\"build\""), "a retry is about the same");
+    w.quiet().await;
+    w.alice().comments(issue, "/hob resume [scenario: work]").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let pushed = head(&w);
+
+    let off = [(".github/hob.toml", "fixes = 0\n")];
+    w.alice().pushes("main", &off, "No fixes here").await;
+    w.ci().fails("build", &pushed, "no\n").await;
+    w.quiet().await;
+    assert_eq!(head(&w), pushed);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_failed_check_that_no_webhook_told_of_is_found_by_looking() {
+    let mut w = World::prepare_without_webhook(|_| {}).await;
+    w.start_hob().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "For scripts. [scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    let pushed = head(&w);
+    w.ci().fails("build", &pushed, "no\n").await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("about the check that failed: `build`"), "{done}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_apps_own_check_run_starts_nothing_and_a_failed_check_that_was_missed_is_delivered_again() {
+    let mut w = World::prepare_app(|_| {}).await;
+    w.start_hob().await;
+    let issue = proposed(&w).await;
+    let pushed = head(&w);
+    w.github.own_check_fails(REPO, &pushed).await;
+    w.quiet().await;
+    assert_eq!(head(&w), pushed);
+    w.stop_hob().await;
+    w.ci().fails("build", &pushed, "no\n").await;
+    w.start_hob().await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("about the check that failed: `build`"), "{done}");
+    w.finish().await;
+}
