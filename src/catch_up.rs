@@ -7,6 +7,7 @@
 //! off anywhere: the next one finds the same again.
 
 mod acts;
+mod bases;
 mod cards;
 mod checks;
 mod deliveries;

@@ -49,6 +49,11 @@ pub enum Command {
         /// The rest of the comment.
         text: Option<String>,
     },
+    /// Bring the base branch's newest commits in.
+    Rebase {
+        /// Whether the branch's own commits are to be made anew on top of them.
+        rewrite: bool,
+    },
     /// Say where the work stands.
     Status,
     /// Say what hob understands.
@@ -182,6 +187,14 @@ pub const TABLE: &[Row] = &[
         example: "/hob budget +5",
         does: "Lets the work cost N dollars more.",
         read: |line, _| options::more_usd(line).map(|more_usd| Command::Budget { more_usd }),
+    },
+    Row {
+        name: "rebase",
+        usage: "/hob rebase [--rewrite]",
+        who: Who::MayPush,
+        example: "/hob rebase --rewrite",
+        does: "Merges the newest commits of the branch that the pull request goes to; the agent solves conflicts. With `--rewrite` a real rebase.",
+        read: |line, _| options::rewrite(line).map(|rewrite| Command::Rebase { rewrite }),
     },
     Row {
         name: "status",

@@ -23,7 +23,7 @@ use serde::Deserialize;
 pub use budget::Budget;
 pub use error::ConfigError;
 pub use policy::{PathGlobs, Policy};
-pub use pull_request::PullRequest;
+pub use pull_request::{FollowBase, PullRequest};
 pub use questions::{Questions, WhoAnswers};
 pub use repository::{
     Budgets, Fault, Language, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,

@@ -1,5 +1,5 @@
 //! Git for hob, all of it through libgit2: the mirror of a repository, the workspace made from it, the
-//! import of what an agent hands over, and the push. Every function blocks: call it from
+//! import of what an agent hands over, merge and rebase, and the push. Every function blocks: call it from
 //! `tokio::task::spawn_blocking`, never from an async task.
 //!
 //! No git program is run, and no repository is opened in which an agent has run (promise P2): a workspace
@@ -11,6 +11,7 @@ mod changes;
 mod connectivity;
 mod export;
 mod import;
+mod join;
 mod mirror;
 mod pack;
 mod push;
@@ -26,6 +27,7 @@ pub use export::TextFile;
 pub use import::{
     CommitSummary, HandOver, ImportError, ImportLimits, Imported, NewObject, ObjectKind, import,
 };
+pub use join::{Join, Joined, empty_quarantine, merge, rebase};
 pub use mirror::Mirror;
 pub use push::{Push, PushError, Pushed, push};
 pub use rewrite::{Author, Authorship, STORY_TRAILER, rewrite_commits};

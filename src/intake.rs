@@ -226,8 +226,8 @@ impl Intake {
                 let pressed = button::Pressed { check_run, head, button };
                 self.on_button(delivery, &place, &pressed, &sender).await
             }
-            Event::Pushed { place, branch, before, after, sender } => {
-                let pushed = base::Pushed { branch, before, after };
+            Event::Pushed { place, branch, after, sender, .. } => {
+                let pushed = base::Pushed { branch, after };
                 self.on_push(delivery, &place, &pushed, &sender).await
             }
         }
@@ -276,6 +276,7 @@ impl Intake {
                 let opening = Opening { choice, text, mode, turn, about, asked_on: None };
                 self.open_task(on, act, story, opening).await
             }
+            (Decision::Rebase { rewrite }, story) => self.rebase(on, story, rewrite).await,
             (Decision::Fix { text }, story) => self.fix(on, act, story, text).await,
             (Decision::GoOn(with), story) => self.go_on(on, act, story, with).await,
             (Decision::RememberLabel, Some(story)) => {

@@ -2,6 +2,7 @@
 //! them can be read, and tested, in one place. What agents wrote goes through `contain`; no function
 //! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
 
+mod base;
 mod budget;
 pub mod card;
 mod check_run;
@@ -18,6 +19,12 @@ pub mod review;
 mod settings;
 mod status;
 
+pub use base::{
+    Branches, base_has_it_all, base_merge_subject, base_merged, base_merged_by_agent, base_merged_note,
+    base_not_pushed, base_rebased, base_unrelated, base_up_to_date, no_branch_yet, rebase_conflicts,
+    rebase_would_lose, theirs_conflict, theirs_merge_subject, theirs_merged_note, theirs_removed,
+    theirs_took_back, with_notes,
+};
 pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
 pub use check_run::{
     CHECKED_AGAIN, MOVED_ON, TOLD_ELSEWHERE, check_run_summary, check_run_text, check_run_title, moved_on,
@@ -330,9 +337,9 @@ fn failure_words(class: FailureClass) -> FailureWords {
             "Change what the message above names (a branch's protection, for example); then `/hob work` tries again.",
         ),
         F::BranchMoved => (
-            "The story branch has got commits from somebody else while the agent worked.",
-            "Nothing was overwritten: those commits stand, and the agent's are kept in its workspace.",
-            "`/hob work` brings those commits into the workspace and goes on.",
+            "Somebody else moved the story branch while the agent worked, and the two do not go together by themselves.",
+            "Nothing was overwritten: the branch is as they left it, and the agent's commits are kept in its workspace.",
+            "`/hob work` brings what is on the branch into the workspace and goes on.",
         ),
         F::NotReady => (
             "hob could not start the agent.",

@@ -38,6 +38,8 @@ pub struct StoryPaths {
     pub home: PathBuf,
     /// The exchange, `/hob` in the container.
     pub exchange: PathBuf,
+    /// The throw-away repository in which a base branch is merged. hob's own. Temporary.
+    pub join: PathBuf,
     /// The base branch's agent settings, for a workspace to be put back to. hob's own.
     pub settings: PathBuf,
 }
@@ -146,6 +148,7 @@ impl DataDir {
             home: folder.join("home"),
             exchange: folder.join("exchange"),
             settings: folder.join("settings"),
+            join: folder.join("join.git"),
             folder,
         }
     }

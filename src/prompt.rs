@@ -96,6 +96,10 @@ pub enum Purpose<'a> {
     Resume(Option<&'a AskedQuestion>),
     /// To carry out the plan that was asked about here.
     CarryOut(&'a AskedQuestion),
+    /// To merge the base branch, up to this commit; without one the branch has it all by now.
+    MergeBase(Option<&'a Sha>),
+    /// To solve what conflicts with what people have pushed while the agent worked: these paths.
+    MeetTheirs(&'a [String]),
     /// To mend what a check of the repository's has found.
     MendCheck {
         /// The check's command line.
@@ -310,6 +314,29 @@ mod tests {
         let fresh = standard(&facts(&ask(None), false, &[], purpose(), &nothing));
         assert!(fresh.contains("## What is asked for") && fresh.contains("<output-1>"), "{fresh}");
         insta::assert_snapshot!(standard(&facts(&ask(None), true, &[], purpose(), &nothing)));
+    }
+
+    #[test]
+    fn a_merge_is_asked_for_by_its_commit_and_what_people_pushed_by_its_files() {
+        let commit: Sha = "b".repeat(40).parse().unwrap();
+        let news = News {
+            commit: Some("a".repeat(40).parse().unwrap()),
+            merged: Merged::Conflict,
+            restored: Vec::new(),
+            base_moved: Some(commit.clone()),
+        };
+        let (ask, nothing, files) = (ask(None), Seen::default(), ["shared.md".to_owned()]);
+        let of = |resumes, purpose, base_moved: Option<&Sha>| {
+            let news = News { base_moved: base_moved.cloned(), ..news.clone() };
+            standard(&Facts { news: Some(&news), ..facts(&ask, resumes, &[], purpose, &nothing) })
+        };
+        let prompts = [
+            of(true, Purpose::MergeBase(Some(&commit)), Some(&commit)),
+            of(false, Purpose::MergeBase(None), None),
+            of(true, Purpose::MeetTheirs(&files), None),
+        ];
+        assert!(!prompts[0].contains("If what is asked for needs that"), "said once");
+        insta::assert_snapshot!(prompts.join("\n=====\n\n"));
     }
 
     #[test]

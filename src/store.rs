@@ -3,6 +3,7 @@
 //! transaction; what belongs together is written together or not at all. Nothing here speaks to
 //! GitHub, Docker or git, and nothing here decides: see `story.rs` for the rules.
 
+mod base;
 mod budgets;
 mod cards;
 mod check_runs;
@@ -42,6 +43,7 @@ use sqlx::sqlite::SqlitePool;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use base::FollowBase;
 pub use budgets::{AtCapQuestion, WaitsForLimit};
 pub use cards::NewAnswers;
 pub use check_runs::{CheckToShow, CheckedHead, ShownCheck};

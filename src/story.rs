@@ -208,7 +208,7 @@ pub const MOVES: &[(TaskState, TaskState)] = &[
     (TaskState::Queued, TaskState::Done),
     // A cap is reached before a run begins: a person is asked.
     (TaskState::Queued, TaskState::Blocked),
-    // hob has done by itself all that was asked for: applied suggestions.
+    // hob has done by itself all that was asked for: applied suggestions, merged a base.
     (TaskState::Queued, TaskState::Done),
     (TaskState::Running, TaskState::Publishing),
     (TaskState::Running, TaskState::Blocked),
@@ -295,6 +295,12 @@ pub enum Turn {
         end: checks::CheckEnd,
         /// The end of what it printed.
         output: String,
+    },
+    /// People pushed to the story branch while the agent worked, and what they did conflicts with what it handed over. Their commits
+    /// are merged into the workspace; the agent is to solve the conflicts.
+    PushedMeanwhile {
+        /// The paths that conflict.
+        files: Vec<String>,
     },
     /// The session is gone; the run starts fresh with the whole conversation in its prompt.
     StartOver,

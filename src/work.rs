@@ -4,6 +4,7 @@
 //! find is decided in `story.rs`.
 
 mod account;
+mod base;
 mod budget;
 mod check_again;
 mod checks;
@@ -26,6 +27,7 @@ mod settle;
 mod start;
 mod suggest;
 mod talk;
+mod theirs;
 mod watch;
 
 use std::path::PathBuf;
@@ -49,7 +51,7 @@ use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{Advance, Lost, Sharing, Store, StoreFault};
 use crate::story::step::{self, Look, RunLook, Step};
-use crate::story::{Story, Task, TaskState, Turn};
+use crate::story::{About, Story, Task, TaskState, Turn};
 
 pub use child::own_program;
 pub use commits::signing_key;
@@ -306,6 +308,9 @@ impl Worker {
             (Step::Stop, _) => Ok(Some(self.cancel(&job).await?)),
             (Step::PushHeldBack, _) => {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
+            }
+            (Step::BeginRun, None) if matches!(job.task.ask.about, About::Base(_)) => {
+                self.follow_base(&job).await
             }
             (Step::BeginRun, _) => match self.take_up_checks(&job).await? {
                 TakenUp::Ready => self.begin_run(&job).await,

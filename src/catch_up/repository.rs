@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::{CatchUp, Memory};
+use super::{CatchUp, Memory, bases};
 use crate::clock;
 use crate::command;
 use crate::config::RepositoryFile;
@@ -46,6 +46,8 @@ pub(super) struct Looked<'a> {
     pub(super) place: Place,
     /// Labels that were put on before were looked at before.
     labels_from: Timestamp,
+    /// The repository's own settings, as far as they can be read.
+    pub(super) file: RepositoryFile,
     /// The label of hob's there.
     label: String,
 }
@@ -70,7 +72,8 @@ impl CatchUp {
     ) -> anyhow::Result<()> {
         let repository = self.github.repository(repo, facts.and_then(|facts| facts.installation)).await?;
         let Some(known) = self.known_now(memory, &repository, facts).await? else { return Ok(()) };
-        let label = self.label_of(&repository).await?;
+        let file = self.file_of(&repository).await?;
+        let label = self.config.label_of(&file).to_owned();
         let place = Place {
             repo: known.repo.clone(),
             default_branch: known.default_branch.clone(),
@@ -79,7 +82,7 @@ impl CatchUp {
         let since = self.since(&known);
         // At the first look, whenever they were put on.
         let labels_from = known.looked_until.map_or(Timestamp::MIN, |_| since);
-        let looked = Looked { repository: &repository, place, labels_from, label };
+        let looked = Looked { repository: &repository, place, labels_from, file, label };
         let comments = repository.comments_since(since).await?;
         let (issues, until) = match known.looked_until {
             None => (with_labels(&looked).await?, comments.until),
@@ -98,6 +101,10 @@ impl CatchUp {
         }
         if trouble.as_ref().is_none_or(is_about_one) {
             let failed = self.edited_cards(&looked, &comments.items, &mut all).await?;
+            trouble = failed.or(trouble);
+        }
+        if trouble.as_ref().is_none_or(is_about_one) {
+            let failed = self.bases(&looked, &mut all).await?;
             trouble = failed.or(trouble);
         }
         if trouble.as_ref().is_none_or(is_about_one) {
@@ -160,17 +167,12 @@ impl CatchUp {
         since.max(back(now, kept))
     }
 
-    /// The label of hob's in a repository: as its own settings say, as far as they can be read. What else is in them, and
-    /// whether there is a mistake in them, is looked at where work is asked for.
-    async fn label_of(&self, repository: &Repository) -> anyhow::Result<String> {
+    /// The repository's own settings, as far as they can be read. Whether there is a mistake in them is looked at where work is
+    /// asked for.
+    async fn file_of(&self, repository: &Repository) -> anyhow::Result<RepositoryFile> {
         let now = Instant::now();
         let text = repository.settings_text(now.checked_sub(SETTINGS_AGE).unwrap_or(now)).await?.text;
-        let own = match text.as_deref().map(|text| RepositoryFile::parse(text, &self.config)) {
-            None => None,
-            Some(Ok(file)) => file.label,
-            Some(Err(fault)) => fault.label,
-        };
-        Ok(own.unwrap_or_else(|| self.config.github.label.clone()))
+        Ok(bases::file_of(text.as_deref(), &self.config))
     }
 
     /// Finds labels that the stories have not taken up. An error is the store's; what GitHub did not answer for an issue is told,

@@ -61,6 +61,17 @@ pub(super) fn more_usd(rest: &str) -> Result<f64, Mistake> {
     dollars(sum.strip_prefix('+').unwrap_or(sum)).ok_or_else(|| Mistake::BadSum(sum.to_owned()))
 }
 
+/// Whether the commits of a branch are to be made anew, as `--rewrite` says.
+pub(super) fn rewrite(line: &str) -> Result<bool, Mistake> {
+    match first_word(line).0 {
+        "--rewrite" => Ok(true),
+        other if other.starts_with('-') => {
+            Err(Mistake::UnknownOption { command: "rebase", option: other.to_owned() })
+        }
+        _ => Ok(false),
+    }
+}
+
 /// A sum of dollars that somebody may mean: `5`, `$2.50`.
 fn dollars(text: &str) -> Option<f64> {
     let digits = text.strip_prefix('$').unwrap_or(text);
@@ -103,6 +114,12 @@ mod tests {
             let read = read("work", &format!("--base={base}"), "");
             assert!(matches!(read, Err(Mistake::BadValue { option: "--base", .. })), "{base:?}: {read:?}");
         }
+    }
+
+    #[test]
+    fn only_a_plain_rewrite_replaces_a_branch() {
+        assert_eq!((rewrite("--rewrite"), rewrite(""), rewrite("please")), (Ok(true), Ok(false), Ok(false)));
+        assert!(rewrite("--rewrit").is_err() && rewrite("-r").is_err());
     }
 
     #[test]

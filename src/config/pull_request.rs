@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `[pull_request]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PullRequest {
-    /// How long hob waits after a review, or a check that has failed, for more of them, before it takes them up together.
+    /// How long hob waits after a review, a check that has failed, or a push to a base branch, for more of them, before it takes them
+    /// up together.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait: Duration,
     /// How often hob takes up failed checks on one pull request by itself. 0: never.
@@ -19,6 +21,21 @@ pub struct PullRequest {
     pub delete_branch: bool,
     /// Whether hob shows a check run, or with a token a commit status, on the head of each story branch.
     pub check_run: bool,
+    /// Whether story branches take in what their base branch gets.
+    pub follow_base: FollowBase,
+}
+
+/// Whether story branches take in what their base branch gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowBase {
+    /// Only on `/hob rebase`.
+    #[default]
+    Never,
+    /// When the two would conflict.
+    Conflicts,
+    /// Whenever it moves.
+    Always,
 }
 
 impl Default for PullRequest {
@@ -29,6 +46,7 @@ impl Default for PullRequest {
             labels: Vec::new(),
             delete_branch: false,
             check_run: true,
+            follow_base: FollowBase::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{BranchTemplate, Config, ConfigError, PathGlobs, Policy, error};
+use super::{BranchTemplate, Config, ConfigError, FollowBase, PathGlobs, Policy, error};
 use crate::ids::{AgentKind, IssueNumber};
 
 /// Where the file lies in the repository.
@@ -102,6 +102,9 @@ pub struct RepositoryFile {
     pub prompt: Option<String>,
     /// What a label on an issue with sub-issues means.
     pub sub_issues: SubIssues,
+    /// Whether story branches take in what their base branch gets.
+    #[schemars(with = "FollowBase")]
+    pub follow_base: Option<FollowBase>,
     /// Caps in dollars. They can only be lower than those of whoever runs hob.
     pub budget: Budgets,
 }
@@ -273,6 +276,11 @@ impl Config {
     /// Whether pull requests are opened as drafts in a repository with this file.
     pub fn draft_of(&self, file: &RepositoryFile) -> bool {
         file.draft.unwrap_or(self.github.draft)
+    }
+
+    /// Whether story branches follow their base in a repository with this file.
+    pub fn follow_base_of(&self, file: &RepositoryFile) -> FollowBase {
+        file.follow_base.unwrap_or(self.pull_request.follow_base)
     }
 
     /// How often failed checks on one pull request are taken up in a repository with this file.

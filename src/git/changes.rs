@@ -67,36 +67,41 @@ pub(super) struct Changes {
 
 type Entries = BTreeMap<Vec<u8>, (i32, Oid)>;
 
-/// Compares two trees, up to `limit` changed paths and as many folders.
-pub(super) fn between(repository: &Repository, old: Oid, new: Oid, limit: usize) -> anyhow::Result<Changes> {
+/// What is in a tree, by side: the trees before in their order, and the new one.
+type Sides = (Vec<Option<(i32, Oid)>>, Option<(i32, Oid)>);
+
+/// Compares a tree with the one before it, up to `limit` changed paths and as many folders. Where there are several before, the
+/// parents of a merge for example, a path that is as one of them has it has not changed, and the first is what it is held against.
+pub(super) fn between(
+    repository: &Repository,
+    before: &[Oid],
+    new: Oid,
+    limit: usize,
+) -> anyhow::Result<Changes> {
     let mut found = Changes::default();
-    let mut waiting = vec![(Vec::new(), Some(old), Some(new))];
+    let before: Vec<Option<Oid>> = before.iter().copied().map(Some).collect();
+    let mut waiting = vec![(Vec::new(), before, Some(new))];
     let mut folders = 0;
-    while let Some((prefix, old, new)) = waiting.pop() {
+    while let Some((prefix, before, new)) = waiting.pop() {
         folders += 1;
         if folders > limit {
             found.truncated = true;
             break;
         }
-        let mut pairs: BTreeMap<Vec<u8>, [Option<(i32, Oid)>; 2]> = BTreeMap::new();
-        for (side, tree) in [old, new].into_iter().enumerate() {
-            for (name, entry) in entries(repository, tree)? {
-                pairs.entry(name).or_default()[side] = Some(entry);
-            }
-        }
-        for (name, [old, new]) in pairs {
-            if old == new {
+        for (name, (before, new)) in sides(repository, &before, new)? {
+            if before.contains(&new) {
                 continue;
             }
             let path = [prefix.as_slice(), &name].concat();
             let is_tree = |entry: &(i32, Oid)| entry.0 == TREE_MODE;
-            let (old_tree, new_tree) = (old.filter(is_tree), new.filter(is_tree));
+            let tree = |entry: Option<(i32, Oid)>| entry.filter(is_tree).map(|entry| entry.1);
+            let trees: Vec<Option<Oid>> = before.iter().copied().map(tree).collect();
             if path.len() > PATH_BYTES {
                 found.truncated = true;
-            } else if old_tree.is_some() || new_tree.is_some() {
-                let below = [path.as_slice(), b"/"].concat();
-                waiting.push((below, old_tree.map(|entry| entry.1), new_tree.map(|entry| entry.1)));
+            } else if tree(new).is_some() || trees.iter().any(Option::is_some) {
+                waiting.push(([path.as_slice(), b"/"].concat(), trees, tree(new)));
             }
+            let old = before.first().copied().flatten();
             let (old, new) = (old.filter(|entry| !is_tree(entry)), new.filter(|entry| !is_tree(entry)));
             let Some(change) = change(repository, &path, old, new)? else { continue };
             if found.changes.len() == limit {
@@ -108,6 +113,25 @@ pub(super) fn between(repository: &Repository, old: Oid, new: Oid, limit: usize)
     }
     found.changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// What stands under each name in any of some trees.
+fn sides(
+    repository: &Repository,
+    before: &[Option<Oid>],
+    new: Option<Oid>,
+) -> anyhow::Result<BTreeMap<Vec<u8>, Sides>> {
+    let mut all: BTreeMap<Vec<u8>, Sides> = BTreeMap::new();
+    let none = || (vec![None; before.len()], None);
+    for (side, tree) in before.iter().enumerate() {
+        for (name, entry) in entries(repository, *tree)? {
+            all.entry(name).or_insert_with(none).0[side] = Some(entry);
+        }
+    }
+    for (name, entry) in entries(repository, new)? {
+        all.entry(name).or_insert_with(none).1 = Some(entry);
+    }
+    Ok(all)
 }
 
 fn entries(repository: &Repository, tree: Option<Oid>) -> anyhow::Result<Entries> {

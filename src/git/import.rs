@@ -3,6 +3,7 @@
 //! there. Found here: is it a bundle of one commit, small enough, whole, and built on what was expected.
 //! Whether what it changes may be published is the caller's to decide.
 
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,8 @@ pub struct HandOver<'a> {
     pub quarantine: &'a Path,
     /// The commit its tip must be, or descend from. The mirror must have it.
     pub base: &'a Sha,
+    /// The newest commit of the branch that the work is to go to. What a hand-over merges from there is not of its making.
+    pub base_branch: Option<&'a Sha>,
     /// How much is taken.
     pub limits: ImportLimits,
 }
@@ -135,6 +138,8 @@ pub struct Imported {
     pub commits: Vec<CommitSummary>,
     /// How many commits there are since the base.
     pub commit_count: usize,
+    /// How many commits of the base branch were merged in. They count as no commits and as no changes here.
+    pub merged_in: usize,
     /// The paths that differ between base and tip, in order.
     pub changes: Vec<Change>,
     /// Whether `changes` is not all. A policy that looks at paths has to refuse then.
@@ -229,7 +234,7 @@ fn import_into(
     describe(&repository, hand_over, base, header.tip, fresh).map_err(ImportError::Other)
 }
 
-fn make_quarantine(mirror: &Mirror, path: &Path) -> anyhow::Result<Repository> {
+pub(super) fn make_quarantine(mirror: &Mirror, path: &Path) -> anyhow::Result<Repository> {
     remove_folder(path)?;
     init_bare(path)?;
     borrow_objects(path, mirror)?;
@@ -303,9 +308,13 @@ fn describe(
 ) -> anyhow::Result<Imported> {
     // Needed to push: libgit2 pushes references only.
     repository.reference(HAND_OVER, tip, true, "hob: hand-over").context("naming the hand-over")?;
+    let merged = merged_in(repository, hand_over, base, tip, &fresh)?;
     let mut walk = repository.revwalk().context("listing the new commits")?;
     walk.push(tip)?;
     walk.hide(base)?;
+    for id in &merged {
+        walk.hide(*id)?;
+    }
     walk.set_sorting(Sort::TOPOLOGICAL)?;
     let mut commits = Vec::new();
     let mut commit_count = 0;
@@ -317,17 +326,73 @@ fn describe(
     }
     commits.reverse();
     let tree = |commit: Oid| repository.find_commit(commit).map(|commit| commit.tree_id());
-    let found = changes::between(repository, tree(base)?, tree(tip)?, hand_over.limits.max_changes)?;
+    let before: Vec<Oid> = [base].iter().chain(&merged).map(|id| tree(*id)).collect::<Result<_, _>>()?;
+    let found = changes::between(repository, &before, tree(tip)?, hand_over.limits.max_changes)?;
     Ok(Imported {
         tip: sha(tip)?,
         commits,
         commit_count,
+        merged_in: count(repository, &merged, base)?,
         changes: found.changes,
         changes_truncated: found.truncated,
         quarantine: hand_over.quarantine.to_owned(),
         base,
         fresh,
     })
+}
+
+/// The newest commits of the base branch that a hand-over has merged in.
+fn merged_in(
+    repository: &Repository,
+    hand_over: &HandOver<'_>,
+    base: Oid,
+    tip: Oid,
+    fresh: &Fresh,
+) -> anyhow::Result<Vec<Oid>> {
+    let Some(branch) = hand_over.base_branch else { return Ok(Vec::new()) };
+    let branch = oid(branch)?;
+    let holds = |commit: Oid, other: Oid| -> Result<bool, git2::Error> {
+        Ok(commit == other || repository.graph_descendant_of(commit, other)?)
+    };
+    let new: HashSet<Oid> = fresh.commits.iter().copied().collect();
+    // Where the history goes on that the mirror has.
+    let mut known: BTreeSet<Oid> = BTreeSet::new();
+    for id in &fresh.commits {
+        known.extend(repository.find_commit(*id)?.parent_ids().filter(|parent| !new.contains(parent)));
+    }
+    known.extend((!new.contains(&tip)).then_some(tip));
+    let mut merged: Vec<Oid> = Vec::new();
+    for id in known {
+        if holds(base, id)? || !holds(branch, id)? {
+            continue;
+        }
+        let mut is_older = false;
+        for other in &merged {
+            is_older |= holds(*other, id)?;
+        }
+        if is_older {
+            continue;
+        }
+        let mut kept = Vec::new();
+        for other in merged {
+            if !holds(id, other)? {
+                kept.push(other);
+            }
+        }
+        kept.push(id);
+        merged = kept;
+    }
+    Ok(merged)
+}
+
+/// How many commits lie in the histories of some and not in that of the other.
+fn count(repository: &Repository, commits: &[Oid], without: Oid) -> anyhow::Result<usize> {
+    let mut walk = repository.revwalk().context("counting commits")?;
+    for id in commits {
+        walk.push(*id)?;
+    }
+    walk.hide(without)?;
+    Ok(walk.count())
 }
 
 fn summary(commit: &Commit<'_>) -> anyhow::Result<CommitSummary> {

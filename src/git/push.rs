@@ -1,5 +1,6 @@
-//! The push of an imported commit to one branch: one exact refspec, never forced, and only if the branch
-//! is where the caller last saw it. Made to be called again after a crash or a lost answer.
+//! The push of one commit to one branch: one exact refspec, and only if the branch is where the caller last saw it. Never forced,
+//! unless the caller says that the branch's commits are to be replaced by those of a rebase. Made to be called again after a crash
+//! or a lost answer.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -28,6 +29,8 @@ pub struct Push<'a> {
     pub tip: &'a Sha,
     /// What the branch must point at now; `None` if it must not exist.
     pub expected: Option<&'a Sha>,
+    /// Whether the branch need not move forward: its commits were made anew. It has to be at `expected` all the same.
+    pub replaces: bool,
 }
 
 /// How a push went well.
@@ -145,7 +148,8 @@ fn attempt(
     let mut remote = repository.remote_anonymous(&push.remote.url)?;
     let mut options = PushOptions::new();
     options.remote_callbacks(heard.callbacks(expected, tip, intent));
-    let refspec = format!("{HAND_OVER}:{}", branch_reference(push.branch));
+    let forced = if push.replaces && expected.is_some() { "+" } else { "" };
+    let refspec = format!("{forced}{HAND_OVER}:{}", branch_reference(push.branch));
     let result = remote.push(&[refspec], Some(&mut options));
     drop(options);
     let Heard { found, progress, refusal } = heard;

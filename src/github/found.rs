@@ -65,6 +65,20 @@ pub fn edited(
     body.to_string().into_bytes()
 }
 
+/// A body of `push`: the branch is at this commit. Where it was is not known.
+pub fn pushed(place: &Place, branch: &str, head: &Sha) -> Vec<u8> {
+    let mut body = json!({
+        "ref": format!("refs/heads/{branch}"),
+        "before": "0".repeat(head.as_str().len()),
+        "after": head,
+        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+    });
+    if let Some(installation) = place.installation {
+        body["installation"] = json!({ "id": installation });
+    }
+    body.to_string().into_bytes()
+}
+
 /// A body of `pull_request.closed`, or `reopened`: `at` is when that was done.
 pub fn pull_moved(
     place: &Place,
@@ -273,6 +287,16 @@ mod tests {
         let before = "/hob work".into();
         let expected = Event::CommentEdited { place, issue, comment: now, before, at, sender };
         assert_eq!(decode("issue_comment", &body).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_push_that_was_found_is_read_back_as_one() {
+        let place =
+            Place { repo: "acme/tool".parse().unwrap(), default_branch: "main".into(), installation: None };
+        let head: Sha = "a".repeat(40).parse().unwrap();
+        let read = decode("push", &pushed(&place, "main", &head)).unwrap();
+        let Event::Pushed { branch, before: None, after: Some(after), .. } = read else { panic!("{read:?}") };
+        assert_eq!((branch.as_str(), after), ("main", head));
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Intake {
             has_pull: story.pull.is_some(),
             is_spoken_to: is_for_hob && self.store.is_listening(story.id).await?,
             is_discussed: is_for_hob && on.issue.is_pull_request && on.issue.is_open,
-            last: self.store.tasks_of(story.id).await?.last().map(|task| task.state),
+            last: self.store.last_task(story.id).await?.map(|task| task.state),
         })
     }
 

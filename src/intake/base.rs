@@ -1,31 +1,100 @@
-//! A branch was pushed to: where it is the base of stories, they may have to take its commits in.
+//! A branch was pushed to, or somebody wants a base branch brought in: the stories whose pull requests go there may have to take its
+//! commits in. How that is done is the worker's matter.
 
-use super::{Intake, Settled};
+use super::{Happening, Intake, Settled};
+use crate::config::FollowBase as Follow;
 use crate::event::{Person, Place};
 use crate::ids::Sha;
-use crate::store::Delivery;
+use crate::message::{self, NoGo};
+use crate::store::{Delivery, FollowBase, Heard, NewTask};
+use crate::story::base::{BaseMoved, Because};
+use crate::story::plan::Mode;
+use crate::story::{About, Ask, Choice, Story, Turn};
 
 /// A branch that was pushed to.
 #[derive(Debug)]
-#[expect(dead_code, reason = "read once stories follow their base")]
 pub(super) struct Pushed {
     /// Its name.
     pub(super) branch: String,
-    /// Where it was. Absent: it was not there.
-    pub(super) before: Option<Sha>,
     /// Where it is. Absent: it is there no more.
     pub(super) after: Option<Sha>,
 }
 
 impl Intake {
-    /// Takes a push.
+    /// Takes a push. GitHub is asked something only where a story is on that branch.
     pub(super) async fn on_push(
         &self,
-        _delivery: &Delivery,
-        _place: &Place,
-        _pushed: &Pushed,
-        _sender: &Person,
+        delivery: &Delivery,
+        place: &Place,
+        pushed: &Pushed,
+        sender: &Person,
     ) -> anyhow::Result<Settled> {
-        Ok(Settled::Ignored("a push".to_owned()))
+        if pushed.after.is_none() {
+            return Ok(Settled::Ignored("a branch was removed".to_owned()));
+        }
+        let stories = self.store.stories_on_base(&place.repo, &pushed.branch).await?;
+        if stories.is_empty() {
+            return Ok(Settled::Ignored(
+                "a push to a branch that no pull request of hob's goes to".to_owned(),
+            ));
+        }
+        let settings = self.settings_lately(place).await?;
+        if settings.fault().is_some() {
+            return Ok(Settled::Ignored("the repository's settings have a mistake".to_owned()));
+        }
+        let because = match self.config.follow_base_of(&settings.file()) {
+            Follow::Never => return Ok(Settled::Ignored("stories do not follow their base here".to_owned())),
+            Follow::Always => Because::Moved,
+            Follow::Conflicts => Because::MovedIfConflict,
+        };
+        tracing::info!(
+            branch = pushed.branch,
+            by = sender.login,
+            stories = stories.len(),
+            "a base has moved"
+        );
+        let ids: Vec<_> = stories.iter().map(|story| story.id).collect();
+        let follow = FollowBase {
+            guid: &delivery.guid,
+            stories: &ids,
+            moved: BaseMoved { rewrite: false, because },
+            settings: settings.text(),
+            wait: self.config.pull_request.wait,
+        };
+        let opened = self.store.follow_base(&follow).await?;
+        Ok(Settled::Done(if opened == 0 { "the base is about to be brought in" } else { "a base moved" }))
+    }
+
+    /// Opens a task that brings the base branch in.
+    pub(super) async fn rebase(
+        &self,
+        on: &Happening<'_>,
+        story: Option<Story>,
+        rewrite: bool,
+    ) -> anyhow::Result<Settled> {
+        let Some(story) = story else {
+            return self.reply(on, None, "eyes", message::nothing_done(NoGo::NothingBegun)).await;
+        };
+        if let Some(fault) = on.settings.fault() {
+            return self.decline_for_settings(on, Some(&story), Heard::Words, fault).await;
+        }
+        let issue = self.issue_of(&story, on.issue).await?;
+        let last = self.store.asks_of(story.id).await?.pop();
+        // The same agent as before: it knows the branch.
+        let before = last.map(|ask| ask.choice).unwrap_or_default();
+        let choice =
+            Choice { agent: before.agent, model: before.model, image: before.image, ..Choice::default() };
+        let about = About::Base(BaseMoved { rewrite, because: Because::Asked });
+        let new = NewTask {
+            on: self.story_ask(on, &issue, Some(&story)),
+            effects: vec![on.seen("eyes")],
+            ask: Ask { about, ..self.ask(on, &issue, None, choice) },
+            mode: Mode::Work,
+            turn: Turn::Begin,
+            labeled_at: None,
+            settings: on.settings.text(),
+        };
+        self.store.open_task(&on.delivery.guid, &new).await?;
+        Ok(Settled::Done("opened a task that brings the base in"))
     }
 }

@@ -39,7 +39,7 @@ impl Intake {
         with: GoOn,
     ) -> anyhow::Result<Settled> {
         let id = story.as_ref().map(|story| story.id).context("what goes on is a story")?;
-        let last = self.store.tasks_of(id).await?.pop().context("what goes on has a task")?;
+        let last = self.store.last_task(id).await?.context("what goes on has a task")?;
         let text = match with {
             GoOn::SameText => last.ask.text.clone(),
             GoOn::Text(text) => text,

@@ -194,6 +194,11 @@ pub enum Decision {
         /// How many.
         more_usd: f64,
     },
+    /// Bring the base branch's newest commits into the story branch.
+    Rebase {
+        /// Whether the branch's own commits are to be made anew on top of them.
+        rewrite: bool,
+    },
     /// Say what was got wrong.
     Explain(Mistake),
     /// Say what hob understands.
@@ -294,6 +299,7 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
         }
         Some(Command::Retry) => return on_retry(story),
         Some(Command::Budget { more_usd }) => return on_budget(*more_usd, story),
+        Some(Command::Rebase { rewrite }) => return on_rebase(*rewrite, story),
         Some(_) => {}
     }
     if let Some(question) = story.and_then(|story| story.question.as_ref()) {
@@ -336,9 +342,12 @@ fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
         Command::Fix { .. } => Decision::Refuse(NoGo::NoPull),
         Command::Mistake(mistake) => Decision::Explain(mistake.clone()),
         // Decided before.
-        Command::Stop | Command::Retry | Command::Budget { .. } | Command::Status | Command::Help => {
-            Decision::Nothing("a comment that is not for hob")
-        }
+        Command::Stop
+        | Command::Retry
+        | Command::Budget { .. }
+        | Command::Rebase { .. }
+        | Command::Status
+        | Command::Help => Decision::Nothing("a comment that is not for hob"),
     }
 }
 
@@ -477,6 +486,15 @@ fn on_budget(more_usd: f64, story: Option<&KnownStory>) -> Decision {
     }
 }
 
+/// While an agent works it waits until that is over; while a question is open, nothing would happen.
+fn on_rebase(rewrite: bool, story: Option<&KnownStory>) -> Decision {
+    match story {
+        Some(KnownStory { question: Some(_), .. }) => Decision::Refuse(NoGo::Waits),
+        Some(KnownStory { last: Some(_), .. }) => Decision::Rebase { rewrite },
+        _ => Decision::Refuse(NoGo::NothingBegun),
+    }
+}
+
 /// Why a story cannot begin anything now.
 fn busy(story: Option<&KnownStory>) -> Option<NoGo> {
     let story = story.filter(|story| story.is_under_work)?;
@@ -594,6 +612,24 @@ mod tests {
         let question = waiting(Posted::As(CommentId(1))).story.unwrap().question;
         let asked = KnownStory { question, ..at_work };
         assert!(matches!(decide(&comment(7, 1, "the first"), &known(asked)), Decision::Answer { .. }));
+    }
+
+    #[test]
+    fn a_base_is_brought_in_at_once_or_after_what_is_under_way_and_not_while_a_question_is_open() {
+        let rebase = |story: Option<KnownStory>| {
+            decide(&comment(7, 1, "/hob rebase --rewrite"), &Known { on_pull_request: false, story })
+        };
+        let last = Some(TaskState::Done);
+        let ended = KnownStory { last, ..KnownStory::default() };
+        let at_work = KnownStory { is_under_work: true, is_spoken_to: true, ..ended.clone() };
+        for story in [ended, at_work] {
+            assert_eq!(rebase(Some(story)), Decision::Rebase { rewrite: true });
+        }
+        let asked = KnownStory { last, ..waiting(Posted::As(CommentId(1))).story.unwrap() };
+        assert_eq!(rebase(Some(asked)), Decision::Refuse(NoGo::Waits));
+        for nothing in [None, Some(KnownStory::default())] {
+            assert_eq!(rebase(nothing), Decision::Refuse(NoGo::NothingBegun));
+        }
     }
 
     #[test]

@@ -56,7 +56,9 @@ pub fn misunderstood(mistake: &Mistake) -> String {
             (what, format!("What I understand: {}.", names()))
         }
         Mistake::UnknownOption { command, option } => {
-            (format!("`/hob {command}` has no option {}.", code(option, MOST_CODE)), options())
+            let what = format!("`/hob {command}` has no option {}.", code(option, MOST_CODE));
+            let help = if *command == "rebase" { usage("rebase") } else { usage("work") };
+            (what, format!("What I understand: `{help}`."))
         }
         Mistake::BadValue { option, value } if value.is_empty() => {
             (format!("`{option}` needs a value."), options())

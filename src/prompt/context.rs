@@ -7,7 +7,8 @@ use super::fence::Fences;
 use super::hidden::{Hidden, visible};
 use super::review::{self, Thread};
 use super::seen::{Author, Failing, File, Image, MissingImage};
-use super::{Facts, Purpose, told_news};
+use super::{Facts, News, Purpose, told_news};
+use crate::ids::Sha;
 use crate::story::checks::CheckEnd;
 use crate::story::review::Applied;
 use crate::story::{About, Ask, AskedQuestion};
@@ -28,6 +29,7 @@ pub(super) struct Context<'a> {
     conversation: Vec<Told>,
     files: &'a [String],
     check: Option<Check<'a>>,
+    base_commit: Option<&'a str>,
     news: Option<String>,
     labels: Vec<String>,
     author: Option<&'a Author>,
@@ -122,7 +124,17 @@ impl<'a> Context<'a> {
             }
             Purpose::CarryOut(plan) => ("carry_out", Some(told(plan, &mut shown)), &[]),
             Purpose::MendCheck { .. } => ("check", None, &[]),
+            Purpose::MergeBase(_) => ("merge_base", None, &[]),
+            Purpose::MeetTheirs(files) => ("meet_theirs", None, files),
         };
+        // Where that is what the run is for, it is told by itself.
+        let (base_commit, is_merge) = match &facts.purpose {
+            Purpose::MergeBase(commit) => (commit.map(Sha::as_str), true),
+            _ => (None, false),
+        };
+        let news = facts
+            .news
+            .map(|news| News { base_moved: news.base_moved.clone().filter(|_| !is_merge), ..news.clone() });
         let check = match &facts.purpose {
             Purpose::MendCheck { command, end, output } => Some(Check { command, end: ended(*end), output }),
             _ => None,
@@ -148,7 +160,8 @@ impl<'a> Context<'a> {
             conversation: answered.filter(|_| !facts.resumes).map(|asked| told(asked, &mut shown)).collect(),
             files,
             check,
-            news: facts.news.and_then(|news| told_news(news, facts.base_branch)),
+            base_commit,
+            news: news.and_then(|news| told_news(&news, facts.base_branch)),
             labels: seen.labels.iter().map(|label| shown(label)).collect(),
             author: seen.author.as_ref(),
             comments: seen

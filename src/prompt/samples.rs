@@ -22,6 +22,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         restored: vec![".mcp.json".to_owned()],
         base_moved: "b".repeat(40).parse().ok(),
     };
+    let commit = "c".repeat(40).parse().ok();
     let failing = Seen { failing: Some(failing()), ..Seen::default() };
     let mend = || Purpose::MendCheck { command: "make", end: CheckEnd::Exited(2), output: "no" };
     let open = AskedQuestion { answer: None, ..question.clone() };
@@ -41,6 +42,10 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         (Purpose::Resume(None), false, &nothing),
         (Purpose::CarryOut(&question), true, &nothing),
         (Purpose::CarryOut(&question), false, &seen),
+        (Purpose::MergeBase(commit.as_ref()), false, &seen),
+        (Purpose::MergeBase(None), true, &nothing),
+        (Purpose::MeetTheirs(&files), true, &nothing),
+        (Purpose::MeetTheirs(&files), false, &seen),
         (mend(), true, &nothing),
         (mend(), false, &seen),
     ];

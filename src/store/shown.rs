@@ -174,14 +174,14 @@ impl Store {
             "SELECT status_wanted, ended,
                  EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'wanted' AND effect LIKE '{\"kind\":\"pull_request\"%') AS is_proposing,
                  EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'parked' AND effect LIKE '{\"kind\":\"pull_request\"%') AS is_parked,
-                 (SELECT COUNT(*) FROM tasks WHERE story = $1 AND state = 'queued') AS queued
+                 (SELECT COUNT(*) FROM shown_tasks WHERE story = $1 AND state = 'queued') AS queued
              FROM stories WHERE id = $1",
         )
         .bind(story.to_string())
         .fetch_one(&self.reader)
         .await?;
         let task = sqlx::query(
-            "SELECT * FROM tasks WHERE story = $1
+            "SELECT * FROM shown_tasks WHERE story = $1
              ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'publishing' THEN 0 WHEN 'blocked' THEN 0 WHEN 'queued' THEN 1 ELSE 2 END,
                  CASE state WHEN 'queued' THEN seq ELSE -seq END LIMIT 1",
         )

@@ -259,10 +259,10 @@ impl Store {
         row.as_ref().map(rows::task).transpose()
     }
 
-    /// Whether a story has a task that is not over, and that nobody wants stopped.
+    /// Whether a story has a task that is not over, that people are told of, and that nobody wants stopped.
     pub async fn is_under_work(&self, story: StoryId) -> anyhow::Result<bool> {
         let open = sqlx::query(
-            "SELECT 1 FROM tasks WHERE story = $1 AND stop_why IS NULL
+            "SELECT 1 FROM shown_tasks WHERE story = $1 AND stop_why IS NULL
                AND state IN ('queued', 'running', 'publishing', 'blocked') LIMIT 1",
         )
         .bind(story.to_string())

@@ -1,10 +1,83 @@
-//! A base branch that has moved on, and what follows from it for a story. Pure.
+//! A base branch that has moved on, what people push to a story branch while an agent works, and what follows from either. Pure.
 
 use serde::{Deserialize, Serialize};
+
+use super::{Run, Turn};
+use crate::ids::Sha;
+
+/// How often an agent is asked to bring together what people have pushed while it worked.
+const MOST_TURNS: usize = 2;
 
 /// The wish to have the base branch's newest commits on the story branch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseMoved {
     /// Whether the story branch's commits are to be made anew on top of them, where it would otherwise be merged.
     pub rewrite: bool,
+    /// Why.
+    #[serde(default)]
+    pub because: Because,
+}
+
+/// Why a base branch's commits are to be brought in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Because {
+    /// Somebody wants it.
+    #[default]
+    Asked,
+    /// It moved, and the settings say that story branches follow.
+    Moved,
+    /// It moved, and the settings say that story branches follow where they would conflict.
+    MovedIfConflict,
+}
+
+impl Because {
+    /// Whether somebody waits for words about it, whatever comes of it.
+    pub fn is_asked(self) -> bool {
+        self == Self::Asked
+    }
+}
+
+/// What is about to be pushed by a task without a run, written down before it is: whether it was pushed shows on the branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutToPush {
+    /// The commit.
+    pub tip: Sha,
+    /// What people are told once it is there.
+    pub words: String,
+}
+
+/// The reason for another run, where what people have pushed conflicts with what the agent has handed over, and the agent has not had
+/// that back too often.
+pub fn conflict_for_agent(files: Vec<String>, runs: &[Run]) -> Option<Turn> {
+    let had = runs.iter().filter(|run| matches!(run.turn, Turn::PushedMeanwhile { .. })).count();
+    (had < MOST_TURNS).then_some(Turn::PushedMeanwhile { files })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AgentKind, RunId, TaskId};
+
+    #[test]
+    fn an_agent_is_asked_to_merge_what_people_pushed_twice_and_no_more() {
+        let run = |turn: Turn| Run {
+            id: RunId::new(),
+            task: TaskId::new(),
+            turn,
+            agent: AgentKind::Claude,
+            instead_of: None,
+            may_use: crate::story::budget::Limit::default(),
+            started_at: None,
+            end: None,
+        };
+        let files = || vec!["a".to_owned()];
+        let mut runs = vec![run(Turn::Begin)];
+        for _ in 0..MOST_TURNS {
+            let turn = conflict_for_agent(files(), &runs).unwrap();
+            assert_eq!(turn, Turn::PushedMeanwhile { files: files() });
+            runs.push(run(turn));
+        }
+        assert_eq!(conflict_for_agent(files(), &runs), None);
+    }
 }

@@ -15,11 +15,12 @@ use super::start::{WORKSPACE, blocking, docker_hitch};
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Mount, Network};
+use crate::git::Mirror;
 use crate::ids::Sha;
-use crate::story::Run;
+use crate::story::{Run, Story};
 
-/// Arguments: the story branch and the base; then, where uncommitted work is to be committed, the message and
-/// the time for that. Prints a header of text lines, the list of uncommitted paths, and the bundle. Commits
+/// Arguments: the story branch, the base, and the base branch's newest commit or `-`: what the agent has merged from there need not
+/// be handed over. Then, where uncommitted work is to be committed, the message and the time for that. Prints a header of text lines, the list of uncommitted paths, and the bundle. Commits
 /// that the agent made on top of the story branch with HEAD elsewhere (detached, or another branch) count too:
 /// they are its work.
 ///
@@ -28,7 +29,7 @@ use crate::story::Run;
 /// to the base branch's. The same workspace makes the same commit.
 const SCRIPT: &str = r#"
 export HOME=/tmp GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0
-branch=$1 base=$2 message=${3:-} date=${4:-}
+branch=$1 base=$2 known=$3 message=${4:-} date=${5:-}
 git status --porcelain=v1 -z --no-renames --untracked-files=all > /tmp/status || exit 65
 head -c 262144 /tmp/status > /tmp/shown
 head=$(git rev-parse --verify --quiet 'HEAD^{commit}') || exit 66
@@ -62,7 +63,13 @@ if [ -n "$(git rev-list --max-count=1 "$tip" "^$base")" ]; then bundle=yes; fi
 printf 'hob-hand-over 1\ntip %s\nwip %s\nstatus %s\nbundle %s\n' \
   "$tip" "$wip" "$(wc -c < /tmp/shown | tr -d ' ')" "$bundle"
 cat /tmp/shown
-if [ "$bundle" = yes ]; then exec git bundle create --quiet - "$ref" "^$base"; fi
+if [ "$bundle" = yes ]; then
+  if [ "$known" != - ] && git cat-file -e "$known^{commit}" 2>/dev/null &&
+    [ -n "$(git rev-list --max-count=1 "$tip" "^$base" "^$known")" ]; then
+    exec git bundle create --quiet - "$ref" "^$base" "^$known"
+  fi
+  exec git bundle create --quiet - "$ref" "^$base"
+fi
 "#;
 
 /// What the script's own exit codes mean, for people.
@@ -87,6 +94,8 @@ pub(super) struct HandedOver {
     pub(super) tip: Sha,
     /// Whether that is a commit of what was not committed.
     pub(super) is_wip: bool,
+    /// The base branch's newest commit, as hob's mirror has it.
+    pub(super) base_branch: Option<Sha>,
     /// The file with the bundle, where there are commits, and where in it the bundle begins.
     pub(super) bundle: Option<(PathBuf, u64)>,
 }
@@ -111,8 +120,12 @@ impl Worker {
     ) -> Result<HandedOver, Hitch> {
         let settings = self.settings_for(job, run.agent);
         let paths = self.data.run(run.id);
+        let base_branch = self.known_base(&job.story).await?;
+        let known = base_branch.as_ref().map_or("-", Sha::as_str);
         let mut command: Vec<String> =
-            ["/bin/sh", "-c", SCRIPT, "hob", &job.story.branch, base.as_str()].map(str::to_owned).to_vec();
+            ["/bin/sh", "-c", SCRIPT, "hob", &job.story.branch, base.as_str(), known]
+                .map(str::to_owned)
+                .to_vec();
         command.extend(wip.into_iter().flat_map(|wip| [wip.message.clone(), wip.at.as_second().to_string()]));
         let spec = ContainerSpec {
             name: hand_over_name(run),
@@ -159,11 +172,20 @@ impl Worker {
         }
         let path = paths.bundle;
         let mut handed = blocking(move || read_hand_over(path)).await??;
+        handed.base_branch = base_branch;
         // They are stored, told to people and named to the agent.
         for path in &mut handed.uncommitted {
             *path = self.secrets.redact(path);
         }
         Ok(handed)
+    }
+}
+
+impl Worker {
+    /// The newest commit of a story's base branch, as of the last fetch: nothing newer can have been merged in the workspace.
+    async fn known_base(&self, story: &Story) -> Result<Option<Sha>, Hitch> {
+        let (mirror, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
+        Ok(blocking(move || Mirror::ensure(&mirror)?.branch(&base)).await??)
     }
 }
 
@@ -185,6 +207,7 @@ fn read_hand_over(path: PathBuf) -> Result<HandedOver, Hitch> {
             uncommitted: read.uncommitted,
             tip: read.tip,
             is_wip: read.is_wip,
+            base_branch: None,
             bundle: read.bundle_at.map(|at| (path, at)),
         })
         .map_err(|reason| refused(format!("What came out of the workspace cannot be read: {reason}.")))

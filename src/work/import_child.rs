@@ -31,6 +31,8 @@ pub(super) struct Request {
     /// The file that holds the bundle, and where it begins.
     pub(super) bundle: (PathBuf, u64),
     pub(super) base: Sha,
+    /// The newest commit of the branch that the work is to go to.
+    pub(super) base_branch: Option<Sha>,
     pub(super) max_bytes: u64,
     /// Address space, in bytes.
     pub(super) memory_bytes: u64,
@@ -57,7 +59,7 @@ pub(super) enum Answer {
 }
 
 /// Commits in quarantine.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Taken {
     /// The commit that was handed over.
     pub(super) handed_tip: Sha,
@@ -65,6 +67,10 @@ pub(super) struct Taken {
     pub(super) tip: Sha,
     /// How many commits there are since the base.
     pub(super) commits: usize,
+    /// How many commits of the base branch the agent has merged in.
+    pub(super) merged_in: usize,
+    /// Whether what people pushed meanwhile is in it.
+    pub(super) with_theirs: bool,
     /// What the policy has against them.
     pub(super) objections: Vec<Objection>,
 }
@@ -116,13 +122,25 @@ fn take(request: &Request) -> Result<Taken, ImportError> {
     let mirror = Mirror::ensure(&request.mirror).map_err(ImportError::Other)?;
     let mut bundle = open_at(&request.bundle).map_err(ImportError::Other)?;
     let limits = ImportLimits { max_bytes: request.max_bytes, ..ImportLimits::default() };
-    let hand_over = HandOver { quarantine: &request.quarantine, base: &request.base, limits };
+    let hand_over = HandOver {
+        quarantine: &request.quarantine,
+        base: &request.base,
+        base_branch: request.base_branch.as_ref(),
+        limits,
+    };
     let mut imported = git::import(&mirror, &hand_over, &mut bundle)?;
     let handed_tip = imported.tip.clone();
     let secrets = Redactor::new(request.secrets.iter().map(String::as_str));
     let objections = policy::examine(&imported, &request.rules, &secrets).map_err(ImportError::Other)?;
     git::rewrite_commits(&mut imported, &request.authorship).map_err(ImportError::Other)?;
-    Ok(Taken { handed_tip, tip: imported.tip.clone(), commits: imported.commit_count, objections })
+    Ok(Taken {
+        handed_tip,
+        tip: imported.tip.clone(),
+        commits: imported.commit_count,
+        merged_in: imported.merged_in,
+        with_theirs: false,
+        objections,
+    })
 }
 
 fn open_at((path, start): &(PathBuf, u64)) -> anyhow::Result<File> {

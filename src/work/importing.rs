@@ -67,6 +67,7 @@ impl Worker {
             quarantine: self.data.run(run.id).quarantine,
             bundle: handed.bundle.clone().context("only commits are imported")?,
             base: base.clone(),
+            base_branch: handed.base_branch.clone(),
             max_bytes: config.container.hand_over_limit.0,
             memory_bytes: config.policy.import_memory.0,
             cpu_seconds: config.container.hand_over_timeout.as_secs().max(1),

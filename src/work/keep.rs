@@ -168,10 +168,10 @@ impl Worker {
         if !taken.objections.is_empty() {
             return Err(refused(message::objections(&taken.objections)));
         }
-        self.push(holder, &job.story, run, &taken).await?;
+        let tip = self.push(holder, &job.story, run, &taken).await?;
         let kept =
             Kept::Pushed { branch: job.story.branch.clone(), commits: taken.commits, is_wip: handed.is_wip };
-        Ok((kept, Some(taken.tip)))
+        Ok((kept, Some(tip)))
     }
 
     /// Removes the workspace of a story whose task has just ended, if nothing in it is needed any more. Only disk

@@ -8,10 +8,11 @@ use super::hand_over::{HandedOver, refused};
 use super::import_child::Taken;
 use super::settle::ask;
 use super::start::blocking;
+use super::theirs::Brought;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::fail_point::around;
-use crate::git::{self, Mirror, Push, PushError};
+use crate::git::Mirror;
 use crate::ids::Sha;
 use crate::message::{self, Objection, PullRequestText};
 use crate::paths;
@@ -86,11 +87,7 @@ impl Worker {
         });
         let checked = self.check(job, run, &taken).await?;
         if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
-            if self.store.stop_wanted(&job.task).await?.is_some() {
-                return self.cancel(job).await;
-            }
-            let advance = Advance { turn: Some(turn), ..Advance::default() };
-            return Ok(self.store.advance(&job.task, TaskState::Queued, &advance).await?);
+            return self.back(job, turn).await;
         }
         let held_back = HeldBack { tip: taken.handed_tip.clone(), paths: protected.collect() };
         if !held_back.paths.is_empty() && !self.is_allowed(job, &held_back).await? {
@@ -102,8 +99,10 @@ impl Worker {
             let advance = ask(&job.story, question, Some(held_back));
             return Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?);
         }
-        self.push(&job.task, &job.story, run, &taken).await?;
-        self.propose(job, run, &taken, checked.as_ref()).await
+        match self.bring(job, run, taken, checked).await? {
+            Brought::There(taken, checked) => self.propose(job, run, &taken, checked.as_ref()).await,
+            Brought::Back(turn) => self.back(job, turn).await,
+        }
     }
 
     /// Reads a hand-over into quarantine. What is against its commits stands in what comes back.
@@ -121,8 +120,21 @@ impl Worker {
         Ok(taken)
     }
 
+    /// Has the agent go on, unless nobody wants that any more.
+    async fn back(&self, job: &Job, turn: Turn) -> Result<Task, Hitch> {
+        if self.store.stop_wanted(&job.task).await?.is_some() {
+            return self.cancel(job).await;
+        }
+        let advance = Advance { turn: Some(turn), ..Advance::default() };
+        Ok(self.store.advance(&job.task, TaskState::Queued, &advance).await?)
+    }
+
     /// The reason for which the agent goes on, where a check failed and it has not had that back too often.
-    async fn back_to_agent(&self, job: &Job, checked: Option<&Checked>) -> Result<Option<Turn>, Hitch> {
+    pub(super) async fn back_to_agent(
+        &self,
+        job: &Job,
+        checked: Option<&Checked>,
+    ) -> Result<Option<Turn>, Hitch> {
         let Some(checked) = checked else { return Ok(None) };
         let runs = self.store.runs_of(&job.task).await?;
         Ok(checks::back_to_agent(checked, &runs, job.file.check_retries()))
@@ -134,39 +146,6 @@ impl Worker {
             asked.held_back.covers(&held_back.tip, &held_back.paths)
                 && asked.answer.as_ref().is_some_and(Answer::allows_push)
         }))
-    }
-
-    /// Pushes what lies in a run's quarantine to its story's branch, or finds that this has been done. `holder` is the
-    /// task that this worker has.
-    pub(super) async fn push(
-        &self,
-        holder: &Task,
-        story: &Story,
-        run: &Run,
-        taken: &Taken,
-    ) -> Result<(), Hitch> {
-        let remote = self.remote(story).await?;
-        let (branch, expected) = (story.branch.clone(), story.remote_head.clone());
-        let (quarantine, tip) = (self.data.run(run.id).quarantine, taken.tip.clone());
-        // The git host knows nothing of leases: whoever has lost the task pushes nothing.
-        self.store.still_holds(holder).await?;
-        let pushed = blocking(move || {
-            git::push(&Push {
-                quarantine: &quarantine,
-                remote: &remote,
-                branch: &branch,
-                tip: &tip,
-                expected: expected.as_ref(),
-            })
-        })
-        .await?;
-        match pushed {
-            Ok(outcome) => {
-                tracing::info!(?outcome, branch = story.branch, tip = %taken.tip, "pushed");
-                Ok(())
-            }
-            Err(error) => Err(push_hitch(error)),
-        }
     }
 
     /// Ends a task whose work is pushed, with the pull request.
@@ -185,7 +164,10 @@ impl Worker {
             pushed: Some(taken.tip.clone()),
             ..StoryChange::default()
         };
-        let mut effects = vec![effect];
+        let words = self.words_with_joins(job, words, taken).await?;
+        // A merge of the base is not what the pull request is about.
+        let is_merge = matches!(job.task.ask.about, About::Base(_)) && job.story.pull.is_some();
+        let mut effects = if is_merge { Vec::new() } else { vec![effect] };
         effects.extend(self.review_answers(job, Some(&taken.tip)).await?);
         let advance = Advance { story, effects, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
@@ -298,16 +280,4 @@ pub(super) fn check_not_moved_back(handed: &HandedOver, base: &Sha) -> Result<()
         return Err(refused("The branch was moved back behind the commit that the work started from."));
     }
     Ok(())
-}
-
-pub(super) fn push_hitch(error: PushError) -> Hitch {
-    match error {
-        PushError::Refused(text) => Hitch::Fail { class: FailureClass::PushRefused, detail: text },
-        PushError::Moved { .. } => Hitch::Fail { class: FailureClass::BranchMoved, detail: String::new() },
-        PushError::Unauthorized(_) => Hitch::Fail {
-            class: FailureClass::PushRefused,
-            detail: "The git host does not accept hob's token for this repository.".to_owned(),
-        },
-        other => Hitch::Later(other.into()),
-    }
 }

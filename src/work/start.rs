@@ -28,7 +28,7 @@ use crate::paths;
 use crate::prompt::{Facts, News, Purpose};
 use crate::store::StoryChange;
 use crate::story::plan::Mode;
-use crate::story::{Run, Session, Story, Turn};
+use crate::story::{About, Run, Session, Story, Turn};
 
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
@@ -331,7 +331,9 @@ impl Worker {
     ) -> Result<(String, Vec<exchange::Named>), Hitch> {
         let questions = self.store.questions(story.id).await?;
         let tasks = self.store.tasks_of(story.id).await?;
-        let earlier: Vec<_> = tasks.into_iter().take_while(|task| task.id != job.task.id).collect();
+        let earlier = tasks.into_iter().take_while(|task| task.id != job.task.id);
+        // A base that was brought in is no request that the agent has to know of.
+        let earlier: Vec<_> = earlier.filter(|task| !matches!(task.ask.about, About::Base(_))).collect();
         let asked = |id: &QuestionId| questions.iter().find(|asked| asked.id == *id);
         let purpose = match &run.turn {
             Turn::Begin | Turn::StartOver => Purpose::Work,
@@ -344,7 +346,10 @@ impl Worker {
                 _ => None,
             }),
             Turn::ChecksFailed { command, end, output } => Purpose::MendCheck { command, end: *end, output },
+            Turn::PushedMeanwhile { files } => Purpose::MeetTheirs(files),
         };
+        let moved = news.and_then(|news| news.base_moved.as_ref());
+        let purpose = Self::purpose_of_base(job, run, moved).unwrap_or(purpose);
         let earlier: Vec<_> = earlier.into_iter().map(|task| task.ask).collect();
         let told = told(&job.task.ask, &earlier, &questions, &purpose, resumes);
         let gathered = self.gather(job, story, run, resumes, &told).await?;

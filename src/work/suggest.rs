@@ -7,8 +7,8 @@
 use anyhow::Context as _;
 
 use super::commits::{co_author, login};
-use super::publish::push_hitch;
 use super::start::{blocking, remote_hitch};
+use super::theirs::push_hitch;
 use super::{Hitch, Job, Worker};
 use crate::fail_point::around;
 use crate::git::{self, Author, Mirror, Push, PushError, RemoteError, Replacement, STORY_TRAILER};
@@ -87,6 +87,7 @@ impl Worker {
                 branch: &branch,
                 tip: &tip,
                 expected: Some(&head),
+                replaces: false,
             })
         });
         match pushed.await? {

@@ -1,6 +1,7 @@
 //! Tests against the git program and its own HTTP server. `world.rs` makes the repositories.
 
 mod importing;
+mod joining;
 mod mirroring;
 mod pushing;
 mod rewriting;

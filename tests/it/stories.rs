@@ -2,6 +2,7 @@
 //! real Docker and real git.
 
 mod account;
+mod base;
 mod blocked;
 mod budgets;
 mod cards;

@@ -44,6 +44,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("language", "language = \"en\""),
     ("prompt", "prompt = \".github/hob-prompt.j2\""),
     ("sub_issues", "sub_issues = \"together\""),
+    ("follow_base", "follow_base = \"conflicts\""),
     ("budget", "[budget]` and below it `run_usd = 2.5"),
 ];
 

@@ -7,7 +7,7 @@ use hob::git::{Push, PushError, Pushed, Remote, push};
 use hob::ids::Sha;
 
 fn to<'a>(remote: &'a Remote, quarantine: &'a std::path::Path, tip: &'a Sha) -> Push<'a> {
-    Push { quarantine, remote, branch: "hob/issue-1", tip, expected: None }
+    Push { quarantine, remote, branch: "hob/issue-1", tip, expected: None, replaces: false }
 }
 
 /// Some megabytes, also when packed.

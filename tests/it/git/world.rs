@@ -101,7 +101,7 @@ impl World {
         bundle: &[u8],
         limits: ImportLimits,
     ) -> Result<Imported, ImportError> {
-        let hand_over = HandOver { quarantine: &self.quarantine(), base, limits };
+        let hand_over = HandOver { quarantine: &self.quarantine(), base, base_branch: None, limits };
         import(mirror, &hand_over, &mut &bundle[..])
     }
 

@@ -80,6 +80,7 @@ async fn open_work(w: &World) -> String {
             ("deliveries", store.open_deliveries().await?),
             ("effects", store.effect_counts().await?.0.cast_signed()),
             ("statuses", store.stories_behind().await?),
+            ("check runs", store.checks_behind().await?),
             ("leases", store.live_leases().await?),
             ("tasks", store.waiting_tasks().await?),
             ("rechecks", store.open_rechecks().await?),
@@ -121,7 +122,14 @@ fn on_github(w: &World, exact: bool, text: &mut String) {
         writeln!(text, "== pull {} {} {} <- {}\n{body}", pull.title, pull.state, pull.base, pull.head)
             .unwrap();
         for commit in w.github.commits(REPO, &pull.head) {
-            writeln!(text, "commit {} | {}", commit.author, commit.message.replace('\n', " / ")).unwrap();
+            // The story's link has this world's own address.
+            let message = commit.message.replace('\n', " / ").replace(&w.github.git_url(), "…");
+            writeln!(text, "commit {} | {message}", commit.author).unwrap();
+        }
+        // Only the newest of a context counts.
+        let head = w.github.commits(REPO, &pull.head)[0].sha.clone();
+        if let Some(status) = w.github.statuses(REPO, &head).pop() {
+            writeln!(text, "status {} {} {}", status.context, status.state, status.description).unwrap();
         }
         let diff = w.github.diff(REPO, &pull.base, &pull.head);
         writeln!(text, "{}", without_indexes(&diff)).unwrap();

@@ -146,22 +146,27 @@ async fn commits_that_were_there_before_cannot_be_rewritten() {
 }
 
 #[tokio::test]
-async fn a_branch_that_somebody_else_moved_is_not_overwritten() {
+async fn commits_that_somebody_took_off_the_branch_are_not_brought_back() {
     let w = World::start().await;
-    let issue = w.alice().opens_issue("Race", "[scenario: slow 6]").await;
+    let issue = w.alice().opens_issue("Race", "[scenario: work]").await;
     w.alice().labels(issue, "hob").await;
-    w.eventually("the agent to run", async || (!w.containers().await.is_empty()).then_some(())).await;
-    let theirs = w.bob().pushes("hob/issue-1", &[("theirs.md", "mine\n")], "A commit of Bob's").await;
-    let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**The story branch has got commits from somebody else"), "{said}");
-    assert_eq!(w.github.commits(REPO, "hob/issue-1")[0].sha, theirs);
-
-    // The way out: their commit is brought into the kept workspace, and both end up in the branch.
-    w.alice().comments(issue, "/hob work [scenario: work]").await;
-    let pull = w.next_pull_request().await;
+    w.next_pull_request().await;
     w.next_comment(issue).await;
-    assert_eq!(w.github.file_at(REPO, &pull.head, "theirs.md").as_deref(), Some("mine\n"));
-    assert!(w.github.commits(REPO, &pull.head).iter().any(|commit| commit.sha == theirs));
+    w.quiet().await;
+    let start = w.github.commits(REPO, "main")[0].sha.clone();
+    w.alice().comments(issue, "/hob work [scenario: slow 6]").await;
+    w.eventually("the agent to run", async || (!w.containers().await.is_empty()).then_some(())).await;
+    w.github.force_branch(REPO, "hob/issue-1", &start, "bob").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**Somebody else moved the story branch"), "{said}");
+    assert!(said.contains("> Commits that the agent's work builds on were taken off the branch."), "{said}");
+    assert_eq!(w.github.commits(REPO, "hob/issue-1")[0].sha, start);
+
+    // The way out, if that is wanted.
+    w.alice().comments(issue, "/hob work [scenario: work]").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert!(w.github.commits(REPO, "hob/issue-1").len() > 2);
     w.finish().await;
 }
 

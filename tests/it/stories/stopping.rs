@@ -323,20 +323,30 @@ async fn protected_paths_are_not_pushed_by_a_stop_and_nobody_is_asked() {
 }
 
 #[tokio::test]
-async fn a_branch_that_somebody_else_moved_is_not_overwritten_by_a_stop() {
+async fn what_people_pushed_meanwhile_is_merged_at_a_stop_and_a_conflict_leaves_both_where_they_are() {
     let w = World::start().await;
     let issue = at_work(&w, HALF_DONE).await;
     let theirs = w.bob().pushes(BRANCH, &[("theirs.md", "mine\n")], "A commit of Bob's").await;
+    let said = stopped(&w, issue).await;
+    assert!(said.contains("is on the branch `hob/issue-1`: 2 commits"), "{said}");
+    assert!(w.github.has_commit(REPO, BRANCH, &theirs));
+    assert_eq!(w.github.file_at(REPO, BRANCH, "notes/two.txt").as_deref(), Some("two\n"));
+
+    goes_on(&w, issue, "echo agent > both.md").await;
+    let theirs = w.bob().pushes(BRANCH, &[("both.md", "bob\n")], "Another").await;
     let said = not_pushed(&w, issue).await;
-    assert!(said.contains("> The story branch has got commits from somebody else"), "{said}");
+    assert!(said.contains("> Somebody else moved the story branch"), "{said}");
+    assert!(said.contains("`both.md`"), "{said}");
     assert_eq!(w.github.commits(REPO, BRANCH)[0].sha, theirs);
 
-    let commit = "git add -A; git commit -qm 'Add the rest'";
+    // Its own version is not committed, so git lets it merge theirs itself.
+    let commit = "git add -A; git commit -qm Mine; commit=$(grep -o '`git merge [0-9a-f]*`' /hob/prompt.md | tr -dc '0-9a-f')\n\
+                  git merge -q \"${commit: -40}\" && exit 1; printf 'agent\\nbob\\n' > both.md; git commit -qam 'Both'";
     w.alice().comments(issue, &format!("/hob work [scenario: script]\n```sh\n{commit}\n```")).await;
     let pull = w.next_pull_request().await;
     w.next_comment(issue).await;
-    assert_eq!(w.github.file_at(REPO, &pull.head, "theirs.md").as_deref(), Some("mine\n"));
-    assert_eq!(w.github.file_at(REPO, &pull.head, "notes/two.txt").as_deref(), Some("two\n"));
+    assert_eq!(w.github.file_at(REPO, &pull.head, "both.md").as_deref(), Some("agent\nbob\n"));
+    assert!(w.github.has_commit(REPO, &pull.head, &theirs));
     w.finish().await;
 }
 

@@ -54,6 +54,8 @@ mod people;
 mod pull_people;
 #[path = "github/pulls.rs"]
 mod pulls;
+#[path = "github/pushes.rs"]
+mod pushes;
 #[path = "github/refs.rs"]
 mod refs;
 #[path = "github/repository.rs"]

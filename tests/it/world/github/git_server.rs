@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::GitHub;
 use super::account::{Rejected, identify_git};
+use super::pushes::Branches;
 use super::repository::isolate;
 use super::routes::unknown;
 use super::state::Permission;
@@ -31,7 +32,7 @@ pub(super) async fn serve(Extract(github): Extract<GitHub>, request: Request) ->
         return unknown(&github, &head.method, &head.uri);
     };
     match admit(&github, &head, &name, &service) {
-        Ok(path_info) => run(github, head, body, path_info).await,
+        Ok(admitted) => run(github, head, body, admitted).await,
         Err(refusal) => *refusal,
     }
 }
@@ -43,8 +44,16 @@ fn parse(path: &str) -> Option<(String, String)> {
     (is_repository && SERVICES.contains(&service)).then(|| (name.to_owned(), service.to_owned()))
 }
 
-/// The path that git http-backend gets, if this account may do this with this repository.
-fn admit(github: &GitHub, head: &Parts, name: &str, service: &str) -> Result<String, Box<Response>> {
+/// A request that may be made.
+struct Admitted {
+    /// The path that git http-backend gets.
+    path_info: String,
+    /// A push: the repository, its branches before, and who pushes.
+    push: Option<(String, Branches, String)>,
+}
+
+/// What git http-backend gets, if this account may do this with this repository.
+fn admit(github: &GitHub, head: &Parts, name: &str, service: &str) -> Result<Admitted, Box<Response>> {
     let writes = service == "git-receive-pack" || head.uri.query().unwrap_or("").contains("git-receive-pack");
     let needed = if writes { Permission::Write } else { Permission::Read };
     let mut state = github.state();
@@ -70,11 +79,13 @@ fn admit(github: &GitHub, head: &Parts, name: &str, service: &str) -> Result<Str
         let text = format!("Permission to {} denied to {}.\n", repository.full_name, actor.login());
         return Err(Box::new((StatusCode::FORBIDDEN, text).into_response()));
     }
-    Ok(format!("/{}.git/{service}", repository.full_name))
+    let push = (service == "git-receive-pack")
+        .then(|| (repository.full_name.clone(), repository.bare.branches(), actor.login().to_owned()));
+    Ok(Admitted { path_info: format!("/{}.git/{service}", repository.full_name), push })
 }
 
 /// Runs `git http-backend` for one request, streaming both ways.
-async fn run(github: GitHub, head: Parts, body: Body, path_info: String) -> Response {
+async fn run(github: GitHub, head: Parts, body: Body, admitted: Admitted) -> Response {
     let mut command = Command::new("git");
     isolate(|name, value| {
         command.env(name, value);
@@ -83,7 +94,7 @@ async fn run(github: GitHub, head: Parts, body: Body, path_info: String) -> Resp
         .arg("http-backend")
         .env("GIT_PROJECT_ROOT", github.repositories())
         .env("GIT_HTTP_EXPORT_ALL", "1")
-        .env("PATH_INFO", path_info)
+        .env("PATH_INFO", admitted.path_info)
         .env("QUERY_STRING", head.uri.query().unwrap_or(""))
         .env("REQUEST_METHOD", head.method.as_str())
         .env("REMOTE_USER", "hob")
@@ -114,7 +125,9 @@ async fn run(github: GitHub, head: Parts, body: Body, path_info: String) -> Resp
     });
     let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
     match read_head(&mut stdout).await {
-        Some((status, headers)) => (status, headers, pump(github, child, stdout)).into_response(),
+        Some((status, headers)) => {
+            (status, headers, pump(github, child, stdout, admitted.push)).into_response()
+        }
         None => (StatusCode::INTERNAL_SERVER_ERROR, "git http-backend failed\n").into_response(),
     }
 }
@@ -143,7 +156,12 @@ async fn read_head(stdout: &mut BufReader<ChildStdout>) -> Option<(StatusCode, H
 
 /// The rest of git's answer. Read to its end even where nobody listens any more, so that a push whose
 /// client has gone is finished, as on GitHub; and announced before the client sees the end of it.
-fn pump(github: GitHub, mut child: Child, mut stdout: BufReader<ChildStdout>) -> Body {
+fn pump(
+    github: GitHub,
+    mut child: Child,
+    mut stdout: BufReader<ChildStdout>,
+    push: Option<(String, Branches, String)>,
+) -> Body {
     let (sender, receiver) = mpsc::channel::<Bytes>(4);
     tokio::spawn(async move {
         let mut buffer = vec![0; CHUNK];
@@ -152,6 +170,9 @@ fn pump(github: GitHub, mut child: Child, mut stdout: BufReader<ChildStdout>) ->
             let _ = sender.send(Bytes::copy_from_slice(&buffer[..read])).await;
         }
         let _ = child.wait().await;
+        if let Some((repo, before, login)) = push {
+            github.tell_of_pushes(&repo, &before, &login);
+        }
         github.announce();
     });
     Body::from_stream(stream::unfold(receiver, |mut receiver| async move {

@@ -1,6 +1,7 @@
 //! What people do on the played GitHub. Each act changes the state and sends the webhook that the
 //! real one would send, and returns once it is answered.
 
+use super::pushes;
 use super::reviews::Talk;
 use super::state::{Change, Issue, PullPart};
 use super::webhooks::{self, CommentChange, Delivery};
@@ -187,11 +188,14 @@ impl GitHub {
         login: &str,
     ) -> String {
         let bare = self.state().repository(repo).bare.clone();
-        let (branch, files) = (branch.to_owned(), owned(files));
-        let (message, login) = (message.to_owned(), login.to_owned());
-        let pushed = tokio::task::spawn_blocking(move || bare.commit(&branch, &files, &message, &login));
+        let before = bare.tip(branch);
+        let (name, files) = (branch.to_owned(), owned(files));
+        let (message, by) = (message.to_owned(), login.to_owned());
+        let pushed = tokio::task::spawn_blocking(move || bare.commit(&name, &files, &message, &by));
         let sha = pushed.await.expect("push a commit");
-        self.announce();
+        let webhook = self
+            .change(|state| pushes::pushed(self, state, repo, branch, (before.as_ref(), Some(&sha)), login));
+        self.deliver(webhook).await;
         sha
     }
 }

@@ -120,6 +120,27 @@ impl Bare {
         commit
     }
 
+    /// The tips of all branches.
+    pub(super) fn branches(&self) -> std::collections::BTreeMap<String, String> {
+        let list =
+            self.git(&["for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads"], None);
+        list.lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .collect()
+    }
+
+    /// Puts a branch at a commit, whatever it held.
+    pub(super) fn set(&self, branch: &str, to: &str) {
+        self.git(&["update-ref", &format!("refs/heads/{branch}"), to], None);
+    }
+
+    /// Whether git merges a branch into another without conflicts.
+    pub(super) fn is_mergeable(&self, base: &str, head: &str) -> bool {
+        let (base, head) = (format!("refs/heads/{base}"), format!("refs/heads/{head}"));
+        finish(self.command(&["merge-tree", "--write-tree", &base, &head]), None).is_ok()
+    }
+
     /// The object id of a branch, if there is such a branch.
     pub(super) fn tip(&self, branch: &str) -> Option<String> {
         let name = format!("refs/heads/{branch}^{{commit}}");

@@ -1,0 +1,199 @@
+//! What hob says about a base branch that has moved on, and about what people have pushed while an agent worked.
+
+use super::{Spent, code, contain, file_list, finished, quoted};
+
+/// A branch's name is cut here.
+const MOST_NAME: usize = 200;
+/// More files than this are not named in one sentence.
+const MOST_FILES: usize = 5;
+/// As much of the git host's words as people need.
+const MOST_DETAIL: usize = 2_000;
+
+/// The two branches.
+#[derive(Debug, Clone, Copy)]
+pub struct Branches<'a> {
+    /// The one that the pull request goes to.
+    pub base: &'a str,
+    /// The story branch.
+    pub story: &'a str,
+}
+
+impl Branches<'_> {
+    fn base(self) -> String {
+        code(self.base, MOST_NAME)
+    }
+
+    fn story(self) -> String {
+        code(self.story, MOST_NAME)
+    }
+}
+
+/// The message of the commit in which a base branch is merged.
+pub fn base_merge_subject(branches: Branches<'_>) -> String {
+    format!("Merge branch '{}' into {}", branches.base, branches.story)
+}
+
+/// The message of the commit in which people's commits and the agent's are merged.
+pub fn theirs_merge_subject(branch: &str) -> String {
+    format!("Merge what was pushed to {branch} meanwhile")
+}
+
+/// Said where hob has merged a base branch by itself.
+pub fn base_merged(branches: Branches<'_>, commits: usize) -> String {
+    format!(
+        "**{}** Nothing conflicted: no agent ran, and it cost nothing.",
+        base_merged_note(branches, commits)
+    )
+}
+
+/// The same in one sentence, for what an agent has merged beside its work.
+pub fn base_merged_note(branches: Branches<'_>, commits: usize) -> String {
+    format!("Merged {} ({}) into {}.", branches.base(), counted(commits), branches.story())
+}
+
+/// Said where an agent has merged a base branch that conflicted.
+pub fn base_merged_by_agent(branches: Branches<'_>, commits: usize, took: Spent) -> String {
+    format!(
+        "**{}** There were conflicts; the agent has solved them, and the merge commit shows how.\n\n{}",
+        base_merged_note(branches, commits),
+        finished(took)
+    )
+}
+
+/// Said where hob has made a branch's commits anew. `before` is where the branch was.
+pub fn base_rebased(branches: Branches<'_>, commits: usize, before: &str) -> String {
+    let them =
+        if commits == 1 { "its 1 commit was".to_owned() } else { format!("its {commits} commits were") };
+    format!(
+        "**Rebased {} onto {}:** {them} made anew, and the branch was replaced. It was at `{before}`. Who has it checked \
+         out: `git fetch`, then `git reset --hard origin/{}`. It cost nothing.",
+        branches.story(),
+        branches.base(),
+        branches.story
+    )
+}
+
+/// Said where there is nothing to bring in.
+pub fn base_up_to_date(branches: Branches<'_>) -> String {
+    format!("**Nothing to do:** {} has all of {} already.", branches.story(), branches.base())
+}
+
+/// Said where everything is merged.
+pub fn base_has_it_all(branches: Branches<'_>) -> String {
+    format!("**Nothing to do:** {} has all of {} already.", branches.base(), branches.story())
+}
+
+/// Said where two branches have nothing in common.
+pub fn base_unrelated(branches: Branches<'_>) -> String {
+    format!(
+        "**Not merged:** {} and {} have no commit in common. Nothing was changed.",
+        branches.story(),
+        branches.base()
+    )
+}
+
+/// Said where there is no story branch.
+pub fn no_branch_yet(branches: Branches<'_>) -> String {
+    format!("**Nothing to do:** there is no branch {} yet.", branches.story())
+}
+
+/// Said where a rebase would conflict.
+pub fn rebase_conflicts(branches: Branches<'_>, files: &[String]) -> String {
+    format!(
+        "**Not rebased:** replaying the commits of {} on {} met conflicts. Nothing was changed.\n\n{}\n\n`/hob rebase` without \
+         `--rewrite` has the agent merge {} and solve them.",
+        branches.story(),
+        branches.base(),
+        file_list(files),
+        branches.base(),
+    )
+}
+
+/// Said where a rebase would tear an agent's kept work off its branch.
+pub fn rebase_would_lose(branches: Branches<'_>) -> String {
+    format!(
+        "**Not rebased:** the agent has work in its workspace that builds on the commits of {} and is not pushed yet. `/hob \
+         resume` goes on with it; `/hob rebase` without `--rewrite` merges.",
+        branches.story()
+    )
+}
+
+/// Said where the git host does not take what hob has merged or rebased.
+pub fn base_not_pushed(branches: Branches<'_>, detail: &str) -> String {
+    format!(
+        "**The git host has refused the push to {}.** Nothing was changed.\n\n{}\n\nOnce that is mended, `/hob retry` does it \
+         again.",
+        branches.story(),
+        quoted(&contain(detail, MOST_DETAIL))
+    )
+}
+
+/// Said beside the end of work during which people pushed.
+pub fn theirs_merged_note(branch: &str) -> String {
+    format!("What people pushed to {} meanwhile is merged in.", code(branch, MOST_NAME))
+}
+
+/// Why work could not be pushed: what people pushed conflicts with it.
+pub fn theirs_conflict(files: &[String]) -> String {
+    let shown: Vec<String> = files.iter().take(MOST_FILES).map(|file| code(file, MOST_NAME)).collect();
+    let more = if files.len() > MOST_FILES { " and more" } else { "" };
+    format!("What was pushed meanwhile conflicts in {}{more}.", shown.join(", "))
+}
+
+/// The same: people have taken commits off the branch.
+pub fn theirs_took_back() -> String {
+    "Commits that the agent's work builds on were taken off the branch.".to_owned()
+}
+
+/// The same: the branch is gone.
+pub fn theirs_removed() -> String {
+    "The branch was removed.".to_owned()
+}
+
+/// Words about a task's end with more sentences before what it took.
+pub fn with_notes(words: &str, notes: &[String]) -> String {
+    match words.rsplit_once("\n\n") {
+        _ if notes.is_empty() => words.to_owned(),
+        Some((said, took)) => format!("{said} {}\n\n{took}", notes.join(" ")),
+        None => format!("{words} {}", notes.join(" ")),
+    }
+}
+
+fn counted(commits: usize) -> String {
+    if commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::pull_request_ready;
+
+    #[test]
+    fn what_is_said_about_a_base_that_moved() {
+        let branches = Branches { base: "main", story: "hob/issue-1" };
+        let took = Spent { duration_ms: 61_000, cost_usd: Some(0.2), turns: Some(2) };
+        let files = ["src/a.rs".to_owned(), "odd`name".to_owned()];
+        let said = [
+            base_merge_subject(branches),
+            theirs_merge_subject("hob/issue-1"),
+            base_merged(branches, 3),
+            base_merged_by_agent(branches, 1, took),
+            base_rebased(branches, 2, "0123456789"),
+            base_up_to_date(branches),
+            base_has_it_all(branches),
+            base_unrelated(branches),
+            no_branch_yet(branches),
+            rebase_conflicts(branches, &files),
+            rebase_would_lose(branches),
+            base_not_pushed(branches, "protected branch @everybody"),
+            theirs_conflict(&files),
+            theirs_took_back(),
+            theirs_removed(),
+            with_notes(
+                &pull_request_ready(1, took),
+                &[base_merged_note(branches, 2), theirs_merged_note("hob/issue-1")],
+            ),
+        ];
+        insta::assert_snapshot!(said.join("\n\n=====\n\n"));
+    }
+}

@@ -1,0 +1,124 @@
+//! Base branches that move: the stories that follow them, the tasks that nobody has asked for, and the push of a task without a run.
+
+use std::time::Duration;
+
+use super::tasks::hold;
+use super::{Store, after, deliveries, now, rows};
+use crate::ids::{Repo, StoryId, TaskId};
+use crate::story::base::{AboutToPush, BaseMoved};
+use crate::story::{About, Ask, Story, Task, TaskState, Turn};
+
+/// A base branch that has moved on, for the stories that follow it.
+#[derive(Debug)]
+pub struct FollowBase<'a> {
+    /// The delivery that tells of it.
+    pub guid: &'a str,
+    /// The stories.
+    pub stories: &'a [StoryId],
+    /// What is to be done.
+    pub moved: BaseMoved,
+    /// The text of the repository's settings, for the worker to go by.
+    pub settings: Option<String>,
+    /// How long more of the same is waited for.
+    pub wait: Duration,
+}
+
+impl Store {
+    /// The stories whose open pull requests go to a branch.
+    pub async fn stories_on_base(&self, repo: &Repo, base: &str) -> anyhow::Result<Vec<Story>> {
+        let found = sqlx::query(
+            "SELECT * FROM stories WHERE repo_key = $1 AND base_branch = $2 AND pull IS NOT NULL AND pull_state IS NULL AND ended IS NULL
+             ORDER BY created_at, id",
+        )
+        .bind(repo.key())
+        .bind(base)
+        .fetch_all(&self.reader)
+        .await?;
+        found.iter().map(rows::story).collect()
+    }
+
+    /// The branches that open pull requests of a repository's stories go to.
+    pub async fn bases_of(&self, repo: &Repo) -> anyhow::Result<Vec<String>> {
+        let found = sqlx::query_scalar(
+            "SELECT DISTINCT base_branch FROM stories WHERE repo_key = $1 AND pull IS NOT NULL AND pull_state IS NULL AND ended IS NULL",
+        );
+        Ok(found.bind(repo.key()).fetch_all(&self.reader).await?)
+    }
+
+    /// Opens a task for each story that has none of the kind that waits to be begun. Tells how many. A story whose agent is at work gets
+    /// it too, for when that is over. Nobody is told of a task of these before something comes of it.
+    pub async fn follow_base(&self, follow: &FollowBase<'_>) -> anyhow::Result<u64> {
+        let mut write = self.begin("follow-base").await?;
+        let mut opened = 0;
+        for story in follow.stories {
+            // The newest words that were asked for are what the branch is about.
+            let last = sqlx::query(
+                "SELECT * FROM tasks WHERE story = $1 AND NOT EXISTS (
+                     SELECT 1 FROM tasks AS t WHERE t.story = $1 AND t.about = 'base' AND t.state = 'queued'
+                       AND t.stop_why IS NULL AND NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.task = t.id))
+                 ORDER BY seq DESC LIMIT 1",
+            )
+            .bind(story.to_string())
+            .fetch_optional(&mut *write)
+            .await?;
+            let Some(last) = last.as_ref().map(rows::task).transpose()? else { continue };
+            let about = About::Base(follow.moved.clone());
+            let ask = Ask { text: None, on: None, about, ..last.ask };
+            let inserted = sqlx::query(
+                "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, settings, not_before, quiet, seq)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, 1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))
+                 ON CONFLICT (delivery) DO NOTHING",
+            )
+            .bind(TaskId::new().to_string())
+            .bind(story.to_string())
+            // One delivery can be about many stories.
+            .bind(format!("{}/{story}", follow.guid))
+            .bind(rows::to_json(&ask)?)
+            .bind(TaskState::Queued.as_str())
+            .bind(rows::to_json(&Turn::Begin)?)
+            .bind(now())
+            .bind(&follow.settings)
+            .bind(after(follow.wait))
+            .execute(&mut *write)
+            .await?;
+            opened += inserted.rows_affected();
+        }
+        deliveries::settle(&mut write, follow.guid, "done", "the base of stories has moved").await?;
+        write.commit().await?;
+        self.wakes.tasks.notify_one();
+        Ok(opened)
+    }
+
+    /// The newest task of a story, but for those that have brought its base in: what is done again, or gone on with, is before them.
+    pub async fn last_task(&self, story: StoryId) -> anyhow::Result<Option<Task>> {
+        let row = sqlx::query(
+            "SELECT * FROM tasks WHERE story = $1 AND NOT (about IS 'base' AND state = 'done') ORDER BY seq DESC LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        row.as_ref().map(rows::task).transpose()
+    }
+
+    /// Writes down what a task is about to push.
+    pub async fn note_push(&self, task: &Task, push: &AboutToPush) -> anyhow::Result<()> {
+        let mut write = self.begin("note-push").await?;
+        hold(&mut write, task).await?;
+        sqlx::query("UPDATE tasks SET about_to_push = $2 WHERE id = $1")
+            .bind(task.id.to_string())
+            .bind(rows::to_json(push)?)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await
+    }
+
+    /// What a task was about to push when it was taken up last.
+    pub async fn noted_push(&self, task: &Task) -> anyhow::Result<Option<AboutToPush>> {
+        let noted =
+            sqlx::query("SELECT about_to_push FROM tasks WHERE id = $1 AND about_to_push IS NOT NULL")
+                .bind(task.id.to_string())
+                .fetch_optional(&self.reader)
+                .await?;
+        noted.as_ref().map(|row| rows::json(row, "about_to_push")).transpose()
+    }
+}

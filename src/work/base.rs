@@ -1,0 +1,223 @@
+//! A base branch that has moved on, brought into the story branch: where nothing conflicts by hob itself, in a throw-away repository
+//! of its own and without any run; else the agent gets the task. May be repeated from the top: what is about to be pushed is
+//! written down first, so that a push that has happened is known by the commit that the branch is at.
+
+use super::import_child::Taken;
+use super::start::{blocking, make_private_folder, remote_hitch};
+use super::{Hitch, Job, Worker};
+use crate::agent::FailureClass;
+use crate::clock;
+use crate::fail_point::around;
+use crate::git::{self, Join, Joined, Mirror, Push, PushError, Remote, RemoteError};
+use crate::ids::Sha;
+use crate::message::{self, Branches};
+use crate::paths;
+use crate::prompt::Purpose;
+use crate::store::{Advance, StoryChange};
+use crate::story::base::{AboutToPush, Because};
+use crate::story::{About, Run, Story, Task, TaskState, Turn};
+
+/// Where the two branches are.
+struct Heads {
+    story: Option<Sha>,
+    base: Option<Sha>,
+}
+
+impl Worker {
+    /// Brings the base branch in, or makes a run for it.
+    pub(super) async fn follow_base(&self, job: &Job) -> Result<Option<Task>, Hitch> {
+        let About::Base(moved) = &job.task.ask.about else { return self.begin_run(job).await };
+        let story = &job.story;
+        let branches = branches_of(story);
+        let remote = self.remote(story).await?;
+        let heads = self.heads(story, remote.clone()).await?;
+        if let Some(noted) = self.store.noted_push(&job.task).await?
+            && heads.story.as_ref() == Some(&noted.tip)
+        {
+            return Ok(Some(self.base_is_in(job, &noted).await?));
+        }
+        let Some(head) = heads.story else {
+            return Ok(Some(self.nothing_brought_in(job, message::no_branch_yet(branches)).await?));
+        };
+        let base = heads.base.ok_or_else(|| {
+            Hitch::not_ready(format!("The repository has no branch `{}` any more.", story.base_branch))
+        })?;
+        let keeps_work = !story.handed_over && self.data.story(story.id).workspace.exists();
+        if moved.rewrite && keeps_work {
+            return Ok(Some(self.nothing_brought_in(job, message::rebase_would_lose(branches)).await?));
+        }
+        let words = match self.join(job, moved.rewrite, &head, &base).await? {
+            Joined::Done { .. } if moved.because == Because::MovedIfConflict => String::new(),
+            Joined::Done { tip, commits } => {
+                let words = match moved.rewrite {
+                    false => message::base_merged(branches, commits),
+                    true => message::base_rebased(branches, commits, &head.as_str()[..10]),
+                };
+                let push = AboutToPush { tip, words };
+                return self.push_joined(job, remote, &head, push).await.map(Some);
+            }
+            Joined::Conflicts(files) if moved.rewrite => message::rebase_conflicts(branches, &files),
+            Joined::Conflicts(files) => {
+                tracing::info!(
+                    files = files.len(),
+                    "the base conflicts with the story branch; the agent gets it"
+                );
+                return self.begin_run(job).await;
+            }
+            Joined::UpToDate => message::base_up_to_date(branches),
+            Joined::Contained => message::base_has_it_all(branches),
+            Joined::Unrelated => message::base_unrelated(branches),
+        };
+        Ok(Some(self.nothing_brought_in(job, words).await?))
+    }
+
+    async fn heads(&self, story: &Story, remote: Remote) -> Result<Heads, Hitch> {
+        let path = self.data.mirror(&story.repo);
+        let (branch, base) = (story.branch.clone(), story.base_branch.clone());
+        let found = blocking(move || {
+            let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
+            mirror.fetch(&remote)?;
+            let find = |name: &str| mirror.branch(name).map_err(RemoteError::Other);
+            Ok::<_, RemoteError>(Heads { story: find(&branch)?, base: find(&base)? })
+        });
+        found.await?.map_err(remote_hitch)
+    }
+
+    /// Merges or rebases in the story's throw-away repository.
+    async fn join(&self, job: &Job, rewrite: bool, head: &Sha, base: &Sha) -> Result<Joined, Hitch> {
+        let mirror = self.data.mirror(&job.story.repo);
+        let paths = self.data.story(job.story.id);
+        let by = (self.config.git.author_name.clone(), self.config.git.author_email.clone());
+        let subject = message::base_merge_subject(branches_of(&job.story));
+        let (head, base, key) = (head.clone(), base.clone(), self.signing_key.clone());
+        let joined = blocking(move || -> anyhow::Result<Joined> {
+            make_private_folder(&paths.folder, None)?;
+            let mirror = Mirror::ensure(&mirror)?;
+            around("disk", "join", || git::empty_quarantine(&mirror, &paths.join))?;
+            let join = Join {
+                quarantine: &paths.join,
+                ours: &head,
+                theirs: &base,
+                message: &subject,
+                by: (&by.0, &by.1),
+                at: clock::now().as_second(),
+            };
+            let mut joined = if rewrite { git::rebase(&join)? } else { git::merge(&join)? };
+            match (&mut joined, &key) {
+                (Joined::Done { tip, .. }, Some(key)) => *tip = git::sign(&mirror, &paths.join, tip, key)?,
+                (Joined::Done { .. }, None) => {}
+                _ => paths::remove_tree(&paths.join)?,
+            }
+            Ok(joined)
+        });
+        Ok(joined.await??)
+    }
+
+    async fn push_joined(
+        &self,
+        job: &Job,
+        remote: Remote,
+        head: &Sha,
+        push: AboutToPush,
+    ) -> Result<Task, Hitch> {
+        self.store.note_push(&job.task, &push).await?;
+        let replaces = matches!(&job.task.ask.about, About::Base(moved) if moved.rewrite);
+        let quarantine = self.data.story(job.story.id).join;
+        let (branch, tip, expected) = (job.story.branch.clone(), push.tip.clone(), head.clone());
+        // The git host knows nothing of leases: whoever has lost the task pushes nothing.
+        self.store.still_holds(&job.task).await?;
+        let pushed = blocking(move || {
+            git::push(&Push {
+                quarantine: &quarantine,
+                remote: &remote,
+                branch: &branch,
+                tip: &tip,
+                expected: Some(&expected),
+                replaces,
+            })
+        });
+        match pushed.await? {
+            Ok(outcome) => {
+                tracing::info!(?outcome, branch = job.story.branch, tip = %push.tip, replaces, "brought the base in");
+                self.base_is_in(job, &push).await
+            }
+            // Looked at anew: what was pushed meanwhile is built on then.
+            Err(PushError::Moved { .. }) => {
+                Err(Hitch::Later(anyhow::anyhow!("the story branch moved while its base was brought in")))
+            }
+            Err(PushError::Refused(text)) => {
+                let detail = self.secrets.redact(&text);
+                let words = message::base_not_pushed(branches_of(&job.story), &detail);
+                let failure = Some(FailureClass::PushRefused);
+                self.end_join(
+                    job,
+                    TaskState::Failed,
+                    Advance { words: Some(words), failure, ..Advance::default() },
+                )
+                .await
+            }
+            Err(PushError::Unauthorized(_)) => {
+                Err(Hitch::refused("The git host does not accept hob's token for this repository."))
+            }
+            Err(error) => Err(Hitch::Later(error.into())),
+        }
+    }
+
+    /// Ends a task whose push has happened.
+    async fn base_is_in(&self, job: &Job, push: &AboutToPush) -> Result<Task, Hitch> {
+        // A workspace that is still needed takes the commits in before its next run, like those that people push.
+        let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
+        let base = is_free.then(|| (push.tip.clone(), Some(push.tip.clone())));
+        let story = StoryChange { base, ..StoryChange::default() };
+        let words = Some(push.words.clone());
+        self.end_join(job, TaskState::Done, Advance { story, words, ..Advance::default() }).await
+    }
+
+    /// Ends a task that changes nothing: with words where somebody waits for some.
+    async fn nothing_brought_in(&self, job: &Job, words: String) -> Result<Task, Hitch> {
+        let is_asked = matches!(&job.task.ask.about, About::Base(moved) if moved.because.is_asked());
+        tracing::info!(is_asked, "there is nothing to bring in");
+        let words = Some(words).filter(|_| is_asked);
+        self.end_join(job, TaskState::Done, Advance { words, ..Advance::default() }).await
+    }
+
+    async fn end_join(&self, job: &Job, to: TaskState, advance: Advance) -> Result<Task, Hitch> {
+        let folder = self.data.story(job.story.id).join;
+        blocking(move || paths::remove_tree(&folder)).await??;
+        Ok(self.store.advance(&job.task, to, &advance).await?)
+    }
+
+    /// What a run is for that brings the base branch in, if it is for that. `moved`: the commit to merge.
+    pub(super) fn purpose_of_base<'a>(job: &Job, run: &Run, moved: Option<&'a Sha>) -> Option<Purpose<'a>> {
+        let is_begun_with = matches!(run.turn, Turn::Begin | Turn::StartOver | Turn::GoOn);
+        (is_begun_with && matches!(job.task.ask.about, About::Base(_))).then_some(Purpose::MergeBase(moved))
+    }
+
+    /// The words about the end of a task of an agent's, with what was merged beside its work.
+    pub(super) async fn words_with_joins(
+        &self,
+        job: &Job,
+        words: String,
+        taken: &Taken,
+    ) -> Result<String, Hitch> {
+        let branches = branches_of(&job.story);
+        let mut notes = Vec::new();
+        let is_merge = matches!(job.task.ask.about, About::Base(_));
+        let words = match taken.merged_in {
+            0 => words,
+            commits if is_merge => {
+                message::base_merged_by_agent(branches, commits, self.spent_on(&job.task).await?)
+            }
+            commits => {
+                notes.push(message::base_merged_note(branches, commits));
+                words
+            }
+        };
+        notes.extend(taken.with_theirs.then(|| message::theirs_merged_note(branches.story)));
+        Ok(message::with_notes(&words, &notes))
+    }
+}
+
+pub(super) fn branches_of(story: &Story) -> Branches<'_> {
+    Branches { base: &story.base_branch, story: &story.branch }
+}

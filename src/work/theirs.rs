@@ -1,0 +1,195 @@
+//! What people push to a story branch while an agent works: their commits stand, and the agent's are brought together with them.
+//! hob merges by itself where nothing conflicts, in the run's quarantine; else the agent is asked to, in its own workspace.
+
+use super::import_child::Taken;
+use super::start::{blocking, remote_hitch};
+use super::{Hitch, Job, Worker};
+use crate::agent::FailureClass;
+use crate::clock;
+use crate::git::{self, Join, Joined, Mirror, Push, PushError, RemoteError};
+use crate::ids::Sha;
+use crate::message;
+use crate::story::base::conflict_for_agent;
+use crate::story::checks::Checked;
+use crate::story::{Run, Story, Task, Turn};
+
+/// How often what is pushed meanwhile is merged in one go. Who pushes oftener does so in a loop.
+const MOST_MERGES: usize = 10;
+
+/// How bringing an agent's commits to the story branch ended.
+#[derive(Debug)]
+pub(super) enum Brought {
+    /// They are there, with people's where there were some, and with what came of the checks on that.
+    There(Taken, Option<Checked>),
+    /// The agent goes on first, for this reason.
+    Back(Turn),
+}
+
+/// How the agent's commits and people's go together.
+enum Met {
+    /// The branch has the agent's already.
+    There,
+    /// In this commit, which lies in the quarantine.
+    Merged(Sha),
+    /// Not without a hand: these paths conflict.
+    Conflicts(Vec<String>),
+    /// People have taken commits off the branch that the agent's build on.
+    TakenBack,
+}
+
+impl Worker {
+    /// Pushes what lies in a run's quarantine to its story's branch, or finds that this has been done, with what people have pushed
+    /// since. A merge with that is checked like what was handed over.
+    pub(super) async fn bring(
+        &self,
+        job: &Job,
+        run: &Run,
+        mut taken: Taken,
+        mut checked: Option<Checked>,
+    ) -> Result<Brought, Hitch> {
+        let mut expected = job.story.remote_head.clone();
+        for _ in 0..MOST_MERGES {
+            let Some(found) = self.push_at(&job.task, &job.story, run, &taken, expected.as_ref()).await?
+            else {
+                return Ok(Brought::There(taken, checked));
+            };
+            match self.meet(&job.story, run, &taken.tip, &found).await? {
+                Met::There => return Ok(Brought::There(Taken { tip: found, ..taken }, checked)),
+                Met::Merged(tip) => {
+                    tracing::info!(theirs = %found, %tip, "merged what was pushed meanwhile");
+                    (taken.tip, expected) = (tip, Some(found));
+                    taken.with_theirs = true;
+                    checked = self.check(job, run, &taken).await?;
+                    if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
+                        return Ok(Brought::Back(turn));
+                    }
+                }
+                Met::Conflicts(files) => {
+                    let runs = self.store.runs_of(&job.task).await?;
+                    let again = message::theirs_conflict(&files);
+                    let turn = conflict_for_agent(files, &runs).ok_or_else(|| moved(again))?;
+                    tracing::info!(theirs = %found, "what was pushed meanwhile conflicts; the agent goes on");
+                    return Ok(Brought::Back(turn));
+                }
+                Met::TakenBack => return Err(moved(message::theirs_took_back())),
+            }
+        }
+        Err(moved(String::new()))
+    }
+
+    /// The same for work that is cut short: nothing is checked, and what conflicts cannot be pushed. Gives back the commit that the
+    /// branch is at.
+    pub(super) async fn push(
+        &self,
+        holder: &Task,
+        story: &Story,
+        run: &Run,
+        taken: &Taken,
+    ) -> Result<Sha, Hitch> {
+        let mut taken = taken.clone();
+        let mut expected = story.remote_head.clone();
+        for _ in 0..MOST_MERGES {
+            let Some(found) = self.push_at(holder, story, run, &taken, expected.as_ref()).await? else {
+                return Ok(taken.tip);
+            };
+            match self.meet(story, run, &taken.tip, &found).await? {
+                Met::There => return Ok(found),
+                Met::Merged(tip) => (taken.tip, expected) = (tip, Some(found)),
+                Met::Conflicts(files) => return Err(moved(message::theirs_conflict(&files))),
+                Met::TakenBack => return Err(moved(message::theirs_took_back())),
+            }
+        }
+        Err(moved(String::new()))
+    }
+
+    /// One push. Gives back where the branch is, if that is not where it was expected. `holder` is the task that this worker has.
+    async fn push_at(
+        &self,
+        holder: &Task,
+        story: &Story,
+        run: &Run,
+        taken: &Taken,
+        expected: Option<&Sha>,
+    ) -> Result<Option<Sha>, Hitch> {
+        let remote = self.remote(story).await?;
+        let (branch, expected) = (story.branch.clone(), expected.cloned());
+        let (quarantine, tip) = (self.data.run(run.id).quarantine, taken.tip.clone());
+        // The git host knows nothing of leases: whoever has lost the task pushes nothing.
+        self.store.still_holds(holder).await?;
+        let pushed = blocking(move || {
+            git::push(&Push {
+                quarantine: &quarantine,
+                remote: &remote,
+                branch: &branch,
+                tip: &tip,
+                expected: expected.as_ref(),
+                replaces: false,
+            })
+        });
+        match pushed.await? {
+            Ok(outcome) => {
+                tracing::info!(?outcome, branch = story.branch, tip = %taken.tip, "pushed");
+                Ok(None)
+            }
+            Err(PushError::Moved { found: Some(found) }) => Ok(Some(found)),
+            Err(error) => Err(push_hitch(error)),
+        }
+    }
+
+    /// Merges what the branch is at into the agent's commits, in the run's quarantine.
+    async fn meet(&self, story: &Story, run: &Run, tip: &Sha, found: &Sha) -> Result<Met, Hitch> {
+        let remote = self.remote(story).await?;
+        let path = self.data.mirror(&story.repo);
+        let quarantine = self.data.run(run.id).quarantine;
+        let by = (self.config.git.author_name.clone(), self.config.git.author_email.clone());
+        let subject = message::theirs_merge_subject(&story.branch);
+        let (tip, found, before) = (tip.clone(), found.clone(), story.remote_head.clone());
+        let key = self.signing_key.clone();
+        let met = blocking(move || {
+            let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
+            mirror.fetch(&remote)?;
+            if let Some(before) = &before
+                && !mirror.holds(&found, before).unwrap_or(false)
+            {
+                return Ok(Met::TakenBack);
+            }
+            let join = Join {
+                quarantine: &quarantine,
+                ours: &tip,
+                theirs: &found,
+                message: &subject,
+                by: (&by.0, &by.1),
+                at: clock::now().as_second(),
+            };
+            Ok(match git::merge(&join).map_err(RemoteError::Other)? {
+                Joined::Done { tip, .. } => Met::Merged(match &key {
+                    Some(key) => git::sign(&mirror, &quarantine, &tip, key).map_err(RemoteError::Other)?,
+                    None => tip,
+                }),
+                Joined::Contained => Met::There,
+                Joined::Conflicts(files) => Met::Conflicts(files),
+                Joined::UpToDate | Joined::Unrelated => Met::TakenBack,
+            })
+        });
+        met.await?.map_err(remote_hitch)
+    }
+}
+
+/// What follows from a push that did not succeed.
+pub(super) fn push_hitch(error: PushError) -> Hitch {
+    match error {
+        PushError::Refused(text) => Hitch::Fail { class: FailureClass::PushRefused, detail: text },
+        // Somebody has removed the branch: it is not for hob to bring it back.
+        PushError::Moved { found: None } => moved(message::theirs_removed()),
+        PushError::Moved { found: Some(_) } => moved(String::new()),
+        PushError::Unauthorized(_) => Hitch::Fail {
+            class: FailureClass::PushRefused,
+            detail: "The git host does not accept hob's token for this repository.".to_owned(),
+        },
+        other => Hitch::Later(other.into()),
+    }
+}
+
+fn moved(detail: String) -> Hitch {
+    Hitch::Fail { class: FailureClass::BranchMoved, detail }
+}
