@@ -77,7 +77,7 @@ fn in_template(summary: &str, template: &str) -> String {
         return summary.to_owned();
     }
     let lines: Vec<&str> = template.trim().lines().collect();
-    match lines.iter().position(|line| is_heading(line)) {
+    match lines.iter().position(is_heading) {
         Some(at) => {
             let (before, after) = lines.split_at(at + 1);
             let after = after.join("\n");
