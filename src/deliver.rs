@@ -182,10 +182,16 @@ impl Deliver {
                     Err(error) => Ok(Err(error)),
                 }
             }
-            Effect::PullRequest { title, body, draft, reviewers } => {
-                let (title, body) = (self.secrets.redact(title), self.secrets.redact(body));
-                let draft = draft.unwrap_or(self.config.github.draft);
-                let pull = pull::Wanted { title: &title, body: &body, draft, reviewers };
+            Effect::PullRequest { title, body, draft, reviewers, asker, labels } => {
+                let (title, report) = (self.secrets.redact(title), self.secrets.redact(body));
+                let pull = pull::Wanted {
+                    title: &title,
+                    report: &report,
+                    draft: draft.unwrap_or(self.config.github.draft),
+                    reviewers,
+                    asker: asker.as_deref(),
+                    labels,
+                };
                 self.propose(&repository, story, wanted, &pull).await
             }
             Effect::DeleteBranch { branch, head } => {

@@ -14,6 +14,7 @@ mod fix;
 mod kept;
 mod login;
 mod objections;
+mod pull_request;
 pub mod review;
 mod settings;
 mod status;
@@ -43,13 +44,14 @@ pub use login::{
     no_ssh_agent,
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
+pub use pull_request::{pull_request_body, with_report};
 pub use settings::{
     blocked_by, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers, waits_no_more,
 };
 pub use status::{Phase, PullOver, StatusText, status};
 
 use crate::agent::FailureClass;
-use crate::ids::{AgentKind, EffectId, IssueNumber};
+use crate::ids::{AgentKind, EffectId, IssueNumber, PullNumber};
 use crate::story::AskedQuestion;
 use crate::story::checks::Checked;
 
@@ -156,45 +158,20 @@ pub struct PullRequestText<'a> {
     pub drops: &'a [String],
     /// What came of the repository's checks.
     pub checked: Option<&'a Checked>,
+    /// The model, where one was chosen.
+    pub model: Option<&'a str>,
+    /// The repository's template for pull requests.
+    pub template: Option<&'a str>,
+    /// Whether it goes to the default branch.
+    pub to_default_branch: bool,
+    /// The pull request before it, and whether that was merged.
+    pub follows: Option<(PullNumber, bool)>,
 }
 
 /// The pull request's title: the issue's.
 pub fn pull_request_title(issue_title: &str) -> String {
     let title = contain_line(issue_title, MOST_TITLE - 1);
     if title.is_empty() { "Work on an issue without a title".to_owned() } else { title }
-}
-
-/// The pull request's body.
-pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
-    let mut body = match text.summary.map(str::trim).filter(|s| !s.is_empty()) {
-        Some(summary) => contain(summary, MOST_AGENT_TEXT),
-        None => "The agent left no summary; the commits say what was done.".to_owned(),
-    };
-    let answered: Vec<String> = text.questions.iter().filter_map(question_and_answer).collect();
-    if !answered.is_empty() {
-        body.push_str("\n\n### Asked and answered\n\n");
-        body.push_str(&answered.join("\n"));
-    }
-    if let Some(checked) = text.checked {
-        body.push_str("\n\n");
-        body.push_str(&checks_section(checked));
-    }
-    if !text.drops.is_empty() {
-        body.push_str("\n\n### Kept with the run\n\nThese files are on hob's server:\n\n");
-        body.push_str(&file_list(text.drops));
-    }
-    body.push_str("\n\n");
-    for issue in text.closes {
-        body.push_str(&format!("Closes #{issue}\n"));
-    }
-    body.push_str("\n---\n");
-    body.push_str(&format!(
-        "Asked for by @{} · {} · {}",
-        text.asked_by,
-        agent_name(text.agent),
-        spent(text.spent)
-    ));
-    body
 }
 
 fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
@@ -479,6 +456,10 @@ mod tests {
             questions: &[asked],
             drops: &["report.txt".to_owned()],
             checked: None,
+            model: Some("opus"),
+            template: None,
+            to_default_branch: true,
+            follows: Some((PullNumber(2), true)),
         }));
     }
 

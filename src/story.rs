@@ -59,6 +59,8 @@ pub struct Story {
     pub pull_moved_at: Option<Timestamp>,
     /// Who did that, where it is known.
     pub pull_moved_by: Option<String>,
+    /// Whether it is a draft because hob made it one, or ready because of hob. Absent: a person has decided, or there is none.
+    pub pull_draft: Option<bool>,
     /// The pull request before that one, where work began anew after it was closed or merged.
     pub past_pull: Option<(PullNumber, pull::PullState)>,
     /// Whether the issue is there no more.

@@ -7,20 +7,22 @@ use crate::ids::{IssueNumber, Sha};
 use crate::message;
 use crate::store::{PullNews, WantedEffect};
 use crate::story::Story;
-use crate::story::pull::PullState;
+use crate::story::pull::{PullState, draft_change};
 
 /// A pull request as it should be.
 pub(super) struct Wanted<'a> {
     pub(super) title: &'a str,
-    pub(super) body: &'a str,
+    pub(super) report: &'a str,
     pub(super) draft: bool,
     pub(super) reviewers: &'a [String],
+    pub(super) asker: Option<&'a str>,
+    pub(super) labels: &'a [String],
 }
 
 /// What became of a pull request that was wanted.
 enum Ensured {
-    /// It is there.
-    There(Pull),
+    /// It is there, and whose doing it is that it is a draft, or ready.
+    There { pull: Pull, draft: Option<bool> },
     /// People have closed or merged it, so that it is not opened again.
     Over(PullNews),
 }
@@ -38,8 +40,10 @@ impl Deliver {
             tracing::info!(story = %story.id, "the pull request is closed; it is not opened again");
             return self.store.not_proposed(wanted).await.map(Ok);
         }
-        match self.ensure_pull(repository, story, pull).await {
-            Ok(Ensured::There(open)) => self.store.pull_request_open(wanted, open.number).await.map(Ok),
+        match self.ensure_pull(repository, story, pull, wanted.attempts > 0).await {
+            Ok(Ensured::There { pull, draft }) => {
+                self.store.pull_request_open(wanted, pull.number, draft).await.map(Ok)
+            }
             Ok(Ensured::Over(news)) => {
                 self.store.pull_moved(None, story.id, &news).await?;
                 self.store.not_proposed(wanted).await.map(Ok)
@@ -48,34 +52,59 @@ impl Deliver {
         }
     }
 
-    /// The pull request, with reviewers where it is new. Its text says which of them GitHub does not take.
+    /// The pull request, with reviewers and labels where it is new. Its text says which reviewers GitHub does not take.
     async fn ensure_pull(
         &self,
         repository: &Repository,
         story: &Story,
         wanted: &Wanted<'_>,
+        tried: bool,
     ) -> Result<Ensured, GitHubError> {
-        let pull = match self.ensure_open_pull(repository, story, wanted).await? {
-            Ensured::There(pull) => pull,
-            over @ Ensured::Over(_) => return Ok(over),
-        };
+        let there = self.ensure_open_pull(repository, story, wanted, tried).await?;
+        let (Ensured::There { pull, draft }, None) = (&there, story.pull) else { return Ok(there) };
+        for label in wanted.labels {
+            repository.add_label(IssueNumber(pull.number.0), label).await?;
+        }
+        let refused = self.request_reviews(repository, pull, wanted).await?;
+        if refused.is_empty() {
+            return Ok(there);
+        }
+        let report = format!("{}\n\n{}", wanted.report, message::reviewers_refused(&refused));
+        let body = message::with_report(&pull.body, &report);
+        let pull = repository.update_pull(pull.number, None, Some(&body)).await?;
+        Ok(Ensured::There { pull, draft: *draft })
+    }
+
+    /// Requests reviews; tells whose the settings name and GitHub does not take.
+    async fn request_reviews(
+        &self,
+        repository: &Repository,
+        pull: &Pull,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<String>, GitHubError> {
         let mut refused = Vec::new();
         // One by one: GitHub takes none of several of whom it does not take one. Asking for one twice changes nothing.
-        for reviewer in wanted.reviewers.iter().filter(|_| story.pull.is_none()) {
+        for reviewer in wanted.reviewers {
             match repository.request_review(pull.number, reviewer).await {
                 Ok(()) => {}
                 Err(error) if is_refusal(&error) => {
-                    tracing::warn!(story = %story.id, reviewer, %error, "a review could not be requested");
+                    tracing::warn!(pull = %pull.number, reviewer, %error, "a review could not be requested");
                     refused.push(reviewer.clone());
                 }
                 Err(error) => return Err(error),
             }
         }
-        if refused.is_empty() {
-            return Ok(Ensured::There(pull));
+        // With a token hob is somebody, who may have asked as well; nobody reviews what they opened.
+        let own = self.github.own_login().await?;
+        let asker =
+            wanted.asker.filter(|asker| wanted.reviewers.is_empty() && !own.eq_ignore_ascii_case(asker));
+        if let Some(asker) = asker {
+            match repository.request_review(pull.number, asker).await {
+                Err(error) if !is_refusal(&error) => return Err(error),
+                _ => {}
+            }
         }
-        let body = format!("{}\n\n{}", wanted.body, message::reviewers_refused(&refused));
-        repository.update_pull(pull.number, None, Some(&body)).await.map(Ensured::There)
+        Ok(refused)
     }
 
     /// One pull request for the story branch: the open one brought up to date, or a new one.
@@ -84,10 +113,14 @@ impl Deliver {
         repository: &Repository,
         story: &Story,
         wanted: &Wanted<'_>,
+        tried: bool,
     ) -> Result<Ensured, GitHubError> {
         if let Some(open) = repository.find_pull(&story.branch).await? {
-            // The title may have been reworded by people; the body is hob's report.
-            return repository.update_pull(open.number, None, Some(wanted.body)).await.map(Ensured::There);
+            let draft = self.settle_draft(repository, story, &open, wanted.draft, tried).await?;
+            // The title may have been reworded by people, and what stands around the report is theirs.
+            let body = message::with_report(&open.body, wanted.report);
+            let pull = repository.update_pull(open.number, None, Some(&body)).await?;
+            return Ok(Ensured::There { pull, draft });
         }
         // Closed a moment ago, or a list that is behind: another one would be against people's will.
         if let Some(news) = self.is_over(repository, story).await? {
@@ -95,17 +128,51 @@ impl Deliver {
         }
         let new = NewPull {
             title: wanted.title.to_owned(),
-            body: wanted.body.to_owned(),
+            body: message::with_report("", wanted.report),
             head: story.branch.clone(),
             base: story.base_branch.clone(),
             draft: wanted.draft,
         };
-        match repository.open_pull(&new).await {
+        let opened = match repository.open_pull(&new).await {
+            // Some plans have no drafts.
+            Err(GitHubError::Unprocessable { message, .. })
+                if new.draft && message.to_lowercase().contains("draft") =>
+            {
+                repository.open_pull(&NewPull { draft: false, ..new }).await
+            }
+            opened => opened,
+        };
+        match opened {
             // An earlier try made it, and the list that was just read did not have it yet.
             Err(GitHubError::Unprocessable { already_exists: true, message }) => {
                 Err(GitHubError::Unavailable(message))
             }
-            result => result.map(Ensured::There),
+            result => result.map(|pull| Ensured::There { draft: Some(pull.is_draft), pull }),
+        }
+    }
+
+    /// Makes a pull request a draft or ready, where hob made it what it is; tells whose doing it is then.
+    async fn settle_draft(
+        &self,
+        repository: &Repository,
+        story: &Story,
+        open: &Pull,
+        wanted: bool,
+        tried: bool,
+    ) -> Result<Option<bool>, GitHubError> {
+        if story.pull.is_none() {
+            // An earlier try has opened it, or a person has.
+            return Ok(tried.then_some(open.is_draft));
+        }
+        let (change, by_hob) = draft_change(story.pull_draft, open.is_draft, wanted, tried);
+        let Some(draft) = change else { return Ok(by_hob) };
+        match repository.set_draft(&open.node_id, draft).await {
+            Ok(()) => Ok(by_hob),
+            Err(error) if is_refusal(&error) => {
+                tracing::warn!(pull = %open.number, draft, %error, "GitHub does not let hob change whether it is a draft");
+                Ok(story.pull_draft)
+            }
+            Err(error) => Err(error),
         }
     }
 

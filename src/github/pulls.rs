@@ -24,6 +24,8 @@ pub struct Pull {
     pub base: String,
     /// Whether it is marked as not ready.
     pub is_draft: bool,
+    /// Its id for GitHub's GraphQL API.
+    pub node_id: String,
 }
 
 /// A pull request to be opened.
@@ -44,6 +46,7 @@ pub struct NewPull {
 #[derive(Deserialize)]
 struct WirePull {
     number: PullNumber,
+    node_id: String,
     html_url: String,
     title: String,
     body: Option<String>,
@@ -76,11 +79,30 @@ impl From<WirePull> for Pull {
             head: pull.head.branch,
             base: pull.base.branch,
             is_draft: pull.draft,
+            node_id: pull.node_id,
         }
     }
 }
 
+/// REST cannot change whether a pull request is a draft. Checked against GitHub's schema as the question in `history.rs`.
+const MAKE_READY: &str = "
+mutation($id: ID!) {
+  markPullRequestReadyForReview(input: {pullRequestId: $id}) { pullRequest { isDraft } }
+}
+";
+const MAKE_DRAFT: &str = "
+mutation($id: ID!) {
+  convertPullRequestToDraft(input: {pullRequestId: $id}) { pullRequest { isDraft } }
+}
+";
+
 impl Repository {
+    /// Makes a pull request a draft, or ready for review.
+    pub async fn set_draft(&self, node_id: &str, draft: bool) -> Result<(), GitHubError> {
+        let question = if draft { MAKE_DRAFT } else { MAKE_READY };
+        self.graphql(&json!({"query": question, "variables": {"id": node_id}})).await.map(drop)
+    }
+
     /// The open pull request from `head_branch` of this repository, if there is one.
     pub async fn find_pull(&self, head_branch: &str) -> Result<Option<Pull>, GitHubError> {
         let owner = escape(self.repo.owner());

@@ -50,6 +50,12 @@ pub enum Effect {
         /// Whose review is requested on a new one.
         #[serde(default)]
         reviewers: Vec<String>,
+        /// Who is asked where the settings name nobody: whoever wanted the work, if GitHub lets them.
+        #[serde(default)]
+        asker: Option<String>,
+        /// Labels that a new one gets.
+        #[serde(default)]
+        labels: Vec<String>,
     },
     /// A branch that was merged is there no more, unless it has got other commits since.
     DeleteBranch {
@@ -292,13 +298,20 @@ impl Store {
     }
 
     /// Records the story's pull request.
-    pub async fn pull_request_open(&self, effect: &WantedEffect, pull: PullNumber) -> anyhow::Result<()> {
+    /// `draft` as [`Story::pull_draft`](crate::story::Story::pull_draft).
+    pub async fn pull_request_open(
+        &self,
+        effect: &WantedEffect,
+        pull: PullNumber,
+        draft: Option<bool>,
+    ) -> anyhow::Result<()> {
         let mut write = self.begin("pull-request-open").await?;
         finish(&mut write, effect.id).await?;
-        sqlx::query("UPDATE stories SET pull = $2, updated_at = $3 WHERE id = $1")
+        sqlx::query("UPDATE stories SET pull = $2, updated_at = $3, pull_draft = $4 WHERE id = $1")
             .bind(effect.story.to_string())
             .bind(rows::to_i64(pull.0)?)
             .bind(now())
+            .bind(draft.map(i64::from))
             .execute(&mut *write)
             .await?;
         show(&mut write, effect.story).await?;

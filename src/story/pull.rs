@@ -63,6 +63,22 @@ impl Story {
     }
 }
 
+/// What is to be done about a pull request being a draft, where it should be `wanted` and is `is`: the change, and whose doing it is
+/// then, as [`Story::pull_draft`] says it. What a person has decided stays. `tried` is whether an earlier try may have made the
+/// change and not lived to write it down.
+pub fn draft_change(
+    by_hob: Option<bool>,
+    is: bool,
+    wanted: bool,
+    tried: bool,
+) -> (Option<bool>, Option<bool>) {
+    match by_hob {
+        Some(made) if made == is => ((is != wanted).then_some(wanted), Some(wanted)),
+        Some(_) if tried && is == wanted => (None, Some(wanted)),
+        _ => (None, None),
+    }
+}
+
 /// The branch for work that begins anew after a merge: `hob/issue-1-2`, then `-3`. The one that was merged may be there still,
 /// and a squash has left its commits out of the base.
 pub fn next_branch(first: &str, last: &str) -> String {
@@ -80,6 +96,20 @@ pub fn next_branch(first: &str, last: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_draft_is_made_ready_by_whom_it_was_made() {
+        // hob's own draft, done now; hob's own, not done yet; hob's own ready one, with a failing check now.
+        assert_eq!(draft_change(Some(true), true, false, false), (Some(false), Some(false)));
+        assert_eq!(draft_change(Some(true), true, true, false), (None, Some(true)));
+        assert_eq!(draft_change(Some(false), false, true, false), (Some(true), Some(true)));
+        // A person made it a draft, or ready, since, or opened it.
+        assert_eq!(draft_change(Some(false), true, false, false), (None, None));
+        assert_eq!(draft_change(Some(true), false, true, false), (None, None));
+        assert_eq!(draft_change(None, true, false, true), (None, None));
+        // An earlier try has changed it, and died before it could say so.
+        assert_eq!(draft_change(Some(true), false, false, true), (None, Some(false)));
+    }
 
     #[test]
     fn after_each_merge_there_is_another_branch() {

@@ -141,6 +141,18 @@ impl Worker {
     }
 
     /// The repository's own words for agents and for pull requests, as the base branch has them.
+    /// The repository's template for pull requests, as the base branch has it.
+    pub(super) async fn pull_template(&self, story: &Story) -> Result<Option<String>, Hitch> {
+        let (path, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
+        let found = blocking(move || {
+            let mirror = Mirror::ensure(&path)?;
+            let Some(base) = mirror.branch(&base)? else { return Ok(None) };
+            mirror.text_file(&base, &PULL_TEMPLATES, MOST_TEMPLATE)
+        });
+        let text = found.await?.context("reading the template for pull requests")?.map(|file| file.text);
+        Ok(text.filter(|text| !text.trim().is_empty()))
+    }
+
     async fn files_of_the_base(&self, story: &Story, seen: &mut Seen) -> Result<(), Hitch> {
         let (path, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
         let found = blocking(move || -> anyhow::Result<(Vec<TextFile>, Option<TextFile>)> {

@@ -18,6 +18,7 @@ use crate::message::{self, Objection, PullRequestText};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
 use crate::story::checks::{self, Checked};
+use crate::story::pull::PullState;
 use crate::story::sub_issue::to_close;
 use crate::story::{
     self, About, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, Story, Task, TaskState, Turn,
@@ -221,6 +222,10 @@ impl Worker {
             questions: &questions,
             drops: &drops,
             checked,
+            model: self.settings_for(job, run.agent).model.as_deref(),
+            template: self.pull_template(&job.story).await?.as_deref(),
+            to_default_branch: self.goes_to_default_branch(&job.story).await?,
+            follows: job.story.past_pull.map(|(past, state)| (past, state == PullState::Merged)),
         });
         let title = message::pull_request_title(&job.story.title);
         let took = self.spent_on(&job.task).await?;
@@ -234,7 +239,15 @@ impl Worker {
         };
         let draft = Some(failing.is_some() || self.config.draft_of(&job.file));
         let reviewers = job.file.reviewers.clone();
-        Ok((NewEffect::new(Effect::PullRequest { title, body, draft, reviewers }), words))
+        let asker = Some(job.task.ask.by.clone());
+        let labels = self.config.pull_labels_of(&job.file).to_vec();
+        let effect = Effect::PullRequest { title, body, draft, reviewers, asker, labels };
+        Ok((NewEffect::new(effect), words))
+    }
+
+    async fn goes_to_default_branch(&self, story: &Story) -> Result<bool, Hitch> {
+        let known = self.store.repository(&story.repo).await?;
+        Ok(known.is_none_or(|known| known.default_branch == story.base_branch))
     }
 
     async fn nothing_to_change(&self, job: &Job) -> Result<String, Hitch> {

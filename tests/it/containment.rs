@@ -209,6 +209,10 @@ fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]
         .collect();
     message::pull_request_body(&PullRequestText {
         checked: None,
+        model: None,
+        template: None,
+        to_default_branch: true,
+        follows: None,
         closes: &[IssueNumber(4711)],
         asked_by: "who-asked",
         summary,

@@ -89,7 +89,7 @@ async fn the_real_claude_code_turns_a_label_into_a_pull_request() {
     w.alice().labels(issue, "hob").await;
 
     let pull = w.next_pull_request().await;
-    assert!(pull.body.starts_with("Added `--json`. Checked by reading it."), "{}", pull.body);
+    assert!(pull.body.contains("Added `--json`. Checked by reading it."), "{}", pull.body);
     let readme = w.github.file_at(REPO, &pull.head, "README.md").expect("the file it edited");
     assert!(readme.contains("It knows --json now."), "{readme}");
     let commits = w.github.commits(REPO, &pull.head);

@@ -362,7 +362,7 @@ impl Scene {
                 Effect::PullRequest { title, .. } => {
                     let story = self.store.story(wanted.story).await.unwrap();
                     let pull = self.w.github.open_pull(REPO, HOB, title, &story.branch, "main");
-                    self.store.pull_request_open(wanted, PullNumber(pull)).await.unwrap();
+                    self.store.pull_request_open(wanted, PullNumber(pull), Some(false)).await.unwrap();
                 }
             }
         }
@@ -515,6 +515,8 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
             body: "Done.".to_owned(),
             draft: None,
             reviewers: Vec::new(),
+            asker: None,
+            labels: Vec::new(),
         };
         let change = Advance { effects: vec![NewEffect::new(pull)], ..Advance::default() };
         store.advance(&task, TaskState::Done, &change).await.unwrap()

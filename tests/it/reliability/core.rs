@@ -474,6 +474,8 @@ impl Scene {
                             body: "b".to_owned(),
                             draft: None,
                             reviewers: Vec::new(),
+                            asker: None,
+                            labels: Vec::new(),
                         };
                         let effects = vec![NewEffect::new(effect)];
                         (TaskState::Done, Advance { effects, ..ended() })
@@ -519,7 +521,7 @@ impl Scene {
             Effect::PullRequest { .. } => {
                 let story = self.store.story(wanted.story).await.unwrap();
                 let pull = PullNumber(1_000 + story.issue.0);
-                self.store.pull_request_open(wanted, pull).await.unwrap();
+                self.store.pull_request_open(wanted, pull, Some(false)).await.unwrap();
             }
         }
         true

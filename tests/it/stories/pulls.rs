@@ -78,6 +78,7 @@ async fn a_merge_is_the_good_end_and_work_begins_anew_on_a_branch_of_its_own() {
     w.alice().comments(issue, &another("more.md")).await;
     let next = w.next_pull_request().await;
     assert_eq!((next.number, next.head.as_str(), next.base.as_str()), (3, "hob/issue-1-2", "main"));
+    assert!(next.body.contains("Follows #2, which was merged.\n"), "{}", next.body);
     let done = w.next_comment(issue).await.body;
     assert!(done.starts_with("Done: #3 has 1 commit for you to review."), "{done}");
     let ours = w.github.commits(REPO, "hob/issue-1-2");
@@ -114,6 +115,54 @@ async fn a_merged_branch_is_removed_where_the_settings_say_so_unless_it_has_move
     w.quiet().await;
     assert!(status(&w, issue).starts_with("**Merged.** #3"), "{}", status(&w, issue));
     assert!(has_branch(&w, "hob/issue-1-2"), "what bob pushed stays");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn the_report_fits_the_repositorys_template_and_what_people_write_around_it_stays() {
+    let w = World::start().await;
+    let settings = "checks = [\"test -e good\"]\ncheck_retries = 0\nlabels = [\"bot\"]\n";
+    let template = "## What\n\n<!-- what is it -->\n\n## Why\n";
+    let files = [(".github/hob.toml", settings), (".github/PULL_REQUEST_TEMPLATE.md", template)];
+    w.bob().pushes("main", &files, "How we work").await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    let pull = w.next_pull_request().await;
+    assert!(pull.draft, "a check fails, so that it is not done");
+    assert!(w.next_comment(issue).await.body.contains("still fails"));
+    w.quiet().await;
+    let pull = w.github.pulls(REPO).into_iter().find(|at| at.number == pull.number).unwrap();
+    assert_eq!(
+        (pull.reviewers, w.github.labels(REPO, pull.number)),
+        (vec!["alice".into()], vec!["bot".into()])
+    );
+    assert!(pull.body.starts_with("<!-- hob:report -->\n## What\n\n"), "{}", pull.body);
+    assert!(pull.body.contains("## Why") && pull.body.contains("Closes #1\n"), "{}", pull.body);
+
+    // People reword it and add to it; the next run mends the check, and makes it ready.
+    w.github.edit_pull(
+        REPO,
+        pull.number,
+        "bob",
+        "JSON, at last",
+        &format!("Read me.\n\n{}\n\n- [ ] told", pull.body),
+    );
+    w.alice().comments(issue, &another("good")).await;
+    w.next_pull_request().await;
+    assert!(w.next_comment(issue).await.body.starts_with("Done: "));
+    w.quiet().await;
+    let pull = w.github.pulls(REPO).remove(0);
+    assert!(!pull.draft, "it is done");
+    assert_eq!(pull.title, "JSON, at last");
+    assert!(pull.body.starts_with("Read me.\n\n<!-- hob:report -->"), "{}", pull.body);
+    assert!(pull.body.ends_with("<!-- /hob:report -->\n\n- [ ] told"), "{}", pull.body);
+
+    // A person says that it is not ready; hob leaves it at that.
+    w.github.set_draft(REPO, pull.number, true);
+    w.alice().comments(issue, &another("more.md")).await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert!(w.github.pulls(REPO).remove(0).draft, "bob has decided");
     w.finish().await;
 }
 

@@ -17,6 +17,12 @@ use super::writer::{node_id, time, user_id};
 /// The question about a comment that is understood.
 const COMMENT_QUESTION: &str = include_str!("../../../data/comment-edit.graphql");
 
+/// The changes that are understood: what says them, and whether a pull request is a draft then.
+const DRAFT_CHANGES: [(&str, bool); 2] = [
+    (include_str!("../../../data/make-ready.graphql"), false),
+    (include_str!("../../../data/make-draft.graphql"), true),
+];
+
 /// A question about a repository that is understood, and what answers it.
 type Question = (&'static str, fn(&Repository, &Value) -> Value);
 
@@ -55,6 +61,14 @@ pub(super) async fn serve(Extract(github): Extract<GitHub>, request: Request<Bod
     if words(asked) == words(COMMENT_QUESTION) {
         return Reply::new(200, comment_answer(&state, &actor, &body["variables"])).into_response();
     }
+    for (change, draft) in DRAFT_CHANGES {
+        if words(asked) == words(change) {
+            let answered = change_draft(&mut state, &actor, &body["variables"], draft);
+            drop(state);
+            github.announce();
+            return Reply::new(200, answered).into_response();
+        }
+    }
     let known = QUESTIONS.iter().find(|(question, _)| words(asked) == words(question));
     let known = known.filter(|_| body.as_object().is_some_and(|fields| fields.len() == 2));
     let Some((_, respond)) = known else {
@@ -88,6 +102,23 @@ fn answer_history(repository: &Repository, variables: &Value) -> Value {
         Some(issue) => json!({"data": {"repository": {"issue": history(issue)}}}),
         None => complaint("NOT_FOUND", "Could not resolve to an Issue with that number."),
     }
+}
+
+/// Makes a pull request a draft, or ready, as who may push can.
+fn change_draft(state: &mut State, actor: &Actor, variables: &Value, draft: bool) -> Value {
+    let wanted = variables["id"].as_str().unwrap_or_default();
+    let name = if draft { "convertPullRequestToDraft" } else { "markPullRequestReadyForReview" };
+    let reached = state.repositories.values_mut().filter(|repository| {
+        repository.permission(actor.login()) >= Permission::Write && actor.reaches(repository.name())
+    });
+    let mut issues = reached.flat_map(|repository| repository.issues.values_mut());
+    let found = issues.find(|issue| issue.pull.is_some() && node_id("PullRequest", issue.id) == wanted);
+    let Some(part) = found.and_then(|issue| issue.pull.as_mut()) else {
+        return json!({"data": {name: null}, "errors": [{"type": "NOT_FOUND", "path": [name],
+            "message": "Could not resolve to a node with that id."}]});
+    };
+    part.draft = draft;
+    json!({"data": {name: {"pullRequest": {"isDraft": draft}}}})
 }
 
 fn comment_answer(state: &State, actor: &Actor, variables: &Value) -> Value {

@@ -159,6 +159,13 @@ impl Writer {
         let closed = issue.closed_by.as_ref().map(|closed| time(closed.at));
         let merged_at = closed.clone().filter(|_| part.merged.is_some());
         let merged_by = issue.closed_by.as_ref().filter(|_| part.merged.is_some());
+        // GitHub's description of a pull request knows no label without a description.
+        let mut labels = self.labels(repository, issue);
+        for label in
+            labels.as_array_mut().into_iter().flatten().filter(|label| label["description"].is_null())
+        {
+            label["description"] = json!("");
+        }
         let reviewers: Value = part.reviewers.iter().map(|login| self.user(login)).collect();
         put(
             &mut value,
@@ -167,7 +174,7 @@ impl Writer {
                 "state": state_word(issue), "title": issue.title, "body": issue.body,
                 "user": self.user(&issue.author), "author_association": repository.association(&issue.author),
                 "draft": part.draft, "locked": false, "active_lock_reason": null, "statuses_url": statuses,
-                "labels": self.labels(repository, issue), "milestone": null, "assignee": null, "assignees": [],
+                "labels": labels, "milestone": null, "assignee": null, "assignees": [],
                 "requested_reviewers": reviewers, "requested_teams": [], "auto_merge": null,
                 "created_at": time(issue.created), "updated_at": time(issue.updated), "closed_at": closed,
                 "merged_at": merged_at, "merge_commit_sha": part.merged,

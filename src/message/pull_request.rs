@@ -1,0 +1,120 @@
+//! The pull request's text: hob's report, between two markers, so that what people write around it stays theirs.
+
+use super::{
+    MOST_AGENT_TEXT, PullRequestText, agent_name, checks_section, code, contain, file_list, login,
+    question_and_answer, spent,
+};
+
+const START: &str = "<!-- hob:report -->";
+const END: &str = "<!-- /hob:report -->";
+/// What an earlier hob, which knew no markers, ended its reports with.
+const OLD_REPORT: &str = "\n---\nAsked for by @";
+
+/// A pull request's body with this report in it, in the place of the one that it has.
+pub fn with_report(body: &str, report: &str) -> String {
+    let report = format!("{START}\n{}\n{END}", report.trim());
+    let start = body.find(START);
+    let end = body.rfind(END).map(|at| at + END.len());
+    match (start, end) {
+        (Some(start), Some(end)) if start < end => format!("{}{report}{}", &body[..start], &body[end..]),
+        _ if body.trim().is_empty() || body.contains(OLD_REPORT) => report,
+        // Somebody has taken the markers away, or has opened it.
+        _ => format!("{}\n\n{report}", body.trim_end()),
+    }
+}
+
+/// What hob reports in a pull request's body: the agent's summary, then what hob itself knows.
+pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
+    let summary = match text.summary.map(str::trim).filter(|summary| !summary.is_empty()) {
+        Some(summary) => contain(summary, MOST_AGENT_TEXT),
+        None => "The agent left no summary; the commits say what was done.".to_owned(),
+    };
+    let mut body = match text.template {
+        Some(template) => in_template(&summary, template),
+        None => summary,
+    };
+    let answered: Vec<String> = text.questions.iter().filter_map(question_and_answer).collect();
+    if !answered.is_empty() {
+        body.push_str("\n\n### Asked and answered\n\n");
+        body.push_str(&answered.join("\n"));
+    }
+    if let Some(checked) = text.checked {
+        body.push_str("\n\n");
+        body.push_str(&checks_section(checked));
+    }
+    if !text.drops.is_empty() {
+        body.push_str("\n\n### Kept with the run\n\nThese files are on hob's server:\n\n");
+        body.push_str(&file_list(text.drops));
+    }
+    body.push_str("\n\n");
+    match text.follows {
+        Some((past, true)) => body.push_str(&format!("Follows #{past}, which was merged.\n")),
+        Some((past, false)) => body.push_str(&format!("Takes the place of #{past}, which was closed.\n")),
+        None => {}
+    }
+    // GitHub closes issues by what goes to the default branch only.
+    let keyword = if text.to_default_branch { "Closes" } else { "For" };
+    for issue in text.closes {
+        body.push_str(&format!("{keyword} #{issue}\n"));
+    }
+    let model = text.model.map(|model| format!(" ({})", code(model, 100))).unwrap_or_default();
+    body.push_str(&format!(
+        "\n---\nAsked for by @{} · {}{model} · {}",
+        login(text.asked_by),
+        agent_name(text.agent),
+        spent(text.spent)
+    ));
+    body
+}
+
+/// The summary in the repository's template. An agent that has filled it in has all of it already; else the summary goes under
+/// the template's first heading.
+fn in_template(summary: &str, template: &str) -> String {
+    let template = template.replace(START, "").replace(END, "");
+    let is_heading = |line: &&str| line.starts_with('#');
+    let has = |heading: &str| summary.lines().any(|line| line.trim().eq_ignore_ascii_case(heading.trim()));
+    if template.lines().filter(is_heading).any(has) {
+        return summary.to_owned();
+    }
+    let lines: Vec<&str> = template.trim().lines().collect();
+    match lines.iter().position(is_heading) {
+        Some(at) => {
+            let (before, after) = lines.split_at(at + 1);
+            let after = after.join("\n");
+            format!("{}\n\n{summary}\n\n{}", before.join("\n"), after.trim_start_matches('\n'))
+                .trim_end()
+                .to_owned()
+        }
+        None => format!("{summary}\n\n{}", lines.join("\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_write_around_the_report_stays() {
+        let first = with_report("", "One.");
+        let theirs = format!("Please read this first.\n\n{first}\n\n- [ ] deployed");
+        let second = with_report(&theirs, "Two.");
+        assert_eq!(
+            second,
+            "Please read this first.\n\n<!-- hob:report -->\nTwo.\n<!-- /hob:report -->\n\n- [ ] deployed"
+        );
+        assert_eq!(with_report("By hand.", "One."), format!("By hand.\n\n{first}"));
+        assert_eq!(with_report("Old.\n\nCloses #1\n\n---\nAsked for by @alice", "One."), first);
+    }
+
+    #[test]
+    fn the_summary_goes_where_the_template_has_room_for_it() {
+        let template = "<!-- Thanks! -->\n## What\n\n<!-- say what -->\n\n## Why\n";
+        assert_eq!(
+            in_template("It adds a flag.", template),
+            "<!-- Thanks! -->\n## What\n\nIt adds a flag.\n\n<!-- say what -->\n\n## Why"
+        );
+        let filled_in = "## What\n\nA flag.\n\n## Why\n\nFor scripts.";
+        assert_eq!(in_template(filled_in, template), filled_in);
+        assert_eq!(in_template("It adds a flag.", "- [ ] tested"), "It adds a flag.\n\n- [ ] tested");
+    }
+}
