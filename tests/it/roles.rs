@@ -164,7 +164,9 @@ fn on_fresh(command: &str) -> Leads {
     match command {
         "words" => Leads::Nothing,
         "work" | "plan" => Leads::Task,
-        "go" | "stop" | "retry" | "resume" | "budget" | "status" | "help" | "dance" => Leads::Words,
+        "go" | "stop" | "retry" | "resume" | "fix" | "rebase" | "budget" | "status" | "help" | "dance" => {
+            Leads::Words
+        }
         other => panic!("no row for the command {other}"),
     }
 }
@@ -173,6 +175,7 @@ fn on_busy(command: &str) -> Leads {
     match command {
         "words" => Leads::Message,
         "stop" => Leads::Stop,
+        "rebase" => Leads::Task,
         command => on_fresh(command),
     }
 }
@@ -181,7 +184,7 @@ fn on_question(command: &str) -> Leads {
     match command {
         "words" | "dance" | "work" | "go" | "resume" => Leads::Answer,
         "stop" => Leads::Stop,
-        "plan" | "retry" | "budget" | "status" | "help" => Leads::Words,
+        "plan" | "retry" | "fix" | "rebase" | "budget" | "status" | "help" => Leads::Words,
         other => panic!("no row for the command {other}"),
     }
 }
@@ -197,7 +200,7 @@ fn on_plan(command: &str) -> Leads {
 fn on_proposed(command: &str) -> Leads {
     match command {
         // The example of `resume` has words, so that there is something to go on with.
-        "words" | "resume" => Leads::Task,
+        "words" | "resume" | "fix" | "rebase" => Leads::Task,
         command => on_fresh(command),
     }
 }
