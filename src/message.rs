@@ -52,8 +52,8 @@ pub use status::{Phase, PullOver, StatusText, status};
 
 use crate::agent::FailureClass;
 use crate::ids::{AgentKind, EffectId, IssueNumber, PullNumber};
-use crate::story::AskedQuestion;
 use crate::story::checks::Checked;
+use crate::story::{About, AskedQuestion};
 
 /// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
 const MOST_AGENT_TEXT: usize = 50_000;
@@ -146,8 +146,10 @@ pub struct PullRequestText<'a> {
     pub closes: &'a [IssueNumber],
     /// Who asked for the work.
     pub asked_by: &'a str,
-    /// The agent's own summary.
+    /// The agent's own summary of the work that it was opened with.
     pub summary: Option<&'a str>,
+    /// What was done on it after that, oldest first.
+    pub later: &'a [Later],
     /// Which agent worked.
     pub agent: AgentKind,
     /// What it took, over all runs of the story.
@@ -166,6 +168,17 @@ pub struct PullRequestText<'a> {
     pub to_default_branch: bool,
     /// The pull request before it, and whether that was merged.
     pub follows: Option<(PullNumber, bool)>,
+}
+
+/// One piece of work on a pull request that was there already.
+#[derive(Debug, Clone)]
+pub struct Later {
+    /// What it was about.
+    pub about: About,
+    /// Who asked for it.
+    pub by: String,
+    /// The agent's summary.
+    pub summary: String,
 }
 
 /// The pull request's title: the issue's.
@@ -447,10 +460,30 @@ mod tests {
             comment: None,
             answer: Some(Answer { text: "one object\nper line".to_owned(), by: "alice".to_owned() }),
         };
+        let review = crate::story::review::Review {
+            source: crate::story::review::Source::Review {
+                id: crate::ids::ReviewId(7),
+                verdict: crate::event::Verdict::Commented,
+            },
+            by: "alice".to_owned(),
+            by_id: None,
+            body: "Which shape?".to_owned(),
+            remarks: Vec::new(),
+        };
+        let round = crate::story::review::Round { reviews: vec![review] };
+        let later = [
+            Later { about: About::Issue, by: "bob".to_owned(), summary: "Adds a short form too.".to_owned() },
+            Later {
+                about: About::Review(round),
+                by: "alice".to_owned(),
+                summary: "Says which shape in the manual.\n\n- one line".to_owned(),
+            },
+        ];
         insta::assert_snapshot!(pull_request_body(&PullRequestText {
             closes: &[IssueNumber(1)],
             asked_by: "alice",
             summary: Some("Adds `--json`.\n\n- one object per line"),
+            later: &later,
             agent: AgentKind::Claude,
             spent: SPENT,
             questions: &[asked],

@@ -186,7 +186,9 @@ async fn review_and_check(w: &World, issue: u64, pull: &Pull, tell: &dyn Fn(&str
         comments.rev().find(|comment| comment.in_reply_to == Some(thread))
     });
     let answer = answer.await;
-    tell("The agent goes on in its session. hob pushes, asks for bob's review again, and answers him in his thread:");
+    tell(
+        "The agent goes on in its session. hob pushes, asks for bob's review again, and answers him in his thread:",
+    );
     indented(&answer.body);
     until(w, "the end of the review", |_| w.said(issue).get(2).cloned()).await;
 
@@ -207,9 +209,13 @@ async fn run_ci(w: &World, branch: &str, tell: &dyn Fn(&str)) {
         w.ci().passes("notes", &head).await;
         tell(&format!("CI has looked at {}: the job `notes` passes.", &head[..7]));
     } else {
-        let log = format!("looking for {WANTED_FILE}\n{WANTED_FILE}: no such file. Note every change there.\n");
+        let log =
+            format!("looking for {WANTED_FILE}\n{WANTED_FILE}: no such file. Note every change there.\n");
         w.ci().fails("notes", &head, &log).await;
-        tell(&format!("CI has looked at {}: the job `notes` fails, since there is no {WANTED_FILE}.", &head[..7]));
+        tell(&format!(
+            "CI has looked at {}: the job `notes` fails, since there is no {WANTED_FILE}.",
+            &head[..7]
+        ));
     }
 }
 

@@ -1,9 +1,14 @@
 //! The pull request's text: hob's report, between two markers, so that what people write around it stays theirs.
 
 use super::{
-    MOST_AGENT_TEXT, PullRequestText, agent_name, checks_section, code, contain, file_list, login,
+    Later, MOST_AGENT_TEXT, PullRequestText, agent_name, checks_section, code, contain, file_list, login,
     question_and_answer, spent,
 };
+use crate::story::About;
+
+/// The newest pieces of later work that are told, and as much of each as is read: GitHub takes 65,536 characters in all.
+const MOST_LATER: usize = 5;
+const MOST_LATER_TEXT: usize = 1_500;
 
 const START: &str = "<!-- hob:report -->";
 const END: &str = "<!-- /hob:report -->";
@@ -33,6 +38,12 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
         Some(template) => in_template(&summary, template),
         None => summary,
     };
+    let later = text.later.iter().rev().take(MOST_LATER).rev().map(told_later);
+    let later: Vec<String> = later.collect();
+    if !later.is_empty() {
+        body.push_str("\n\n### Since then\n\n");
+        body.push_str(&later.join("\n\n"));
+    }
     let answered: Vec<String> = text.questions.iter().filter_map(question_and_answer).collect();
     if !answered.is_empty() {
         body.push_str("\n\n### Asked and answered\n\n");
@@ -65,6 +76,28 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
         spent(text.spent)
     ));
     body
+}
+
+/// What was done afterwards, under what it was about.
+fn told_later(later: &Later) -> String {
+    let about = match &later.about {
+        About::Review(round) => match round.reviewers().as_slice() {
+            [] => format!("For {}", login(&later.by)),
+            reviewers => {
+                let names: Vec<String> = reviewers.iter().map(|by| login(by).to_owned()).collect();
+                format!("After the review by {}", names.join(", "))
+            }
+        },
+        About::Checks(checks) => {
+            let names: Vec<String> = checks.names().iter().map(|name| code(name, 100)).collect();
+            format!("About what failed: {}", names.join(", "))
+        }
+        About::SubIssue(together) => {
+            together.part().map_or_else(String::new, |part| format!("For #{}", part.number))
+        }
+        About::Issue | About::Base(_) => format!("For {}", login(&later.by)),
+    };
+    format!("**{about}:**\n\n{}", contain(&later.summary, MOST_LATER_TEXT))
 }
 
 /// The summary in the repository's template. An agent that has filled it in has all of it already; else the summary goes under

@@ -14,7 +14,7 @@ use crate::agent::FailureClass;
 use crate::fail_point::around;
 use crate::git::Mirror;
 use crate::ids::Sha;
-use crate::message::{self, Objection, PullRequestText};
+use crate::message::{self, Later, Objection, PullRequestText};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
 use crate::story::checks::{self, Checked};
@@ -210,13 +210,15 @@ impl Worker {
     ) -> Result<(NewEffect, String), Hitch> {
         let questions = self.store.questions(job.story.id).await?;
         let standings = self.store.standings(job.story.id, Some(job.task.id)).await?;
-        let summary = self.summary(&job.task).await?;
+        let mut told = self.summaries(job).await?;
+        let later = told.split_off(told.len().min(1));
         let ends = self.store.runs_of(&job.task).await?.into_iter().filter_map(|run| run.end);
         let drops: Vec<String> = ends.flat_map(|end| end.drops).collect();
         let body = message::pull_request_body(&PullRequestText {
             closes: &to_close(job.story.issue, &standings),
             asked_by: &job.task.ask.by,
-            summary: summary.as_deref(),
+            summary: told.first().map(|first| first.summary.as_str()),
+            later: &later,
             agent: run.agent,
             spent: self.spent_on_story(&job.story).await?,
             questions: &questions,
@@ -257,6 +259,28 @@ impl Worker {
             About::Checks(checks) => message::checks_left(&checks.names(), summary.as_deref(), took),
             _ => message::nothing_to_change(summary.as_deref(), took),
         })
+    }
+
+    /// What the agent has said of the work that this pull request has, this task's last.
+    async fn summaries(&self, job: &Job) -> Result<Vec<Later>, Hitch> {
+        let since = job.story.pull_moved_at.filter(|_| job.story.past_pull.is_some());
+        let mut told = Vec::new();
+        for task in self.store.tasks_of(job.story.id).await? {
+            let is_this = task.id == job.task.id;
+            if matches!(task.ask.about, About::Base(_)) || !(is_this || task.state == TaskState::Done) {
+                continue;
+            }
+            let runs = self.store.runs_of(&task).await?;
+            let began = runs.first().and_then(|run| run.started_at);
+            let is_past = since.zip(began).is_some_and(|(since, began)| began < since);
+            if let Some(summary) = self.summary(&task).await?.filter(|_| is_this || !is_past) {
+                told.push(Later { about: task.ask.about, by: task.ask.by, summary });
+            }
+            if is_this {
+                break;
+            }
+        }
+        Ok(told)
     }
 
     /// The agent's summary of a task: the newest that is about the work, and not about committing it.

@@ -15,9 +15,9 @@ use hob::agent::{FailureClass, Signal, TodoItem, TodoState};
 use hob::command::Mistake;
 use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
 use hob::message::review::{Answered, WholeAnswered};
-use hob::message::{self, FailureText, Kept, Phase, PullRequestText, Spent, StatusText, WhyStopped};
+use hob::message::{self, FailureText, Kept, Later, Phase, PullRequestText, Spent, StatusText, WhyStopped};
 use hob::story::checks::{CheckEnd, CheckResult, Checked};
-use hob::story::{Answer, AskedQuestion, Card, Given, Question};
+use hob::story::{About, Answer, AskedQuestion, Card, Given, Question};
 
 use rendered::{Rendered, skeleton};
 
@@ -71,6 +71,11 @@ const PLACES: &[Place] = &[
     },
     Place { name: "pull_request_title", one_line: true, say: message::pull_request_title },
     Place { name: "pull_request_body", one_line: false, say: |text| pull_request(Some(text), &[], &[]) },
+    Place {
+        name: "what was done later, in it",
+        one_line: false,
+        say: |text| pull_request_with(None, &[later(text), later(text)], &[], &[]),
+    },
     Place { name: "a question in it", one_line: true, say: |text| pull_request(None, &[(text, "b")], &[]) },
     Place { name: "an answer in it", one_line: true, say: |text| pull_request(None, &[("a?", text)], &[]) },
     Place { name: "a file in it", one_line: true, say: |text| pull_request(None, &[], &[text]) },
@@ -198,6 +203,20 @@ fn bad_value(value: &str) -> String {
 }
 
 fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]) -> String {
+    pull_request_with(summary, &[], answered, drops)
+}
+
+/// What was done on a pull request after it was opened.
+fn later(text: &str) -> Later {
+    Later { about: About::Issue, by: "who-asked".to_owned(), summary: text.to_owned() }
+}
+
+fn pull_request_with(
+    summary: Option<&str>,
+    later: &[Later],
+    answered: &[(&str, &str)],
+    drops: &[&str],
+) -> String {
     let questions: Vec<AskedQuestion> = answered
         .iter()
         .map(|(text, answer)| AskedQuestion {
@@ -216,6 +235,7 @@ fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]
         closes: &[IssueNumber(4711)],
         asked_by: "who-asked",
         summary,
+        later,
         agent: AgentKind::Claude,
         spent: Spent::default(),
         questions: &questions,

@@ -44,10 +44,8 @@ async fn two_reviewers_a_push_in_between_and_a_base_that_moved_end_in_a_branch_t
     }
     let done = w.next_comment(issue).await.body;
     assert!(done.contains("What people pushed to `hob/issue-1` meanwhile is merged in."), "{done}");
-    w.until("the base to be merged in", |github| {
-        github.has_commit(REPO, branch, &meanwhile).then_some(())
-    })
-    .await;
+    w.until("the base to be merged in", |github| github.has_commit(REPO, branch, &meanwhile).then_some(()))
+        .await;
     w.quiet().await;
 
     for sha in [&first, &by_hand, &meanwhile] {
