@@ -50,6 +50,8 @@ pub use settings::{
 };
 pub use status::{Phase, PullOver, StatusText, status};
 
+use serde::{Deserialize, Serialize};
+
 use crate::agent::FailureClass;
 use crate::ids::{AgentKind, EffectId, IssueNumber, PullNumber};
 use crate::story::checks::Checked;
@@ -160,6 +162,8 @@ pub struct PullRequestText<'a> {
     pub drops: &'a [String],
     /// What came of the repository's checks.
     pub checked: Option<&'a Checked>,
+    /// Paths in it to look at closely.
+    pub notable: &'a [Notable],
     /// The model, where one was chosen.
     pub model: Option<&'a str>,
     /// The repository's template for pull requests.
@@ -168,6 +172,18 @@ pub struct PullRequestText<'a> {
     pub to_default_branch: bool,
     /// The pull request before it, and whether that was merged.
     pub follows: Option<(PullNumber, bool)>,
+}
+
+/// The most paths to look at closely that are named.
+pub const MOST_NOTABLE: usize = 20;
+
+/// A path that a reviewer should look at closely.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notable {
+    /// The path.
+    pub path: String,
+    /// What such a file does.
+    pub why: String,
 }
 
 /// One piece of work on a pull request that was there already.
@@ -489,6 +505,7 @@ mod tests {
             questions: &[asked],
             drops: &["report.txt".to_owned()],
             checked: None,
+            notable: &[Notable { path: "Cargo.lock".to_owned(), why: "says what it depends on".to_owned() }],
             model: Some("opus"),
             template: None,
             to_default_branch: true,

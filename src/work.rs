@@ -16,6 +16,7 @@ mod hand_over;
 mod import_child;
 mod importing;
 mod keep;
+mod notable;
 mod policy;
 mod prompt_child;
 mod prompting;

@@ -144,6 +144,9 @@ pub struct Imported {
     pub changes: Vec<Change>,
     /// Whether `changes` is not all. A policy that looks at paths has to refuse then.
     pub changes_truncated: bool,
+    /// The paths in which the whole branch differs from the base branch it left, as many as the limit allows. Empty where no base
+    /// branch is named.
+    pub branch_paths: Vec<String>,
     pub(super) quarantine: PathBuf,
     pub(super) base: Oid,
     pub(super) fresh: Fresh,
@@ -335,10 +338,25 @@ fn describe(
         merged_in: count(repository, &merged, base)?,
         changes: found.changes,
         changes_truncated: found.truncated,
+        branch_paths: branch_paths(repository, hand_over, tip)?,
         quarantine: hand_over.quarantine.to_owned(),
         base,
         fresh,
     })
+}
+
+/// What the branch as a whole changes, path by path.
+fn branch_paths(repository: &Repository, hand_over: &HandOver<'_>, tip: Oid) -> anyhow::Result<Vec<String>> {
+    let Some(branch) = hand_over.base_branch else { return Ok(Vec::new()) };
+    let left = match repository.merge_base(tip, oid(branch)?) {
+        Ok(left) => left,
+        // Two histories that have nothing in common.
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).context("looking for where the branch left its base"),
+    };
+    let tree = |commit: Oid| repository.find_commit(commit).map(|commit| commit.tree_id());
+    let found = changes::between(repository, &[tree(left)?], tree(tip)?, hand_over.limits.max_changes)?;
+    Ok(found.changes.into_iter().map(|change| change.path).collect())
 }
 
 /// The newest commits of the base branch that a hand-over has merged in.

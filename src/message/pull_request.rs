@@ -1,14 +1,16 @@
 //! The pull request's text: hob's report, between two markers, so that what people write around it stays theirs.
 
 use super::{
-    Later, MOST_AGENT_TEXT, PullRequestText, agent_name, checks_section, code, contain, file_list, login,
-    question_and_answer, spent,
+    Later, MOST_AGENT_TEXT, MOST_NOTABLE, Notable, PullRequestText, agent_name, checks_section, code,
+    contain, file_list, login, question_and_answer, spent,
 };
 use crate::story::About;
 
 /// The newest pieces of later work that are told, and as much of each as is read: GitHub takes 65,536 characters in all.
 const MOST_LATER: usize = 5;
 const MOST_LATER_TEXT: usize = 1_500;
+/// As much of a path as is told.
+const MOST_PATH: usize = 200;
 
 const START: &str = "<!-- hob:report -->";
 const END: &str = "<!-- /hob:report -->";
@@ -52,6 +54,15 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     if let Some(checked) = text.checked {
         body.push_str("\n\n");
         body.push_str(&checks_section(checked));
+    }
+    if !text.notable.is_empty() {
+        body.push_str("\n\n### Look closely at\n");
+        for Notable { path, why } in text.notable.iter().take(MOST_NOTABLE) {
+            body.push_str(&format!("\n- {} {why}", code(path, MOST_PATH)));
+        }
+        if text.notable.len() > MOST_NOTABLE {
+            body.push_str("\n- and more");
+        }
     }
     if !text.drops.is_empty() {
         body.push_str("\n\n### Kept with the run\n\nThese files are on hob's server:\n\n");

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::policy::{self, Rules};
 use crate::git::{self, Authorship, HandOver, ImportError, ImportLimits, Mirror};
 use crate::ids::Sha;
-use crate::message::Objection;
+use crate::message::{Notable, Objection};
 use crate::redact::Redactor;
 
 /// Open files: packs of the mirror and little else.
@@ -73,6 +73,8 @@ pub(super) struct Taken {
     pub(super) with_theirs: bool,
     /// What the policy has against them.
     pub(super) objections: Vec<Objection>,
+    /// What the whole branch changes that a reviewer should look at closely.
+    pub(super) notable: Vec<Notable>,
 }
 
 /// Runs the process: one request, one answer.
@@ -132,6 +134,7 @@ fn take(request: &Request) -> Result<Taken, ImportError> {
     let handed_tip = imported.tip.clone();
     let secrets = Redactor::new(request.secrets.iter().map(String::as_str));
     let objections = policy::examine(&imported, &request.rules, &secrets).map_err(ImportError::Other)?;
+    let notable = policy::notable_paths(&imported, &request.rules, &secrets).map_err(ImportError::Other)?;
     git::rewrite_commits(&mut imported, &request.authorship).map_err(ImportError::Other)?;
     Ok(Taken {
         handed_tip,
@@ -140,6 +143,7 @@ fn take(request: &Request) -> Result<Taken, ImportError> {
         merged_in: imported.merged_in,
         with_theirs: false,
         objections,
+        notable,
     })
 }
 

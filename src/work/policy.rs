@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::notable::notable;
 use crate::config::{PathGlobs, Policy};
 use crate::git::{Change, Imported, ObjectKind};
-use crate::message::Objection;
+use crate::message::{Notable, Objection};
 use crate::redact::Redactor;
 
 /// The part of the policy's settings that judging takes, in a form that goes to another process.
@@ -46,6 +47,20 @@ pub(super) fn examine(
 ) -> anyhow::Result<Vec<Objection>> {
     let mut found = in_objects(imported, rules, secrets)?;
     found.extend(in_changes(&imported.changes, imported.changes_truncated, rules, secrets)?);
+    Ok(found)
+}
+
+/// The paths of the branch that a reviewer should look at closely.
+pub(super) fn notable_paths(
+    imported: &Imported,
+    rules: &Rules,
+    secrets: &Redactor,
+) -> anyhow::Result<Vec<Notable>> {
+    let protected = PathGlobs::new(rules.protected_paths.clone()).map_err(anyhow::Error::msg)?;
+    let mut found = notable(&imported.branch_paths, &protected)?;
+    for one in &mut found {
+        one.path = secrets.redact(&one.path).into_owned();
+    }
     Ok(found)
 }
 

@@ -14,7 +14,7 @@ use crate::agent::FailureClass;
 use crate::fail_point::around;
 use crate::git::Mirror;
 use crate::ids::Sha;
-use crate::message::{self, Later, Objection, PullRequestText};
+use crate::message::{self, Later, Notable, Objection, PullRequestText};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
 use crate::story::checks::{self, Checked};
@@ -157,7 +157,7 @@ impl Worker {
         checked: Option<&Checked>,
     ) -> Result<Task, Hitch> {
         let commits = taken.commits + self.unproposed(&job.story).await?;
-        let (effect, words) = self.pull_request(job, run, commits, checked).await?;
+        let (effect, words) = self.pull_request(job, run, commits, checked, &taken.notable).await?;
         let story = StoryChange {
             base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
             handed_over: Some(true),
@@ -179,7 +179,7 @@ impl Worker {
         let (mut effects, words) = match self.unproposed(&job.story).await? {
             0 => (Vec::new(), self.nothing_to_change(job).await?),
             commits => {
-                let (effect, words) = self.pull_request(job, run, commits, None).await?;
+                let (effect, words) = self.pull_request(job, run, commits, None, &[]).await?;
                 (vec![effect], words)
             }
         };
@@ -207,6 +207,7 @@ impl Worker {
         run: &Run,
         commits: usize,
         checked: Option<&Checked>,
+        notable: &[Notable],
     ) -> Result<(NewEffect, String), Hitch> {
         let questions = self.store.questions(job.story.id).await?;
         let standings = self.store.standings(job.story.id, Some(job.task.id)).await?;
@@ -224,6 +225,7 @@ impl Worker {
             questions: &questions,
             drops: &drops,
             checked,
+            notable,
             model: self.settings_for(job, run.agent).model.as_deref(),
             template: self.pull_template(&job.story).await?.as_deref(),
             to_default_branch: self.goes_to_default_branch(&job.story).await?,

@@ -228,6 +228,7 @@ fn pull_request_with(
         .collect();
     message::pull_request_body(&PullRequestText {
         checked: None,
+        notable: &[],
         model: None,
         template: None,
         to_default_branch: true,

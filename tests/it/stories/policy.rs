@@ -110,6 +110,8 @@ async fn a_workflow_is_asked_about_and_pushed_after_a_persons_yes() {
     w.alice().comments(issue, "Push it anyway").await;
     let pull = w.next_pull_request().await;
     assert!(w.github.file_at(REPO, &pull.head, ".github/workflows/x.yml").is_some());
+    let named = "### Look closely at\n\n- `.github/workflows/x.yml` is protected\n";
+    assert!(pull.body.contains(named), "{}", pull.body);
     w.next_comment(issue).await;
     // The agent did not run again for it.
     assert_eq!(std::fs::read_dir(w.data().join("runs")).unwrap().count(), 1);
