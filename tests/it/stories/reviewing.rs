@@ -236,7 +236,8 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     assert!(commit.message.contains("\nCo-authored-by: bob <"), "{}", commit.message);
     let status = w.status(issue).expect("a status").body;
     assert!(status.starts_with(&format!("Done: the suggestion is applied in #{number}")), "{status}");
-    assert_eq!(reviewers(&w, number), ["bob"]);
+    // Alice was asked when it was opened, since it is her work.
+    assert_eq!(reviewers(&w, number), ["alice", "bob"]);
 
     // One that fits, one whose line somebody changes meanwhile, and a question: the agent works on what the first has made.
     let also = [
