@@ -101,8 +101,8 @@ build_claude() {
   deploy/image/build.sh claude
 }
 
-# Twice as many tests at once as there are processors: most of a story is waiting for containers.
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
+# More tests at once than there are processors: most of a story is waiting for containers.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + 1))}
 
 step "prepare the machine" make_ready
 step "the image with the real Claude Code" build_claude
