@@ -222,10 +222,12 @@ impl Store {
             facts.failure =
                 FailureClass::ALL.iter().copied().find(|class| Some(class.to_string()) == failure);
             facts.is_to_be_stopped = row.try_get::<Option<String>, _>("stop_why")?.is_some();
-            facts.queued_behind -= u32::from(task.state == TaskState::Queued);
+            // Counted a moment before the task was read, which may have been queued again in between.
+            facts.queued_behind =
+                facts.queued_behind.saturating_sub(u32::from(task.state == TaskState::Queued));
             facts.waits_for = rows::parsed_option(row, "waits_for")?;
             if task.state == TaskState::Queued {
-                facts.ahead = self.place_in_queue(task.id).await?.map(|place| place - 1);
+                facts.ahead = self.place_in_queue(task.id).await?.map(|place| place.saturating_sub(1));
             }
             (facts.run, facts.said, facts.todo) = self.progress_of(task).await?;
             if let Some(run) = &facts.run {
