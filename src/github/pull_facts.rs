@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::client::{Verb, escape};
 use super::people::{User, person};
+use super::pulls::Side;
 use super::{GitHubError, Repository};
 use crate::event::{Person, PullMove};
 use crate::ids::{IssueNumber, PullNumber, Sha};
@@ -63,20 +64,6 @@ struct WirePull {
     closed_at: Option<Timestamp>,
     updated_at: Timestamp,
     merged_by: Option<User>,
-}
-
-#[derive(Deserialize)]
-struct Side {
-    #[serde(rename = "ref")]
-    branch: String,
-    sha: Sha,
-    /// Null where a fork was deleted.
-    repo: Option<SideRepo>,
-}
-
-#[derive(Deserialize, PartialEq, Eq)]
-struct SideRepo {
-    id: u64,
 }
 
 impl From<WirePull> for PullFacts {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::client::{Verb, escape};
 use super::{GitHubError, Repository};
-use crate::ids::PullNumber;
+use crate::ids::{PullNumber, Sha};
 
 /// A pull request that GitHub has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +56,18 @@ struct WirePull {
     draft: bool,
 }
 
+/// The branch that a pull request comes from, or goes to, as GitHub sends it in answers and in webhooks.
 #[derive(Deserialize)]
-struct Side {
+pub(super) struct Side {
     #[serde(rename = "ref")]
-    branch: String,
+    pub(super) branch: String,
+    pub(super) sha: Sha,
     /// Null where a fork was deleted.
-    repo: Option<SideRepo>,
+    pub(super) repo: Option<SideRepo>,
 }
 
 #[derive(Deserialize, PartialEq, Eq)]
-struct SideRepo {
+pub(super) struct SideRepo {
     id: u64,
 }
 

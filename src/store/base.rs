@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::tasks::hold;
-use super::{Store, after, deliveries, now, rows};
-use crate::ids::{Repo, StoryId, TaskId};
+use super::tasks::{Queued, hold, queue};
+use super::{Store, deliveries, rows};
+use crate::ids::{Repo, StoryId};
 use crate::story::base::{AboutToPush, BaseMoved};
-use crate::story::{About, Ask, Story, Task, TaskState, Turn};
+use crate::story::plan::Mode;
+use crate::story::{About, Ask, Story, Task, Turn};
 
 /// A base branch that has moved on, for the stories that follow it.
 #[derive(Debug)]
@@ -64,24 +65,18 @@ impl Store {
             let Some(last) = last.as_ref().map(rows::task).transpose()? else { continue };
             let about = About::Base(follow.moved.clone());
             let ask = Ask { text: None, on: None, about, ..last.ask };
-            let inserted = sqlx::query(
-                "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, settings, not_before, quiet, seq)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, 1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))
-                 ON CONFLICT (delivery) DO NOTHING",
-            )
-            .bind(TaskId::new().to_string())
-            .bind(story.to_string())
-            // One delivery can be about many stories.
-            .bind(format!("{}/{story}", follow.guid))
-            .bind(rows::to_json(&ask)?)
-            .bind(TaskState::Queued.as_str())
-            .bind(rows::to_json(&Turn::Begin)?)
-            .bind(now())
-            .bind(&follow.settings)
-            .bind(after(follow.wait))
-            .execute(&mut *write)
-            .await?;
-            opened += inserted.rows_affected();
+            let queued = Queued {
+                story: *story,
+                // One delivery can be about many stories.
+                delivery: &format!("{}/{story}", follow.guid),
+                ask: &ask,
+                mode: Mode::Work,
+                turn: &Turn::Begin,
+                settings: follow.settings.as_deref(),
+                wait: follow.wait,
+                is_quiet: true,
+            };
+            opened += u64::from(queue(&mut write, &queued).await?.is_some());
         }
         deliveries::settle(&mut write, follow.guid, "done", "the base of stories has moved").await?;
         write.commit().await?;

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use super::shown::show;
-use super::tasks::hold;
+use super::tasks::{Queued, hold, queue};
 use super::write::Write;
-use super::{Store, after, deliveries, now, rows};
-use crate::ids::{Repo, Sha, StoryId, TaskId};
+use super::{Store, deliveries, rows};
+use crate::ids::{Repo, Sha, StoryId};
 use crate::story::fix::FailedChecks;
+use crate::story::plan::Mode;
 use crate::story::{About, Ask, Story, Task, TaskState, Turn};
 
 /// A task about failed checks that is to be opened.
@@ -141,20 +144,16 @@ async fn insert(write: &mut Write, guid: &str, new: &NewFix) -> anyhow::Result<b
     let about = About::Checks(FailedChecks { head: Some(new.head.clone()), ..FailedChecks::default() });
     let mut ask = Ask { text: None, about, ..last.ask };
     ask.choice.base = None;
-    sqlx::query(
-        "INSERT INTO tasks (id, story, delivery, ask, mode, settings, state, turn, not_before, created_at, updated_at, seq)
-         SELECT $1, $2, $3, $4, 'work', $5, $6, $7, $8, $9, $9, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks)",
-    )
-    .bind(TaskId::new().to_string())
-    .bind(new.story.to_string())
-    .bind(guid)
-    .bind(rows::to_json(&ask)?)
-    .bind(&new.settings)
-    .bind(TaskState::Queued.as_str())
-    .bind(rows::to_json(&Turn::Begin)?)
-    .bind(after(new.wait))
-    .bind(now())
-    .execute(&mut **write)
-    .await?;
+    let queued = Queued {
+        story: new.story,
+        delivery: guid,
+        ask: &ask,
+        mode: Mode::Work,
+        turn: &Turn::Begin,
+        settings: new.settings.as_deref(),
+        wait: new.wait,
+        is_quiet: false,
+    };
+    queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
     Ok(true)
 }

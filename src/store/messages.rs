@@ -1,14 +1,17 @@
 //! Messages: what people say on the issue while an agent works on it. Each is told to the agent, or becomes part of the next
 //! task; which of the two is decided by one write at a time, so that none is lost and none counts twice.
 
+use std::time::Duration;
+
+use anyhow::Context as _;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::effects::want;
 use super::shown::show_soon;
-use super::tasks::hold;
+use super::tasks::{Queued, hold, queue};
 use super::write::Write;
-use super::{Effect, NewEffect, ReactTo, Store, deliveries, now, rows};
+use super::{Effect, NewEffect, ReactTo, Store, deliveries, rows};
 use crate::ids::{CommentId, MessageId, RunId, StoryId, TaskId};
 use crate::story::{About, Ask, Message, MessageState, Task, TaskState, Turn};
 
@@ -195,25 +198,22 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
     let by_id = rows::number_option(row, "by_id")?;
     let text = Some(together(&waiting));
     let ask = Ask { text, by: last.by.clone(), by_id, about: About::Issue, ..task.ask.clone() };
-    let next = TaskId::new();
-    sqlx::query(
-        "INSERT INTO tasks (id, story, delivery, ask, mode, settings, state, turn, created_at, updated_at, seq)
-         SELECT $1, $2, delivery, $3, $7, (SELECT settings FROM tasks WHERE id = $8), 'queued', $4, $5, $5,
-                (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks)
-         FROM messages WHERE id = $6",
-    )
-    .bind(next.to_string())
-    .bind(task.story.to_string())
-    .bind(rows::to_json(&ask)?)
-    .bind(rows::to_json(&Turn::Begin)?)
-    .bind(now())
-    .bind(last.id.to_string())
-    // Words said while a plan was made allow no more than the plan does.
-    .bind(task.mode.as_str())
+    let delivery: String = row.try_get("delivery")?;
     // What the repository asks for holds for them too.
-    .bind(task.id.to_string())
-    .execute(&mut **write)
-    .await?;
+    let settings = sqlx::query_scalar("SELECT settings FROM tasks WHERE id = $1");
+    let settings: Option<String> = settings.bind(task.id.to_string()).fetch_one(&mut **write).await?;
+    let queued = Queued {
+        story: task.story,
+        delivery: &delivery,
+        ask: &ask,
+        // Words said while a plan was made allow no more than the plan does.
+        mode: task.mode,
+        turn: &Turn::Begin,
+        settings: settings.as_deref(),
+        wait: Duration::ZERO,
+        is_quiet: false,
+    };
+    let next = queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
     note(write, task, MessageState::Next, Some(next)).await
 }
 

@@ -4,17 +4,18 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::effects::want;
 use super::shown::show;
 use super::stories::{NewTask, ensure_story};
-use super::tasks::hold;
+use super::tasks::{Queued, hold, queue};
 use super::write::Write;
 use super::{Store, after, deliveries, now, rows};
 use crate::ids::{Repo, StoryId, TaskId};
 use crate::story::review::{Applied, Round, Suggested};
-use crate::story::{About, Ask, Story, Task, TaskState};
+use crate::story::{About, Ask, Story, Task};
 
 /// In all, a round waits no longer for more than so many times what it waits for one.
 const MOST_WAITS: u32 = 10;
@@ -235,21 +236,16 @@ async fn open(
     new: &NewTask,
     wait: Duration,
 ) -> anyhow::Result<()> {
-    sqlx::query(
-        "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, settings, not_before, seq)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
-    )
-    .bind(TaskId::new().to_string())
-    .bind(story.to_string())
-    .bind(guid)
-    .bind(rows::to_json(&new.ask)?)
-    .bind(TaskState::Queued.as_str())
-    .bind(rows::to_json(&new.turn)?)
-    .bind(now())
-    .bind(new.mode.as_str())
-    .bind(&new.settings)
-    .bind(after(wait))
-    .execute(&mut **write)
-    .await?;
+    let queued = Queued {
+        story,
+        delivery: guid,
+        ask: &new.ask,
+        mode: new.mode,
+        turn: &new.turn,
+        settings: new.settings.as_deref(),
+        wait,
+        is_quiet: false,
+    };
+    queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
     Ok(())
 }

@@ -167,14 +167,25 @@ impl Store {
         Ok(behind.fetch_one(&self.reader).await?)
     }
 
+    /// How many tasks of its story wait beside this one.
+    async fn queued_beside(&self, task: &Task) -> anyhow::Result<u32> {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM shown_tasks WHERE story = $1 AND state = 'queued' AND id <> $2",
+        )
+        .bind(task.story.to_string())
+        .bind(task.id.to_string())
+        .fetch_one(&self.reader)
+        .await?;
+        Ok(u32::try_from(waiting).unwrap_or(u32::MAX))
+    }
+
     /// Where a story stands.
     pub async fn status_facts(&self, story: StoryId) -> anyhow::Result<StatusFacts> {
         // Read first: what changes after it counts as not shown.
         let row = sqlx::query(
             "SELECT status_wanted, ended,
                  EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'wanted' AND effect LIKE '{\"kind\":\"pull_request\"%') AS is_proposing,
-                 EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'parked' AND effect LIKE '{\"kind\":\"pull_request\"%') AS is_parked,
-                 (SELECT COUNT(*) FROM shown_tasks WHERE story = $1 AND state = 'queued') AS queued
+                 EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'parked' AND effect LIKE '{\"kind\":\"pull_request\"%') AS is_parked
              FROM stories WHERE id = $1",
         )
         .bind(story.to_string())
@@ -207,7 +218,7 @@ impl Store {
             is_plan: false,
             told: Vec::new(),
             heard: Vec::new(),
-            queued_behind: u32::try_from(rows::number(&row, "queued")?).unwrap_or(u32::MAX),
+            queued_behind: 0,
             is_proposing: rows::is_true(&row, "is_proposing")?,
             proposal_is_parked: rows::is_true(&row, "is_parked")?,
             over: self.ended_tasks(story).await?,
@@ -222,9 +233,7 @@ impl Store {
             facts.failure =
                 FailureClass::ALL.iter().copied().find(|class| Some(class.to_string()) == failure);
             facts.is_to_be_stopped = row.try_get::<Option<String>, _>("stop_why")?.is_some();
-            // Counted a moment before the task was read, which may have been queued again in between.
-            facts.queued_behind =
-                facts.queued_behind.saturating_sub(u32::from(task.state == TaskState::Queued));
+            facts.queued_behind = self.queued_beside(task).await?;
             facts.waits_for = rows::parsed_option(row, "waits_for")?;
             if task.state == TaskState::Queued {
                 facts.ahead = self.place_in_queue(task.id).await?.map(|place| place.saturating_sub(1));

@@ -1,17 +1,20 @@
 //! Stories, and how a delivery changes one: it opens a task, or stops one. It is settled in the same transaction, so that a
 //! delivery leads to its task exactly once. Answers to questions are in `cards.rs`.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::effects::{Effect, NewEffect, want};
 use super::shown::show;
+use super::tasks::{Queued, queue};
 use super::write::Write;
 use super::{Store, cards, commands, deliveries, now, pulls, rows, sub_issues, wishes};
 use crate::event::{Ending, PullMove};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use crate::story::plan::Mode;
-use crate::story::{Ask, AskedQuestion, Story, TaskState, Turn};
+use crate::story::{Ask, AskedQuestion, Story, Turn};
 
 /// What is known of a story when somebody asks for work on it. The parts that may have changed since
 /// (title, installation, base branch) are brought up to date.
@@ -277,22 +280,17 @@ pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop)
 pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) -> anyhow::Result<TaskId> {
     let story = ensure_story(write, &new.on).await?;
     pulls::begin_anew(write, story, &new.on.branch).await?;
-    let task = TaskId::new();
-    sqlx::query(
-        "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, mode, settings, seq)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))",
-    )
-    .bind(task.to_string())
-    .bind(story.to_string())
-    .bind(guid)
-    .bind(rows::to_json(&new.ask)?)
-    .bind(TaskState::Queued.as_str())
-    .bind(rows::to_json(&new.turn)?)
-    .bind(now())
-    .bind(new.mode.as_str())
-    .bind(&new.settings)
-    .execute(&mut **write)
-    .await?;
+    let queued = Queued {
+        story,
+        delivery: guid,
+        ask: &new.ask,
+        mode: new.mode,
+        turn: &new.turn,
+        settings: new.settings.as_deref(),
+        wait: Duration::ZERO,
+        is_quiet: false,
+    };
+    let task = queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
     if let Some(base) = &new.ask.choice.base {
         commands::choose_base(write, story, base).await?;
     }

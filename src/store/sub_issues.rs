@@ -1,10 +1,14 @@
 //! Sub-issues that their parent's story works on: the next one's task is made in the write in which the one before ends well, so
 //! that none is lost and none comes twice. Which sub-issues, and in which order, stands in each task (`story/sub_issue.rs`).
 
+use std::time::Duration;
+
+use anyhow::Context as _;
 use sqlx::Row as _;
 
+use super::tasks::{Queued, queue};
 use super::write::Write;
-use super::{Store, now, rows};
+use super::{Store, rows};
 use crate::ids::{IssueNumber, PullNumber, Repo, StoryId, TaskId};
 use crate::story::sub_issue::{Standing, standings};
 use crate::story::{About, Ask, Task, TaskState, Turn};
@@ -71,20 +75,22 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
     let About::SubIssue(together) = &task.ask.about else { return Ok(()) };
     let (TaskState::Done, Some(next)) = (state, together.next()) else { return Ok(()) };
     let ask = Ask { about: About::SubIssue(next), ..task.ask.clone() };
-    sqlx::query(
-        "INSERT INTO tasks (id, story, delivery, ask, mode, settings, state, turn, created_at, updated_at, seq)
-         SELECT $2, story, $3, $4, mode, settings, 'queued', $5, $6, $6, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks)
-         FROM tasks WHERE id = $1 AND called_off = 0",
-    )
-    .bind(task.id.to_string())
-    .bind(TaskId::new().to_string())
-    // No delivery has it, and of each task there is one that comes after it.
-    .bind(format!("after-{}", task.id))
-    .bind(rows::to_json(&ask)?)
-    .bind(rows::to_json(&Turn::Begin)?)
-    .bind(now())
-    .execute(&mut **write)
-    .await?;
+    let going_on = sqlx::query("SELECT settings FROM tasks WHERE id = $1 AND called_off = 0");
+    let row = going_on.bind(task.id.to_string()).fetch_optional(&mut **write).await?;
+    let Some(row) = row else { return Ok(()) };
+    let settings: Option<String> = row.try_get("settings")?;
+    let queued = Queued {
+        story: task.story,
+        // No delivery has it, and of each task there is one that comes after it.
+        delivery: &format!("after-{}", task.id),
+        ask: &ask,
+        mode: task.mode,
+        turn: &Turn::Begin,
+        settings: settings.as_deref(),
+        wait: Duration::ZERO,
+        is_quiet: false,
+    };
+    queue(write, &queued).await?.context("what comes after a task is there already")?;
     Ok(())
 }
 

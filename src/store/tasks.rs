@@ -13,8 +13,9 @@ use super::write::Write;
 use super::{Sharing, Store, after, commands, held_back, messages, now, rows, sub_issues};
 use crate::agent::FailureClass;
 use crate::event::{Ending, PullMove};
-use crate::ids::{QuestionId, Sha, StoryId};
+use crate::ids::{QuestionId, Sha, StoryId, TaskId};
 use crate::story::budget::AtCap;
+use crate::story::plan::Mode;
 use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
 
 /// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
@@ -316,6 +317,50 @@ impl Store {
             .await?;
         Ok(held)
     }
+}
+
+/// A task to be put into the queue.
+pub(super) struct Queued<'a> {
+    /// Whose it is.
+    pub(super) story: StoryId,
+    /// What led to it. That leads to one task only.
+    pub(super) delivery: &'a str,
+    /// What is asked for.
+    pub(super) ask: &'a Ask,
+    /// Whether it is to change anything.
+    pub(super) mode: Mode,
+    /// Why its first run is made.
+    pub(super) turn: &'a Turn,
+    /// The text of the repository's settings that holds for it.
+    pub(super) settings: Option<&'a str>,
+    /// How long it waits for more of its kind.
+    pub(super) wait: Duration,
+    /// Whether nobody is told of it before something comes of it.
+    pub(super) is_quiet: bool,
+}
+
+/// Puts a task into the queue. Nothing where its delivery has led to one before.
+pub(super) async fn queue(write: &mut Write, new: &Queued<'_>) -> anyhow::Result<Option<TaskId>> {
+    let id = TaskId::new();
+    let inserted = sqlx::query(
+        "INSERT INTO tasks (id, story, delivery, ask, mode, settings, state, turn, not_before, quiet, created_at, updated_at, seq)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))
+         ON CONFLICT (delivery) DO NOTHING",
+    )
+    .bind(id.to_string())
+    .bind(new.story.to_string())
+    .bind(new.delivery)
+    .bind(rows::to_json(new.ask)?)
+    .bind(new.mode.as_str())
+    .bind(new.settings)
+    .bind(TaskState::Queued.as_str())
+    .bind(rows::to_json(new.turn)?)
+    .bind(if new.wait.is_zero() { 0 } else { after(new.wait) })
+    .bind(i64::from(new.is_quiet))
+    .bind(now())
+    .execute(&mut **write)
+    .await?;
+    Ok((inserted.rows_affected() == 1).then_some(id))
 }
 
 /// Moves a task on as part of a write.

@@ -143,8 +143,8 @@ fn comment(id: u64, login: &str, body: &str) -> Value {
 fn pull(number: u64, head: &str, head_repo: Option<u64>) -> Value {
     json!({
         "number": number, "node_id": "PR_x", "html_url": format!("https://github.example/p/{number}"), "title": "t", "body": null,
-        "head": {"ref": head, "repo": head_repo.map(|id| json!({"id": id}))},
-        "base": {"ref": "main", "repo": {"id": 1}}, "draft": true,
+        "head": {"ref": head, "sha": "a".repeat(40), "repo": head_repo.map(|id| json!({"id": id}))},
+        "base": {"ref": "main", "sha": "b".repeat(40), "repo": {"id": 1}}, "draft": true,
     })
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{Installation, Repository, person, place, read};
 use crate::event::{CheckKind, EndedCheck, Event, Pull, PullMove, Review};
 use crate::github::people::User;
+use crate::github::pulls::Side;
 use crate::github::reviews::verdict;
 use crate::github::standing::FAILED;
 use crate::ids::{CheckRunId, PullNumber, ReviewId, Sha};
@@ -48,20 +49,6 @@ pub(in crate::github) struct WirePull {
     merged_at: Option<Timestamp>,
     closed_at: Option<Timestamp>,
     updated_at: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct Side {
-    #[serde(rename = "ref")]
-    branch: String,
-    sha: Sha,
-    /// Null where a fork was deleted.
-    repo: Option<SideRepo>,
-}
-
-#[derive(Deserialize, PartialEq, Eq)]
-struct SideRepo {
-    id: u64,
 }
 
 #[derive(Deserialize)]
