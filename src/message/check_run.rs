@@ -109,30 +109,15 @@ mod tests {
     use super::*;
     use crate::agent::{TodoItem, TodoState};
     use crate::ids::{AgentKind, PullNumber};
-    use crate::message::Spent;
+    use crate::message::{Spent, status};
     use crate::story::checks::{CheckEnd, CheckResult};
 
     fn text(phase: Phase) -> StatusText<'static> {
         StatusText {
-            phase,
-            web: "https://github.com/acme/tool",
-            issue: 1,
-            agent: Some(AgentKind::Claude),
             took: Spent::default(),
-            cap_usd: None,
-            said: None,
-            todo: &[],
             branch: Some("hob/issue-1"),
             pull: Some(PullNumber(2)),
-            pull_over: None,
-            run: None,
-            log: None,
-            told: &[],
-            heard: &[],
-            sub_issues: &[],
-            can_be_retried: false,
-            queued_behind: 0,
-            over: &[],
+            ..status::tests::text(phase)
         }
     }
 

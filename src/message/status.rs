@@ -317,12 +317,12 @@ fn fill_in(words: &str, pull: Option<PullNumber>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const TOOK: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: None };
 
-    fn text(phase: Phase) -> StatusText<'static> {
+    pub(in crate::message) fn text(phase: Phase) -> StatusText<'static> {
         StatusText {
             phase,
             web: "https://github.com/acme/tool",
