@@ -108,7 +108,7 @@ pub fn check_run_text(checked: Option<&Checked>, log: &[Signal]) -> Option<Strin
 mod tests {
     use super::*;
     use crate::agent::{TodoItem, TodoState};
-    use crate::ids::{AgentKind, PullNumber};
+    use crate::ids::PullNumber;
     use crate::message::{Spent, status};
     use crate::story::checks::{CheckEnd, CheckResult};
 
