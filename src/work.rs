@@ -21,6 +21,7 @@ mod policy;
 mod prompt_child;
 mod prompting;
 mod publish;
+mod push;
 mod refresh;
 mod review;
 mod run_log;

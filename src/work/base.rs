@@ -3,12 +3,13 @@
 //! written down first, so that a push that has happened is known by the commit that the branch is at.
 
 use super::import_child::Taken;
+use super::push::ToPush;
 use super::start::{blocking, make_private_folder, remote_hitch};
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::clock;
 use crate::fail_point::around;
-use crate::git::{self, Join, Joined, Mirror, Push, PushError, Remote, RemoteError};
+use crate::git::{self, Join, Joined, Mirror, PushError, Remote, RemoteError};
 use crate::ids::Sha;
 use crate::message::{self, Branches};
 use crate::paths;
@@ -29,8 +30,7 @@ impl Worker {
         let About::Base(moved) = &job.task.ask.about else { return self.begin_run(job).await };
         let story = &job.story;
         let branches = branches_of(story);
-        let remote = self.remote(story).await?;
-        let heads = self.heads(story, remote.clone()).await?;
+        let heads = self.heads(story, self.remote(story).await?).await?;
         if let Some(noted) = self.store.noted_push(&job.task).await?
             && heads.story.as_ref() == Some(&noted.tip)
         {
@@ -54,7 +54,7 @@ impl Worker {
                     true => message::base_rebased(branches, commits, &head.as_str()[..10]),
                 };
                 let push = AboutToPush { tip, words };
-                return self.push_joined(job, remote, &head, push).await.map(Some);
+                return self.push_joined(job, &head, push).await.map(Some);
             }
             Joined::Conflicts(files) if moved.rewrite => message::rebase_conflicts(branches, &files),
             Joined::Conflicts(files) => {
@@ -113,30 +113,16 @@ impl Worker {
         Ok(joined.await??)
     }
 
-    async fn push_joined(
-        &self,
-        job: &Job,
-        remote: Remote,
-        head: &Sha,
-        push: AboutToPush,
-    ) -> Result<Task, Hitch> {
+    async fn push_joined(&self, job: &Job, head: &Sha, push: AboutToPush) -> Result<Task, Hitch> {
         self.store.note_push(&job.task, &push).await?;
         let replaces = matches!(&job.task.ask.about, About::Base(moved) if moved.rewrite);
-        let quarantine = self.data.story(job.story.id).join;
-        let (branch, tip, expected) = (job.story.branch.clone(), push.tip.clone(), head.clone());
-        // The git host knows nothing of leases: whoever has lost the task pushes nothing.
-        self.store.still_holds(&job.task).await?;
-        let pushed = blocking(move || {
-            git::push(&Push {
-                quarantine: &quarantine,
-                remote: &remote,
-                branch: &branch,
-                tip: &tip,
-                expected: Some(&expected),
-                replaces,
-            })
-        });
-        match pushed.await? {
+        let to_push = ToPush {
+            quarantine: self.data.story(job.story.id).join,
+            tip: push.tip.clone(),
+            expected: Some(head.clone()),
+            replaces,
+        };
+        match self.push_to_branch(&job.task, &job.story, to_push).await? {
             Ok(outcome) => {
                 tracing::info!(?outcome, branch = job.story.branch, tip = %push.tip, replaces, "brought the base in");
                 self.base_is_in(job, &push).await

@@ -7,11 +7,12 @@
 use anyhow::Context as _;
 
 use super::commits::{co_author, login};
+use super::push::ToPush;
 use super::start::{blocking, remote_hitch};
 use super::theirs::push_hitch;
 use super::{Hitch, Job, Worker};
 use crate::fail_point::around;
-use crate::git::{self, Author, Mirror, Push, PushError, RemoteError, Replacement, STORY_TRAILER};
+use crate::git::{self, Author, Mirror, PushError, RemoteError, Replacement, STORY_TRAILER};
 use crate::ids::{ReviewCommentId, Sha};
 use crate::message;
 use crate::paths;
@@ -75,22 +76,13 @@ impl Worker {
             return Ok(Tried::Done(None));
         };
         self.store.note_suggested(&job.task, &suggested).await?;
-        let remote = self.remote(&job.story).await?;
-        let (branch, tip) = (job.story.branch.clone(), suggested.tip.clone());
-        // The git host knows nothing of leases: whoever has lost the task pushes nothing.
-        self.store.still_holds(&job.task).await?;
-        let quarantine = folder.clone();
-        let pushed = blocking(move || {
-            git::push(&Push {
-                quarantine: &quarantine,
-                remote: &remote,
-                branch: &branch,
-                tip: &tip,
-                expected: Some(&head),
-                replaces: false,
-            })
-        });
-        match pushed.await? {
+        let to_push = ToPush {
+            quarantine: folder.clone(),
+            tip: suggested.tip.clone(),
+            expected: Some(head),
+            replaces: false,
+        };
+        match self.push_to_branch(&job.task, &job.story, to_push).await? {
             Ok(_) => {
                 blocking(move || paths::remove_tree(&folder)).await??;
                 self.suggestions_are_pushed(job, suggested).await

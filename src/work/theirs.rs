@@ -2,11 +2,12 @@
 //! hob merges by itself where nothing conflicts, in the run's quarantine; else the agent is asked to, in its own workspace.
 
 use super::import_child::Taken;
+use super::push::ToPush;
 use super::start::{blocking, remote_hitch};
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::clock;
-use crate::git::{self, Join, Joined, Mirror, Push, PushError, RemoteError};
+use crate::git::{self, Join, Joined, Mirror, PushError, RemoteError};
 use crate::ids::Sha;
 use crate::message;
 use crate::story::base::conflict_for_agent;
@@ -111,22 +112,13 @@ impl Worker {
         taken: &Taken,
         expected: Option<&Sha>,
     ) -> Result<Option<Sha>, Hitch> {
-        let remote = self.remote(story).await?;
-        let (branch, expected) = (story.branch.clone(), expected.cloned());
-        let (quarantine, tip) = (self.data.run(run.id).quarantine, taken.tip.clone());
-        // The git host knows nothing of leases: whoever has lost the task pushes nothing.
-        self.store.still_holds(holder).await?;
-        let pushed = blocking(move || {
-            git::push(&Push {
-                quarantine: &quarantine,
-                remote: &remote,
-                branch: &branch,
-                tip: &tip,
-                expected: expected.as_ref(),
-                replaces: false,
-            })
-        });
-        match pushed.await? {
+        let to_push = ToPush {
+            quarantine: self.data.run(run.id).quarantine,
+            tip: taken.tip.clone(),
+            expected: expected.cloned(),
+            replaces: false,
+        };
+        match self.push_to_branch(holder, story, to_push).await? {
             Ok(outcome) => {
                 tracing::info!(?outcome, branch = story.branch, tip = %taken.tip, "pushed");
                 Ok(None)

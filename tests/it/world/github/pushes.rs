@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::GitHub;
-use super::call::{Call, Reply};
-use super::description::example;
 use super::state::State;
 use super::webhooks::{Outgoing, Webhook, fill};
 use super::writer::put;
@@ -83,17 +81,4 @@ pub(super) fn pushed(
         }),
     );
     Webhook::new("push", payload)
-}
-
-/// `GET /repos/{owner}/{repo}/branches/{branch}`
-pub(super) fn get_branch(github: &GitHub, state: &mut State, call: &Call) -> Reply {
-    let name = call.repository();
-    let repository = state.repository(&name);
-    let branch = call.part("branch");
-    let Some(tip) = repository.bare.tip(branch) else { return Reply::not_found() };
-    let mut answer = example("GET /repos/{owner}/{repo}/branches/{branch}");
-    github.writer().localise(&mut answer, repository);
-    answer["name"] = json!(branch);
-    answer["commit"]["sha"] = json!(tip);
-    Reply::new(200, answer)
 }

@@ -21,7 +21,7 @@ use super::faults::{Fault, Scissors};
 use super::state::{LastAnswer, Permission, State};
 use super::{
     API_PREFIX, GRAPHQL_PATH, GitHub, actions, app, assets, checks, description, events, git_server, graphql,
-    issues, pulls, pushes, refs, reviews, sub_issues,
+    issues, pulls, refs, reviews, sub_issues,
 };
 
 /// The largest request body that is read: GitHub refuses far smaller ones.
@@ -80,7 +80,6 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
     ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::add_labels),
     ("DELETE", "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}", Who::Token, issues::remove_label),
     ("POST", "/repos/{owner}/{repo}/labels", Who::Token, issues::create_label),
-    ("GET", "/repos/{owner}/{repo}/branches/{branch}", Who::Token, pushes::get_branch),
     ("GET", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::list),
     ("POST", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::create),
     ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::get),
