@@ -104,6 +104,9 @@ build_claude() {
 # More tests at once than there are processors: most of a story is waiting for containers.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + 1))}
 
+# What a failed test says comes last and is short: a stack of the test's runtime in front of it helps nobody.
+export RUST_BACKTRACE=0
+
 step "prepare the machine" make_ready
 step "the image with the real Claude Code" build_claude
 step "GitHub's example webhooks" fetch_examples

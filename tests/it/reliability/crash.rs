@@ -272,15 +272,22 @@ async fn crash_in_the_middle_of_recovery() {
             let folder = tempfile::tempdir().expect("a folder");
             let record = folder.path().join("places");
             let second = vec![variable("HOB_FAIL_POINTS_TO", record.display().to_string())];
-            play(script, vec![die_at(&place, 1), second], Vec::new()).await;
-            let passed = places_in(&record);
-            let at = Rng::with_seed(seed).usize(0..passed.len().min(RECOVERY));
-            let nth = passed[..=at].iter().filter(|other| **other == passed[at]).count();
-            let name = format!("killed at {place}#1, then at {}#{nth}", passed[at]);
-            Case { script, lives: vec![die_at(&place, 1), die_at(&passed[at], nth as u32)], name }
+            let played = play(script, vec![die_at(&place, 1), second], Vec::new()).await;
+            let name = format!("killed at {place}#1");
+            let wrong = judge(script, &name, &wanted[&format!("{script:?}")], &played);
+            // Some places are passed in some worlds only. Where the first life was not killed, there is no second one.
+            let case = (played.kept.lives > 1).then(|| {
+                let passed = places_in(&record);
+                let at = Rng::with_seed(seed).usize(0..passed.len().min(RECOVERY));
+                let nth = passed[..=at].iter().filter(|other| **other == passed[at]).count();
+                let lives = vec![die_at(&place, 1), die_at(&passed[at], nth as u32)];
+                Case { script, lives, name: format!("{name}, then at {}#{nth}", passed[at]) }
+            });
+            (case, wrong)
         });
-    let cases: Vec<Case> = found.buffer_unordered(AT_ONCE).collect().await;
-    let (wrong, killed) = run_all(cases, &wanted).await;
+    let (cases, once): (Vec<_>, Vec<_>) = found.buffer_unordered(AT_ONCE).unzip().await;
+    let (mut wrong, killed) = run_all(cases.into_iter().flatten().collect(), &wanted).await;
+    wrong.extend(once.into_iter().flatten());
     println!("killed again during recovery: {SECOND_KILLS} pairs, {killed} hit, {} went wrong", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(killed * 4 >= SECOND_KILLS * 3, "only {killed} of {SECOND_KILLS} pairs were hit");
