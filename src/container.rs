@@ -10,6 +10,7 @@ mod attached;
 mod engine;
 mod error;
 mod follow;
+mod network;
 mod spec;
 mod state;
 
@@ -29,6 +30,7 @@ pub use attached::{AttachLimits, Attached, AttachedEnd};
 pub use engine::{Engine, Kind};
 pub use error::ContainerError;
 pub use follow::Output;
+pub use network::ListedNetwork;
 pub use spec::{ContainerSpec, Limits, Log, Mount, Network};
 pub use state::{Exit, State};
 

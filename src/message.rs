@@ -37,7 +37,7 @@ pub use commands::{
 };
 use contain::{code, login};
 pub use contain::{contain, contain_line};
-pub use fix::{NothingToMend, checks_left, checks_mended, fixes_used_up, nothing_to_mend};
+pub use fix::{NothingToMend, checks_left, checks_mended, failed_here, fixes_used_up, nothing_to_mend};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
@@ -46,7 +46,8 @@ pub use login::{
 pub use objections::{Objection, may_this_be_pushed, objections};
 pub use pull_request::{pull_request_body, with_report};
 pub use settings::{
-    blocked_by, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers, waits_no_more,
+    blocked_by, fix_settings_at_fault, may_no_more, part_of, reviewers_refused, settings_at_fault,
+    waits_for_blockers, waits_no_more,
 };
 pub use status::{Phase, PullOver, StatusText, status};
 

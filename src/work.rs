@@ -10,6 +10,7 @@ mod check_again;
 mod checks;
 mod child;
 mod commits;
+mod egress;
 mod fix;
 mod gather;
 mod hand_over;
@@ -36,6 +37,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -98,6 +100,8 @@ pub struct Worker {
     pub signing_key: Option<SigningKey>,
     /// hob's own program, for the processes that read what is not to be trusted.
     pub program: PathBuf,
+    /// Where that program is laid out for containers, once it is.
+    pub proxy_program: Arc<OnceCell<PathBuf>>,
     /// Set when hob is to stop. Containers go on; following them ends.
     pub stop: CancellationToken,
 }

@@ -91,6 +91,7 @@ impl Docker {
                 )));
             }
         }
+        self.connect_inside(name, &spec.network).await?;
         let client = self.client().await?;
         // Attached before it starts, or its first bytes would be lost.
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();

@@ -1,17 +1,20 @@
 //! What is said about a repository's own checks: in the pull request's body, and on the issue where one still fails.
 
 use super::{Spent, duration, finished};
-use crate::story::checks::{CheckEnd, CheckResult, Checked};
+use crate::story::checks::{CheckEnd, CheckResult, Checked, Refused, Why};
 
 /// The longest command line that is shown.
 const MOST_COMMAND: usize = 200;
+/// Servers of a list that are named, and such that were asked for in vain.
+const MOST_HOSTS: usize = 8;
+const MOST_REFUSED: usize = 10;
 /// As much of a commit's id as tells it from others.
 const SHORT: usize = 12;
 
 /// The evidence: which checks ran on which commit, where, and what came of them. In the pull request and in the check run.
 pub fn checks_table(checked: &Checked) -> String {
     let tip: String = checked.tip.as_str().chars().take(SHORT).collect();
-    let network = if checked.network { "and with network" } else { "or network" };
+    let network = reach(checked);
     let mut text = format!(
         "Each ran on {tip}, in a clean container without keys {network}, of the image {} ({}).\n\n\
          | Check | Result | Took |\n|---|---|---|",
@@ -27,7 +30,42 @@ pub fn checks_table(checked: &Checked) -> String {
             duration(result.duration_ms)
         ));
     }
+    let mut refused =
+        checked.results.iter().flat_map(|result| result.refused.iter().map(move |one| (result, one)));
+    if let Some(first) = refused.next() {
+        text.push_str("\n");
+        for (result, one) in std::iter::once(first).chain(refused).take(MOST_REFUSED) {
+            text.push_str(&format!("\n- {}", not_reached(result, one)));
+        }
+    }
     text
+}
+
+/// What the checks could reach.
+fn reach(checked: &Checked) -> String {
+    if checked.hosts.is_empty() {
+        return if checked.network { "and with network" } else { "or network" }.to_owned();
+    }
+    let mut names: Vec<String> =
+        checked.hosts.iter().take(MOST_HOSTS).map(|host| format!("`{host}`")).collect();
+    match checked.hosts.len() - names.len() {
+        0 => {}
+        more => names.push(format!("{more} more")),
+    }
+    format!("that reaches only {}", names.join(", "))
+}
+
+fn not_reached(result: &CheckResult, refused: &Refused) -> String {
+    let (check, host) = (command(&result.command), command(&refused.host));
+    match refused.why {
+        Why::NotListed => {
+            format!("{check} could not reach {host}: it is not in `checks_network` of `.github/hob.toml`.")
+        }
+        Why::Private => format!(
+            "{check} could not reach {host}: the name leads to a private address, and that address is not in \
+             `checks_network` of `.github/hob.toml`."
+        ),
+    }
 }
 
 /// The checks as a part of a pull request's body.
@@ -79,12 +117,14 @@ mod tests {
             end,
             duration_ms,
             output: String::new(),
+            refused: Vec::new(),
         };
         let checked = |results| Checked {
             tip: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
             image: "hob-claude:latest".to_owned(),
             image_id: "sha256:6cca1c50e0e1a2e621ec4afe4319".to_owned(),
             network: false,
+            hosts: Vec::new(),
             results,
         };
         let passing = checked(vec![result("make test", CheckEnd::Exited(0), 12_000)]);
@@ -93,9 +133,15 @@ mod tests {
             result("make lint", CheckEnd::Exited(2), 900),
             result("sleep 999", CheckEnd::TimedOut, 900_000),
         ]);
+        let refused = |host: &str, why| Refused { host: host.to_owned(), why };
+        let mut fenced = checked(vec![result("npm test", CheckEnd::Exited(1), 9_000)]);
+        fenced.network = true;
+        fenced.hosts = vec!["crates.io".parse().unwrap(), "*.npmjs.org:8443".parse().unwrap()];
+        fenced.results[0].refused =
+            vec![refused("example.org:443", Why::NotListed), refused("intern.example:80", Why::Private)];
         let took = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: Some(3) };
         let said = pull_request_with_failing_check(2, took, failing.failing().unwrap());
-        let all = [checks_section(&passing), checks_section(&failing), said];
+        let all = [checks_section(&passing), checks_section(&failing), checks_section(&fenced), said];
         insta::assert_snapshot!(all.join("\n\n=====\n\n"));
     }
 }

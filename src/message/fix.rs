@@ -2,6 +2,7 @@
 
 use super::{MOST_AGENT_TEXT, Spent, code, contain, finished, quoted};
 use crate::ids::Sha;
+use crate::story::About;
 
 /// The longest name of a check that is shown.
 const MOST_NAME: usize = 100;
@@ -31,7 +32,9 @@ pub enum NothingToMend<'a> {
 /// Said where checks were to be mended and there is nothing to mend.
 pub fn nothing_to_mend(found: &NothingToMend<'_>) -> String {
     let NothingToMend::NoneFails { head, red_before, is_pending, is_hidden } = found else {
-        return "There is no open pull request here whose checks I could mend.".to_owned();
+        return "There is no open pull request here whose checks I could mend. `/hob work` has me work on the issue, and opens \
+                one; with a pull request that was closed, reopen it first."
+            .to_owned();
     };
     let head: String = head.as_str().chars().take(SHORT).collect();
     let mut text = match red_before.len() {
@@ -99,6 +102,17 @@ pub fn fixes_used_up(checks: &[&str], most: u32) -> String {
     )
 }
 
+/// Said on the pull request where a task about it has failed, whose status comment stands on the issue. `words` are those.
+pub fn failed_here(about: &About, words: &str) -> String {
+    let what = match about {
+        About::Review(_) => "The review is not dealt with.",
+        About::Checks(_) => "The failed checks are not mended.",
+        About::Base(_) => "The base branch is not brought in.",
+        About::Issue | About::SubIssue(_) => "What was asked for here is not done.",
+    };
+    format!("{what} {words}")
+}
+
 /// Names of checks, which come from outside.
 fn names(checks: &[impl AsRef<str>]) -> String {
     let mut shown: Vec<String> =
@@ -116,6 +130,7 @@ fn names(checks: &[impl AsRef<str>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::story::review::Round;
 
     #[test]
     fn what_is_said_about_failed_checks() {
@@ -143,6 +158,7 @@ mod tests {
             checks_left(&["build", "test"], Some("The runner has no network."), took),
             fixes_used_up(&["build"], 2),
             fixes_used_up(&["build", "test"], 1),
+            failed_here(&About::Review(Round::default()), "**The agent ended with an error.**\n\nMore."),
         ];
         insta::assert_snapshot!(all.join("\n\n=====\n\n"));
     }

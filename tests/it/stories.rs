@@ -13,6 +13,7 @@ mod colleague;
 mod commanding;
 mod commits;
 mod door;
+mod egress;
 mod failures;
 mod happy;
 mod keeping;
