@@ -316,10 +316,10 @@ impl Worker {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
             }
             (Step::BeginRun, None) if matches!(job.task.ask.about, About::Base(_)) => {
-                self.follow_base(&job).await
+                Box::pin(self.follow_base(&job)).await
             }
             (Step::BeginRun, _) => match self.take_up_checks(&job).await? {
-                TakenUp::Ready => self.begin_run(&job).await,
+                TakenUp::Ready => Box::pin(self.begin_run(&job)).await,
                 TakenUp::Moved(task) => Ok(Some(*task)),
                 TakenUp::Waits => Ok(None),
             },
@@ -339,7 +339,7 @@ impl Worker {
                 Ok(None)
             }
             (Step::CheckAgain, _) => {
-                self.check_again(&job).await?;
+                Box::pin(self.check_again(&job)).await?;
                 Ok(None)
             }
             (Step::NoRun | Step::FollowRun | Step::Settle | Step::Publish, _) => {

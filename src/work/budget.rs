@@ -47,7 +47,7 @@ fn worth_telling(turn: &Turn) -> Option<Turn> {
 impl Worker {
     /// Makes a run, unless a cap is reached or every agent that may work has used its limit up. `None`: the task waits.
     pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, Hitch> {
-        match self.apply_suggestions(job).await? {
+        match Box::pin(self.apply_suggestions(job)).await? {
             Suggestions::WereAll(done) => Ok(Some(done)),
             Suggestions::GoOn(reason) => self.begin_run_for(job, reason).await,
         }

@@ -17,7 +17,7 @@ impl Worker {
         let run = self.run_for_checks(job).await?.context("a story with a check run has a run")?;
         let head = job.story.remote_head.clone().context("a story with a check run has a head")?;
         tracing::info!(%head, "the checks run again");
-        let checked = self.check_branch(job, &run, &head).await?;
+        let checked = Box::pin(self.check_branch(job, &run, &head)).await?;
         let checked =
             checked.ok_or_else(|| Hitch::not_ready("The commit is not in the repository any more."))?;
         Ok(self.store.checked_again(&job.task, Some((run.id, &checked))).await?)
@@ -34,7 +34,7 @@ impl Worker {
         }
         // A branch on which no agent ever worked has nothing of hob's but what people wrote.
         let Some(run) = self.run_for_checks(job).await? else { return Ok(None) };
-        let checked = self.check_branch(job, &run, tip).await?;
+        let checked = Box::pin(self.check_branch(job, &run, tip)).await?;
         if let Some(checked) = &checked {
             self.store.keep_checked(&job.task, run.id, checked).await?;
         }
@@ -43,7 +43,7 @@ impl Worker {
 
     /// The reason for which an agent goes on after that, where a check failed.
     pub(super) async fn mends_pushed(&self, job: &Job, tip: &Sha) -> Result<Option<Turn>, Hitch> {
-        let checked = self.check_pushed(job, tip).await?;
+        let checked = Box::pin(self.check_pushed(job, tip)).await?;
         self.back_to_agent(job, checked.as_ref()).await
     }
 
@@ -73,7 +73,7 @@ impl Worker {
         // All of it lies in the mirror; the containers of checks look into a quarantine beside it.
         let quarantine = self.data.run(run.id).quarantine.join("objects");
         blocking(move || make_private_folder(&quarantine, None)).await??;
-        let checked = self.run_checks(job, run, tip).await?;
+        let checked = Box::pin(self.run_checks(job, run, tip)).await?;
         self.clear_hand_over(run).await?;
         Ok(Some(checked))
     }

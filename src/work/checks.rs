@@ -52,7 +52,7 @@ impl Worker {
         if let Some(checked) = self.store.checked(job.task.id, &taken.tip).await? {
             return Ok(Some(checked));
         }
-        let checked = self.run_checks(job, run, &taken.tip).await?;
+        let checked = Box::pin(self.run_checks(job, run, &taken.tip)).await?;
         self.store.keep_checked(&job.task, run.id, &checked).await?;
         Ok(Some(checked))
     }
@@ -69,7 +69,8 @@ impl Worker {
         };
         let mut checked = Checked { tip: tip.clone(), image, image_id, network, hosts, results: Vec::new() };
         for (at, command) in job.file.checks.iter().enumerate() {
-            let result = self.check_with(job, run, &checked, at, command).await?;
+            // Boxed, as the others here: all of it in one future is too much for a thread's stack.
+            let result = Box::pin(self.check_with(job, run, &checked, at, command)).await?;
             tracing::info!(command, end = ?result.end, "a check ended");
             checked.results.push(result);
         }
@@ -144,7 +145,7 @@ impl Worker {
             return Ok((ended.end, Vec::new()));
         }
         let fenced = Fenced { spec: spec.clone(), hosts: &checked.hosts, limits };
-        let (ended, refused) = self.run_fenced(job, run, fenced, tail).await?;
+        let (ended, refused) = Box::pin(self.run_fenced(job, run, fenced, tail)).await?;
         Ok((ended.end, refused))
     }
 
