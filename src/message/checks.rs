@@ -33,7 +33,7 @@ pub fn checks_table(checked: &Checked) -> String {
     let mut refused =
         checked.results.iter().flat_map(|result| result.refused.iter().map(move |one| (result, one)));
     if let Some(first) = refused.next() {
-        text.push_str("\n");
+        text.push('\n');
         for (result, one) in std::iter::once(first).chain(refused).take(MOST_REFUSED) {
             text.push_str(&format!("\n- {}", not_reached(result, one)));
         }

@@ -48,7 +48,7 @@ impl Worker {
     /// Makes a run, unless a cap is reached or every agent that may work has used its limit up. `None`: the task waits.
     pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, Hitch> {
         match Box::pin(self.apply_suggestions(job)).await? {
-            Suggestions::WereAll(done) => Ok(Some(done)),
+            Suggestions::WereAll(done) => Ok(Some(*done)),
             Suggestions::GoOn(reason) => self.begin_run_for(job, reason).await,
         }
     }

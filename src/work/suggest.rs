@@ -63,7 +63,8 @@ impl Worker {
         let words = message::review::suggestions_applied(round.remarks().count());
         let effects = self.review_answers(job, tip.as_ref()).await?;
         let advance = Advance { words: Some(words), effects, ..Advance::default() };
-        Ok(Suggestions::WereAll(self.store.advance(&job.task, TaskState::Done, &advance).await?))
+        let done = self.store.advance(&job.task, TaskState::Done, &advance).await?;
+        Ok(Suggestions::WereAll(Box::new(done)))
     }
 
     async fn try_suggestions(&self, job: &Job, round: &Round) -> Result<Tried, Hitch> {
@@ -232,7 +233,7 @@ impl Worker {
 /// What follows from a task's suggestions.
 pub(super) enum Suggestions {
     /// They were all that there was to do.
-    WereAll(Task),
+    WereAll(Box<Task>),
     /// An agent has to work, for this reason where it is one that comes of them.
     GoOn(Option<Turn>),
 }

@@ -32,7 +32,8 @@ fn last_prompt(w: &World) -> String {
 /// What hob has answered in the thread of a comment, without its marker.
 fn answers(w: &World, pull: u64, thread: u64) -> Vec<String> {
     let all = w.github.thread_comments(REPO, pull).into_iter();
-    let ours = all.filter(|comment| comment.in_reply_to == Some(thread) && comment.author == BOT);
+    let is_ours = |author: &str| author == BOT || author.ends_with("[bot]");
+    let ours = all.filter(|comment| comment.in_reply_to == Some(thread) && is_ours(&comment.author));
     ours.map(|comment| comment.body.split("\n\n<!-- hob:").next().unwrap_or_default().to_owned()).collect()
 }
 
