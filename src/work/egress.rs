@@ -61,6 +61,8 @@ impl Worker {
             containers: [spec.name.clone(), proxy.name.clone()],
             network,
         };
+        // What a hob that died has left of the same.
+        left.remove_all().await.map_err(docker_hitch)?;
         let inside =
             self.docker.make_inner_network(&left.network, &spec.labels).await.map_err(fence_hitch)?;
         let order = Order { inside, hosts: hosts.to_vec() };
@@ -252,12 +254,16 @@ struct Left {
 
 impl Left {
     async fn remove(&mut self) -> Result<(), ContainerError> {
+        self.remove_all().await?;
+        self.network.clear();
+        Ok(())
+    }
+
+    async fn remove_all(&self) -> Result<(), ContainerError> {
         for container in &self.containers {
             self.docker.remove(container).await?;
         }
-        self.docker.remove_network(&self.network).await?;
-        self.network.clear();
-        Ok(())
+        self.docker.remove_network(&self.network).await
     }
 }
 
