@@ -30,6 +30,7 @@ mod start;
 mod suggest;
 mod talk;
 mod theirs;
+mod unfinished;
 mod watch;
 
 use std::path::PathBuf;
