@@ -408,7 +408,7 @@ mod tests {
             of(&ask, false, PullNow::AfterClose(PullNumber(2))),
             of(&review, true, PullNow::Unfinished),
         ];
-        assert!(told[1].contains("#2 was closed without a merge"), "{}", told[1]);
+        assert!(told[1].contains("#2, was closed without a merge"), "{}", told[1]);
         assert!(told[2].contains("Your pull request is a draft, since"), "{}", told[2]);
         insta::assert_snapshot!(told[0]);
     }

@@ -7,7 +7,7 @@ use super::contain_line;
 const MOST_TITLE: usize = 256;
 /// The longest beginning of a summary that can stand as a title, and the fewest words.
 const MOST_BEGINNING: usize = 72;
-const FEWEST_WORDS: usize = 3;
+const FEWEST_WORDS: usize = 4;
 
 /// A title of one line, and never empty.
 pub fn pull_request_title(issue_title: &str) -> String {
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_title_is_one_line_that_nothing_acts_in() {
         let hostile = title_of_work(Some("Fixes #7 for @bob\n![x](http://e.example/x)"), None, "");
-        assert_eq!(hostile.replace('\u{2060}', "·"), "Fixes ·#7 for @·bob !·[x](http://e.example/x)");
+        assert_eq!(hostile.replace('\u{2060}', "·"), "Fixes #·7 for @·bob !·[x](http://e.example/x)");
         assert!(title_of_work(Some(&"x ".repeat(500)), None, "").chars().count() <= MOST_TITLE);
     }
 

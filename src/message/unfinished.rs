@@ -21,6 +21,13 @@ pub enum WhyUnfinished<'a> {
     AtCap(&'a Reached),
     /// It has failed.
     Failed,
+    /// So many of its sub-issues are done.
+    Parts {
+        /// How many.
+        done: usize,
+        /// Of how many.
+        of: usize,
+    },
 }
 
 /// What a draft tells of unfinished work.
@@ -64,6 +71,9 @@ pub fn unfinished(text: &UnfinishedText<'_>) -> String {
 fn why(text: &UnfinishedText<'_>) -> String {
     match &text.why {
         WhyUnfinished::Failed => format!("The work has failed; #{} says why, and what to do.", text.issue),
+        WhyUnfinished::Parts { done, of } => {
+            format!("{done} of {of} sub-issues of #{} are done.", text.issue)
+        }
         WhyUnfinished::AtCap(reached) => {
             let day = if reached.scope.is_days() { ", or when the next day begins (UTC)" } else { "" };
             let asked = text.asked_on;
@@ -133,7 +143,9 @@ mod tests {
             WhyStopped::AtMost { reached },
             WhyStopped::Untouched,
         ];
-        let others = [WhyUnfinished::AtCap(&reached), WhyUnfinished::AtCap(&day), WhyUnfinished::Failed];
+        let parts = WhyUnfinished::Parts { done: 2, of: 3 };
+        let others =
+            [WhyUnfinished::AtCap(&reached), WhyUnfinished::AtCap(&day), WhyUnfinished::Failed, parts];
         let (issue, asked_on) = (IssueNumber(1), IssueNumber(4));
         let with =
             |why, todo, has_checks| unfinished(&UnfinishedText { why, issue, asked_on, todo, has_checks });

@@ -212,7 +212,8 @@ impl Worker {
         checked: Option<&Checked>,
         notable: &[Notable],
     ) -> Result<(NewEffect, String), Hitch> {
-        let proposed = Proposed { unfinished: None, checked, notable };
+        let parts = self.parts_to_come(job).await?;
+        let proposed = Proposed { unfinished: parts.as_deref(), checked, notable };
         let effect = self.proposal(job, run, &proposed).await?;
         let took = self.spent_on(&job.task).await?;
         let words = match checked.and_then(Checked::failing) {
@@ -235,10 +236,7 @@ impl Worker {
         let questions = self.store.questions(job.story.id).await?;
         let standings = self.store.standings(job.story.id, Some(job.task.id)).await?;
         let on_it = self.tasks_on_pull(job).await?;
-        let mut told = match proposed.unfinished {
-            None => summaries(job, &on_it),
-            Some(_) => Vec::new(),
-        };
+        let mut told = summaries(job, &on_it);
         let later = told.split_off(told.len().min(1));
         let summary = told.first().map(|first| first.summary.as_str());
         let runs = on_it.last().map(|(_, runs)| runs.as_slice()).unwrap_or_default();

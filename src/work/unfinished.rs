@@ -5,6 +5,7 @@ use super::publish::Proposed;
 use super::{Hitch, Job, Worker};
 use crate::message::{self, Kept, UnfinishedText, WhyStopped, WhyUnfinished};
 use crate::store::NewEffect;
+use crate::story::About;
 use crate::story::pull::PullState;
 
 impl Worker {
@@ -37,6 +38,20 @@ impl Worker {
         });
         let proposed = Proposed { unfinished: Some(&unfinished), checked: None, notable: &[] };
         Ok(Some(NewEffect::new(self.proposal(job, &run, &proposed).await?)))
+    }
+
+    /// What a pull request says of the sub-issues that come after the one of this task: it is not done before they are.
+    pub(super) async fn parts_to_come(&self, job: &Job) -> Result<Option<String>, Hitch> {
+        let About::SubIssue(together) = &job.task.ask.about else { return Ok(None) };
+        if together.next().is_none() {
+            return Ok(None);
+        }
+        let standings = self.store.standings(job.story.id, Some(job.task.id)).await?;
+        let done = standings.iter().filter(|standing| standing.is_done).count();
+        let why = WhyUnfinished::Parts { done, of: standings.len() };
+        let issue = job.story.issue;
+        let text = UnfinishedText { why, issue, asked_on: issue, todo: &[], has_checks: false };
+        Ok(Some(message::unfinished(&text)))
     }
 }
 

@@ -118,7 +118,7 @@ async fn at_the_cap_of_a_story_the_work_is_pushed_and_more_is_spent_after_a_yes(
 
     w.alice().comments(issue, "Spend $3.00 more").await;
     let pull = w.next_pull_request().await;
-    assert_eq!((pull.number, pull.reviewers.as_slice()), (2, ["alice".to_owned()].as_slice()));
+    assert_eq!(pull.number, 2);
     assert!(w.github.file_at(REPO, &pull.head, "NOTES.md").is_some());
     // Asked and answered is what the agent asked; the caps are hob's own matter.
     assert!(!pull.body.contains("cap of"), "{}", pull.body);
@@ -130,7 +130,8 @@ async fn at_the_cap_of_a_story_the_work_is_pushed_and_more_is_spent_after_a_yes(
     assert_eq!(may_use, [Some(500.0), Some(297.0)]);
     let spent: Used = w.store().spent(story_of(w.store(), issue).await.id).await.unwrap();
     w.quiet().await;
-    assert!(!w.github.pulls(REPO)[0].draft, "it is done");
+    let pull = w.github.pulls(REPO).remove(0);
+    assert!(!pull.draft && pull.reviewers == ["alice"], "it is done: {pull:?}");
     assert!((spent.usd - 7.03).abs() < 0.001 && spent.tokens > 0 && spent.ms > 0, "{spent:?}");
     w.finish().await;
 }

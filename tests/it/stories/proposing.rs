@@ -1,6 +1,6 @@
 //! What hob says in a pull request: its title, a body that people have filled, and the draft of work that was cut short.
 
-use crate::world::github::{Pull, Verdict};
+use crate::world::github::{Merging, Pull, Verdict};
 use crate::world::{REPO, World};
 use hob::config::FollowBase;
 
@@ -47,9 +47,14 @@ async fn at_work(w: &World) -> u64 {
 async fn the_agent_names_the_pull_request_and_what_people_make_of_it_stays() {
     let w = World::start().await;
     let issue = w.alice().opens_issue("Add a --json flag", "").await;
-    asks(&w, issue, &commit("one.md", "printf '\\n# Fixes #1 for @bob: print JSON\\nmore\\n' > /hob/title.txt")).await;
+    asks(
+        &w,
+        issue,
+        &commit("one.md", "printf '\\n# Fixes #1 for @bob: print JSON\\nmore\\n' > /hob/title.txt"),
+    )
+    .await;
     let pull = w.next_pull_request().await;
-    assert_eq!(pull.title.replace('\u{2060}', "·"), "Fixes ·#1 for @·bob: print JSON");
+    assert_eq!(pull.title.replace('\u{2060}', "·"), "Fixes #·1 for @·bob: print JSON");
     w.next_comment(issue).await;
     w.quiet().await;
     let (first, told) = (pull.body, prompts(&w));
@@ -77,7 +82,10 @@ async fn the_agent_names_the_pull_request_and_what_people_make_of_it_stays() {
     assert_eq!(now.title, "JSON, at last");
     assert!(now.body.starts_with(&format!("{theirs}\n\n<!-- hob:report -->\n")), "bob's text is cut");
     let report = &now.body[theirs.len()..];
-    assert!(report.contains("The rest of my report is left out") && report.contains("Closes #1\n"), "{report}");
+    assert!(
+        report.contains("The rest of my report is left out") && report.contains("Closes #1\n"),
+        "{report}"
+    );
     assert!(now.body.chars().count() <= 65_536 && !report.contains("### Since then"), "{report}");
 
     // And then for none of it.
@@ -104,7 +112,10 @@ async fn work_that_is_stopped_is_a_draft_that_nothing_goes_on_with_before_a_pers
     w.quiet().await;
     let draft = the_pull(&w);
     assert!(draft.draft && draft.reviewers.is_empty(), "{draft:?}");
-    assert_eq!((draft.title.as_str(), w.github.labels(REPO, draft.number)), ("Add a --json flag", vec!["bot".into()]));
+    assert_eq!(
+        (draft.title.as_str(), w.github.labels(REPO, draft.number)),
+        ("Add a --json flag", vec!["bot".into()])
+    );
     let start = "<!-- hob:report -->\n**Not finished.** alice has stopped the work. `/hob work` goes on from here.\n\n\
                  The repository's checks have not run on this.\n\nIt is a draft until it is done. #1 says where it stands.";
     assert!(draft.body.starts_with(start) && draft.body.contains("Closes #1\n"), "{}", draft.body);
@@ -150,6 +161,8 @@ async fn work_that_is_stopped_is_a_draft_that_nothing_goes_on_with_before_a_pers
 async fn where_there_are_no_drafts_unfinished_work_is_on_its_branch_alone() {
     let w = World::start().await;
     w.github.without_drafts(REPO);
+    w.bob().pushes("main", &[(".github/hob.toml", "draft = true\n")], "We like drafts").await;
+    w.bob().pushes("release", &[("release.md", "1.0\n")], "The release").await;
     let issue = at_work(&w).await;
     w.alice().comments(issue, "/hob stop").await;
     let said = w.next_comment(issue).await.body;
@@ -165,5 +178,18 @@ async fn where_there_are_no_drafts_unfinished_work_is_on_its_branch_alone() {
     assert!(!pull.draft, "{pull:?}");
     let done = w.next_comment(issue).await.body;
     assert!(done.starts_with("Done: #2 has 2 commits for you to review."), "{done}");
+
+    // GitHub closes an issue by what goes to the default branch, and nothing else is promised.
+    let other = w.alice().opens_issue("Mend the release", "").await;
+    let work = "[scenario: script]\n```sh\necho mended > release.md; git commit -qam Mend\n```";
+    w.alice().comments(other, &format!("/hob work --base release {work}")).await;
+    let pull = w.next_pull_request().await;
+    assert_eq!((pull.number, pull.base.as_str()), (4, "release"));
+    assert!(pull.body.contains("For #3\n") && !pull.body.contains("Closes"), "{}", pull.body);
+    w.next_comment(other).await;
+    w.bob().merges(pull.number, Merging::Commit).await;
+    w.quiet().await;
+    assert!(status(&w, other).starts_with("**Merged.** #4"), "{}", status(&w, other));
+    assert!(w.github.is_open(REPO, other), "the issue is closed");
     w.finish().await;
 }
