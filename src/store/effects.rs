@@ -326,7 +326,10 @@ impl Store {
         let mut write = self.begin("pull-request-open").await?;
         finish(&mut write, effect.id).await?;
         sqlx::query(
-            "UPDATE stories SET pull = $2, updated_at = $3, pull_draft = $4, pull_title = $5, pull_unfinished = $6 WHERE id = $1",
+            // Work that nobody has touched for long, and that is shown before it is put away, is none the newer for it.
+            "UPDATE stories SET pull = $2, updated_at = CASE $6 WHEN 1 THEN updated_at ELSE $3 END, pull_draft = $4,
+                 pull_title = $5, pull_unfinished = $6
+             WHERE id = $1",
         )
         .bind(effect.story.to_string())
         .bind(rows::to_i64(shown.number.0)?)

@@ -150,8 +150,7 @@ async fn the_text_of_a_sub_issue_is_the_one_that_people_saw_and_a_stop_calls_the
     // What is on its way already is proposed, and the rest is called off.
     let settings = "sub_issues = \"together\"\nchecks = [\"sleep 4\"]\n";
     w.bob().pushes("main", &[(".github/hob.toml", settings)], "Check slowly").await;
-    w.github.edit_issue(
-        REPO,
+    w.bob().edits(
         first,
         "Read the format",
         &format!("[scenario: script]\n```sh\n{}\n```", commits("one.txt")),
