@@ -54,6 +54,10 @@ impl Deliver {
             tracing::info!(story = %story.id, "the pull request is closed; it is not opened again");
             return self.store.not_proposed(wanted).await.map(Ok);
         }
+        // Parked, and tried again when the work is done: it would say what is not so any more.
+        if pull.unfinished && story.pull.is_some() && !story.pull_unfinished {
+            return self.store.not_proposed(wanted).await.map(Ok);
+        }
         match self.ensure_pull(repository, story, pull, wanted.attempts > 0).await {
             Ok(Ensured::There(there)) => {
                 let number = there.pull.number;

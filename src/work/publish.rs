@@ -213,7 +213,7 @@ impl Worker {
         notable: &[Notable],
     ) -> Result<(NewEffect, String), Hitch> {
         let parts = self.parts_to_come(job).await?;
-        let proposed = Proposed { unfinished: parts.as_deref(), checked, notable };
+        let proposed = Proposed { ends_well: true, unfinished: parts.as_deref(), checked, notable };
         let effect = self.proposal(job, run, &proposed).await?;
         let took = self.spent_on(&job.task).await?;
         let words = match checked.and_then(Checked::failing) {
@@ -234,7 +234,8 @@ impl Worker {
         proposed: &Proposed<'_>,
     ) -> Result<Effect, Hitch> {
         let questions = self.store.questions(job.story.id).await?;
-        let standings = self.store.standings(job.story.id, Some(job.task.id)).await?;
+        let ends_well = proposed.ends_well.then_some(job.task.id);
+        let standings = self.store.standings(job.story.id, ends_well).await?;
         let on_it = self.tasks_on_pull(job).await?;
         let mut told = summaries(job, &on_it);
         let later = told.split_off(told.len().min(1));
@@ -316,7 +317,9 @@ impl Worker {
 
 /// A pull request, beside what the store knows of it.
 pub(super) struct Proposed<'a> {
-    /// What is missing in it and what comes next, where it was cut short.
+    /// Whether the task ends well with it.
+    pub(super) ends_well: bool,
+    /// What is missing in it and what comes next, where it is not finished.
     pub(super) unfinished: Option<&'a str>,
     /// What came of the repository's checks.
     pub(super) checked: Option<&'a Checked>,

@@ -36,7 +36,8 @@ impl Worker {
             todo: &todo,
             has_checks,
         });
-        let proposed = Proposed { unfinished: Some(&unfinished), checked: None, notable: &[] };
+        let proposed =
+            Proposed { ends_well: false, unfinished: Some(&unfinished), checked: None, notable: &[] };
         Ok(Some(NewEffect::new(self.proposal(job, &run, &proposed).await?)))
     }
 
