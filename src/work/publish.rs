@@ -261,11 +261,11 @@ impl Worker {
             to_default_branch: self.goes_to_default_branch(&job.story).await?,
             follows: job.story.past_pull.map(|(past, state)| (past, state == PullState::Merged)),
         };
-        let own_titles =
+        let mut own_titles =
             on_it.iter().flat_map(|(_, runs)| runs).filter_map(|run| run.end.as_ref()?.title.as_deref());
         let is_failing = proposed.checked.and_then(Checked::failing).is_some();
         Ok(Effect::PullRequest {
-            title: message::title_of_work(own_titles.last(), summary, &job.story.title),
+            title: message::title_of_work(own_titles.next_back(), summary, &job.story.title),
             body: message::pull_request_body(&text),
             short: message::short_body(&text),
             unfinished: proposed.unfinished.is_some(),
