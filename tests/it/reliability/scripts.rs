@@ -99,6 +99,11 @@ impl Script {
         }
     }
 
+    /// Whether it takes much longer than the first ones.
+    pub fn is_long(self) -> bool {
+        self >= Script::Review
+    }
+
     /// Whether what runs took is the same in every world.
     pub fn is_exact(self) -> bool {
         self != Script::Stop
@@ -199,10 +204,8 @@ async fn pull(w: &World) -> Result<Pull, String> {
 
 /// A commit has come to be on the story branch.
 async fn brought_in(w: &World, sha: &str) -> Result<(), String> {
-    within(LONG, "the base to be brought in", async || {
-        w.github.has_commit(REPO, BRANCH, sha).then_some(())
-    })
-    .await
+    within(LONG, "the base to be brought in", async || w.github.has_commit(REPO, BRANCH, sha).then_some(()))
+        .await
 }
 
 /// Lets an agent that waits go on, however often it comes to that, until something has come about.

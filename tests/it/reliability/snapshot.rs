@@ -134,9 +134,7 @@ fn on_github(w: &World, exact: bool, text: &mut String) {
     for (branch, head) in w.github.branches(REPO) {
         writeln!(text, "== branch {branch}").unwrap();
         let line = |commit: CommitInfo| {
-            // The story's link has this world's own address.
-            let message = commit.message.replace('\n', " / ").replace(&w.github.git_url(), "…");
-            format!("commit {} | {}", commit.author, without_hashes(&message))
+            format!("commit {} | {}", commit.author, without_ids(&commit.message.replace('\n', " / ")))
         };
         // Those of two sides of a merge come in any order.
         let mut commits: Vec<String> = w.github.commits(REPO, &branch).into_iter().map(line).collect();
@@ -148,7 +146,7 @@ fn on_github(w: &World, exact: bool, text: &mut String) {
         }
         let root = w.github.commits(REPO, "main").pop().expect("a first commit").sha;
         let changes = w.github.diff_since(REPO, &root, &branch);
-        writeln!(text, "{}", without_hashes(&without_indexes(&changes))).unwrap();
+        writeln!(text, "{}", without_ids(&without_indexes(&changes))).unwrap();
     }
     for pull in w.github.pulls(REPO) {
         check_runs(w, &pull, exact, text);
@@ -165,7 +163,8 @@ fn check_runs(w: &World, pull: &Pull, exact: bool, text: &mut String) {
             if at > 0 && ended == Some("neutral") {
                 continue;
             }
-            let buttons: Vec<&str> = run.buttons.iter().filter_map(|button| button.split(':').next()).collect();
+            let buttons: Vec<&str> =
+                run.buttons.iter().filter_map(|button| button.split(':').next()).collect();
             writeln!(text, "check run on {at}: {} {ended:?} {} {buttons:?}", run.status, run.title).unwrap();
             writeln!(text, "{}", plain(&run.summary, exact)).unwrap();
         }
@@ -239,11 +238,12 @@ fn on_disk(w: &World, text: &mut String) {
     }
 }
 
-/// A text without the ids of commits and images, whole or cut short, and without how long a check took.
-fn without_hashes(text: &str) -> String {
-    static HASH: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b[0-9a-f]{7,64}\b").expect("a pattern"));
+/// A text without the ids of commits and images, whole or cut short, the world's own address, and how long a check took.
+fn without_ids(text: &str) -> String {
+    static ID: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\b[0-9a-f]{7,64}\b|http://127\.0\.0\.1:[0-9]+").expect("a pattern"));
     static TOOK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?m)\| [0-9][^|]* \|$").expect("a pattern"));
-    TOOK.replace_all(&HASH.replace_all(text, "…"), "| … |").into_owned()
+    TOOK.replace_all(&ID.replace_all(text, "…"), "| … |").into_owned()
 }
 
 /// A text without ids and times, and unless `exact`, without money and turns.
@@ -265,7 +265,7 @@ pub fn plain(body: &str, exact: bool) -> String {
         };
         lines.push(line);
     }
-    without_hashes(&lines.join("\n"))
+    without_ids(&lines.join("\n"))
 }
 
 /// What runs took, without how long.
