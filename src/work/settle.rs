@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::ids::{IssueNumber, QuestionId};
-use crate::message::{self, FailureText, Spent};
+use crate::message::{self, FailureText, Spent, WhyUnfinished};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
 use crate::story::budget::Limit;
 use crate::story::plan;
@@ -154,16 +154,13 @@ impl Worker {
         let uncommitted: Vec<String> =
             uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
         let words = message::failed(&FailureText { class, detail, uncommitted: &uncommitted, took });
-        let effects = failed_on(job).map(|on| {
+        let mut effects: Vec<NewEffect> =
+            self.draft(job, WhyUnfinished::Failed, None).await?.into_iter().collect();
+        effects.extend(failed_on(job).map(|on| {
             let body = message::failed_here(&job.task.ask.about, &words);
             NewEffect::new(Effect::Comment { on, body, question: None })
-        });
-        Ok(Advance {
-            failure: Some(class),
-            words: Some(words),
-            effects: effects.into_iter().collect(),
-            ..Advance::default()
-        })
+        }));
+        Ok(Advance { failure: Some(class), words: Some(words), effects, ..Advance::default() })
     }
 
     /// What all runs of a task took.

@@ -18,6 +18,7 @@ mod failures;
 mod happy;
 mod keeping;
 mod policy;
+mod proposing;
 mod pulls;
 mod restart;
 mod reviewing;

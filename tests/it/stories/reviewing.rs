@@ -186,6 +186,8 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
     w.next_comment(issue).await;
     let failed = w.next_comment(issue).await.body;
     assert!(failed.starts_with("**The agent ended with an error.**"), "{failed}");
+    let here = w.next_comment(number).await.body;
+    assert!(here.starts_with("The review is not dealt with. **The agent ended with an error.**"), "{here}");
     w.quiet().await;
     assert!(answers(&w, number, second).is_empty() && answers(&w, number, third).is_empty());
     w.alice().comments(number, "/hob retry").await;
@@ -315,7 +317,8 @@ async fn what_hob_pushes_by_itself_is_checked_and_an_agent_mends_what_fails() {
 
 #[tokio::test]
 async fn a_review_that_no_webhook_told_of_is_found() {
-    let mut w = World::prepare_without_webhook(|_| {}).await;
+    let recheck = Duration::from_secs(3);
+    let mut w = World::prepare_without_webhook(|config| config.github.recheck = recheck).await;
     w.start_hob().await;
     let (issue, pull) = proposed(&w).await;
     let number = pull.number;
@@ -332,6 +335,17 @@ async fn a_review_that_no_webhook_told_of_is_found() {
     w.quiet().await;
     assert_eq!(runs(&w).len(), 3, "each once");
     assert_eq!(answers(&w, number, said).len(), 1);
+
+    // GitHub makes it later, when hob has made another: the second goes.
+    w.github.fault("POST", "/replies", Fault::EffectDelayed(Duration::from_millis(2500)), 1);
+    let late =
+        w.bob().reviews(number, Verdict::Commented, "", &[on("NOTES.md", 1, "JUST ASKING: why?")]).await[0];
+    let count = |wanted| answers(&w, number, late).len() == wanted;
+    w.until("the answer to be there twice", |_| count(2).then_some(())).await;
+    w.until("the second to be removed", |_| count(1).then_some(())).await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert!(count(1) && answers(&w, number, late)[0].starts_with("Answer to T1."));
     w.finish().await;
 }
 
