@@ -17,6 +17,7 @@ mod failures;
 mod happy;
 mod keeping;
 mod policy;
+mod proposing;
 mod pulls;
 mod restart;
 mod reviewing;
