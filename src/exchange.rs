@@ -34,7 +34,7 @@ pub const IMAGES: &str = "images";
 pub const DROPS: &str = "drops";
 
 /// More than anybody would read; a larger file is cut off there.
-const MOST_BYTES: u64 = 256 * 1024;
+const MOST_BYTES: u64 = 1024 * 1024;
 /// More options to one question are left out: GitHub has to take the card, and people to read it.
 const MOST_OPTIONS: usize = 20;
 /// More questions in one card are left out.

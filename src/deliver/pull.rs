@@ -9,7 +9,8 @@ use crate::store::{PullNews, WantedEffect};
 use crate::story::Story;
 use crate::story::pull::{PullState, draft_change};
 
-/// A pull request as it should be.
+/// A pull request as it should be. Its report is without links to its rests still.
+#[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) title: &'a str,
     pub(super) report: &'a str,
@@ -40,6 +41,13 @@ impl Deliver {
             tracing::info!(story = %story.id, "the pull request is closed; it is not opened again");
             return self.store.not_proposed(wanted).await.map(Ok);
         }
+        // Where there is no pull request yet, the issue is the place for what it has no room for.
+        let on = story.pull.map_or(story.issue, |pull| IssueNumber(pull.0));
+        let report = match self.with_rests(repository, story.id, on, pull.report).await? {
+            Ok(report) => self.secrets.redact(&report),
+            Err(error) => return Ok(Err(error)),
+        };
+        let pull = &Wanted { report: &report, ..*pull };
         match self.ensure_pull(repository, story, pull, wanted.attempts > 0).await {
             Ok(Ensured::There { pull, draft }) => {
                 self.store.pull_request_open(wanted, pull.number, draft).await.map(Ok)
