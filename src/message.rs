@@ -49,7 +49,8 @@ pub use pull_request::{pull_request_body, with_report};
 pub use rest::{Rest, rest_comment, rests, with_links};
 use rest::{whole, whole_changed};
 pub use settings::{
-    blocked_by, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers, waits_no_more,
+    blocked_by, blocked_for, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers,
+    waits_no_more,
 };
 pub use status::{Phase, PullOver, StatusText, status};
 
