@@ -85,3 +85,9 @@ CREATE VIEW shown_tasks AS
     SELECT * FROM tasks
     WHERE quiet = 0 OR words IS NOT NULL OR stop_why IS NOT NULL
         OR EXISTS (SELECT 1 FROM runs WHERE runs.task = tasks.id);
+
+-- What hob has called the pull request last (null: a person has named it), and whether it shows work that was cut short and was never
+-- done yet. The draft that a card names: the card says the same as long as its question does.
+ALTER TABLE stories ADD COLUMN pull_title TEXT;
+ALTER TABLE stories ADD COLUMN pull_unfinished BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE questions ADD COLUMN draft_pull BIGINT;

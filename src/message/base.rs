@@ -99,6 +99,15 @@ pub fn no_branch_yet(branches: Branches<'_>) -> String {
 
 /// Said where a rebase would conflict.
 pub fn rebase_conflicts(branches: Branches<'_>, files: &[String]) -> String {
+    if files.is_empty() {
+        return format!(
+            "**Not rebased:** replaying the commits of {} on {} takes more than I may use. Nothing was changed. `/hob rebase` \
+             without `--rewrite` has the agent merge {}.",
+            branches.story(),
+            branches.base(),
+            branches.base(),
+        );
+    }
     format!(
         "**Not rebased:** replaying the commits of {} on {} met conflicts. Nothing was changed.\n\n{}\n\n`/hob rebase` without \
          `--rewrite` has the agent merge {} and solve them.",
@@ -135,6 +144,9 @@ pub fn theirs_merged_note(branch: &str) -> String {
 
 /// Why work could not be pushed: what people pushed conflicts with it.
 pub fn theirs_conflict(files: &[String]) -> String {
+    if files.is_empty() {
+        return "What was pushed meanwhile is too much to merge for me.".to_owned();
+    }
     let shown: Vec<String> = files.iter().take(MOST_FILES).map(|file| code(file, MOST_NAME)).collect();
     let more = if files.len() > MOST_FILES { " and more" } else { "" };
     format!("What was pushed meanwhile conflicts in {}{more}.", shown.join(", "))

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{
-    MARKER_END, MARKER_START, MOST_AGENT_TEXT, Rest, contain_line, login, quoted, rests, whole_changed,
-    with_links,
+    MARKER_END, MARKER_START, MOST_AGENT_TEXT, Rest, contain_line, login, quoted, rests, shown_as_draft,
+    whole_changed, with_links,
 };
 use crate::ids::QuestionId;
 use crate::story::{Answer, Card, Question};
@@ -49,6 +49,7 @@ fn unlinked(card: &Card) -> String {
         sections.extend(chosen.map(|answer| answered(answer, card.deadline_at)));
     }
     if card.is_open {
+        sections.extend(card.draft_pull.map(shown_as_draft));
         sections.push(how_to_answer(card));
         sections.extend(what_else_happens(card));
     }
@@ -192,6 +193,7 @@ pub(crate) mod tests {
             is_open: true,
             deadline_at: None,
             rests: Rests::default(),
+            draft_pull: None,
         }
     }
 
@@ -240,8 +242,12 @@ pub(crate) mod tests {
         };
         let taken = Card { answers: vec![given("one array", "")], is_open: false, ..dated.clone() };
         let stopped = Card { is_open: false, ..open.clone() };
+        let drafted = Card { draft_pull: Some(crate::ids::PullNumber(2)), ..open.clone() };
         insta::assert_snapshot!(
-            [open, free, dated, ticked, worded, taken, stopped].each_ref().map(card).join("\n\n=====\n\n")
+            [open, free, dated, ticked, worded, taken, stopped, drafted]
+                .each_ref()
+                .map(card)
+                .join("\n\n=====\n\n")
         );
     }
 

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Spent, agent_name, contain_line, login, spent, waits_for_limit};
+use super::{Spent, agent_name, contain_line, login, shown_as_draft, spent, waits_for_limit};
 use crate::agent::{TodoItem, TodoState};
 use crate::ids::{AgentKind, CheckRunId, CommentId, PullNumber, RunId};
 use crate::story::sub_issue::Standing;
@@ -38,6 +38,8 @@ pub struct StatusText<'a> {
     pub branch: Option<&'a str>,
     /// The pull request.
     pub pull: Option<PullNumber>,
+    /// The pull request, where it is a draft that shows work that was cut short.
+    pub draft: Option<PullNumber>,
     /// What people have done with the pull request, once it is not open any more.
     pub pull_over: Option<PullOver<'a>>,
     /// The newest run, whose log the operator has.
@@ -136,6 +138,9 @@ pub fn status(text: &StatusText<'_>) -> String {
             (format!("{} more requests", text.queued_behind), "wait")
         };
         parts.push(format!("{count} on this issue {wait} for that to end."));
+    }
+    if is_over || matches!(text.phase, Phase::Waiting(_)) {
+        parts.extend(text.draft.map(shown_as_draft));
     }
     parts.extend(links(text));
     parts.extend(before(over));
@@ -334,6 +339,7 @@ pub(super) mod tests {
             todo: &[],
             branch: None,
             pull: None,
+            draft: None,
             pull_over: None,
             run: None,
             log: None,
@@ -403,6 +409,8 @@ pub(super) mod tests {
             }),
             status(&StatusText { over: &two, branch, pull, ..text(Phase::Over) }),
             status(&StatusText { over: &over, branch, ..text(Phase::NotProposed) }),
+            status(&StatusText { over: &two[..1], branch, pull, draft: pull, ..text(Phase::Over) }),
+            status(&StatusText { branch, pull, draft: pull, ..text(Phase::Waiting(Some(CommentId(77)))) }),
             status(&StatusText {
                 pull_over: Some(PullOver { merged: true, by: Some("bob"), task_was_done: true }),
                 ..StatusText { over: &over, branch, pull, ..text(Phase::Over) }

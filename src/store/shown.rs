@@ -249,7 +249,7 @@ impl Store {
         if let Some(run) = facts.run.as_ref().filter(|run| run.end.is_none()) {
             let found = sqlx::query(
                 "SELECT said_by, state = 'told' AS is_told FROM messages
-                 WHERE story = $1 AND (state = 'wanted' OR (state = 'told' AND run = $2)) ORDER BY seq",
+                 WHERE story = $1 AND task IS NULL AND (state IN ('wanted', 'next') OR (state = 'told' AND run = $2)) ORDER BY seq",
             )
             .bind(story.to_string())
             .bind(run.id.to_string())
@@ -275,6 +275,11 @@ impl Store {
         let has_list = row.try_get::<Option<String>, _>("todo")?.is_some();
         let todo = if has_list { rows::json(&row, "todo")? } else { Vec::new() };
         Ok((Some(rows::run(&row)?), row.try_get("said")?, todo))
+    }
+
+    /// The agent's own list of things to do, as it left it in the newest run of a task.
+    pub async fn todo_of(&self, task: &Task) -> anyhow::Result<Vec<TodoItem>> {
+        Ok(self.progress_of(task).await?.2)
     }
 
     async fn ended_tasks(&self, story: StoryId) -> anyhow::Result<Vec<EndedTask>> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
-use crate::ids::{CommentId, IssueNumber, QuestionId, StoryId};
+use crate::ids::{CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
 
 /// What an agent asks: one thing, or several in one card.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +96,8 @@ pub struct Card {
     pub deadline_at: Option<Timestamp>,
     /// Where the rests of the story's texts are that were too long.
     pub rests: Rests,
+    /// The draft pull request that shows what was done before it was asked, where there was one when the card was posted.
+    pub draft_pull: Option<PullNumber>,
 }
 
 /// Where rests are: by their key, the addresses of the comments that hold their parts.

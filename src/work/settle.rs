@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::ids::QuestionId;
-use crate::message::{self, FailureText, Spent};
+use crate::message::{self, FailureText, Spent, WhyUnfinished};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
 use crate::story::budget::Limit;
 use crate::story::plan;
@@ -152,7 +152,8 @@ impl Worker {
         let uncommitted: Vec<String> =
             uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
         let words = message::failed(&FailureText { class, detail, uncommitted: &uncommitted, took });
-        Ok(Advance { failure: Some(class), words: Some(words), ..Advance::default() })
+        let effects = self.draft(job, WhyUnfinished::Failed, None).await?.into_iter().collect();
+        Ok(Advance { failure: Some(class), words: Some(words), effects, ..Advance::default() })
     }
 
     /// What all runs of a task took.

@@ -133,6 +133,7 @@ fn status(said: Option<&str>, todo: &str) -> String {
         said,
         todo: &[TodoItem { text: todo.to_owned(), state: TodoState::Pending }],
         branch: None,
+        draft: None,
         pull: None,
         pull_over: None,
         run: None,
@@ -197,6 +198,7 @@ fn card(question: Question, answer: Option<Answer>) -> String {
         is_open: given.is_none(),
         answers: vec![given; question.count()],
         question,
+        draft_pull: None,
         deadline_at: Some("2026-11-30T09:00:00Z".parse().expect("a time")),
         rests: Rests::new(),
     })
@@ -249,6 +251,7 @@ fn pull_request_with(
         closes: &[IssueNumber(4711)],
         asked_by: "who-asked",
         summary,
+        unfinished: None,
         later,
         agent: AgentKind::Claude,
         spent: Spent::default(),

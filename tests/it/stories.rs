@@ -19,6 +19,7 @@ mod happy;
 mod keeping;
 mod long;
 mod policy;
+mod proposing;
 mod pulls;
 mod restart;
 mod reviewing;

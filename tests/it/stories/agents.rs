@@ -67,7 +67,8 @@ async fn what_is_said_while_codex_works_is_its_next_task() {
         })
         .await;
     w.bob().comments(issue, "use tabs").await;
-    w.quiet_deliveries().await;
+    let told = "What bob wrote is told to the agent next, or taken up after this.";
+    w.until("hob to say so", |_| w.status(issue).filter(|status| status.body.contains(told))).await;
     std::fs::write(exchange.join("go-on"), "").unwrap();
     w.next_pull_request().await;
     w.next_comment(issue).await;
@@ -113,6 +114,7 @@ async fn minutes_are_a_cap_where_neither_money_nor_tokens_are_told() {
             resets_at: None,
             renewal: None,
             replies: Vec::new(),
+            title: None,
         };
         store.end_run(&task, &mut run, end, &StoryChange::default()).await.unwrap();
         store.advance(&task, TaskState::Queued, &Advance::default()).await.unwrap();

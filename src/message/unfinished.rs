@@ -1,0 +1,158 @@
+//! Work that was cut short, as its draft pull request tells of it: what is missing, and what comes next. And the line by which other
+//! texts name that draft.
+
+use super::budget::cap_is_reached;
+use super::kept::WhyStopped;
+use super::{contain_line, login};
+use crate::agent::{TodoItem, TodoState};
+use crate::event::PullMove;
+use crate::ids::{IssueNumber, PullNumber};
+use crate::story::budget::Reached;
+
+/// Entries of the agent's list that are told.
+const MOST_TODO: usize = 30;
+
+/// Why work is not finished.
+#[derive(Debug, Clone)]
+pub enum WhyUnfinished<'a> {
+    /// It was stopped.
+    Stopped(&'a WhyStopped),
+    /// It has reached a cap, and people are asked whether it may cost more.
+    AtCap(&'a Reached),
+    /// It has failed.
+    Failed,
+    /// So many of its sub-issues are done.
+    Parts {
+        /// How many.
+        done: usize,
+        /// Of how many.
+        of: usize,
+    },
+}
+
+/// What a draft tells of unfinished work.
+#[derive(Debug, Clone)]
+pub struct UnfinishedText<'a> {
+    /// Why.
+    pub why: WhyUnfinished<'a>,
+    /// The story's issue.
+    pub issue: IssueNumber,
+    /// Where the work was asked for, and questions stand.
+    pub asked_on: IssueNumber,
+    /// The agent's own list.
+    pub todo: &'a [TodoItem],
+    /// Whether the repository has checks.
+    pub has_checks: bool,
+}
+
+/// What stands at the beginning of a draft's body.
+pub fn unfinished(text: &UnfinishedText<'_>) -> String {
+    let mut parts = vec![format!("**Not finished.** {}", why(text))];
+    let open: Vec<&TodoItem> = text
+        .todo
+        .iter()
+        .filter(|item| matches!(item.state, TodoState::Pending | TodoState::InProgress))
+        .collect();
+    let mut lines: Vec<String> =
+        open.iter().take(MOST_TODO).map(|item| format!("- {}", contain_line(&item.text, 200))).collect();
+    if open.len() > MOST_TODO {
+        lines.push(format!("- and {} more", open.len() - MOST_TODO));
+    }
+    if !lines.is_empty() {
+        parts.push(format!("Still to do, by the agent's own list:\n\n{}", lines.join("\n")));
+    }
+    if text.has_checks {
+        parts.push("The repository's checks have not run on this.".to_owned());
+    }
+    parts.push(format!("It is a draft until it is done. #{} says where it stands.", text.issue));
+    parts.join("\n\n")
+}
+
+fn why(text: &UnfinishedText<'_>) -> String {
+    match &text.why {
+        WhyUnfinished::Failed => format!("The work has failed; #{} says why, and what to do.", text.issue),
+        WhyUnfinished::Parts { done, of } => {
+            format!("{done} of {of} sub-issues of #{} are done.", text.issue)
+        }
+        WhyUnfinished::AtCap(reached) => {
+            let day = if reached.scope.is_days() { ", or when the next day begins (UTC)" } else { "" };
+            let asked = text.asked_on;
+            let (cap, yes) = (cap_is_reached(reached), format!("I go on after a yes{day}."));
+            format!("{cap} I have asked on #{asked} whether it may cost more. {yes}")
+        }
+        WhyUnfinished::Stopped(why) => match why {
+            WhyStopped::Asked { by } => {
+                format!("{} has stopped the work. `/hob work` goes on from here.", login(by))
+            }
+            WhyStopped::Unlabeled { by } => {
+                format!("{} took the label off. The label or `/hob work` goes on from here.", login(by))
+            }
+            WhyStopped::Ended { ending, by } => format!(
+                "The issue was {} by {}. `/hob work` goes on from here, should it be wanted after all.",
+                ending.as_str(),
+                login(by)
+            ),
+            WhyStopped::Pull { to: PullMove::Merged, .. } => "It was merged as it is.".to_owned(),
+            WhyStopped::Pull { .. } => "`/hob work` goes on from here, with another pull request.".to_owned(),
+            WhyStopped::WaitedTooLong => {
+                "Nobody answered my question. `/hob work …`, with your answer, goes on from here.".to_owned()
+            }
+            WhyStopped::AtMost { reached } => format!(
+                "{} Whoever runs hob allows no more. When they do, `/hob work` goes on from here.",
+                cap_is_reached(reached)
+            ),
+            WhyStopped::Untouched => {
+                "Nothing has happened on it for a while. `/hob work` goes on from here.".to_owned()
+            }
+        },
+    }
+}
+
+/// The line that names such a draft beside other words.
+pub fn shown_as_draft(pull: PullNumber) -> String {
+    format!("#{pull} shows what is done so far, as a draft.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Ending;
+    use crate::story::budget::{Amount, Scope};
+
+    #[test]
+    fn what_a_draft_of_unfinished_work_says() {
+        let item = |text: &str, state| TodoItem { text: text.to_owned(), state };
+        let todo = [
+            item("Read the parser", TodoState::Completed),
+            item("Add the flag, @alice", TodoState::InProgress),
+            item("Write a test\nFixes #3", TodoState::Pending),
+        ];
+        let reached = Reached {
+            scope: Scope::Story,
+            cap: Amount::Usd(5.0),
+            used: Amount::Usd(5.03),
+            more: Some(Amount::Usd(3.0)),
+        };
+        let day = Reached { scope: Scope::Day, ..reached };
+        let bob = || "bob".to_owned();
+        let stops = [
+            WhyStopped::Asked { by: bob() },
+            WhyStopped::Unlabeled { by: bob() },
+            WhyStopped::Ended { ending: Ending::Closed, by: bob() },
+            WhyStopped::WaitedTooLong,
+            WhyStopped::AtMost { reached },
+            WhyStopped::Untouched,
+        ];
+        let parts = WhyUnfinished::Parts { done: 2, of: 3 };
+        let others =
+            [WhyUnfinished::AtCap(&reached), WhyUnfinished::AtCap(&day), WhyUnfinished::Failed, parts];
+        let (issue, asked_on) = (IssueNumber(1), IssueNumber(4));
+        let with =
+            |why, todo, has_checks| unfinished(&UnfinishedText { why, issue, asked_on, todo, has_checks });
+        let mut said = vec![with(WhyUnfinished::AtCap(&reached), &todo[..], true)];
+        let all = others.into_iter().chain(stops.iter().map(WhyUnfinished::Stopped));
+        said.extend(all.map(|why| with(why, &[], false)));
+        said.push(shown_as_draft(PullNumber(2)));
+        insta::assert_snapshot!(said.join("\n\n=====\n\n"));
+    }
+}
