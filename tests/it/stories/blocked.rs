@@ -55,7 +55,10 @@ async fn blocked_work_begins_by_itself_with_the_text_that_was_asked_for_when_the
     w.start_hob().await;
     w.tina().ends(second, "closed").await;
     let pull = w.next_pull_request().await;
-    assert_eq!((pull.title.as_str(), pull.head.as_str()), ("Then that", "hob/issue-3"));
+    assert_eq!(
+        (pull.title.as_str(), pull.head.as_str()),
+        ("Noted one more change in `NOTES.md`", "hob/issue-3")
+    );
     assert!(pull.body.contains("Asked for by @alice"), "{}", pull.body);
     assert!(w.next_comment(issue).await.body.starts_with("Done: #"));
     let run = std::fs::read_dir(w.data().join("runs")).unwrap().flatten().next().expect("a run").path();
