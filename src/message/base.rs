@@ -1,6 +1,6 @@
 //! What hob says about a base branch that has moved on, and about what people have pushed while an agent worked.
 
-use super::{Spent, code, contain, file_list, finished, quoted};
+use super::{Spent, code, file_list, finished, quoted, whole};
 
 /// A branch's name is cut here.
 const MOST_NAME: usize = 200;
@@ -133,7 +133,7 @@ pub fn base_not_pushed(branches: Branches<'_>, detail: &str) -> String {
         "**The git host has refused the push to {}.** Nothing was changed.\n\n{}\n\nOnce that is mended, `/hob retry` does it \
          again.",
         branches.story(),
-        quoted(&contain(detail, MOST_DETAIL))
+        quoted(&whole(detail, MOST_DETAIL))
     )
 }
 

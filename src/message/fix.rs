@@ -1,6 +1,6 @@
 //! What is said about failed checks: that there is nothing to mend, what was mended, and that hob stops trying.
 
-use super::{MOST_AGENT_TEXT, Spent, code, contain, finished, quoted};
+use super::{MOST_AGENT_TEXT, Spent, code, finished, quoted, whole};
 use crate::ids::Sha;
 use crate::story::About;
 
@@ -82,7 +82,7 @@ pub fn checks_left(checks: &[&str], summary: Option<&str>, took: Spent) -> Strin
     );
     if let Some(summary) = summary.map(str::trim).filter(|s| !s.is_empty()) {
         text.push_str("\n\n");
-        text.push_str(&quoted(&contain(summary, MOST_AGENT_TEXT)));
+        text.push_str(&quoted(&whole(summary, MOST_AGENT_TEXT)));
     }
     text.push_str(&format!(
         "\n\nIf it should try again, `/hob fix` with a hint has it do so.\n\n{}",

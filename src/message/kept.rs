@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::budget::{at_cap_subject, cap_is_reached};
-use super::{FailureClass, Spent, contain, failure_words, finished, login, quoted};
+use super::{FailureClass, Spent, failure_words, finished, login, quoted, whole};
 use crate::event::{Ending, PullMove};
 use crate::story::budget::Reached;
 
@@ -150,7 +150,7 @@ pub(super) fn what_became(kept: &Kept, again: &str) -> String {
             if *class != FailureClass::NotReady {
                 why.push(failure_words(*class).happened.to_owned());
             }
-            why.extend(Some(contain(detail.trim(), 2_000)).filter(|detail| !detail.is_empty()));
+            why.extend(Some(whole(detail.trim(), 2_000)).filter(|detail| !detail.is_empty()));
             format!(
                 "What the agent had done could not be pushed:\n\n{}\n\nThe workspace is kept as the agent left it. {again}",
                 quoted(&why.join("\n\n"))

@@ -1,8 +1,9 @@
 //! The pull request's text: hob's report, between two markers, so that what people write around it stays theirs.
 
+use super::rest::without_rests;
 use super::{
     Later, MOST_AGENT_TEXT, MOST_NOTABLE, Notable, PullRequestText, agent_name, checks_section, code,
-    contain, file_list, login, question_and_answer, spent,
+    contain, file_list, login, question_and_answer, spent, whole,
 };
 use crate::story::About;
 
@@ -75,7 +76,7 @@ pub fn short_body(text: &PullRequestText<'_>) -> String {
 /// What hob reports in a pull request's body: the agent's summary, then what hob itself knows.
 pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     let summary = match text.summary.map(str::trim).filter(|summary| !summary.is_empty()) {
-        Some(summary) => contain(summary, MOST_AGENT_TEXT),
+        Some(summary) => whole(summary, MOST_AGENT_TEXT),
         None if text.unfinished.is_some() => String::new(),
         None => "The agent left no summary; the commits say what was done.".to_owned(),
     };
@@ -161,13 +162,13 @@ fn told_later(later: &Later) -> String {
         }
         About::Issue | About::Base(_) => format!("For {}", login(&later.by)),
     };
-    format!("**{about}:**\n\n{}", contain(&later.summary, MOST_LATER_TEXT))
+    format!("**{about}:**\n\n{}", whole(&later.summary, MOST_LATER_TEXT))
 }
 
 /// The summary in the repository's template. An agent that has filled it in has all of it already; else the summary goes under
 /// the template's first heading.
 fn in_template(summary: &str, template: &str) -> String {
-    let template = template.replace(START, "").replace(END, "");
+    let template = without_rests(&template.replace(START, "").replace(END, ""));
     let is_heading = |line: &&str| line.starts_with('#');
     let has = |heading: &str| summary.lines().any(|line| line.trim().eq_ignore_ascii_case(heading.trim()));
     if template.lines().filter(is_heading).any(has) {

@@ -1,7 +1,7 @@
 //! What people are answered after a round of reviews: in each thread, and once on the pull request for what was said about the
 //! whole. And why hob does not work on pull requests of other people's.
 
-use super::{contain, contain_line, login};
+use super::{contain_line, login, whole};
 use crate::ids::Sha;
 
 /// Characters of one answer of an agent's. People read it between the lines of a diff.
@@ -22,7 +22,7 @@ pub struct Answered<'a> {
 
 /// The answer in a thread.
 pub fn thread_reply(answered: Answered<'_>) -> String {
-    let reply = answered.reply.map(|reply| contain(reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
+    let reply = answered.reply.map(|reply| whole(reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
     match (answered.applied, reply, answered.commit) {
         (Some(commit), None, _) => format!("Applied as suggested, in {commit}."),
         (Some(commit), Some(reply), _) => format!("Applied as suggested, in {commit}.\n\n{reply}"),
@@ -58,7 +58,7 @@ pub fn whole_replies(all: &[WholeAnswered<'_>], commit: Option<&Sha>) -> String 
         let lines = one.said.lines().map(str::trim);
         let first = lines.clone().find(|line| !line.is_empty() && !line.starts_with('>'));
         let quote = contain_line(first.unwrap_or_default(), MOST_QUOTE);
-        let reply = one.reply.map(|reply| contain(reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
+        let reply = one.reply.map(|reply| whole(reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
         let reply = reply.unwrap_or_else(|| "The agent has left no answer to this.".to_owned());
         format!("> **{}:** {quote}\n\n{reply}", login(one.by))
     });

@@ -37,6 +37,11 @@ pub fn blocked_by(blockers: &[String]) -> String {
     )
 }
 
+/// A blocker of a sub-issue, among the others.
+pub fn blocked_for(blocker: &str, sub_issue: IssueNumber) -> String {
+    format!("{blocker} (for #{sub_issue})")
+}
+
 /// Said where blocked work could begin, and who asked for it may not any more.
 pub fn may_no_more(by: &str) -> String {
     format!(
@@ -99,7 +104,7 @@ mod tests {
             settings_at_fault(&fault, "main"),
             fix_settings_at_fault(&fault, "main"),
             reviewers_refused(&["bob".to_owned(), "eve".to_owned()]),
-            blocked_by(&["#3".to_owned(), "acme/lib#4".to_owned()]),
+            blocked_by(&["#3".to_owned(), blocked_for("acme/lib#4", IssueNumber(2))]),
             may_no_more("alice"),
             waits_for_blockers(),
             waits_no_more(),

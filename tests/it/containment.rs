@@ -15,9 +15,11 @@ use hob::agent::{FailureClass, Signal, TodoItem, TodoState};
 use hob::command::Mistake;
 use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
 use hob::message::review::{Answered, WholeAnswered};
-use hob::message::{self, FailureText, Kept, Later, Phase, PullRequestText, Spent, StatusText, WhyStopped};
+use hob::message::{
+    self, FailureText, Kept, Later, Phase, PullRequestText, Sizes, Spent, StatusText, WhyStopped,
+};
 use hob::story::checks::{CheckEnd, CheckResult, Checked};
-use hob::story::{About, Answer, AskedQuestion, Card, Given, Question};
+use hob::story::{About, Answer, AskedQuestion, Card, Given, Question, Rests};
 
 use rendered::{Rendered, skeleton};
 
@@ -99,7 +101,17 @@ const PLACES: &[Place] = &[
     Place { name: "check run, log", one_line: true, say: |text| check_run("a", text) },
     Place { name: "check run, what a check printed", one_line: false, say: |text| check_run(text, "a") },
     Place { name: "status, to do", one_line: true, say: |text| status(Some("a"), text) },
+    Place { name: "the first part of a text", one_line: false, say: |text| part_of(text, 0) },
+    Place { name: "the rest of a text", one_line: false, say: |text| part_of(text, 1) },
 ];
+
+/// A part of a text that is cut in the middle; of one that has no such part, the whole.
+fn part_of(text: &str, nth: usize) -> String {
+    let half = text.chars().count() / 2;
+    let sizes = Sizes { first: half.max(HARMLESS.len()), more: 10_000, parts: 2 };
+    let parts = message::contain_in_parts(text, sizes);
+    message::rest_comment(parts.get(nth).unwrap_or(&parts[0]), 2, 2)
+}
 
 fn in_thread(text: &str) -> String {
     message::review::thread_reply(Answered { reply: Some(text), commit: None, applied: None })
@@ -190,6 +202,7 @@ fn card(question: Question, answer: Option<Answer>) -> String {
         question,
         draft_pull: None,
         deadline_at: Some("2026-11-30T09:00:00Z".parse().expect("a time")),
+        rests: Rests::new(),
     })
 }
 
