@@ -74,7 +74,7 @@ async fn the_agent_names_the_pull_request_and_what_people_make_of_it_stays() {
     // People's text leaves no room for all of the report: what must be in it is.
     let theirs = "y".repeat(64_000);
     w.github.edit_pull(REPO, pull.number, "bob", "JSON, at last", &format!("{theirs}\n\n{first}"));
-    let talk = "yes 'A long summary.' | head -c 9000 > /hob/summary.md; echo 'Never' > /hob/title.txt";
+    let talk = "yes 'A long summary.' | head -c 1400 > /hob/summary.md; echo 'Never' > /hob/title.txt";
     asks(&w, issue, &commit("four.md", talk)).await;
     w.next_comment(issue).await;
     w.quiet().await;
