@@ -69,3 +69,7 @@ CREATE VIEW shown_tasks AS
     SELECT * FROM tasks
     WHERE quiet = 0 OR words IS NOT NULL OR stop_why IS NOT NULL
         OR EXISTS (SELECT 1 FROM runs WHERE runs.task = tasks.id);
+
+-- The language that hob speaks with people on a story: that of the repository's settings when work was asked for first. All that is
+-- said of one story is in one language.
+ALTER TABLE stories ADD COLUMN language TEXT NOT NULL DEFAULT 'en';

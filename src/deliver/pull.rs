@@ -69,7 +69,7 @@ impl Deliver {
         if refused.is_empty() {
             return Ok(there);
         }
-        let report = format!("{}\n\n{}", wanted.report, message::reviewers_refused(&refused));
+        let report = format!("{}\n\n{}", wanted.report, message::reviewers_refused(story.language, &refused));
         let body = message::with_report(&pull.body, &report);
         let pull = repository.update_pull(pull.number, None, Some(&body)).await?;
         Ok(Ensured::There { pull, draft: *draft })

@@ -52,7 +52,8 @@ impl Intake {
         wish: &Wish,
         blockers: &[BlockedBy],
     ) -> anyhow::Result<Settled> {
-        let effects = [on.seen("eyes"), on.say(message::blocked_by(&named(on, blockers)))];
+        let effects =
+            [on.seen("eyes"), on.say(message::blocked_by(self.language(on, story), &named(on, blockers)))];
         let about = self.story_ask(on, on.issue, story);
         let look_in = self.look_every();
         self.store.keep_wish(&on.delivery.guid, &about, (wish, blockers), look_in, &effects).await?;
@@ -156,18 +157,20 @@ impl Intake {
             return Ok(Err(on.say(message::settings_at_fault(fault, &on.place.default_branch))));
         }
         if self.may_not_command(on, on.settings.who()).await?.is_some() {
-            return Ok(Err(on.say(message::may_no_more(&wish.by))));
+            return Ok(Err(on.say(message::may_no_more(story.language, &wish.by))));
         }
         let labeled_at = wish.by_label.then_some(wish.at);
         if let Some(parent) = self.parent_of(on, labeled_at).await? {
-            return Ok(Err(
-                on.say(message::part_of(parent.issue, parent.pull.filter(|_| !parent.is_under_work)))
-            ));
+            return Ok(Err(on.say(message::part_of(
+                story.language,
+                parent.issue,
+                parent.pull.filter(|_| !parent.is_under_work),
+            ))));
         }
         Ok(match self.parts_of_new(on, Some(story), wish.mode, wish.at).await? {
             Parts::Ask(about) => Ok(about),
             Parts::Other(part, changed) => {
-                Err(on.say(message::text_changed(&changed, Some(part), wish.by_label)))
+                Err(on.say(message::text_changed(story.language, &changed, Some(part), wish.by_label)))
             }
         })
     }

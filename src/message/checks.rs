@@ -1,6 +1,7 @@
 //! What is said about a repository's own checks: in the pull request's body, and on the issue where one still fails.
 
-use super::{Spent, duration, finished};
+use super::{Spent, commits_in_words, duration, finished};
+use crate::language::{Language, say, word};
 use crate::story::checks::{CheckEnd, CheckResult, Checked};
 
 /// The longest command line that is shown.
@@ -9,21 +10,26 @@ const MOST_COMMAND: usize = 200;
 const SHORT: usize = 12;
 
 /// The evidence: which checks ran on which commit, where, and what came of them. In the pull request and in the check run.
-pub fn checks_table(checked: &Checked) -> String {
+pub fn checks_table(language: Language, checked: &Checked) -> String {
     let tip: String = checked.tip.as_str().chars().take(SHORT).collect();
-    let network = if checked.network { "and with network" } else { "or network" };
-    let mut text = format!(
-        "Each ran on {tip}, in a clean container without keys {network}, of the image {} ({}).\n\n\
+    let where_from = match checked.network {
+        true => word!(language, "without keys and with network", "ohne Schlüssel und mit Netz"),
+        false => word!(language, "without keys or network", "ohne Schlüssel und ohne Netz"),
+    };
+    let (image, image_id) = (command(&checked.image), command(&checked.image_id));
+    let mut text = say!(
+        language,
+        "Each ran on {tip}, in a clean container {where_from}, of the image {image} ({image_id}).\n\n\
          | Check | Result | Took |\n|---|---|---|",
-        command(&checked.image),
-        command(&checked.image_id)
+        "Jeder lief auf {tip}, in einem frischen Container {where_from}, aus dem Image {image} ({image_id}).\n\n\
+         | Check | Ergebnis | Dauer |\n|---|---|---|"
     );
     for result in &checked.results {
         let mark = if result.passed() { "✅" } else { "❌" };
         text.push_str(&format!(
             "\n| {} | {mark} {} | {} |",
             command(&result.command),
-            ended(result.end),
+            ended(language, result.end),
             duration(result.duration_ms)
         ));
     }
@@ -31,35 +37,49 @@ pub fn checks_table(checked: &Checked) -> String {
 }
 
 /// The checks as a part of a pull request's body.
-pub fn checks_section(checked: &Checked) -> String {
-    let mut text = format!("### Checks\n\n{}", checks_table(checked));
+pub fn checks_section(language: Language, checked: &Checked) -> String {
+    let mut text = format!("### Checks\n\n{}", checks_table(language, checked));
     if let Some(failing) = checked.failing() {
-        text.push_str(&format!(
-            "\n\n**{} fails**, and the agent has had it back as often as it may. A new pull request is a draft then.",
-            command(&failing.command)
+        let command = command(&failing.command);
+        text.push_str(&say!(
+            language,
+            "\n\n**{command} fails**, and the agent has had it back as often as it may. A new pull request is a draft then.",
+            "\n\n**{command} schlägt fehl**, und der Agent hat es so oft zurückbekommen, wie er darf. Ein neuer Pull Request ist \
+             dann ein Draft."
         ));
     }
     text
 }
 
 /// Said on the issue when the pull request is open though a check fails. `{pull}` as in `pull_request_ready`.
-pub fn pull_request_with_failing_check(commits: usize, took: Spent, failing: &CheckResult) -> String {
-    let commits = if commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") };
-    format!(
-        "Done, but {} still fails: {}. #{{pull}} has {commits}; see its checks. `/hob work …` with a hint goes on from \
-         there.\n\n{}",
-        command(&failing.command),
-        ended(failing.end),
-        finished(took)
+pub fn pull_request_with_failing_check(
+    language: Language,
+    commits: usize,
+    took: Spent,
+    failing: &CheckResult,
+) -> String {
+    let (commits, took) = (commits_in_words(language, commits), finished(language, took));
+    let (command, ended) = (command(&failing.command), ended(language, failing.end));
+    say!(
+        language,
+        "Done, but {command} still fails: {ended}. #{{pull}} has {commits}; see its checks. `/hob work …` with a hint goes on from \
+         there.\n\n{took}",
+        "Fertig, aber {command} schlägt noch fehl: {ended}. #{{pull}} hat {commits}; sieh dir die Checks dort an. `/hob work …` mit \
+         einem Hinweis macht dort weiter.\n\n{took}"
     )
 }
 
-fn ended(end: CheckEnd) -> String {
+fn ended(language: Language, end: CheckEnd) -> String {
     match end {
-        CheckEnd::Exited(0) => "passed, exit code 0".to_owned(),
-        CheckEnd::Exited(code) => format!("exit code {code}"),
-        CheckEnd::TimedOut => "took too long".to_owned(),
-        CheckEnd::TookTooMuch => "took too much disk or printed too much".to_owned(),
+        CheckEnd::Exited(0) => word!(language, "passed, exit code 0", "bestanden, Exit-Code 0").to_owned(),
+        CheckEnd::Exited(code) => say!(language, "exit code {code}", "Exit-Code {code}"),
+        CheckEnd::TimedOut => word!(language, "took too long", "dauerte zu lange").to_owned(),
+        CheckEnd::TookTooMuch => word!(
+            language,
+            "took too much disk or printed too much",
+            "belegte zu viel Plattenplatz oder gab zu viel aus"
+        )
+        .to_owned(),
     }
 }
 
@@ -71,6 +91,7 @@ pub(super) fn command(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::assert_said;
 
     #[test]
     fn what_is_said_about_checks() {
@@ -94,8 +115,10 @@ mod tests {
             result("sleep 999", CheckEnd::TimedOut, 900_000),
         ]);
         let took = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: Some(3) };
-        let said = pull_request_with_failing_check(2, took, failing.failing().unwrap());
-        let all = [checks_section(&passing), checks_section(&failing), said];
-        insta::assert_snapshot!(all.join("\n\n=====\n\n"));
+        assert_said!("what_is_said_about_checks", |language| {
+            let said = pull_request_with_failing_check(language, 2, took, failing.failing().unwrap());
+            [checks_section(language, &passing), checks_section(language, &failing), said]
+                .join("\n\n=====\n\n")
+        });
     }
 }

@@ -12,6 +12,7 @@ mod address;
 mod fence;
 
 use super::closing::WORDS;
+use crate::language::{Language, word};
 use address::redirected;
 use fence::{Fence, marker_broken};
 
@@ -19,7 +20,13 @@ use fence::{Fence, marker_broken};
 const BREAK: char = '\u{2060}';
 
 /// Said where a text was cut.
-const CUT: &str = "…\n\n*(cut here: the whole text is in the run's record on hob's server)*";
+fn cut_here(language: Language) -> &'static str {
+    word!(
+        language,
+        "…\n\n*(cut here: the whole text is in the run's record on hob's server)*",
+        "…\n\n*(hier abgeschnitten: der ganze Text liegt beim Lauf auf dem Server von hob)*"
+    )
+}
 
 /// Quotations in quotations beyond this are not taken apart any more.
 const MOST_DEPTH: usize = 6;
@@ -28,13 +35,13 @@ const MOST_DEPTH: usize = 6;
 const NEAR: u8 = 2;
 
 /// Makes an agent's text safe, cut to about `most` characters.
-pub fn contain(text: &str, most: usize) -> String {
+pub fn contain(language: Language, text: &str, most: usize) -> String {
     let text = plain(text);
     let lines = |text: &str| {
         let lines: Vec<&str> = text.lines().collect();
         blocks(&lines, 0, &mut Inline::default()).join("\n")
     };
-    fitted(text.trim(), most, CUT, lines)
+    fitted(text.trim(), most, cut_here(language), lines)
 }
 
 /// The same for a place that has room for one line, among words of hob's: what would begin a block is text there, and what
@@ -435,6 +442,10 @@ fn end_of_code(text: &str, run: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn contain(text: &str, most: usize) -> String {
+        super::contain(Language::En, text, most)
+    }
+
     const B: char = BREAK;
 
     #[test]
@@ -501,11 +512,11 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_and_says_so() {
-        assert_eq!(contain(&"ä".repeat(10), 3), format!("äää{CUT}"));
+        assert_eq!(contain(&"ä".repeat(10), 3), format!("äää{}", cut_here(Language::En)));
         let cut = contain("```\nlong text", 14);
         assert!(cut.starts_with("```\nlong t\n```…\n\n*(cut here") || cut.starts_with("```\nlong"), "{cut}");
         let cut = contain(&"@a ".repeat(50_000), 50_000);
-        assert!(cut.chars().count() < 50_100 && cut.ends_with(CUT), "{}", cut.len());
+        assert!(cut.chars().count() < 50_100 && cut.ends_with(cut_here(Language::En)), "{}", cut.len());
         assert_eq!(contain_line("@alice and bob", 9), format!("@{B}alice a…"));
     }
 

@@ -71,7 +71,7 @@ impl Worker {
             }
             Kept::Pushed { .. } => {
                 tracing::info!(branch = job.story.branch, "work that nobody has touched for long is pushed");
-                let said = comment(&job.story, message::put_away(&kept), None);
+                let said = comment(&job.story, message::put_away(job.story.language, &kept), None);
                 self.store.work_saved(&job.task, tip.as_ref(), &[said]).await?;
             }
             Kept::Nothing | Kept::NotBegun => self.store.work_saved(&job.task, None, &[]).await?,
@@ -108,7 +108,7 @@ impl Worker {
             handed_over: is_needed_no_more.then_some(true),
             ..StoryChange::default()
         };
-        let words = message::stopped(why, &kept, self.spent_on(&job.task).await?);
+        let words = message::stopped(job.story.language, why, &kept, self.spent_on(&job.task).await?);
         let advance = Advance { story, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
     }
@@ -166,7 +166,7 @@ impl Worker {
         let taken = self.take_over(job, run, base, &handed).await?;
         // Nobody is asked about protected paths: they would be asked about work that is over.
         if !taken.objections.is_empty() {
-            return Err(refused(message::objections(&taken.objections)));
+            return Err(refused(message::objections(job.story.language, &taken.objections)));
         }
         let tip = self.push(holder, &job.story, run, &taken).await?;
         let kept =

@@ -79,7 +79,7 @@ impl Worker {
     ) -> Result<Task, Hitch> {
         let taken = self.take_over(job, run, base, handed).await?;
         if !taken.objections.iter().all(Objection::can_be_allowed) {
-            return Err(refused(message::objections(&taken.objections)));
+            return Err(refused(message::objections(job.story.language, &taken.objections)));
         }
         let protected = taken.objections.iter().filter_map(|objection| match objection {
             Objection::Protected { path } => Some(path.clone()),
@@ -95,7 +95,7 @@ impl Worker {
                 return self.cancel(job).await;
             }
             tracing::info!(paths = held_back.paths.len(), "a person is asked about protected paths");
-            let question = message::may_this_be_pushed(&held_back);
+            let question = message::may_this_be_pushed(job.story.language, &held_back);
             let advance = ask(&job.story, question, Some(held_back));
             return Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?);
         }
@@ -216,6 +216,7 @@ impl Worker {
         let ends = self.store.runs_of(&job.task).await?.into_iter().filter_map(|run| run.end);
         let drops: Vec<String> = ends.flat_map(|end| end.drops).collect();
         let body = message::pull_request_body(&PullRequestText {
+            language: job.story.language,
             closes: &to_close(job.story.issue, &standings),
             asked_by: &job.task.ask.by,
             summary: told.first().map(|first| first.summary.as_str()),
@@ -231,15 +232,17 @@ impl Worker {
             to_default_branch: self.goes_to_default_branch(&job.story).await?,
             follows: job.story.past_pull.map(|(past, state)| (past, state == PullState::Merged)),
         });
-        let title = message::pull_request_title(&job.story.title);
+        let title = message::pull_request_title(job.story.language, &job.story.title);
         let took = self.spent_on(&job.task).await?;
         let failing = checked.and_then(Checked::failing);
         let words = match failing {
             None if let About::Checks(checks) = &job.task.ask.about => {
-                message::checks_mended(&checks.names(), commits, took)
+                message::checks_mended(job.story.language, &checks.names(), commits, took)
             }
-            Some(failing) => message::pull_request_with_failing_check(commits, took, failing),
-            None => message::pull_request_ready(commits, took),
+            Some(failing) => {
+                message::pull_request_with_failing_check(job.story.language, commits, took, failing)
+            }
+            None => message::pull_request_ready(job.story.language, commits, took),
         };
         let draft = Some(failing.is_some() || self.config.draft_of(&job.file));
         let reviewers = job.file.reviewers.clone();
@@ -258,8 +261,10 @@ impl Worker {
         let summary = self.summary(&job.task).await?;
         let took = self.spent_on(&job.task).await?;
         Ok(match &job.task.ask.about {
-            About::Checks(checks) => message::checks_left(&checks.names(), summary.as_deref(), took),
-            _ => message::nothing_to_change(summary.as_deref(), took),
+            About::Checks(checks) => {
+                message::checks_left(job.story.language, &checks.names(), summary.as_deref(), took)
+            }
+            _ => message::nothing_to_change(job.story.language, summary.as_deref(), took),
         })
     }
 

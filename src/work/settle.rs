@@ -56,7 +56,8 @@ impl Worker {
                 if renewal.succeeded() {
                     (TaskState::Queued, Advance { turn: Some(turn), ..Advance::default() })
                 } else {
-                    let detail = message::login_not_renewed(&renewal, settings.sync_timeout);
+                    let detail =
+                        message::login_not_renewed(job.story.language, &renewal, settings.sync_timeout);
                     (TaskState::Failed, self.failure(job, FailureClass::Authentication, &detail, &[]).await?)
                 }
             }
@@ -66,7 +67,9 @@ impl Worker {
             }
             Next::Fail(class) => {
                 let detail = match &end.outcome {
-                    Outcome::Failed { detail, .. } if synced => message::login_refused_again(detail),
+                    Outcome::Failed { detail, .. } if synced => {
+                        message::login_refused_again(job.story.language, detail)
+                    }
                     Outcome::Failed { detail, .. } => detail.clone(),
                     _ => String::new(),
                 };
@@ -151,7 +154,9 @@ impl Worker {
         let detail = &secrets.redact(detail);
         let uncommitted: Vec<String> =
             uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
-        let words = message::failed(&FailureText { class, detail, uncommitted: &uncommitted, took });
+        let language = job.story.language;
+        let words =
+            message::failed(&FailureText { language, class, detail, uncommitted: &uncommitted, took });
         Ok(Advance { failure: Some(class), words: Some(words), ..Advance::default() })
     }
 
@@ -192,7 +197,7 @@ fn ask_about_plan(story: &Story, outcome: &Outcome) -> Advance {
         Outcome::Completed { summary } => summary.as_deref(),
         _ => None,
     };
-    Advance { is_plan: true, ..ask(story, message::may_this_be_done(plan), None) }
+    Advance { is_plan: true, ..ask(story, message::may_this_be_done(story.language, plan), None) }
 }
 
 /// A question to a person, about a hand-over where one is held back.
