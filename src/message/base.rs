@@ -81,7 +81,7 @@ pub fn base_rebased(language: Language, branches: Branches<'_>, commits: usize, 
         language,
         "**Rebased {story} onto {base}:** {them} made anew, and the branch was replaced. It was at `{before}`. Who has it checked \
          out: `git fetch`, then `git reset --hard origin/{plain}`. It cost nothing.",
-        "**{story} ist auf {base} gerebast:** {them} neu gemacht, und der Branch wurde ersetzt. Er stand auf `{before}`. Wer ihn \
+        "**{story} ist auf {base} gerebast:** {them} neu geschrieben, und der Branch wurde ersetzt. Er stand auf `{before}`. Wer ihn \
          ausgecheckt hat: `git fetch`, dann `git reset --hard origin/{plain}`. Es hat nichts gekostet."
     )
 }

@@ -67,7 +67,7 @@ fn more_is_asked(language: Language, more: Amount) -> String {
         }
         Amount::Ms(ms) => {
             let minutes = minutes(ms);
-            say!(language, " Take {minutes} min more?", " {minutes} min mehr brauchen?")
+            say!(language, " Take {minutes} min more?", " {minutes} min länger arbeiten?")
         }
     }
 }

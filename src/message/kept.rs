@@ -134,7 +134,7 @@ fn what_happened(language: Language, why: &WhyStopped, kept: &Kept) -> String {
             // Nobody is gone who never came.
             let gone = match kept {
                 Kept::NotBegun => "",
-                _ => word!(language, " The agent is gone.", " Der Agent ist fort."),
+                _ => word!(language, " The agent is gone.", " Der Agent läuft nicht mehr."),
             };
             say!(language, "**Stopped, as @{by} asked.**{gone}", "**Angehalten, wie @{by} es wollte.**{gone}")
         }

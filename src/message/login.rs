@@ -49,7 +49,7 @@ pub fn login_unusable(
     let command = login_command(language, agent);
     let or_sync = match can_sync {
         true => {
-            word!(language, ", or the configured sync command", " oder den eingestellten Abgleich-Befehl")
+            word!(language, ", or the configured sync command", " oder den eingestellten Sync-Befehl")
         }
         false => "",
     };
@@ -95,7 +95,7 @@ pub fn login_not_renewed(language: Language, renewal: &Renewal, limit: Duration)
     say!(
         language,
         "The login was refused, and the configured sync command that renews it {how}.",
-        "Die Anmeldung wurde abgelehnt, und der eingestellte Abgleich-Befehl, der sie erneuert, {how}."
+        "Die Anmeldung wurde abgelehnt, und der eingestellte Sync-Befehl, der sie erneuert, {how}."
     )
 }
 
@@ -104,7 +104,7 @@ pub fn login_refused_again(language: Language, detail: &str) -> String {
     say!(
         language,
         "{detail}\n\nThe configured sync command had renewed the login before this try.",
-        "{detail}\n\nDer eingestellte Abgleich-Befehl hatte die Anmeldung vor diesem Versuch erneuert."
+        "{detail}\n\nDer eingestellte Sync-Befehl hatte die Anmeldung vor diesem Versuch erneuert."
     )
     .trim()
     .to_owned()

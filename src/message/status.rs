@@ -146,14 +146,14 @@ fn queued_behind(text: &StatusText<'_>) -> Option<String> {
             word!(
                 language,
                 "1 more request on this issue waits for that to end.",
-                "1 weitere Bitte zu diesem Issue wartet darauf, dass das fertig ist."
+                "1 weiterer Auftrag zu diesem Issue wartet, bis das fertig ist."
             )
             .to_owned(),
         ),
         count => Some(say!(
             language,
             "{count} more requests on this issue wait for that to end.",
-            "{count} weitere Bitten zu diesem Issue warten darauf, dass das fertig ist."
+            "{count} weitere Aufträge zu diesem Issue warten, bis das fertig ist."
         )),
     }
 }

@@ -40,7 +40,8 @@ const STOP: [&str; 6] = ["no", "stop", "nein", "stopp", "halt", "aufhören"];
 const WAIT: [&str; 2] = ["wait", "warten"];
 const YES: [&str; 5] = ["yes", "y", "ok", "ja", "okay"];
 /// Words that stand around an amount and change nothing.
-const AROUND_AMOUNTS: [&str; 23] = [
+const AROUND_AMOUNTS: &[&str] = &[
+    "$",
     "spend",
     "use",
     "take",
@@ -61,7 +62,8 @@ const AROUND_AMOUNTS: [&str; 23] = [
     "weitere",
     "ausgeben",
     "verbrauchen",
-    "brauchen",
+    "länger",
+    "arbeiten",
     "minuten",
     "nimm",
 ];
@@ -315,7 +317,7 @@ fn more_words(language: Language, more: Amount) -> String {
         }
         Amount::Ms(ms) => {
             let minutes = ms.div_ceil(MS_A_MINUTE);
-            say!(language, "Take {minutes} min more", "{minutes} min mehr brauchen")
+            say!(language, "Take {minutes} min more", "{minutes} min länger arbeiten")
         }
     }
 }
