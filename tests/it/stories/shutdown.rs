@@ -1,6 +1,6 @@
 //! A stop: in bounded time whatever hangs, and never with an agent. And what systemd hears.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -74,10 +74,15 @@ async fn a_git_host_that_never_answers_holds_up_no_stop() {
     w.finish().await;
 }
 
-/// A client that begins a request and never ends it.
+/// A client that begins a request and never ends it. Returns when hob waits for the rest: it answers `100 Continue` when it
+/// begins to read the body.
 fn slow_loris(hob: &Program) -> TcpStream {
     let mut client = TcpStream::connect(hob.address()).expect("hob listens");
-    client.write_all(b"POST /webhook HTTP/1.1\r\nHost: hob\r\nContent-Le").expect("it is sent");
+    let head = b"POST /webhook HTTP/1.1\r\nHost: hob\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n";
+    client.write_all(head).expect("it is sent");
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).expect("hob answers");
+    assert_eq!(&answer, b"HTTP/1.1 100");
     client
 }
 
