@@ -364,6 +364,7 @@ impl Worker {
             issue: story.issue.0,
             branch: &story.branch,
             base_branch: &story.base_branch,
+            language: story.language,
             ask: &job.task.ask,
             resumes,
             earlier: &earlier,

@@ -16,6 +16,7 @@ mod door;
 mod failures;
 mod happy;
 mod keeping;
+mod language;
 mod policy;
 mod pulls;
 mod restart;
