@@ -528,9 +528,12 @@ impl Intake {
         }
     }
 
-    /// The language to speak in here: the story's, or that of the repository's newest settings.
+    /// The language of a comment of its own here: that of the repository's newest settings, or if they cannot be read the story's.
     fn language<'a>(&self, on: &Happening<'_>, story: impl Into<Option<&'a Story>>) -> Language {
-        story.into().map_or_else(|| self.config.language_of(&on.settings.file()), |story| story.language)
+        match (on.settings.fault(), story.into()) {
+            (Some(_), Some(story)) => story.language,
+            _ => self.config.language_of(&on.settings.file()),
+        }
     }
 
     /// The story's issue, for a command that was given on its pull request: the delivery carries the pull

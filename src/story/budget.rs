@@ -347,8 +347,10 @@ fn number_of(digits: &str) -> Option<f64> {
         }
         // `1.250` is that in German, and little more than one in English.
         Some((whole, last)) if last.len() == 3 && !whole.contains(',') => return None,
-        // Two commas of different meaning.
-        Some((whole, _)) if whole.contains(',') && !plain.contains('.') => return None,
+        // Two commas of different meaning, or one that means nothing.
+        Some((whole, last)) if !plain.contains('.') && (whole.contains(',') || last.len() > 2) => {
+            return None;
+        }
         Some((whole, last)) => (whole, last),
         None => (plain.as_str(), "0"),
     };
