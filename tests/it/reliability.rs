@@ -7,7 +7,11 @@ mod core;
 mod keeper;
 #[cfg(feature = "fail-points")]
 mod line;
+#[cfg(feature = "fail-points")]
+mod scripts;
 mod snapshot;
+#[cfg(feature = "fail-points")]
+mod within;
 
 #[cfg(feature = "fail-points")]
 mod crash;

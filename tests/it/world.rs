@@ -147,6 +147,11 @@ impl World {
         self.hob.take().expect("hob runs").stop().await;
     }
 
+    /// Whether its hob is a GitHub App.
+    pub fn is_app(&self) -> bool {
+        self.config.github.app_id.is_some()
+    }
+
     /// Starts hob as the real program, in a process of its own.
     pub async fn start_program(&self) -> Program {
         let program = Program::start(self.folder.path(), &self.config).await;

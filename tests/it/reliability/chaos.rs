@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures_util::StreamExt as _;
 use hob::store::Store;
-use hob::story::TaskState;
+use hob::story::{About, TaskState};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::keeper::Keeper;
 use super::line::Line;
 use super::snapshot;
+use super::within::{LONG, within};
 use crate::world::disk::Disk;
-use crate::world::github::Fault;
+use crate::world::github::{Fault, Pull, Verdict as Judged, on};
 use crate::world::{BOT, REPO, World};
 
 /// What a run of the suite plays when it is told nothing.
@@ -44,11 +45,20 @@ enum Wish {
     Twice,
     /// Stopped by somebody, taken up again.
     Stopped,
+    /// A review of the pull request, with a suggestion and a remark.
+    Review,
 }
 
 impl Wish {
-    const ALL: [Wish; 6] =
-        [Wish::Work, Wish::Ask, Wish::Uncommitted, Wish::Overloaded, Wish::Twice, Wish::Stopped];
+    const ALL: [Wish; 7] = [
+        Wish::Work,
+        Wish::Ask,
+        Wish::Uncommitted,
+        Wish::Overloaded,
+        Wish::Twice,
+        Wish::Stopped,
+        Wish::Review,
+    ];
 
     fn scenario(self) -> &'static str {
         match self {
@@ -57,6 +67,7 @@ impl Wish {
             Wish::Uncommitted => "uncommitted",
             Wish::Overloaded => "overloaded-once",
             Wish::Stopped => "slow 20",
+            Wish::Review => "review",
         }
     }
 }
@@ -88,11 +99,14 @@ struct Schedule {
 }
 
 /// Requests that can go wrong: what hob writes, what it reads before that, and git.
-const REQUESTS: [(&str, &str); 12] = [
+const REQUESTS: [(&str, &str); 15] = [
     ("POST", "/comments"),
     ("POST", "/comments"),
     ("POST", "/pulls"),
     ("POST", "/reactions"),
+    ("POST", "/replies"),
+    ("POST", "/requested_reviewers"),
+    ("GET", "/reviews"),
     ("PATCH", "/pulls/"),
     ("GET", "/comments"),
     ("GET", "/pulls"),
@@ -291,6 +305,11 @@ async fn fulfil(w: &World, wish: Wish) -> Result<usize, String> {
                 w.bob().comments(issue, "/hob work and once more [scenario: two-commits]").await;
                 continue;
             }
+            if wish == Wish::Review && !asked_twice {
+                asked_twice = true;
+                review(w, issue).await;
+                continue;
+            }
             return Ok(failures);
         } else if said.starts_with("**Stopped") || said.starts_with("There is nothing to stop") {
             w.alice().comments(issue, "/hob work go on [scenario: work]").await;
@@ -306,24 +325,19 @@ async fn fulfil(w: &World, wish: Wish) -> Result<usize, String> {
     }
 }
 
+/// Bob reviews the pull request of an issue.
+async fn review(w: &World, issue: u64) {
+    let head = format!("hob/issue-{issue}");
+    let pull = w.github.pulls(REPO).into_iter().find(|pull| pull.head == head).expect("its pull request");
+    let comments =
+        [on("NOTES.md", 1, "```suggestion\n- the change\n```"), on("NOTES.md", 1, "And why only one line?")];
+    w.bob().reviews(pull.number, Judged::ChangesRequested, "", &comments).await;
+}
+
 /// The next thing that hob says, past what it has said already.
 async fn next(w: &World, issue: u64, read: usize) -> Result<String, String> {
     let what = format!("comment {} on #{issue}", read + 1);
-    within(150, &what, async || w.said(issue).get(read).map(|comment| comment.body.clone())).await
-}
-
-async fn within<T>(seconds: u64, what: &str, look: impl AsyncFn() -> Option<T>) -> Result<T, String> {
-    let looking = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(seconds), looking)
-        .await
-        .map_err(|_| format!("waited {seconds} s in vain for {what}"))
+    within(LONG, &what, async || w.said(issue).get(read).map(|comment| comment.body.clone())).await
 }
 
 /// Looks the world through. What people were told, and what is there, must be what they asked for, once.
@@ -365,13 +379,16 @@ async fn judge(w: &World, verdict: &mut Verdict) {
     verdict.left_over.extend(w.containers().await);
 }
 
-/// What people did that asks for work: labels put on, and commands to work. An answer put as a command is not among them here.
+/// What people did that asks for work: labels put on, commands to work, and reviews. An answer put as a command is not among them
+/// here.
 fn triggers(w: &World) -> usize {
     let issues = w.github.issues(REPO);
     let labels =
         issues.iter().filter(|issue| w.github.labels(REPO, **issue).iter().any(|l| l == "hob")).count();
     let commands = issues.iter().flat_map(|issue| w.github.comments(REPO, *issue));
-    labels + commands.filter(|comment| comment.body.starts_with("/hob work")).count()
+    let pulls = w.github.pulls(REPO).into_iter();
+    let reviews = pulls.flat_map(|pull| w.github.reviews_of(REPO, pull.number)).filter(|(_, by)| by != BOT);
+    labels + commands.filter(|comment| comment.body.starts_with("/hob work")).count() + reviews.count()
 }
 
 fn check_pulls(w: &World, branch: &str, tasks: &[hob::story::Task], verdict: &mut Verdict) {
@@ -383,10 +400,34 @@ fn check_pulls(w: &World, branch: &str, tasks: &[hob::story::Task], verdict: &mu
     if pulls.len() > 1 {
         verdict.twice.push(format!("{branch}: {} pull requests", pulls.len()));
     }
+    let is_review = |task: &hob::story::Task| matches!(task.ask.about, About::Review(_));
+    if let Some(reviewed) = tasks.iter().find(|task| is_review(task)) {
+        pulls.iter().for_each(|pull| check_threads(w, pull, reviewed.state == TaskState::Done, verdict));
+    }
     let commits = w.github.commits(REPO, branch);
     let unique: BTreeSet<_> = commits.iter().map(|commit| commit.sha.as_str()).collect();
     if unique.len() != commits.len() {
         verdict.twice.push(format!("{branch}: a commit twice"));
+    }
+}
+
+/// Whoever said something on lines is answered there, once, and is asked for another review, as soon as that is done.
+fn check_threads(w: &World, pull: &Pull, is_done: bool, verdict: &mut Verdict) {
+    let all = w.github.thread_comments(REPO, pull.number);
+    for said in all.iter().filter(|comment| comment.in_reply_to.is_none()) {
+        let answers = all.iter().filter(|comment| comment.in_reply_to == Some(said.id)).count();
+        if answers > 1 {
+            verdict.twice.push(format!("#{}: {answers} answers to {}", pull.number, said.body));
+        }
+        if is_done && answers == 0 {
+            verdict.lost.push(format!("#{}: no answer to {}", pull.number, said.body));
+        }
+        if said.reactions.len() != 1 {
+            verdict.lost.push(format!("#{}: reactions {:?} to {}", pull.number, said.reactions, said.body));
+        }
+    }
+    if is_done && !pull.reviewers.contains(&"bob".to_owned()) {
+        verdict.lost.push(format!("#{}: bob is not asked for another review", pull.number));
     }
 }
 

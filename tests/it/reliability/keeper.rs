@@ -2,11 +2,13 @@
 //! place to die at.
 
 use std::collections::VecDeque;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hob::config::Config;
 use nix::sys::signal::Signal;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -39,6 +41,8 @@ pub struct Kept {
     pub thawed: usize,
     /// Ends that nobody wanted: hob has to live with whatever is done to it.
     pub unwanted: Vec<String>,
+    /// Ends that nobody wanted, before hob listened. Where Docker or the disk is away at a start, an init system tries again.
+    pub failed_starts: Vec<String>,
     /// The exit code of the stop.
     pub exit_code: Option<i32>,
 }
@@ -59,6 +63,7 @@ impl Keeper {
             github: w.github.clone(),
             folder: w.folder().to_owned(),
             config: w.config.clone(),
+            is_app: w.is_app(),
             lives: lives.into(),
             always,
             up: Some(up),
@@ -90,6 +95,7 @@ struct Keeping {
     github: GitHub,
     folder: PathBuf,
     config: Config,
+    is_app: bool,
     lives: VecDeque<Life>,
     always: Life,
     up: Option<oneshot::Sender<()>>,
@@ -102,14 +108,29 @@ impl Keeping {
             let mut life = self.lives.pop_front().unwrap_or_default();
             life.extend(self.always.iter().cloned());
             self.kept.lives += 1;
-            let Some(mut program) = Program::try_start(&self.folder, &self.config, &life).await else {
-                self.kept.killed += 1;
-                self.say_up();
-                // As an init system does.
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                continue;
+            let mut program = match Program::try_start(&self.folder, &self.config, &life).await {
+                Ok(program) => program,
+                Err(status) => {
+                    if status.signal() == Some(Signal::SIGKILL as i32) {
+                        self.kept.killed += 1;
+                    } else {
+                        self.kept.failed_starts.push(status.to_string());
+                    }
+                    self.say_up();
+                    // Whoever has nothing to wait for any more; one that is down cannot be killed or frozen.
+                    if matches!(orders.try_recv(), Ok(Order::Stop) | Err(TryRecvError::Disconnected)) {
+                        return self.kept;
+                    }
+                    // As an init system does.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
             };
-            self.github.send_webhooks_to(&program.webhook(), SECRET);
+            if self.is_app {
+                self.github.send_app_webhooks_to(&program.webhook(), SECRET);
+            } else {
+                self.github.send_webhooks_to(&program.webhook(), SECRET);
+            }
             self.say_up();
             loop {
                 let order = tokio::select! {

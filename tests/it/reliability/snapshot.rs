@@ -4,15 +4,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use hob::store::Store;
-use hob::story::Outcome;
+use hob::story::{About, Outcome, Run, Task};
+use regex::Regex;
 
+use crate::world::github::{CommitInfo, Pull};
 use crate::world::{REPO, World};
 
-/// How long the world may take to come to rest. Several starts and retries fit in.
-const REST_WITHIN: Duration = Duration::from_secs(90);
+/// How long the world may take to come to rest. Several starts and retries fit in, on a machine that does other work.
+const REST_WITHIN: Duration = Duration::from_secs(180);
 
 /// How often the sweep comes round in these worlds; on a server it is minutes.
 pub const SWEEP_EVERY: Duration = Duration::from_millis(700);
@@ -121,18 +124,50 @@ fn on_github(w: &World, exact: bool, text: &mut String) {
         let body = plain(&pull.body, exact);
         writeln!(text, "== pull {} {} {} <- {}\n{body}", pull.title, pull.state, pull.base, pull.head)
             .unwrap();
-        for commit in w.github.commits(REPO, &pull.head) {
-            // The story's link has this world's own address.
-            let message = commit.message.replace('\n', " / ").replace(&w.github.git_url(), "…");
-            writeln!(text, "commit {} | {message}", commit.author).unwrap();
+        writeln!(text, "draft {} reviewers {:?}", pull.draft, pull.reviewers).unwrap();
+        for comment in w.github.thread_comments(REPO, pull.number) {
+            let place = if comment.in_reply_to.is_some() { "answer" } else { "thread" };
+            let body = plain(&comment.body, exact);
+            writeln!(text, "{place} {} {:?}\n{body}", comment.author, comment.reactions).unwrap();
         }
+    }
+    for (branch, head) in w.github.branches(REPO) {
+        writeln!(text, "== branch {branch}").unwrap();
+        let line = |commit: CommitInfo| {
+            format!("commit {} | {}", commit.author, without_ids(&commit.message.replace('\n', " / ")))
+        };
+        // Those of two sides of a merge come in any order.
+        let mut commits: Vec<String> = w.github.commits(REPO, &branch).into_iter().map(line).collect();
+        commits.sort();
+        writeln!(text, "{}", commits.join("\n")).unwrap();
         // Only the newest of a context counts.
-        let head = w.github.commits(REPO, &pull.head)[0].sha.clone();
         if let Some(status) = w.github.statuses(REPO, &head).pop() {
             writeln!(text, "status {} {} {}", status.context, status.state, status.description).unwrap();
         }
-        let diff = w.github.diff(REPO, &pull.base, &pull.head);
-        writeln!(text, "{}", without_indexes(&diff)).unwrap();
+        let root = w.github.commits(REPO, "main").pop().expect("a first commit").sha;
+        let changes = w.github.diff_since(REPO, &root, &branch);
+        writeln!(text, "{}", without_ids(&without_indexes(&changes))).unwrap();
+    }
+    for pull in w.github.pulls(REPO) {
+        check_runs(w, &pull, exact, text);
+    }
+}
+
+/// hob's check runs on the commits of a pull request. Which of the earlier ones had one at all follows from how soon the next was
+/// pushed; none of those may be left as if something were under way.
+fn check_runs(w: &World, pull: &Pull, exact: bool, text: &mut String) {
+    let commits = w.github.commits(REPO, &pull.head);
+    for (at, commit) in commits.iter().enumerate() {
+        for run in w.github.check_runs(REPO, &commit.sha).into_iter().filter(|run| run.name == "hob") {
+            let ended = run.conclusion.as_deref();
+            if at > 0 && ended == Some("neutral") {
+                continue;
+            }
+            let buttons: Vec<&str> =
+                run.buttons.iter().filter_map(|button| button.split(':').next()).collect();
+            writeln!(text, "check run on {at}: {} {ended:?} {} {buttons:?}", run.status, run.title).unwrap();
+            writeln!(text, "{}", plain(&run.summary, exact)).unwrap();
+        }
     }
 }
 
@@ -143,12 +178,19 @@ fn without_indexes(diff: &str) -> String {
 }
 
 async fn in_the_store(w: &World, text: &mut String) {
-    let store = Store::open_beside(&w.data().join("hob.db")).await.expect("the store opens");
+    let store = match Store::open_beside(&w.data().join("hob.db")).await {
+        Ok(store) => store,
+        Err(error) => return writeln!(text, "the store does not open: {error:#}").unwrap(),
+    };
     for story in store.stories().await.expect("stories") {
         writeln!(text, "== story #{} {} pull {:?}", story.issue, story.branch, story.pull).unwrap();
         for task in store.tasks_of(story.id).await.expect("tasks") {
+            let runs = store.runs_of(&task).await.expect("runs");
+            if came_to_nothing(&task, &runs) {
+                continue;
+            }
             writeln!(text, "task {} retries {}", task.state.as_str(), task.retries).unwrap();
-            for run in store.runs_of(&task).await.expect("runs") {
+            for run in runs {
                 let outcome = match run.end.map(|end| end.outcome) {
                     None => "open".to_owned(),
                     Some(Outcome::Failed { class, .. }) => format!("failed {class}"),
@@ -169,12 +211,19 @@ async fn in_the_store(w: &World, text: &mut String) {
     store.close().await;
 }
 
+/// Whether nobody asked for a task and no agent worked on it: hob looks at a base that moved as often as it hears or sees that it did.
+/// What it has brought in shows on the branch.
+fn came_to_nothing(task: &Task, runs: &[Run]) -> bool {
+    matches!(&task.ask.about, About::Base(moved) if !moved.because.is_asked()) && runs.is_empty()
+}
+
 /// Which files there are, by the kind of their place; the contents of agents' folders are theirs.
 fn on_disk(w: &World, text: &mut String) {
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
     for kind in ["stories", "runs"] {
-        for one in std::fs::read_dir(w.data().join(kind)).expect("a folder").flatten() {
-            for entry in std::fs::read_dir(one.path()).expect("a folder").flatten() {
+        // The sweep may be at work here: what is gone by now is not there.
+        for one in std::fs::read_dir(w.data().join(kind)).into_iter().flatten().flatten() {
+            for entry in std::fs::read_dir(one.path()).into_iter().flatten().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 *counted.entry(format!("{kind}/*/{name}")).or_default() += 1;
             }
@@ -187,6 +236,14 @@ fn on_disk(w: &World, text: &mut String) {
     for (place, count) in counted {
         writeln!(text, "disk {place} × {count}").unwrap();
     }
+}
+
+/// A text without the ids of commits and images, whole or cut short, the world's own address, and how long a check took.
+fn without_ids(text: &str) -> String {
+    static ID: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\b[0-9a-f]{7,64}\b|http://127\.0\.0\.1:[0-9]+").expect("a pattern"));
+    static TOOK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?m)\| [0-9][^|]* \|$").expect("a pattern"));
+    TOOK.replace_all(&ID.replace_all(text, "…"), "| … |").into_owned()
 }
 
 /// A text without ids and times, and unless `exact`, without money and turns.
@@ -208,7 +265,7 @@ pub fn plain(body: &str, exact: bool) -> String {
         };
         lines.push(line);
     }
-    lines.join("\n")
+    without_ids(&lines.join("\n"))
 }
 
 /// What runs took, without how long.

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use hob::config::Config;
@@ -21,6 +21,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{DEADLINE, SECRET};
+
+/// How long the program may take until it listens. Far more than it takes on a machine that does other work.
+const LISTENS_WITHIN: Duration = Duration::from_secs(120);
 
 /// hob as a library.
 pub struct RunningHob {
@@ -88,34 +91,34 @@ impl Program {
                 command
             }
         };
-        Self::launch(command, folder, config).await.expect("hob ended at its start")
+        Self::launch(command, folder, config).await.expect("hob listens")
     }
 
     /// The same, with more in its environment.
     pub async fn start_with(variables: &[(&str, &str)], folder: &Path, config: &Config) -> Program {
         let mut command = Command::new(binary());
         command.envs(variables.iter().copied());
-        Self::launch(command, folder, config).await.expect("hob ended at its start")
+        Self::launch(command, folder, config).await.expect("hob listens")
     }
 
-    /// The same. Nothing where it ends before it listens.
+    /// The same. How it ended, where it does before it listens.
     pub async fn try_start(
         folder: &Path,
         config: &Config,
         variables: &[(String, String)],
-    ) -> Option<Program> {
+    ) -> Result<Program, ExitStatus> {
         let mut command = Command::new(binary());
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         Self::launch(command, folder, config).await
     }
 
-    async fn launch(mut command: Command, folder: &Path, config: &Config) -> Option<Program> {
+    async fn launch(mut command: Command, folder: &Path, config: &Config) -> Result<Program, ExitStatus> {
         let mut child = serving(&mut command, folder, config).kill_on_drop(true).spawn().expect("hob starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
         // Its log goes on; somebody has to read it or it blocks. A file beside its data keeps it.
         let mut kept =
             OpenOptions::new().create(true).append(true).open(folder.join("hob.log")).expect("a log");
-        let address = tokio::time::timeout(Duration::from_secs(30), async {
+        let address = tokio::time::timeout(LISTENS_WITHIN, async {
             while let Ok(Some(line)) = log.next_line().await {
                 let _ = writeln!(kept, "{line}");
                 let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
@@ -126,15 +129,14 @@ impl Program {
             None
         });
         let Some(address) = address.await.expect("hob listens in time") else {
-            let _ = child.wait().await;
-            return None;
+            return Err(child.wait().await.expect("it ends"));
         };
         let log = tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
                 let _ = writeln!(kept, "{line}");
             }
         });
-        Some(Program { child, address, log })
+        Ok(Program { child, address, log })
     }
 
     pub fn webhook(&self) -> String {
@@ -247,12 +249,13 @@ fn configured<'a>(command: &'a mut Command, folder: &Path, config: &Config) -> &
     for (name, key) in &config.agent.keys {
         command.env(name, key.expose_secret());
     }
-    let token = config.github.token.as_ref().expect("a token");
-    command
-        .arg("--config")
-        .arg(&file)
-        .env("HOB_WEBHOOK_SECRET", SECRET)
-        .env("HOB_GITHUB_TOKEN", token.expose_secret())
+    let github = &config.github;
+    for (name, secret) in [("HOB_GITHUB_TOKEN", &github.token), ("HOB_PRIVATE_KEY", &github.private_key)] {
+        if let Some(secret) = secret {
+            command.env(name, secret.expose_secret());
+        }
+    }
+    command.arg("--config").arg(&file).env("HOB_WEBHOOK_SECRET", SECRET)
 }
 
 fn toml_of(config: &Config) -> String {
@@ -266,6 +269,7 @@ fn toml_of(config: &Config) -> String {
         "[github]".to_owned(),
         format!("api_url = {:?}", config.github.api_url),
         format!("git_url = {:?}", config.github.git_url),
+        config.github.app_id.map_or(String::new(), |id| format!("app_id = {id}")),
         format!("recheck = {}", millis(config.github.recheck)),
         config.github.poll.map_or(String::new(), |poll| format!("poll = {}", millis(poll))),
         format!("repositories = {:?}", config.github.repositories),
@@ -328,7 +332,8 @@ pub async fn containers(config: &Config) -> Vec<String> {
     if !file.exists() {
         return Vec::new();
     }
-    let store = Store::open(&file).await.expect("the store opens");
+    // A hob that has been killed while it made the store has no container, and one that makes it now is not to be disturbed.
+    let Ok(store) = Store::open_beside(&file).await else { return Vec::new() };
     let instance = store.instance().await.expect("the instance");
     store.close().await;
     let docker = Docker::connect(&super::docker_address()).expect("an address");

@@ -52,6 +52,16 @@ impl GitHub {
     pub fn has_commit(&self, repo: &str, branch: &str, sha: &str) -> bool {
         self.commits(repo, branch).iter().any(|commit| commit.sha == sha)
     }
+
+    /// The branches, by name, with the commits that they are at.
+    pub fn branches(&self, repo: &str) -> BTreeMap<String, String> {
+        self.state().repository(repo).bare.branches()
+    }
+
+    /// What a branch holds beyond a commit that it descends from.
+    pub fn diff_since(&self, repo: &str, since: &str, branch: &str) -> String {
+        self.state().repository(repo).bare.diff_since(since, branch)
+    }
 }
 
 /// `push`: a branch is at another commit.

@@ -203,6 +203,11 @@ impl Bare {
         self.git(&["diff", "--no-color", &format!("refs/heads/{base}...refs/heads/{head}")], None)
     }
 
+    /// What a branch holds beyond a commit that it descends from.
+    pub(super) fn diff_since(&self, since: &str, branch: &str) -> String {
+        self.git(&["diff", "--no-color", since, &format!("refs/heads/{branch}")], None)
+    }
+
     /// The same in numbers; nothing where a branch is gone.
     pub(super) fn distance(&self, base: &str, head: &str) -> Distance {
         let (Some(base), Some(head)) = (self.tip(base), self.tip(head)) else { return Distance::default() };
