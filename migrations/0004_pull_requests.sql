@@ -73,3 +73,9 @@ CREATE VIEW shown_tasks AS
 -- The language that hob speaks with people on a story: that of the repository's settings when work was asked for first. All that is
 -- said of one story is in one language.
 ALTER TABLE stories ADD COLUMN language TEXT NOT NULL DEFAULT 'en';
+
+-- What hob has called the pull request last (null: a person has named it), and whether it shows work that was cut short and was never
+-- done yet. The draft that a card names: the card says the same as long as its question does.
+ALTER TABLE stories ADD COLUMN pull_title TEXT;
+ALTER TABLE stories ADD COLUMN pull_unfinished BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE questions ADD COLUMN draft_pull BIGINT;

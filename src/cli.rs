@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod import_hand_over;
+mod join;
 mod replay;
 mod retry;
 mod schema;
@@ -59,6 +60,9 @@ enum Command {
     /// Read a hand-over, as told on standard input. hob starts this itself.
     #[command(name = crate::work::IMPORT_COMMAND, hide = true)]
     ImportHandOver,
+    /// Merge or rebase, as told on standard input. hob starts this itself.
+    #[command(name = crate::work::JOIN_COMMAND, hide = true)]
+    Join,
     /// Write a prompt with a repository's template, as told on standard input. hob starts this itself.
     #[command(name = crate::work::PROMPT_COMMAND, hide = true)]
     WritePrompt,
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Retry(given) => retry::run(&given),
         Command::Schema => schema::run(),
         Command::ImportHandOver => import_hand_over::run(),
+        Command::Join => join::run(),
         Command::WritePrompt => write_prompt::run(),
     };
     match result {

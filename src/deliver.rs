@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::github::{self, GitHub, GitHubError, Repository};
 use crate::ids::{CommentId, IssueNumber};
 use crate::message;
+use crate::message::Report;
 use crate::paths::DataDir;
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
@@ -182,11 +183,13 @@ impl Deliver {
                     Err(error) => Ok(Err(error)),
                 }
             }
-            Effect::PullRequest { title, body, draft, reviewers, asker, labels } => {
+            Effect::PullRequest { title, body, short, unfinished, draft, reviewers, asker, labels } => {
                 let (title, report) = (self.secrets.redact(title), self.secrets.redact(body));
+                let short = self.secrets.redact(short);
                 let pull = pull::Wanted {
                     title: &title,
-                    report: &report,
+                    report: Report { whole: &report, short: &short },
+                    unfinished: *unfinished,
                     draft: draft.unwrap_or(self.config.github.draft),
                     reviewers,
                     asker: asker.as_deref(),

@@ -26,6 +26,8 @@ pub const PROMPT: &str = "prompt.md";
 pub const QUESTION: &str = "question.json";
 /// The agent's summary, if it is done.
 pub const SUMMARY: &str = "summary.md";
+/// The title of the pull request, if the agent has one for it.
+pub const TITLE: &str = "title.txt";
 /// The agent's answers in the threads of a review.
 pub const REPLIES: &str = "replies.json";
 /// Images of the issue, for the agent to look at.
@@ -35,6 +37,8 @@ pub const DROPS: &str = "drops";
 
 /// More than anybody would read; a larger file is cut off there.
 const MOST_BYTES: u64 = 256 * 1024;
+/// More of a title is not read; how much of it is shown is not decided here.
+const MOST_TITLE: usize = 1_000;
 /// More options to one question are left out: GitHub has to take the card, and people to read it.
 const MOST_OPTIONS: usize = 20;
 /// More questions in one card are left out.
@@ -47,6 +51,8 @@ pub struct Handed {
     pub question: Option<Question>,
     /// Its summary: from `summary.md`, or from a question file that asks nothing.
     pub summary: Option<String>,
+    /// What it wants the pull request to be called.
+    pub title: Option<String>,
     /// Its answers in the threads of a review.
     pub replies: Vec<Reply>,
     /// What was wrong with a file, in words for the log.
@@ -111,6 +117,10 @@ pub fn read(folder: &Path) -> anyhow::Result<Handed> {
         },
         Err(complaint) => handed.complaints.push(complaint),
     }
+    match read_file(&directory, TITLE) {
+        Ok(text) => handed.title = text.as_deref().and_then(title),
+        Err(complaint) => handed.complaints.push(complaint),
+    }
     match read_file(&directory, REPLIES) {
         Ok(None) => {}
         Ok(Some(text)) => match replies::parse(&text) {
@@ -120,6 +130,13 @@ pub fn read(folder: &Path) -> anyhow::Result<Handed> {
         Err(complaint) => handed.complaints.push(complaint),
     }
     Ok(handed)
+}
+
+/// The first line that says something, without the signs of a heading.
+fn title(text: &str) -> Option<String> {
+    let lines = text.lines().map(|line| line.trim().trim_start_matches('#').trim());
+    let line = lines.into_iter().find(|line| !line.is_empty())?;
+    Some(line.chars().take(MOST_TITLE).collect())
 }
 
 /// A file that the agent left for people, now kept with the run.

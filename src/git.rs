@@ -9,6 +9,7 @@
 mod bundle;
 mod changes;
 mod connectivity;
+mod drivers;
 mod export;
 mod import;
 mod join;

@@ -18,6 +18,8 @@ mod pull_request;
 pub mod review;
 mod settings;
 mod status;
+mod title;
+mod unfinished;
 
 pub use base::{
     Branches, base_has_it_all, base_merge_subject, base_merged, base_merged_by_agent, base_merged_note,
@@ -44,11 +46,13 @@ pub use login::{
     no_ssh_agent,
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
-pub use pull_request::{pull_request_body, with_report};
+pub use pull_request::{Report, no_room_for_report, pull_request_body, short_body, with_report};
 pub use settings::{
     blocked_by, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers, waits_no_more,
 };
 pub use status::{Phase, PullOver, StatusText, status};
+pub use title::{pull_request_title, title_of_work};
+pub use unfinished::{UnfinishedText, WhyUnfinished, shown_as_draft, unfinished};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +64,6 @@ use crate::story::{About, AskedQuestion};
 
 /// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
 const MOST_AGENT_TEXT: usize = 50_000;
-
-/// GitHub refuses longer titles.
-const MOST_TITLE: usize = 256;
 
 const MARKER_START: &str = "<!-- hob:";
 const MARKER_END: &str = " -->";
@@ -165,6 +166,8 @@ pub struct PullRequestText<'a> {
     pub asked_by: &'a str,
     /// The agent's own summary of the work that it was opened with.
     pub summary: Option<&'a str>,
+    /// What is missing in it and what comes next, where it was cut short.
+    pub unfinished: Option<&'a str>,
     /// What was done on it after that, oldest first.
     pub later: &'a [Later],
     /// Which agent worked.
@@ -255,16 +258,6 @@ pub struct Later {
     pub by: String,
     /// The agent's summary.
     pub summary: String,
-}
-
-/// The pull request's title: the issue's.
-pub fn pull_request_title(language: Language, issue_title: &str) -> String {
-    let title = contain_line(issue_title, MOST_TITLE - 1);
-    if title.is_empty() {
-        return word!(language, "Work on an issue without a title", "Arbeit an einem Issue ohne Titel")
-            .to_owned();
-    }
-    title
 }
 
 fn question_and_answer(language: Language, asked: &AskedQuestion) -> Option<String> {
@@ -806,6 +799,7 @@ mod tests {
             closes: &[IssueNumber(1)],
             asked_by: "alice",
             summary: Some("Adds `--json`.\n\n- one object per line"),
+            unfinished: None,
             later: &later,
             agent: AgentKind::Claude,
             spent: SPENT,
@@ -870,12 +864,6 @@ mod tests {
                 .join("\n")
         };
         crate::message::assert_said!(name, all);
-    }
-
-    #[test]
-    fn an_issues_title_becomes_one_line_and_is_never_empty() {
-        assert_eq!(pull_request_title(Language::En, " Add\n--json  "), "Add --json");
-        assert_eq!(pull_request_title(Language::En, " "), "Work on an issue without a title");
     }
 
     #[test]

@@ -19,12 +19,13 @@ pub use seen::{Author, Comment, Failing, FailingCheck, File, Image, Linked, Miss
 pub use sheet::{Sheet, sheet};
 pub use template::{LONGEST as LONGEST_TEMPLATE, LONGEST_PROMPT, Origin, Template, TemplateError};
 
-use crate::ids::Sha;
+use crate::ids::{PullNumber, Sha};
 use crate::language::Language;
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
+use crate::story::pull::PullState;
 use crate::story::review::Applied;
-use crate::story::{Ask, AskedQuestion};
+use crate::story::{Ask, AskedQuestion, Story};
 use context::Context;
 
 /// What a prompt is made from.
@@ -58,6 +59,37 @@ pub struct Facts<'a> {
     pub seen: &'a Seen,
     /// Suggestions of the review, where this is about one, that are applied already.
     pub applied: &'a Applied,
+    /// Where the pull request stands.
+    pub pull: PullNow,
+}
+
+/// Where a story's pull request stands when a run begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullNow {
+    /// There has been none yet.
+    #[default]
+    None,
+    /// It is open, and shows work that was done.
+    Open,
+    /// It is open as a draft, of work that was cut short.
+    Unfinished,
+    /// The last one was merged, and the branch is another one since.
+    AfterMerge(PullNumber),
+    /// The last one was closed without a merge.
+    AfterClose(PullNumber),
+}
+
+impl PullNow {
+    /// Where a story's stands.
+    pub fn of(story: &Story) -> Self {
+        match (story.open_pull(), story.past_pull) {
+            (Some(_), _) if story.pull_unfinished => Self::Unfinished,
+            (Some(_), _) => Self::Open,
+            (None, Some((past, PullState::Merged))) => Self::AfterMerge(past),
+            (None, Some((past, _))) => Self::AfterClose(past),
+            (None, None) => Self::None,
+        }
+    }
 }
 
 /// What has happened to a workspace since the agent left it.
@@ -217,6 +249,7 @@ mod tests {
             news: None,
             seen,
             applied: &NOT_APPLIED,
+            pull: PullNow::None,
         }
     }
 
@@ -372,6 +405,24 @@ mod tests {
         let fresh = standard(&review(false));
         assert!(fresh.contains("For scripts.") && fresh.contains("T4"), "{fresh}");
         insta::assert_snapshot!(standard(&review(true)));
+    }
+
+    #[test]
+    fn what_has_become_of_the_pull_request_is_told() {
+        let (ask, nothing, round) = (ask(None), Seen::default(), crate::story::review::tests::round());
+        let about = crate::story::About::Review(round);
+        let review = Ask { about, text: None, ..samples::ask() };
+        let of = |ask, resumes, pull| {
+            standard(&Facts { pull, ..facts(ask, resumes, &[], Purpose::Work, &nothing) })
+        };
+        let told = [
+            of(&ask, true, PullNow::AfterMerge(PullNumber(2))),
+            of(&ask, false, PullNow::AfterClose(PullNumber(2))),
+            of(&review, true, PullNow::Unfinished),
+        ];
+        assert!(told[1].contains("#2, was closed without a merge"), "{}", told[1]);
+        assert!(told[2].contains("Your pull request is a draft, since"), "{}", told[2]);
+        insta::assert_snapshot!(told[0]);
     }
 
     #[test]

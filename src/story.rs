@@ -64,6 +64,10 @@ pub struct Story {
     pub pull_moved_by: Option<String>,
     /// Whether it is a draft because hob made it one, or ready because of hob. Absent: a person has decided, or there is none.
     pub pull_draft: Option<bool>,
+    /// What hob has called it last. Absent: a person has named it, or there is none.
+    pub pull_title: Option<String>,
+    /// Whether it shows work that was cut short, and has never been done yet as far as hob has said.
+    pub pull_unfinished: bool,
     /// The pull request before that one, where work began anew after it was closed or merged.
     pub past_pull: Option<(PullNumber, pull::PullState)>,
     /// Whether the issue is there no more.
@@ -374,6 +378,9 @@ pub struct RunEnd {
     /// What was done about the agent's login after this run, where the service had refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<Renewal>,
+    /// What the agent wants the pull request to be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// What the agent answers in the threads of a review.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replies: Vec<review::Reply>,
@@ -723,6 +730,7 @@ mod tests {
                 drops: Vec::new(),
                 resets_at: None,
                 renewal: None,
+                title: None,
                 replies: Vec::new(),
             }),
         };

@@ -15,6 +15,8 @@ mod gather;
 mod hand_over;
 mod import_child;
 mod importing;
+mod join_child;
+mod joining;
 mod keep;
 mod notable;
 mod policy;
@@ -30,6 +32,7 @@ mod start;
 mod suggest;
 mod talk;
 mod theirs;
+mod unfinished;
 mod watch;
 
 use std::path::PathBuf;
@@ -60,6 +63,8 @@ pub use commits::signing_key;
 use fix::TakenUp;
 pub use import_child::run as run_import;
 pub use importing::COMMAND as IMPORT_COMMAND;
+pub use join_child::run as run_join;
+pub use joining::COMMAND as JOIN_COMMAND;
 pub use prompt_child::run as run_prompt;
 pub use prompting::{COMMAND as PROMPT_COMMAND, operators_template};
 

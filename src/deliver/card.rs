@@ -66,7 +66,7 @@ impl Deliver {
             // It could not be posted while it mattered.
             return self.store.effect_done(wanted.id).await.map(Ok);
         }
-        let card = self.with_deadline(card).await?;
+        let card = self.with_draft(self.with_deadline(card).await?).await?;
         let text = self.text_of(&card);
         let posted = match found {
             // An earlier try may have named another deadline.
@@ -104,6 +104,15 @@ impl Deliver {
         let at = deadline_at(clock::now(), after);
         self.store.begin_deadline(card.id, at).await?;
         Ok(Card { deadline_at: Some(at), ..card })
+    }
+
+    /// The card with the draft pull request that shows the work so far. Its own is named nowhere.
+    async fn with_draft(&self, card: Card) -> anyhow::Result<Card> {
+        let draft_pull = self.store.story(card.story).await?.draft_pull().filter(|pull| pull.0 != card.on.0);
+        if draft_pull != card.draft_pull {
+            self.store.name_draft(card.id, draft_pull).await?;
+        }
+        Ok(Card { draft_pull, ..card })
     }
 
     fn text_of(&self, card: &Card) -> String {

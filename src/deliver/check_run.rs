@@ -341,7 +341,7 @@ fn state_of(facts: &StatusFacts, checked: Option<&Checked>) -> CheckState {
             Some(TaskState::Cancelled) => Conclusion::Cancelled,
             _ if checked.and_then(Checked::failing).is_some() => Conclusion::Failure,
             // What is on the branch waits for a review. Without a pull request nothing was to be done.
-            _ if facts.story.pull.is_some() => Conclusion::Success,
+            _ if facts.story.pull.is_some() && !facts.story.pull_unfinished => Conclusion::Success,
             _ => Conclusion::Neutral,
         }),
     }

@@ -4,27 +4,41 @@ use super::{Deliver, is_refusal};
 use crate::event::PullMove;
 use crate::github::{GitHubError, NewPull, Pull, Repository};
 use crate::ids::{IssueNumber, Sha};
-use crate::message;
-use crate::store::{PullNews, WantedEffect};
+use crate::message::{self, Report};
+use crate::store::{Effect, NewEffect, PullNews, PullShown, WantedEffect};
 use crate::story::Story;
-use crate::story::pull::{PullState, draft_change};
+use crate::story::pull::{PullState, draft_change, title_change};
 
 /// A pull request as it should be.
 pub(super) struct Wanted<'a> {
     pub(super) title: &'a str,
-    pub(super) report: &'a str,
+    pub(super) report: Report<'a>,
+    pub(super) unfinished: bool,
     pub(super) draft: bool,
     pub(super) reviewers: &'a [String],
     pub(super) asker: Option<&'a str>,
     pub(super) labels: &'a [String],
 }
 
+/// A pull request that is there, with what hob is to remember of it.
+struct There {
+    pull: Pull,
+    /// Whose doing it is that it is a draft, or ready.
+    draft: Option<bool>,
+    /// What hob has called it.
+    title: Option<String>,
+    /// Whether people's own text leaves room for the report.
+    has_room: bool,
+}
+
 /// What became of a pull request that was wanted.
 enum Ensured {
-    /// It is there, and whose doing it is that it is a draft, or ready.
-    There { pull: Pull, draft: Option<bool> },
+    /// It is there.
+    There(There),
     /// People have closed or merged it, so that it is not opened again.
     Over(PullNews),
+    /// There are no drafts here, and it is not to be anything else.
+    NoDrafts,
 }
 
 impl Deliver {
@@ -40,19 +54,37 @@ impl Deliver {
             tracing::info!(story = %story.id, "the pull request is closed; it is not opened again");
             return self.store.not_proposed(wanted).await.map(Ok);
         }
+        // Parked, and tried again when the work is done: it would say what is not so any more.
+        if pull.unfinished && story.pull.is_some() && !story.pull_unfinished {
+            return self.store.not_proposed(wanted).await.map(Ok);
+        }
         match self.ensure_pull(repository, story, pull, wanted.attempts > 0).await {
-            Ok(Ensured::There { pull, draft }) => {
-                self.store.pull_request_open(wanted, pull.number, draft).await.map(Ok)
+            Ok(Ensured::There(there)) => {
+                let number = there.pull.number;
+                let told = NewEffect::new(Effect::Comment {
+                    on: IssueNumber(number.0),
+                    body: message::no_room_for_report(pull.report.short),
+                    question: None,
+                });
+                let effects = if there.has_room { Vec::new() } else { vec![told] };
+                let (draft, title) = (there.draft, there.title);
+                let shown = PullShown { number, draft, title, unfinished: pull.unfinished };
+                self.store.pull_request_open(wanted, &shown, &effects).await.map(Ok)
             }
             Ok(Ensured::Over(news)) => {
                 self.store.pull_moved(None, story.id, &news).await?;
+                self.store.not_proposed(wanted).await.map(Ok)
+            }
+            Ok(Ensured::NoDrafts) => {
+                tracing::info!(story = %story.id, "there are no drafts here, so that unfinished work stays on its branch");
                 self.store.not_proposed(wanted).await.map(Ok)
             }
             Err(error) => Ok(Err(error)),
         }
     }
 
-    /// The pull request, with reviewers and labels where it is new. Its text says which reviewers GitHub does not take.
+    /// The pull request, with labels where it is new, and with reviewers once it is there to be reviewed. Its text says which
+    /// reviewers GitHub does not take.
     async fn ensure_pull(
         &self,
         repository: &Repository,
@@ -60,19 +92,27 @@ impl Deliver {
         wanted: &Wanted<'_>,
         tried: bool,
     ) -> Result<Ensured, GitHubError> {
-        let there = self.ensure_open_pull(repository, story, wanted, tried).await?;
-        let (Ensured::There { pull, draft }, None) = (&there, story.pull) else { return Ok(there) };
-        for label in wanted.labels {
-            repository.add_label(IssueNumber(pull.number.0), label).await?;
+        let ensured = self.ensure_open_pull(repository, story, wanted, tried).await?;
+        let Ensured::There(there) = ensured else { return Ok(ensured) };
+        if story.pull.is_none() {
+            for label in wanted.labels {
+                repository.add_label(IssueNumber(there.pull.number.0), label).await?;
+            }
         }
-        let refused = self.request_reviews(repository, pull, wanted).await?;
+        let is_asked_for = !wanted.unfinished && (story.pull.is_none() || story.pull_unfinished);
+        let refused = match is_asked_for {
+            true => self.request_reviews(repository, &there.pull, wanted).await?,
+            false => Vec::new(),
+        };
         if refused.is_empty() {
-            return Ok(there);
+            return Ok(Ensured::There(there));
         }
-        let report = format!("{}\n\n{}", wanted.report, message::reviewers_refused(story.language, &refused));
-        let body = message::with_report(&pull.body, &report);
-        let pull = repository.update_pull(pull.number, None, Some(&body)).await?;
-        Ok(Ensured::There { pull, draft: *draft })
+        let refused = message::reviewers_refused(story.language, &refused);
+        let [whole, short] =
+            [wanted.report.whole, wanted.report.short].map(|report| format!("{report}\n\n{refused}"));
+        let body = Report { whole: &whole, short: &short }.in_body(&there.pull.body);
+        let pull = repository.update_pull(there.pull.number, None, body.as_deref()).await?;
+        Ok(Ensured::There(There { pull, ..there }))
     }
 
     /// Requests reviews; tells whose the settings name and GitHub does not take.
@@ -116,19 +156,17 @@ impl Deliver {
         tried: bool,
     ) -> Result<Ensured, GitHubError> {
         if let Some(open) = repository.find_pull(&story.branch).await? {
-            let draft = self.settle_draft(repository, story, &open, wanted.draft, tried).await?;
-            // The title may have been reworded by people, and what stands around the report is theirs.
-            let body = message::with_report(&open.body, wanted.report);
-            let pull = repository.update_pull(open.number, None, Some(&body)).await?;
-            return Ok(Ensured::There { pull, draft });
+            return self.bring_up_to_date(repository, story, open, (wanted, tried)).await.map(Ensured::There);
         }
         // Closed a moment ago, or a list that is behind: another one would be against people's will.
         if let Some(news) = self.is_over(repository, story).await? {
             return Ok(Ensured::Over(news));
         }
+        let body = wanted.report.in_body("");
+        let has_room = body.is_some();
         let new = NewPull {
             title: wanted.title.to_owned(),
-            body: message::with_report("", wanted.report),
+            body: body.unwrap_or_default(),
             head: story.branch.clone(),
             base: story.base_branch.clone(),
             draft: wanted.draft,
@@ -138,6 +176,9 @@ impl Deliver {
             Err(GitHubError::Unprocessable { message, .. })
                 if new.draft && message.to_lowercase().contains("draft") =>
             {
+                if wanted.unfinished {
+                    return Ok(Ensured::NoDrafts);
+                }
                 repository.open_pull(&NewPull { draft: false, ..new }).await
             }
             opened => opened,
@@ -147,8 +188,27 @@ impl Deliver {
             Err(GitHubError::Unprocessable { already_exists: true, message }) => {
                 Err(GitHubError::Unavailable(message))
             }
-            result => result.map(|pull| Ensured::There { draft: Some(pull.is_draft), pull }),
+            result => result.map(|pull| {
+                let (draft, title) = (Some(pull.is_draft), Some(wanted.title.to_owned()));
+                Ensured::There(There { draft, title, has_room, pull })
+            }),
         }
+    }
+
+    /// Brings an open pull request up to date: what people have made of it, its title, and what stands around the report, is theirs.
+    async fn bring_up_to_date(
+        &self,
+        repository: &Repository,
+        story: &Story,
+        open: Pull,
+        (wanted, tried): (&Wanted<'_>, bool),
+    ) -> Result<There, GitHubError> {
+        let draft = self.settle_draft(repository, story, &open, wanted.draft, tried).await?;
+        let (title, by_hob) = title_change(story.pull_title.as_deref(), &open.title, wanted.title, tried);
+        let body = wanted.report.in_body(&open.body);
+        let has_room = body.is_some();
+        let pull = repository.update_pull(open.number, title, body.as_deref()).await?;
+        Ok(There { pull, draft, title: by_hob.map(str::to_owned), has_room })
     }
 
     /// Makes a pull request a draft or ready, where hob made it what it is; tells whose doing it is then.

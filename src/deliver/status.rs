@@ -205,6 +205,7 @@ pub(super) fn status_text<'a>(
         todo: &facts.todo,
         branch: story.remote_head.as_ref().map(|_| story.branch.as_str()),
         pull: story.pull,
+        draft: story.draft_pull(),
         pull_over: pull_over(facts),
         run: facts.run.as_ref().map(|run| run.id),
         log: facts.check_run,
@@ -289,7 +290,7 @@ fn state_of(facts: &StatusFacts) -> Option<&'static str> {
     match state {
         TaskState::Queued | TaskState::Running | TaskState::Publishing => Some("working"),
         TaskState::Blocked => Some("waiting"),
-        TaskState::Done => facts.story.pull.map(|_| "review"),
+        TaskState::Done => facts.story.pull.filter(|_| !facts.story.pull_unfinished).map(|_| "review"),
         TaskState::Failed => Some("failed"),
         TaskState::Cancelled => None,
     }

@@ -8,9 +8,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use git2::{Commit, ErrorCode, Index, ObjectType, Oid, Repository, Signature, Sort, Time};
 
+use super::drivers::merged_otherwise;
 use super::import::{HAND_OVER, make_quarantine, open_quarantine};
 use super::{Mirror, oid, prepare, sha};
 use crate::ids::Sha;
+use serde::{Deserialize, Serialize};
 
 /// Two sides to bring together.
 #[derive(Debug)]
@@ -30,7 +32,8 @@ pub struct Join<'a> {
 }
 
 /// How that went.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Joined {
     /// This commit has both, and can be pushed. So many commits are new in it: those brought in by a merge, or those that a rebase
     /// made anew.
@@ -44,7 +47,7 @@ pub enum Joined {
     UpToDate,
     /// Theirs has all of ours.
     Contained,
-    /// These paths conflict.
+    /// These paths conflict, or are to be merged in a way that libgit2 does not know.
     Conflicts(Vec<String>),
     /// The two have no commit in common.
     Unrelated,
@@ -62,6 +65,9 @@ pub fn merge(join: &Join<'_>) -> anyhow::Result<Joined> {
     let (ours, theirs) = sides(&repository, join)?;
     if let Some(known) = compared(&repository, &ours, &theirs)? {
         return Ok(known);
+    }
+    if let Some(others) = otherwise(&repository, &ours, &theirs)? {
+        return Ok(others);
     }
     let mut index = repository.merge_commits(&ours, &theirs, None).context("merging two commits")?;
     if let Some(conflicts) = conflicts(&index)? {
@@ -89,6 +95,9 @@ pub fn rebase(join: &Join<'_>) -> anyhow::Result<Joined> {
         Some(Joined::UpToDate) if own.iter().any(|commit| commit.parent_count() > 1) => {}
         Some(known) => return Ok(known),
         None => {}
+    }
+    if let Some(others) = otherwise(&repository, &ours, &theirs)? {
+        return Ok(others);
     }
     let mut onto = theirs;
     let mut commits = 0;
@@ -139,6 +148,15 @@ fn compared(
         base if base == ours.id() => Some(Joined::Contained),
         _ => None,
     })
+}
+
+fn otherwise(
+    repository: &Repository,
+    ours: &Commit<'_>,
+    theirs: &Commit<'_>,
+) -> anyhow::Result<Option<Joined>> {
+    let paths = merged_otherwise(repository, ours, theirs)?;
+    Ok((!paths.is_empty()).then_some(Joined::Conflicts(paths)))
 }
 
 /// The commits that only ours has, each after its parents.

@@ -128,7 +128,17 @@ pub fn no_branch_yet(language: Language, branches: Branches<'_>) -> String {
 
 /// Said where a rebase would conflict.
 pub fn rebase_conflicts(language: Language, branches: Branches<'_>, files: &[String]) -> String {
-    let (base, story, files) = (branches.base(), branches.story(), file_list(language, files));
+    let (base, story) = (branches.base(), branches.story());
+    if files.is_empty() {
+        return say!(
+            language,
+            "**Not rebased:** replaying the commits of {story} on {base} takes more than I may use. Nothing was changed. `/hob rebase` \
+             without `--rewrite` has the agent merge {base}.",
+            "**Nicht gerebast:** Die Commits von {story} auf {base} zu setzen, braucht mehr, als ich verbrauchen darf. Nichts wurde \
+             geändert. Mit `/hob rebase` ohne `--rewrite` mergt der Agent {base}."
+        );
+    }
+    let files = file_list(language, files);
     say!(
         language,
         "**Not rebased:** replaying the commits of {story} on {base} met conflicts. Nothing was changed.\n\n{files}\n\n`/hob rebase` without \
@@ -174,6 +184,14 @@ pub fn theirs_merged_note(language: Language, branch: &str) -> String {
 
 /// Why work could not be pushed: what people pushed conflicts with it.
 pub fn theirs_conflict(language: Language, files: &[String]) -> String {
+    if files.is_empty() {
+        return word!(
+            language,
+            "What was pushed meanwhile is too much to merge for me.",
+            "Was währenddessen gepusht wurde, ist für mich zu viel zum Mergen."
+        )
+        .to_owned();
+    }
     let shown: Vec<String> = files.iter().take(MOST_FILES).map(|file| code(file, MOST_NAME)).collect();
     let more = if files.len() > MOST_FILES { word!(language, " and more", " und mehr") } else { "" };
     let shown = shown.join(", ");

@@ -7,7 +7,9 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
 use super::budget::answer_words;
-use super::{MARKER_END, MARKER_START, MOST_AGENT_TEXT, contain, contain_line, login, quoted};
+use super::{
+    MARKER_END, MARKER_START, MOST_AGENT_TEXT, contain, contain_line, login, quoted, shown_as_draft,
+};
 use crate::ids::QuestionId;
 use crate::language::{Language, say, word};
 use crate::story::{Answer, Card, Question};
@@ -41,6 +43,7 @@ pub fn card(card: &Card) -> String {
         sections.extend(chosen.map(|answer| answered(language, answer, card.deadline_at)));
     }
     if card.is_open {
+        sections.extend(card.draft_pull.map(|pull| shown_as_draft(language, pull)));
         sections.push(how_to_answer(card));
         sections.extend(what_else_happens(card));
     }
@@ -291,6 +294,7 @@ pub(crate) mod tests {
             question,
             is_open: true,
             deadline_at: None,
+            draft_pull: None,
         }
     }
 
@@ -339,7 +343,8 @@ pub(crate) mod tests {
         };
         let taken = Card { answers: vec![given("one array", "")], is_open: false, ..dated.clone() };
         let stopped = Card { is_open: false, ..open.clone() };
-        let all = [open, free, dated, ticked, worded, taken, stopped];
+        let drafted = Card { draft_pull: Some(crate::ids::PullNumber(2)), ..open.clone() };
+        let all = [open, free, dated, ticked, worded, taken, stopped, drafted];
         assert_said!("a_card_of_one_question", |language| said(language, &all));
     }
 

@@ -183,7 +183,7 @@ fn what_happened(language: Language, why: &WhyStopped, kept: &Kept) -> String {
     }
 }
 
-fn ending_words(language: Language, ending: Ending) -> &'static str {
+pub(super) fn ending_words(language: Language, ending: Ending) -> &'static str {
     word!(
         language,
         ending.as_str(),

@@ -10,6 +10,8 @@ use crate::story::About;
 /// The newest pieces of later work that are told, and as much of each as is read: GitHub takes 65,536 characters in all.
 const MOST_LATER: usize = 5;
 const MOST_LATER_TEXT: usize = 1_500;
+/// As much of the summary as is told where there is no room.
+const MOST_SHORT: usize = 1_000;
 /// As much of a path as is told.
 const MOST_PATH: usize = 200;
 
@@ -17,6 +19,35 @@ const START: &str = "<!-- hob:report -->";
 const END: &str = "<!-- /hob:report -->";
 /// What an earlier hob, which knew no markers, ended its reports with.
 const OLD_REPORT: &str = "\n---\nAsked for by @";
+
+/// The most characters of a body that GitHub takes.
+const MOST_BODY: usize = 65_536;
+
+/// What hob reports in a pull request's body: the whole of it, and the same in short, for where people have left no room for more.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// All of it.
+    pub whole: &'a str,
+    /// What must not be missing.
+    pub short: &'a str,
+}
+
+impl Report<'_> {
+    /// The body with as much of it as there is room for. None: people's own text has no room for any of it.
+    pub fn in_body(&self, body: &str) -> Option<String> {
+        let with = [self.whole, self.short].map(|report| with_report(body, report));
+        // Counted as a browser counts, which is never less.
+        with.into_iter().find(|body| body.encode_utf16().count() <= MOST_BODY)
+    }
+}
+
+/// Said on the pull request where its text has no room for a report.
+pub fn no_room_for_report(short: &str) -> String {
+    format!(
+        "The description here is so long that GitHub takes nothing more in it, and what stands there is yours. So I say it here:\n\n\
+         {short}"
+    )
+}
 
 /// A pull request's body with this report in it, in the place of the one that it has.
 pub fn with_report(body: &str, report: &str) -> String {
@@ -31,11 +62,29 @@ pub fn with_report(body: &str, report: &str) -> String {
     }
 }
 
+/// What must be in a body that has no room for [all of it](pull_request_body).
+pub fn short_body(text: &PullRequestText<'_>) -> String {
+    let mut body = match text.unfinished {
+        Some(unfinished) => unfinished.to_owned(),
+        None => {
+            text.summary.map_or(String::new(), |summary| contain(text.language, summary.trim(), MOST_SHORT))
+        }
+    };
+    body.push_str(word!(
+        text.language,
+        "\n\nThe rest of my report is left out: GitHub takes no longer description.",
+        "\n\nDer Rest meines Berichts fehlt hier: GitHub nimmt keine längere Beschreibung."
+    ));
+    body.push_str(&ending(text));
+    body.trim_start().to_owned()
+}
+
 /// What hob reports in a pull request's body: the agent's summary, then what hob itself knows.
 pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     let language = text.language;
     let summary = match text.summary.map(str::trim).filter(|summary| !summary.is_empty()) {
         Some(summary) => contain(language, summary, MOST_AGENT_TEXT),
+        None if text.unfinished.is_some() => String::new(),
         None => word!(
             language,
             "The agent left no summary; the commits say what was done.",
@@ -44,9 +93,13 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
         .to_owned(),
     };
     let mut body = match text.template {
-        Some(template) => in_template(&summary, template),
-        None => summary,
+        // It is filled in once there is something to fill in.
+        Some(template) if text.unfinished.is_none() => in_template(&summary, template),
+        _ => summary,
     };
+    if let Some(unfinished) = text.unfinished {
+        body = format!("{unfinished}\n\n{body}").trim_end().to_owned();
+    }
     let later = text.later.iter().rev().take(MOST_LATER).rev();
     let later: Vec<String> = later.map(|later| told_later(language, later)).collect();
     if !later.is_empty() {
@@ -84,7 +137,14 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
         ));
         body.push_str(&file_list(language, text.drops));
     }
-    body.push_str("\n\n");
+    body.push_str(&ending(text));
+    body
+}
+
+/// What a body ends with, whatever else is in it.
+fn ending(text: &PullRequestText<'_>) -> String {
+    let language = text.language;
+    let mut body = "\n\n".to_owned();
     match text.follows {
         Some((past, true)) => body.push_str(&say!(
             language,

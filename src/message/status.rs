@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Spent, agent_name, contain_line, login, spent, waits_for_limit};
+use super::{Spent, agent_name, contain_line, login, shown_as_draft, spent, waits_for_limit};
 use crate::agent::{TodoItem, TodoState};
 use crate::ids::{AgentKind, CheckRunId, CommentId, PullNumber, RunId};
 use crate::language::{Language, say, word};
@@ -41,6 +41,8 @@ pub struct StatusText<'a> {
     pub branch: Option<&'a str>,
     /// The pull request.
     pub pull: Option<PullNumber>,
+    /// The pull request, where it is a draft that shows work that was cut short.
+    pub draft: Option<PullNumber>,
     /// What people have done with the pull request, once it is not open any more.
     pub pull_over: Option<PullOver<'a>>,
     /// The newest run, whose log the operator has.
@@ -133,6 +135,9 @@ pub fn status(text: &StatusText<'_>) -> String {
     }
     parts.extend(sub_issues);
     parts.extend(queued_behind(text));
+    if is_over || matches!(text.phase, Phase::Waiting(_)) {
+        parts.extend(text.draft.map(|pull| shown_as_draft(text.language, pull)));
+    }
     parts.extend(links(text));
     parts.extend(before(text.language, over));
     parts.join("\n\n")
@@ -464,6 +469,7 @@ pub(super) mod tests {
             todo: &[],
             branch: None,
             pull: None,
+            draft: None,
             pull_over: None,
             run: None,
             log: None,
@@ -538,6 +544,13 @@ pub(super) mod tests {
                 }),
                 status(&StatusText { over: &two, branch, pull, ..said(Phase::Over) }),
                 status(&StatusText { over: &over, branch, ..said(Phase::NotProposed) }),
+                status(&StatusText { over: &two[..1], branch, pull, draft: pull, ..said(Phase::Over) }),
+                status(&StatusText {
+                    branch,
+                    pull,
+                    draft: pull,
+                    ..said(Phase::Waiting(Some(CommentId(77))))
+                }),
                 status(&StatusText {
                     pull_over: Some(PullOver { merged: true, by: Some("bob"), task_was_done: true }),
                     ..StatusText { over: &over, branch, pull, ..said(Phase::Over) }

@@ -7,7 +7,7 @@ use super::fence::Fences;
 use super::hidden::{Hidden, visible};
 use super::review::{self, Thread};
 use super::seen::{Author, Failing, File, Image, MissingImage};
-use super::{Facts, News, Purpose, told_news};
+use super::{Facts, News, PullNow, Purpose, told_news};
 use crate::ids::Sha;
 use crate::story::checks::CheckEnd;
 use crate::story::review::Applied;
@@ -43,6 +43,8 @@ pub(super) struct Context<'a> {
     guides: &'a [File],
     pull_template: Option<&'a File>,
     failing: Option<&'a Failing>,
+    pull: &'static str,
+    past_pull: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,6 +116,13 @@ impl<'a> Context<'a> {
             text.trim().to_owned()
         };
         let seen = facts.seen;
+        let (pull, past_pull) = match facts.pull {
+            PullNow::None => ("none", None),
+            PullNow::Open => ("open", None),
+            PullNow::Unfinished => ("unfinished", None),
+            PullNow::AfterMerge(past) => ("after_merge", Some(past.0)),
+            PullNow::AfterClose(past) => ("after_close", Some(past.0)),
+        };
         let (purpose, question, files): (_, _, &[String]) = match &facts.purpose {
             Purpose::Work => ("work", None, &[]),
             Purpose::Answered(question) => ("answered", Some(told(question, &mut shown)), &[]),
@@ -195,6 +204,8 @@ impl<'a> Context<'a> {
             guides: &seen.guides,
             pull_template: seen.pull_template.as_ref(),
             failing: seen.failing.as_ref(),
+            pull,
+            past_pull,
         };
         (context, hidden)
     }

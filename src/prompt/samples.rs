@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::seen::{Author, Comment, Failing, FailingCheck, File, Image, Linked, MissingImage, Seen};
-use super::{Facts, Merged, News, Purpose, Template, TemplateError, prompt};
-use crate::ids::{IssueNumber, QuestionId};
+use super::{Facts, Merged, News, PullNow, Purpose, Template, TemplateError, prompt};
+use crate::ids::{IssueNumber, PullNumber, QuestionId};
 use crate::language::Language;
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
@@ -51,6 +51,14 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         (mend(), false, &seen),
     ];
     let modes = [Mode::Work, Mode::Plan];
+    let past = PullNumber(2);
+    let pulls = [
+        PullNow::None,
+        PullNow::Open,
+        PullNow::AfterMerge(past),
+        PullNow::Unfinished,
+        PullNow::AfterClose(past),
+    ];
     for (at, (purpose, resumes, seen)) in all.into_iter().enumerate() {
         let facts = Facts {
             repo: "acme/tool",
@@ -67,6 +75,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
             news: resumes.then_some(&news),
             seen,
             applied: &Applied::default(),
+            pull: pulls[at % pulls.len()],
         };
         prompt(&facts, template)?;
         let ask = Ask { about: part(), ..ask.clone() };

@@ -47,7 +47,7 @@ impl Sheet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Applied, Purpose, prompt, samples};
+    use super::super::{Applied, PullNow, Purpose, prompt, samples};
     use super::*;
     use crate::story::plan::Mode;
 
@@ -68,6 +68,7 @@ mod tests {
             news: None,
             seen: &seen,
             applied: &Applied::default(),
+            pull: PullNow::None,
         };
         let standard = prompt(&facts, &Template::default()).unwrap().text;
         let template = Template::unread(template.to_owned());

@@ -10,7 +10,7 @@ use super::effects::{Effect, NewEffect, finish, want};
 use super::shown::show;
 use super::write::Write;
 use super::{Store, commands, deliveries, now, rows};
-use crate::ids::{EffectId, IssueNumber, QuestionId, StoryId, TaskId};
+use crate::ids::{EffectId, IssueNumber, PullNumber, QuestionId, StoryId, TaskId};
 use crate::story::card::whole_answer;
 use crate::story::{Answer, Ask, Card, Given, PartAnswer, plan};
 
@@ -130,6 +130,17 @@ impl Store {
         sqlx::query("UPDATE questions SET deadline_at = $2 WHERE id = $1 AND comment IS NULL")
             .bind(question.to_string())
             .bind(at.as_millisecond())
+            .execute(&mut *write)
+            .await?;
+        write.commit().await
+    }
+
+    /// Has a card that is about to be posted name a draft pull request, and no other later.
+    pub async fn name_draft(&self, question: QuestionId, pull: Option<PullNumber>) -> anyhow::Result<()> {
+        let mut write = self.begin("name-draft").await?;
+        sqlx::query("UPDATE questions SET draft_pull = $2 WHERE id = $1 AND comment IS NULL")
+            .bind(question.to_string())
+            .bind(pull.map(|pull| rows::to_i64(pull.0)).transpose()?)
             .execute(&mut *write)
             .await?;
         write.commit().await
@@ -308,5 +319,6 @@ fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<Card> {
         answers,
         is_open: rows::is_true(row, "is_open")?,
         deadline_at: rows::time_option(row, "deadline_at")?,
+        draft_pull: rows::number_option(row, "draft_pull")?.map(PullNumber),
     })
 }

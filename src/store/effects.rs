@@ -44,6 +44,12 @@ pub enum Effect {
         title: String,
         /// Markdown, without the hidden marker.
         body: String,
+        /// The same in short, for where there is no room for more.
+        #[serde(default)]
+        short: String,
+        /// Whether it shows work that was cut short. Then it is a draft, or there is none.
+        #[serde(default)]
+        unfinished: bool,
         /// Whether a new one is a draft. Absent: as the operator's settings say.
         #[serde(default)]
         draft: Option<bool>,
@@ -125,6 +131,19 @@ pub struct WantedEffect {
     pub attempts: u32,
     /// How often GitHub refused it, as opposed to being away.
     pub refusals: u32,
+}
+
+/// A story's pull request as it is on GitHub.
+#[derive(Debug, Clone)]
+pub struct PullShown {
+    /// Its number.
+    pub number: PullNumber,
+    /// As [`Story::pull_draft`](crate::story::Story::pull_draft).
+    pub draft: Option<bool>,
+    /// As [`Story::pull_title`](crate::story::Story::pull_title).
+    pub title: Option<String>,
+    /// As [`Story::pull_unfinished`](crate::story::Story::pull_unfinished).
+    pub unfinished: bool,
 }
 
 /// A comment that may be there twice: more than one try was made, and GitHub may have carried out two.
@@ -297,23 +316,30 @@ impl Store {
         Ok(())
     }
 
-    /// Records the story's pull request.
-    /// `draft` as [`Story::pull_draft`](crate::story::Story::pull_draft).
+    /// Records the story's pull request, and wants what follows from how it was taken.
     pub async fn pull_request_open(
         &self,
         effect: &WantedEffect,
-        pull: PullNumber,
-        draft: Option<bool>,
+        shown: &PullShown,
+        effects: &[NewEffect],
     ) -> anyhow::Result<()> {
         let mut write = self.begin("pull-request-open").await?;
         finish(&mut write, effect.id).await?;
-        sqlx::query("UPDATE stories SET pull = $2, updated_at = $3, pull_draft = $4 WHERE id = $1")
-            .bind(effect.story.to_string())
-            .bind(rows::to_i64(pull.0)?)
-            .bind(now())
-            .bind(draft.map(i64::from))
-            .execute(&mut *write)
-            .await?;
+        sqlx::query(
+            // Work that nobody has touched for long, and that is shown before it is put away, is none the newer for it.
+            "UPDATE stories SET pull = $2, updated_at = CASE $6 WHEN 1 THEN updated_at ELSE $3 END, pull_draft = $4,
+                 pull_title = $5, pull_unfinished = $6
+             WHERE id = $1",
+        )
+        .bind(effect.story.to_string())
+        .bind(rows::to_i64(shown.number.0)?)
+        .bind(now())
+        .bind(shown.draft.map(i64::from))
+        .bind(&shown.title)
+        .bind(i64::from(shown.unfinished))
+        .execute(&mut *write)
+        .await?;
+        want(&mut write, effect.story, effects).await?;
         show(&mut write, effect.story).await?;
         write.commit().await?;
         self.wakes.effects.notify_one();

@@ -97,6 +97,8 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
         pull_moved_at: time_option(row, "pull_moved_at")?,
         pull_moved_by: row.try_get("pull_moved_by")?,
         pull_draft: number_option(row, "pull_draft")?.map(|draft| draft == 1),
+        pull_title: row.try_get("pull_title")?,
+        pull_unfinished: is_true(row, "pull_unfinished")?,
         past_pull: match number_option(row, "past_pull")? {
             Some(past) => Some((PullNumber(past), pull_state(row, "past_pull_state")?)),
             None => None,

@@ -277,6 +277,11 @@ impl Store {
         Ok((Some(rows::run(&row)?), row.try_get("said")?, todo))
     }
 
+    /// The agent's own list of things to do, as it left it in the newest run of a task.
+    pub async fn todo_of(&self, task: &Task) -> anyhow::Result<Vec<TodoItem>> {
+        Ok(self.progress_of(task).await?.2)
+    }
+
     async fn ended_tasks(&self, story: StoryId) -> anyhow::Result<Vec<EndedTask>> {
         let found = sqlx::query(
             "SELECT state, words FROM tasks WHERE story = $1 AND words IS NOT NULL

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
-use crate::ids::{CommentId, IssueNumber, QuestionId, StoryId};
+use crate::ids::{CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
 use crate::language::Language;
 
 /// What an agent asks: one thing, or several in one card.
@@ -95,6 +95,8 @@ pub struct Card {
     pub is_open: bool,
     /// When defaults are taken.
     pub deadline_at: Option<Timestamp>,
+    /// The draft pull request that shows what was done before it was asked, where there was one when the card was posted.
+    pub draft_pull: Option<PullNumber>,
 }
 
 /// The answer to one part of a card.

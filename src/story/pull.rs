@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Story;
+use super::{About, Story};
 use crate::event::PullMove;
 use crate::ids::PullNumber;
 
@@ -56,6 +56,16 @@ impl Story {
         self.pull.filter(|_| self.pull_state == PullState::Open)
     }
 
+    /// The pull request, where it is open and shows work that was cut short.
+    pub fn draft_pull(&self) -> Option<PullNumber> {
+        self.open_pull().filter(|_| self.pull_unfinished)
+    }
+
+    /// Whether a task leaves such a pull request as it is: it is about less than the whole of the work.
+    pub fn stays_unfinished(&self, about: &About) -> bool {
+        self.draft_pull().is_some() && matches!(about, About::Checks(_) | About::Base(_))
+    }
+
     /// Whether what GitHub tells of the story's pull request is news. Deliveries come late, twice and in any order.
     pub fn is_news(&self, to: PullMove, at: Timestamp) -> bool {
         let is_later = self.pull_moved_at.is_none_or(|moved| at >= moved);
@@ -75,6 +85,21 @@ pub fn draft_change(
     match by_hob {
         Some(made) if made == is => ((is != wanted).then_some(wanted), Some(wanted)),
         Some(_) if tried && is == wanted => (None, Some(wanted)),
+        _ => (None, None),
+    }
+}
+
+/// What is to be done about a pull request's title, where it should be `wanted` and is `is`: the change, and what hob has called it
+/// then, as [`Story::pull_title`] says it. What a person has called it stays. `tried` as with [`draft_change`].
+pub fn title_change<'a>(
+    by_hob: Option<&str>,
+    is: &str,
+    wanted: &'a str,
+    tried: bool,
+) -> (Option<&'a str>, Option<&'a str>) {
+    match by_hob {
+        Some(called) if called == is => ((is != wanted).then_some(wanted), Some(wanted)),
+        _ if tried && is == wanted => (None, Some(wanted)),
         _ => (None, None),
     }
 }
@@ -109,6 +134,17 @@ mod tests {
         assert_eq!(draft_change(None, true, false, true), (None, None));
         // An earlier try has changed it, and died before it could say so.
         assert_eq!(draft_change(Some(true), false, false, true), (None, Some(false)));
+    }
+
+    #[test]
+    fn a_title_is_changed_by_whom_it_was_given() {
+        assert_eq!(title_change(Some("A"), "A", "B", false), (Some("B"), Some("B")));
+        assert_eq!(title_change(Some("A"), "A", "A", false), (None, Some("A")));
+        // A person has changed it, or opened it.
+        assert_eq!(title_change(Some("A"), "Mine", "B", false), (None, None));
+        assert_eq!(title_change(None, "Mine", "B", true), (None, None));
+        // An earlier try has changed it, and died before it could say so.
+        assert_eq!(title_change(Some("A"), "B", "B", true), (None, Some("B")));
     }
 
     #[test]

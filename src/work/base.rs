@@ -3,13 +3,13 @@
 //! written down first, so that a push that has happened is known by the commit that the branch is at.
 
 use super::import_child::Taken;
+use super::joining::ToJoin;
 use super::push::ToPush;
 use super::start::{blocking, make_private_folder, remote_hitch};
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
-use crate::clock;
 use crate::fail_point::around;
-use crate::git::{self, Join, Joined, Mirror, PushError, Remote, RemoteError};
+use crate::git::{self, Joined, Mirror, PushError, Remote, RemoteError};
 use crate::ids::Sha;
 use crate::message::{self, Branches};
 use crate::paths;
@@ -94,32 +94,32 @@ impl Worker {
 
     /// Merges or rebases in the story's throw-away repository.
     async fn join(&self, job: &Job, rewrite: bool, head: &Sha, base: &Sha) -> Result<Joined, Hitch> {
-        let mirror = self.data.mirror(&job.story.repo);
-        let paths = self.data.story(job.story.id);
-        let by = (self.config.git.author_name.clone(), self.config.git.author_email.clone());
-        let subject = message::base_merge_subject(branches_of(&job.story));
-        let (head, base, key) = (head.clone(), base.clone(), self.signing_key.clone());
-        let joined = blocking(move || -> anyhow::Result<Joined> {
+        let (mirror, paths) = (self.data.mirror(&job.story.repo), self.data.story(job.story.id));
+        let quarantine = paths.join.clone();
+        blocking(move || -> anyhow::Result<()> {
             make_private_folder(&paths.folder, None)?;
             let mirror = Mirror::ensure(&mirror)?;
-            around("disk", "join", || git::empty_quarantine(&mirror, &paths.join))?;
-            let join = Join {
-                quarantine: &paths.join,
-                ours: &head,
-                theirs: &base,
-                message: &subject,
-                by: (&by.0, &by.1),
-                at: clock::now().as_second(),
-            };
-            let mut joined = if rewrite { git::rebase(&join)? } else { git::merge(&join)? };
-            match (&mut joined, &key) {
-                (Joined::Done { tip, .. }, Some(key)) => *tip = git::sign(&mirror, &paths.join, tip, key)?,
-                (Joined::Done { .. }, None) => {}
-                _ => paths::remove_tree(&paths.join)?,
+            around("disk", "join", || git::empty_quarantine(&mirror, &paths.join))
+        })
+        .await??;
+        let sides = ToJoin {
+            quarantine,
+            ours: head.clone(),
+            theirs: base.clone(),
+            message: message::base_merge_subject(branches_of(&job.story)),
+            rewrite,
+        };
+        let mut joined = self.join_sides(sides).await?;
+        match &mut joined {
+            Joined::Done { tip, .. } => {
+                *tip = self.sign_join(&job.story, self.data.story(job.story.id).join, tip.clone()).await?;
             }
-            Ok(joined)
-        });
-        Ok(joined.await??)
+            _ => {
+                let folder = self.data.story(job.story.id).join;
+                blocking(move || paths::remove_tree(&folder)).await??;
+            }
+        }
+        Ok(joined)
     }
 
     async fn push_joined(&self, job: &Job, head: &Sha, push: AboutToPush) -> Result<Task, Hitch> {

@@ -10,7 +10,7 @@ use crate::agent::FailureClass;
 use crate::clock;
 use crate::config::lower;
 use crate::ids::AgentKind;
-use crate::message::{self, Kept, WhyStopped};
+use crate::message::{self, Kept, WhyStopped, WhyUnfinished};
 use crate::store::{Advance, AtCapQuestion, NewRun, StoryChange};
 use crate::story::budget::{self, AtCap, Caps, Limit, Pushed, Reached, Room, Said, Used};
 use crate::story::{Outcome, Run, RunEnd, Task, TaskState, Turn};
@@ -164,6 +164,9 @@ impl Worker {
             },
             ..ask(&job.story, question, None)
         };
+        // Before the card, which names it.
+        let draft = self.draft(job, WhyUnfinished::AtCap(&reached), Some(&kept)).await?;
+        advance.effects.splice(0..0, draft);
         if let Some(new) = &mut advance.question {
             new.at_cap = Some(AtCap { reached, asked_at: clock::now(), held_up: asking.held_up, pushed });
         }

@@ -15,9 +15,9 @@ use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::git::Mirror;
 use crate::ids::Sha;
-use crate::message::{self, Kept, WhyStopped};
+use crate::message::{self, Kept, WhyStopped, WhyUnfinished};
 use crate::paths;
-use crate::store::{Advance, StopWanted, StoryChange};
+use crate::store::{Advance, NewEffect, StopWanted, StoryChange};
 use crate::story::{Run, Story, Task, TaskState};
 
 /// The wait before work that could not be saved is tried again. Nobody waits for it.
@@ -71,8 +71,11 @@ impl Worker {
             }
             Kept::Pushed { .. } => {
                 tracing::info!(branch = job.story.branch, "work that nobody has touched for long is pushed");
-                let said = comment(&job.story, message::put_away(job.story.language, &kept), None);
-                self.store.work_saved(&job.task, tip.as_ref(), &[said]).await?;
+                let why = WhyUnfinished::Stopped(&WhyStopped::Untouched);
+                let mut effects: Vec<NewEffect> =
+                    self.draft(job, why, Some(&kept)).await?.into_iter().collect();
+                effects.push(comment(&job.story, message::put_away(job.story.language, &kept), None));
+                self.store.work_saved(&job.task, tip.as_ref(), &effects).await?;
             }
             Kept::Nothing | Kept::NotBegun => self.store.work_saved(&job.task, None, &[]).await?,
         }
@@ -109,7 +112,9 @@ impl Worker {
             ..StoryChange::default()
         };
         let words = message::stopped(job.story.language, why, &kept, self.spent_on(&job.task).await?);
-        let advance = Advance { story, words: Some(words), ..Advance::default() };
+        let draft = self.draft(job, WhyUnfinished::Stopped(why), Some(&kept)).await?;
+        let effects = draft.into_iter().collect();
+        let advance = Advance { story, words: Some(words), effects, ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
     }
 

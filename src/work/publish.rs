@@ -161,13 +161,15 @@ impl Worker {
         let story = StoryChange {
             base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
             handed_over: Some(true),
-            pushed: Some(taken.tip.clone()),
+            // Nobody has asked for what fails in a draft that is not done.
+            pushed: (!job.story.stays_unfinished(&job.task.ask.about)).then(|| taken.tip.clone()),
             ..StoryChange::default()
         };
         let words = self.words_with_joins(job, words, taken).await?;
         // A merge of the base is not what the pull request is about.
         let is_merge = matches!(job.task.ask.about, About::Base(_)) && job.story.pull.is_some();
-        let mut effects = if is_merge { Vec::new() } else { vec![effect] };
+        let stays = is_merge || job.story.stays_unfinished(&job.task.ask.about);
+        let mut effects = if stays { Vec::new() } else { vec![effect] };
         effects.extend(self.review_answers(job, Some(&taken.tip)).await?);
         let advance = Advance { story, effects, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
@@ -177,11 +179,11 @@ impl Worker {
     /// the agent has looked at it and found it complete.
     async fn propose_or_say_nothing(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
         let (mut effects, words) = match self.unproposed(&job.story).await? {
-            0 => (Vec::new(), self.nothing_to_change(job).await?),
-            commits => {
+            commits if commits > 0 && !job.story.stays_unfinished(&job.task.ask.about) => {
                 let (effect, words) = self.pull_request(job, run, commits, None, &[]).await?;
                 (vec![effect], words)
             }
+            _ => (Vec::new(), self.nothing_to_change(job).await?),
         };
         effects.extend(self.review_answers(job, None).await?);
         let story = StoryChange { handed_over: Some(true), ..StoryChange::default() };
@@ -189,9 +191,10 @@ impl Worker {
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
     }
 
-    /// How many commits were on the story branch before this task, without a pull request that shows them.
+    /// How many commits were on the story branch before this task, without a pull request that shows them as done.
     async fn unproposed(&self, story: &Story) -> Result<usize, Hitch> {
-        let (None, Some(head)) = (story.pull, story.remote_head.clone()) else { return Ok(0) };
+        let is_proposed = story.pull.is_some() && story.draft_pull().is_none();
+        let (false, Some(head)) = (is_proposed, story.remote_head.clone()) else { return Ok(0) };
         let (mirror, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
         let counted = blocking(move || {
             let mirror = Mirror::ensure(&mirror)?;
@@ -209,33 +212,11 @@ impl Worker {
         checked: Option<&Checked>,
         notable: &[Notable],
     ) -> Result<(NewEffect, String), Hitch> {
-        let questions = self.store.questions(job.story.id).await?;
-        let standings = self.store.standings(job.story.id, Some(job.task.id)).await?;
-        let mut told = self.summaries(job).await?;
-        let later = told.split_off(told.len().min(1));
-        let ends = self.store.runs_of(&job.task).await?.into_iter().filter_map(|run| run.end);
-        let drops: Vec<String> = ends.flat_map(|end| end.drops).collect();
-        let body = message::pull_request_body(&PullRequestText {
-            language: job.story.language,
-            closes: &to_close(job.story.issue, &standings),
-            asked_by: &job.task.ask.by,
-            summary: told.first().map(|first| first.summary.as_str()),
-            later: &later,
-            agent: run.agent,
-            spent: self.spent_on_story(&job.story).await?,
-            questions: &questions,
-            drops: &drops,
-            checked,
-            notable,
-            model: self.settings_for(job, run.agent).model.as_deref(),
-            template: self.pull_template(&job.story).await?.as_deref(),
-            to_default_branch: self.goes_to_default_branch(&job.story).await?,
-            follows: job.story.past_pull.map(|(past, state)| (past, state == PullState::Merged)),
-        });
-        let title = message::pull_request_title(job.story.language, &job.story.title);
+        let parts = self.parts_to_come(job).await?;
+        let proposed = Proposed { ends_well: true, unfinished: parts.as_deref(), checked, notable };
+        let effect = self.proposal(job, run, &proposed).await?;
         let took = self.spent_on(&job.task).await?;
-        let failing = checked.and_then(Checked::failing);
-        let words = match failing {
+        let words = match checked.and_then(Checked::failing) {
             None if let About::Checks(checks) = &job.task.ask.about => {
                 message::checks_mended(job.story.language, &checks.names(), commits, took)
             }
@@ -244,12 +225,63 @@ impl Worker {
             }
             None => message::pull_request_ready(job.story.language, commits, took),
         };
-        let draft = Some(failing.is_some() || self.config.draft_of(&job.file));
-        let reviewers = job.file.reviewers.clone();
-        let asker = Some(job.task.ask.by.clone());
-        let labels = self.config.pull_labels_of(&job.file).to_vec();
-        let effect = Effect::PullRequest { title, body, draft, reviewers, asker, labels };
         Ok((NewEffect::new(effect), words))
+    }
+
+    /// The pull request as it should be.
+    pub(super) async fn proposal(
+        &self,
+        job: &Job,
+        run: &Run,
+        proposed: &Proposed<'_>,
+    ) -> Result<Effect, Hitch> {
+        let questions = self.store.questions(job.story.id).await?;
+        let ends_well = proposed.ends_well.then_some(job.task.id);
+        let standings = self.store.standings(job.story.id, ends_well).await?;
+        let on_it = self.tasks_on_pull(job).await?;
+        let mut told = summaries(job, &on_it);
+        let later = told.split_off(told.len().min(1));
+        let summary = told.first().map(|first| first.summary.as_str());
+        let runs = on_it.last().map(|(_, runs)| runs.as_slice()).unwrap_or_default();
+        let drops: Vec<String> =
+            runs.iter().filter_map(|run| run.end.as_ref()).flat_map(|end| end.drops.clone()).collect();
+        let (settings, template) = (self.settings_for(job, run.agent), self.pull_template(&job.story).await?);
+        let text = PullRequestText {
+            language: job.story.language,
+            closes: &to_close(job.story.issue, &standings),
+            asked_by: &job.task.ask.by,
+            summary,
+            unfinished: proposed.unfinished,
+            later: &later,
+            agent: run.agent,
+            spent: self.spent_on_story(&job.story).await?,
+            questions: &questions,
+            drops: &drops,
+            checked: proposed.checked,
+            notable: proposed.notable,
+            model: settings.model.as_deref(),
+            template: template.as_deref(),
+            to_default_branch: self.goes_to_default_branch(&job.story).await?,
+            follows: job.story.past_pull.map(|(past, state)| (past, state == PullState::Merged)),
+        };
+        let mut own_titles =
+            on_it.iter().flat_map(|(_, runs)| runs).filter_map(|run| run.end.as_ref()?.title.as_deref());
+        let is_failing = proposed.checked.and_then(Checked::failing).is_some();
+        Ok(Effect::PullRequest {
+            title: message::title_of_work(
+                job.story.language,
+                own_titles.next_back(),
+                summary,
+                &job.story.title,
+            ),
+            body: message::pull_request_body(&text),
+            short: message::short_body(&text),
+            unfinished: proposed.unfinished.is_some(),
+            draft: Some(proposed.unfinished.is_some() || is_failing || self.config.draft_of(&job.file)),
+            reviewers: job.file.reviewers.clone(),
+            asker: Some(job.task.ask.by.clone()),
+            labels: self.config.pull_labels_of(&job.file).to_vec(),
+        })
     }
 
     async fn goes_to_default_branch(&self, story: &Story) -> Result<bool, Hitch> {
@@ -268,41 +300,67 @@ impl Worker {
         })
     }
 
-    /// What the agent has said of the work that this pull request has, this task's last.
-    async fn summaries(&self, job: &Job) -> Result<Vec<Later>, Hitch> {
+    /// The tasks whose work this pull request has, up to this one, each with its runs. What only brings the base in is none of them.
+    async fn tasks_on_pull(&self, job: &Job) -> Result<Vec<(Task, Vec<Run>)>, Hitch> {
         let since = job.story.pull_moved_at.filter(|_| job.story.past_pull.is_some());
-        let mut told = Vec::new();
+        let mut found = Vec::new();
         for task in self.store.tasks_of(job.story.id).await? {
             let is_this = task.id == job.task.id;
-            if matches!(task.ask.about, About::Base(_)) || !(is_this || task.state == TaskState::Done) {
-                continue;
-            }
             let runs = self.store.runs_of(&task).await?;
             let began = runs.first().and_then(|run| run.started_at);
             let is_past = since.zip(began).is_some_and(|(since, began)| began < since);
-            if let Some(summary) = self.summary(&task).await?.filter(|_| is_this || !is_past) {
-                told.push(Later { about: task.ask.about, by: task.ask.by, summary });
+            if is_this || !(is_past || matches!(task.ask.about, About::Base(_))) {
+                found.push((task, runs));
             }
             if is_this {
                 break;
             }
         }
-        Ok(told)
+        Ok(found)
     }
 
-    /// The agent's summary of a task: the newest that is about the work, and not about committing it.
+    /// The agent's summary of a task.
     async fn summary(&self, task: &Task) -> Result<Option<String>, Hitch> {
-        let runs = self.store.runs_of(task).await?;
-        // Before that there were plans.
-        let began = runs.iter().position(|run| matches!(run.turn, Turn::CarryOut { .. })).unwrap_or(0);
-        let runs = runs.get(began..).unwrap_or_default();
-        let told = |run: &Run| match run.end.as_ref().map(|end| &end.outcome) {
-            Some(Outcome::Completed { summary }) => summary.clone(),
-            _ => None,
-        };
-        let about_work = runs.iter().rev().filter(|run| !matches!(run.turn, Turn::CommitLeftovers { .. }));
-        Ok(about_work.filter_map(told).next().or_else(|| runs.iter().rev().find_map(told)))
+        Ok(summary_of(&self.store.runs_of(task).await?))
     }
+}
+
+/// A pull request, beside what the store knows of it.
+pub(super) struct Proposed<'a> {
+    /// Whether the task ends well with it.
+    pub(super) ends_well: bool,
+    /// What is missing in it and what comes next, where it is not finished.
+    pub(super) unfinished: Option<&'a str>,
+    /// What came of the repository's checks.
+    pub(super) checked: Option<&'a Checked>,
+    /// Paths in it to look at closely.
+    pub(super) notable: &'a [Notable],
+}
+
+/// What the agent has said of the work of tasks that are done, and of this one.
+fn summaries(job: &Job, on_pull: &[(Task, Vec<Run>)]) -> Vec<Later> {
+    let told = on_pull.iter().filter(|(task, _)| {
+        let is_merge = matches!(task.ask.about, About::Base(_));
+        !is_merge && (task.id == job.task.id || task.state == TaskState::Done)
+    });
+    let later = |(task, runs): &(Task, Vec<Run>)| {
+        let summary = summary_of(runs)?;
+        Some(Later { about: task.ask.about.clone(), by: task.ask.by.clone(), summary })
+    };
+    told.filter_map(later).collect()
+}
+
+/// The newest summary that is about the work, and not about committing it.
+fn summary_of(runs: &[Run]) -> Option<String> {
+    // Before that there were plans.
+    let began = runs.iter().position(|run| matches!(run.turn, Turn::CarryOut { .. })).unwrap_or(0);
+    let runs = runs.get(began..).unwrap_or_default();
+    let told = |run: &Run| match run.end.as_ref().map(|end| &end.outcome) {
+        Some(Outcome::Completed { summary }) => summary.clone(),
+        _ => None,
+    };
+    let about_work = runs.iter().rev().filter(|run| !matches!(run.turn, Turn::CommitLeftovers { .. }));
+    about_work.filter_map(told).next().or_else(|| runs.iter().rev().find_map(told))
 }
 
 /// Commits that were there before cannot be taken back.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::ids::QuestionId;
-use crate::message::{self, FailureText, Spent};
+use crate::message::{self, FailureText, Spent, WhyUnfinished};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
 use crate::story::budget::Limit;
 use crate::story::plan;
@@ -157,7 +157,8 @@ impl Worker {
         let language = job.story.language;
         let words =
             message::failed(&FailureText { language, class, detail, uncommitted: &uncommitted, took });
-        Ok(Advance { failure: Some(class), words: Some(words), ..Advance::default() })
+        let effects = self.draft(job, WhyUnfinished::Failed, None).await?.into_iter().collect();
+        Ok(Advance { failure: Some(class), words: Some(words), effects, ..Advance::default() })
     }
 
     /// What all runs of a task took.

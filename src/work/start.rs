@@ -26,7 +26,7 @@ use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, StoryId};
 use crate::language::Language;
 use crate::paths;
-use crate::prompt::{Facts, News, Purpose};
+use crate::prompt::{Facts, News, PullNow, Purpose};
 use crate::store::StoryChange;
 use crate::story::plan::Mode;
 use crate::story::{About, Run, Session, Story, Turn};
@@ -374,6 +374,7 @@ impl Worker {
             news,
             seen: &gathered.seen,
             applied: &self.store.applied_suggestions(story.id).await?,
+            pull: PullNow::of(&job.story),
         };
         let (made, template) = self.write_prompt(job, &facts).await?;
         self.keep_prompt(run, &made, &template, &gathered.seen).await?;

@@ -2,12 +2,12 @@
 //! hob merges by itself where nothing conflicts, in the run's quarantine; else the agent is asked to, in its own workspace.
 
 use super::import_child::Taken;
+use super::joining::ToJoin;
 use super::push::ToPush;
 use super::start::{blocking, remote_hitch};
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
-use crate::clock;
-use crate::git::{self, Join, Joined, Mirror, PushError, RemoteError};
+use crate::git::{Joined, Mirror, PushError, RemoteError};
 use crate::ids::Sha;
 use crate::language::Language;
 use crate::message;
@@ -136,37 +136,30 @@ impl Worker {
         let remote = self.remote(story).await?;
         let path = self.data.mirror(&story.repo);
         let quarantine = self.data.run(run.id).quarantine;
-        let by = (self.config.git.author_name.clone(), self.config.git.author_email.clone());
-        let subject = message::theirs_merge_subject(&story.branch);
-        let (tip, found, before) = (tip.clone(), found.clone(), story.remote_head.clone());
-        let key = self.signing_key.clone();
-        let met = blocking(move || {
+        let (theirs, before) = (found.clone(), story.remote_head.clone());
+        let is_taken_back = blocking(move || {
             let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
             mirror.fetch(&remote)?;
-            if let Some(before) = &before
-                && !mirror.holds(&found, before).unwrap_or(false)
-            {
-                return Ok(Met::TakenBack);
-            }
-            let join = Join {
-                quarantine: &quarantine,
-                ours: &tip,
-                theirs: &found,
-                message: &subject,
-                by: (&by.0, &by.1),
-                at: clock::now().as_second(),
-            };
-            Ok(match git::merge(&join).map_err(RemoteError::Other)? {
-                Joined::Done { tip, .. } => Met::Merged(match &key {
-                    Some(key) => git::sign(&mirror, &quarantine, &tip, key).map_err(RemoteError::Other)?,
-                    None => tip,
-                }),
-                Joined::Contained => Met::There,
-                Joined::Conflicts(files) => Met::Conflicts(files),
-                Joined::UpToDate | Joined::Unrelated => Met::TakenBack,
-            })
+            Ok::<_, RemoteError>(
+                before.is_some_and(|before| !mirror.holds(&theirs, &before).unwrap_or(false)),
+            )
         });
-        met.await?.map_err(remote_hitch)
+        if is_taken_back.await?.map_err(remote_hitch)? {
+            return Ok(Met::TakenBack);
+        }
+        let sides = ToJoin {
+            quarantine: quarantine.clone(),
+            ours: tip.clone(),
+            theirs: found.clone(),
+            message: message::theirs_merge_subject(&story.branch),
+            rewrite: false,
+        };
+        Ok(match self.join_sides(sides).await? {
+            Joined::Done { tip, .. } => Met::Merged(self.sign_join(story, quarantine, tip).await?),
+            Joined::Contained => Met::There,
+            Joined::Conflicts(files) => Met::Conflicts(files),
+            Joined::UpToDate | Joined::Unrelated => Met::TakenBack,
+        })
     }
 }
 

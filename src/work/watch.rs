@@ -388,7 +388,9 @@ impl Worker {
         let secrets = self.secrets.redactor();
         let clean = |answer: Reply| Reply { reply: secrets.redact(&answer.reply).into_owned(), ..answer };
         let replies = left.handed.replies.iter().cloned().map(clean).collect();
+        let title = left.handed.title.as_deref().map(|title| secrets.redact(title).into_owned());
         let end = RunEnd {
+            title,
             replies,
             cost_usd: report.cost_usd.map(|usd| usd.min(MOST_USD)),
             turns: report.turns,
@@ -437,6 +439,7 @@ impl Worker {
             drops: Vec::new(),
             resets_at: None,
             renewal: None,
+            title: None,
             replies: Vec::new(),
         };
         self.write_record(job, run, &end).await?;

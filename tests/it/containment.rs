@@ -172,6 +172,7 @@ fn status(language: Language, said: Option<&str>, todo: &str) -> String {
         said,
         todo: &[TodoItem { text: todo.to_owned(), state: TodoState::Pending }],
         branch: None,
+        draft: None,
         pull: None,
         pull_over: None,
         run: None,
@@ -245,6 +246,7 @@ fn card(language: Language, question: Question, answer: Option<Answer>) -> Strin
         is_open: given.is_none(),
         answers: vec![given; question.count()],
         question,
+        draft_pull: None,
         deadline_at: Some("2026-11-30T09:00:00Z".parse().expect("a time")),
     })
 }
@@ -303,6 +305,7 @@ fn pull_request_with(
         closes: &[IssueNumber(4711)],
         asked_by: "who-asked",
         summary,
+        unfinished: None,
         later,
         agent: AgentKind::Claude,
         spent: Spent::default(),

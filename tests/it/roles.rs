@@ -17,7 +17,9 @@ use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, Question
 use hob::intake::Intake;
 use hob::message;
 use hob::pulse::Pulse;
-use hob::store::{Advance, Effect, NewEffect, NewQuestion, ReactTo, Sharing, ShownCheck, Store, StoryChange};
+use hob::store::{
+    Advance, Effect, NewEffect, NewQuestion, PullShown, ReactTo, Sharing, ShownCheck, Store, StoryChange,
+};
 use hob::story::{Outcome, Question, RETRY_BUTTON, RunEnd, STOP_BUTTON, Story, Task, TaskState, button};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -372,7 +374,9 @@ impl Scene {
                 Effect::PullRequest { title, .. } => {
                     let story = self.store.story(wanted.story).await.unwrap();
                     let pull = self.w.github.open_pull(REPO, HOB, title, &story.branch, "main");
-                    self.store.pull_request_open(wanted, PullNumber(pull), Some(false)).await.unwrap();
+                    let number = PullNumber(pull);
+                    let shown = PullShown { number, draft: Some(false), title: None, unfinished: false };
+                    self.store.pull_request_open(wanted, &shown, &[]).await.unwrap();
                 }
             }
         }
@@ -512,6 +516,7 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         drops: Vec::new(),
         resets_at: None,
         renewal: None,
+        title: None,
         replies: Vec::new(),
         tokens: None,
         session_tokens: None,
@@ -523,6 +528,8 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         let pull = Effect::PullRequest {
             title: "Do it".to_owned(),
             body: "Done.".to_owned(),
+            short: String::new(),
+            unfinished: false,
             draft: None,
             reviewers: Vec::new(),
             asker: None,

@@ -18,6 +18,7 @@ mod happy;
 mod keeping;
 mod language;
 mod policy;
+mod proposing;
 mod pulls;
 mod restart;
 mod reviewing;

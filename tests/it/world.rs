@@ -273,12 +273,15 @@ impl World {
         comment
     }
 
-    /// The next pull request that is new or has changed, once hob has said so on the issue.
+    /// The next pull request that is new or has changed. The draft of work that was cut short is none yet.
     pub async fn next_pull_request(&self) -> Pull {
         let find = |github: &GitHub| {
             self.check_no_failure_unread();
             let seen = self.pulls_seen.lock().unwrap();
-            github.pulls(REPO).into_iter().find(|pull| seen.get(&pull.number) != Some(&pull.body))
+            let is_news = |pull: &Pull| {
+                seen.get(&pull.number) != Some(&pull.body) && !pull.body.contains("**Not finished.**")
+            };
+            github.pulls(REPO).into_iter().find(is_news)
         };
         let pull = self.github.until("a pull request", DEADLINE, find).await;
         self.pulls_seen.lock().unwrap().insert(pull.number, pull.body.clone());

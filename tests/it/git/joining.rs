@@ -58,6 +58,42 @@ fn two_sides_are_merged_as_git_would() {
 }
 
 #[test]
+fn what_the_repository_wants_merged_otherwise_is_left_to_git() {
+    let world = World::new();
+    git(&world.work, &["checkout", "-q", "main"]);
+    world.write(".gitattributes", "*.md merge=union\n*.lock -merge\nplain.md merge=text\n");
+    std::fs::create_dir_all(world.work.join("deep")).unwrap();
+    world.write("deep/.gitattributes", "*.gen merge=ours-always\n");
+    for file in ["log.md", "a.lock", "plain.md", "deep/a.gen", "a.gen"] {
+        world.write(file, "one\ntwo\nthree\nfour\nfive\n");
+    }
+    world.commit_all("begin");
+    let sides = |files: &[&str]| {
+        git(&world.work, &["checkout", "-q", "-B", "story", "main"]);
+        files.iter().for_each(|file| world.write(file, "ONE\ntwo\nthree\nfour\nfive\n"));
+        let ours = world.commit_all("ours");
+        git(&world.work, &["checkout", "-q", "-B", "other", "main"]);
+        files.iter().for_each(|file| world.write(file, "one\ntwo\nthree\nfour\nFIVE\n"));
+        let theirs = world.commit_all("theirs");
+        git(&world.work, &["push", "-q", "--force", "origin", "main", "story", "other"]);
+        (ours, theirs)
+    };
+    let quarantine = world.quarantine();
+    for (files, named) in [
+        (&["log.md"][..], &["log.md"][..]),
+        (&["a.lock", "plain.md"], &["a.lock"]),
+        (&["deep/a.gen", "a.gen"], &["deep/a.gen"]),
+    ] {
+        let (ours, theirs) = sides(files);
+        let named = Joined::Conflicts(named.iter().map(|path| (*path).to_owned()).collect());
+        assert_eq!(merge(&join(&world, &ours, &theirs, &quarantine)).unwrap(), named);
+        assert_eq!(rebase(&join(&world, &ours, &theirs, &quarantine)).unwrap(), named);
+    }
+    let (ours, theirs) = sides(&["plain.md", "a.gen"]);
+    assert_eq!(tip(merge(&join(&world, &ours, &theirs, &quarantine)).unwrap()).1, 1);
+}
+
+#[test]
 fn what_conflicts_is_named_and_nothing_is_made() {
     let world = World::new();
     let (_, theirs) = two_sides(&world);

@@ -12,8 +12,8 @@ use hob::github::webhook;
 use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use hob::intake::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 use hob::store::{
-    Advance, Delivery, Effect, Heard, HowStopped, Lost, NewAnswers, NewEffect, NewQuestion, NewTask, ReactTo,
-    Recorded, Stop, Store, StoryAsk, StoryChange, WantedEffect,
+    Advance, Delivery, Effect, Heard, HowStopped, Lost, NewAnswers, NewEffect, NewQuestion, NewTask,
+    PullShown, ReactTo, Recorded, Stop, Store, StoryAsk, StoryChange, WantedEffect,
 };
 use hob::story::step::{Look, RunLook, Step, step};
 use hob::story::{
@@ -473,6 +473,8 @@ impl Scene {
                         let effect = Effect::PullRequest {
                             title: "t".to_owned(),
                             body: "b".to_owned(),
+                            short: String::new(),
+                            unfinished: false,
                             draft: None,
                             reviewers: Vec::new(),
                             asker: None,
@@ -522,7 +524,8 @@ impl Scene {
             Effect::PullRequest { .. } => {
                 let story = self.store.story(wanted.story).await.unwrap();
                 let pull = PullNumber(1_000 + story.issue.0);
-                self.store.pull_request_open(wanted, pull, Some(false)).await.unwrap();
+                let shown = PullShown { number: pull, draft: Some(false), title: None, unfinished: false };
+                self.store.pull_request_open(wanted, &shown, &[]).await.unwrap();
             }
         }
         true
@@ -692,6 +695,7 @@ fn run_end(outcome: Outcome) -> RunEnd {
         drops: Vec::new(),
         resets_at: None,
         renewal: None,
+        title: None,
         replies: Vec::new(),
     }
 }

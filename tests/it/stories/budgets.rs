@@ -105,7 +105,12 @@ async fn at_the_cap_of_a_story_the_work_is_pushed_and_more_is_spent_after_a_yes(
     w.quiet().await;
     assert!(newest_message(&w, BRANCH).starts_with("WIP: stopped at the cap of the budget"));
     assert!(w.github.file_at(REPO, BRANCH, "parts/spent.txt").is_some());
-    assert!(w.github.pulls(REPO).is_empty() && w.containers().await.is_empty());
+    assert!(w.containers().await.is_empty());
+    assert!(question.contains("\n#2 shows what is done so far, as a draft.\n"), "{question}");
+    let draft = w.github.pulls(REPO).remove(0);
+    assert!(draft.draft && draft.reviewers.is_empty(), "{draft:?}");
+    let why = "**Not finished.** This story has reached its cap of $5.00 (spent $5.03). I have asked on #1 whether it may cost more.";
+    assert!(draft.body.contains(why), "{}", draft.body);
 
     // Somebody who may not write has no say in it.
     w.mallory().comments(issue, "Spend $3.00 more").await;
@@ -114,6 +119,7 @@ async fn at_the_cap_of_a_story_the_work_is_pushed_and_more_is_spent_after_a_yes(
 
     w.alice().comments(issue, "Spend $3.00 more").await;
     let pull = w.next_pull_request().await;
+    assert_eq!(pull.number, 2);
     assert!(w.github.file_at(REPO, &pull.head, "NOTES.md").is_some());
     // Asked and answered is what the agent asked; the caps are hob's own matter.
     assert!(!pull.body.contains("cap of"), "{}", pull.body);
@@ -124,6 +130,9 @@ async fn at_the_cap_of_a_story_the_work_is_pushed_and_more_is_spent_after_a_yes(
     let may_use: Vec<_> = runs.iter().map(|run| run.may_use.usd.map(|usd| (usd * 100.0).round())).collect();
     assert_eq!(may_use, [Some(500.0), Some(297.0)]);
     let spent: Used = w.store().spent(story_of(w.store(), issue).await.id).await.unwrap();
+    w.quiet().await;
+    let pull = w.github.pulls(REPO).remove(0);
+    assert!(!pull.draft && pull.reviewers == ["alice"], "it is done: {pull:?}");
     assert!((spent.usd - 7.03).abs() < 0.001 && spent.tokens > 0 && spent.ms > 0, "{spent:?}");
     w.finish().await;
 }

@@ -188,6 +188,95 @@ async fn a_failure_ends_it_a_retry_keeps_it_and_a_repository_can_have_none_of_it
     w.finish().await;
 }
 
+/// Has an agent work until it is let go on, and then run these lines; gives its exchange.
+async fn at_work(w: &World, issue: u64, lines: &str) -> std::path::PathBuf {
+    let script = format!("touch /hob/so-far; until [ -e /hob/go-on ]; do sleep 0.2; done\n{lines}");
+    w.alice().comments(issue, &format!("/hob work [scenario: script]\n```sh\n{script}\n```")).await;
+    w.eventually("the agent to get so far", async || {
+        let stories = std::fs::read_dir(w.data().join("stories")).ok()?.flatten();
+        let exchanges = stories.map(|story| story.path().join("exchange"));
+        exchanges.into_iter().find(|at| at.join("so-far").exists() && !at.join("go-on").exists())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_fails_waits_for_checks_that_still_run_and_for_the_agent_at_work() {
+    let w = World::start().await;
+    let issue = proposed(&w).await;
+    let pushed = head(&w);
+
+    // One has failed and another still runs: nothing is begun before that has ended, and then both are one task.
+    w.ci().sets_status("deploy", &pushed, "pending", "it runs").await;
+    w.ci().fails("build", &pushed, "no\n").await;
+    let waits = |_: &GitHub| w.status(issue).filter(|at| at.body.starts_with("**A check has failed.**"));
+    w.until("hob to say that it waits", waits).await;
+    assert_eq!(prompts(&w).len(), 1);
+    w.ci().sets_status("deploy", &pushed, "failure", "no disk").await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("about the checks that failed: `build` and `deploy`."), "{done}");
+    assert_eq!(prompts(&w).len(), 2, "one task for both");
+    w.quiet().await;
+
+    // It fails while the agent works on something else, whose commits are another matter.
+    let pushed = head(&w);
+    let exchange = at_work(&w, issue, "echo more > more.md; git add -A; git commit -qm More").await;
+    w.ci().fails("build", &pushed, "no\n").await;
+    w.quiet_deliveries().await;
+    std::fs::write(exchange.join("go-on"), "").unwrap();
+    assert!(w.next_comment(issue).await.body.starts_with("Done: "));
+    w.quiet().await;
+    assert_eq!(prompts(&w).len(), 3, "the branch has moved on");
+
+    // Where it leaves the branch as it was, what failed is next.
+    let pushed = head(&w);
+    let exchange = at_work(&w, issue, "true").await;
+    w.ci().fails("build", &pushed, "no\n").await;
+    w.quiet_deliveries().await;
+    std::fs::write(exchange.join("go-on"), "").unwrap();
+    assert!(w.next_comment(issue).await.body.starts_with("**Nothing to change.**"));
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let told = prompts(&w);
+    assert!(told.len() == 5 && told[4].contains("check=\"build\""), "{told:?}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_stop_and_a_cap_reach_a_fix_that_waits() {
+    let long = std::time::Duration::from_secs(3600);
+    let w = World::with(|config| config.pull_request.wait = long).await;
+    let issue = proposed(&w).await;
+    w.ci().fails("build", &head(&w), "no\n").await;
+    let waits = |_: &GitHub| w.status(issue).filter(|at| at.body.starts_with("**A check has failed.**"));
+    w.until("hob to say that it waits", waits).await;
+    w.alice().comments(issue, "/hob stop").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**Stopped, as @alice asked.** The agent had not begun"), "{said}");
+    w.quiet().await;
+    assert!(!w.github.pulls(REPO)[0].draft, "what was done before it is done");
+    w.finish().await;
+
+    // The cap is reached by the work itself, so that the fix is asked about.
+    let w = World::with(|config| config.budget.story_usd = Some(1.0)).await;
+    let issue = w.alice().opens_issue("Costly", "[scenario: spend 100]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    w.ci().fails("build", &head(&w), "no\n").await;
+    let asked = w.next_comment(issue).await.body;
+    assert!(asked.contains("This story has reached its cap of $1.00"), "{asked}");
+    assert!(!asked.contains("as a draft"), "{asked}");
+    w.quiet().await;
+    assert!(!w.github.pulls(REPO)[0].draft && prompts(&w).len() == 1);
+    w.alice().comments(issue, "Spend $0.60 more").await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("about the check that failed: `build`"), "{done}");
+    assert!(prompts(&w)[1].contains("check=\"build\""), "{:?}", prompts(&w));
+    w.finish().await;
+}
+
 #[tokio::test]
 async fn a_failed_check_that_no_webhook_told_of_is_found_by_looking() {
     let mut w = World::prepare_without_webhook(|_| {}).await;

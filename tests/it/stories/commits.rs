@@ -131,6 +131,55 @@ async fn commits_are_hobs_name_who_took_part_close_nothing_and_are_signed() {
 }
 
 #[tokio::test]
+async fn what_hob_merges_and_makes_anew_is_signed_and_held_to_the_checks() {
+    let mut w = World::prepare(|_| {}).await;
+    let key = ssh_keygen(w.folder());
+    w.config.git.signing_key_file = Some(key.clone());
+    w.config.git.signing_key = Some(SecretString::from(std::fs::read_to_string(&key).unwrap()));
+    w.start_hob().await;
+    let settings = "checks = [\"! grep -q broken bob.md\"]\ncheck_retries = 0\n";
+    w.bob().pushes("main", &[(".github/hob.toml", settings)], "How we check").await;
+    let issue = w.alice().opens_issue("Count to two", "").await;
+    w.alice().comments(issue, &script(&commits(&["One"]))).await;
+    w.next_pull_request().await;
+    assert!(w.next_comment(issue).await.body.starts_with("Done: "));
+
+    // What bob pushes meanwhile passes by itself, and so does the agent's; together the check fails.
+    let waits = "echo two > two.txt; git add -A; git commit -qm Two\n\
+                 touch /hob/so-far; until [ -e /hob/go-on ]; do sleep 0.2; done";
+    w.alice().comments(issue, &script(waits)).await;
+    let exchange = w
+        .eventually("the agent to get so far", async || {
+            let stories = std::fs::read_dir(w.data().join("stories")).ok()?.flatten();
+            let exchanges = stories.map(|story| story.path().join("exchange"));
+            exchanges.into_iter().find(|exchange| exchange.join("so-far").exists())
+        })
+        .await;
+    let theirs = w.bob().pushes(BRANCH, &[("bob.md", "broken\n")], "By hand").await;
+    std::fs::write(exchange.join("go-on"), "").unwrap();
+    let said = w.next_comment(issue).await.body;
+    assert!(said.contains("still fails") && said.contains("meanwhile is merged in"), "{said}");
+    w.quiet().await;
+    let merged = w.github.commits(REPO, BRANCH);
+    assert!(
+        merged[0].message.starts_with("Merge ") && w.github.has_commit(REPO, BRANCH, &theirs),
+        "{merged:?}"
+    );
+    assert!(w.github.pulls(REPO)[0].draft, "a check fails on the merge");
+    verify(&w, &key, &merged[..1]);
+
+    w.bob().pushes("main", &[("other.md", "other\n")], "Another thing").await;
+    for (command, newest) in [("/hob rebase", 1), ("/hob rebase --rewrite", 3)] {
+        w.alice().comments(issue, command).await;
+        w.quiet().await;
+        let joined = w.github.commits(REPO, BRANCH);
+        assert_ne!(joined[0].sha, merged[0].sha, "{command}: {:?}", w.status(issue));
+        verify(&w, &key, &joined[..newest]);
+    }
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn a_first_piece_of_work_that_becomes_one_commit_is_called_as_the_issue() {
     let w = World::with(|config| {
         config.git.squash = true;

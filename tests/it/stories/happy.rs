@@ -11,7 +11,7 @@ async fn a_label_becomes_a_pull_request() {
 
     let pull = w.next_pull_request().await;
     assert_eq!((pull.head.as_str(), pull.base.as_str(), pull.draft), ("hob/issue-1", "main", false));
-    assert_eq!((pull.title.as_str(), pull.author.as_str()), ("Add a --json flag", BOT));
+    assert_eq!((pull.title.as_str(), pull.author.as_str()), ("Noted one more change in `NOTES.md`", BOT));
     assert!(pull.body.contains("Closes #1"), "{}", pull.body);
     assert!(pull.body.contains("Asked for by @alice · Claude Code"), "{}", pull.body);
     assert!(pull.body.contains("$0."), "no cost in {}", pull.body);

@@ -174,7 +174,8 @@ async fn work_that_was_not_pushed_is_pushed_before_its_workspace_goes() {
     assert_eq!(w.github.file_at(REPO, "hob/issue-1", "two.txt").as_deref(), Some("two\n"));
     gone(&w, &folder).await;
     assert_eq!(pins(&w, story(&w, issue).await.id), 0);
-    assert!(w.github.pulls(REPO).is_empty());
+    let draft = w.github.pulls(REPO).remove(0);
+    assert!(draft.draft && draft.body.contains("Nothing has happened on it for a while."), "{draft:?}");
 
     w.alice().comments(issue, "/hob work [scenario: work]").await;
     w.next_pull_request().await;

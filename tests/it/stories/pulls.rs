@@ -211,6 +211,7 @@ async fn what_people_close_is_not_opened_again_until_somebody_asks() {
     w.alice().comments(issue, &another("again.md")).await;
     let next = w.next_pull_request().await;
     assert_eq!((next.number, next.head.as_str()), (3, "hob/issue-1"));
+    assert!(next.body.contains("Takes the place of #2, which was closed.\n"), "{}", next.body);
     w.next_comment(issue).await;
     w.quiet().await;
     assert_eq!(

@@ -265,7 +265,8 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
 
 #[tokio::test]
 async fn a_review_that_no_webhook_told_of_is_found() {
-    let mut w = World::prepare_without_webhook(|_| {}).await;
+    let recheck = Duration::from_secs(3);
+    let mut w = World::prepare_without_webhook(|config| config.github.recheck = recheck).await;
     w.start_hob().await;
     let (issue, pull) = proposed(&w).await;
     let number = pull.number;
@@ -282,6 +283,17 @@ async fn a_review_that_no_webhook_told_of_is_found() {
     w.quiet().await;
     assert_eq!(runs(&w).len(), 3, "each once");
     assert_eq!(answers(&w, number, said).len(), 1);
+
+    // GitHub makes it later, when hob has made another: the second goes.
+    w.github.fault("POST", "/replies", Fault::EffectDelayed(Duration::from_millis(2500)), 1);
+    let late =
+        w.bob().reviews(number, Verdict::Commented, "", &[on("NOTES.md", 1, "JUST ASKING: why?")]).await[0];
+    let count = |wanted| answers(&w, number, late).len() == wanted;
+    w.until("the answer to be there twice", |_| count(2).then_some(())).await;
+    w.until("the second to be removed", |_| count(1).then_some(())).await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert!(count(1) && answers(&w, number, late)[0].starts_with("Answer to T1."));
     w.finish().await;
 }
 

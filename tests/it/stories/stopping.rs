@@ -98,7 +98,8 @@ async fn what_a_stopped_agent_has_done_is_on_the_branch_and_work_goes_on_from_th
     assert_eq!(file("notes/two.txt").as_deref(), Some("two\n"));
     assert!(file("README.md").is_some_and(|text| text.ends_with("changed\n")));
     assert_eq!((file(".gitignore").as_deref(), file("build.log")), (Some("*.log\n"), None));
-    assert!(w.github.pulls(REPO).is_empty(), "a stop opens no pull request");
+    let draft = w.github.pulls(REPO).remove(0);
+    assert!(draft.draft && draft.body.contains("**Not finished.** alice has stopped the work."), "{draft:?}");
     assert!(!workspace_is_there(&w) && story_folder(&w).unwrap().join("home").exists());
     nothing_is_left_of_the_hand_over(&w);
 
@@ -114,6 +115,7 @@ async fn what_a_stopped_agent_has_done_is_on_the_branch_and_work_goes_on_from_th
     w.next_pull_request().await;
     let done = w.next_comment(issue).await.body;
     assert!(done.starts_with("Done: #2 has 3 commits for you to review."), "{done}");
+    assert!(!w.github.pulls(REPO)[0].draft, "it is done");
     assert_eq!(subjects(&w, BRANCH)[..3], ["Put them together", "WIP: stopped by @alice", "Add one"]);
     assert_eq!(w.github.pulls(REPO).len(), 1);
     let sessions: Vec<_> =

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::world::github::Fault;
+use crate::world::github::{Fault, GitHub};
 use crate::world::{REPO, World};
 
 /// Has sub-issues worked on together.
@@ -55,8 +55,11 @@ async fn sub_issues_are_worked_on_in_order_on_one_branch_and_what_fails_holds_up
     }
     w.alice().labels(parent, "hob").await;
 
-    let pull = w.next_pull_request().await;
+    let is_begun = "**Not finished.** 1 of 3 sub-issues of #1 are done.";
+    let begun = |github: &GitHub| github.pulls(REPO).pop().filter(|pull| pull.body.contains(is_begun));
+    let pull = w.until("the draft of the first", begun).await;
     assert_eq!((pull.head.as_str(), pull.title.as_str()), ("hob/issue-1", "Output for scripts"));
+    assert!(pull.draft && pull.reviewers.is_empty() && pull.body.contains("Ran the script."), "{pull:?}");
     assert!(w.next_comment(parent).await.body.starts_with("Done: #"));
     let failed = w.next_comment(parent).await.body;
     assert!(failed.starts_with("**The agent ended with an error.**"), "{failed}");
@@ -66,6 +69,7 @@ async fn sub_issues_are_worked_on_in_order_on_one_branch_and_what_fails_holds_up
     assert!(status.contains("What has no tick is not done: `/hob retry` goes on with it."), "{status}");
     assert!(w.github.labels(REPO, parent).contains(&"hob: failed".to_owned()));
     let body = w.github.pulls(REPO)[0].body.clone();
+    assert!(body.contains("**Not finished.** The work has failed; #1 says why"), "{body}");
     assert!(
         body.contains("Closes #4\n") && !body.contains("Closes #1") && !body.contains("Closes #2"),
         "{body}"
@@ -81,6 +85,7 @@ async fn sub_issues_are_worked_on_in_order_on_one_branch_and_what_fails_holds_up
     w.quiet().await;
     let pulls = w.github.pulls(REPO);
     assert_eq!(pulls.len(), 1, "one pull request");
+    assert!(!pulls[0].draft && pulls[0].reviewers == ["alice"], "all of it is done: {:?}", pulls[0]);
     for issue in [parent, second, third, first] {
         assert!(pulls[0].body.contains(&format!("Closes #{issue}\n")), "{issue}: {}", pulls[0].body);
     }
@@ -141,5 +146,24 @@ async fn the_text_of_a_sub_issue_is_the_one_that_people_saw_and_a_stop_calls_the
     w.quiet().await;
     assert_eq!(boxes(&w, parent), ["- [ ] #2 Read the format", "- [ ] #3 Write it"]);
     assert_eq!(prompts(&w).len(), 1, "another was begun after the stop");
+
+    // What is on its way already is proposed, and the rest is called off.
+    let settings = "sub_issues = \"together\"\nchecks = [\"sleep 4\"]\n";
+    w.bob().pushes("main", &[(".github/hob.toml", settings)], "Check slowly").await;
+    w.bob().edits(
+        first,
+        "Read the format",
+        &format!("[scenario: script]\n```sh\n{}\n```", commits("one.txt")),
+    );
+    w.bob().comments(parent, "/hob work").await;
+    let handing_over = |status: String| status.starts_with("**Handing over.**").then_some(());
+    w.until("the work to be on its way", |_| handing_over(w.status(parent)?.body)).await;
+    w.bob().comments(parent, "/hob stop").await;
+    assert!(w.next_comment(parent).await.body.starts_with("Done: #"));
+    w.quiet().await;
+    assert_eq!(boxes(&w, parent), ["- [x] #2 Read the format", "- [ ] #3 Write it"]);
+    assert_eq!(prompts(&w).len(), 2, "another was begun after the stop");
+    let draft = w.github.pulls(REPO).remove(0);
+    assert!(draft.draft && draft.body.contains("1 of 2 sub-issues of #1 are done."), "{draft:?}");
     w.finish().await;
 }

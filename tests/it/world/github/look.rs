@@ -74,6 +74,11 @@ impl GitHub {
         self.look(|state| pairs(&state.repository(repo).issue(number).reactions))
     }
 
+    /// Whether an issue or pull request is open.
+    pub fn is_open(&self, repo: &str, number: u64) -> bool {
+        self.look(|state| state.repository(repo).issue(number).is_open)
+    }
+
     /// The labels of an issue, in the order given.
     pub fn labels(&self, repo: &str, number: u64) -> Vec<String> {
         self.look(|state| state.repository(repo).issue(number).labels.clone())

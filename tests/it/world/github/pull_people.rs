@@ -30,6 +30,11 @@ impl GitHub {
         self.deliver(webhook).await;
     }
 
+    /// Has a repository be one of a plan without drafts.
+    pub fn without_drafts(&self, repo: &str) {
+        self.change(|state| state.repository_mut(repo).has_drafts = false);
+    }
+
     /// Closes a pull request, and no webhook tells of it.
     pub fn close_pull_quietly(&self, repo: &str, number: u64, login: &str) {
         self.change(|state| state.repository_mut(repo).issue_mut(number).close(login));

@@ -153,6 +153,9 @@ fn acceptable<'a>(repository: &Repository, call: &'a Call) -> Result<(PullPart, 
         return Err(custom(&format!("No commits between {base} and {head}")));
     }
     let draft = call.body["draft"].as_bool().unwrap_or(false);
+    if draft && !repository.has_drafts {
+        return Err(custom("Draft pull requests are not supported in this repository."));
+    }
     Ok((
         PullPart {
             head: head.to_owned(),

@@ -120,6 +120,8 @@ pub(super) struct Repository {
     pub(super) bare: Bare,
     /// Whether only some may see it.
     pub(super) is_private: bool,
+    /// Whether its plan has drafts.
+    pub(super) has_drafts: bool,
     /// By lower-case login. Who is not here may read what is public.
     pub(super) permissions: HashMap<String, Permission>,
     /// Issues and pull requests, which GitHub counts together.
@@ -141,6 +143,7 @@ impl Repository {
             full_name: full_name.to_owned(),
             bare: Bare::at(path),
             is_private: false,
+            has_drafts: true,
             permissions,
             issues: BTreeMap::new(),
             labels: BTreeMap::new(),
