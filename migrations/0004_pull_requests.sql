@@ -59,6 +59,22 @@ CREATE TABLE wishes (
     tries    BIGINT NOT NULL DEFAULT 0
 );
 
+-- What agents wrote that was too long for its place: the comments that hold the rest, by part. `id` is in the comment's marker; the
+-- link is there once the comment is.
+CREATE TABLE rests (
+    story      TEXT NOT NULL REFERENCES stories (id),
+    key        TEXT NOT NULL,
+    part       BIGINT NOT NULL,
+    id         TEXT NOT NULL UNIQUE,
+    on_issue   BIGINT NOT NULL,
+    attempts   BIGINT NOT NULL DEFAULT 0,
+    comment    BIGINT,
+    link       TEXT,
+    recheck_at BIGINT,
+    PRIMARY KEY (story, key, part)
+);
+CREATE INDEX rests_to_recheck ON rests (recheck_at) WHERE recheck_at IS NOT NULL;
+
 -- A base that moved.
 -- Whether nobody is told of a task before something comes of it: no person has asked for it.
 ALTER TABLE tasks ADD COLUMN quiet BIGINT NOT NULL DEFAULT 0;

@@ -8,6 +8,7 @@ mod check_run;
 mod log;
 mod pace;
 mod pull;
+mod rest;
 mod review;
 mod status;
 
@@ -18,7 +19,7 @@ use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::github::{self, GitHub, GitHubError, Repository};
+use crate::github::{self, FoundComment, GitHub, GitHubError, Repository};
 use crate::ids::{CommentId, IssueNumber};
 use crate::message;
 use crate::message::Report;
@@ -150,7 +151,10 @@ impl Deliver {
                 Err(error) => Ok(Err(error)),
             },
             Effect::Comment { on, body, question } => {
-                let body = self.secrets.redact(body);
+                let body = match self.with_rests(&repository, story.id, *on, body).await? {
+                    Ok(body) => self.secrets.redact(&body),
+                    Err(error) => return Ok(Err(error)),
+                };
                 // More than one try: GitHub may carry out an earlier one later still.
                 let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
                 match ensure_comment(&repository, wanted, *on, &body, &message::marker(wanted.id)).await {
@@ -161,7 +165,10 @@ impl Deliver {
                 }
             }
             Effect::ReviewReply { pull, thread, body } => {
-                let body = self.secrets.redact(body);
+                let body = match self.with_rests(&repository, story.id, IssueNumber(pull.0), body).await? {
+                    Ok(body) => self.secrets.redact(&body),
+                    Err(error) => return Ok(Err(error)),
+                };
                 let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
                 match review::ensure_reply(&repository, wanted, *pull, *thread, &body).await {
                     Ok(Some(reply)) => self.store.reply_posted(wanted.id, reply, recheck).await.map(Ok),
@@ -184,11 +191,11 @@ impl Deliver {
                 }
             }
             Effect::PullRequest { title, body, short, unfinished, draft, reviewers, asker, labels } => {
-                let (title, report) = (self.secrets.redact(title), self.secrets.redact(body));
+                let title = self.secrets.redact(title);
                 let short = self.secrets.redact(short);
                 let pull = pull::Wanted {
                     title: &title,
-                    report: Report { whole: &report, short: &short },
+                    report: Report { whole: body, short: &short },
                     unfinished: *unfinished,
                     draft: draft.unwrap_or(self.config.github.draft),
                     reviewers,
@@ -250,13 +257,21 @@ async fn ensure_comment(
     body: &str,
     marker: &str,
 ) -> Result<CommentId, GitHubError> {
-    if wanted.attempts > 0
-        && let Some(found) = repository.find_comment(on, marker, None).await?
-    {
-        return Ok(found.id);
+    Ok(ensure_comment_of(repository, wanted.attempts > 0, on, body, marker).await?.id)
+}
+
+/// The comment with this marker: found, where it was tried before, or made.
+async fn ensure_comment_of(
+    repository: &Repository,
+    tried: bool,
+    on: IssueNumber,
+    body: &str,
+    marker: &str,
+) -> Result<FoundComment, GitHubError> {
+    if tried && let Some(found) = repository.find_comment(on, marker, None).await? {
+        return Ok(found);
     }
-    let made = repository.create_comment(on, &format!("{body}\n\n{marker}")).await?;
-    Ok(made.id)
+    repository.create_comment(on, &format!("{body}\n\n{marker}")).await
 }
 
 fn react_to(to: ReactTo) -> github::ReactTo {

@@ -36,7 +36,7 @@ pub const IMAGES: &str = "images";
 pub const DROPS: &str = "drops";
 
 /// More than anybody would read; a larger file is cut off there.
-const MOST_BYTES: u64 = 256 * 1024;
+const MOST_BYTES: u64 = 1024 * 1024;
 /// More of a title is not read; how much of it is shown is not decided here.
 const MOST_TITLE: usize = 1_000;
 /// More options to one question are left out: GitHub has to take the card, and people to read it.

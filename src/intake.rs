@@ -176,7 +176,7 @@ impl Intake {
                 self.follow(&happening(&place, &issue, &sender), &Act::Assign { is_own, at }).await
             }
             Event::IssueEnded { place, issue, ending, at, sender } => {
-                let blocker = BlockedBy { repo: place.repo.clone(), number: issue.number };
+                let blocker = BlockedBy { repo: place.repo.clone(), number: issue.number, of: None };
                 self.store.look_at_blocked_by(&blocker).await?;
                 let on = happening(&place, &issue, &sender);
                 let story = self.store.story_at(&place.repo, issue.number).await?;

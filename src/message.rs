@@ -15,6 +15,7 @@ mod kept;
 mod login;
 mod objections;
 mod pull_request;
+mod rest;
 pub mod review;
 mod settings;
 mod status;
@@ -37,8 +38,8 @@ pub use commands::{
     NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
     where_it_stands,
 };
+pub use contain::{Sizes, contain, contain_in_parts, contain_line};
 use contain::{code, login};
-pub use contain::{contain, contain_line};
 pub use fix::{NothingToMend, checks_left, checks_mended, fixes_used_up, nothing_to_mend};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
@@ -47,8 +48,11 @@ pub use login::{
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
 pub use pull_request::{Report, no_room_for_report, pull_request_body, short_body, with_report};
+pub use rest::{Rest, rest_comment, rests, with_links};
+use rest::{whole, whole_changed};
 pub use settings::{
-    blocked_by, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers, waits_no_more,
+    blocked_by, blocked_for, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers,
+    waits_no_more,
 };
 pub use status::{Phase, PullOver, StatusText, status};
 pub use title::{pull_request_title, title_of_work};
@@ -308,7 +312,7 @@ pub fn nothing_to_change(language: Language, summary: Option<&str>, took: Spent)
     .to_owned();
     if let Some(summary) = summary.map(str::trim).filter(|s| !s.is_empty()) {
         text.push_str("\n\n");
-        text.push_str(&quoted(&contain(language, summary, MOST_AGENT_TEXT)));
+        text.push_str(&quoted(&whole(language, summary, MOST_AGENT_TEXT)));
     }
     let took = finished(language, took);
     text.push_str(&say!(
@@ -362,7 +366,7 @@ pub fn failed(failure: &FailureText<'_>) -> String {
     let detail = failure.detail.trim();
     if !detail.is_empty() {
         text.push_str("\n\n");
-        text.push_str(&quoted(&contain(language, detail, 2_000)));
+        text.push_str(&quoted(&whole(language, detail, 2_000)));
     }
     if !failure.uncommitted.is_empty() {
         text.push_str(word!(language, "\n\nNot committed:\n\n", "\n\nNicht committet:\n\n"));

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use button::{Press, RETRY_BUTTON, STOP_BUTTON, button, pressed};
-pub use card::{Card, Given, PartAnswer, Question};
+pub use card::{Card, Given, PartAnswer, Question, Rests};
 
 use crate::agent::{FailureClass, Policy};
 use crate::ids::{

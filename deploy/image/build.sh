@@ -55,7 +55,7 @@ hash() { sha256sum | cut -c 1-32; }
 
 base_recipe() { printf '%s %s\n' "$base_image" "$(suite)" | hash; }
 
-test_recipe() { (base_recipe && cd "$root/tests/agent" && sha256sum claude exchange-agent) | hash; }
+test_recipe() { (base_recipe && cd "$root/tests/agent" && sha256sum claude exchange-agent others) | hash; }
 
 claude_recipe() { (base_recipe && printf '%s %s\n' "$claude_version" "$(claude_package)") | hash; }
 
@@ -117,8 +117,8 @@ add_layer() { # FOLDER, IMAGE, RECIPE, PROGRAMS
 make_test() {
   ensure base
   say "building $test_image: the scripted agents of tests/agent"
-  add_layer "$root/tests/agent" "$test_image" "$(test_recipe)" claude exchange-agent
-  prove "$test_image" 'claude --version >/dev/null && test -x /usr/local/bin/exchange-agent'
+  add_layer "$root/tests/agent" "$test_image" "$(test_recipe)" claude exchange-agent others codex gemini opencode
+  prove "$test_image" 'claude --version >/dev/null && test -x /usr/local/bin/exchange-agent && test -x /usr/local/bin/gemini'
 }
 
 claude_package() { # the optional dependency of @anthropic-ai/claude-code that holds the program itself

@@ -9,8 +9,8 @@ use super::{Signal, TodoItem, TodoState};
 const LINE_CHARS: usize = 300;
 /// Characters of a failure's detail: one paragraph in a comment.
 const DETAIL_CHARS: usize = 600;
-/// Characters of the final text: well below the 65,536 that GitHub takes in a comment.
-const FINAL_TEXT_CHARS: usize = 30_000;
+/// Characters of the final text: more than hob tells on GitHub, where it says so.
+const FINAL_TEXT_CHARS: usize = 300_000;
 /// Entries of a list that are kept.
 const TODO_ITEMS: usize = 100;
 /// Lines of standard error that explain a failure: most programs say it in the last one.

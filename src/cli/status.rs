@@ -11,7 +11,7 @@ use super::table::table;
 use crate::clock;
 use crate::config::Config;
 use crate::paths::{self, DataDir};
-use crate::store::{KnownRepository, OpenDelivery, OpenEffect, OpenTask, Store, StoreStatus};
+use crate::store::{KnownRepository, OpenDelivery, OpenEffect, OpenTask, OpenWish, Store, StoreStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -104,6 +104,7 @@ fn text(report: &Report) -> String {
     section("Wanted on GitHub", wanted.len(), effects(&wanted, now));
     section("Deliveries not settled", store.deliveries.len(), deliveries(&store.deliveries, now));
     section("Tasks not over", store.tasks.len(), tasks(&store.tasks, now));
+    section("Blocked: begins by itself", store.wishes.len(), wishes(&store.wishes, now));
     section("Repositories", report.repositories.len(), repositories(&report.repositories, now));
     text.push_str(&format!("Disk: {} free in {}", size(report.disk.free), report.disk.folder));
     text.push_str(&format!("; a run wants {}\n", size(report.disk.min_free)));
@@ -155,6 +156,19 @@ fn tasks(tasks: &[OpenTask], now: Timestamp) -> String {
         ]
     });
     table(["ISSUE", "STATE", "SINCE", "AGENT", "HELD", "NEXT", "NOTE"], &rows.collect::<Vec<_>>())
+}
+
+fn wishes(wishes: &[OpenWish], now: Timestamp) -> String {
+    let rows = wishes.iter().map(|wish| {
+        [
+            format!("{}#{}", wish.repo, wish.issue),
+            age(wish.at, now),
+            wish.by.clone(),
+            next(wish.next_look, now),
+            wish.waits_for.join(", "),
+        ]
+    });
+    table(["ISSUE", "AGE", "ASKED BY", "NEXT LOOK", "WAITS FOR"], &rows.collect::<Vec<_>>())
 }
 
 fn task_note(task: &OpenTask) -> String {

@@ -23,6 +23,11 @@ impl Deliver {
         question: QuestionId,
     ) -> anyhow::Result<Result<(), GitHubError>> {
         let card = self.store.card(question).await?;
+        let rests = message::card::rests_of(&card);
+        if let Err(error) = self.ensure_rests(repository, card.story, card.on, &rests).await? {
+            return Ok(Err(error));
+        }
+        let card = Card { rests: self.store.rests_of(card.story).await?, ..card };
         match card.comment {
             Some(comment) => self.edit_card(repository, wanted, &card, comment).await,
             None => self.post_card(repository, wanted, card).await,

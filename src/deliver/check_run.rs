@@ -76,7 +76,8 @@ impl Deliver {
     }
 
     async fn show_check(&self, to_show: &CheckToShow, pace: &Pace) -> anyhow::Result<()> {
-        let facts = self.store.status_facts(to_show.story).await?;
+        let mut facts = self.store.status_facts(to_show.story).await?;
+        self.with_known_rests(&mut facts).await?;
         let is_elsewhere = matches!(facts.ended.as_deref(), Some("deleted" | "transferred"));
         let Some(head) = facts.story.remote_head.clone().filter(|_| !is_elsewhere) else {
             return self.store.checks_shown(to_show.story, facts.version, FIRST_WAIT).await;

@@ -9,7 +9,8 @@ use crate::store::{Effect, NewEffect, PullNews, PullShown, WantedEffect};
 use crate::story::Story;
 use crate::story::pull::{PullState, draft_change, title_change};
 
-/// A pull request as it should be.
+/// A pull request as it should be. Its report is without links to its rests still.
+#[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) title: &'a str,
     pub(super) report: Report<'a>,
@@ -58,6 +59,14 @@ impl Deliver {
         if pull.unfinished && story.pull.is_some() && !story.pull_unfinished {
             return self.store.not_proposed(wanted).await.map(Ok);
         }
+        // Where there is no pull request yet, the issue is the place for what it has no room for.
+        let on = story.pull.map_or(story.issue, |pull| IssueNumber(pull.0));
+        let whole = match self.with_rests(repository, story.id, on, pull.report.whole).await? {
+            Ok(whole) => self.secrets.redact(&whole),
+            Err(error) => return Ok(Err(error)),
+        };
+        let report = Report { whole: &whole, ..pull.report };
+        let pull = &Wanted { report, ..*pull };
         match self.ensure_pull(repository, story, pull, wanted.attempts > 0).await {
             Ok(Ensured::There(there)) => {
                 let number = there.pull.number;

@@ -50,7 +50,7 @@ impl Deliver {
     }
 
     async fn show_status(&self, to_show: &StoryToShow, pace: &Pace) -> anyhow::Result<()> {
-        let facts = self.store.status_facts(to_show.story).await?;
+        let mut facts = self.store.status_facts(to_show.story).await?;
         let installation = facts.story.installation;
         // The story is elsewhere now, and GitHub with it: nothing can be shown, and nobody looks.
         if matches!(facts.ended.as_deref(), Some("deleted" | "transferred")) {
@@ -62,7 +62,7 @@ impl Deliver {
         if let Err(wait) = taken {
             return self.store.status_put_off(to_show.story, wait, false).await;
         }
-        let error = match self.write_status(to_show, &facts).await {
+        let error = match self.write_status(to_show, &mut facts).await? {
             Ok(label) => {
                 let pause = self.pause_of(&facts);
                 return self.store.status_shown(to_show.story, facts.version, label.as_deref(), pause).await;
@@ -89,14 +89,29 @@ impl Deliver {
     async fn write_status(
         &self,
         to_show: &StoryToShow,
+        facts: &mut StatusFacts,
+    ) -> anyhow::Result<Result<Option<String>, GitHubError>> {
+        let repository = match self.github.repository(&facts.story.repo, facts.story.installation).await {
+            Ok(repository) => repository,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Err(error) = self.with_rests_of_ends(&repository, facts).await? {
+            return Ok(Err(error));
+        }
+        Ok(self.write_status_and_label(&repository, to_show, facts).await)
+    }
+
+    async fn write_status_and_label(
+        &self,
+        repository: &Repository,
+        to_show: &StoryToShow,
         facts: &StatusFacts,
     ) -> Result<Option<String>, GitHubError> {
-        let repository = self.github.repository(&facts.story.repo, facts.story.installation).await?;
         let body = with_marker(&self.status_body(facts), to_show.effect);
         repository.update_comment(to_show.comment, &body).await?;
         let label = state_of(facts).map(|state| format!("{}: {state}", self.config.github.label));
         if self.config.github.state_labels && label != to_show.label {
-            self.set_state_label(&repository, &facts.story, label.as_deref()).await?;
+            self.set_state_label(repository, &facts.story, label.as_deref()).await?;
         }
         Ok(label)
     }
@@ -133,7 +148,11 @@ impl Deliver {
         story: &Story,
         wanted: &WantedEffect,
     ) -> anyhow::Result<Result<CommentId, GitHubError>> {
-        let body = self.status_body(&self.store.status_facts(story.id).await?);
+        let mut facts = self.store.status_facts(story.id).await?;
+        if let Err(error) = self.with_rests_of_ends(repository, &mut facts).await? {
+            return Ok(Err(error));
+        }
+        let body = self.status_body(&facts);
         let marker = message::status_marker(wanted.id);
         Ok(ensure_comment(repository, wanted, story.issue, &body, &marker).await)
     }

@@ -1,5 +1,7 @@
 //! The sub-issues of an issue, in the order in which people have put them. What is done with them is decided above.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -10,6 +12,8 @@ use crate::ids::{IssueNumber, Repo};
 
 /// The most that GitHub gives at once, and lets an issue have.
 const PAGE: usize = 100;
+/// After so many pages an issue's history is left as it is.
+const MOST_PAGES: usize = 50;
 
 /// A sub-issue, as a list has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,18 @@ struct WireSubIssue {
     repository_url: String,
     user: Option<User>,
     created_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct WireEvent {
+    event: String,
+    created_at: Timestamp,
+    sub_issue: Option<WireReference>,
+}
+
+#[derive(Deserialize)]
+struct WireReference {
+    number: Option<IssueNumber>,
 }
 
 impl From<WireSubIssue> for ListedSubIssue {
@@ -64,5 +80,28 @@ impl Repository {
             }
         }
         Ok(all)
+    }
+
+    /// When each sub-issue was last made one of this issue's, as far as its history says.
+    pub async fn sub_issues_added(
+        &self,
+        number: IssueNumber,
+    ) -> Result<HashMap<IssueNumber, Timestamp>, GitHubError> {
+        let mut added = HashMap::new();
+        for page in 1..=MOST_PAGES {
+            let path = format!("/issues/{number}/events?per_page={PAGE}&page={page}");
+            let answer = self.get(&path).await?;
+            let found: Vec<WireEvent> = answer.json()?;
+            let is_full = found.len() == PAGE;
+            for event in found.into_iter().filter(|event| event.event == "sub_issue_added") {
+                if let Some(number) = event.sub_issue.and_then(|reference| reference.number) {
+                    added.insert(number, event.created_at);
+                }
+            }
+            if !(is_full || answer.has_next_page()) {
+                break;
+            }
+        }
+        Ok(added)
     }
 }

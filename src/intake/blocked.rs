@@ -12,7 +12,9 @@ use super::sub_issues::Parts;
 use super::{FIRST_WAIT, Happening, Intake, LONGEST_WAIT, Settled, is_believed};
 use crate::command;
 use crate::event::{Issue, Person, Place};
-use crate::github::{Blocker, GitHubError};
+use crate::github::{Blocker, GitHubError, Repository};
+use crate::ids::IssueNumber;
+use crate::language::Language;
 use crate::message;
 use crate::store::{BlockedBy, Delivery, DueWish, NewEffect, Wish};
 use crate::story::{About, Story, Turn};
@@ -33,13 +35,35 @@ impl Intake {
             return Ok(Vec::new());
         }
         let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
-        let blockers = match repository.blocked_by(on.issue.number).await {
+        let mut all = self.blockers_of(on, &repository, on.issue.number, None).await?;
+        // Those that are worked on with it do not wait for each other: they have their order.
+        let parts = self.open_sub_issues(on, &repository).await?;
+        for part in &parts {
+            let blockers = self.blockers_of(on, &repository, *part, Some(*part)).await?;
+            let is_one_of_them = |blocker: &BlockedBy| {
+                let is_here = blocker.repo.key() == on.place.repo.key();
+                is_here && (blocker.number == on.issue.number || parts.contains(&blocker.number))
+            };
+            all.extend(blockers.into_iter().filter(|blocker| !is_one_of_them(blocker)));
+        }
+        Ok(all)
+    }
+
+    async fn blockers_of(
+        &self,
+        on: &Happening<'_>,
+        repository: &Repository,
+        number: IssueNumber,
+        of: Option<IssueNumber>,
+    ) -> anyhow::Result<Vec<BlockedBy>> {
+        let blockers = match repository.blocked_by(number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => Vec::new(),
             blockers => blockers.context("asking what the issue is blocked by")?,
         };
         let place = |blocker: Blocker| BlockedBy {
             repo: blocker.repo.unwrap_or_else(|| on.place.repo.clone()),
             number: blocker.number,
+            of,
         };
         Ok(blockers.into_iter().filter(|blocker| blocker.is_open).map(place).collect())
     }
@@ -52,8 +76,9 @@ impl Intake {
         wish: &Wish,
         blockers: &[BlockedBy],
     ) -> anyhow::Result<Settled> {
+        let language = self.language(on, story);
         let effects =
-            [on.seen("eyes"), on.say(message::blocked_by(self.language(on, story), &named(on, blockers)))];
+            [on.seen("eyes"), on.say(message::blocked_by(language, &named(language, on, blockers)))];
         let about = self.story_ask(on, on.issue, story);
         let look_in = self.look_every();
         self.store.keep_wish(&on.delivery.guid, &about, (wish, blockers), look_in, &effects).await?;
@@ -181,10 +206,14 @@ impl Intake {
 }
 
 /// Issues, as they are written in a comment.
-fn named(on: &Happening<'_>, blockers: &[BlockedBy]) -> Vec<String> {
+fn named(language: Language, on: &Happening<'_>, blockers: &[BlockedBy]) -> Vec<String> {
     let name = |blocker: &BlockedBy| match blocker.repo.key() == on.place.repo.key() {
         true => format!("#{}", blocker.number),
         false => format!("{}#{}", blocker.repo, blocker.number),
     };
-    blockers.iter().map(name).collect()
+    let of = |blocker: &BlockedBy| match blocker.of {
+        Some(sub_issue) => message::blocked_for(language, &name(blocker), sub_issue),
+        None => name(blocker),
+    };
+    blockers.iter().map(of).collect()
 }

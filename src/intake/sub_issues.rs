@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Happening, Intake, Seen, Settled, is_believed, may_push};
 use crate::config::SubIssues;
-use crate::github::{GitHubError, ListedSubIssue};
+use crate::github::{GitHubError, ListedSubIssue, Repository};
 use crate::ids::IssueNumber;
 use crate::message::{self, TextChanged};
 use crate::store::{Heard, ParentStory};
@@ -36,6 +36,18 @@ impl Intake {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => Vec::new(),
             listed => listed.context("asking for the sub-issues")?,
         };
+        let added = match listed.is_empty() {
+            true => HashMap::new(),
+            false => repository
+                .sub_issues_added(on.issue.number)
+                .await
+                .context("asking when sub-issues were added")?,
+        };
+        // Nor what was made one of them since, which anybody may do who may label.
+        let was_there = |one: &ListedSubIssue| {
+            added.get(&one.number).is_none_or(|added| added.as_second() <= at.as_second())
+        };
+        let listed = listed.into_iter().filter(was_there).collect();
         let mut may = HashMap::new();
         let mut parts = Vec::new();
         for sub_issue in self.to_do(on, story, at, listed).await?.into_iter().take(MOST) {
@@ -69,6 +81,25 @@ impl Intake {
             return Ok(Parts::Ask(About::Issue));
         }
         self.parts(on, story, at).await
+    }
+
+    /// The open sub-issues that would be worked on with this issue.
+    pub(super) async fn open_sub_issues(
+        &self,
+        on: &Happening<'_>,
+        repository: &Repository,
+    ) -> anyhow::Result<Vec<IssueNumber>> {
+        if on.issue.is_pull_request || on.settings.file().sub_issues != SubIssues::Together {
+            return Ok(Vec::new());
+        }
+        let listed = match repository.sub_issues(on.issue.number).await {
+            Err(GitHubError::NotFound) if is_believed(on.delivery) => Vec::new(),
+            listed => listed.context("asking for the sub-issues")?,
+        };
+        let is_here =
+            |one: &ListedSubIssue| one.repo.as_ref().is_none_or(|repo| repo.key() == on.place.repo.key());
+        let open = listed.iter().filter(|one| one.is_open && is_here(one));
+        Ok(open.take(MOST).map(|one| one.number).collect())
     }
 
     async fn to_do(

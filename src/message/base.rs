@@ -1,6 +1,6 @@
 //! What hob says about a base branch that has moved on, and about what people have pushed while an agent worked.
 
-use super::{Spent, code, commits_in_words, contain, file_list, finished, quoted};
+use super::{Spent, code, commits_in_words, file_list, finished, quoted, whole};
 use crate::language::{Language, say, word};
 
 /// A branch's name is cut here.
@@ -162,7 +162,7 @@ pub fn rebase_would_lose(language: Language, branches: Branches<'_>) -> String {
 
 /// Said where the git host does not take what hob has merged or rebased.
 pub fn base_not_pushed(language: Language, branches: Branches<'_>, detail: &str) -> String {
-    let (story, detail) = (branches.story(), quoted(&contain(language, detail, MOST_DETAIL)));
+    let (story, detail) = (branches.story(), quoted(&whole(language, detail, MOST_DETAIL)));
     say!(
         language,
         "**The git host has refused the push to {story}.** Nothing was changed.\n\n{detail}\n\nOnce that is mended, `/hob retry` \

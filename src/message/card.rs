@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 
 use super::budget::answer_words;
 use super::{
-    MARKER_END, MARKER_START, MOST_AGENT_TEXT, contain, contain_line, login, quoted, shown_as_draft,
+    MARKER_END, MARKER_START, MOST_AGENT_TEXT, Rest, contain_line, login, quoted, rests, shown_as_draft,
+    whole_changed, with_links,
 };
 use crate::ids::QuestionId;
 use crate::language::{Language, say, word};
@@ -24,6 +25,15 @@ pub fn marker(question: QuestionId) -> String {
 
 /// The card as it should be, with its marker.
 pub fn card(card: &Card) -> String {
+    with_links(&unlinked(card), |rest| card.rests.get(&rest.key).cloned())
+}
+
+/// What is too long for the card.
+pub fn rests_of(card: &Card) -> Vec<Rest> {
+    rests(&unlinked(card))
+}
+
+fn unlinked(card: &Card) -> String {
     let language = card.language;
     let mut sections = vec![headline(card)];
     let is_one = card.question.count() == 1;
@@ -96,16 +106,16 @@ fn headline(card: &Card) -> String {
 fn asked(language: Language, part: &Question, number: Option<usize>, parts: usize) -> Vec<String> {
     let most = MOST_AGENT_TEXT / 2 / parts;
     let text = match number {
-        None => without_boxes(&contain(language, &part.text, most)),
+        None => whole_changed(language, &part.text, most, without_boxes),
         Some(number) if part.text.trim().contains(['\n', '\r']) => {
             // A block of code, for one, begins on a line of its own.
-            format!("**{number}.**\n\n{}", without_boxes(&contain(language, &part.text, most)))
+            format!("**{number}.**\n\n{}", whole_changed(language, &part.text, most, without_boxes))
         }
         Some(number) => format!("**{number}.** {}", without_boxes(&contain_line(&part.text, most))),
     };
     let context = part.context.as_deref().filter(|context| !context.trim().is_empty());
-    let context = context
-        .map(|context| quoted(&without_boxes(&contain(language, context, MOST_AGENT_TEXT / 4 / parts))));
+    let room = MOST_AGENT_TEXT / 4 / parts;
+    let context = context.map(|context| quoted(&whole_changed(language, context, room, without_boxes)));
     [Some(text), context].into_iter().flatten().collect()
 }
 
@@ -273,7 +283,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::ids::{CommentId, IssueNumber, StoryId};
     use crate::message::assert_said;
-    use crate::story::Given;
+    use crate::story::{Given, Rests};
 
     const ID: &str = "01a20ba9-548f-767a-8884-d8d02bdb13df";
 
@@ -294,6 +304,7 @@ pub(crate) mod tests {
             question,
             is_open: true,
             deadline_at: None,
+            rests: Rests::default(),
             draft_pull: None,
         }
     }

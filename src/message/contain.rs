@@ -10,17 +10,19 @@
 
 mod address;
 mod fence;
+mod parts;
 
 use super::closing::WORDS;
 use crate::language::{Language, word};
 use address::redirected;
 use fence::{Fence, marker_broken};
+pub use parts::{Sizes, contain_in_parts};
 
 /// Put between the parts of a word that must not act: invisible, and it breaks the word for GitHub.
 const BREAK: char = '\u{2060}';
 
 /// Said where a text was cut.
-fn cut_here(language: Language) -> &'static str {
+pub(super) fn cut_here(language: Language) -> &'static str {
     word!(
         language,
         "…\n\n*(cut here: the whole text is in the run's record on hob's server)*",
@@ -36,12 +38,12 @@ const NEAR: u8 = 2;
 
 /// Makes an agent's text safe, cut to about `most` characters.
 pub fn contain(language: Language, text: &str, most: usize) -> String {
-    let text = plain(text);
-    let lines = |text: &str| {
-        let lines: Vec<&str> = text.lines().collect();
-        blocks(&lines, 0, &mut Inline::default()).join("\n")
-    };
-    fitted(text.trim(), most, cut_here(language), lines)
+    fitted(plain(text).trim(), most, cut_here(language), lines_of)
+}
+
+fn lines_of(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    blocks(&lines, 0, &mut Inline::default()).join("\n")
 }
 
 /// The same for a place that has room for one line, among words of hob's: what would begin a block is text there, and what
@@ -101,16 +103,22 @@ fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// As much of a text as fits when it is made safe, with `cut` behind it where that is not all. What makes it safe makes it
-/// longer too, so that the place to cut is looked for.
+/// As much of a text as fits when it is made safe, with `cut` behind it where that is not all.
 fn fitted(text: &str, most: usize, cut: &str, safe: impl Fn(&str) -> String) -> String {
+    let (made, end) = fit(text, most, safe);
+    if end < text.len() { format!("{made}{cut}") } else { made }
+}
+
+/// As much of a text as fits when it is made safe, and where it ends. What makes it safe makes it longer too, so that the place
+/// to cut is looked for.
+fn fit(text: &str, most: usize, safe: impl Fn(&str) -> String) -> (String, usize) {
     let mut characters = text.chars().count().min(most);
     loop {
-        let end = text.char_indices().nth(characters).map(|(at, _)| at);
-        let made = safe(&text[..end.unwrap_or(text.len())]);
+        let end = text.char_indices().nth(characters).map_or(text.len(), |(at, _)| at);
+        let made = safe(&text[..end]);
         let length = made.chars().count();
         if length <= most.max(1) || characters == 0 {
-            return if end.is_some() { format!("{made}{cut}") } else { made };
+            return (made, end);
         }
         characters = (characters * most / length).min(characters - 1);
     }

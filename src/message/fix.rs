@@ -1,6 +1,6 @@
 //! What is said about failed checks: that there is nothing to mend, what was mended, and that hob stops trying.
 
-use super::{MOST_AGENT_TEXT, Spent, code, commits_in_words, contain, finished, quoted};
+use super::{MOST_AGENT_TEXT, Spent, code, commits_in_words, finished, quoted, whole};
 use crate::ids::Sha;
 use crate::language::{Language, say, word};
 
@@ -104,7 +104,7 @@ pub fn checks_left(language: Language, checks: &[&str], summary: Option<&str>, t
     );
     if let Some(summary) = summary.map(str::trim).filter(|s| !s.is_empty()) {
         text.push_str("\n\n");
-        text.push_str(&quoted(&contain(language, summary, MOST_AGENT_TEXT)));
+        text.push_str(&quoted(&whole(language, summary, MOST_AGENT_TEXT)));
     }
     let took = finished(language, took);
     text.push_str(&say!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::budget::{at_cap_subject, cap_is_reached};
-use super::{FailureClass, Spent, commits_in_words, contain, failure_words, finished, login, quoted};
+use super::{FailureClass, Spent, commits_in_words, failure_words, finished, login, quoted, whole};
 use crate::event::{Ending, PullMove};
 use crate::language::{Language, say, word};
 use crate::story::budget::Reached;
@@ -247,7 +247,7 @@ pub(super) fn what_became(language: Language, kept: &Kept, again: &str) -> Strin
             if *class != FailureClass::NotReady {
                 why.push(failure_words(language, *class).happened.to_owned());
             }
-            let detail = contain(language, detail.trim(), 2_000);
+            let detail = whole(language, detail.trim(), 2_000);
             why.extend(Some(detail).filter(|detail| !detail.is_empty()));
             let why = quoted(&why.join("\n\n"));
             say!(

@@ -1,8 +1,9 @@
 //! The pull request's text: hob's report, between two markers, so that what people write around it stays theirs.
 
+use super::rest::without_rests;
 use super::{
     Later, MOST_AGENT_TEXT, MOST_NOTABLE, PullRequestText, agent_name, checks_section, code, contain,
-    file_list, login, question_and_answer, spent,
+    file_list, login, question_and_answer, spent, whole,
 };
 use crate::language::{Language, say, word};
 use crate::story::About;
@@ -83,7 +84,7 @@ pub fn short_body(text: &PullRequestText<'_>) -> String {
 pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     let language = text.language;
     let summary = match text.summary.map(str::trim).filter(|summary| !summary.is_empty()) {
-        Some(summary) => contain(language, summary, MOST_AGENT_TEXT),
+        Some(summary) => whole(language, summary, MOST_AGENT_TEXT),
         None if text.unfinished.is_some() => String::new(),
         None => word!(
             language,
@@ -198,13 +199,13 @@ fn told_later(language: Language, later: &Later) -> String {
         }),
         About::Issue | About::Base(_) => for_somebody(),
     };
-    format!("**{about}:**\n\n{}", contain(language, &later.summary, MOST_LATER_TEXT))
+    format!("**{about}:**\n\n{}", whole(language, &later.summary, MOST_LATER_TEXT))
 }
 
 /// The summary in the repository's template. An agent that has filled it in has all of it already; else the summary goes under
 /// the template's first heading.
 fn in_template(summary: &str, template: &str) -> String {
-    let template = template.replace(START, "").replace(END, "");
+    let template = without_rests(&template.replace(START, "").replace(END, ""));
     let is_heading = |line: &&str| line.starts_with('#');
     let has = |heading: &str| summary.lines().any(|line| line.trim().eq_ignore_ascii_case(heading.trim()));
     if template.lines().filter(is_heading).any(has) {

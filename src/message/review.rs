@@ -1,7 +1,7 @@
 //! What people are answered after a round of reviews: in each thread, and once on the pull request for what was said about the
 //! whole. And why hob does not work on pull requests of other people's.
 
-use super::{contain, contain_line, login};
+use super::{contain_line, login, whole};
 use crate::ids::Sha;
 use crate::language::{Language, say, word};
 
@@ -23,7 +23,7 @@ pub struct Answered<'a> {
 
 /// The answer in a thread.
 pub fn thread_reply(language: Language, answered: Answered<'_>) -> String {
-    let reply = answered.reply.map(|reply| contain(language, reply, MOST_REPLY));
+    let reply = answered.reply.map(|reply| whole(language, reply, MOST_REPLY));
     let reply = reply.filter(|reply| !reply.is_empty());
     let applied = answered.applied.map(|commit| {
         say!(language, "Applied as suggested, in {commit}.", "Wie vorgeschlagen übernommen, in {commit}.")
@@ -82,7 +82,7 @@ pub fn whole_replies(language: Language, all: &[WholeAnswered<'_>], commit: Opti
         let first = lines.clone().find(|line| !line.is_empty() && !line.starts_with('>'));
         let quote = contain_line(first.unwrap_or_default(), MOST_QUOTE);
         let reply =
-            one.reply.map(|reply| contain(language, reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
+            one.reply.map(|reply| whole(language, reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
         let reply = reply.unwrap_or_else(|| no_answer(language));
         format!("> **{}:** {quote}\n\n{reply}", login(one.by))
     });

@@ -29,6 +29,11 @@ pub fn blocked_by(language: Language, blockers: &[String]) -> String {
     )
 }
 
+/// A blocker of a sub-issue, among the others.
+pub fn blocked_for(language: Language, blocker: &str, sub_issue: IssueNumber) -> String {
+    say!(language, "{blocker} (for #{sub_issue})", "{blocker} (für #{sub_issue})")
+}
+
 /// Said where blocked work could begin, and who asked for it may not any more.
 pub fn may_no_more(language: Language, by: &str) -> String {
     let by = login(by);
@@ -114,7 +119,7 @@ mod tests {
             [
                 settings_at_fault(&fault, "main"),
                 reviewers_refused(language, &["bob".to_owned(), "eve".to_owned()]),
-                blocked_by(language, &["#3".to_owned(), "acme/lib#4".to_owned()]),
+                blocked_by(language, &["#3".to_owned(), blocked_for(language, "acme/lib#4", IssueNumber(2))]),
                 may_no_more(language, "alice"),
                 waits_for_blockers(language),
                 waits_no_more(language),

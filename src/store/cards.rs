@@ -12,7 +12,7 @@ use super::write::Write;
 use super::{Store, commands, deliveries, now, rows};
 use crate::ids::{EffectId, IssueNumber, PullNumber, QuestionId, StoryId, TaskId};
 use crate::story::card::whole_answer;
-use crate::story::{Answer, Ask, Card, Given, PartAnswer, plan};
+use crate::story::{Answer, Ask, Card, Given, PartAnswer, Rests, plan};
 
 /// A card with what makes it one, but for its answers. It is open while a task waits for it: the last of the task's questions.
 const CARD: &str = "SELECT q.*, COALESCE(q.asked_on, s.issue) AS on_issue, s.language,
@@ -58,7 +58,8 @@ impl Store {
                 .bind(id.to_string())
                 .fetch_all(&self.reader)
                 .await?;
-            cards.push(card(row, &given)?);
+            let rests = self.rests_of(rows::parsed(row, "story")?).await?;
+            cards.push(Card { rests, ..card(row, &given)? });
         }
         Ok(cards)
     }
@@ -319,6 +320,7 @@ fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<Card> {
         answers,
         is_open: rows::is_true(row, "is_open")?,
         deadline_at: rows::time_option(row, "deadline_at")?,
+        rests: Rests::new(),
         draft_pull: rows::number_option(row, "draft_pull")?.map(PullNumber),
     })
 }

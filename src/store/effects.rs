@@ -149,7 +149,7 @@ pub struct PullShown {
 /// A comment that may be there twice: more than one try was made, and GitHub may have carried out two.
 #[derive(Debug, Clone)]
 pub struct Double {
-    /// The effect.
+    /// The effect, or the part of a rest.
     pub effect: EffectId,
     /// The question whose card it is, where it is one. The comments carry its marker, or else the effect's.
     pub card: Option<QuestionId>,
@@ -382,23 +382,28 @@ impl Store {
                 comment: CommentId(comment.unsigned_abs()),
             }))
         };
-        found.iter().filter_map(|row| double(row).transpose()).collect()
+        let effects = found.iter().filter_map(|row| double(row).transpose());
+        effects.chain(self.possible_double_rests().await?.into_iter().map(Ok)).collect()
     }
 
     /// How many comments are still to be looked for twice.
     pub async fn open_rechecks(&self) -> anyhow::Result<i64> {
-        let open = sqlx::query_scalar("SELECT COUNT(*) FROM effects WHERE recheck_at IS NOT NULL");
+        let open = sqlx::query_scalar(
+            "SELECT (SELECT COUNT(*) FROM effects WHERE recheck_at IS NOT NULL)
+                + (SELECT COUNT(*) FROM rests WHERE recheck_at IS NOT NULL)",
+        );
         Ok(open.fetch_one(&self.reader).await?)
     }
 
     /// Notes that a comment was looked for twice; `again` in what time to look once more.
     pub async fn rechecked(&self, effect: EffectId, again: Option<Duration>) -> anyhow::Result<()> {
         let mut write = self.begin("rechecked").await?;
-        sqlx::query("UPDATE effects SET recheck_at = $2 WHERE id = $1")
-            .bind(effect.to_string())
-            .bind(again.map(after))
-            .execute(&mut *write)
-            .await?;
+        for table in [
+            "UPDATE effects SET recheck_at = $2 WHERE id = $1",
+            "UPDATE rests SET recheck_at = $2 WHERE id = $1",
+        ] {
+            sqlx::query(table).bind(effect.to_string()).bind(again.map(after)).execute(&mut *write).await?;
+        }
         write.commit().await
     }
 }

@@ -249,7 +249,7 @@ impl Store {
         if let Some(run) = facts.run.as_ref().filter(|run| run.end.is_none()) {
             let found = sqlx::query(
                 "SELECT said_by, state = 'told' AS is_told FROM messages
-                 WHERE story = $1 AND (state = 'wanted' OR (state = 'told' AND run = $2)) ORDER BY seq",
+                 WHERE story = $1 AND task IS NULL AND (state IN ('wanted', 'next') OR (state = 'told' AND run = $2)) ORDER BY seq",
             )
             .bind(story.to_string())
             .bind(run.id.to_string())

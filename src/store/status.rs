@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
-use super::{Effect, ReactTo, Store, now, rows};
+use super::{Effect, ReactTo, Store, Wish, now, rows};
 use crate::story::{Question, TaskState};
 
 /// What is open in the store at one moment.
@@ -19,6 +19,8 @@ pub struct StoreStatus {
     pub deliveries: Vec<OpenDelivery>,
     /// Tasks that are not over, oldest first.
     pub tasks: Vec<OpenTask>,
+    /// Work that begins by itself when what blocks it is closed, oldest first.
+    pub wishes: Vec<OpenWish>,
     /// Effects that are not done, in the order in which they were wanted.
     pub effects: Vec<OpenEffect>,
 }
@@ -69,6 +71,23 @@ pub struct OpenTask {
     pub question: Option<String>,
     /// Who wants it stopped.
     pub stop_by: Option<String>,
+}
+
+/// Work that was asked for on an issue that others block.
+#[derive(Debug, Serialize)]
+pub struct OpenWish {
+    /// `owner/name`.
+    pub repo: String,
+    /// The issue.
+    pub issue: u64,
+    /// Who asked.
+    pub by: String,
+    /// When, by GitHub's clock.
+    pub at: Timestamp,
+    /// The issues that it waits for, as `owner/name#3`.
+    pub waits_for: Vec<String>,
+    /// When GitHub is asked about them next, where it is not asked at once.
+    pub next_look: Option<Timestamp>,
 }
 
 /// Something that hob wants to be so on GitHub, and that is not so yet as far as hob knows.
@@ -125,6 +144,7 @@ impl Store {
             schema: schema.fetch_one(&mut *snapshot).await?,
             deliveries: deliveries(&mut snapshot).await?,
             tasks: tasks(&mut snapshot).await?,
+            wishes: wishes(&mut snapshot).await?,
             effects: effects(&mut snapshot).await?,
         };
         snapshot.rollback().await?;
@@ -190,6 +210,27 @@ async fn deliveries(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenD
         })
     };
     found.iter().map(delivery).collect()
+}
+
+async fn wishes(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenWish>> {
+    let found = sqlx::query(
+        "SELECT w.wish, w.blockers, w.look_at AS not_before, s.repo, s.issue
+         FROM wishes AS w JOIN stories AS s ON s.id = w.story ORDER BY json_extract(w.wish, '$.at'), s.id",
+    )
+    .fetch_all(snapshot)
+    .await?;
+    let wish = |row: &SqliteRow| {
+        let wish: Wish = rows::json(row, "wish")?;
+        anyhow::Ok(OpenWish {
+            repo: row.try_get("repo")?,
+            issue: rows::number(row, "issue")?,
+            by: wish.by,
+            at: wish.at,
+            waits_for: rows::json(row, "blockers")?,
+            next_look: next_try(row)?,
+        })
+    };
+    found.iter().map(wish).collect()
 }
 
 async fn tasks(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenTask>> {

@@ -61,6 +61,8 @@ pub struct BlockedBy {
     pub repo: Repo,
     /// Its number there.
     pub number: IssueNumber,
+    /// The sub-issue that waits for it, where the issue itself does not.
+    pub of: Option<IssueNumber>,
 }
 
 impl BlockedBy {

@@ -1,6 +1,8 @@
 //! Question cards: what an agent asks, part by part, what was answered, and what a whole answer is made of. Pure. How a card
 //! reads is in `message/card.rs`; what people's replies and ticks mean is in `intake/reply.rs`.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -95,9 +97,14 @@ pub struct Card {
     pub is_open: bool,
     /// When defaults are taken.
     pub deadline_at: Option<Timestamp>,
+    /// Where the rests of the story's texts are that were too long.
+    pub rests: Rests,
     /// The draft pull request that shows what was done before it was asked, where there was one when the card was posted.
     pub draft_pull: Option<PullNumber>,
 }
+
+/// Where rests are: by their key, the addresses of the comments that hold their parts.
+pub type Rests = HashMap<String, Vec<String>>;
 
 /// The answer to one part of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,9 +16,11 @@ use hob::command::Mistake;
 use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
 use hob::language::Language;
 use hob::message::review::{Answered, WholeAnswered};
-use hob::message::{self, FailureText, Kept, Later, Phase, PullRequestText, Spent, StatusText, WhyStopped};
+use hob::message::{
+    self, FailureText, Kept, Later, Phase, PullRequestText, Sizes, Spent, StatusText, WhyStopped,
+};
 use hob::story::checks::{CheckEnd, CheckResult, Checked};
-use hob::story::{About, Answer, AskedQuestion, Card, Given, Question};
+use hob::story::{About, Answer, AskedQuestion, Card, Given, Question, Rests};
 
 use rendered::{Rendered, skeleton};
 
@@ -149,7 +151,21 @@ const PLACES: &[Place] = &[
         say: |language, text| check_run(language, text, "a"),
     },
     Place { name: "status, to do", one_line: true, say: |language, text| status(language, Some("a"), text) },
+    Place {
+        name: "the first part of a text",
+        one_line: false,
+        say: |language, text| part_of(language, text, 0),
+    },
+    Place { name: "the rest of a text", one_line: false, say: |language, text| part_of(language, text, 1) },
 ];
+
+/// A part of a text that is cut in the middle; of one that has no such part, the whole.
+fn part_of(language: Language, text: &str, nth: usize) -> String {
+    let half = text.chars().count() / 2;
+    let sizes = Sizes { first: half.max(HARMLESS.len()), more: 10_000, parts: 2 };
+    let parts = message::contain_in_parts(language, text, sizes);
+    message::rest_comment(language, parts.get(nth).unwrap_or(&parts[0]), 2, 2)
+}
 
 fn in_thread(language: Language, text: &str) -> String {
     message::review::thread_reply(language, Answered { reply: Some(text), commit: None, applied: None })
@@ -248,6 +264,7 @@ fn card(language: Language, question: Question, answer: Option<Answer>) -> Strin
         question,
         draft_pull: None,
         deadline_at: Some("2026-11-30T09:00:00Z".parse().expect("a time")),
+        rests: Rests::new(),
     })
 }
 

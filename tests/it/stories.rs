@@ -2,6 +2,7 @@
 //! real Docker and real git.
 
 mod account;
+mod agents;
 mod base;
 mod blocked;
 mod budgets;
@@ -17,6 +18,7 @@ mod failures;
 mod happy;
 mod keeping;
 mod language;
+mod long;
 mod policy;
 mod proposing;
 mod pulls;

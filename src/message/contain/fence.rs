@@ -67,6 +67,20 @@ impl<'a> Fence<'a> {
         next
     }
 
+    /// The line that closes the block which goes on at line `at`.
+    pub(super) fn closed_at(&self, lines: &[&str], at: usize) -> Option<usize> {
+        lines[at..].iter().position(|line| self.is_closed_by(line)).map(|found| at + found)
+    }
+
+    /// A line that opens such a block as `line` does, without the list that it stands in.
+    pub(super) fn again(&self, line: &str) -> String {
+        if self.in_quotation {
+            return line.to_owned();
+        }
+        let mark: String = std::iter::repeat_n(self.mark, self.length).collect();
+        format!("{}{mark}{}", " ".repeat(self.indent), self.info)
+    }
+
     fn is_closed_by(&self, line: &str) -> bool {
         let text = self.unquoted(line).trim();
         text.len() >= self.length && text.chars().all(|c| c == self.mark)

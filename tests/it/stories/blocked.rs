@@ -38,6 +38,11 @@ async fn blocked_work_begins_by_itself_with_the_text_that_was_asked_for_when_the
     assert_eq!(w.github.issue_reactions(REPO, issue), [(BOT.to_owned(), "eyes".to_owned())]);
     w.bob().comments(issue, "/hob status").await;
     assert!(w.next_comment(issue).await.body.starts_with("Nothing is begun yet: this issue is blocked"));
+    // The operator sees it too.
+    let (code, status) = w.command(&["status"]).await;
+    assert!(code == Some(0) && status.contains("Blocked: begins by itself: 1\n"), "{status}");
+    let line = status.lines().find(|line| line.contains("acme/tool#3")).expect("a line about it");
+    assert!(line.contains("alice") && line.ends_with("acme/tool#1, acme/tool#2"), "{line}");
 
     // Who may not push changes it meanwhile; what was asked for stands.
     w.github.edit_issue_as(REPO, issue, "mallory", "Then that", "[scenario: fail] Something else.");
@@ -50,7 +55,10 @@ async fn blocked_work_begins_by_itself_with_the_text_that_was_asked_for_when_the
     w.start_hob().await;
     w.tina().ends(second, "closed").await;
     let pull = w.next_pull_request().await;
-    assert_eq!((pull.title.as_str(), pull.head.as_str()), ("Then that", "hob/issue-3"));
+    assert_eq!(
+        (pull.title.as_str(), pull.head.as_str()),
+        ("Noted one more change in `NOTES.md`", "hob/issue-3")
+    );
     assert!(pull.body.contains("Asked for by @alice"), "{}", pull.body);
     assert!(w.next_comment(issue).await.body.starts_with("Done: #"));
     let run = std::fs::read_dir(w.data().join("runs")).unwrap().flatten().next().expect("a run").path();

@@ -27,7 +27,7 @@ async fn story_of(store: &Store, issue: u64) -> Story {
 }
 
 /// Every run of an issue, oldest first.
-async fn runs_of(store: &Store, issue: u64) -> Vec<Run> {
+pub(super) async fn runs_of(store: &Store, issue: u64) -> Vec<Run> {
     let mut runs = Vec::new();
     for task in store.tasks_of(story_of(store, issue).await.id).await.unwrap() {
         runs.extend(store.runs_of(&task).await.unwrap());
@@ -35,7 +35,7 @@ async fn runs_of(store: &Store, issue: u64) -> Vec<Run> {
     runs
 }
 
-fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choice) -> NewTask {
+pub(super) fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choice) -> NewTask {
     let on = StoryAsk {
         repo: repo.parse().unwrap(),
         issue: IssueNumber(issue),
@@ -67,7 +67,7 @@ fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choice) -> NewTa
 }
 
 /// Opens a task as intake does, for a delivery that is recorded.
-async fn opened(store: &Store, guid: &str, task: &NewTask) -> TaskId {
+pub(super) async fn opened(store: &Store, guid: &str, task: &NewTask) -> TaskId {
     store.record_delivery(guid, "issue_comment", b"{}", None).await.unwrap();
     store.open_task(guid, task).await.unwrap()
 }
@@ -79,7 +79,7 @@ async fn granted(store: &Store, guid: &str, story: StoryId, usd: f64) -> bool {
 }
 
 /// Does something in the store while hob does not run.
-async fn beside<T>(w: &World, act: impl AsyncFnOnce(&Store) -> T) -> T {
+pub(super) async fn beside<T>(w: &World, act: impl AsyncFnOnce(&Store) -> T) -> T {
     std::fs::create_dir_all(w.data()).unwrap();
     let store = Store::open(&w.data().join("hob.db")).await.unwrap();
     let done = act(&store).await;

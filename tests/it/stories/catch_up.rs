@@ -43,6 +43,12 @@ async fn with_token() -> World {
     World::prepare(|config| config.github.repositories.push(REPO.to_owned())).await
 }
 
+/// What the agent was told in the only run.
+fn prompt(w: &World) -> String {
+    let run = std::fs::read_dir(w.data().join("runs")).unwrap().flatten().next().expect("a run");
+    std::fs::read_to_string(run.path().join("prompt.md")).expect("a prompt")
+}
+
 #[tokio::test]
 async fn a_label_put_on_while_hob_is_down_is_found_by_looking_and_its_late_webhook_does_nothing() {
     let mut w = with_token().await;
@@ -336,7 +342,8 @@ async fn an_outsiders_new_title_after_the_command_is_not_run_and_what_alice_sees
     w.eventually("the next second", async || (jiff::Timestamp::now().as_second() > edited).then_some(()))
         .await;
     w.alice().comments(issue, "/hob work").await;
-    assert_eq!(w.next_pull_request().await.title, "Remove all flags");
+    w.next_pull_request().await;
+    assert!(prompt(&w).contains("<issue title=\"Remove all flags\">"), "{}", prompt(&w));
     w.next_comment(issue).await;
     w.finish().await;
 }
@@ -348,7 +355,8 @@ async fn an_edit_by_somebody_who_may_push_is_run() {
     w.alice().labels(issue, "hob").await;
     w.bob().edits(issue, "Add a --json flag", "[scenario: work]");
     w.start_hob().await;
-    assert_eq!(w.next_pull_request().await.title, "Add a --json flag");
+    w.next_pull_request().await;
+    assert!(prompt(&w).contains("<issue title=\"Add a --json flag\">"), "{}", prompt(&w));
     w.next_comment(issue).await;
     w.finish().await;
 }

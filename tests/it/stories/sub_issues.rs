@@ -167,3 +167,37 @@ async fn the_text_of_a_sub_issue_is_the_one_that_people_saw_and_a_stop_calls_the
     assert!(draft.draft && draft.body.contains("1 of 2 sub-issues of #1 are done."), "{draft:?}");
     w.finish().await;
 }
+
+#[tokio::test]
+async fn a_sub_issue_that_waits_for_another_issue_holds_its_parent_up_and_one_that_is_added_later_is_left_out()
+ {
+    let w = World::start().await;
+    together(&w).await;
+    let parent = w.alice().opens_issue("Output for scripts", "In steps.").await;
+    let first = scripted(&w, "Read the format", &commits("one.txt")).await;
+    let second = scripted(&w, "Write it", &commits("two.txt")).await;
+    let older = scripted(&w, "Something else", &commits("sneaked-in.txt")).await;
+    let blocker = w.alice().opens_issue("Decide on a format", "").await;
+    w.github.add_sub_issue(REPO, parent, first);
+    w.github.add_sub_issue(REPO, parent, second);
+    // Of those that are worked on together the order says which waits for which.
+    w.github.block_issue(REPO, second, first);
+    w.github.block_issue(REPO, second, blocker);
+    // Who may label, and not push, adds one after alice has asked.
+    w.github.add_sub_issue_later(REPO, parent, older, "tina");
+    w.alice().labels(parent, "hob").await;
+    let said = w.next_comment(parent).await.body;
+    assert!(said.starts_with("**Not started yet: this is blocked by #5 (for #3).**"), "{said}");
+    w.quiet().await;
+    assert!(w.containers().await.is_empty() && w.store().wishes().await.unwrap() == 1);
+
+    w.alice().ends(blocker, "closed").await;
+    let pull = w.next_pull_request().await;
+    assert!(w.next_comment(parent).await.body.starts_with("Done: #"));
+    assert!(w.next_comment(parent).await.body.starts_with("Done: #"));
+    w.quiet().await;
+    assert_eq!(boxes(&w, parent), ["- [x] #2 Read the format", "- [x] #3 Write it"]);
+    assert!(w.github.file_at(REPO, &pull.head, "two.txt").is_some());
+    assert!(w.github.file_at(REPO, &pull.head, "sneaked-in.txt").is_none());
+    w.finish().await;
+}

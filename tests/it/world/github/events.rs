@@ -14,7 +14,7 @@ pub(super) struct Act {
     at: Timestamp,
     by: String,
     event: String,
-    /// The label, or the account.
+    /// The label, the account, or the sub-issue's number.
     what: Option<String>,
 }
 
@@ -22,8 +22,13 @@ impl Issue {
     /// Notes what somebody has done.
     pub(super) fn note(&mut self, id: u64, by: &str, event: &str, what: Option<&str>) {
         self.updated = Timestamp::now();
+        self.note_at(id, by, event, what, self.updated);
+    }
+
+    /// The same for an act of another moment.
+    pub(super) fn note_at(&mut self, id: u64, by: &str, event: &str, what: Option<&str>, at: Timestamp) {
         let (by, event, what) = (by.to_owned(), event.to_owned(), what.map(str::to_owned));
-        self.acts.push(Act { id, at: self.updated, by, event, what });
+        self.acts.push(Act { id, at, by, event, what });
     }
 }
 
@@ -45,6 +50,11 @@ pub(super) fn list(github: &GitHub, state: &mut State, call: &Call) -> Reply {
             ("assigned", Some(to)) => {
                 written["assignee"] = writer.user(to);
                 written["assigner"] = writer.user(&act.by);
+            }
+            ("sub_issue_added", Some(number)) => {
+                let number: u64 = number.parse().expect("a number");
+                let title = &repository.issue(number).title;
+                written["sub_issue"] = json!({"number": number, "title": title});
             }
             ("locked", _) => written["lock_reason"] = json!(null),
             _ => {}

@@ -1,0 +1,178 @@
+//! What an agent wrote that is longer than its place has room for: the first part stands there, with links to comments of hob's that
+//! hold the rest. A message carries the rest with it, in signs that no contained text has, until `deliver/rest.rs` has written those
+//! comments and knows their addresses. So a message stays a function of facts, and no link leads nowhere.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::contain::{Sizes, contain_in_parts, cut_here};
+use crate::language::{Language, say, word};
+
+/// What encloses a rest: control characters, which `contain` leaves in no text.
+const START: char = '\u{1}';
+const END: char = '\u{2}';
+
+/// GitHub refuses a comment above 65,536 characters; this leaves room for hob's own words.
+const MOST_MORE: usize = 60_000;
+/// What more parts would hold nobody reads on GitHub.
+const MOST_PARTS: usize = 5;
+
+/// The rest of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// The same for the same text that was cut in the same place.
+    pub key: String,
+    /// The parts after the first, as Markdown.
+    pub parts: Vec<String>,
+    /// The language of hob's words around it.
+    pub language: Language,
+}
+
+/// Makes an agent's text safe; what is beyond about `most` characters goes with it as a rest.
+pub(super) fn whole(language: Language, text: &str, most: usize) -> String {
+    whole_changed(language, text, most, |part| part.to_owned())
+}
+
+/// The same, with every part changed.
+pub(super) fn whole_changed(
+    language: Language,
+    text: &str,
+    most: usize,
+    change: impl Fn(&str) -> String,
+) -> String {
+    let sizes = Sizes { first: most, more: MOST_MORE, parts: MOST_PARTS };
+    let mut parts = contain_in_parts(language, text, sizes).into_iter().map(|part| change(&part));
+    let first = parts.next().unwrap_or_default();
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() {
+        return first;
+    }
+    let digest = Sha256::new().chain_update(most.to_le_bytes()).chain_update(text).finalize();
+    let rest = Rest { key: hex::encode(&digest[..16]), parts, language };
+    // JSON has no line breaks in it, so that a quotation of the text does not tear it.
+    let json = serde_json::to_string(&rest).unwrap_or_default();
+    format!("{first}\n\n{START}{json}{END}")
+}
+
+/// A text of somebody else's that goes into a message as it is: it may carry no rest.
+pub(super) fn without_rests(text: &str) -> String {
+    text.replace([START, END], "")
+}
+
+/// The rests that a message carries.
+pub fn rests(message: &str) -> Vec<Rest> {
+    pieces(message).filter_map(|(_, rest)| rest).collect()
+}
+
+/// A message with links to its rests, each by the addresses of its comments. Where there are none, it says that it is cut.
+pub fn with_links(message: &str, links: impl Fn(&Rest) -> Option<Vec<String>>) -> String {
+    let mut text = String::new();
+    for (before, rest) in pieces(message) {
+        text.push_str(before);
+        let Some(rest) = rest else { continue };
+        let links = links(&rest).filter(|links| links.len() == rest.parts.len());
+        let cut = || cut_here(rest.language).replace("\n\n", " ");
+        text.push_str(&links.map_or_else(cut, |links| goes_on(rest.language, &links)));
+    }
+    text
+}
+
+/// Said at the end of the first part.
+fn goes_on(language: Language, links: &[String]) -> String {
+    if let [link] = links {
+        return say!(language, "… [the rest]({link})", "… [der Rest]({link})");
+    }
+    let part = word!(language, "part", "Teil");
+    let parts = links.iter().enumerate().map(|(at, link)| format!("[{part} {}]({link})", at + 2));
+    let parts = parts.collect::<Vec<_>>().join(", ");
+    say!(language, "… the rest: {parts}", "… der Rest: {parts}")
+}
+
+/// The comment that holds a part; the first part, which stands elsewhere, is part 1.
+pub fn rest_comment(language: Language, part: &str, number: usize, of: usize) -> String {
+    let which = match of {
+        2 => String::new(),
+        of => say!(language, " Part {number} of {of}.", " Teil {number} von {of}."),
+    };
+    say!(
+        language,
+        "<sub>The rest of what the agent wrote.{which}</sub>\n\n{part}",
+        "<sub>Der Rest dessen, was der Agent geschrieben hat.{which}</sub>\n\n{part}"
+    )
+}
+
+/// The pieces of a message, each with the rest that follows it.
+fn pieces(message: &str) -> impl Iterator<Item = (&str, Option<Rest>)> {
+    let mut left = Some(message);
+    std::iter::from_fn(move || {
+        let text = left.take()?;
+        let Some((before, after)) = text.split_once(START) else { return Some((text, None)) };
+        let (json, after) = after.split_once(END).unwrap_or((after, ""));
+        left = Some(after);
+        let unread = Rest { key: String::new(), parts: Vec::new(), language: Language::En };
+        Some((before, Some(serde_json::from_str(json).unwrap_or(unread))))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Spent, assert_said, nothing_to_change};
+
+    fn report() -> String {
+        format!(
+            "It was like that before.\n\n```text\n{}```\n\nThat is all, @alice.",
+            "a line of it\n".repeat(9_000)
+        )
+    }
+
+    #[test]
+    fn what_is_too_long_is_linked_to() {
+        assert_said!("what_is_too_long_is_linked_to", linked_report);
+        let [english, german] = Language::ALL.map(|language| {
+            rests(&nothing_to_change(language, Some(&report()), Spent::default()))[0].key.clone()
+        });
+        assert_eq!(english, german, "the rest is the agent's");
+    }
+
+    fn linked_report(language: Language) -> String {
+        let message = nothing_to_change(language, Some(&report()), Spent::default());
+        let found = rests(&message);
+        assert_eq!((found.len(), found[0].parts.len()), (1, 2));
+        assert_eq!(found, rests(&nothing_to_change(language, Some(&report()), Spent::default())));
+        let links = [
+            "https://github.com/acme/tool/issues/1#issuecomment-7".to_owned(),
+            "https://x.example/8".to_owned(),
+        ];
+        let linked = with_links(&message, |_| Some(links.to_vec()));
+        let said: Vec<&str> = linked.lines().filter(|line| *line != "> a line of it").collect();
+        let one = Rest { parts: found[0].parts[1..].to_vec(), ..found[0].clone() };
+        let json = serde_json::to_string(&one).unwrap();
+        let of_one = with_links(&format!("a\n\n{START}{json}{END}\n\nb"), |_| Some(links[..1].to_vec()));
+        let comment = |at: usize| {
+            let text = rest_comment(language, &found[0].parts[at], at + 2, 3);
+            text.lines().filter(|line| *line != "a line of it").collect::<Vec<_>>().join("\n")
+        };
+        let unlinked = with_links(&message, |_| None).replace("> a line of it\n", "");
+        assert!(
+            linked.chars().count() < 65_536
+                && found[0].parts.iter().all(|part| part.chars().count() < 65_000)
+        );
+        let last = rest_comment(language, "That is all.", 2, 2);
+        [said.join("\n"), of_one, unlinked, comment(0), comment(1), last].join("\n\n=====\n\n")
+    }
+
+    #[test]
+    fn a_message_without_a_rest_stays_as_it_is() {
+        assert_eq!(with_links("a\n\nb", |_| None), "a\n\nb");
+        assert_eq!(rests("a"), []);
+        // What somebody else wrote so carries none.
+        let forged = format!("{START}{{\"key\":\"k\",\"parts\":[\"@alice\"]}}{END}");
+        assert_eq!(rests(&without_rests(&forged)), []);
+        assert_eq!(rests(&whole(Language::En, &forged, 1_000)), []);
+        assert_eq!(
+            with_links(&format!("a {START}nonsense"), |_| None),
+            format!("a {}", cut_here(Language::En).replace("\n\n", " "))
+        );
+    }
+}
