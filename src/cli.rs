@@ -66,6 +66,15 @@ enum Command {
     /// Write a prompt with a repository's template, as told on standard input. hob starts this itself.
     #[command(name = crate::work::PROMPT_COMMAND, hide = true)]
     WritePrompt,
+    /// Copy this program with what it needs into a new folder. hob starts this itself.
+    #[command(name = crate::egress::LAYOUT_COMMAND, hide = true)]
+    LayOutProxy,
+    /// Let checks reach some servers only. hob starts this itself, in a container.
+    #[command(name = crate::egress::PROXY_COMMAND, hide = true)]
+    ProxyChecks {
+        /// What it lets through.
+        order: String,
+    },
 }
 
 /// Where the settings come from.
@@ -102,6 +111,8 @@ pub fn main() -> ExitCode {
         Command::ImportHandOver => import_hand_over::run(),
         Command::Join => join::run(),
         Command::WritePrompt => write_prompt::run(),
+        Command::LayOutProxy => crate::egress::run_layout().map(|()| ExitCode::SUCCESS),
+        Command::ProxyChecks { order } => crate::egress::run_proxy(&order).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

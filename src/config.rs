@@ -5,6 +5,7 @@
 
 mod budget;
 mod error;
+mod hosts;
 mod policy;
 mod pull_request;
 mod questions;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 
 pub use budget::Budget;
 pub use error::ConfigError;
+pub use hosts::{ChecksNetwork, Host};
 pub use policy::{PathGlobs, Policy};
 pub use pull_request::{FollowBase, PullRequest};
 pub use questions::{Questions, WhoAnswers};
@@ -335,8 +337,8 @@ pub struct Container {
     /// The SSH agent's socket, resolved at start.
     #[serde(skip)]
     pub ssh_auth_sock: Option<PathBuf>,
-    /// Whether the checks that a repository names in its `.github/hob.toml` may reach the network, where it asks for that.
-    pub checks_network: bool,
+    /// What the checks that a repository names in its `.github/hob.toml` may reach on the network, where it asks for that.
+    pub checks_network: ChecksNetwork,
     /// How long an agent has to end after it is told to.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub stop_grace: Duration,
@@ -367,7 +369,7 @@ impl Default for Container {
             drops_limit: ByteSize::mib(100),
             ssh_agent: false,
             ssh_auth_sock: None,
-            checks_network: false,
+            checks_network: ChecksNetwork::Nothing,
             stop_grace: Duration::from_secs(10),
             hand_over_timeout: Duration::from_secs(300),
             hand_over_limit: ByteSize::mib(512),
@@ -606,6 +608,13 @@ impl Config {
         }
         if self.container.uid == 0 {
             return Err(ConfigError::invalid("container.uid", "is 0, which is root", "an unprivileged uid"));
+        }
+        if self.container.network == "none" && self.container.checks_network != ChecksNetwork::Nothing {
+            return Err(ConfigError::invalid(
+                "container.checks_network",
+                "lets checks reach servers, and container.network is \"none\"",
+                "false, or a network",
+            ));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod attached;
 mod engine;
 mod error;
 mod follow;
+mod network;
 mod spec;
 mod state;
 
@@ -29,6 +30,7 @@ pub use attached::{AttachLimits, Attached, AttachedEnd};
 pub use engine::{Engine, Kind};
 pub use error::ContainerError;
 pub use follow::Output;
+pub use network::ListedNetwork;
 pub use spec::{ContainerSpec, Limits, Log, Mount, Network};
 pub use state::{Exit, State};
 
@@ -64,6 +66,14 @@ pub enum Ensured {
     /// The container is new and has not been started.
     Created,
     /// One of this name was there already: this run was begun before.
+    Existed(State),
+}
+
+/// What the wish for a container came to.
+enum Made {
+    /// A new one, with its id.
+    New(String),
+    /// One of this name was there already.
     Existed(State),
 }
 
@@ -118,6 +128,14 @@ impl Docker {
     /// not carry the labels asked for, `Invalid` if the specification contradicts itself, `Refused`
     /// for everything else the daemon objects to, a mount whose source does not exist among it.
     pub async fn ensure(&self, spec: &ContainerSpec) -> Result<Ensured, ContainerError> {
+        Ok(match self.create(spec).await? {
+            Made::New(_) => Ensured::Created,
+            Made::Existed(state) => Ensured::Existed(state),
+        })
+    }
+
+    /// The same, with the id of one that is new.
+    async fn create(&self, spec: &ContainerSpec) -> Result<Made, ContainerError> {
         let connection = self.connection().await?;
         let (client, body) = (&connection.client, spec::to_create_body(spec, connection.kind)?);
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
@@ -127,7 +145,7 @@ impl Docker {
         }
         let created = self.call(&operation, client.create_container(Some(options), body)).await;
         match created {
-            Ok(_) => Ok(Ensured::Created),
+            Ok(made) => Ok(Made::New(made.id)),
             // Docker says 409 to a name that is taken, Podman 500. What has the name decides.
             Err(ContainerError::Refused { status: status @ (409 | 500), message }) => {
                 let Some(found) = self.inspect(&spec.name).await? else {
@@ -138,7 +156,7 @@ impl Docker {
                 if !found.carries(&spec.labels) {
                     return Err(ContainerError::NameTaken(spec.name.clone()));
                 }
-                Ok(Ensured::Existed(found.state))
+                Ok(Made::Existed(found.state))
             }
             // The daemon answers 404 for other missing things too.
             Err(ContainerError::Refused { status: 404, .. }) if !self.has_image(&spec.image).await? => {
@@ -217,12 +235,17 @@ impl Docker {
     /// Removes the container with its anonymous volumes, killing it if it runs. Returns when it is
     /// gone, also if somebody else is removing it; gone already is fine.
     pub async fn remove(&self, name: &str) -> Result<(), ContainerError> {
+        self.remove_this(name, name).await
+    }
+
+    /// The same for the container of an id, and no other that has the name by now.
+    async fn remove_this(&self, name: &str, id: &str) -> Result<(), ContainerError> {
         let client = self.client().await?;
         let operation = format!("remove the container {name}");
         let deadline = Instant::now() + REMOVE_DEADLINE;
         loop {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-            match self.call(&operation, client.remove_container(name, Some(options))).await {
+            match self.call(&operation, client.remove_container(id, Some(options))).await {
                 Err(ContainerError::Refused { status: 404, .. }) => return Ok(()),
                 // Being removed already, or not dead yet: asking again tells when it is over.
                 Err(ContainerError::Refused { status: 409, .. }) if Instant::now() < deadline => {

@@ -125,13 +125,13 @@ pub enum Event {
         /// When, by GitHub's clock.
         at: Timestamp,
     },
-    /// `check_run.requested_action` and `check_run.rerequested`: somebody pressed a button on a check run of hob's. GitHub sends
-    /// them to the App whose check run it is.
+    /// `check_run.requested_action` and `check_run.rerequested`: somebody pressed a button on a check run of hob's; and
+    /// `check_suite.rerequested`: "Re-run all checks", which names no check run. GitHub sends them to the App whose check run it is.
     CheckButton {
         /// Where it happened.
         place: Place,
-        /// The check run.
-        check_run: CheckRunId,
+        /// The check run; absent: all of the App's on the commit.
+        check_run: Option<CheckRunId>,
         /// The commit that it is about.
         head: Sha,
         /// What hob called the button; absent for GitHub's own button "Re-run".

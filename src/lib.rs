@@ -22,6 +22,7 @@ pub mod story;
 // Floor 2: adapters to the world. They do not know each other.
 pub mod account;
 pub mod container;
+pub mod egress;
 pub mod exchange;
 pub mod git;
 pub mod github;

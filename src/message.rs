@@ -40,7 +40,7 @@ pub use commands::{
 };
 pub use contain::{Sizes, contain, contain_in_parts, contain_line};
 use contain::{code, login};
-pub use fix::{NothingToMend, checks_left, checks_mended, fixes_used_up, nothing_to_mend};
+pub use fix::{NothingToMend, checks_left, checks_mended, failed_here, fixes_used_up, nothing_to_mend};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
@@ -51,8 +51,8 @@ pub use pull_request::{Report, no_room_for_report, pull_request_body, short_body
 pub use rest::{Rest, rest_comment, rests, with_links};
 use rest::{whole, whole_changed};
 pub use settings::{
-    blocked_by, blocked_for, may_no_more, part_of, reviewers_refused, settings_at_fault, waits_for_blockers,
-    waits_no_more,
+    blocked_by, blocked_for, fix_settings_at_fault, may_no_more, part_of, reviewers_refused,
+    settings_at_fault, waits_for_blockers, waits_no_more,
 };
 pub use status::{Phase, PullOver, StatusText, status};
 pub use title::{pull_request_title, title_of_work};

@@ -140,6 +140,11 @@ impl DataDir {
         self.root.join("mirrors").join(format!("{}.git", repo.key()))
     }
 
+    /// hob's own program as containers can run it. Made anew by each hob that needs it.
+    pub fn proxy(&self) -> PathBuf {
+        self.root.join("proxy")
+    }
+
     /// The folders of a story.
     pub fn story(&self, story: StoryId) -> StoryPaths {
         let folder = self.stories().join(story.to_string());

@@ -247,6 +247,7 @@ impl Hob {
             template: self.template.clone(),
             signing_key: self.signing_key.clone(),
             program: self.program.clone(),
+            proxy_program: Arc::default(),
             stop,
         }
     }

@@ -10,6 +10,7 @@ mod check_again;
 mod checks;
 mod child;
 mod commits;
+mod egress;
 mod fix;
 mod gather;
 mod hand_over;
@@ -39,6 +40,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -103,6 +105,8 @@ pub struct Worker {
     pub signing_key: Option<SigningKey>,
     /// hob's own program, for the processes that read what is not to be trusted.
     pub program: PathBuf,
+    /// Where that program is laid out for containers, once it is.
+    pub proxy_program: Arc<OnceCell<PathBuf>>,
     /// Set when hob is to stop. Containers go on; following them ends.
     pub stop: CancellationToken,
 }
@@ -317,10 +321,10 @@ impl Worker {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
             }
             (Step::BeginRun, None) if matches!(job.task.ask.about, About::Base(_)) => {
-                self.follow_base(&job).await
+                Box::pin(self.follow_base(&job)).await
             }
             (Step::BeginRun, _) => match self.take_up_checks(&job).await? {
-                TakenUp::Ready => self.begin_run(&job).await,
+                TakenUp::Ready => Box::pin(self.begin_run(&job)).await,
                 TakenUp::Moved(task) => Ok(Some(*task)),
                 TakenUp::Waits => Ok(None),
             },
@@ -340,7 +344,7 @@ impl Worker {
                 Ok(None)
             }
             (Step::CheckAgain, _) => {
-                self.check_again(&job).await?;
+                Box::pin(self.check_again(&job)).await?;
                 Ok(None)
             }
             (Step::NoRun | Step::FollowRun | Step::Settle | Step::Publish, _) => {

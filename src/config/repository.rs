@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{BranchTemplate, Config, ConfigError, FollowBase, PathGlobs, Policy, error};
+use super::{BranchTemplate, ChecksNetwork, Config, ConfigError, FollowBase, PathGlobs, Policy, error};
 use crate::ids::{AgentKind, IssueNumber};
 use crate::language::Language;
 
@@ -60,8 +60,10 @@ pub struct RepositoryFile {
     #[serde(deserialize_with = "fields::duration")]
     #[schemars(with = "String")]
     pub check_timeout: Option<Duration>,
-    /// Whether checks reach the network. Whoever runs hob has to allow it.
-    pub checks_network: bool,
+    /// What checks reach on the network: servers such as "crates.io", "*.npmjs.org" or "10.0.0.5:8080", or true for all that
+    /// whoever runs hob allows. They have to allow it.
+    #[schemars(with = "BoolOrHosts")]
+    pub checks_network: ChecksNetwork,
     /// The story branch, with `{issue}` where the issue's number goes.
     #[schemars(with = "String", regex(pattern = r"\{issue\}"))]
     pub branch: Option<BranchTemplate>,
@@ -133,6 +135,15 @@ pub enum SubIssues {
     Apart,
     /// Its open sub-issues in their order, one after the other on its branch, with one pull request.
     Together,
+}
+
+/// How `checks_network` is written.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "for the schema")]
+enum BoolOrHosts {
+    Switch(bool),
+    Hosts(#[schemars(length(max = 50))] Vec<String>),
 }
 
 /// Caps in dollars. Not set: those of whoever runs hob.
@@ -222,14 +233,20 @@ impl RepositoryFile {
                 "take another, or ask whoever runs hob to set `agent.command`".to_owned(),
             ));
         }
-        if self.checks_network && !config.container.checks_network {
+        let allowed = &config.container.checks_network;
+        if self.checks_network != ChecksNetwork::Nothing && *allowed == ChecksNetwork::Nothing {
             return Some((
                 "checks_network",
                 "`checks_network`: whoever runs hob does not allow checks on the network".to_owned(),
-                "leave it out, or ask them to set `container.checks_network = true`".to_owned(),
+                "leave it out, or ask them to set `container.checks_network`".to_owned(),
             ));
         }
-        None
+        let beyond = self.checks_network.first_beyond(allowed)?;
+        Some((
+            "checks_network",
+            format!("`checks_network`: `{beyond}` is not one that whoever runs hob allows"),
+            format!("take it out, or ask them to add `\"{beyond}\"` to `container.checks_network`"),
+        ))
     }
 }
 
@@ -381,7 +398,9 @@ mod tests {
         let config = Config::default();
         assert_eq!((config.label_of(&empty), empty.who, empty.check_retries()), ("hob", Who::Write, 2));
         assert_eq!(empty.check_timeout(&config), Duration::from_secs(900));
-        let full = parse(include_str!("../../tests/data/hob.full.toml")).unwrap();
+        let mut allowing = Config::default();
+        allowing.container.checks_network = ChecksNetwork::Everything;
+        let full = RepositoryFile::parse(include_str!("../../tests/data/hob.full.toml"), &allowing).unwrap();
         assert_eq!(config.label_of(&full), "bot");
         assert_eq!(config.branch_of(&full, IssueNumber(7)), "bot/7");
         assert_eq!((full.who, full.sub_issues), (Who::Maintain, SubIssues::Together));
@@ -404,6 +423,8 @@ mod tests {
             "agent = \"clod\"\n",
             "model = \"--yolo\"\n",
             "checks_network = true\n",
+            "checks_network = [\"crates.io\", \"https://example.org\"]\n",
+            "checks_network = 1\n",
             "check_retries = 99\n",
             "check_timeout = \"soon\"\n",
             "reviewers = [\"@bob\"]\n",

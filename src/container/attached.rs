@@ -7,7 +7,7 @@ use std::time::Duration;
 use bollard::query_parameters::AttachContainerOptionsBuilder;
 
 use super::follow::next_output;
-use super::{ContainerError, ContainerSpec, Docker, Ensured, Exit, Output};
+use super::{ContainerError, ContainerSpec, Docker, Exit, Made, Output};
 
 /// What an attached container may say and take.
 #[derive(Debug, Clone, Copy)]
@@ -62,14 +62,15 @@ impl Docker {
         limits: AttachLimits,
     ) -> Result<Attached, ContainerError> {
         let mut taken = Taken { sink, limits, stdout_bytes: 0, stderr: Vec::new(), stderr_truncated: false };
-        let mut leftover = Leftover { docker: self.clone(), spec: Some(spec.clone()) };
-        let end = match tokio::time::timeout(limits.timeout, self.attached(spec, &mut taken)).await {
+        let mut leftover = Leftover { docker: self.clone(), name: spec.name.clone(), id: None };
+        let attached = self.attached(spec, &mut taken, &mut leftover.id);
+        let end = match tokio::time::timeout(limits.timeout, attached).await {
             Ok(end) => end,
             Err(_) => Ok(AttachedEnd::TimedOut),
         };
         // Still guarded here: the future may be dropped while the container is being removed.
         let removed = self.remove_own(spec).await;
-        leftover.spec = None;
+        leftover.id = None;
         if let Err(error) = removed {
             tracing::warn!(container = spec.name, %error, "a container was left over");
         }
@@ -81,16 +82,19 @@ impl Docker {
         &self,
         spec: &ContainerSpec,
         taken: &mut Taken<'_>,
+        id: &mut Option<String>,
     ) -> Result<AttachedEnd, ContainerError> {
         let name = &spec.name;
-        if let Ensured::Existed(_) = self.ensure(spec).await? {
+        let mut made = self.create(spec).await?;
+        if let Made::Existed(_) = made {
             self.remove_own(spec).await?;
-            if let Ensured::Existed(_) = self.ensure(spec).await? {
-                return Err(ContainerError::Other(format!(
-                    "the container {name} is being run twice at once"
-                )));
-            }
+            made = self.create(spec).await?;
         }
+        let Made::New(new) = made else {
+            return Err(ContainerError::Other(format!("the container {name} is being run twice at once")));
+        };
+        *id = Some(new);
+        self.connect_inside(name, &spec.network).await?;
         let client = self.client().await?;
         // Attached before it starts, or its first bytes would be lost.
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
@@ -146,22 +150,24 @@ impl Taken<'_> {
     }
 }
 
-/// Removes the container if the future that waits for it is dropped.
+/// Removes the container if the future that waits for it is dropped. That one and no other: whoever has lost a task to another worker
+/// is dropped, and the other has a container of the same name by then.
 struct Leftover {
     docker: Docker,
-    /// `None` once there is nothing to remove.
-    spec: Option<ContainerSpec>,
+    name: String,
+    /// `None` as long as it is not made, and once there is nothing to remove.
+    id: Option<String>,
 }
 
 impl Drop for Leftover {
     fn drop(&mut self) {
-        let (Some(spec), Ok(runtime)) = (self.spec.take(), tokio::runtime::Handle::try_current()) else {
+        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) else {
             return;
         };
-        let docker = self.docker.clone();
+        let (docker, name) = (self.docker.clone(), std::mem::take(&mut self.name));
         runtime.spawn(async move {
-            if let Err(error) = docker.remove_own(&spec).await {
-                tracing::warn!(container = spec.name, %error, "a container was left over");
+            if let Err(error) = docker.remove_this(&name, &id).await {
+                tracing::warn!(container = name, %error, "a container was left over");
             }
         });
     }

@@ -183,6 +183,7 @@ impl Docker {
             ("a limit of processor time", info.cpu_cfs_quota == Some(true)),
             ("filtered system calls (seccomp)", has_option("seccomp")),
             ("a hidden place among the machine's control groups", !(is_podman && is_version_1)),
+            ("a network that leads to some servers only, which lists in checks_network take", !is_podman),
             ("a reliable word of a process that was killed for want of memory", !is_podman),
         ];
         Ok(Engine {

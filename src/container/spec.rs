@@ -73,6 +73,15 @@ pub enum Network {
     /// A network that the operator made; the host answers as `host.docker.internal`. The host's own
     /// network and that of another container are refused.
     Named(String),
+    /// A network that leads nowhere, `Docker::make_inner_network`: what else is on it, and no names of the world's.
+    Inner(String),
+    /// Such a network, and one that leads out. For `Docker::run_attached` only.
+    Between {
+        /// The one that leads out.
+        outside: Box<Network>,
+        /// The name of the one that leads nowhere.
+        inside: String,
+    },
 }
 
 /// What a container may use up. Docker takes 0 or less for "no limit", so that is refused everywhere.
@@ -139,7 +148,10 @@ fn host_config(spec: &ContainerSpec, kind: Kind) -> Result<HostConfig, Container
     let limits = &spec.limits;
     let memory = bytes("memory", limits.memory_bytes)?;
     let (network, extra_hosts) = network(&spec.network)?;
+    let (dns, dns_options) = names(&spec.network).unzip();
     Ok(HostConfig {
+        dns,
+        dns_options,
         network_mode: Some(network),
         extra_hosts,
         mounts: Some(spec.mounts.iter().map(mount).collect::<Result<_, _>>()?),
@@ -215,7 +227,20 @@ fn network(network: &Network) -> Result<(String, Option<Vec<String>>), Container
             }
             Ok((name.clone(), host_name()))
         }
+        Network::Inner(name) => Ok((name.clone(), None)),
+        Network::Between { outside, .. } => match self::network(outside)? {
+            (mode, _) if mode == "none" => Err(invalid("its network leads nowhere")),
+            // The machine has no name in there.
+            (mode, _) => Ok((mode, None)),
+        },
     }
+}
+
+/// Servers for names, and how they are asked: where nothing leads out, none, quickly. Docker would ask those of the machine, which
+/// is a way out too.
+fn names(network: &Network) -> Option<(Vec<String>, Vec<String>)> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    matches!(network, Network::Inner(_)).then(|| (words(&["127.0.0.1"]), words(&["timeout:1", "attempts:1"])))
 }
 
 fn mount(mount: &Mount) -> Result<ApiMount, ContainerError> {

@@ -12,7 +12,7 @@ use crate::ids::{IssueNumber, Repo};
 use super::comments::IssueComment;
 
 /// With it GitHub also gives the text as HTML, in which the addresses of images are signed.
-const WITH_HTML: &str = "application/vnd.github.full+json";
+pub(super) const WITH_HTML: &str = "application/vnd.github.full+json";
 /// The most that GitHub gives at once.
 const PAGE: u64 = 100;
 /// The pages that are read, of which the last may hold one comment only.

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::client::Verb;
+use super::conversation::WITH_HTML;
 use super::people::{User, person};
 use super::webhook::WirePull;
 use super::{GitHubError, Repository};
@@ -169,10 +170,33 @@ impl Repository {
         }
     }
 
+    /// The texts of all reviews and their comments as HTML, in which the addresses of images are signed.
+    pub async fn reviews_as_html(&self, number: PullNumber) -> Result<String, GitHubError> {
+        #[derive(Deserialize)]
+        struct Written {
+            body_html: Option<String>,
+        }
+        let mut html = String::new();
+        for what in ["reviews", "comments"] {
+            let path = format!("/pulls/{number}/{what}?");
+            let all: Vec<Written> = self.all_pages_as(&path, Some(WITH_HTML)).await?;
+            html.extend(all.into_iter().filter_map(|written| written.body_html));
+        }
+        Ok(html)
+    }
+
     async fn all_pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, GitHubError> {
+        self.all_pages_as(path, None).await
+    }
+
+    async fn all_pages_as<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: Option<&'static str>,
+    ) -> Result<Vec<T>, GitHubError> {
         let mut all = Vec::new();
         for page in 1..=MOST_PAGES {
-            let answer = self.get(&format!("{path}per_page={PAGE}&page={page}")).await?;
+            let answer = self.get_as(&format!("{path}per_page={PAGE}&page={page}"), form).await?;
             let found: Vec<T> = answer.json()?;
             let is_full = found.len() == PAGE;
             all.extend(found);

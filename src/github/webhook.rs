@@ -67,6 +67,7 @@ pub fn is_of_use(event: &str, action: Option<&str>) -> bool {
         | ("pull_request_review", Some("submitted"))
         | ("pull_request", Some("closed" | "reopened"))
         | ("check_run", Some("completed" | "requested_action" | "rerequested"))
+        | ("check_suite", Some("rerequested"))
         | ("workflow_run", Some("completed"))
         | ("status" | "push", None) => true,
         ("issues", Some(action)) => Ending::from_word(action).is_some(),

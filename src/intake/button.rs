@@ -16,8 +16,8 @@ use crate::story::{Story, pressed};
 /// A button that was pressed.
 #[derive(Debug)]
 pub(super) struct Pressed {
-    /// On which check run.
-    pub(super) check_run: CheckRunId,
+    /// On which check run; absent: GitHub's button "Re-run all checks".
+    pub(super) check_run: Option<CheckRunId>,
     /// The commit that it is about.
     pub(super) head: Sha,
     /// What hob called the button; absent for GitHub's own button "Re-run".
@@ -33,7 +33,11 @@ impl Intake {
         button: &Pressed,
         sender: &Person,
     ) -> anyhow::Result<Settled> {
-        let Some(id) = self.store.story_of_check_run(&place.repo, button.check_run).await? else {
+        let story = match button.check_run {
+            Some(check_run) => self.store.story_of_check_run(&place.repo, check_run).await?,
+            None => self.store.story_of_checked(&place.repo, &button.head).await?,
+        };
+        let Some(id) = story else {
             // hob may have died between making the check run and writing down which it is.
             if self.store.is_check_run_under_way(&place.repo, &button.head).await? {
                 anyhow::bail!("the check run is there, and not yet recorded");

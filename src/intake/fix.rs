@@ -9,7 +9,9 @@ use super::commands::Opening;
 use super::decide::Act;
 use super::{Happening, Intake, Settled, permission};
 use crate::event::{EndedCheck, Place};
-use crate::store::{Delivery, Fix, NewFix};
+use crate::ids::IssueNumber;
+use crate::message;
+use crate::store::{Delivery, Effect, Fix, NewEffect, NewFix};
 use crate::story::fix::{FailedChecks, is_own};
 use crate::story::plan::Mode;
 use crate::story::{About, Choice, Story, Turn};
@@ -34,8 +36,13 @@ impl Intake {
             return ignored("a check of a commit that hob has nothing to mend on");
         };
         let settings = self.settings(place, Instant::now()).await?;
-        if settings.fault().is_some() {
-            return ignored("a mistake in the repository's settings");
+        if let Some(fault) = settings.fault() {
+            let Some(pull) = story.pull else { return ignored("a mistake in the repository's settings") };
+            let on = IssueNumber(pull.0);
+            let body = message::fix_settings_at_fault(fault, &place.default_branch);
+            let said = NewEffect::new(Effect::Comment { on, body, question: None });
+            self.store.tell_fault_once(&delivery.guid, story.id, &settings.version(), said).await?;
+            return Ok(Settled::Done("said that the repository's settings have a mistake"));
         }
         if self.config.fixes_of(&settings.file()) == 0 {
             return ignored("failed checks are not taken up in this repository");

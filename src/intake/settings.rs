@@ -75,7 +75,8 @@ impl Settings {
         }
     }
 
-    fn version(&self) -> String {
+    /// Which version of the file it is.
+    pub(super) fn version(&self) -> String {
         hex::encode(Sha256::digest(self.text.as_deref().unwrap_or_default().as_bytes()))
     }
 }

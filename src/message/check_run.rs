@@ -164,12 +164,14 @@ mod tests {
             end: CheckEnd::Exited(code),
             duration_ms: 12_000,
             output: output.to_owned(),
+            refused: Vec::new(),
         };
         Checked {
             tip: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
             image: "hob-claude:latest".to_owned(),
             image_id: "sha256:6cca1c50e0e1a2e621ec4afe4319".to_owned(),
             network: false,
+            hosts: Vec::new(),
             results: vec![
                 result("make test", 0, "ok\n"),
                 result("make lint", 2, "…\nsrc/main.rs: `x` is not used\n```\n@alice, see\n"),

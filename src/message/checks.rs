@@ -2,26 +2,26 @@
 
 use super::{Spent, commits_in_words, duration, finished};
 use crate::language::{Language, say, word};
-use crate::story::checks::{CheckEnd, CheckResult, Checked};
+use crate::story::checks::{CheckEnd, CheckResult, Checked, Refused, Why};
 
 /// The longest command line that is shown.
 const MOST_COMMAND: usize = 200;
+/// Servers of a list that are named, and such that were asked for in vain.
+const MOST_HOSTS: usize = 8;
+const MOST_REFUSED: usize = 10;
 /// As much of a commit's id as tells it from others.
 const SHORT: usize = 12;
 
 /// The evidence: which checks ran on which commit, where, and what came of them. In the pull request and in the check run.
 pub fn checks_table(language: Language, checked: &Checked) -> String {
     let tip: String = checked.tip.as_str().chars().take(SHORT).collect();
-    let where_from = match checked.network {
-        true => word!(language, "without keys and with network", "ohne Schlüssel und mit Netz"),
-        false => word!(language, "without keys or network", "ohne Schlüssel und ohne Netz"),
-    };
+    let reach = reach(language, checked);
     let (image, image_id) = (command(&checked.image), command(&checked.image_id));
     let mut text = say!(
         language,
-        "Each ran on {tip}, in a clean container {where_from}, of the image {image} ({image_id}).\n\n\
+        "Each ran on {tip}, in a clean container without keys {reach}, of the image {image} ({image_id}).\n\n\
          | Check | Result | Took |\n|---|---|---|",
-        "Jeder lief auf {tip}, in einem frischen Container {where_from}, aus dem Image {image} ({image_id}).\n\n\
+        "Jeder lief auf {tip}, in einem frischen Container ohne Schlüssel {reach}, aus dem Image {image} ({image_id}).\n\n\
          | Check | Ergebnis | Dauer |\n|---|---|---|"
     );
     for result in &checked.results {
@@ -33,7 +33,52 @@ pub fn checks_table(language: Language, checked: &Checked) -> String {
             duration(result.duration_ms)
         ));
     }
+    let mut refused =
+        checked.results.iter().flat_map(|result| result.refused.iter().map(move |one| (result, one)));
+    if let Some(first) = refused.next() {
+        text.push('\n');
+        for (result, one) in std::iter::once(first).chain(refused).take(MOST_REFUSED) {
+            text.push_str(&format!("\n- {}", not_reached(language, result, one)));
+        }
+    }
     text
+}
+
+/// What the checks could reach.
+fn reach(language: Language, checked: &Checked) -> String {
+    if checked.hosts.is_empty() {
+        return match checked.network {
+            true => word!(language, "and with network", "und mit Netz"),
+            false => word!(language, "or network", "und ohne Netz"),
+        }
+        .to_owned();
+    }
+    let mut names: Vec<String> =
+        checked.hosts.iter().take(MOST_HOSTS).map(|host| format!("`{host}`")).collect();
+    match checked.hosts.len() - names.len() {
+        0 => {}
+        more => names.push(say!(language, "{more} more", "{more} weitere")),
+    }
+    let names = names.join(", ");
+    say!(language, "that reaches only {names}", "mit Zugang nur zu {names}")
+}
+
+fn not_reached(language: Language, result: &CheckResult, refused: &Refused) -> String {
+    let (check, host) = (command(&result.command), command(&refused.host));
+    match refused.why {
+        Why::NotListed => say!(
+            language,
+            "{check} could not reach {host}: it is not in `checks_network` of `.github/hob.toml`.",
+            "{check} konnte {host} nicht erreichen: Das steht nicht in `checks_network` von `.github/hob.toml`."
+        ),
+        Why::Private => say!(
+            language,
+            "{check} could not reach {host}: the name leads to a private address, and that address is not in \
+             `checks_network` of `.github/hob.toml`.",
+            "{check} konnte {host} nicht erreichen: Der Name führt zu einer privaten Adresse, und diese Adresse steht nicht in \
+             `checks_network` von `.github/hob.toml`."
+        ),
+    }
 }
 
 /// The checks as a part of a pull request's body.
@@ -100,12 +145,14 @@ mod tests {
             end,
             duration_ms,
             output: String::new(),
+            refused: Vec::new(),
         };
         let checked = |results| Checked {
             tip: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
             image: "hob-claude:latest".to_owned(),
             image_id: "sha256:6cca1c50e0e1a2e621ec4afe4319".to_owned(),
             network: false,
+            hosts: Vec::new(),
             results,
         };
         let passing = checked(vec![result("make test", CheckEnd::Exited(0), 12_000)]);
@@ -114,11 +161,18 @@ mod tests {
             result("make lint", CheckEnd::Exited(2), 900),
             result("sleep 999", CheckEnd::TimedOut, 900_000),
         ]);
+        let refused = |host: &str, why| Refused { host: host.to_owned(), why };
+        let mut fenced = checked(vec![result("npm test", CheckEnd::Exited(1), 9_000)]);
+        fenced.network = true;
+        fenced.hosts = vec!["crates.io".parse().unwrap(), "*.npmjs.org:8443".parse().unwrap()];
+        fenced.results[0].refused =
+            vec![refused("example.org:443", Why::NotListed), refused("intern.example:80", Why::Private)];
         let took = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: Some(3) };
         assert_said!("what_is_said_about_checks", |language| {
             let said = pull_request_with_failing_check(language, 2, took, failing.failing().unwrap());
-            [checks_section(language, &passing), checks_section(language, &failing), said]
-                .join("\n\n=====\n\n")
+            let [passing, failing, fenced] =
+                [&passing, &failing, &fenced].map(|checked| checks_section(language, checked));
+            [passing, failing, fenced, said].join("\n\n=====\n\n")
         });
     }
 }

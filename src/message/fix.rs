@@ -3,6 +3,7 @@
 use super::{MOST_AGENT_TEXT, Spent, code, commits_in_words, finished, quoted, whole};
 use crate::ids::Sha;
 use crate::language::{Language, say, word};
+use crate::story::About;
 
 /// The longest name of a check that is shown.
 const MOST_NAME: usize = 100;
@@ -34,8 +35,10 @@ pub fn nothing_to_mend(language: Language, found: &NothingToMend<'_>) -> String 
     let NothingToMend::NoneFails { head, red_before, is_pending, is_hidden } = found else {
         return word!(
             language,
-            "There is no open pull request here whose checks I could mend.",
-            "Hier gibt es keinen offenen Pull Request, dessen Checks ich in Ordnung bringen könnte."
+            "There is no open pull request here whose checks I could mend. `/hob work` has me work on the issue, and opens \
+             one; with a pull request that was closed, reopen it first.",
+            "Hier gibt es keinen offenen Pull Request, dessen Checks ich in Ordnung bringen könnte. Mit `/hob work` bearbeite ich \
+             das Issue und öffne einen; einen, der geschlossen wurde, öffne zuerst wieder."
         )
         .to_owned();
     };
@@ -139,6 +142,31 @@ fn fail(language: Language, checks: usize) -> &'static str {
     }
 }
 
+/// Said on the pull request where a task about it has failed, whose status comment stands on the issue. `words` are those.
+pub fn failed_here(language: Language, about: &About, words: &str) -> String {
+    let what = match about {
+        About::Review(_) => {
+            word!(language, "The review is not dealt with.", "Das Review ist nicht bearbeitet.")
+        }
+        About::Checks(_) => word!(
+            language,
+            "The failed checks are not mended.",
+            "Die fehlgeschlagenen Checks sind nicht in Ordnung gebracht."
+        ),
+        About::Base(_) => {
+            word!(language, "The base branch is not brought in.", "Der Basis-Branch ist nicht eingemergt.")
+        }
+        About::Issue | About::SubIssue(_) => {
+            word!(
+                language,
+                "What was asked for here is not done.",
+                "Was hier gewünscht war, ist nicht getan."
+            )
+        }
+    };
+    format!("{what} {words}")
+}
+
 /// Names of checks, which come from outside.
 fn names(language: Language, checks: &[impl AsRef<str>]) -> String {
     let mut shown: Vec<String> =
@@ -161,6 +189,7 @@ fn names(language: Language, checks: &[impl AsRef<str>]) -> String {
 mod tests {
     use super::*;
     use crate::message::assert_said;
+    use crate::story::review::Round;
 
     #[test]
     fn what_is_said_about_failed_checks() {
@@ -189,6 +218,11 @@ mod tests {
                 checks_left(language, &["build", "test"], Some("The runner has no network."), took),
                 fixes_used_up(language, &["build"], 2),
                 fixes_used_up(language, &["build", "test"], 1),
+                failed_here(
+                    language,
+                    &About::Review(Round::default()),
+                    "**The agent ended with an error.**\n\nMore.",
+                ),
             ]
             .join("\n\n=====\n\n")
         };

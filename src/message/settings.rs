@@ -17,6 +17,18 @@ pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
     )
 }
 
+/// Said on the pull request where a check has failed and the file has a mistake.
+pub fn fix_settings_at_fault(fault: &Fault, default_branch: &str) -> String {
+    let remedy = contain(Language::En, &fault.remedy, 500).replace('\n', " ");
+    let end = if remedy.ends_with(['?', '.']) { "" } else { "." };
+    format!(
+        "**I do not look at the check that failed: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo mend it: \
+         {remedy}{end}\n\nOnce that is mended on `{default_branch}`, `/hob fix` has me look.",
+        fault.line,
+        contain(Language::En, &fault.what, 500).replace('\n', " "),
+    )
+}
+
 /// Said where work was asked for on an issue that waits for others. They are written as GitHub links them.
 pub fn blocked_by(language: Language, blockers: &[String]) -> String {
     let blockers = blockers.join(", ");
@@ -118,6 +130,7 @@ mod tests {
         let all = |language| {
             [
                 settings_at_fault(&fault, "main"),
+                fix_settings_at_fault(&fault, "main"),
                 reviewers_refused(language, &["bob".to_owned(), "eve".to_owned()]),
                 blocked_by(language, &["#3".to_owned(), blocked_for(language, "acme/lib#4", IssueNumber(2))]),
                 may_no_more(language, "alice"),

@@ -134,6 +134,19 @@ impl Store {
         row.as_ref().map(|row| rows::parsed(row, "id")).transpose()
     }
 
+    /// The newest story that hob has made a check run for on this commit.
+    pub async fn story_of_checked(&self, repo: &Repo, head: &Sha) -> anyhow::Result<Option<StoryId>> {
+        let row = sqlx::query(
+            "SELECT s.id FROM check_runs AS c JOIN stories AS s ON s.id = c.story
+             WHERE c.head = $1 AND s.repo_key = $2 AND c.check_run IS NOT NULL ORDER BY s.rowid DESC LIMIT 1",
+        )
+        .bind(head.as_str())
+        .bind(repo.key())
+        .fetch_optional(&self.reader)
+        .await?;
+        row.as_ref().map(|row| rows::parsed(row, "id")).transpose()
+    }
+
     /// Whether hob is about to make a check run on a commit, or has made it and not written down yet which it is.
     pub async fn is_check_run_under_way(&self, repo: &Repo, head: &Sha) -> anyhow::Result<bool> {
         let row = sqlx::query(

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Run, Turn};
+use crate::config::Host;
 use crate::ids::Sha;
 
 /// What came of all checks on one commit.
@@ -14,9 +15,12 @@ pub struct Checked {
     pub image: String,
     /// The same by its content: `sha256:…`.
     pub image_id: String,
-    /// Whether they could reach the network.
+    /// Whether they could reach the network, all of it or some servers.
     #[serde(default)]
     pub network: bool,
+    /// The servers that they could reach, where it was not all of the network.
+    #[serde(default)]
+    pub hosts: Vec<Host>,
     /// One for each check, in the order of the settings.
     pub results: Vec<CheckResult>,
 }
@@ -32,6 +36,41 @@ pub struct CheckResult {
     pub duration_ms: u64,
     /// The end of what it printed, without secrets.
     pub output: String,
+    /// What it wanted to reach on the network and was not let at.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
+}
+
+/// Something on the network that a check was not let at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Refused {
+    /// `name:port`.
+    pub host: String,
+    /// Why not.
+    pub why: Why,
+}
+
+/// Why a check was not let at something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// It is not in the list.
+    NotListed,
+    /// The name leads to a private network or to the machine itself.
+    Private,
+}
+
+impl Refused {
+    /// For programs, and for the agent.
+    pub fn words(&self) -> String {
+        let why = match self.why {
+            Why::NotListed => "it is not in `checks_network` of .github/hob.toml",
+            Why::Private => {
+                "its name leads to a private address, and that does not stand in `checks_network` of .github/hob.toml"
+            }
+        };
+        format!("hob did not open {}: {why}", self.host)
+    }
 }
 
 /// How a check ended.
@@ -83,12 +122,14 @@ mod tests {
             end: CheckEnd::Exited(*code),
             duration_ms: 5,
             output: "said".to_owned(),
+            refused: Vec::new(),
         });
         Checked {
             tip: "a".repeat(40).parse().unwrap(),
             image: "i".to_owned(),
             image_id: "sha256:1".to_owned(),
             network: false,
+            hosts: Vec::new(),
             results: results.collect(),
         }
     }

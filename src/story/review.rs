@@ -30,6 +30,19 @@ pub struct Review {
     pub remarks: Vec<Remark>,
 }
 
+impl Round {
+    /// Every text in it, of the threads before it too.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.reviews.iter().flat_map(|review| {
+            let remarks = review.remarks.iter().flat_map(|remark| {
+                let before = remark.before.iter().map(|said| said.text.as_str());
+                before.chain([remark.text.as_str()])
+            });
+            [review.body.as_str()].into_iter().chain(remarks)
+        })
+    }
+}
+
 /// What something that was said is on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

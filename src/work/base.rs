@@ -34,7 +34,7 @@ impl Worker {
         if let Some(noted) = self.store.noted_push(&job.task).await?
             && heads.story.as_ref() == Some(&noted.tip)
         {
-            return Ok(Some(self.base_is_in(job, &noted).await?));
+            return self.base_is_in(job, &noted).await;
         }
         let Some(head) = heads.story else {
             return Ok(Some(
@@ -61,7 +61,7 @@ impl Worker {
                     }
                 };
                 let push = AboutToPush { tip, words };
-                return self.push_joined(job, &head, push).await.map(Some);
+                return self.push_joined(job, &head, push).await;
             }
             Joined::Conflicts(files) if moved.rewrite => {
                 message::rebase_conflicts(job.story.language, branches, &files)
@@ -122,7 +122,7 @@ impl Worker {
         Ok(joined)
     }
 
-    async fn push_joined(&self, job: &Job, head: &Sha, push: AboutToPush) -> Result<Task, Hitch> {
+    async fn push_joined(&self, job: &Job, head: &Sha, push: AboutToPush) -> Result<Option<Task>, Hitch> {
         self.store.note_push(&job.task, &push).await?;
         let replaces = matches!(&job.task.ask.about, About::Base(moved) if moved.rewrite);
         let to_push = ToPush {
@@ -150,6 +150,7 @@ impl Worker {
                     Advance { words: Some(words), failure, ..Advance::default() },
                 )
                 .await
+                .map(Some)
             }
             Err(PushError::Unauthorized(_)) => {
                 Err(Hitch::refused("The git host does not accept hob's token for this repository."))
@@ -158,14 +159,20 @@ impl Worker {
         }
     }
 
-    /// Ends a task whose push has happened.
-    async fn base_is_in(&self, job: &Job, push: &AboutToPush) -> Result<Task, Hitch> {
+    /// Ends a task whose push has happened, unless the repository's checks fail there: then an agent goes on.
+    async fn base_is_in(&self, job: &Job, push: &AboutToPush) -> Result<Option<Task>, Hitch> {
+        if let Some(turn) = self.mends_pushed(job, &push.tip).await? {
+            let folder = self.data.story(job.story.id).join;
+            blocking(move || paths::remove_tree(&folder)).await??;
+            return self.begin_run_for(job, Some(turn)).await;
+        }
         // A workspace that is still needed takes the commits in before its next run, like those that people push.
         let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
         let base = is_free.then(|| (push.tip.clone(), Some(push.tip.clone())));
         let story = StoryChange { base, ..StoryChange::default() };
         let words = Some(push.words.clone());
-        self.end_join(job, TaskState::Done, Advance { story, words, ..Advance::default() }).await
+        let advance = Advance { story, words, ..Advance::default() };
+        self.end_join(job, TaskState::Done, advance).await.map(Some)
     }
 
     /// Ends a task that changes nothing: with words where somebody waits for some.

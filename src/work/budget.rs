@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::keep::KeptAt;
 use super::settle::ask;
+use super::suggest::Suggestions;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::clock;
@@ -46,9 +47,14 @@ fn worth_telling(turn: &Turn) -> Option<Turn> {
 impl Worker {
     /// Makes a run, unless a cap is reached or every agent that may work has used its limit up. `None`: the task waits.
     pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, Hitch> {
-        if let Some(done) = self.apply_suggestions(job).await? {
-            return Ok(Some(done));
+        match Box::pin(self.apply_suggestions(job)).await? {
+            Suggestions::WereAll(done) => Ok(Some(*done)),
+            Suggestions::GoOn(reason) => self.begin_run_for(job, reason).await,
         }
+    }
+
+    /// The same, for a reason of its own where there is one.
+    pub(super) async fn begin_run_for(&self, job: &Job, reason: Option<Turn>) -> Result<Option<Task>, Hitch> {
         let held_up = match self.follow_answer(job).await? {
             Answered::GoOn(held_up) => held_up,
             Answered::Moved(task) => return Ok(Some(*task)),
@@ -65,7 +71,7 @@ impl Worker {
             }
         };
         let Some((agent, instead_of)) = self.agent_for_run(job).await? else { return Ok(None) };
-        let new = NewRun { turn: held_up, agent, instead_of, may_use };
+        let new = NewRun { turn: reason.or(held_up), agent, instead_of, may_use };
         Ok(Some(self.store.begin_run(&job.task, new).await?.0))
     }
 

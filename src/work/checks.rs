@@ -9,16 +9,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tokio::time::Instant;
 
+use super::egress::Fenced;
 use super::import_child::Taken;
 use super::start::{HOME, WORKSPACE, blocking, docker_hitch, make_private_folder, mount};
 use super::{Hitch, Job, Worker};
+use crate::config::ChecksNetwork;
 use crate::container::{AttachLimits, AttachedEnd, ContainerError, ContainerSpec, Log, Network};
 use crate::fail_point::around;
 use crate::git::{self, Mirror, NewWorkspace};
 use crate::ids::Sha;
 use crate::paths;
 use crate::story::Run;
-use crate::story::checks::{CheckEnd, CheckResult, Checked};
+use crate::story::checks::{CheckEnd, CheckResult, Checked, Refused};
 
 /// Both streams go to standard output, in their order. The set-up command comes first, as for the agent.
 const ENTRY: &str = r#"
@@ -50,7 +52,7 @@ impl Worker {
         if let Some(checked) = self.store.checked(job.task.id, &taken.tip).await? {
             return Ok(Some(checked));
         }
-        let checked = self.run_checks(job, run, &taken.tip).await?;
+        let checked = Box::pin(self.run_checks(job, run, &taken.tip)).await?;
         self.store.keep_checked(&job.task, run.id, &checked).await?;
         Ok(Some(checked))
     }
@@ -60,10 +62,15 @@ impl Worker {
         let image = self.settings(job).image;
         let image_id = self.docker.image_id(&image).await.map_err(docker_hitch)?;
         let image_id = image_id.ok_or_else(|| docker_hitch(ContainerError::NoImage(image.clone())))?;
-        let network = job.file.checks_network && self.config.container.checks_network;
-        let mut checked = Checked { tip: tip.clone(), image, image_id, network, results: Vec::new() };
+        let (network, hosts) = match job.file.checks_network.within(&self.config.container.checks_network) {
+            ChecksNetwork::Nothing => (false, Vec::new()),
+            ChecksNetwork::Everything => (true, Vec::new()),
+            ChecksNetwork::Only(hosts) => (true, hosts),
+        };
+        let mut checked = Checked { tip: tip.clone(), image, image_id, network, hosts, results: Vec::new() };
         for (at, command) in job.file.checks.iter().enumerate() {
-            let result = self.check_with(job, run, &checked, at, command).await?;
+            // Boxed, as the others here: all of it in one future is too much for a thread's stack.
+            let result = Box::pin(self.check_with(job, run, &checked, at, command)).await?;
             tracing::info!(command, end = ?result.end, "a check ended");
             checked.results.push(result);
         }
@@ -99,10 +106,12 @@ impl Worker {
         // Docker knows nothing of leases: whoever has lost the task starts nothing.
         self.store.still_holds(&job.task).await?;
         let ended = tokio::select! {
-            ended = self.docker.run_attached(&spec, &mut tail, limits) => Some(ended.map_err(docker_hitch)?.end),
+            ended = self.run_spec(job, run, checked, (&spec, limits), &mut tail) => Some(ended?),
             () = self.until_too_much_disk(vec![place.workspace.clone(), place.home.clone()]) => None,
             () = self.stop.cancelled() => return Err(Hitch::Stopping),
         };
+        let (ended, refused) = ended.unzip();
+        let refused = refused.unwrap_or_default();
         let end = match ended {
             Some(AttachedEnd::Exited(exit)) => CheckEnd::Exited(exit.code),
             Some(AttachedEnd::TimedOut) => CheckEnd::TimedOut,
@@ -114,8 +123,30 @@ impl Worker {
             }
         };
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let output = self.secrets.redact(&tail.text());
-        Ok(CheckResult { command: command.to_owned(), end, duration_ms, output })
+        let mut output = self.secrets.redact(&tail.text());
+        // Programs say of this at most that a proxy said no.
+        for one in &refused {
+            output.push_str(&format!("\n[{}]", one.words()));
+        }
+        Ok(CheckResult { command: command.to_owned(), end, duration_ms, output, refused })
+    }
+
+    /// Runs the container of one check: how it ended, and what it was not let at.
+    async fn run_spec(
+        &self,
+        job: &Job,
+        run: &Run,
+        checked: &Checked,
+        (spec, limits): (&ContainerSpec, AttachLimits),
+        tail: &mut Tail,
+    ) -> Result<(AttachedEnd, Vec<Refused>), Hitch> {
+        if checked.hosts.is_empty() {
+            let ended = self.docker.run_attached(spec, tail, limits).await.map_err(docker_hitch)?;
+            return Ok((ended.end, Vec::new()));
+        }
+        let fenced = Fenced { spec: spec.clone(), hosts: &checked.hosts, limits };
+        let (ended, refused) = Box::pin(self.run_fenced(job, run, fenced, tail)).await?;
+        Ok((ended.end, refused))
     }
 
     /// A checkout of the commit and an empty home.
@@ -172,7 +203,8 @@ impl Worker {
             ],
             user: self.user,
             workdir: WORKSPACE.to_owned(),
-            network: if checked.network { self.network() } else { Network::None },
+            // Whoever may reach some servers only gets a network of its own.
+            network: if checked.network && checked.hosts.is_empty() { self.network() } else { Network::None },
             limits: self.limits(),
             log: Log::None,
         }

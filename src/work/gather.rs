@@ -19,7 +19,7 @@ use crate::github::{AssetHosts, Conversation, GitHubError, IssueComment, NoImage
 use crate::ids::{IssueNumber, Repo};
 use crate::message;
 use crate::prompt::{self, Author, Comment, File, Image, Linked, MissingImage, Reference, Seen};
-use crate::story::{Run, Story, Turn};
+use crate::story::{About, Run, Story, Turn};
 
 /// Comments that an agent gets at most; the newest are the ones.
 const MOST_COMMENTS: usize = 50;
@@ -81,7 +81,8 @@ impl Worker {
         let mut looking =
             Looking { worker: self, job, story, repository, own_login, may_push: HashMap::new() };
         let mut seen = Seen::default();
-        let html = looking.conversation(&mut seen, resumes, told).await?;
+        let mut html = looking.conversation(&mut seen, resumes, told).await?;
+        html.push_str(&looking.reviews_as_html().await?);
         looking.linked(&mut seen, told).await?;
         seen.failing = looking.failing_checks(run, resumes).await?;
         let shown = seen.comments.iter().map(|comment| comment.text.as_str());
@@ -230,6 +231,18 @@ impl Looking<'_> {
         let left_out = if since.is_some() { 0 } else { usize::try_from(older).unwrap_or(usize::MAX) };
         self.choose(seen, all, left_out).await?;
         Ok(html)
+    }
+
+    /// The HTML of what was said in reviews, where a task is about images that are shown there.
+    async fn reviews_as_html(&self) -> Result<String, Hitch> {
+        let (About::Review(round), Some(pull)) = (&self.job.task.ask.about, self.story.pull) else {
+            return Ok(String::new());
+        };
+        if round.texts().all(|text| prompt::images(text).is_empty()) {
+            return Ok(String::new());
+        }
+        let ask = || self.repository.reviews_as_html(pull);
+        Ok(if_there([ask(), ask()]).await?.unwrap_or_default())
     }
 
     /// Whether a comment is neither hob's nor a bot's, and not in the prompt already: commands are in it as what was asked for.

@@ -21,7 +21,8 @@ use crate::prompt::{
     self, Facts, Hidden, Image, LONGEST_PROMPT, LONGEST_TEMPLATE, MissingImage, Origin, Prompt, Purpose,
     Seen, Sheet, Template, TemplateError,
 };
-use crate::story::{Ask, AskedQuestion, Run, Story};
+use crate::story::review::Round;
+use crate::story::{About, Ask, AskedQuestion, Run, Story};
 
 /// The command of hob's program that writes a prompt with a repository's template.
 pub const COMMAND: &str = "write-prompt";
@@ -162,7 +163,12 @@ pub(super) fn told<'a>(
         .map(|answer| answer.text.as_str())
         .collect();
     let part = ask.about.part().map(|part| part.body.as_str());
-    let asked = [ask.body.as_str()].into_iter().chain(part).chain(ask.text.as_deref());
+    let round = match &ask.about {
+        About::Review(round) => Some(round),
+        _ => None,
+    };
+    let reviews = round.into_iter().flat_map(Round::texts);
+    let asked = [ask.body.as_str()].into_iter().chain(part).chain(ask.text.as_deref()).chain(reviews);
     let (new, shown): (Vec<&str>, Vec<&str>) = match purpose {
         Purpose::Answered(question) if resumes => {
             let answer: Vec<&str> = question.answer.iter().map(|answer| answer.text.as_str()).collect();

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
-use crate::ids::QuestionId;
+use crate::ids::{IssueNumber, QuestionId};
 use crate::message::{self, FailureText, Spent, WhyUnfinished};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
 use crate::story::budget::Limit;
 use crate::story::plan;
-use crate::story::{self, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState};
+use crate::story::{
+    self, About, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState,
+};
 
 /// A retry's wait doubles with each, up to so many times.
 const MOST_DOUBLINGS: u32 = 6;
@@ -157,7 +159,12 @@ impl Worker {
         let language = job.story.language;
         let words =
             message::failed(&FailureText { language, class, detail, uncommitted: &uncommitted, took });
-        let effects = self.draft(job, WhyUnfinished::Failed, None).await?.into_iter().collect();
+        let mut effects: Vec<NewEffect> =
+            self.draft(job, WhyUnfinished::Failed, None).await?.into_iter().collect();
+        effects.extend(failed_on(job).map(|on| {
+            let body = message::failed_here(language, &job.task.ask.about, &words);
+            NewEffect::new(Effect::Comment { on, body, question: None })
+        }));
         Ok(Advance { failure: Some(class), words: Some(words), effects, ..Advance::default() })
     }
 
@@ -174,6 +181,17 @@ impl Worker {
         }
         Ok(spent)
     }
+}
+
+/// The pull request, where a task was asked for there: its people do not look at the issue, where the status comment is.
+fn failed_on(job: &Job) -> Option<IssueNumber> {
+    let pull = IssueNumber(job.story.pull?.0);
+    let is_of_pull = match &job.task.ask.about {
+        About::Review(_) => true,
+        About::Checks(failed) if !failed.by_command => true,
+        _ => job.task.ask.on == Some(pull),
+    };
+    is_of_pull.then_some(pull)
 }
 
 /// The time until a moment, in seconds since 1970; at most a week, so that a wrong clock parks nothing for

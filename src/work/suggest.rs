@@ -19,7 +19,7 @@ use crate::paths;
 use crate::store::{Advance, StoryChange};
 use crate::story::plan::Mode;
 use crate::story::review::{Applied, Round, Suggested, What, suggestion};
-use crate::story::{About, Task, TaskState};
+use crate::story::{About, Task, TaskState, Turn};
 
 /// The throw-away repository, in the story's folder.
 const FOLDER: &str = "suggestions";
@@ -27,12 +27,12 @@ const FOLDER: &str = "suggestions";
 const MOST_TRIES: u32 = 3;
 
 impl Worker {
-    /// Applies what a task's reviews suggest, before its first run. Gives back the task where that was all that there was to do.
-    pub(super) async fn apply_suggestions(&self, job: &Job) -> Result<Option<Task>, Hitch> {
-        let About::Review(round) = &job.task.ask.about else { return Ok(None) };
+    /// Applies what a task's reviews suggest, before its first run.
+    pub(super) async fn apply_suggestions(&self, job: &Job) -> Result<Suggestions, Hitch> {
+        let About::Review(round) = &job.task.ask.about else { return Ok(Suggestions::GoOn(None)) };
         let has_begun = self.store.latest_run(&job.task).await?.is_some();
         if has_begun || job.task.mode != Mode::Work || job.story.pull.is_none() {
-            return Ok(None);
+            return Ok(Suggestions::GoOn(None));
         }
         let mut tip = None;
         for _ in 0..MOST_TRIES {
@@ -46,7 +46,15 @@ impl Worker {
         }
         let applied = self.store.applied_suggestions(job.story.id).await?;
         if !round.is_done_with(&applied) {
-            return Ok(None);
+            return Ok(Suggestions::GoOn(None));
+        }
+        let before = self.store.suggested(job.task.id).await?.filter(|suggested| suggested.is_pushed);
+        tip = tip.or(before.map(|suggested| suggested.tip));
+        // What people suggest can break what they did not look at.
+        if let Some(tip) = &tip
+            && let Some(turn) = self.mends_pushed(job, tip).await?
+        {
+            return Ok(Suggestions::GoOn(Some(turn)));
         }
         tracing::info!(
             suggestions = round.remarks().count(),
@@ -55,7 +63,8 @@ impl Worker {
         let words = message::review::suggestions_applied(job.story.language, round.remarks().count());
         let effects = self.review_answers(job, tip.as_ref()).await?;
         let advance = Advance { words: Some(words), effects, ..Advance::default() };
-        Ok(Some(self.store.advance(&job.task, TaskState::Done, &advance).await?))
+        let done = self.store.advance(&job.task, TaskState::Done, &advance).await?;
+        Ok(Suggestions::WereAll(Box::new(done)))
     }
 
     async fn try_suggestions(&self, job: &Job, round: &Round) -> Result<Tried, Hitch> {
@@ -219,6 +228,14 @@ impl Worker {
             co_author(&by, number)
         )
     }
+}
+
+/// What follows from a task's suggestions.
+pub(super) enum Suggestions {
+    /// They were all that there was to do.
+    WereAll(Box<Task>),
+    /// An agent has to work, for this reason where it is one that comes of them.
+    GoOn(Option<Turn>),
 }
 
 /// What came of a try to apply suggestions.

@@ -208,12 +208,14 @@ fn check_run(language: Language, output: &str, said: &str) -> String {
         end: CheckEnd::Exited(1),
         duration_ms: 1,
         output: format!("it says:\n{output}"),
+        refused: Vec::new(),
     };
     let checked = Checked {
         tip: "0123456789abcdef0123456789abcdef01234567".parse().expect("a commit"),
         image: "image".to_owned(),
         image_id: "sha256:1".to_owned(),
         network: false,
+        hosts: Vec::new(),
         results: vec![result],
     };
     let log = [Signal::Says(format!("it says: {said}"))];

@@ -14,6 +14,7 @@ mod colleague;
 mod commanding;
 mod commits;
 mod door;
+mod egress;
 mod failures;
 mod happy;
 mod keeping;

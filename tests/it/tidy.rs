@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["clock", "config", "event", "fail_point", "ids", "language", "paths", "pulse"]),
     (1, &["agent", "command", "message", "prompt", "redact", "story"]),
-    (2, &["account", "container", "exchange", "git", "github", "store"]),
+    (2, &["account", "container", "egress", "exchange", "git", "github", "store"]),
     (3, &["catch_up", "deliver", "intake", "sweep", "work"]),
     (4, &["http", "serve"]),
     (5, &["cli", "main"]),

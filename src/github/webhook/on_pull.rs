@@ -19,6 +19,7 @@ pub(super) fn decode(event: &str, action: Option<&str>, body: &[u8]) -> Result<O
         ("pull_request", Some("closed" | "reopened")) => Some(moved(read(body)?, action == Some("closed"))),
         ("check_run", Some("completed")) => check_ended(read(body)?),
         ("check_run", Some("requested_action" | "rerequested")) => Some(button(read(body)?)),
+        ("check_suite", Some("rerequested")) => Some(all_again(read(body)?)),
         ("workflow_run", Some("completed")) => Some(workflow_ended(read(body)?)),
         ("status", None) => status(read(body)?),
         ("push", None) => pushed(read(body)?),
@@ -67,6 +68,19 @@ struct OnCheckRun {
     sender: Option<User>,
     check_run: WireCheckRun,
     requested_action: Option<RequestedAction>,
+}
+
+#[derive(Deserialize)]
+struct OnCheckSuite {
+    repository: Repository,
+    installation: Option<Installation>,
+    sender: Option<User>,
+    check_suite: WireCheckSuite,
+}
+
+#[derive(Deserialize)]
+struct WireCheckSuite {
+    head_sha: Sha,
 }
 
 #[derive(Deserialize)]
@@ -204,9 +218,19 @@ fn check_ended(delivery: OnCheckRun) -> Option<Event> {
 fn button(delivery: OnCheckRun) -> Event {
     Event::CheckButton {
         place: place(delivery.repository, delivery.installation),
-        check_run: CheckRunId(delivery.check_run.id),
+        check_run: Some(CheckRunId(delivery.check_run.id)),
         head: delivery.check_run.head_sha,
         button: delivery.requested_action.map(|action| action.identifier),
+        sender: person(delivery.sender),
+    }
+}
+
+fn all_again(delivery: OnCheckSuite) -> Event {
+    Event::CheckButton {
+        place: place(delivery.repository, delivery.installation),
+        check_run: None,
+        head: delivery.check_suite.head_sha,
+        button: None,
         sender: person(delivery.sender),
     }
 }
@@ -314,6 +338,12 @@ mod tests {
         let Event::CheckButton { button: None, .. } = example!("check_run", "check_run.rerequested") else {
             panic!("not asked for again");
         };
+        let Event::CheckButton { button: None, check_run: None, head, .. } =
+            example!("check_suite", "check_suite.rerequested")
+        else {
+            panic!("not all asked for again");
+        };
+        assert_eq!(head.as_str(), "ec26c3e57ca3a959ca5aad62de7213c562f8c821");
         let Event::CheckEnded { check, .. } = example!("status", "status") else { panic!("no status") };
         assert_eq!((check.kind, check.failed, check.name.as_str()), (CheckKind::Status, false, "default"));
         assert!(matches!(example!("workflow_run", "workflow_run.completed"), Event::CheckEnded { .. }));

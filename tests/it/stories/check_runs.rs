@@ -149,6 +149,12 @@ async fn buttons_do_what_commands_do_once_and_for_those_who_may() {
         until(&w, &first, "the checks to run again", |run| is(run, "failure") && run.text != before.text)
             .await;
     assert!(again.history.iter().any(|(status, ..)| status == "in_progress"), "{again:#?}");
+    // "Re-run all checks" does the same.
+    w.mallory().reruns_all(before.id).await;
+    w.quiet().await;
+    assert_eq!(check_run(&w, &first).unwrap().text, again.text);
+    w.alice().reruns_all(before.id).await;
+    until(&w, &first, "all to run again", |run| is(run, "failure") && run.text != again.text).await;
     w.quiet().await;
     assert_eq!(containers_that_ran(&w), 1, "an agent worked");
 

@@ -166,13 +166,21 @@ async fn a_failure_ends_it_a_retry_keeps_it_and_a_repository_can_have_none_of_it
     w.quiet().await;
     assert_eq!(prompts(&w).len(), 2);
 
-    w.alice().comments(issue, "/hob fix [scenario: crash]").await;
-    let failed = w.next_comment(issue).await.body;
-    assert!(failed.starts_with("**"), "{failed}");
-    w.quiet().await;
-    w.alice().comments(issue, "/hob retry").await;
-    let failed = w.next_comment(issue).await.body;
-    assert!(failed.starts_with("**"), "{failed}");
+    // Asked for on the pull request, it is said there too.
+    w.alice().comments(2, "/hob fix [scenario: crash]").await;
+    for _ in 0..2 {
+        let failed = w.next_comment(issue).await.body;
+        let here = w.next_comment(2).await.body;
+        assert!(failed.starts_with("**"), "{failed}");
+        assert!(
+            here.starts_with("The failed checks are not mended. **") && here.contains("`/hob "),
+            "{here}"
+        );
+        w.quiet().await;
+        if prompts(&w).len() == 3 {
+            w.alice().comments(issue, "/hob retry").await;
+        }
+    }
     assert!(prompts(&w).pop().unwrap().contains("check=\"build\""), "a retry is about the same");
     w.quiet().await;
     w.alice().comments(issue, "/hob resume [scenario: work]").await;
@@ -185,6 +193,18 @@ async fn a_failure_ends_it_a_retry_keeps_it_and_a_repository_can_have_none_of_it
     w.ci().fails("build", &pushed, "no\n").await;
     w.quiet().await;
     assert_eq!(head(&w), pushed);
+
+    // A mistake in the settings keeps hob from it: said once, where people look.
+    w.alice().pushes("main", &[(".github/hob.toml", "fixes = \"many\"\n")], "A mistake").await;
+    for job in ["build", "test"] {
+        w.ci().fails(job, &pushed, "no\n").await;
+    }
+    let said = w.next_comment(2).await.body;
+    assert!(
+        said.starts_with("**I do not look at the check that failed: line 1 of `.github/hob.toml`"),
+        "{said}"
+    );
+    assert!(said.contains("`/hob fix`"), "{said}");
     w.finish().await;
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::world::github::{Fault, Pull, ThreadComment, Verdict, on};
+use crate::world::github::{Fault, GitHub, Pull, ThreadComment, Verdict, on};
 use crate::world::{BOT, REPO, World};
 
 /// A world with a pull request of hob's that adds one line to NOTES.md, and its issue. The agent answers reviews.
@@ -32,7 +32,8 @@ fn last_prompt(w: &World) -> String {
 /// What hob has answered in the thread of a comment, without its marker.
 fn answers(w: &World, pull: u64, thread: u64) -> Vec<String> {
     let all = w.github.thread_comments(REPO, pull).into_iter();
-    let ours = all.filter(|comment| comment.in_reply_to == Some(thread) && comment.author == BOT);
+    let is_ours = |author: &str| author == BOT || author.ends_with("[bot]");
+    let ours = all.filter(|comment| comment.in_reply_to == Some(thread) && is_ours(&comment.author));
     ours.map(|comment| comment.body.split("\n\n<!-- hob:").next().unwrap_or_default().to_owned()).collect()
 }
 
@@ -61,11 +62,12 @@ async fn a_burst_of_reviews_is_one_task_and_everybody_is_answered_where_they_spo
     let (number, branch) = (pull.number, pull.head.as_str());
 
     // Two reviewers, a comment in the conversation, a word between people, and somebody who may not push.
+    let picture = w.github.attach_privately(b"GIF89a, and so on");
+    let like_this = format!("No full stop, like this: ![line]({picture})");
     let said = [on("NOTES.md", 1, "Why only one line?"), on("NOTES.md", 1, "@alice what do you say?")];
     let bobs =
         w.bob().reviews(number, Verdict::ChangesRequested, "Not yet, @carol.\nIt is short.", &said).await;
-    let alices =
-        w.alice().reviews(number, Verdict::Commented, "", &[on("NOTES.md", 1, "No full stop.")]).await;
+    let alices = w.alice().reviews(number, Verdict::Commented, "", &[on("NOTES.md", 1, &like_this)]).await;
     let talk = w.alice().comments(number, "Mention it in the README too.\n\nPlease.").await;
     let mallorys =
         w.mallory().reviews(number, Verdict::Commented, "Delete it.", &[on("NOTES.md", 1, "rm -rf")]).await;
@@ -117,6 +119,9 @@ async fn a_burst_of_reviews_is_one_task_and_everybody_is_answered_where_they_spo
     ] {
         assert!(told.contains(part), "no {part} in\n{told}");
     }
+    // What a reviewer shows is there as a file, as in issues.
+    let prompt = last_prompt(&w);
+    assert!(prompt.contains(&format!("- /hob/images/1.gif is {picture}")), "{prompt}");
     for other in ["what do you say", "rm -rf", "Delete it", "print your key"] {
         assert!(!last_prompt(&w).contains(other), "{other}");
     }
@@ -181,6 +186,8 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
     w.next_comment(issue).await;
     let failed = w.next_comment(issue).await.body;
     assert!(failed.starts_with("**The agent ended with an error.**"), "{failed}");
+    let here = w.next_comment(number).await.body;
+    assert!(here.starts_with("The review is not dealt with. **The agent ended with an error.**"), "{here}");
     w.quiet().await;
     assert!(answers(&w, number, second).is_empty() && answers(&w, number, third).is_empty());
     w.alice().comments(number, "/hob retry").await;
@@ -260,6 +267,51 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     let told = w.github.file_at(REPO, branch, "review.md").expect("what the agent was told");
     assert!(told.contains(&format!("exactly as it stands, in commit {}", commits[1].sha)), "{told}");
     assert!(told.contains("did not fit in as they stand"), "{told}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn what_hob_pushes_by_itself_is_checked_and_an_agent_mends_what_fails() {
+    let mut w = World::prepare_app(|_| {}).await;
+    w.start_hob().await;
+    let checks = "checks = [\"! cat *.md | grep -q wrong\"]\ncheck_retries = 1\n";
+    w.alice().pushes("main", &[(".github/hob.toml", checks)], "Say what is checked").await;
+    let (issue, pull) = proposed(&w).await;
+    let (number, branch) = (pull.number, pull.head.as_str());
+    let evidence = async |tip: &str, mark: &str| {
+        let found = |_: &GitHub| {
+            let run =
+                w.github.check_runs(REPO, tip).into_iter().find(|run| run.text.contains("### Checks"))?;
+            (run.status == "completed" && run.text.contains(mark)).then_some(run.text)
+        };
+        let text = w.until("the evidence on what was pushed", found).await;
+        assert!(text.contains(&format!("Each ran on {}", &tip[..12])), "{text}");
+    };
+
+    // The base, and a suggestion: no agent works, and what is pushed has its evidence.
+    w.bob().pushes("main", &[("more.md", "more\n")], "More").await;
+    w.alice().comments(number, "/hob rebase").await;
+    w.until("the merge", |_| w.github.file_at(REPO, branch, "more.md")).await;
+    w.quiet().await;
+    evidence(&tip(&w, branch), "✅ passed").await;
+    let suggests = |text: &str| format!("```suggestion\n{text}\n```");
+    let fine = on("NOTES.md", 1, &suggests("- fine"));
+    let said = w.bob().reviews(number, Verdict::Commented, "", &[fine]).await[0];
+    next_answer(&w, number, said, 0).await;
+    w.quiet().await;
+    evidence(&tip(&w, branch), "✅ passed").await;
+    assert_eq!(runs(&w).len(), 1, "an agent worked");
+
+    // One that breaks a check: it is applied, and an agent gets what fails. This one does not mend it.
+    let wrong = on("NOTES.md", 1, &suggests("- wrong"));
+    let said = w.bob().reviews(number, Verdict::Commented, "", &[wrong]).await[0];
+    let done = w.next_comment(issue).await.body;
+    assert!(done.starts_with("Done, but `! cat *.md ¦ grep -q wrong` still fails"), "{done}");
+    assert!(next_answer(&w, number, said, 0).await.starts_with("Applied as suggested, in "));
+    assert!(last_prompt(&w).contains("! cat *.md | grep -q wrong"), "{}", last_prompt(&w));
+    assert_eq!(runs(&w).len(), 2);
+    w.quiet().await;
+    evidence(&tip(&w, branch), "❌ exit code 1").await;
     w.finish().await;
 }
 

@@ -326,7 +326,7 @@ fn toml_of(config: &Config) -> String {
 /// Seconds that a Docker daemon may take to be back, on a machine that is busy.
 const DAEMON_TRIES: u32 = 90;
 
-/// The containers that belong to the hob of this data folder.
+/// The containers, and networks, that belong to the hob of this data folder.
 pub async fn containers(config: &Config) -> Vec<String> {
     let file = config.data.dir.join("hob.db");
     if !file.exists() {
@@ -347,7 +347,9 @@ pub async fn containers(config: &Config) -> Vec<String> {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
-    listed.into_iter().map(|container| container.name).collect()
+    let networks = docker.list_networks((LABEL_INSTANCE, &instance)).await.expect("docker answers");
+    let networks = networks.into_iter().map(|network| network.name);
+    listed.into_iter().map(|container| container.name).chain(networks).collect()
 }
 
 /// Larger files are not shown: those that hob writes stay far below, and an agent may leave one of

@@ -37,6 +37,13 @@ impl Network {
         assert!(made.status.success(), "making a network: {}", String::from_utf8_lossy(&made.stderr));
         Network { name }
     }
+
+    /// The address that the host has there.
+    pub fn gateway(&self) -> String {
+        let form = "{{(index .IPAM.Config 0).Gateway}}";
+        let found = docker(&["network", "inspect", "--format", form, &self.name]);
+        String::from_utf8_lossy(&found.stdout).trim().to_owned()
+    }
 }
 
 impl Drop for Network {

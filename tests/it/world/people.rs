@@ -104,6 +104,11 @@ impl Person<'_> {
     pub async fn presses(&self, button: Option<&str>, check_run: u64) -> u16 {
         self.github.press(REPO, self.login, check_run, button).await.status
     }
+
+    /// Presses "Re-run all checks" where this check run of hob's is.
+    pub async fn reruns_all(&self, check_run: u64) -> u16 {
+        self.github.rerun_all(REPO, self.login, check_run).await.status
+    }
 }
 
 /// What looks at commits.

@@ -89,7 +89,7 @@ impl CheckRun {
     }
 
     /// Its suite: the check runs of one App, or of one workflow, on one commit.
-    fn suite(&self) -> u64 {
+    pub(super) fn suite(&self) -> u64 {
         user_id(&format!("{} {} {:?}", self.app.1, self.sha, self.workflow_run))
     }
 

@@ -194,6 +194,17 @@ impl GitHub {
         self.deliver(webhook).await
     }
 
+    /// Presses "Re-run all checks" where a check run of hob's is.
+    pub async fn rerun_all(&self, repo: &str, login: &str, check: u64) -> Delivery {
+        let webhook = {
+            let state = self.state();
+            let run = state.repository(repo).checks.runs.iter().find(|run| run.id == check);
+            assert!(state.hook.as_ref().is_some_and(|hook| hook.of_app), "only an App is told");
+            suite_again(self, &state, repo, run.expect("a check run"), login)
+        };
+        self.deliver(webhook).await
+    }
+
     /// The check runs on a commit, oldest first.
     pub fn check_runs(&self, repo: &str, sha: &str) -> Vec<CheckRunSeen> {
         let seen = |run: &CheckRun| CheckRunSeen {
@@ -277,6 +288,25 @@ pub(super) fn check_run(
     put_check_run(github, &mut payload["check_run"], repository, run);
     payload["check_run"]["check_suite"]["head_sha"] = json!(run.sha);
     Webhook::new("check_run", payload)
+}
+
+/// `check_suite`: rerequested.
+pub(super) fn suite_again(
+    github: &GitHub,
+    state: &State,
+    repository: &str,
+    run: &CheckRun,
+    by: &str,
+) -> Webhook {
+    let repository = state.repository(repository);
+    let mut payload = template(include_str!("../../../data/webhooks/check_suite.rerequested.json"));
+    fill(github, state, &mut payload, repository, None, by);
+    *payload.pointer_mut("/check_suite/pull_requests").expect("in the example") = json!([]);
+    put(
+        &mut payload["check_suite"],
+        json!({"id": run.suite(), "head_sha": run.sha, "after": run.sha, "status": run.status, "conclusion": run.conclusion}),
+    );
+    Webhook::new("check_suite", payload)
 }
 
 /// `workflow_run`: completed.

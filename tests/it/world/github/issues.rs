@@ -47,7 +47,7 @@ pub(super) fn list_comments(github: &GitHub, state: &mut State, call: &Call) -> 
 }
 
 /// Adds the text as HTML, where it is wanted.
-fn with_html(github: &GitHub, call: &Call, mut written: Value) -> Value {
+pub(super) fn with_html(github: &GitHub, call: &Call, mut written: Value) -> Value {
     if call.wants_html {
         let html = github.html_of(written["body"].as_str().unwrap_or_default());
         written["body_html"] = json!(html);

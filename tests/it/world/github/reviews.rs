@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::GitHub;
 use super::call::{Call, Reply};
 use super::description::example;
-use super::issues::add_reaction;
+use super::issues::{add_reaction, with_html};
 use super::state::{Issue, Reaction, Repository, State};
 use super::webhooks::{Outgoing, Webhook, fill};
 use super::writer::{node_id, put, time};
@@ -358,7 +358,11 @@ fn comment_value(github: &GitHub, repository: &Repository, pull: u64, comment: &
 pub(super) fn list(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let (repository, pull) = (state.repository(&call.repository()), call.number("pull_number"));
     let Some((_, talk)) = talk(repository, pull) else { return Reply::not_found() };
-    let all: Vec<Value> = talk.reviews.iter().map(|r| review_value(github, repository, pull, r)).collect();
+    let all: Vec<Value> = talk
+        .reviews
+        .iter()
+        .map(|r| with_html(github, call, review_value(github, repository, pull, r)))
+        .collect();
     Reply::page(github, call, &all)
 }
 
@@ -366,6 +370,7 @@ pub(super) fn list_comments(github: &GitHub, state: &mut State, call: &Call) -> 
     let (repository, pull) = (state.repository(&call.repository()), call.number("pull_number"));
     let Some((_, talk)) = talk(repository, pull) else { return Reply::not_found() };
     let all = talk.comments.iter().map(|comment| comment_value(github, repository, pull, comment));
+    let all = all.map(|written| with_html(github, call, written));
     Reply::page(github, call, &all.collect::<Vec<_>>())
 }
 
