@@ -86,6 +86,10 @@ CREATE VIEW shown_tasks AS
     WHERE quiet = 0 OR words IS NOT NULL OR stop_why IS NOT NULL
         OR EXISTS (SELECT 1 FROM runs WHERE runs.task = tasks.id);
 
+-- The language that hob speaks with people on a story: that of the repository's settings when work was asked for first. All that is
+-- said of one story is in one language.
+ALTER TABLE stories ADD COLUMN language TEXT NOT NULL DEFAULT 'en';
+
 -- What hob has called the pull request last (null: a person has named it), and whether it shows work that was cut short and was never
 -- done yet. The draft that a card names: the card says the same as long as its question does.
 ALTER TABLE stories ADD COLUMN pull_title TEXT;

@@ -28,12 +28,13 @@ pub use policy::{PathGlobs, Policy};
 pub use pull_request::{FollowBase, PullRequest};
 pub use questions::{Questions, WhoAnswers};
 pub use repository::{
-    Budgets, Fault, Language, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,
+    Budgets, Fault, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,
 };
 pub use secret::{KEY_NAMES, VARIABLES};
 pub use values::{Age, BranchTemplate, ByteSize, CommentsOf, is_well_formed_branch};
 
 use crate::ids::{AgentKind, IssueNumber, Repo};
+use crate::language::Language;
 
 /// Looking through GitHub more often than this gets hob limited.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
@@ -137,6 +138,8 @@ pub struct GitHub {
     pub webhook_secret_file: Option<PathBuf>,
     /// The label that asks for work.
     pub label: String,
+    /// The language of what hob says, where a repository does not say another.
+    pub language: Language,
     /// The story branch; `{issue}` stands for the issue's number.
     pub branch: BranchTemplate,
     /// Whether pull requests are opened as drafts.
@@ -171,6 +174,7 @@ impl Default for GitHub {
             webhook_secret: None,
             webhook_secret_file: None,
             label: "hob".to_owned(),
+            language: Language::default(),
             branch: BranchTemplate::default(),
             draft: false,
             poll: None,

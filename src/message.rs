@@ -30,7 +30,7 @@ pub use base::{
 };
 pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
 pub use check_run::{
-    CHECKED_AGAIN, MOVED_ON, TOLD_ELSEWHERE, check_run_summary, check_run_text, check_run_title, moved_on,
+    check_run_summary, check_run_text, check_run_title, checked_again, has_moved_on, moved_on, told_elsewhere,
 };
 pub use checks::{checks_section, checks_table, pull_request_with_failing_check};
 pub use closing::without_closing_words;
@@ -62,6 +62,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::FailureClass;
 use crate::ids::{AgentKind, EffectId, IssueNumber, PullNumber};
+use crate::language::{Language, say, word};
 use crate::story::checks::Checked;
 use crate::story::{About, AskedQuestion};
 
@@ -117,21 +118,33 @@ pub enum Part {
 }
 
 /// Said where work was asked for, hob read the text later, and the issue had been changed in between, or its sub-issue `of`.
-pub fn text_changed(changed: &TextChanged, of: Option<IssueNumber>, since_label: bool) -> String {
+pub fn text_changed(
+    language: Language,
+    changed: &TextChanged,
+    of: Option<IssueNumber>,
+    since_label: bool,
+) -> String {
     let part = match changed.part {
-        Part::Title => "title",
-        Part::Text => "text",
+        Part::Title => word!(language, "title", "den Titel"),
+        Part::Text => word!(language, "text", "den Text"),
     };
     let what = match of {
-        None => format!("this issue's {part}"),
-        Some(sub_issue) => format!("the {part} of #{sub_issue}"),
+        None => say!(language, "this issue's {part}", "{part} dieses Issues"),
+        Some(sub_issue) => say!(language, "the {part} of #{sub_issue}", "{part} von #{sub_issue}"),
     };
-    let asked = if since_label { "the label was put on" } else { "that was asked for" };
+    let asked = match since_label {
+        true => word!(language, "the label was put on", "nachdem das Label gesetzt wurde"),
+        false => word!(language, "that was asked for", "nachdem darum gebeten wurde"),
+    };
     // Not addressed: who changes a text gets no voice here, and may be anybody.
     let by = login(&changed.by);
-    format!(
+    say!(
+        language,
         "**Not started: {by} changed {what} after {asked}.** I work on what people who may push to \
-         this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now."
+         this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now.",
+        "**Nicht begonnen: {by} hat {what} geändert, {asked}.** Ich bearbeite nur, was Leute gesehen haben, die in \
+         dieses Repository pushen dürfen, und {by} gehört nicht dazu. Lies es noch einmal; `/hob work` beginnt mit dem Text, wie er \
+         jetzt ist."
     )
 }
 
@@ -149,6 +162,8 @@ pub struct Spent {
 /// What a pull request's body is made from.
 #[derive(Debug, Clone)]
 pub struct PullRequestText<'a> {
+    /// The language of the report.
+    pub language: Language,
     /// The issues that it closes when it is merged: the story's own, and sub-issues that were worked on with it.
     pub closes: &'a [IssueNumber],
     /// Who asked for the work.
@@ -190,7 +205,52 @@ pub struct Notable {
     /// The path.
     pub path: String,
     /// What such a file does.
-    pub why: String,
+    pub why: Why,
+}
+
+/// What a file does whose change does more than it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// A person has to let it through.
+    IsProtected,
+    /// It runs in CI.
+    RunsInCi,
+    /// It says how hob works.
+    SaysHowHobWorks,
+    /// It says who reviews.
+    SaysWhoReviews,
+    /// It configures agents.
+    ConfiguresAgents,
+    /// It runs when the program is built.
+    RunsInTheBuild,
+    /// It makes an image.
+    MakesAnImage,
+    /// It says what the program depends on.
+    SaysWhatItDependsOn,
+    /// It is a licence.
+    IsALicence,
+}
+
+impl Why {
+    /// In words, behind the path.
+    fn words(self, language: Language) -> &'static str {
+        match self {
+            Self::IsProtected => word!(language, "is protected", "ist geschützt"),
+            Self::RunsInCi => word!(language, "runs in CI", "läuft in der CI"),
+            Self::SaysHowHobWorks => word!(language, "says how hob works", "bestimmt, wie hob arbeitet"),
+            Self::SaysWhoReviews => word!(language, "says who reviews", "bestimmt, wer Reviews macht"),
+            Self::ConfiguresAgents => word!(language, "configures agents", "stellt Agenten ein"),
+            Self::RunsInTheBuild => {
+                word!(language, "runs when the program is built", "läuft, wenn das Programm gebaut wird")
+            }
+            Self::MakesAnImage => word!(language, "makes an image", "baut ein Image"),
+            Self::SaysWhatItDependsOn => {
+                word!(language, "says what it depends on", "bestimmt, wovon das Programm abhängt")
+            }
+            Self::IsALicence => word!(language, "is a licence", "ist eine Lizenz"),
+        }
+    }
 }
 
 /// One piece of work on a pull request that was there already.
@@ -204,14 +264,17 @@ pub struct Later {
     pub summary: String,
 }
 
-fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
+fn question_and_answer(language: Language, asked: &AskedQuestion) -> Option<String> {
     let answer = asked.answer.as_ref()?;
-    let by =
-        if answer.by.is_empty() { "Nobody, so the default was taken".to_owned() } else { people(&answer.by) };
+    let by = if answer.by.is_empty() {
+        word!(language, "Nobody, so the default was taken", "Niemand, deshalb galt die Vorgabe").to_owned()
+    } else {
+        people(&answer.by)
+    };
     Some(format!(
         "- {} **{by}:** {}",
         contain_line(&asked.question.whole_text(), 500),
-        contain_line(&answer.text, 500),
+        contain_line(&budget::answer_words(language, answer), 500),
     ))
 }
 
@@ -220,41 +283,71 @@ fn people(logins: &str) -> String {
     logins.split(", ").map(login).collect::<Vec<_>>().join(", ")
 }
 
+/// `1 commit`, `2 commits`
+fn commits_in_words(language: Language, commits: usize) -> String {
+    if commits == 1 {
+        return word!(language, "1 commit", "1 Commit").to_owned();
+    }
+    say!(language, "{commits} commits", "{commits} Commits")
+}
+
 /// Said on the issue when the pull request is open or has new commits. `{pull}` is filled in once the
-/// pull request's number is known.
-pub fn pull_request_ready(commits: usize, took: Spent) -> String {
-    let commits = if commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") };
-    format!("Done: #{{pull}} has {commits} for you to review.\n\n{}", finished(took))
+/// pull request's number is known; it is the subject of its sentence, since "the branch" may stand in its place.
+pub fn pull_request_ready(language: Language, commits: usize, took: Spent) -> String {
+    let (commits, took) = (commits_in_words(language, commits), finished(language, took));
+    say!(
+        language,
+        "Done: #{{pull}} has {commits} for you to review.\n\n{took}",
+        "Fertig: #{{pull}} hat {commits} für dein Review.\n\n{took}"
+    )
 }
 
 /// Said on the issue when the agent found nothing to do.
-pub fn nothing_to_change(summary: Option<&str>, took: Spent) -> String {
-    let mut text =
-        String::from("**Nothing to change.** The agent ended without a commit and without a question.");
+pub fn nothing_to_change(language: Language, summary: Option<&str>, took: Spent) -> String {
+    let mut text = word!(
+        language,
+        "**Nothing to change.** The agent ended without a commit and without a question.",
+        "**Nichts zu ändern.** Der Agent ist fertig, ohne Commit und ohne Frage."
+    )
+    .to_owned();
     if let Some(summary) = summary.map(str::trim).filter(|s| !s.is_empty()) {
         text.push_str("\n\n");
-        text.push_str(&quoted(&whole(summary, MOST_AGENT_TEXT)));
+        text.push_str(&quoted(&whole(language, summary, MOST_AGENT_TEXT)));
     }
-    text.push_str(&format!(
-        "\n\nIf that is wrong, say what is missing with `/hob work …`.\n\n{}",
-        finished(took)
+    let took = finished(language, took);
+    text.push_str(&say!(
+        language,
+        "\n\nIf that is wrong, say what is missing with `/hob work …`.\n\n{took}",
+        "\n\nWenn das nicht stimmt, sag mit `/hob work …`, was fehlt.\n\n{took}"
     ));
     text
 }
 
 /// Said to somebody who wants to stop what cannot be stopped: no agent works. `is_publishing`: its work is on the way.
-pub fn nothing_to_stop(is_publishing: bool) -> String {
+pub fn nothing_to_stop(language: Language, is_publishing: bool) -> String {
     if is_publishing {
-        return "There is nothing to stop any more: the agent is done, and its work is being checked and pushed. Close the \
-                pull request if you do not want it."
-            .to_owned();
+        return word!(
+            language,
+            "There is nothing to stop any more: the agent is done, and its work is being checked and pushed. Close the \
+             pull request if you do not want it.",
+            "Hier gibt es nichts mehr anzuhalten: Der Agent ist fertig, und seine Arbeit wird gerade geprüft und gepusht. Schließ \
+             den Pull Request, wenn du ihn nicht willst."
+        )
+        .to_owned();
     }
-    "There is nothing to stop: no work is under way here.".to_owned()
+    word!(
+        language,
+        "There is nothing to stop: no work is under way here.",
+        "Hier gibt es nichts anzuhalten: Es wird an nichts gearbeitet."
+    )
+    .to_owned()
 }
 
 /// A failure, as far as a person on GitHub may know it.
 #[derive(Debug, Clone)]
 pub struct FailureText<'a> {
+    /// The language to say it in.
+    pub language: Language,
     /// What kind it was.
     pub class: FailureClass,
     /// The agent's or the server's own words.
@@ -267,18 +360,19 @@ pub struct FailureText<'a> {
 
 /// Said on the issue when a task failed: what happened, what became of the work, what to do.
 pub fn failed(failure: &FailureText<'_>) -> String {
-    let words = failure_words(failure.class);
+    let language = failure.language;
+    let words = failure_words(language, failure.class);
     let mut text = format!("**{}**", words.happened);
     let detail = failure.detail.trim();
     if !detail.is_empty() {
         text.push_str("\n\n");
-        text.push_str(&quoted(&whole(detail, 2_000)));
+        text.push_str(&quoted(&whole(language, detail, 2_000)));
     }
     if !failure.uncommitted.is_empty() {
-        text.push_str("\n\nNot committed:\n\n");
-        text.push_str(&file_list(failure.uncommitted));
+        text.push_str(word!(language, "\n\nNot committed:\n\n", "\n\nNicht committet:\n\n"));
+        text.push_str(&file_list(language, failure.uncommitted));
     }
-    text.push_str(&format!("\n\n{} {}\n\n{}", words.work, words.to_do, finished(failure.took)));
+    text.push_str(&format!("\n\n{} {}\n\n{}", words.work, words.to_do, finished(language, failure.took)));
     text
 }
 
@@ -288,128 +382,315 @@ struct FailureWords {
     to_do: &'static str,
 }
 
-const KEPT: &str = "The workspace is kept as the agent left it.";
-const UNTOUCHED: &str = "Nothing was changed.";
-const AGAIN: &str = "`/hob work` goes on from there.";
-
-fn failure_words(class: FailureClass) -> FailureWords {
+fn failure_words(language: Language, class: FailureClass) -> FailureWords {
     use FailureClass as F;
+    let kept = word!(
+        language,
+        "The workspace is kept as the agent left it.",
+        "Der Workspace bleibt, wie der Agent ihn verlassen hat."
+    );
+    let again = word!(language, "`/hob work` goes on from there.", "`/hob work` macht dort weiter.");
     let (happened, work, to_do) = match class {
         F::Authentication => (
-            "The agent could not log in to its model's service.",
-            KEPT,
-            "Whoever runs hob has to renew the agent's key or login; then `/hob work` goes on.",
+            word!(
+                language,
+                "The agent could not log in to its model's service.",
+                "Der Agent konnte sich beim Dienst seines Modells nicht anmelden."
+            ),
+            kept,
+            word!(
+                language,
+                "Whoever runs hob has to renew the agent's key or login; then `/hob work` goes on.",
+                "Wer hob betreibt, muss den Schlüssel oder die Anmeldung des Agenten erneuern; danach macht `/hob work` weiter."
+            ),
         ),
         F::Billing => (
-            "The model's service refuses to work: the account has no credit left.",
-            KEPT,
-            "Whoever runs hob has to see to the account; then `/hob work` goes on.",
+            word!(
+                language,
+                "The model's service refuses to work: the account has no credit left.",
+                "Der Dienst des Modells verweigert die Arbeit: Das Guthaben des Kontos ist aufgebraucht."
+            ),
+            kept,
+            word!(
+                language,
+                "Whoever runs hob has to see to the account; then `/hob work` goes on.",
+                "Wer hob betreibt, muss sich um das Konto kümmern; danach macht `/hob work` weiter."
+            ),
         ),
-        F::RateLimit => {
-            ("The model's service is limiting requests.", KEPT, "Try `/hob work` again in a while.")
-        }
+        F::RateLimit => (
+            word!(
+                language,
+                "The model's service is limiting requests.",
+                "Der Dienst des Modells begrenzt gerade die Zahl der Anfragen."
+            ),
+            kept,
+            word!(
+                language,
+                "Try `/hob work` again in a while.",
+                "Versuch es in einer Weile wieder mit `/hob work`."
+            ),
+        ),
         F::UsageLimit => (
-            "The usage limit of the model's account is reached.",
-            KEPT,
-            "Try `/hob work` again when the limit has been reset.",
+            word!(
+                language,
+                "The usage limit of the model's account is reached.",
+                "Das Nutzungslimit des Modell-Kontos ist erreicht."
+            ),
+            kept,
+            word!(
+                language,
+                "Try `/hob work` again when the limit has been reset.",
+                "Versuch es wieder mit `/hob work`, wenn das Limit zurückgesetzt ist."
+            ),
         ),
         F::Overloaded => (
-            "The model's service was overloaded or out of reach, also after several tries.",
-            KEPT,
-            "Try `/hob work` again in a while.",
+            word!(
+                language,
+                "The model's service was overloaded or out of reach, also after several tries.",
+                "Der Dienst des Modells war überlastet oder nicht erreichbar, auch nach mehreren Versuchen."
+            ),
+            kept,
+            word!(
+                language,
+                "Try `/hob work` again in a while.",
+                "Versuch es in einer Weile wieder mit `/hob work`."
+            ),
         ),
         F::ContextOverflow => (
-            "The conversation has become too long for the model.",
-            KEPT,
-            "Split the issue into smaller ones, or say with `/hob work …` what is left to do.",
+            word!(
+                language,
+                "The conversation has become too long for the model.",
+                "Das Gespräch ist für das Modell zu lang geworden."
+            ),
+            kept,
+            word!(
+                language,
+                "Split the issue into smaller ones, or say with `/hob work …` what is left to do.",
+                "Teil das Issue in kleinere auf, oder sag mit `/hob work …`, was noch zu tun ist."
+            ),
         ),
-        F::TurnLimit => ("The agent reached the limit of turns for one run.", KEPT, AGAIN),
-        F::BudgetLimit => ("The agent has used its budget up.", KEPT, AGAIN),
-        F::Refused => {
-            ("The model refused the task.", KEPT, "Say with `/hob work …` what is wanted in other words.")
-        }
+        F::TurnLimit => (
+            word!(
+                language,
+                "The agent reached the limit of turns for one run.",
+                "Der Agent hat die Höchstzahl an Schritten für einen Lauf erreicht."
+            ),
+            kept,
+            again,
+        ),
+        F::BudgetLimit => (
+            word!(language, "The agent has used its budget up.", "Der Agent hat sein Budget aufgebraucht."),
+            kept,
+            again,
+        ),
+        F::Refused => (
+            word!(language, "The model refused the task.", "Das Modell hat die Aufgabe abgelehnt."),
+            kept,
+            word!(
+                language,
+                "Say with `/hob work …` what is wanted in other words.",
+                "Sag mit `/hob work …` in anderen Worten, was du willst."
+            ),
+        ),
         F::ModelUnknown => (
-            "The model that is configured does not exist, or the account may not use it.",
-            KEPT,
-            "Whoever runs hob has to correct the model's name; then `/hob work` goes on.",
+            word!(
+                language,
+                "The model that is configured does not exist, or the account may not use it.",
+                "Das eingestellte Modell gibt es nicht, oder das Konto darf es nicht benutzen."
+            ),
+            kept,
+            word!(
+                language,
+                "Whoever runs hob has to correct the model's name; then `/hob work` goes on.",
+                "Wer hob betreibt, muss den Namen des Modells berichtigen; danach macht `/hob work` weiter."
+            ),
         ),
         F::SessionLost => (
-            "The agent's session was lost, and starting over failed too.",
-            KEPT,
-            "`/hob work` starts a new session.",
+            word!(
+                language,
+                "The agent's session was lost, and starting over failed too.",
+                "Die Session des Agenten ist verloren, und auch ein neuer Anfang ist gescheitert."
+            ),
+            kept,
+            word!(language, "`/hob work` starts a new session.", "`/hob work` beginnt eine neue Session."),
         ),
-        F::Interrupted => ("The run was interrupted.", KEPT, AGAIN),
+        F::Interrupted => {
+            (word!(language, "The run was interrupted.", "Der Lauf wurde unterbrochen."), kept, again)
+        }
         F::OutOfMemory => (
-            "The agent's container ran out of memory and was stopped.",
-            KEPT,
-            "`/hob work` goes on from there; whoever runs hob can raise `container.memory`.",
+            word!(
+                language,
+                "The agent's container ran out of memory and was stopped.",
+                "Dem Container des Agenten ging der Arbeitsspeicher aus; er wurde angehalten."
+            ),
+            kept,
+            word!(
+                language,
+                "`/hob work` goes on from there; whoever runs hob can raise `container.memory`.",
+                "`/hob work` macht dort weiter; wer hob betreibt, kann `container.memory` erhöhen."
+            ),
         ),
         F::TimedOut => (
-            "The agent did not finish within the time limit and was stopped.",
-            KEPT,
-            "`/hob work` goes on from there; a smaller issue helps.",
+            word!(
+                language,
+                "The agent did not finish within the time limit and was stopped.",
+                "Der Agent wurde in der erlaubten Zeit nicht fertig und wurde angehalten."
+            ),
+            kept,
+            word!(
+                language,
+                "`/hob work` goes on from there; a smaller issue helps.",
+                "`/hob work` macht dort weiter; ein kleineres Issue hilft."
+            ),
         ),
-        F::Stalled => ("The agent said nothing for too long and was stopped.", KEPT, AGAIN),
-        F::Crashed => ("The agent ended with an error.", KEPT, "`/hob work` tries again from there."),
+        F::Stalled => (
+            word!(
+                language,
+                "The agent said nothing for too long and was stopped.",
+                "Der Agent hat zu lange nichts von sich hören lassen und wurde angehalten."
+            ),
+            kept,
+            again,
+        ),
+        F::Crashed => (
+            word!(language, "The agent ended with an error.", "Der Agent endete mit einem Fehler."),
+            kept,
+            word!(
+                language,
+                "`/hob work` tries again from there.",
+                "`/hob work` versucht es von dort noch einmal."
+            ),
+        ),
         F::HandOverRefused => (
-            "The agent's commits could not be taken over.",
-            KEPT,
-            "`/hob work …` with a hint at what to do differently goes on from there.",
+            word!(
+                language,
+                "The agent's commits could not be taken over.",
+                "Die Commits des Agenten konnten nicht übernommen werden."
+            ),
+            kept,
+            word!(
+                language,
+                "`/hob work …` with a hint at what to do differently goes on from there.",
+                "`/hob work …` mit einem Hinweis, was anders werden soll, macht dort weiter."
+            ),
         ),
         F::LeftUncommitted => (
-            "The agent left work uncommitted, also after it was asked to commit it.",
-            KEPT,
-            "`/hob work commit your changes`, or what else should become of them, goes on from there.",
+            word!(
+                language,
+                "The agent left work uncommitted, also after it was asked to commit it.",
+                "Der Agent hat einen Teil seiner Arbeit nicht committet, auch nachdem er darum gebeten wurde."
+            ),
+            kept,
+            word!(
+                language,
+                "`/hob work commit your changes`, or what else should become of them, goes on from there.",
+                "`/hob work commit your changes`, oder was sonst damit geschehen soll, macht dort weiter."
+            ),
         ),
         F::PushRefused => (
-            "The git host refused the push.",
-            "The commits and the workspace are kept.",
-            "Change what the message above names (a branch's protection, for example); then `/hob work` tries again.",
+            word!(language, "The git host refused the push.", "Der Git-Server hat den Push abgelehnt."),
+            word!(
+                language,
+                "The commits and the workspace are kept.",
+                "Die Commits und der Workspace bleiben erhalten."
+            ),
+            word!(
+                language,
+                "Change what the message above names (a branch's protection, for example); then `/hob work` tries again.",
+                "Ändere, was die Meldung oben nennt (zum Beispiel den Schutz eines Branches); danach versucht es `/hob work` noch einmal."
+            ),
         ),
         F::BranchMoved => (
-            "Somebody else moved the story branch while the agent worked, and the two do not go together by themselves.",
-            "Nothing was overwritten: the branch is as they left it, and the agent's commits are kept in its workspace.",
-            "`/hob work` brings what is on the branch into the workspace and goes on.",
+            word!(
+                language,
+                "Somebody else moved the story branch while the agent worked, and the two do not go together by themselves.",
+                "Jemand hat den Branch verändert, während der Agent arbeitete, und beides passt nicht von selbst zusammen."
+            ),
+            word!(
+                language,
+                "Nothing was overwritten: the branch is as they left it, and the agent's commits are kept in its workspace.",
+                "Nichts wurde überschrieben: Der Branch ist, wie er hinterlassen wurde, und die Commits des Agenten bleiben in seinem Workspace erhalten."
+            ),
+            word!(
+                language,
+                "`/hob work` brings what is on the branch into the workspace and goes on.",
+                "`/hob work` holt den Stand des Branches in den Workspace und macht weiter."
+            ),
         ),
         F::NotReady => (
-            "hob could not start the agent.",
-            UNTOUCHED,
-            "Whoever runs hob has to mend what is named above; then `/hob work` starts again.",
+            word!(language, "hob could not start the agent.", "hob konnte den Agenten nicht starten."),
+            word!(language, "Nothing was changed.", "Nichts wurde geändert."),
+            word!(
+                language,
+                "Whoever runs hob has to mend what is named above; then `/hob work` starts again.",
+                "Wer hob betreibt, muss beheben, was oben steht; danach beginnt `/hob work` neu."
+            ),
         ),
         F::SetUpFailed => (
-            "The repository's set-up command failed, so the agent was not started.",
-            KEPT,
-            "Whoever runs hob has to mend the set-up command or the repository; then `/hob work` goes on.",
+            word!(
+                language,
+                "The repository's set-up command failed, so the agent was not started.",
+                "Der Setup-Befehl des Repositorys ist fehlgeschlagen, deshalb wurde der Agent nicht gestartet."
+            ),
+            kept,
+            word!(
+                language,
+                "Whoever runs hob has to mend the set-up command or the repository; then `/hob work` goes on.",
+                "Der Setup-Befehl oder das Repository muss in Ordnung gebracht werden; danach macht `/hob work` weiter."
+            ),
         ),
         F::TemplateUnusable => (
-            "The repository's template for the prompt cannot be used, so the agent was not started.",
-            "Nothing is lost.",
-            "Mend the template on the base branch, and `/hob retry` starts again. Or take `prompt` out of `.github/hob.toml`; \
-             then `/hob work` does.",
+            word!(
+                language,
+                "The repository's template for the prompt cannot be used, so the agent was not started.",
+                "Die Prompt-Vorlage des Repositorys ist nicht brauchbar, deshalb wurde der Agent nicht gestartet."
+            ),
+            word!(language, "Nothing is lost.", "Nichts ist verloren."),
+            word!(
+                language,
+                "Mend the template on the base branch, and `/hob retry` starts again. Or take `prompt` out of `.github/hob.toml`; then `/hob work` does.",
+                "Berichtige die Vorlage auf dem Basis-Branch, dann beginnt `/hob retry` neu. Oder nimm `prompt` aus `.github/hob.toml`; dann tut es `/hob work`."
+            ),
         ),
         F::DiskFull => (
-            "The agent took up more disk than a story may and was stopped.",
-            KEPT,
-            "Say with `/hob work …` what to delete; whoever runs hob can raise `container.disk`.",
+            word!(
+                language,
+                "The agent took up more disk than a story may and was stopped.",
+                "Der Agent hat mehr Plattenplatz belegt, als ihm zusteht, und wurde angehalten."
+            ),
+            kept,
+            word!(
+                language,
+                "Say with `/hob work …` what to delete; whoever runs hob can raise `container.disk`.",
+                "Sag mit `/hob work …`, was gelöscht werden soll; wer hob betreibt, kann `container.disk` erhöhen."
+            ),
         ),
-        F::ContainerLost => {
-            ("The agent's container vanished while it worked; somebody or something removed it.", KEPT, AGAIN)
-        }
+        F::ContainerLost => (
+            word!(
+                language,
+                "The agent's container vanished while it worked; somebody or something removed it.",
+                "Der Container des Agenten ist während der Arbeit verschwunden; jemand oder etwas hat ihn entfernt."
+            ),
+            kept,
+            again,
+        ),
     };
     FailureWords { happened, work, to_do }
 }
 
 /// `finished in 4 m 12 s · $0.83 · 3 turns`
-fn finished(took: Spent) -> String {
-    format!("<sub>finished in {}</sub>", spent(took))
+fn finished(language: Language, took: Spent) -> String {
+    let spent = spent(language, took);
+    say!(language, "<sub>finished in {spent}</sub>", "<sub>fertig nach {spent}</sub>")
 }
 
-fn spent(spent: Spent) -> String {
+fn spent(language: Language, spent: Spent) -> String {
     let mut parts = vec![duration(spent.duration_ms)];
     parts.extend(spent.cost_usd.map(|cost| format!("${cost:.2}")));
-    parts.extend(
-        spent.turns.map(|turns| if turns == 1 { "1 turn".to_owned() } else { format!("{turns} turns") }),
-    );
+    parts.extend(spent.turns.map(|turns| match turns {
+        1 => word!(language, "1 turn", "1 Schritt").to_owned(),
+        turns => say!(language, "{turns} turns", "{turns} Schritte"),
+    }));
     parts.join(" · ")
 }
 
@@ -422,13 +703,13 @@ fn duration(ms: u64) -> String {
     }
 }
 
-fn agent_name(agent: AgentKind) -> &'static str {
+fn agent_name(language: Language, agent: AgentKind) -> &'static str {
     match agent {
         AgentKind::Claude => "Claude Code",
         AgentKind::Codex => "Codex",
         AgentKind::Gemini => "Gemini CLI",
         AgentKind::OpenCode => "OpenCode",
-        AgentKind::Command => "a command of this hob's",
+        AgentKind::Command => word!(language, "a command of this hob's", "ein Programm dieses hob"),
     }
 }
 
@@ -439,7 +720,7 @@ fn quoted(text: &str) -> String {
 /// More files than this are counted, not listed.
 const MOST_FILES: usize = 20;
 
-fn file_list(files: &[String]) -> String {
+fn file_list(language: Language, files: &[String]) -> String {
     let mut lines: Vec<String> = files
         .iter()
         .take(MOST_FILES)
@@ -447,10 +728,31 @@ fn file_list(files: &[String]) -> String {
         .map(|file| format!("- {}", code(file, 300)))
         .collect();
     if files.len() > MOST_FILES {
-        lines.push(format!("- and {} more", files.len() - MOST_FILES));
+        let more = files.len() - MOST_FILES;
+        lines.push(say!(language, "- and {more} more", "- und {more} weitere"));
     }
     lines.join("\n")
 }
+
+/// Keeps what is said, in each language, as a snapshot: English under the name of the test, the others beside it. hob's own words
+/// for agents' text hold nothing in any language by which GitHub closes issues.
+#[cfg(test)]
+macro_rules! assert_said {
+    ($name:expr, $said:expr) => {
+        for language in $crate::language::Language::ALL {
+            let said: String = ($said)(language);
+            match language {
+                $crate::language::Language::En => insta::assert_snapshot!($name, said),
+                other => insta::with_settings!({ snapshot_suffix => other.as_str() }, {
+                    insta::assert_snapshot!($name, said);
+                }),
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+use assert_said;
 
 #[cfg(test)]
 mod tests {
@@ -496,7 +798,8 @@ mod tests {
                 summary: "Says which shape in the manual.\n\n- one line".to_owned(),
             },
         ];
-        insta::assert_snapshot!(pull_request_body(&PullRequestText {
+        crate::message::assert_said!("a_pull_request", |language| pull_request_body(&PullRequestText {
+            language,
             closes: &[IssueNumber(1)],
             asked_by: "alice",
             summary: Some("Adds `--json`.\n\n- one object per line"),
@@ -504,10 +807,10 @@ mod tests {
             later: &later,
             agent: AgentKind::Claude,
             spent: SPENT,
-            questions: &[asked],
+            questions: std::slice::from_ref(&asked),
             drops: &["report.txt".to_owned()],
             checked: None,
-            notable: &[Notable { path: "Cargo.lock".to_owned(), why: "says what it depends on".to_owned() }],
+            notable: &[Notable { path: "Cargo.lock".to_owned(), why: Why::SaysWhatItDependsOn }],
             model: Some("opus"),
             template: None,
             to_default_branch: true,
@@ -517,19 +820,26 @@ mod tests {
 
     #[test]
     fn what_is_said_on_the_issue() {
-        insta::assert_snapshot!(
+        crate::message::assert_said!("what_is_said_on_the_issue", |language| {
             [
-                pull_request_ready(2, SPENT),
-                nothing_to_change(Some("It is there already."), Spent::default()),
-                nothing_to_stop(false),
-                nothing_to_stop(true),
-                text_changed(&TextChanged { part: Part::Text, by: "mallory".to_owned() }, None, true),
+                pull_request_ready(language, 2, SPENT),
+                nothing_to_change(language, Some("It is there already."), Spent::default()),
+                nothing_to_stop(language, false),
+                nothing_to_stop(language, true),
                 text_changed(
+                    language,
+                    &TextChanged { part: Part::Text, by: "mallory".to_owned() },
+                    None,
+                    true,
+                ),
+                text_changed(
+                    language,
                     &TextChanged { part: Part::Title, by: "sorter[bot]".to_owned() },
                     Some(IssueNumber(3)),
-                    false
+                    false,
                 ),
                 failed(&FailureText {
+                    language,
                     class: FailureClass::LeftUncommitted,
                     detail: "",
                     uncommitted: &["src/a.rs".to_owned(), "odd`name".to_owned()],
@@ -537,23 +847,27 @@ mod tests {
                 }),
             ]
             .join("\n\n=====\n\n")
-        );
+        });
     }
 
     #[test]
     fn every_failure_says_what_happened_what_became_of_the_work_and_what_to_do() {
-        let all: Vec<String> = FailureClass::ALL
-            .iter()
-            .map(|class| {
-                let words = failure_words(*class);
-                assert!(
-                    [words.happened, words.work, words.to_do].iter().all(|w| w.ends_with('.')),
-                    "{class}"
-                );
-                format!("{class}: {} {} {}", words.happened, words.work, words.to_do)
-            })
-            .collect();
-        insta::assert_snapshot!(all.join("\n"));
+        let name = "every_failure_says_what_happened_what_became_of_the_work_and_what_to_do";
+        let all = |language| {
+            FailureClass::ALL
+                .iter()
+                .map(|class| {
+                    let words = failure_words(language, *class);
+                    assert!(
+                        [words.happened, words.work, words.to_do].iter().all(|w| w.ends_with('.')),
+                        "{class}"
+                    );
+                    format!("{class}: {} {} {}", words.happened, words.work, words.to_do)
+                })
+                .collect::<Vec<String>>()
+                .join("\n")
+        };
+        crate::message::assert_said!(name, all);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::{BranchTemplate, ChecksNetwork, Config, ConfigError, FollowBase, PathGlobs, Policy, error};
 use crate::ids::{AgentKind, IssueNumber};
+use crate::language::Language;
 
 /// Where the file lies in the repository.
 pub const REPOSITORY_FILE: &str = ".github/hob.toml";
@@ -97,7 +98,8 @@ pub struct RepositoryFile {
     /// Who may have hob work, answer it and steer it: people with this right or a higher one.
     pub who: Who,
     /// The language of what hob says.
-    pub language: Language,
+    #[schemars(with = "Language")]
+    pub language: Option<Language>,
     /// A template for the agent's prompt, as a path from the repository's root.
     #[serde(deserialize_with = "fields::path")]
     #[schemars(with = "String", length(min = 1))]
@@ -122,15 +124,6 @@ pub enum Who {
     Maintain,
     /// Who may do everything.
     Admin,
-}
-
-/// A language in which hob speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
 }
 
 /// What a label on an issue with sub-issues means.
@@ -285,6 +278,11 @@ impl Config {
         file.label.as_deref().unwrap_or(&self.github.label)
     }
 
+    /// The language of what hob says in a repository with this file.
+    pub fn language_of(&self, file: &RepositoryFile) -> Language {
+        file.language.unwrap_or(self.github.language)
+    }
+
     /// The story branch of an issue in a repository with this file.
     pub fn branch_of(&self, file: &RepositoryFile, issue: IssueNumber) -> String {
         file.branch.as_ref().unwrap_or(&self.github.branch).for_issue(issue)
@@ -416,7 +414,7 @@ mod tests {
             "zzz = 1\n",
             "\nchecks = \"make test\"\n",
             "who = \"read\"\n",
-            "language = \"de\"\n",
+            "language = \"xx\"\n",
             "branch = \"hob\"\n",
             "branch = \"a b/{issue}\"\n",
             "base = \"-x\"\n",

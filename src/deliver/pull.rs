@@ -116,7 +116,7 @@ impl Deliver {
         if refused.is_empty() {
             return Ok(Ensured::There(there));
         }
-        let refused = message::reviewers_refused(&refused);
+        let refused = message::reviewers_refused(story.language, &refused);
         let [whole, short] =
             [wanted.report.whole, wanted.report.short].map(|report| format!("{report}\n\n{refused}"));
         let body = Report { whole: &whole, short: &short }.in_body(&there.pull.body);

@@ -73,7 +73,8 @@ impl Intake {
         rewrite: bool,
     ) -> anyhow::Result<Settled> {
         let Some(story) = story else {
-            return self.reply(on, None, "eyes", message::nothing_done(NoGo::NothingBegun)).await;
+            let words = |language| message::nothing_done(language, NoGo::NothingBegun);
+            return self.reply(on, None, "eyes", words).await;
         };
         if let Some(fault) = on.settings.fault() {
             return self.decline_for_settings(on, Some(&story), Heard::Words, fault).await;

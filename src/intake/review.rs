@@ -44,7 +44,7 @@ impl Intake {
         }
         if review.verdict == Verdict::Approved {
             let by = &on.sender.login;
-            let words = message::review::approved(by);
+            let words = message::review::approved(story.language, by);
             return Ok(match self.store.take_approval(&on.delivery.guid, story.id, by, &words).await? {
                 true => Settled::Done("an approval ends what its author had asked for"),
                 false => Settled::Ignored("an approval".to_owned()),
@@ -84,7 +84,8 @@ impl Intake {
         let pull =
             repository.pull(PullNumber(on.issue.number.0)).await.context("reading the pull request")?;
         self.check_recorded(on, &pull).await?;
-        self.reply(on, story, "confused", message::review::not_my_pull(pull.is_from_fork)).await
+        let words = |language| message::review::not_my_pull(language, pull.is_from_fork);
+        self.reply(on, story, "confused", words).await
     }
 
     /// The story whose pull request this is.

@@ -6,56 +6,115 @@ use jiff::tz::TimeZone;
 use super::kept::what_became;
 use super::{Kept, agent_name};
 use crate::ids::AgentKind;
-use crate::story::Question;
-use crate::story::budget::{self, Amount, Caps, Limit, Reached, Scope};
+use crate::language::{Language, say, word};
+use crate::story::budget::{self, Amount, Caps, HOB, Limit, NEW_DAY, Reached, Scope};
+use crate::story::{Answer, Question};
 
 /// The question whether work that has reached a cap may cost more.
-pub fn may_it_cost_more(at: &Reached, kept: &Kept, was_unclear: bool) -> Question {
-    let more = at.more.map(|more| match more {
-        Amount::Usd(usd) => format!(" Spend ${usd:.2} more?"),
-        Amount::Tokens(tokens) => format!(" Use {} tokens more?", thousands(tokens)),
-        Amount::Ms(ms) => format!(" Take {} min more?", minutes(ms)),
-    });
+pub fn may_it_cost_more(language: Language, at: &Reached, kept: &Kept, was_unclear: bool) -> Question {
     let mut context = Vec::new();
     if was_unclear {
-        context.push("I could not tell from your answer how much I may spend.".to_owned());
+        let unclear = word!(
+            language,
+            "I could not tell from your answer how much I may spend.",
+            "Aus deiner Antwort ging nicht hervor, wie viel ich ausgeben darf."
+        );
+        context.push(unclear.to_owned());
     }
     match kept {
         Kept::NotBegun => {}
-        Kept::Nothing => context.push("The agent has changed nothing yet.".to_owned()),
+        Kept::Nothing => {
+            let nothing =
+                word!(language, "The agent has changed nothing yet.", "Der Agent hat noch nichts geändert.");
+            context.push(nothing.to_owned());
+        }
         Kept::Pushed { .. } | Kept::NotPushed { .. } => {
-            context.push(what_became(kept, "I go on from there."));
+            let again = word!(language, "I go on from there.", "Ich mache dort weiter.");
+            context.push(what_became(language, kept, again));
         }
     }
     if at.scope.is_days() {
-        context.push("When the next day begins (UTC), I go on by myself.".to_owned());
+        let day = word!(
+            language,
+            "When the next day begins (UTC), I go on by myself.",
+            "Wenn der nächste Tag beginnt (UTC), mache ich von selbst weiter."
+        );
+        context.push(day.to_owned());
     }
     if at.more.is_some() {
-        context.push(format!("Any other amount, {}, is an answer too.", example(at.cap)));
+        let example = example(at.cap);
+        context.push(say!(
+            language,
+            "Any other amount, `{example}` for example, is an answer too.",
+            "Jede andere Menge, zum Beispiel `{example}`, ist auch eine Antwort."
+        ));
     }
+    let more = at.more.map(|more| more_is_asked(language, more)).unwrap_or_default();
     Question {
-        text: format!("{}{}", cap_is_reached(at), more.unwrap_or_default()),
-        options: budget::options(at),
+        text: format!("{}{more}", cap_is_reached(language, at)),
+        options: budget::options(language, at),
         context: Some(context.join(" ")).filter(|context| !context.is_empty()),
         ..Question::default()
     }
 }
 
+fn more_is_asked(language: Language, more: Amount) -> String {
+    match more {
+        Amount::Usd(usd) => say!(language, " Spend ${usd:.2} more?", " ${usd:.2} mehr ausgeben?"),
+        Amount::Tokens(tokens) => {
+            let tokens = thousands(tokens);
+            say!(language, " Use {tokens} tokens more?", " {tokens} Tokens mehr verbrauchen?")
+        }
+        Amount::Ms(ms) => {
+            let minutes = minutes(ms);
+            say!(language, " Take {minutes} min more?", " {minutes} min länger arbeiten?")
+        }
+    }
+}
+
 /// `This story has reached its cap of $5.00 (spent $5.03).`
-pub fn cap_is_reached(at: &Reached) -> String {
-    let (cap, used) = (amount(at.cap), amount(at.used));
+pub fn cap_is_reached(language: Language, at: &Reached) -> String {
+    let (cap, used) = (amount(language, at.cap), amount(language, at.used));
     let used = match at.used {
-        Amount::Usd(_) => format!("spent {used}"),
-        Amount::Tokens(_) => format!("used {used}"),
-        Amount::Ms(_) => format!("took {used}"),
+        Amount::Usd(_) => say!(language, "spent {used}", "{used} ausgegeben"),
+        Amount::Tokens(_) => say!(language, "used {used}", "{used} verbraucht"),
+        Amount::Ms(_) => say!(language, "took {used}", "{used} gebraucht"),
     };
     match at.scope {
-        Scope::Run => format!("This run has reached its cap of {cap} ({used})."),
-        Scope::Task => format!("This task has reached its budget of {cap} ({used})."),
-        Scope::Story => format!("This story has reached its cap of {cap} ({used})."),
-        Scope::RepositoryDay => format!("This repository has reached its cap of {cap} for today ({used})."),
-        Scope::Day => format!("I have reached my cap of {cap} for today, over all repositories ({used})."),
+        Scope::Run => say!(
+            language,
+            "This run has reached its cap of {cap} ({used}).",
+            "Dieser Lauf hat seine Obergrenze von {cap} erreicht ({used})."
+        ),
+        Scope::Task => say!(
+            language,
+            "This task has reached its budget of {cap} ({used}).",
+            "Diese Aufgabe hat ihr Budget von {cap} erreicht ({used})."
+        ),
+        Scope::Story => say!(
+            language,
+            "This story has reached its cap of {cap} ({used}).",
+            "Diese Story hat ihre Obergrenze von {cap} erreicht ({used})."
+        ),
+        Scope::RepositoryDay => say!(
+            language,
+            "This repository has reached its cap of {cap} for today ({used}).",
+            "Dieses Repository hat seine Obergrenze von {cap} für heute erreicht ({used})."
+        ),
+        Scope::Day => say!(
+            language,
+            "I have reached my cap of {cap} for today, over all repositories ({used}).",
+            "Ich habe meine Obergrenze von {cap} für heute erreicht, über alle Repositorys ({used})."
+        ),
     }
+}
+
+/// The words of an answer, in the language of their card: hob's own answer is written down in one language.
+pub(super) fn answer_words(language: Language, answer: &Answer) -> String {
+    if answer.by == HOB && answer.text == NEW_DAY {
+        return word!(language, NEW_DAY, "Ein neuer Tag hat begonnen.").to_owned();
+    }
+    answer.text.clone()
 }
 
 /// The message of the commit that is made at a cap of what was not committed.
@@ -63,7 +122,7 @@ pub fn at_cap_subject() -> String {
     "WIP: stopped at the cap of the budget".to_owned()
 }
 
-/// The caps of a task in a few words, `$2.00 a run, $5.00 a story`, where there are any.
+/// The caps of a task in a few words, `$2.00 a run, $5.00 a story`, where there are any. For the agent.
 pub fn caps(caps: &Caps) -> Option<String> {
     let all = [
         (caps.run, "a run"),
@@ -73,34 +132,43 @@ pub fn caps(caps: &Caps) -> Option<String> {
         (caps.day, "a day"),
     ];
     let words = |(limit, of): (Limit, &str)| {
-        limit.amounts().into_iter().map(|cap| format!("{} {of}", amount(cap))).collect::<Vec<_>>()
+        limit
+            .amounts()
+            .into_iter()
+            .map(|cap| format!("{} {of}", amount(Language::En, cap)))
+            .collect::<Vec<_>>()
     };
     let words: Vec<String> = all.into_iter().flat_map(words).collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// What a story waits for whose agent has met a usage limit.
-pub fn waits_for_limit(agent: AgentKind, until: Timestamp) -> String {
+pub fn waits_for_limit(language: Language, agent: AgentKind, until: Timestamp) -> String {
     let until = until.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC");
-    format!(
-        "**Waiting until {until}**: the usage limit of {} is reached. I go on by myself.",
-        agent_name(agent)
+    let agent = agent_name(language, agent);
+    say!(
+        language,
+        "**Waiting until {until}**: the usage limit of {agent} is reached. I go on by myself.",
+        "**Warte bis {until}**: Das Nutzungslimit von {agent} ist erreicht. Ich mache von selbst weiter."
     )
 }
 
-fn amount(amount: Amount) -> String {
+fn amount(language: Language, amount: Amount) -> String {
     match amount {
         Amount::Usd(usd) => format!("${usd:.2}"),
-        Amount::Tokens(tokens) => format!("{} tokens", thousands(tokens)),
+        Amount::Tokens(tokens) => {
+            let tokens = thousands(tokens);
+            say!(language, "{tokens} tokens", "{tokens} Tokens")
+        }
         Amount::Ms(ms) => format!("{} min", minutes(ms)),
     }
 }
 
 fn example(unit: Amount) -> &'static str {
     match unit {
-        Amount::Usd(_) => "`$10` for example",
-        Amount::Tokens(_) => "`1,000,000` for example",
-        Amount::Ms(_) => "`30` for example",
+        Amount::Usd(_) => "$10",
+        Amount::Tokens(_) => "1,000,000",
+        Amount::Ms(_) => "30",
     }
 }
 
@@ -124,10 +192,11 @@ fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::card::tests::card_of;
+    use crate::message::assert_said;
+    use crate::message::card::tests::card_in;
 
-    fn asked(at: &Reached, kept: &Kept) -> String {
-        crate::message::card::card(&card_of(may_it_cost_more(at, kept, false)))
+    fn asked(language: Language, at: &Reached, kept: &Kept) -> String {
+        crate::message::card::card(&card_in(language, may_it_cost_more(language, at, kept, false)))
     }
 
     #[test]
@@ -152,14 +221,19 @@ mod tests {
             more: Some(Amount::Ms(21_600_000)),
         };
         let repository = Reached { scope: Scope::RepositoryDay, ..story };
-        let all = [
-            asked(&story, &pushed),
-            asked(&run, &Kept::Nothing),
-            asked(&day, &Kept::NotBegun),
-            asked(&repository, &Kept::NotBegun),
-            may_it_cost_more(&Reached { scope: Scope::Task, ..story }, &pushed, true).context.unwrap(),
-        ];
-        insta::assert_snapshot!(all.join("\n\n---\n\n"));
+        let all = |language| {
+            [
+                asked(language, &story, &pushed),
+                asked(language, &run, &Kept::Nothing),
+                asked(language, &day, &Kept::NotBegun),
+                asked(language, &repository, &Kept::NotBegun),
+                may_it_cost_more(language, &Reached { scope: Scope::Task, ..story }, &pushed, true)
+                    .context
+                    .unwrap(),
+            ]
+            .join("\n\n---\n\n")
+        };
+        assert_said!("each_cap_is_asked_about_in_its_own_words", all);
     }
 
     #[test]
@@ -176,7 +250,7 @@ mod tests {
         assert_eq!(caps(&Caps::default()), None);
         let until = "2026-11-24T14:05:00Z".parse().unwrap();
         assert_eq!(
-            waits_for_limit(AgentKind::Claude, until),
+            waits_for_limit(Language::En, AgentKind::Claude, until),
             "**Waiting until 2026-11-24 14:05 UTC**: the usage limit of Claude Code is reached. I go on by myself."
         );
     }

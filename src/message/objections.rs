@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::story::{HeldBack, LEAVE_IT_OUT, PUSH_ANYWAY, Question};
+use crate::language::{Language, say, word};
+use crate::story::{HeldBack, Question, leave_it_out, push_anyway};
 
 /// More objections than this are counted, not listed.
 const MOST_LISTED: usize = 10;
@@ -55,17 +56,25 @@ pub enum Objection {
 }
 
 /// The objections as a list, for the detail of a failure.
-pub fn objections(objections: &[Objection]) -> String {
-    let lines = objections.iter().map(|objection| format!("- {}", words(objection)));
+pub fn objections(language: Language, objections: &[Objection]) -> String {
+    let lines = objections.iter().map(|objection| format!("- {}", words(language, objection)));
     let mut lines: Vec<String> = lines.take(MOST_LISTED).collect();
     if objections.len() > MOST_LISTED {
-        lines.push(format!("- and {} more", objections.len() - MOST_LISTED));
+        let more = objections.len() - MOST_LISTED;
+        lines.push(say!(language, "- and {more} more", "- und {more} weitere"));
     }
-    let mut text = format!("They hold what hob does not push:\n\n{}", lines.join("\n"));
+    let lines = lines.join("\n");
+    let mut text = say!(
+        language,
+        "They hold what hob does not push:\n\n{lines}",
+        "Sie enthalten, was hob nicht pusht:\n\n{lines}"
+    );
     if objections.iter().any(Objection::is_secret) {
-        text.push_str(
+        text.push_str(word!(
+            language,
             "\n\nTaking a secret out in one more commit is not enough: the commits have to be made anew without it.",
-        );
+            "\n\nEin Geheimnis in einem weiteren Commit herauszunehmen, genügt nicht: Die Commits müssen ohne es neu gemacht werden."
+        ));
     }
     text
 }
@@ -77,40 +86,83 @@ impl Objection {
     }
 }
 
-fn words(objection: &Objection) -> String {
+fn words(language: Language, objection: &Objection) -> String {
     match objection {
-        Objection::Protected { path } => format!("{} is protected", code(path)),
-        Objection::Submodule { path } => format!("{} is a submodule that was added or moved", code(path)),
+        Objection::Protected { path } => {
+            let path = code(path);
+            say!(language, "{path} is protected", "{path} ist geschützt")
+        }
+        Objection::Submodule { path } => {
+            let path = code(path);
+            say!(
+                language,
+                "{path} is a submodule that was added or moved",
+                "{path} ist ein Submodul, das hinzugefügt oder verschoben wurde"
+            )
+        }
         Objection::LeavingLink { path } => {
-            format!("{} is a symbolic link that may lead out of the repository", code(path))
+            let path = code(path);
+            say!(
+                language,
+                "{path} is a symbolic link that may lead out of the repository",
+                "{path} ist ein symbolischer Link, der aus dem Repository hinausführen kann"
+            )
         }
         Objection::LargeFile { name, limit } => {
-            format!("{} is larger than {} KiB", code(name), limit.div_ceil(1024))
+            let (name, limit) = (code(name), limit.div_ceil(1024));
+            say!(language, "{name} is larger than {limit} KiB", "{name} ist größer als {limit} KiB")
         }
-        Objection::TooManyFiles { limit } => format!("more than {limit} files are changed"),
-        Objection::SecretInFile { name } => format!("{} holds a secret that hob knows", code(name)),
+        Objection::TooManyFiles { limit } => {
+            say!(language, "more than {limit} files are changed", "mehr als {limit} Dateien sind geändert")
+        }
+        Objection::SecretInFile { name } => {
+            let name = code(name);
+            say!(
+                language,
+                "{name} holds a secret that hob knows",
+                "{name} enthält ein Geheimnis, das hob kennt"
+            )
+        }
         Objection::SecretInCommit { commit } => {
-            format!("the message or author of commit {} holds a secret that hob knows", code(commit))
+            let commit = code(commit);
+            say!(
+                language,
+                "the message or author of commit {commit} holds a secret that hob knows",
+                "Nachricht oder Autor von Commit {commit} enthält ein Geheimnis, das hob kennt"
+            )
         }
-        Objection::SecretInName => "the name of a file or folder holds a secret that hob knows".to_owned(),
+        Objection::SecretInName => word!(
+            language,
+            "the name of a file or folder holds a secret that hob knows",
+            "der Name einer Datei oder eines Ordners enthält ein Geheimnis, das hob kennt"
+        )
+        .to_owned(),
     }
 }
 
 /// The question whether a hand-over with protected paths may be pushed.
-pub fn may_this_be_pushed(held_back: &HeldBack) -> Question {
+pub fn may_this_be_pushed(language: Language, held_back: &HeldBack) -> Question {
     let listed = held_back.paths.iter().take(MOST_LISTED).map(|path| code(path));
     let mut paths = listed.collect::<Vec<_>>().join(", ");
     if held_back.paths.len() > MOST_LISTED {
-        paths.push_str(&format!(" and {} more", held_back.paths.len() - MOST_LISTED));
+        let more = held_back.paths.len() - MOST_LISTED;
+        paths.push_str(&say!(language, " and {more} more", " und {more} weitere"));
     }
+    let context = word!(
+        language,
+        "Such files can run with the repository's own keys, or say who has to review. Nothing has been pushed. \
+         Any other answer goes to the agent, which then goes on.",
+        "Solche Dateien können mit den Schlüsseln des Repositorys laufen oder bestimmen, wer das Review machen muss. Nichts ist \
+         gepusht. Jede andere Antwort geht an den Agenten, der dann weitermacht."
+    );
     Question {
-        text: format!("The commits change protected paths: {paths}. May they be pushed as they are?"),
-        options: vec![PUSH_ANYWAY.to_owned(), LEAVE_IT_OUT.to_owned()],
-        context: Some(
-            "Such files can run with the repository's own keys, or say who has to review. Nothing has been pushed. \
-             Any other answer goes to the agent, which then goes on."
-                .to_owned(),
+        text: say!(
+            language,
+            "The commits change protected paths: {paths}. May they be pushed as they are?",
+            "Die Commits ändern geschützte Pfade: {paths}. Dürfen sie so gepusht werden, wie sie sind?"
         ),
+        options: vec![push_anyway(language).to_owned(), leave_it_out(language).to_owned()],
+        context: Some(context.to_owned()),
         ..Question::default()
     }
 }
@@ -122,6 +174,9 @@ fn code(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::assert_said;
+    use crate::message::card::card;
+    use crate::message::card::tests::card_in;
 
     #[test]
     fn every_objection_is_said_in_words() {
@@ -136,16 +191,18 @@ mod tests {
             Objection::SecretInCommit { commit: "0123abcd".to_owned() },
             Objection::SecretInName,
         ];
-        insta::assert_snapshot!(objections(&all));
+        assert_said!("every_objection_is_said_in_words", |language| objections(language, &all));
         let many = vec![Objection::TooManyFiles { limit: 1 }; 12];
-        assert!(objections(&many).ends_with("- and 2 more"));
+        assert!(objections(Language::En, &many).ends_with("- and 2 more"));
     }
 
     #[test]
     fn the_question_names_the_paths() {
         let tip = "a".repeat(40).parse().unwrap();
-        let question =
-            may_this_be_pushed(&HeldBack { tip, paths: vec![".github/workflows/x.yml".to_owned()] });
-        insta::assert_snapshot!(super::super::card::tests::shown(question));
+        let held_back = HeldBack { tip, paths: vec![".github/workflows/x.yml".to_owned()] };
+        assert_said!("the_question_names_the_paths", |language| card(&card_in(
+            language,
+            may_this_be_pushed(language, &held_back)
+        )));
     }
 }

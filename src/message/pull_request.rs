@@ -2,9 +2,10 @@
 
 use super::rest::without_rests;
 use super::{
-    Later, MOST_AGENT_TEXT, MOST_NOTABLE, Notable, PullRequestText, agent_name, checks_section, code,
-    contain, file_list, login, question_and_answer, spent, whole,
+    Later, MOST_AGENT_TEXT, MOST_NOTABLE, PullRequestText, agent_name, checks_section, code, contain,
+    file_list, login, question_and_answer, spent, whole,
 };
+use crate::language::{Language, say, word};
 use crate::story::About;
 
 /// The newest pieces of later work that are told, and as much of each as is read: GitHub takes 65,536 characters in all.
@@ -66,19 +67,31 @@ pub fn with_report(body: &str, report: &str) -> String {
 pub fn short_body(text: &PullRequestText<'_>) -> String {
     let mut body = match text.unfinished {
         Some(unfinished) => unfinished.to_owned(),
-        None => text.summary.map_or(String::new(), |summary| contain(summary.trim(), MOST_SHORT)),
+        None => {
+            text.summary.map_or(String::new(), |summary| contain(text.language, summary.trim(), MOST_SHORT))
+        }
     };
-    body.push_str("\n\nThe rest of my report is left out: GitHub takes no longer description.");
+    body.push_str(word!(
+        text.language,
+        "\n\nThe rest of my report is left out: GitHub takes no longer description.",
+        "\n\nDer Rest meines Berichts fehlt hier: GitHub nimmt keine längere Beschreibung."
+    ));
     body.push_str(&ending(text));
     body.trim_start().to_owned()
 }
 
 /// What hob reports in a pull request's body: the agent's summary, then what hob itself knows.
 pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
+    let language = text.language;
     let summary = match text.summary.map(str::trim).filter(|summary| !summary.is_empty()) {
-        Some(summary) => whole(summary, MOST_AGENT_TEXT),
+        Some(summary) => whole(language, summary, MOST_AGENT_TEXT),
         None if text.unfinished.is_some() => String::new(),
-        None => "The agent left no summary; the commits say what was done.".to_owned(),
+        None => word!(
+            language,
+            "The agent left no summary; the commits say what was done.",
+            "Der Agent hat keine Zusammenfassung hinterlassen; die Commits sagen, was getan wurde."
+        )
+        .to_owned(),
     };
     let mut body = match text.template {
         // It is filled in once there is something to fill in.
@@ -88,33 +101,42 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     if let Some(unfinished) = text.unfinished {
         body = format!("{unfinished}\n\n{body}").trim_end().to_owned();
     }
-    let later = text.later.iter().rev().take(MOST_LATER).rev().map(told_later);
-    let later: Vec<String> = later.collect();
+    let later = text.later.iter().rev().take(MOST_LATER).rev();
+    let later: Vec<String> = later.map(|later| told_later(language, later)).collect();
     if !later.is_empty() {
-        body.push_str("\n\n### Since then\n\n");
+        body.push_str(word!(language, "\n\n### Since then\n\n", "\n\n### Seitdem\n\n"));
         body.push_str(&later.join("\n\n"));
     }
-    let answered: Vec<String> = text.questions.iter().filter_map(question_and_answer).collect();
+    let answered: Vec<String> =
+        text.questions.iter().filter_map(|asked| question_and_answer(language, asked)).collect();
     if !answered.is_empty() {
-        body.push_str("\n\n### Asked and answered\n\n");
+        body.push_str(word!(
+            language,
+            "\n\n### Asked and answered\n\n",
+            "\n\n### Gefragt und beantwortet\n\n"
+        ));
         body.push_str(&answered.join("\n"));
     }
     if let Some(checked) = text.checked {
         body.push_str("\n\n");
-        body.push_str(&checks_section(checked));
+        body.push_str(&checks_section(language, checked));
     }
     if !text.notable.is_empty() {
-        body.push_str("\n\n### Look closely at\n");
-        for Notable { path, why } in text.notable.iter().take(MOST_NOTABLE) {
-            body.push_str(&format!("\n- {} {why}", code(path, MOST_PATH)));
+        body.push_str(word!(language, "\n\n### Look closely at\n", "\n\n### Sieh genau hin bei\n"));
+        for notable in text.notable.iter().take(MOST_NOTABLE) {
+            body.push_str(&format!("\n- {} {}", code(&notable.path, MOST_PATH), notable.why.words(language)));
         }
         if text.notable.len() > MOST_NOTABLE {
-            body.push_str("\n- and more");
+            body.push_str(word!(language, "\n- and more", "\n- und mehr"));
         }
     }
     if !text.drops.is_empty() {
-        body.push_str("\n\n### Kept with the run\n\nThese files are on hob's server:\n\n");
-        body.push_str(&file_list(text.drops));
+        body.push_str(word!(
+            language,
+            "\n\n### Kept with the run\n\nThese files are on hob's server:\n\n",
+            "\n\n### Beim Lauf aufbewahrt\n\nDiese Dateien liegen auf dem Server von hob:\n\n"
+        ));
+        body.push_str(&file_list(language, text.drops));
     }
     body.push_str(&ending(text));
     body
@@ -122,47 +144,62 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
 
 /// What a body ends with, whatever else is in it.
 fn ending(text: &PullRequestText<'_>) -> String {
+    let language = text.language;
     let mut body = "\n\n".to_owned();
     match text.follows {
-        Some((past, true)) => body.push_str(&format!("Follows #{past}, which was merged.\n")),
-        Some((past, false)) => body.push_str(&format!("Takes the place of #{past}, which was closed.\n")),
+        Some((past, true)) => body.push_str(&say!(
+            language,
+            "Follows #{past}, which was merged.\n",
+            "Folgt auf #{past}, der gemergt wurde.\n"
+        )),
+        Some((past, false)) => body.push_str(&say!(
+            language,
+            "Takes the place of #{past}, which was closed.\n",
+            "Tritt an die Stelle von #{past}, der geschlossen wurde.\n"
+        )),
         None => {}
     }
-    // GitHub closes issues by what goes to the default branch only.
-    let keyword = if text.to_default_branch { "Closes" } else { "For" };
+    // GitHub closes issues by what goes to the default branch only, and by its own English word.
+    let keyword = if text.to_default_branch { "Closes" } else { word!(language, "For", "Für") };
     for issue in text.closes {
         body.push_str(&format!("{keyword} #{issue}\n"));
     }
     let model = text.model.map(|model| format!(" ({})", code(model, 100))).unwrap_or_default();
-    body.push_str(&format!(
-        "\n---\nAsked for by @{} · {}{model} · {}",
-        login(text.asked_by),
-        agent_name(text.agent),
-        spent(text.spent)
+    let (by, agent) = (login(text.asked_by), agent_name(language, text.agent));
+    let spent = spent(language, text.spent);
+    body.push_str(&say!(
+        language,
+        "\n---\nAsked for by @{by} · {agent}{model} · {spent}",
+        "\n---\nGewünscht von @{by} · {agent}{model} · {spent}"
     ));
     body
 }
 
 /// What was done afterwards, under what it was about.
-fn told_later(later: &Later) -> String {
+fn told_later(language: Language, later: &Later) -> String {
+    let by = login(&later.by);
+    let for_somebody = || say!(language, "For {by}", "Für {by}");
     let about = match &later.about {
         About::Review(round) => match round.reviewers().as_slice() {
-            [] => format!("For {}", login(&later.by)),
+            [] => for_somebody(),
             reviewers => {
-                let names: Vec<String> = reviewers.iter().map(|by| login(by).to_owned()).collect();
-                format!("After the review by {}", names.join(", "))
+                let names: Vec<String> = reviewers.iter().map(|by| login(by)).collect();
+                let names = names.join(", ");
+                say!(language, "After the review by {names}", "Nach dem Review von {names}")
             }
         },
         About::Checks(checks) => {
             let names: Vec<String> = checks.names().iter().map(|name| code(name, 100)).collect();
-            format!("About what failed: {}", names.join(", "))
+            let names = names.join(", ");
+            say!(language, "About what failed: {names}", "Wegen dem, was fehlschlug: {names}")
         }
-        About::SubIssue(together) => {
-            together.part().map_or_else(String::new, |part| format!("For #{}", part.number))
-        }
-        About::Issue | About::Base(_) => format!("For {}", login(&later.by)),
+        About::SubIssue(together) => together.part().map_or_else(String::new, |part| {
+            let number = part.number;
+            say!(language, "For #{number}", "Für #{number}")
+        }),
+        About::Issue | About::Base(_) => for_somebody(),
     };
-    format!("**{about}:**\n\n{}", whole(&later.summary, MOST_LATER_TEXT))
+    format!("**{about}:**\n\n{}", whole(language, &later.summary, MOST_LATER_TEXT))
 }
 
 /// The summary in the repository's template. An agent that has filled it in has all of it already; else the summary goes under

@@ -3,6 +3,7 @@
 
 use super::{contain_line, login, whole};
 use crate::ids::Sha;
+use crate::language::{Language, say, word};
 
 /// Characters of one answer of an agent's. People read it between the lines of a diff.
 const MOST_REPLY: usize = 10_000;
@@ -21,22 +22,44 @@ pub struct Answered<'a> {
 }
 
 /// The answer in a thread.
-pub fn thread_reply(answered: Answered<'_>) -> String {
-    let reply = answered.reply.map(|reply| whole(reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
-    match (answered.applied, reply, answered.commit) {
-        (Some(commit), None, _) => format!("Applied as suggested, in {commit}."),
-        (Some(commit), Some(reply), _) => format!("Applied as suggested, in {commit}.\n\n{reply}"),
-        (None, reply, commit) => {
-            let reply = reply.unwrap_or_else(|| "The agent has left no answer to this.".to_owned());
-            format!("{reply}\n\n{}", changed(commit))
+pub fn thread_reply(language: Language, answered: Answered<'_>) -> String {
+    let reply = answered.reply.map(|reply| whole(language, reply, MOST_REPLY));
+    let reply = reply.filter(|reply| !reply.is_empty());
+    let applied = answered.applied.map(|commit| {
+        say!(language, "Applied as suggested, in {commit}.", "Wie vorgeschlagen übernommen, in {commit}.")
+    });
+    match (applied, reply) {
+        (Some(applied), None) => applied,
+        (Some(applied), Some(reply)) => format!("{applied}\n\n{reply}"),
+        (None, reply) => {
+            let reply = reply.unwrap_or_else(|| no_answer(language));
+            format!("{reply}\n\n{}", changed(language, answered.commit))
         }
     }
 }
 
-fn changed(commit: Option<&Sha>) -> String {
+fn no_answer(language: Language) -> String {
+    word!(
+        language,
+        "The agent has left no answer to this.",
+        "Der Agent hat darauf keine Antwort hinterlassen."
+    )
+    .to_owned()
+}
+
+fn changed(language: Language, commit: Option<&Sha>) -> String {
     match commit {
-        Some(commit) => format!("<sub>What was changed after this review is in {commit}.</sub>"),
-        None => "<sub>Nothing was changed after this review.</sub>".to_owned(),
+        Some(commit) => say!(
+            language,
+            "<sub>What was changed after this review is in {commit}.</sub>",
+            "<sub>Was nach diesem Review geändert wurde, steht in {commit}.</sub>"
+        ),
+        None => word!(
+            language,
+            "<sub>Nothing was changed after this review.</sub>",
+            "<sub>Nach diesem Review wurde nichts geändert.</sub>"
+        )
+        .to_owned(),
     }
 }
 
@@ -52,53 +75,76 @@ pub struct WholeAnswered<'a> {
 }
 
 /// The answer on the pull request to what was said about the whole.
-pub fn whole_replies(all: &[WholeAnswered<'_>], commit: Option<&Sha>) -> String {
+pub fn whole_replies(language: Language, all: &[WholeAnswered<'_>], commit: Option<&Sha>) -> String {
     let answers = all.iter().map(|one| {
         // What they quote themselves is not what they say.
         let lines = one.said.lines().map(str::trim);
         let first = lines.clone().find(|line| !line.is_empty() && !line.starts_with('>'));
         let quote = contain_line(first.unwrap_or_default(), MOST_QUOTE);
-        let reply = one.reply.map(|reply| whole(reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
-        let reply = reply.unwrap_or_else(|| "The agent has left no answer to this.".to_owned());
+        let reply =
+            one.reply.map(|reply| whole(language, reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
+        let reply = reply.unwrap_or_else(|| no_answer(language));
         format!("> **{}:** {quote}\n\n{reply}", login(one.by))
     });
-    format!("{}\n\n{}", answers.collect::<Vec<_>>().join("\n\n"), changed(commit))
+    format!("{}\n\n{}", answers.collect::<Vec<_>>().join("\n\n"), changed(language, commit))
 }
 
 /// Said about a round that is over before it began, because who spoke in it approves now.
-pub fn approved(by: &str) -> String {
-    format!(
-        "**Nothing left to do:** {} approved the pull request before I had begun with the review.",
-        login(by)
+pub fn approved(language: Language, by: &str) -> String {
+    let by = login(by);
+    say!(
+        language,
+        "**Nothing left to do:** {by} approved the pull request before I had begun with the review.",
+        "**Nichts mehr zu tun:** {by} hat den Pull Request angenommen, bevor ich mit dem Review begonnen hatte."
     )
 }
 
-/// Said about a round of nothing but suggestions.
-pub fn suggestions_applied(count: usize) -> String {
-    let applied = match count {
-        1 => "the suggestion is applied in #{pull}, exactly as it stands".to_owned(),
-        count => format!("the {count} suggestions are applied in #{{pull}}, exactly as they stand"),
-    };
-    format!("Done: {applied}. No agent was needed for that.")
+/// Said about a round of nothing but suggestions. `{pull}` as in `pull_request_ready`.
+pub fn suggestions_applied(language: Language, count: usize) -> String {
+    match count {
+        1 => say!(
+            language,
+            "Done: the suggestion is applied in #{{pull}}, exactly as it stands. No agent was needed for that.",
+            "Fertig: #{{pull}} enthält den Vorschlag, genau so, wie er dasteht. Dafür war kein Agent nötig."
+        ),
+        count => say!(
+            language,
+            "Done: the {count} suggestions are applied in #{{pull}}, exactly as they stand. No agent was needed for that.",
+            "Fertig: #{{pull}} enthält die {count} Vorschläge, genau so, wie sie dastehen. Dafür war kein Agent nötig."
+        ),
+    }
 }
 
 /// Said on somebody else's pull request, where a command was given.
-pub fn not_my_pull(is_from_fork: bool) -> String {
+pub fn not_my_pull(language: Language, is_from_fork: bool) -> String {
     if is_from_fork {
-        return "**Not here.** This pull request comes from a fork, and I work only on branches of this repository: I have no \
-                right to push to the fork, and I run nothing for code that its owner can change under me. Open an issue for \
-                what is to be done, and put my label on it or write `/hob work` there."
-            .to_owned();
+        return word!(
+            language,
+            "**Not here.** This pull request comes from a fork, and I work only on branches of this repository: I have no \
+             right to push to the fork, and I run nothing for code that its owner can change under me. Open an issue for \
+             what is to be done, and put my label on it or write `/hob work` there.",
+            "**Nicht hier.** Dieser Pull Request kommt aus einem Fork, und ich arbeite nur auf Branches dieses Repositorys: Ich darf \
+             nicht in den Fork pushen, und ich führe nichts aus für Code, den sein Besitzer unter mir ändern kann. Öffne ein Issue \
+             für das, was zu tun ist, und setz mein Label darauf oder schreib dort `/hob work`."
+        )
+        .to_owned();
     }
-    "**Not here.** I did not open this pull request, and I work on branches of my own only: I push nothing to a branch of \
-     somebody else's. Open an issue for what is to be done, and put my label on it or write `/hob work` there; \
-     `/hob work --base BRANCH` has the result go to this branch."
-        .to_owned()
+    word!(
+        language,
+        "**Not here.** I did not open this pull request, and I work on branches of my own only: I push nothing to a branch of \
+         somebody else's. Open an issue for what is to be done, and put my label on it or write `/hob work` there; \
+         `/hob work --base BRANCH` has the result go to this branch.",
+        "**Nicht hier.** Ich habe diesen Pull Request nicht geöffnet, und ich arbeite nur auf eigenen Branches: In die Branches \
+         anderer pushe ich nichts. Öffne ein Issue für das, was zu tun ist, und setz mein Label darauf oder schreib dort \
+         `/hob work`; mit `/hob work --base BRANCH` geht das Ergebnis in diesen Branch."
+    )
+    .to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::assert_said;
 
     #[test]
     fn what_people_are_answered_after_a_review() {
@@ -112,7 +158,6 @@ mod tests {
             Answered { reply: None, commit: Some(&sha), applied: Some(&other) },
             Answered { reply, commit: Some(&sha), applied: Some(&other) },
         ];
-        let mut all = answers.map(thread_reply).to_vec();
         let whole = [
             WholeAnswered {
                 by: "alice",
@@ -121,15 +166,18 @@ mod tests {
             },
             WholeAnswered { by: "bob", said: "Also a test.", reply: None },
         ];
-        all.extend([
-            whole_replies(&whole, Some(&sha)),
-            whole_replies(&whole[..1], None),
-            approved("bob"),
-            suggestions_applied(1),
-            suggestions_applied(2),
-            not_my_pull(true),
-            not_my_pull(false),
-        ]);
-        insta::assert_snapshot!(all.join("\n\n=====\n\n"));
+        assert_said!("what_people_are_answered_after_a_review", |language| {
+            let mut all = answers.map(|answered| thread_reply(language, answered)).to_vec();
+            all.extend([
+                whole_replies(language, &whole, Some(&sha)),
+                whole_replies(language, &whole[..1], None),
+                approved(language, "bob"),
+                suggestions_applied(language, 1),
+                suggestions_applied(language, 2),
+                not_my_pull(language, true),
+                not_my_pull(language, false),
+            ]);
+            all.join("\n\n=====\n\n")
+        });
     }
 }

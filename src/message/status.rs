@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::{Spent, agent_name, contain_line, login, shown_as_draft, spent, waits_for_limit};
 use crate::agent::{TodoItem, TodoState};
 use crate::ids::{AgentKind, CheckRunId, CommentId, PullNumber, RunId};
+use crate::language::{Language, say, word};
 use crate::story::sub_issue::Standing;
 
 /// Entries of an agent's list that are shown.
@@ -18,6 +19,8 @@ const MOST_BEFORE: usize = 10_000;
 /// What a status comment is made from.
 #[derive(Debug, Clone)]
 pub struct StatusText<'a> {
+    /// The language of the comment.
+    pub language: Language,
     /// Where the story stands.
     pub phase: Phase,
     /// The repository's page, without a slash at its end.
@@ -116,112 +119,203 @@ pub fn status(text: &StatusText<'_>) -> String {
     }
     if matches!(text.phase, Phase::Working | Phase::Planning) {
         parts.extend(text.said.map(said).filter(|said| !said.is_empty()));
-        parts.extend(todo_list(text.todo));
+        parts.extend(todo_list(text.language, text.todo));
     }
     parts.extend(listening(text));
     let sub_issues = sub_issues(text, is_over);
-    let mut over = text.over.iter().map(|words| fill_in(words, text.pull));
+    let mut over = text.over.iter().map(|words| fill_in(text.language, words, text.pull));
     if let (true, Some(end), Some(pull)) = (is_over, text.pull_over, text.pull) {
         // What was cut short is still to be told.
         if !end.task_was_done {
             parts.extend(over.next());
         }
-        parts.push(pull_over(pull, end));
+        parts.push(pull_over(text.language, pull, end));
     } else if is_over {
-        parts.push(over.next().unwrap_or_else(|| nothing_under_way(text.pull)));
+        parts.push(over.next().unwrap_or_else(|| nothing_under_way(text.language, text.pull)));
     }
     parts.extend(sub_issues);
-    if text.queued_behind > 0 {
-        let (count, wait) = if text.queued_behind == 1 {
-            ("1 more request".to_owned(), "waits")
-        } else {
-            (format!("{} more requests", text.queued_behind), "wait")
-        };
-        parts.push(format!("{count} on this issue {wait} for that to end."));
-    }
+    parts.extend(queued_behind(text));
     if is_over || matches!(text.phase, Phase::Waiting(_)) {
-        parts.extend(text.draft.map(shown_as_draft));
+        parts.extend(text.draft.map(|pull| shown_as_draft(text.language, pull)));
     }
     parts.extend(links(text));
-    parts.extend(before(over));
+    parts.extend(before(text.language, over));
     parts.join("\n\n")
 }
 
+fn queued_behind(text: &StatusText<'_>) -> Option<String> {
+    let language = text.language;
+    match text.queued_behind {
+        0 => None,
+        1 => Some(
+            word!(
+                language,
+                "1 more request on this issue waits for that to end.",
+                "1 weiterer Auftrag zu diesem Issue wartet, bis das fertig ist."
+            )
+            .to_owned(),
+        ),
+        count => Some(say!(
+            language,
+            "{count} more requests on this issue wait for that to end.",
+            "{count} weitere Aufträge zu diesem Issue warten, bis das fertig ist."
+        )),
+    }
+}
+
 /// What became of the pull request, and what can be done.
-fn pull_over(pull: PullNumber, end: PullOver<'_>) -> String {
-    let by = end.by.map(|by| format!(" by {}", login(by))).unwrap_or_default();
+fn pull_over(language: Language, pull: PullNumber, end: PullOver<'_>) -> String {
+    let by = end.by.map(login).map(|by| say!(language, " by {by}", " von {by}")).unwrap_or_default();
     if end.merged {
-        format!(
+        say!(
+            language,
             "**Merged.** #{pull} was merged{by}, and I am done here. If something is left, `/hob work …` begins on a branch of \
-             its own, with another pull request."
+             its own, with another pull request.",
+            "**Gemergt.** #{pull} wurde{by} gemergt, und ich bin hier fertig. Wenn noch etwas offen ist, beginnt `/hob work …` auf \
+             einem eigenen Branch, mit einem anderen Pull Request."
         )
     } else {
-        format!(
+        say!(
+            language,
             "**Closed.** #{pull} was closed{by} without a merge, so I do nothing more. If #{pull} is opened again, I go on with \
-             it. `/hob work …` goes on from its branch with another pull request."
+             it. `/hob work …` goes on from its branch with another pull request.",
+            "**Geschlossen.** #{pull} wurde{by} ohne Merge geschlossen, also tue ich nichts weiter. Wenn #{pull} wieder geöffnet wird, \
+             mache ich damit weiter. `/hob work …` macht auf seinem Branch weiter, mit einem anderen Pull Request."
         )
     }
 }
 
 /// What is happening now, in one line; nothing where all is over.
 fn happening(text: &StatusText<'_>) -> Option<String> {
+    let language = text.language;
     Some(match text.phase {
-        Phase::Queued { ahead: None | Some(0) } => {
-            "**Queued.** I begin as soon as a worker is free.".to_owned()
-        }
-        Phase::Queued { ahead: Some(1) } => "**Queued.** One task is before it.".to_owned(),
-        Phase::Queued { ahead: Some(ahead) } => format!("**Queued.** {ahead} tasks are before it."),
+        Phase::Queued { ahead } => queued(language, ahead.unwrap_or(0)),
         Phase::WaitsUntil(at) => {
-            format!("**Waiting until {}** to try again.", at.strftime("%Y-%m-%d %H:%M UTC"))
+            let at = at.strftime("%Y-%m-%d %H:%M UTC");
+            say!(
+                language,
+                "**Waiting until {at}** to try again.",
+                "**Warte bis {at}** auf den nächsten Versuch."
+            )
         }
-        Phase::Gathering(at) => format!(
-            "**A check has failed.** I look into it at {}, with what else has failed by then.",
-            at.strftime("%H:%M:%S UTC")
-        ),
-        Phase::Listening(at) => format!(
-            "**Reading the review.** I begin at {}, with what else is said by then.",
-            at.strftime("%H:%M:%S UTC")
-        ),
-        Phase::WaitsForLimit(agent, until) => waits_for_limit(agent, until),
-        Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
-        Phase::Working => format!("**At work** · {}", facts(text)),
-        Phase::Planning => format!("**Planning,** nothing is changed yet · {}", facts(text)),
-        Phase::Stopping => "**Stopping.** What the agent has done goes to the branch.".to_owned(),
+        Phase::Gathering(at) => {
+            let at = at.strftime("%H:%M:%S UTC");
+            say!(
+                language,
+                "**A check has failed.** I look into it at {at}, with what else has failed by then.",
+                "**Ein Check ist fehlgeschlagen.** Ich sehe es mir um {at} an, mit allem, was bis dahin noch fehlschlägt."
+            )
+        }
+        Phase::Listening(at) => {
+            let at = at.strftime("%H:%M:%S UTC");
+            say!(
+                language,
+                "**Reading the review.** I begin at {at}, with what else is said by then.",
+                "**Ich lese das Review.** Ich beginne um {at}, mit allem, was bis dahin noch gesagt wird."
+            )
+        }
+        Phase::WaitsForLimit(agent, until) => waits_for_limit(language, agent, until),
+        Phase::Working => {
+            let facts = facts(text);
+            say!(language, "**At work** · {facts}", "**An der Arbeit** · {facts}")
+        }
+        Phase::Planning => {
+            let facts = facts(text);
+            say!(
+                language,
+                "**Planning,** nothing is changed yet · {facts}",
+                "**Ich plane,** noch ist nichts geändert · {facts}"
+            )
+        }
         Phase::Publishing => {
-            format!("**Handing over.** The agent is done; its commits are on the way. · {}", facts(text))
+            let facts = facts(text);
+            say!(
+                language,
+                "**Handing over.** The agent is done; its commits are on the way. · {facts}",
+                "**Übergabe.** Der Agent ist fertig; seine Commits sind unterwegs. · {facts}"
+            )
         }
-        Phase::Waiting(None) => "**Waiting for an answer** to my question.".to_owned(),
-        Phase::Waiting(Some(comment)) => format!(
-            "**Waiting for an answer** to [my question]({}/issues/{}#issuecomment-{comment}).",
-            text.web, text.issue
-        ),
-        Phase::WaitingForGo(None) => {
-            "**Waiting for your word** on my plan: `/hob go` carries it out.".to_owned()
+        Phase::Waiting(comment) => {
+            let question = linked(text, comment, word!(language, "my question", "meine Frage"));
+            say!(
+                language,
+                "**Waiting for an answer** to {question}.",
+                "**Ich warte auf eine Antwort** auf {question}."
+            )
         }
-        Phase::WaitingForGo(Some(comment)) => format!(
-            "**Waiting for your word** on [my plan]({}/issues/{}#issuecomment-{comment}): `/hob go` carries it out.",
-            text.web, text.issue
-        ),
-        Phase::NotProposed => {
+        Phase::WaitingForGo(comment) => {
+            let plan = linked(text, comment, word!(language, "my plan", "meinem Plan"));
+            say!(
+                language,
+                "**Waiting for your word** on {plan}: `/hob go` carries it out.",
+                "**Ich warte auf dein Wort** zu {plan}: `/hob go` führt ihn aus."
+            )
+        }
+        Phase::Starting => word!(
+            language,
+            "**Getting ready:** workspace and container.",
+            "**Ich bereite alles vor:** Workspace und Container."
+        )
+        .to_owned(),
+        Phase::Stopping => word!(
+            language,
+            "**Stopping.** What the agent has done goes to the branch.",
+            "**Ich halte an.** Was der Agent getan hat, kommt auf den Branch."
+        )
+        .to_owned(),
+        Phase::NotProposed => word!(
+            language,
             "**GitHub does not take the pull request.** The commits are on the branch. Whoever runs hob \
-             sees the reason with `hob status`, and `hob retry` has it tried again."
-                .to_owned()
-        }
+             sees the reason with `hob status`, and `hob retry` has it tried again.",
+            "**GitHub nimmt den Pull Request nicht an.** Die Commits sind auf dem Branch. Wer hob betreibt, sieht den Grund mit \
+             `hob status`, und `hob retry` versucht es noch einmal."
+        )
+        .to_owned(),
         Phase::Over => return None,
     })
+}
+
+fn queued(language: Language, ahead: usize) -> String {
+    match ahead {
+        0 => word!(
+            language,
+            "**Queued.** I begin as soon as a worker is free.",
+            "**In der Warteschlange.** Ich beginne, sobald ein Worker frei ist."
+        )
+        .to_owned(),
+        1 => word!(
+            language,
+            "**Queued.** One task is before it.",
+            "**In der Warteschlange.** Eine Aufgabe ist davor."
+        )
+        .to_owned(),
+        ahead => say!(
+            language,
+            "**Queued.** {ahead} tasks are before it.",
+            "**In der Warteschlange.** {ahead} Aufgaben sind davor."
+        ),
+    }
+}
+
+/// Words as a link to a comment, once it is there.
+fn linked(text: &StatusText<'_>, comment: Option<CommentId>, words: &str) -> String {
+    match comment {
+        Some(comment) => format!("[{words}]({}/issues/{}#issuecomment-{comment})", text.web, text.issue),
+        None => words.to_owned(),
+    }
 }
 
 /// `Claude Code · 4 m 12 s · $0.83 of $5.00 · 3 turns`
 fn facts(text: &StatusText<'_>) -> String {
     let cap = text.cap_usd.map(|cap| {
         let so_far = text.took.cost_usd.unwrap_or(0.0);
-        format!("${so_far:.2} of ${cap:.2}")
+        say!(text.language, "${so_far:.2} of ${cap:.2}", "${so_far:.2} von ${cap:.2}")
     });
     let took = match cap {
-        None => spent(text.took),
-        Some(cap) => format!("{} · {cap}", spent(Spent { cost_usd: None, ..text.took })),
+        None => spent(text.language, text.took),
+        Some(cap) => format!("{} · {cap}", spent(text.language, Spent { cost_usd: None, ..text.took })),
     };
-    text.agent.map_or(took.clone(), |agent| format!("{} · {took}", agent_name(agent)))
+    text.agent.map_or(took.clone(), |agent| format!("{} · {took}", agent_name(text.language, agent)))
 }
 
 fn said(line: &str) -> String {
@@ -236,14 +330,27 @@ fn listening(text: &StatusText<'_>) -> Option<String> {
         names.dedup();
         names.join(", ")
     };
-    let told = (!text.told.is_empty()).then(|| format!("The agent was told what {} wrote.", of(text.told)));
-    let heard = (!text.heard.is_empty())
-        .then(|| format!("What {} wrote is told to the agent next, or taken up after this.", of(text.heard)));
+    let told = (!text.told.is_empty()).then(|| {
+        let by = of(text.told);
+        say!(
+            text.language,
+            "The agent was told what {by} wrote.",
+            "Der Agent weiß, was {by} geschrieben hat."
+        )
+    });
+    let heard = (!text.heard.is_empty()).then(|| {
+        let by = of(text.heard);
+        say!(
+            text.language,
+            "What {by} wrote is told to the agent next, or taken up after this.",
+            "Was {by} geschrieben hat, erfährt der Agent als Nächstes, oder es kommt danach dran."
+        )
+    });
     let said: Vec<String> = [told, heard].into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join(" "))
 }
 
-fn todo_list(items: &[TodoItem]) -> Option<String> {
+fn todo_list(language: Language, items: &[TodoItem]) -> Option<String> {
     let mut lines: Vec<String> = items
         .iter()
         .take(MOST_TODO)
@@ -258,7 +365,8 @@ fn todo_list(items: &[TodoItem]) -> Option<String> {
         })
         .collect();
     if items.len() > MOST_TODO {
-        lines.push(format!("- and {} more", items.len() - MOST_TODO));
+        let more = items.len() - MOST_TODO;
+        lines.push(say!(language, "- and {more} more", "- und {more} weitere"));
     }
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
@@ -275,7 +383,11 @@ fn sub_issues(text: &StatusText<'_>, is_over: bool) -> Option<String> {
     let mut lines: Vec<String> = text.sub_issues.iter().map(line).collect();
     if is_over && text.sub_issues.iter().any(|standing| !standing.is_done) {
         let command = if text.can_be_retried { "/hob retry" } else { "/hob work" };
-        lines.push(format!("\nWhat has no tick is not done: `{command}` goes on with it."));
+        lines.push(say!(
+            text.language,
+            "\nWhat has no tick is not done: `{command}` goes on with it.",
+            "\nWas keinen Haken hat, ist nicht erledigt: `{command}` macht damit weiter."
+        ));
     }
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
@@ -283,21 +395,31 @@ fn sub_issues(text: &StatusText<'_>, is_over: bool) -> Option<String> {
 fn links(text: &StatusText<'_>) -> Option<String> {
     let branch = text.branch.map(|branch| format!("[`{branch}`]({}/tree/{branch})", text.web));
     let pull = text.pull.map(|pull| format!("#{pull}"));
-    let run = text.run.map(|run| format!("run `{run}`"));
-    let log = text.log.map(|check_run| format!("[log]({}/runs/{check_run})", text.web));
+    let run = text.run.map(|run| say!(text.language, "run `{run}`", "Lauf `{run}`"));
+    let log = word!(text.language, "log", "Log");
+    let log = text.log.map(|check_run| format!("[{log}]({}/runs/{check_run})", text.web));
     let parts: Vec<String> = [branch, pull, log, run].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| format!("<sub>{}</sub>", parts.join(" · ")))
 }
 
-fn nothing_under_way(pull: Option<PullNumber>) -> String {
+fn nothing_under_way(language: Language, pull: Option<PullNumber>) -> String {
     match pull {
-        Some(pull) => format!("Nothing is under way. #{pull} is there to review."),
-        None => "Nothing is under way. `/hob work` begins.".to_owned(),
+        Some(pull) => say!(
+            language,
+            "Nothing is under way. #{pull} is there to review.",
+            "Gerade wird an nichts gearbeitet. #{pull} wartet auf dein Review."
+        ),
+        None => word!(
+            language,
+            "Nothing is under way. `/hob work` begins.",
+            "Gerade wird an nichts gearbeitet. `/hob work` beginnt."
+        )
+        .to_owned(),
     }
 }
 
 /// What ended before, folded in.
-fn before(over: impl Iterator<Item = String>) -> Option<String> {
+fn before(language: Language, over: impl Iterator<Item = String>) -> Option<String> {
     let mut room = MOST_BEFORE;
     let mut told = Vec::new();
     for words in over {
@@ -309,26 +431,34 @@ fn before(over: impl Iterator<Item = String>) -> Option<String> {
         told.push(words);
     }
     (!told.is_empty()).then(|| {
-        format!("<details><summary>Before that</summary>\n\n{}\n\n</details>", told.join("\n\n---\n\n"))
+        let title = word!(language, "Before that", "Davor");
+        format!("<details><summary>{title}</summary>\n\n{}\n\n</details>", told.join("\n\n---\n\n"))
     })
 }
 
 /// The words about a task, with the pull request's number where it goes.
-fn fill_in(words: &str, pull: Option<PullNumber>) -> String {
+fn fill_in(language: Language, words: &str, pull: Option<PullNumber>) -> String {
     match pull {
         Some(pull) => words.replace("#{pull}", &format!("#{pull}")),
-        None => words.replace("#{pull}", "the branch"),
+        None => words.replace("#{pull}", the_branch(language)),
     }
+}
+
+/// What stands in the place of a pull request that there is not.
+pub(super) fn the_branch(language: Language) -> &'static str {
+    word!(language, "the branch", "der Branch")
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::message::assert_said;
 
     const TOOK: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: None };
 
     pub(in crate::message) fn text(phase: Phase) -> StatusText<'static> {
         StatusText {
+            language: Language::En,
             phase,
             web: "https://github.com/acme/tool",
             issue: 1,
@@ -388,46 +518,58 @@ pub(super) mod tests {
         ];
         let failed = ["**The agent ended with an error.**\n\n<sub>finished in 3 s</sub>"];
         let branch = Some("hob/issue-1");
-        let all = [
-            status(&text(Phase::Queued { ahead: Some(3) })),
-            status(&text(Phase::WaitsUntil("2026-11-24T14:05:00Z".parse().unwrap()))),
-            status(&text(Phase::WaitsForLimit(AgentKind::Claude, "2026-11-24T14:05:00Z".parse().unwrap()))),
-            status(&text(Phase::Gathering("2026-11-24T14:05:00Z".parse().unwrap()))),
-            status(&text(Phase::Starting)),
-            status(&working),
-            status(&StatusText { said: Some("The parser is the place."), ..text(Phase::Planning) }),
-            status(&text(Phase::WaitingForGo(Some(CommentId(78))))),
-            status(&text(Phase::Publishing)),
-            status(&StatusText { branch, ..text(Phase::Waiting(Some(CommentId(77)))) }),
-            status(&StatusText {
-                over: &over,
-                branch,
-                pull,
-                run,
-                log: Some(CheckRunId(5)),
-                ..text(Phase::Over)
-            }),
-            status(&StatusText { over: &two, branch, pull, ..text(Phase::Over) }),
-            status(&StatusText { over: &over, branch, ..text(Phase::NotProposed) }),
-            status(&StatusText { over: &two[..1], branch, pull, draft: pull, ..text(Phase::Over) }),
-            status(&StatusText { branch, pull, draft: pull, ..text(Phase::Waiting(Some(CommentId(77)))) }),
-            status(&StatusText {
-                pull_over: Some(PullOver { merged: true, by: Some("bob"), task_was_done: true }),
-                ..StatusText { over: &over, branch, pull, ..text(Phase::Over) }
-            }),
-            status(&StatusText {
-                pull_over: Some(PullOver { merged: false, by: None, task_was_done: false }),
-                ..StatusText { over: &two, branch, pull, ..text(Phase::Over) }
-            }),
-            status(&text(Phase::Over)),
-            status(&StatusText { sub_issues: &sub_issues, run, ..text(Phase::Working) }),
-            status(&StatusText {
-                sub_issues: &sub_issues,
-                can_be_retried: true,
-                over: &failed,
-                ..text(Phase::Over)
-            }),
-        ];
-        insta::assert_snapshot!(all.join("\n\n=====\n\n"));
+        let all = |language: Language| {
+            let said = |phase| StatusText { language, ..text(phase) };
+            [
+                status(&said(Phase::Queued { ahead: Some(3) })),
+                status(&said(Phase::WaitsUntil("2026-11-24T14:05:00Z".parse().unwrap()))),
+                status(&said(Phase::WaitsForLimit(
+                    AgentKind::Claude,
+                    "2026-11-24T14:05:00Z".parse().unwrap(),
+                ))),
+                status(&said(Phase::Gathering("2026-11-24T14:05:00Z".parse().unwrap()))),
+                status(&said(Phase::Starting)),
+                status(&StatusText { language, ..working.clone() }),
+                status(&StatusText { said: Some("The parser is the place."), ..said(Phase::Planning) }),
+                status(&said(Phase::WaitingForGo(Some(CommentId(78))))),
+                status(&said(Phase::Publishing)),
+                status(&StatusText { branch, ..said(Phase::Waiting(Some(CommentId(77)))) }),
+                status(&StatusText {
+                    over: &over,
+                    branch,
+                    pull,
+                    run,
+                    log: Some(CheckRunId(5)),
+                    ..said(Phase::Over)
+                }),
+                status(&StatusText { over: &two, branch, pull, ..said(Phase::Over) }),
+                status(&StatusText { over: &over, branch, ..said(Phase::NotProposed) }),
+                status(&StatusText { over: &two[..1], branch, pull, draft: pull, ..said(Phase::Over) }),
+                status(&StatusText {
+                    branch,
+                    pull,
+                    draft: pull,
+                    ..said(Phase::Waiting(Some(CommentId(77))))
+                }),
+                status(&StatusText {
+                    pull_over: Some(PullOver { merged: true, by: Some("bob"), task_was_done: true }),
+                    ..StatusText { over: &over, branch, pull, ..said(Phase::Over) }
+                }),
+                status(&StatusText {
+                    pull_over: Some(PullOver { merged: false, by: None, task_was_done: false }),
+                    ..StatusText { over: &two, branch, pull, ..said(Phase::Over) }
+                }),
+                status(&said(Phase::Over)),
+                status(&StatusText { sub_issues: &sub_issues, run, ..said(Phase::Working) }),
+                status(&StatusText {
+                    sub_issues: &sub_issues,
+                    can_be_retried: true,
+                    over: &failed,
+                    ..said(Phase::Over)
+                }),
+            ]
+            .join("\n\n=====\n\n")
+        };
+        assert_said!("the_status_of_a_story", all);
     }
 }

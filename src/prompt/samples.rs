@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::seen::{Author, Comment, Failing, FailingCheck, File, Image, Linked, MissingImage, Seen};
 use super::{Facts, Merged, News, PullNow, Purpose, Template, TemplateError, prompt};
 use crate::ids::{IssueNumber, PullNumber, QuestionId};
+use crate::language::Language;
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
 use crate::story::review::Applied;
@@ -64,6 +65,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
             issue: 1,
             branch: "hob/issue-1",
             base_branch: "main",
+            language: Language::En,
             ask: &ask,
             resumes,
             earlier: std::slice::from_ref(&ask),
@@ -77,7 +79,10 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         };
         prompt(&facts, template)?;
         let ask = Ask { about: part(), ..ask.clone() };
-        prompt(&Facts { ask: &ask, earlier: std::slice::from_ref(&ask), ..facts }, template)?;
+        prompt(
+            &Facts { language: Language::De, ask: &ask, earlier: std::slice::from_ref(&ask), ..facts },
+            template,
+        )?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::effects::{NewEffect, want};
 use super::shown::show;
 use super::{Store, cards, now, rows};
 use crate::ids::{IssueNumber, QuestionId, StoryId, TaskId};
+use crate::language::Language;
 
 /// A story that waits for an answer.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Waiting {
     pub issue: IssueNumber,
     /// Its branch.
     pub branch: String,
+    /// The language that hob speaks there.
+    pub language: Language,
     /// The task that waits.
     pub task: TaskId,
     /// The question.
@@ -33,7 +36,7 @@ impl Store {
     /// Every story that waits for an answer, of the longest first.
     pub async fn waiting_stories(&self) -> anyhow::Result<Vec<Waiting>> {
         let found = sqlx::query(
-            "SELECT s.id, s.issue, s.branch, s.warned_at, t.id AS task, q.id AS question, q.asked_at
+            "SELECT s.id, s.issue, s.branch, s.language, s.warned_at, t.id AS task, q.id AS question, q.asked_at
              FROM tasks AS t JOIN stories AS s ON s.id = t.story JOIN questions AS q ON q.task = t.id
              WHERE t.state = 'blocked' AND q.answer IS NULL
                AND q.seq = (SELECT MAX(last.seq) FROM questions AS last WHERE last.task = t.id)
@@ -98,6 +101,7 @@ fn waiting(row: &SqliteRow) -> anyhow::Result<Waiting> {
         story: rows::parsed(row, "id")?,
         issue: IssueNumber(rows::number(row, "issue")?),
         branch: row.try_get("branch")?,
+        language: rows::parsed(row, "language")?,
         task: rows::parsed(row, "task")?,
         question: rows::parsed(row, "question")?,
         asked_at: rows::time(row, "asked_at")?,

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Turn};
+use crate::language::{Language, say, word};
 
 /// Less than a cent, a token, a second left is nothing left.
 const LEAST_USD: f64 = 0.01;
@@ -25,9 +26,47 @@ pub const NEW_DAY: &str = "A new day has begun.";
 /// Who answers when nobody had to.
 pub const HOB: &str = "hob";
 /// The answer that ends the task, as it is offered.
-pub const STOP_HERE: &str = "Stop here";
+pub fn stop_here(language: Language) -> &'static str {
+    word!(language, "Stop here", "Hier aufhören")
+}
+
 /// The answer that waits for the next day, as it is offered where the cap is a day's.
-pub const WAIT: &str = "Wait for the next day (UTC)";
+pub fn wait(language: Language) -> &'static str {
+    word!(language, "Wait for the next day (UTC)", "Auf den nächsten Tag warten (UTC)")
+}
+
+/// Words that end the task, beside the option itself; those that wait for the next day; and those that take what is offered.
+const STOP: [&str; 6] = ["no", "stop", "nein", "stopp", "halt", "aufhören"];
+const WAIT: [&str; 2] = ["wait", "warten"];
+const YES: [&str; 5] = ["yes", "y", "ok", "ja", "okay"];
+/// Words that stand around an amount and change nothing.
+const AROUND_AMOUNTS: &[&str] = &[
+    "$",
+    "spend",
+    "use",
+    "take",
+    "more",
+    "usd",
+    "dollars",
+    "dollar",
+    "tokens",
+    "minutes",
+    "min",
+    "yes,",
+    "yes",
+    "another",
+    "ja,",
+    "ja",
+    "noch",
+    "mehr",
+    "weitere",
+    "ausgeben",
+    "verbrauchen",
+    "länger",
+    "arbeiten",
+    "minuten",
+    "nimm",
+];
 
 /// So much was used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -229,7 +268,7 @@ pub fn reached_by_run(may_use: Limit, used: Used) -> Option<Reached> {
     Some(Reached { scope: Scope::Run, cap, used: used.in_unit_of(cap), more: offered(cap, None) })
 }
 
-/// What somebody meant. `more` is what was offered.
+/// What somebody meant, in whichever language they said it. `more` is what was offered.
 pub fn said(answer: &Answer, at: &Reached) -> Said {
     let text = answer.text.trim().to_lowercase();
     if answer.by == HOB && answer.text == NEW_DAY {
@@ -237,7 +276,8 @@ pub fn said(answer: &Answer, at: &Reached) -> Said {
     }
     let plain = text.trim_end_matches(['.', '!']).trim();
     let is_days = at.scope.is_days();
-    let options = options(at);
+    // The options have the same order in every language.
+    let options = options(Language::En, at);
     let numbered = |n: usize| options.get(n).map(|option| option.to_lowercase());
     let chosen = plain.trim_end_matches(['.', ')']).parse::<usize>().ok().filter(|n| *n >= 1);
     // "2." and "2. stop here" are the second option; "2" is too, where there are as many.
@@ -245,53 +285,87 @@ pub fn said(answer: &Answer, at: &Reached) -> Said {
         Some(option) => option,
         None => without_number(plain).to_owned(),
     };
-    if plain == STOP_HERE.to_lowercase() || matches!(plain.as_str(), "no" | "stop") {
+    let is_offered =
+        |words: &dyn Fn(Language) -> String| Language::ALL.iter().any(|l| plain == words(*l).to_lowercase());
+    if is_offered(&|language| stop_here(language).to_owned()) || STOP.contains(&plain.as_str()) {
         return Said::Stop;
     }
-    if is_days && (plain == WAIT.to_lowercase() || plain == "wait") {
+    if is_days && (is_offered(&|language| wait(language).to_owned()) || WAIT.contains(&plain.as_str())) {
         return Said::Wait;
     }
     let Some(offered) = at.more else { return Said::Unclear };
-    if plain == more_words(offered).to_lowercase() || matches!(plain.as_str(), "yes" | "y" | "ok") {
+    if is_offered(&|language| more_words(language, offered)) || YES.contains(&plain.as_str()) {
         return Said::More(offered);
     }
     amount(&plain, offered).map_or(Said::Unclear, Said::More)
 }
 
 /// The answers that are offered.
-pub fn options(at: &Reached) -> Vec<String> {
-    let mut options: Vec<String> = at.more.map(more_words).into_iter().collect();
-    options.extend(at.scope.is_days().then(|| WAIT.to_owned()));
-    options.push(STOP_HERE.to_owned());
+pub fn options(language: Language, at: &Reached) -> Vec<String> {
+    let mut options: Vec<String> = at.more.map(|more| more_words(language, more)).into_iter().collect();
+    options.extend(at.scope.is_days().then(|| wait(language).to_owned()));
+    options.push(stop_here(language).to_owned());
     options
 }
 
 /// `Spend $3.00 more`, as it is offered.
-fn more_words(more: Amount) -> String {
+fn more_words(language: Language, more: Amount) -> String {
     match more {
-        Amount::Usd(usd) => format!("Spend ${usd:.2} more"),
-        Amount::Tokens(tokens) => format!("Use {tokens} tokens more"),
-        Amount::Ms(ms) => format!("Take {} min more", ms.div_ceil(MS_A_MINUTE)),
+        Amount::Usd(usd) => say!(language, "Spend ${usd:.2} more", "${usd:.2} mehr ausgeben"),
+        Amount::Tokens(tokens) => {
+            say!(language, "Use {tokens} tokens more", "{tokens} Tokens mehr verbrauchen")
+        }
+        Amount::Ms(ms) => {
+            let minutes = ms.div_ceil(MS_A_MINUTE);
+            say!(language, "Take {minutes} min more", "{minutes} min länger arbeiten")
+        }
     }
 }
 
 /// An amount that somebody named, in the unit that was asked about: `$10`, `10`, `+10`, `spend $10 more`, `10 usd`. Words that
 /// are none of an amount's make it none: money is not spent on a guess.
 fn amount(text: &str, unit: Amount) -> Option<Amount> {
-    const WORDS: [&str; 12] = [
-        "spend", "use", "take", "more", "usd", "dollars", "tokens", "minutes", "min", "yes,", "yes",
-        "another",
-    ];
-    let mut words = text.split_whitespace().filter(|word| !WORDS.contains(word));
+    let mut words = text.split_whitespace().filter(|word| !AROUND_AMOUNTS.contains(word));
     let (number, None) = (words.next()?, words.next()) else { return None };
-    let digits = number.trim_start_matches('+').trim_start_matches('$');
-    let plain = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    let value = digits.replace(['_', ','], "").parse::<f64>().ok().filter(|n| plain && n.is_finite())?;
+    let value = number_of(number.trim_start_matches('+').trim_start_matches('$').trim_end_matches('$'))?;
     match unit {
         Amount::Usd(_) => (value >= LEAST_USD).then_some(Amount::Usd(value)),
         Amount::Tokens(_) => (value >= 1.0).then_some(Amount::Tokens(value as u64)),
         Amount::Ms(_) => (value >= 1.0).then_some(Amount::Ms((value as u64).saturating_mul(MS_A_MINUTE))),
     }
+}
+
+/// `1,250.5`, and `10,50` as it is written in German. What could be read as a small number and as a large one is none: of dollars
+/// and tokens, a thousandth is no answer that anybody gives.
+fn number_of(digits: &str) -> Option<f64> {
+    let plain = digits.replace('_', "");
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let (whole, part) = match plain.rsplit_once(['.', ',']) {
+        // `1,250` is a thousand and more, as hob writes it.
+        Some((_, last)) if plain.contains(',') && !plain.contains('.') && last.len() == 3 => {
+            (plain.as_str(), "0")
+        }
+        // `1.250` is that in German, and little more than one in English.
+        Some((whole, last)) if last.len() == 3 && !whole.contains(',') => return None,
+        // Two commas of different meaning, or one that means nothing.
+        Some((whole, last)) if !plain.contains('.') && (whole.contains(',') || last.len() > 2) => {
+            return None;
+        }
+        Some((whole, last)) => (whole, last),
+        None => (plain.as_str(), "0"),
+    };
+    let mut groups = whole.split(',');
+    let first = groups.next().unwrap_or_default();
+    let rest: Vec<&str> = groups.collect();
+    let is_grouped = rest.is_empty() || (is_digits(first) && first.len() <= 3);
+    if !is_grouped || rest.iter().any(|group| group.len() != 3 || !is_digits(group)) || !is_digits(part) {
+        return None;
+    }
+    let first = if first.is_empty() && rest.is_empty() { "0" } else { first };
+    if !is_digits(first) {
+        return None;
+    }
+    format!("{first}{}.{part}", rest.concat()).parse::<f64>().ok().filter(|n| n.is_finite())
 }
 
 /// `1. yes` is `yes`, as people copy it from a numbered list.
@@ -510,7 +584,7 @@ mod tests {
         assert_eq!(at.scope, Scope::Story);
         assert_eq!((at.cap, at.used), (Amount::Usd(5.0), Amount::Usd(5.03)));
         assert_eq!(at.more, Some(Amount::Usd(3.0)));
-        assert_eq!(options(&at), ["Spend $3.00 more", "Stop here"]);
+        assert_eq!(options(Language::En, &at), ["Spend $3.00 more", "Stop here"]);
         let Room::Left(left) = story(5.0, 5.03, 3.0) else { panic!("it is reached") };
         assert!((left.usd.unwrap() - 2.97).abs() < 1e-9);
         // Again and again, with the cap as it is then.
@@ -532,7 +606,7 @@ mod tests {
         assert_eq!(left.usd, Some(2.0));
         let Room::Reached(reached) = at(7.0, 100.0) else { panic!("there is room") };
         assert_eq!((reached.cap, reached.more), (Amount::Usd(7.0), None));
-        assert_eq!(options(&reached), ["Stop here"]);
+        assert_eq!(options(Language::En, &reached), ["Stop here"]);
     }
 
     #[test]
@@ -581,11 +655,55 @@ mod tests {
             assert_eq!(of(text), Said::More(Amount::Usd(10.0)), "{text}");
         }
         assert_eq!(of("$1,250.5"), Said::More(Amount::Usd(1250.5)));
-        for text in ["Stop here", "stop", "no", "2", "2. Stop here", "No."] {
+        let ten_and_a_half = ["10,50", "10.50", "$10,5", "noch 10,50 dollar", "10,50 $"];
+        for text in ten_and_a_half {
+            assert_eq!(of(text), Said::More(Amount::Usd(10.5)), "{text}");
+        }
+        for text in ["$3.00 mehr ausgeben", "Ja", "ja!", "1. $3.00 mehr ausgeben"] {
+            assert_eq!(of(text), Said::More(Amount::Usd(3.0)), "{text}");
+        }
+        for text in ["ja, 10 Dollar", "noch $10", "10 mehr", "$10 mehr ausgeben", "1,000.5 usd mehr"] {
+            assert!(
+                matches!(of(text), Said::More(Amount::Usd(usd)) if usd == 10.0 || usd == 1000.5),
+                "{text}"
+            );
+        }
+        let stop = [
+            "Stop here",
+            "stop",
+            "no",
+            "2",
+            "2. Stop here",
+            "No.",
+            "Hier aufhören",
+            "nein",
+            "2. hier aufhören",
+        ];
+        for text in stop {
             assert_eq!(of(text), Said::Stop, "{text}");
         }
-        let unclear =
-            ["", "why?", "/hob work", "$0", "-5", "nan", "inf", "wait", "what did the 5 bring?", "5 or 10"];
+        let unclear = [
+            "",
+            "why?",
+            "/hob work",
+            "$0",
+            "-5",
+            "nan",
+            "inf",
+            "wait",
+            "what did the 5 bring?",
+            "5 or 10",
+            "1.250",
+            "1.250,50",
+            "12,50,3",
+            "1,250,50",
+            "1,2345",
+            "10,",
+            "nicht 10",
+            "warum?",
+            "5 oder 10",
+            "keine 10",
+        ];
         for text in unclear {
             assert_eq!(of(text), Said::Unclear, "{text}");
         }
@@ -594,6 +712,8 @@ mod tests {
         };
         assert_eq!(of_day("2", "alice"), Said::Wait);
         assert_eq!(of_day("wait", "alice"), Said::Wait);
+        assert_eq!(of_day("Auf den nächsten Tag warten (UTC)", "alice"), Said::Wait);
+        assert_eq!(of_day("warten", "alice"), Said::Wait);
         assert_eq!(of_day("3", "alice"), Said::Stop);
         assert_eq!(of_day(NEW_DAY, HOB), Said::NewDay);
         assert_eq!(of_day(NEW_DAY, "alice"), Said::Unclear);
@@ -608,11 +728,11 @@ mod tests {
         let of =
             |text: &str, at: &Reached| said(&Answer { text: text.to_owned(), by: "alice".to_owned() }, at);
         let tokens = at(Amount::Tokens(200_000), Amount::Tokens(120_000));
-        assert_eq!(options(&tokens)[0], "Use 120000 tokens more");
+        assert_eq!(options(Language::En, &tokens)[0], "Use 120000 tokens more");
         assert_eq!(of("use 120000 tokens more", &tokens), Said::More(Amount::Tokens(120_000)));
         assert_eq!(of("50,000", &tokens), Said::More(Amount::Tokens(50_000)));
         let minutes = at(Amount::Ms(600_000), Amount::Ms(360_000));
-        assert_eq!(options(&minutes)[0], "Take 6 min more");
+        assert_eq!(options(Language::En, &minutes)[0], "Take 6 min more");
         assert_eq!(of("20 minutes", &minutes), Said::More(Amount::Ms(1_200_000)));
     }
 
@@ -676,12 +796,14 @@ mod tests {
                 },
                 Room::Reached(at) => {
                     // What is offered is understood, and there is room again once it is granted, as far as this cap goes.
-                    let answer = Answer { text: options(&at)[0].clone(), by: "alice".to_owned() };
-                    let expected = match at.more {
-                        Some(more) => Said::More(more),
-                        None => Said::Stop,
-                    };
-                    prop_assert_eq!(said(&answer, &at), expected);
+                    for language in Language::ALL {
+                        let answer = Answer { text: options(language, &at)[0].clone(), by: "alice".to_owned() };
+                        let expected = match at.more {
+                            Some(more) => Said::More(more),
+                            None => Said::Stop,
+                        };
+                        prop_assert_eq!(said(&answer, &at), expected);
+                    }
                 }
             }
         }

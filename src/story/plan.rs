@@ -5,6 +5,7 @@ use super::{Outcome, Turn};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::QuestionId;
+use crate::language::{Language, word};
 
 /// Whether a task is to change anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,9 @@ impl Mode {
 }
 
 /// The answer by which a plan is carried out, as it is offered.
-pub const GO: &str = "Go";
+pub fn go(language: Language) -> &'static str {
+    word!(language, "Go", "Los")
+}
 
 /// The command that says the same. What follows it is to be different from the plan.
 pub const GO_COMMAND: &str = "/hob go";
@@ -44,7 +47,7 @@ pub fn go_answer(but: Option<&str>) -> String {
 }
 
 /// Whether an answer has a plan carried out. Any other words change the plan: who begins a sentence with "go" may go on
-/// in any way.
+/// in any way. Words of every language count, whichever was asked in.
 pub fn agrees(answer: &str) -> bool {
     let answer = answer.trim();
     if answer
@@ -55,7 +58,7 @@ pub fn agrees(answer: &str) -> bool {
     }
     let plain = answer.trim_end_matches(['.', '!']).to_lowercase();
     let plain = plain.strip_prefix("1.").unwrap_or(&plain).trim();
-    ["go", "yes", "1"].contains(&plain)
+    ["go", "yes", "1", "los", "ja"].contains(&plain)
 }
 
 /// Whether a completed run hands in a plan, which a person is asked about, and no work to publish.
@@ -87,13 +90,28 @@ mod tests {
             "1. Go",
             "/hob go",
             "/hob go but use tabs",
+            "Los",
+            "los!",
+            "Ja.",
+            "1. Los",
+            "/hob go aber mit Tabs",
             "/hob go\nbut slowly",
         ] {
             assert!(agrees(text), "{text}");
         }
-        for text in
-            ["", "go over the second part again", "yes, but use tabs", "no", "2", "/hob gone", "leave out 3"]
-        {
+        for text in [
+            "",
+            "go over the second part again",
+            "yes, but use tabs",
+            "no",
+            "2",
+            "/hob gone",
+            "leave out 3",
+            "los geht das so nicht",
+            "ja, aber mit Tabs",
+            "nein",
+            "ja?",
+        ] {
             assert!(!agrees(text), "{text}");
         }
         assert!(agrees(&go_answer(Some("but use tabs"))) && agrees(&go_answer(None)));

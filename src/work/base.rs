@@ -37,26 +37,35 @@ impl Worker {
             return self.base_is_in(job, &noted).await;
         }
         let Some(head) = heads.story else {
-            return Ok(Some(self.nothing_brought_in(job, message::no_branch_yet(branches)).await?));
+            return Ok(Some(
+                self.nothing_brought_in(job, message::no_branch_yet(job.story.language, branches)).await?,
+            ));
         };
         let base = heads.base.ok_or_else(|| {
             Hitch::not_ready(format!("The repository has no branch `{}` any more.", story.base_branch))
         })?;
         let keeps_work = !story.handed_over && self.data.story(story.id).workspace.exists();
         if moved.rewrite && keeps_work {
-            return Ok(Some(self.nothing_brought_in(job, message::rebase_would_lose(branches)).await?));
+            return Ok(Some(
+                self.nothing_brought_in(job, message::rebase_would_lose(job.story.language, branches))
+                    .await?,
+            ));
         }
         let words = match self.join(job, moved.rewrite, &head, &base).await? {
             Joined::Done { .. } if moved.because == Because::MovedIfConflict => String::new(),
             Joined::Done { tip, commits } => {
                 let words = match moved.rewrite {
-                    false => message::base_merged(branches, commits),
-                    true => message::base_rebased(branches, commits, &head.as_str()[..10]),
+                    false => message::base_merged(job.story.language, branches, commits),
+                    true => {
+                        message::base_rebased(job.story.language, branches, commits, &head.as_str()[..10])
+                    }
                 };
                 let push = AboutToPush { tip, words };
                 return self.push_joined(job, &head, push).await;
             }
-            Joined::Conflicts(files) if moved.rewrite => message::rebase_conflicts(branches, &files),
+            Joined::Conflicts(files) if moved.rewrite => {
+                message::rebase_conflicts(job.story.language, branches, &files)
+            }
             Joined::Conflicts(files) => {
                 tracing::info!(
                     files = files.len(),
@@ -64,9 +73,9 @@ impl Worker {
                 );
                 return self.begin_run(job).await;
             }
-            Joined::UpToDate => message::base_up_to_date(branches),
-            Joined::Contained => message::base_has_it_all(branches),
-            Joined::Unrelated => message::base_unrelated(branches),
+            Joined::UpToDate => message::base_up_to_date(job.story.language, branches),
+            Joined::Contained => message::base_has_it_all(job.story.language, branches),
+            Joined::Unrelated => message::base_unrelated(job.story.language, branches),
         };
         Ok(Some(self.nothing_brought_in(job, words).await?))
     }
@@ -133,7 +142,7 @@ impl Worker {
             }
             Err(PushError::Refused(text)) => {
                 let detail = self.secrets.redact(&text);
-                let words = message::base_not_pushed(branches_of(&job.story), &detail);
+                let words = message::base_not_pushed(job.story.language, branches_of(&job.story), &detail);
                 let failure = Some(FailureClass::PushRefused);
                 self.end_join(
                     job,
@@ -198,15 +207,20 @@ impl Worker {
         let is_merge = matches!(job.task.ask.about, About::Base(_));
         let words = match taken.merged_in {
             0 => words,
-            commits if is_merge => {
-                message::base_merged_by_agent(branches, commits, self.spent_on(&job.task).await?)
-            }
+            commits if is_merge => message::base_merged_by_agent(
+                job.story.language,
+                branches,
+                commits,
+                self.spent_on(&job.task).await?,
+            ),
             commits => {
-                notes.push(message::base_merged_note(branches, commits));
+                notes.push(message::base_merged_note(job.story.language, branches, commits));
                 words
             }
         };
-        notes.extend(taken.with_theirs.then(|| message::theirs_merged_note(branches.story)));
+        notes.extend(
+            taken.with_theirs.then(|| message::theirs_merged_note(job.story.language, branches.story)),
+        );
         Ok(message::with_notes(&words, &notes))
     }
 }

@@ -74,7 +74,7 @@ impl Worker {
                 let why = WhyUnfinished::Stopped(&WhyStopped::Untouched);
                 let mut effects: Vec<NewEffect> =
                     self.draft(job, why, Some(&kept)).await?.into_iter().collect();
-                effects.push(comment(&job.story, message::put_away(&kept), None));
+                effects.push(comment(&job.story, message::put_away(job.story.language, &kept), None));
                 self.store.work_saved(&job.task, tip.as_ref(), &effects).await?;
             }
             Kept::Nothing | Kept::NotBegun => self.store.work_saved(&job.task, None, &[]).await?,
@@ -111,7 +111,7 @@ impl Worker {
             handed_over: is_needed_no_more.then_some(true),
             ..StoryChange::default()
         };
-        let words = message::stopped(why, &kept, self.spent_on(&job.task).await?);
+        let words = message::stopped(job.story.language, why, &kept, self.spent_on(&job.task).await?);
         let draft = self.draft(job, WhyUnfinished::Stopped(why), Some(&kept)).await?;
         let effects = draft.into_iter().collect();
         let advance = Advance { story, words: Some(words), effects, ..Advance::default() };
@@ -171,7 +171,7 @@ impl Worker {
         let taken = self.take_over(job, run, base, &handed).await?;
         // Nobody is asked about protected paths: they would be asked about work that is over.
         if !taken.objections.is_empty() {
-            return Err(refused(message::objections(&taken.objections)));
+            return Err(refused(message::objections(job.story.language, &taken.objections)));
         }
         let tip = self.push(holder, &job.story, run, &taken).await?;
         let kept =

@@ -2,27 +2,27 @@
 //! what may be pushed at all is `policy.rs`. Pure.
 
 use crate::config::PathGlobs;
-use crate::message::{MOST_NOTABLE, Notable};
+use crate::message::{MOST_NOTABLE, Notable, Why};
 
 /// Patterns, with what such a file does.
-const NOTABLE: &[(&str, &[&str])] = &[
+const NOTABLE: &[(Why, &[&str])] = &[
     (
-        "runs in CI",
+        Why::RunsInCi,
         &[".github/workflows/**", ".github/actions/**", ".gitlab-ci.yml", ".circleci/**", "**/Jenkinsfile"],
     ),
-    ("says how hob works", &[".github/hob.toml"]),
-    ("says who reviews", &["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"]),
+    (Why::SaysHowHobWorks, &[".github/hob.toml"]),
+    (Why::SaysWhoReviews, &["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"]),
     (
-        "configures agents",
+        Why::ConfiguresAgents,
         &["**/CLAUDE.md", "**/AGENTS.md", ".claude/**", ".mcp.json", ".codex/**", ".gemini/**"],
     ),
     (
-        "runs when the program is built",
+        Why::RunsInTheBuild,
         &["**/build.rs", "**/Makefile", "**/CMakeLists.txt", "**/setup.py", "**/package.json"],
     ),
-    ("makes an image", &["**/Dockerfile*", "**/docker-compose*.yml", "**/compose.yaml"]),
+    (Why::MakesAnImage, &["**/Dockerfile*", "**/docker-compose*.yml", "**/compose.yaml"]),
     (
-        "says what it depends on",
+        Why::SaysWhatItDependsOn,
         &[
             "**/Cargo.toml",
             "**/Cargo.lock",
@@ -37,21 +37,21 @@ const NOTABLE: &[(&str, &[&str])] = &[
             "**/Gemfile.lock",
         ],
     ),
-    ("is a licence", &["LICENSE*", "COPYING*"]),
+    (Why::IsALicence, &["LICENSE*", "COPYING*"]),
 ];
 
 /// Those of the paths to look at closely: protected ones first, then in the order of the table. No more than are told, and one, which
 /// says that there are more.
 pub(super) fn notable(paths: &[String], protected: &PathGlobs) -> anyhow::Result<Vec<Notable>> {
     let is_protected = paths.iter().filter(|path| protected.matches(path));
-    let told = |path: &String, why: &str| Notable { path: path.clone(), why: why.to_owned() };
-    let mut found: Vec<Notable> = is_protected.map(|path| told(path, "is protected")).collect();
+    let told = |path: &String, why: Why| Notable { path: path.clone(), why };
+    let mut found: Vec<Notable> = is_protected.map(|path| told(path, Why::IsProtected)).collect();
     for (why, patterns) in NOTABLE {
         let patterns = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
         let globs = PathGlobs::new(patterns).map_err(anyhow::Error::msg)?;
         for path in paths.iter().filter(|path| globs.matches(path)) {
             if !found.iter().any(|known| known.path == **path) {
-                found.push(told(path, why));
+                found.push(told(path, *why));
             }
         }
     }
@@ -78,15 +78,15 @@ mod tests {
         let found: Vec<String> = notable(&paths, &protected)
             .unwrap()
             .into_iter()
-            .map(|notable| format!("{} {}", notable.path, notable.why))
+            .map(|notable| format!("{} {:?}", notable.path, notable.why))
             .collect();
         assert_eq!(
             found,
             [
-                "secret/x is protected",
-                ".github/workflows/ci.yml runs in CI",
-                "sub/package.json runs when the program is built",
-                "Cargo.lock says what it depends on"
+                "secret/x IsProtected",
+                ".github/workflows/ci.yml RunsInCi",
+                "sub/package.json RunsInTheBuild",
+                "Cargo.lock SaysWhatItDependsOn"
             ]
         );
     }

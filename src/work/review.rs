@@ -36,14 +36,14 @@ impl Worker {
                 }
                 What::Lines(remarks) => {
                     let applied = remarks.iter().rev().find_map(|(_, remark)| applied.commit_of(remark.id));
-                    let body = thread_reply(Answered { reply, commit, applied });
+                    let body = thread_reply(job.story.language, Answered { reply, commit, applied });
                     let thread = remarks[0].1.thread;
                     effects.push(NewEffect::new(Effect::ReviewReply { pull, thread, body }));
                 }
             }
         }
         if !whole.is_empty() {
-            let (on, body) = (IssueNumber(pull.0), whole_replies(&whole, commit));
+            let (on, body) = (IssueNumber(pull.0), whole_replies(job.story.language, &whole, commit));
             effects.push(NewEffect::new(Effect::Comment { on, body, question: None }));
         }
         let ask = |reviewer: &str| Effect::RequestReview { pull, reviewer: reviewer.to_owned() };

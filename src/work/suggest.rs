@@ -60,7 +60,7 @@ impl Worker {
             suggestions = round.remarks().count(),
             "a review was nothing but suggestions, and all fit"
         );
-        let words = message::review::suggestions_applied(round.remarks().count());
+        let words = message::review::suggestions_applied(job.story.language, round.remarks().count());
         let effects = self.review_answers(job, tip.as_ref()).await?;
         let advance = Advance { words: Some(words), effects, ..Advance::default() };
         let done = self.store.advance(&job.task, TaskState::Done, &advance).await?;
@@ -102,7 +102,7 @@ impl Worker {
                 tracing::warn!(why, "suggestions could not be pushed; they go to the agent");
                 Ok(Tried::Done(None))
             }
-            Err(error) => Err(push_hitch(error)),
+            Err(error) => Err(push_hitch(job.story.language, error)),
         }
     }
 

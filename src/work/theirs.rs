@@ -9,6 +9,7 @@ use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::git::{Joined, Mirror, PushError, RemoteError};
 use crate::ids::Sha;
+use crate::language::Language;
 use crate::message;
 use crate::story::base::conflict_for_agent;
 use crate::story::checks::Checked;
@@ -67,12 +68,12 @@ impl Worker {
                 }
                 Met::Conflicts(files) => {
                     let runs = self.store.runs_of(&job.task).await?;
-                    let again = message::theirs_conflict(&files);
+                    let again = message::theirs_conflict(job.story.language, &files);
                     let turn = conflict_for_agent(files, &runs).ok_or_else(|| moved(again))?;
                     tracing::info!(theirs = %found, "what was pushed meanwhile conflicts; the agent goes on");
                     return Ok(Brought::Back(turn));
                 }
-                Met::TakenBack => return Err(moved(message::theirs_took_back())),
+                Met::TakenBack => return Err(moved(message::theirs_took_back(job.story.language))),
             }
         }
         Err(moved(String::new()))
@@ -96,8 +97,10 @@ impl Worker {
             match self.meet(story, run, &taken.tip, &found).await? {
                 Met::There => return Ok(found),
                 Met::Merged(tip) => (taken.tip, expected) = (tip, Some(found)),
-                Met::Conflicts(files) => return Err(moved(message::theirs_conflict(&files))),
-                Met::TakenBack => return Err(moved(message::theirs_took_back())),
+                Met::Conflicts(files) => {
+                    return Err(moved(message::theirs_conflict(story.language, &files)));
+                }
+                Met::TakenBack => return Err(moved(message::theirs_took_back(story.language))),
             }
         }
         Err(moved(String::new()))
@@ -124,7 +127,7 @@ impl Worker {
                 Ok(None)
             }
             Err(PushError::Moved { found: Some(found) }) => Ok(Some(found)),
-            Err(error) => Err(push_hitch(error)),
+            Err(error) => Err(push_hitch(story.language, error)),
         }
     }
 
@@ -161,11 +164,11 @@ impl Worker {
 }
 
 /// What follows from a push that did not succeed.
-pub(super) fn push_hitch(error: PushError) -> Hitch {
+pub(super) fn push_hitch(language: Language, error: PushError) -> Hitch {
     match error {
         PushError::Refused(text) => Hitch::Fail { class: FailureClass::PushRefused, detail: text },
         // Somebody has removed the branch: it is not for hob to bring it back.
-        PushError::Moved { found: None } => moved(message::theirs_removed()),
+        PushError::Moved { found: None } => moved(message::theirs_removed(language)),
         PushError::Moved { found: Some(_) } => moved(String::new()),
         PushError::Unauthorized(_) => Hitch::Fail {
             class: FailureClass::PushRefused,

@@ -18,6 +18,7 @@ mod egress;
 mod failures;
 mod happy;
 mod keeping;
+mod language;
 mod long;
 mod policy;
 mod proposing;

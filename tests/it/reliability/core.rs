@@ -332,6 +332,7 @@ impl Scene {
             installation: None,
             base_branch: "main".to_owned(),
             branch: format!("hob/issue-{issue}"),
+            language: hob::language::Language::En,
         };
         match decide(&act, known) {
             Decision::Nothing(why) => self.store.ignore_delivery(guid, why).await.unwrap(),

@@ -39,6 +39,7 @@ impl Desk {
             installation: None,
             base_branch: "main".to_owned(),
             branch: "hob/issue-1".to_owned(),
+            language: hob::language::Language::En,
         };
         let ask = Ask {
             by: "alice".to_owned(),

@@ -55,6 +55,7 @@ impl Desk {
             installation: None,
             base_branch: "main".to_owned(),
             branch: "hob/issue-1".to_owned(),
+            language: hob::language::Language::En,
         };
         let (mode, turn) = (Mode::Work, Turn::Begin);
         let new = NewTask { on, ask, mode, turn, labeled_at: None, settings: None, effects: vec![] };
