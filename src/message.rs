@@ -302,6 +302,14 @@ pub fn pull_request_ready(language: Language, commits: usize, took: Spent) -> St
     )
 }
 
+/// What an agent has said, as a quotation below hob's own words; nothing where it said nothing.
+fn below(language: Language, summary: Option<&str>) -> String {
+    let summary = summary.map(str::trim).filter(|summary| !summary.is_empty());
+    summary.map_or(String::new(), |summary| {
+        format!("\n\n{}", quoted(&whole(language, summary, MOST_AGENT_TEXT)))
+    })
+}
+
 /// Said on the issue when the agent found nothing to do.
 pub fn nothing_to_change(language: Language, summary: Option<&str>, took: Spent) -> String {
     let mut text = word!(
@@ -310,10 +318,7 @@ pub fn nothing_to_change(language: Language, summary: Option<&str>, took: Spent)
         "**Nichts zu ändern.** Der Agent ist fertig, ohne Commit und ohne Frage."
     )
     .to_owned();
-    if let Some(summary) = summary.map(str::trim).filter(|s| !s.is_empty()) {
-        text.push_str("\n\n");
-        text.push_str(&quoted(&whole(language, summary, MOST_AGENT_TEXT)));
-    }
+    text.push_str(&below(language, summary));
     let took = finished(language, took);
     text.push_str(&say!(
         language,

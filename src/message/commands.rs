@@ -43,8 +43,9 @@ pub fn nothing_done(language: Language, why: NoGo) -> String {
         ),
         NoGo::NoPull => word!(
             language,
-            "There is no pull request of mine here yet whose checks could fail.",
-            "Hier gibt es noch keinen Pull Request von mir, dessen Checks fehlschlagen könnten."
+            "There is no pull request of mine here yet whose checks could fail. `/hob work` begins the work that leads to one.",
+            "Hier gibt es noch keinen Pull Request von mir, dessen Checks fehlschlagen könnten. `/hob work` beginnt die Arbeit, die zu \
+             einem führt."
         ),
         NoGo::UnderWay => word!(
             language,

@@ -1,6 +1,6 @@
 //! What is said about failed checks: that there is nothing to mend, what was mended, and that hob stops trying.
 
-use super::{MOST_AGENT_TEXT, Spent, code, commits_in_words, finished, quoted, whole};
+use super::{Spent, below, code, commits_in_words, finished};
 use crate::ids::Sha;
 use crate::language::{Language, say, word};
 use crate::story::About;
@@ -105,10 +105,7 @@ pub fn checks_left(language: Language, checks: &[&str], summary: Option<&str>, t
         "**Nothing changed.** {names} {fail}, and the agent found nothing to mend in the code.",
         "**Nichts geändert.** {names} {fail} fehl, und der Agent hat im Code nichts gefunden, was zu beheben wäre."
     );
-    if let Some(summary) = summary.map(str::trim).filter(|s| !s.is_empty()) {
-        text.push_str("\n\n");
-        text.push_str(&quoted(&whole(language, summary, MOST_AGENT_TEXT)));
-    }
+    text.push_str(&below(language, summary));
     let took = finished(language, took);
     text.push_str(&say!(
         language,

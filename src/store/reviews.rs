@@ -236,16 +236,7 @@ async fn open(
     new: &NewTask,
     wait: Duration,
 ) -> anyhow::Result<()> {
-    let queued = Queued {
-        story,
-        delivery: guid,
-        ask: &new.ask,
-        mode: new.mode,
-        turn: &new.turn,
-        settings: new.settings.as_deref(),
-        wait,
-        is_quiet: false,
-    };
+    let queued = Queued { wait, ..Queued::asked(story, guid, new) };
     queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! Stories, and how a delivery changes one: it opens a task, or stops one. It is settled in the same transaction, so that a
 //! delivery leads to its task exactly once. Answers to questions are in `cards.rs`.
 
-use std::time::Duration;
-
 use anyhow::Context as _;
 use jiff::Timestamp;
 
@@ -283,16 +281,7 @@ pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop)
 pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) -> anyhow::Result<TaskId> {
     let story = ensure_story(write, &new.on).await?;
     pulls::begin_anew(write, story, &new.on.branch).await?;
-    let queued = Queued {
-        story,
-        delivery: guid,
-        ask: &new.ask,
-        mode: new.mode,
-        turn: &new.turn,
-        settings: new.settings.as_deref(),
-        wait: Duration::ZERO,
-        is_quiet: false,
-    };
+    let queued = Queued::asked(story, guid, new);
     let task = queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
     if let Some(base) = &new.ask.choice.base {
         commands::choose_base(write, story, base).await?;

@@ -9,6 +9,7 @@ use sqlx::Row as _;
 
 use super::effects::{NewEffect, want};
 use super::shown::show;
+use super::stories::NewTask;
 use super::write::Write;
 use super::{Sharing, Store, after, commands, held_back, messages, now, rows, sub_issues};
 use crate::agent::FailureClass;
@@ -337,6 +338,22 @@ pub(super) struct Queued<'a> {
     pub(super) wait: Duration,
     /// Whether nobody is told of it before something comes of it.
     pub(super) is_quiet: bool,
+}
+
+impl<'a> Queued<'a> {
+    /// What somebody asks for: at once, and told.
+    pub(super) fn asked(story: StoryId, delivery: &'a str, new: &'a NewTask) -> Self {
+        Self {
+            story,
+            delivery,
+            ask: &new.ask,
+            mode: new.mode,
+            turn: &new.turn,
+            settings: new.settings.as_deref(),
+            wait: Duration::ZERO,
+            is_quiet: false,
+        }
+    }
 }
 
 /// Puts a task into the queue. Nothing where its delivery has led to one before.

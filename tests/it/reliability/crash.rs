@@ -217,8 +217,7 @@ async fn crash_matrix() {
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(places.len() >= 40, "only {} places", places.len());
-    // How often a place is passed can differ from world to world, so that a late kill may not come.
-    assert!(killed * 10 >= planned * 8, "only {killed} of {planned} kills were hit");
+    assert!(killed * 10 >= planned * 9, "only {killed} of {planned} kills were hit");
 }
 
 /// Where hob is killed. A place that is passed often is killed at twice in a whole run, else at one of the two times, in turn. The longer
@@ -288,8 +287,7 @@ async fn crash_in_the_middle_of_recovery() {
     wrong.extend(once.into_iter().flatten());
     println!("killed again during recovery: {SECOND_KILLS} pairs, {killed} hit, {} went wrong", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    // Where a world goes another way the second time, its second kill may not come.
-    assert!(killed * 2 >= SECOND_KILLS, "only {killed} of {SECOND_KILLS} pairs were hit");
+    assert!(killed * 4 >= SECOND_KILLS * 3, "only {killed} of {SECOND_KILLS} pairs were hit");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
