@@ -230,6 +230,11 @@ impl GitHub {
         self.change(|state| state.faults.add(method, path_contains, fault, times));
     }
 
+    /// Ends all faults, also those that no request has met.
+    pub fn end_faults(&self) {
+        self.change(|state| state.faults.end());
+    }
+
     /// A receiver that wakes whenever anything here changed.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()

@@ -65,6 +65,11 @@ impl Faults {
         Some(rule.fault.clone())
     }
 
+    /// No further request meets one.
+    pub(super) fn end(&mut self) {
+        self.rules.clear();
+    }
+
     /// The faults that no request has met, in words.
     pub(super) fn unused(&self) -> Vec<String> {
         let unused = self.rules.iter().filter(|rule| rule.left > 0);
