@@ -1,8 +1,11 @@
 //! What agents write that is longer than a comment may be: all of it can be read, in comments that are linked to, each there once.
 
+use std::time::Duration;
+
 use comrak::nodes::NodeValue;
 use comrak::{Arena, Options, parse_document};
 
+use crate::world::github::Fault;
 use crate::world::{REPO, World};
 
 /// An issue whose agent runs this.
@@ -67,7 +70,7 @@ async fn a_report_of_two_hundred_thousand_characters_is_read_in_parts_though_hob
 
 #[tokio::test]
 async fn a_long_question_can_be_ticked_and_a_pull_request_links_to_the_rest_of_its_report() {
-    let w = World::start().await;
+    let w = World::with(|config| config.github.recheck = Duration::from_secs(3)).await;
     let question = r#"{ printf '{"question": "Which?", "options": ["one", "two"], "context": "'; seq -f 'fact %g\n' 3000 | tr -d '\n'; printf '"}'; } >/hob/question.json"#;
     let issue = script(&w, "Ask at length", question).await;
     let rest = w.next_comment(issue).await;
@@ -81,8 +84,22 @@ async fn a_long_question_can_be_ticked_and_a_pull_request_links_to_the_rest_of_i
     let answered = w.github.comment_text(REPO, card.id);
     assert!(answered.contains("- [x] two") && linked(&answered) == [rest.id], "{}", answered.len());
 
-    let report = "echo a >a.txt; git add a.txt; git commit -qm a; { echo '# All of it'; seq -f 'It is so for %g.' 4000; } >/hob/summary.md";
+    // GitHub makes the comment late, when hob has made another: the second goes.
+    let report = "touch /hob/so-far; until [ -e /hob/go-on ]; do sleep 0.2; done; echo a >a.txt; git add a.txt; git commit -qm a; { echo '# All of it'; seq -f 'It is so for %g.' 4000; } >/hob/summary.md";
     let issue = script(&w, "Report at length", report).await;
+    let exchange = w
+        .eventually("the agent to get so far", async || {
+            let stories = std::fs::read_dir(w.data().join("stories")).ok()?.flatten();
+            stories.map(|story| story.path().join("exchange")).find(|folder| folder.join("so-far").exists())
+        })
+        .await;
+    let late = Fault::EffectDelayed(Duration::from_millis(2500));
+    w.github.fault("POST", &format!("/issues/{issue}/comments"), late, 1);
+    std::fs::write(exchange.join("go-on"), "").unwrap();
+    let rests =
+        |w: &World| w.said(issue).iter().filter(|said| said.body.contains("It is so for 4000.")).count();
+    w.until("the rest to be there twice", |_| (rests(&w) == 2).then_some(())).await;
+    w.until("the second to be removed", |_| (rests(&w) == 1).then_some(())).await;
     let rest = w.next_comment(issue).await;
     assert!(rest.body.contains("It is so for 4000."), "{}", rest.body.len());
     let pull = w.next_pull_request().await;

@@ -312,6 +312,14 @@ async fn what_hob_pushes_by_itself_is_checked_and_an_agent_mends_what_fails() {
     assert_eq!(runs(&w).len(), 2);
     w.quiet().await;
     evidence(&tip(&w, branch), "❌ exit code 1").await;
+
+    // So it is with a base: what fails on the merge is an agent's.
+    w.bob().pushes("main", &[("even-more.md", "even more\n")], "Even more").await;
+    w.alice().comments(number, "/hob rebase").await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("still fails"), "{done}");
+    assert!(w.github.file_at(REPO, branch, "even-more.md").is_some());
+    assert_eq!(runs(&w).len(), 3);
     w.finish().await;
 }
 
