@@ -204,6 +204,7 @@ impl Deliver {
                 };
                 self.propose(&repository, story, wanted, &pull).await
             }
+            Effect::Evidence { pull } => self.show_evidence(&repository, story, wanted, *pull).await,
             Effect::DeleteBranch { branch, head } => {
                 self.remove_branch(&repository, wanted, branch, head).await
             }

@@ -32,7 +32,7 @@ pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_f
 pub use check_run::{
     check_run_summary, check_run_text, check_run_title, checked_again, has_moved_on, moved_on, told_elsewhere,
 };
-pub use checks::{checks_section, checks_table, pull_request_with_failing_check};
+pub use checks::{checks_section, checks_table, pull_request_with_failing_check, still_failing};
 pub use closing::without_closing_words;
 pub use commands::{
     NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
@@ -47,7 +47,9 @@ pub use login::{
     no_ssh_agent,
 };
 pub use objections::{Objection, may_this_be_pushed, objections};
-pub use pull_request::{Report, no_room_for_report, pull_request_body, short_body, with_report};
+pub use pull_request::{
+    Report, no_room_for_report, pull_request_body, short_body, with_evidence, with_report,
+};
 pub use rest::{Rest, rest_comment, rests, with_links};
 use rest::{whole, whole_changed};
 pub use settings::{

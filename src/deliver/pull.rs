@@ -1,9 +1,10 @@
-//! The story's pull request on GitHub: opened or brought up to date, and its branch removed once it is merged.
+//! The story's pull request on GitHub: opened or brought up to date, with what came of checks since, and its branch removed once it
+//! is merged.
 
 use super::{Deliver, is_refusal};
 use crate::event::PullMove;
 use crate::github::{GitHubError, NewPull, Pull, Repository};
-use crate::ids::{IssueNumber, Sha};
+use crate::ids::{IssueNumber, PullNumber, Sha};
 use crate::message::{self, Report};
 use crate::store::{Effect, NewEffect, PullNews, PullShown, WantedEffect};
 use crate::story::Story;
@@ -265,6 +266,38 @@ impl Deliver {
             _ => to == PullMove::Merged,
         };
         Ok(Some(PullNews { number, to, at: pull.at, by, stops, ended: None, effects: Vec::new() }))
+    }
+
+    /// Has the report in a pull request show what came of the repository's checks on its head. People's text around it stays.
+    pub(super) async fn show_evidence(
+        &self,
+        repository: &Repository,
+        story: &Story,
+        wanted: &WantedEffect,
+        pull: PullNumber,
+    ) -> anyhow::Result<Result<(), GitHubError>> {
+        // Of work that was cut short the report says that nothing has been checked: it is made anew with the end.
+        let is_shown =
+            story.pull == Some(pull) && story.pull_state == PullState::Open && !story.pull_unfinished;
+        let checked = match story.remote_head.as_ref().filter(|_| is_shown) {
+            Some(head) => self.store.checked_on(story.id, head).await?,
+            None => None,
+        };
+        // Somebody has pushed since: what comes of that is shown with it.
+        let Some(checked) = checked else { return self.store.effect_done(wanted.id).await.map(Ok) };
+        let section = message::checks_section(story.language, &checked);
+        let section = self.secrets.redact(&section);
+        let shown = async {
+            let body = repository.pull_facts(pull).await?.body;
+            match message::with_evidence(&body, &section) {
+                Some(new) if new != body => repository.update_pull(pull, None, Some(&new)).await.map(drop),
+                _ => Ok(()),
+            }
+        };
+        match shown.await {
+            Ok(()) => self.store.effect_done(wanted.id).await.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// Removes a branch that was merged, if it is still where it was then.

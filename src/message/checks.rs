@@ -114,6 +114,17 @@ pub fn pull_request_with_failing_check(
     )
 }
 
+/// Said in one sentence, beside what was done, where a check fails on it and no agent mends that. `{pull}` as in `pull_request_ready`.
+pub fn still_failing(language: Language, checked: Option<&Checked>) -> Option<String> {
+    let failing = checked?.failing()?;
+    let (command, ended) = (command(&failing.command), ended(language, failing.end));
+    Some(say!(
+        language,
+        "**But {command} fails on it**: {ended}; see the checks in #{{pull}}.",
+        "**Aber {command} schlägt damit fehl**: {ended}; sieh dir die Checks in #{{pull}} an."
+    ))
+}
+
 fn ended(language: Language, end: CheckEnd) -> String {
     match end {
         CheckEnd::Exited(0) => word!(language, "passed, exit code 0", "bestanden, Exit-Code 0").to_owned(),
@@ -170,9 +181,10 @@ mod tests {
         let took = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: Some(3) };
         assert_said!("what_is_said_about_checks", |language| {
             let said = pull_request_with_failing_check(language, 2, took, failing.failing().unwrap());
+            let beside = still_failing(language, Some(&failing)).unwrap();
             let [passing, failing, fenced] =
                 [&passing, &failing, &fenced].map(|checked| checks_section(language, checked));
-            [passing, failing, fenced, said].join("\n\n=====\n\n")
+            [passing, failing, fenced, said, beside].join("\n\n=====\n\n")
         });
     }
 }

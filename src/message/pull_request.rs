@@ -18,6 +18,9 @@ const MOST_PATH: usize = 200;
 
 const START: &str = "<!-- hob:report -->";
 const END: &str = "<!-- /hob:report -->";
+/// Around what the report says of the repository's checks: they can run again without the report being made anew.
+const CHECKS: &str = "<!-- hob:checks -->";
+const CHECKS_END: &str = "<!-- /hob:checks -->";
 /// What an earlier hob, which knew no markers, ended its reports with.
 const OLD_REPORT: &str = "\n---\nAsked for by @";
 
@@ -37,9 +40,13 @@ impl Report<'_> {
     /// The body with as much of it as there is room for. None: people's own text has no room for any of it.
     pub fn in_body(&self, body: &str) -> Option<String> {
         let with = [self.whole, self.short].map(|report| with_report(body, report));
-        // Counted as a browser counts, which is never less.
-        with.into_iter().find(|body| body.encode_utf16().count() <= MOST_BODY)
+        with.into_iter().find(|body| has_room(body))
     }
+}
+
+/// Whether GitHub takes a body of this length: counted as a browser counts, which is never less.
+fn has_room(body: &str) -> bool {
+    body.encode_utf16().count() <= MOST_BODY
 }
 
 /// Said on the pull request where its text has no room for a report.
@@ -60,6 +67,32 @@ pub fn with_report(body: &str, report: &str) -> String {
         _ if body.trim().is_empty() || body.contains(OLD_REPORT) => report,
         // Somebody has taken the markers away, or has opened it.
         _ => format!("{}\n\n{report}", body.trim_end()),
+    }
+}
+
+/// A pull request's body whose report shows this of the repository's checks, in the place of what it has. None: people have taken the
+/// report away, or there is no room.
+pub fn with_evidence(body: &str, section: &str) -> Option<String> {
+    let start = body.find(START)?;
+    let end = body.rfind(END).filter(|end| start < *end)?;
+    let report = &body[start..end];
+    let mark = report.rfind(CHECKS);
+    let marks =
+        mark.and_then(|mark| Some((mark, mark + report[mark..].find(CHECKS_END)? + CHECKS_END.len())));
+    let section = between_marks(Some(section));
+    let report = match marks {
+        Some((from, to)) => format!("{}{section}{}", &report[..from], &report[to..]),
+        // It is a short one, or an earlier hob's.
+        None => format!("{}\n\n{section}\n", report.trim_end()),
+    };
+    Some(format!("{}{report}{}", &body[..start], &body[end..])).filter(|body| has_room(body))
+}
+
+/// What the report says of checks, which may be nothing, so that it is found again.
+fn between_marks(section: Option<&str>) -> String {
+    match section {
+        Some(section) => format!("{CHECKS}\n{section}\n\n{CHECKS_END}"),
+        None => format!("{CHECKS}{CHECKS_END}"),
     }
 }
 
@@ -117,10 +150,8 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
         ));
         body.push_str(&answered.join("\n"));
     }
-    if let Some(checked) = text.checked {
-        body.push_str("\n\n");
-        body.push_str(&checks_section(language, checked));
-    }
+    body.push_str("\n\n");
+    body.push_str(&between_marks(text.checked.map(|checked| checks_section(language, checked)).as_deref()));
     if !text.notable.is_empty() {
         body.push_str(word!(language, "\n\n### Look closely at\n", "\n\n### Sieh genau hin bei\n"));
         for notable in text.notable.iter().take(MOST_NOTABLE) {
@@ -239,6 +270,25 @@ mod tests {
         );
         assert_eq!(with_report("By hand.", "One."), format!("By hand.\n\n{first}"));
         assert_eq!(with_report("Old.\n\nCloses #1\n\n---\nAsked for by @alice", "One."), first);
+    }
+
+    #[test]
+    fn evidence_takes_the_place_of_what_there_is_within_the_report_only() {
+        let theirs =
+            |report: &str| format!("Read <!-- hob:checks --> first.\r\n{}\n\nMine.", with_report("", report));
+        let made = format!("Did it.\n\n{}\n\nCloses #1", between_marks(None));
+        let shown = theirs(&format!("Did it.\n\n{}\n\nCloses #1", between_marks(Some("Passed."))));
+        assert_eq!(with_evidence(&theirs(&made), "Passed.").unwrap(), shown);
+        assert_eq!(with_evidence(&shown, "Passed.").unwrap(), shown);
+        let again = with_evidence(&shown, "Failed.").unwrap();
+        assert_eq!(again, shown.replace("Passed.", "Failed."));
+        let short = with_evidence(&with_report("", "Did it."), "Passed.").unwrap();
+        assert_eq!(short, with_report("", &format!("Did it.\n\n{}", between_marks(Some("Passed.")))));
+
+        assert_eq!(with_evidence("People took the report away.", "Passed."), None);
+        let full = format!("{shown}{}", "x".repeat(MOST_BODY - shown.len()));
+        assert_eq!(with_evidence(&full, "Passed.").unwrap(), full);
+        assert_eq!(with_evidence(&full, "Passed!!"), None);
     }
 
     #[test]

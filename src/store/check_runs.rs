@@ -7,9 +7,10 @@ use std::time::Duration;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use super::effects::want;
 use super::shown::{show, show_soon};
 use super::tasks::hold;
-use super::{Store, after, deliveries, now, rows};
+use super::{NewEffect, Store, after, deliveries, now, rows};
 use crate::ids::{CheckRunId, CommentId, Repo, RunId, Sha, StoryId};
 use crate::story::Task;
 use crate::story::checks::Checked;
@@ -321,8 +322,14 @@ impl Store {
         Ok(wanted.is_some())
     }
 
-    /// Writes down what came of the checks that ran again, in place of what came of them before; nothing: they could not run.
-    pub async fn checked_again(&self, task: &Task, ran: Option<(RunId, &Checked)>) -> anyhow::Result<()> {
+    /// Writes down what came of the checks that ran again, in place of what came of them before, and wants effects with it; nothing:
+    /// they could not run.
+    pub async fn checked_again(
+        &self,
+        task: &Task,
+        ran: Option<(RunId, &Checked)>,
+        effects: &[NewEffect],
+    ) -> anyhow::Result<()> {
         let mut write = self.begin("checked-again").await?;
         hold(&mut write, task).await?;
         if let Some((run, checked)) = ran {
@@ -342,6 +349,7 @@ impl Store {
             .bind(task.id.to_string())
             .execute(&mut *write)
             .await?;
+        want(&mut write, task.story, effects).await?;
         show(&mut write, task.story).await?;
         write.commit().await?;
         self.wakes.effects.notify_one();

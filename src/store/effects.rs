@@ -86,6 +86,12 @@ pub enum Effect {
         /// Their login.
         reviewer: String,
     },
+    /// The report in the story's pull request shows what came of the repository's checks on its head, as the store knows it when it
+    /// is written.
+    Evidence {
+        /// The pull request.
+        pull: PullNumber,
+    },
     /// The story has a status comment. What it says is read from the store when it is made; see `shown.rs`.
     Status,
 }
@@ -367,6 +373,7 @@ impl Store {
                 Effect::ReviewReply { pull, .. } => (IssueNumber(pull.0), None),
                 Effect::React { .. }
                 | Effect::PullRequest { .. }
+                | Effect::Evidence { .. }
                 | Effect::DeleteBranch { .. }
                 | Effect::RequestReview { .. } => {
                     return Ok(None);

@@ -303,6 +303,7 @@ fn words(effect: &Effect, issue: i64) -> String {
         Effect::Comment { on, question: None, .. } => format!("a comment on #{on}"),
         Effect::Card { .. } => format!("the question card for #{issue}"),
         Effect::PullRequest { .. } => format!("the pull request for #{issue}"),
+        Effect::Evidence { pull } => format!("what came of the checks, in #{pull}"),
         Effect::DeleteBranch { branch, .. } => format!("the removal of {branch}, merged for #{issue}"),
         Effect::Status => format!("the status comment on #{issue}"),
         Effect::ReviewReply { pull, .. } => format!("an answer to a review of #{pull}"),

@@ -2,6 +2,7 @@
 //! of its own and without any run; else the agent gets the task. May be repeated from the top: what is about to be pushed is
 //! written down first, so that a push that has happened is known by the commit that the branch is at.
 
+use super::check_again::evidence;
 use super::import_child::Taken;
 use super::joining::ToJoin;
 use super::push::ToPush;
@@ -16,6 +17,7 @@ use crate::paths;
 use crate::prompt::Purpose;
 use crate::store::{Advance, StoryChange};
 use crate::story::base::{AboutToPush, Because};
+use crate::story::checks::Checked;
 use crate::story::{About, Run, Story, Task, TaskState, Turn};
 
 /// Where the two branches are.
@@ -161,7 +163,8 @@ impl Worker {
 
     /// Ends a task whose push has happened, unless the repository's checks fail there: then an agent goes on.
     async fn base_is_in(&self, job: &Job, push: &AboutToPush) -> Result<Option<Task>, Hitch> {
-        if let Some(turn) = self.mends_pushed(job, &push.tip).await? {
+        let checked = Box::pin(self.check_pushed(job, &push.tip)).await?;
+        if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
             let folder = self.data.story(job.story.id).join;
             blocking(move || paths::remove_tree(&folder)).await??;
             return self.begin_run_for(job, Some(turn)).await;
@@ -170,8 +173,10 @@ impl Worker {
         let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
         let base = is_free.then(|| (push.tip.clone(), Some(push.tip.clone())));
         let story = StoryChange { base, ..StoryChange::default() };
-        let words = Some(push.words.clone());
-        let advance = Advance { story, words, ..Advance::default() };
+        let failing = message::still_failing(job.story.language, checked.as_ref());
+        let words = Some(message::with_notes(&push.words, failing.as_slice()));
+        let effects = evidence(job, checked.as_ref()).into_iter().collect();
+        let advance = Advance { story, effects, words, ..Advance::default() };
         self.end_join(job, TaskState::Done, advance).await.map(Some)
     }
 
@@ -201,18 +206,22 @@ impl Worker {
         job: &Job,
         words: String,
         taken: &Taken,
+        checked: Option<&Checked>,
     ) -> Result<String, Hitch> {
         let branches = branches_of(&job.story);
         let mut notes = Vec::new();
         let is_merge = matches!(job.task.ask.about, About::Base(_));
         let words = match taken.merged_in {
             0 => words,
-            commits if is_merge => message::base_merged_by_agent(
-                job.story.language,
-                branches,
-                commits,
-                self.spent_on(&job.task).await?,
-            ),
+            commits if is_merge => {
+                notes.extend(message::still_failing(job.story.language, checked));
+                message::base_merged_by_agent(
+                    job.story.language,
+                    branches,
+                    commits,
+                    self.spent_on(&job.task).await?,
+                )
+            }
             commits => {
                 notes.push(message::base_merged_note(job.story.language, branches, commits));
                 words

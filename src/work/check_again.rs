@@ -8,8 +8,9 @@ use super::start::{blocking, make_private_folder, remote_hitch};
 use super::{Hitch, Job, Worker};
 use crate::git::{Mirror, RemoteError};
 use crate::ids::Sha;
+use crate::store::{Effect, NewEffect};
 use crate::story::checks::Checked;
-use crate::story::{Run, Task, Turn};
+use crate::story::{Run, Task};
 
 impl Worker {
     /// Runs the checks of a task that is done again.
@@ -20,7 +21,8 @@ impl Worker {
         let checked = Box::pin(self.check_branch(job, &run, &head)).await?;
         let checked =
             checked.ok_or_else(|| Hitch::not_ready("The commit is not in the repository any more."))?;
-        Ok(self.store.checked_again(&job.task, Some((run.id, &checked))).await?)
+        let effects: Vec<NewEffect> = evidence(job, Some(&checked)).into_iter().collect();
+        Ok(self.store.checked_again(&job.task, Some((run.id, &checked)), &effects).await?)
     }
 
     /// What came of the repository's checks on a commit that hob has pushed by itself; nothing where it has none. Where they have
@@ -39,12 +41,6 @@ impl Worker {
             self.store.keep_checked(&job.task, run.id, checked).await?;
         }
         Ok(checked)
-    }
-
-    /// The reason for which an agent goes on after that, where a check failed.
-    pub(super) async fn mends_pushed(&self, job: &Job, tip: &Sha) -> Result<Option<Turn>, Hitch> {
-        let checked = Box::pin(self.check_pushed(job, tip)).await?;
-        self.back_to_agent(job, checked.as_ref()).await
     }
 
     /// A run whose folder and names serve for checks that belong to no run: the newest of the task, or of the story.
@@ -84,6 +80,12 @@ impl Worker {
         if let Some(run) = self.run_for_checks(&job).await? {
             self.clear_hand_over(&run).await?;
         }
-        Ok(self.store.checked_again(task, None).await?)
+        Ok(self.store.checked_again(task, None, &[]).await?)
     }
+}
+
+/// The report in the pull request shows what came of the checks: for what is pushed without the report being made anew.
+pub(super) fn evidence(job: &Job, checked: Option<&Checked>) -> Option<NewEffect> {
+    let pull = checked.and(job.story.pull)?;
+    Some(NewEffect::new(Effect::Evidence { pull }))
 }

@@ -4,6 +4,7 @@
 
 use anyhow::Context as _;
 
+use super::check_again::evidence;
 use super::hand_over::{HandedOver, refused};
 use super::import_child::Taken;
 use super::settle::ask;
@@ -165,11 +166,14 @@ impl Worker {
             pushed: (!job.story.stays_unfinished(&job.task.ask.about)).then(|| taken.tip.clone()),
             ..StoryChange::default()
         };
-        let words = self.words_with_joins(job, words, taken).await?;
+        let words = self.words_with_joins(job, words, taken, checked).await?;
         // A merge of the base is not what the pull request is about.
         let is_merge = matches!(job.task.ask.about, About::Base(_)) && job.story.pull.is_some();
         let stays = is_merge || job.story.stays_unfinished(&job.task.ask.about);
-        let mut effects = if stays { Vec::new() } else { vec![effect] };
+        let mut effects: Vec<NewEffect> = match stays {
+            true => evidence(job, checked).into_iter().collect(),
+            false => vec![effect],
+        };
         effects.extend(self.review_answers(job, Some(&taken.tip)).await?);
         let advance = Advance { story, effects, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
@@ -178,12 +182,26 @@ impl Worker {
     /// Ends a task that made no commit. What lies on the branch from work that was cut short is proposed all the same:
     /// the agent has looked at it and found it complete.
     async fn propose_or_say_nothing(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
-        let (mut effects, words) = match self.unproposed(&job.story).await? {
+        // The suggestions that hob has pushed before this run are on the branch, and no agent's commit beside them.
+        let suggested = self.store.suggested(job.task.id).await?.filter(|suggested| suggested.is_pushed);
+        let checked =
+            match suggested.filter(|suggested| Some(&suggested.tip) == job.story.remote_head.as_ref()) {
+                Some(suggested) => Box::pin(self.check_pushed(job, &suggested.tip)).await?,
+                None => None,
+            };
+        if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
+            return self.back(job, turn).await;
+        }
+        let (mut effects, words): (Vec<NewEffect>, String) = match self.unproposed(&job.story).await? {
             commits if commits > 0 && !job.story.stays_unfinished(&job.task.ask.about) => {
-                let (effect, words) = self.pull_request(job, run, commits, None, &[]).await?;
+                let (effect, words) = self.pull_request(job, run, commits, checked.as_ref(), &[]).await?;
                 (vec![effect], words)
             }
-            _ => (Vec::new(), self.nothing_to_change(job).await?),
+            _ => {
+                let failing = message::still_failing(job.story.language, checked.as_ref());
+                let words = message::with_notes(&self.nothing_to_change(job).await?, failing.as_slice());
+                (evidence(job, checked.as_ref()).into_iter().collect(), words)
+            }
         };
         effects.extend(self.review_answers(job, None).await?);
         let story = StoryChange { handed_over: Some(true), ..StoryChange::default() };

@@ -6,6 +6,7 @@
 
 use anyhow::Context as _;
 
+use super::check_again::evidence;
 use super::commits::{co_author, login};
 use super::push::ToPush;
 use super::start::{blocking, remote_hitch};
@@ -51,9 +52,11 @@ impl Worker {
         let before = self.store.suggested(job.task.id).await?.filter(|suggested| suggested.is_pushed);
         tip = tip.or(before.map(|suggested| suggested.tip));
         // What people suggest can break what they did not look at.
-        if let Some(tip) = &tip
-            && let Some(turn) = self.mends_pushed(job, tip).await?
-        {
+        let checked = match &tip {
+            Some(tip) => Box::pin(self.check_pushed(job, tip)).await?,
+            None => None,
+        };
+        if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
             return Ok(Suggestions::GoOn(Some(turn)));
         }
         tracing::info!(
@@ -61,7 +64,10 @@ impl Worker {
             "a review was nothing but suggestions, and all fit"
         );
         let words = message::review::suggestions_applied(job.story.language, round.remarks().count());
-        let effects = self.review_answers(job, tip.as_ref()).await?;
+        let failing = message::still_failing(job.story.language, checked.as_ref());
+        let words = message::with_notes(&words, failing.as_slice());
+        let mut effects = self.review_answers(job, tip.as_ref()).await?;
+        effects.extend(evidence(job, checked.as_ref()));
         let advance = Advance { words: Some(words), effects, ..Advance::default() };
         let done = self.store.advance(&job.task, TaskState::Done, &advance).await?;
         Ok(Suggestions::WereAll(Box::new(done)))

@@ -347,7 +347,7 @@ impl Scene {
                     let posted = CommentId(self.w.github.comment(REPO, on.0, HOB, &body).await);
                     self.store.comment_posted(wanted.id, *question, posted, None).await.unwrap();
                 }
-                Effect::ReviewReply { .. } | Effect::RequestReview { .. } => {
+                Effect::ReviewReply { .. } | Effect::RequestReview { .. } | Effect::Evidence { .. } => {
                     panic!("no worker is played that ends a review")
                 }
                 // It follows from what is looked at.

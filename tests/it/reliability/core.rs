@@ -504,7 +504,7 @@ impl Scene {
         let wanted = &due[at % due.len()];
         self.store.effect_attempted(wanted.id).await.unwrap();
         match &wanted.effect {
-            Effect::React { .. } | Effect::RequestReview { .. } => {
+            Effect::React { .. } | Effect::RequestReview { .. } | Effect::Evidence { .. } => {
                 self.store.effect_done(wanted.id).await.unwrap()
             }
             Effect::ReviewReply { .. } => panic!("there are no reviews here"),

@@ -157,6 +157,7 @@ fn on_github(w: &World, exact: bool, text: &mut String) {
 /// pushed; none of those may be left as if something were under way.
 fn check_runs(w: &World, pull: &Pull, exact: bool, text: &mut String) {
     let commits = w.github.commits(REPO, &pull.head);
+    let mut lines = Vec::new();
     for (at, commit) in commits.iter().enumerate() {
         for run in w.github.check_runs(REPO, &commit.sha).into_iter().filter(|run| run.name == "hob") {
             let ended = run.conclusion.as_deref();
@@ -165,9 +166,16 @@ fn check_runs(w: &World, pull: &Pull, exact: bool, text: &mut String) {
             }
             let buttons: Vec<&str> =
                 run.buttons.iter().filter_map(|button| button.split(':').next()).collect();
-            writeln!(text, "check run on {at}: {} {ended:?} {} {buttons:?}", run.status, run.title).unwrap();
-            writeln!(text, "{}", plain(&run.summary, exact)).unwrap();
+            // Not by its place: commits on two sides of a merge come in any order.
+            let subject = commit.message.lines().next().unwrap_or_default();
+            let on = if at == 0 { "the head" } else { subject };
+            let (status, title, summary) = (run.status, run.title, plain(&run.summary, exact));
+            lines.push(format!("check run on {on}: {status} {ended:?} {title} {buttons:?}\n{summary}"));
         }
+    }
+    lines.sort();
+    for line in lines {
+        writeln!(text, "{line}").unwrap();
     }
 }
 

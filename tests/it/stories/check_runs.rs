@@ -144,11 +144,17 @@ async fn buttons_do_what_commands_do_once_and_for_those_who_may() {
     w.mallory().presses(None, before.id).await;
     w.quiet().await;
     assert_eq!(check_run(&w, &first).unwrap(), before, "somebody who may not push was heard");
+    let pull = || w.github.pulls(REPO).remove(0);
+    let stale = pull().body.replace("❌ exit code 3", "as I remember it");
+    assert!(stale.contains("as I remember it"), "{stale}");
+    w.alice().edits(pull().number, &pull().title, &stale);
     w.alice().presses(None, before.id).await;
     let again =
         until(&w, &first, "the checks to run again", |run| is(run, "failure") && run.text != before.text)
             .await;
     assert!(again.history.iter().any(|(status, ..)| status == "in_progress"), "{again:#?}");
+    // And the pull request has it.
+    w.until("the evidence", |_| Some(pull().body).filter(|body| body.contains("❌ exit code 3"))).await;
     // "Re-run all checks" does the same.
     w.mallory().reruns_all(before.id).await;
     w.quiet().await;

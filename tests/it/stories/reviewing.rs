@@ -51,6 +51,12 @@ fn reviewers(w: &World, pull: u64) -> Vec<String> {
     w.github.pulls(REPO).into_iter().find(|other| other.number == pull).expect("the pull request").reviewers
 }
 
+/// The text of a pull request, once it says this.
+async fn body_with(w: &World, pull: u64, part: &str) -> String {
+    let body = || w.github.pulls(REPO).into_iter().find(|other| other.number == pull).map(|pull| pull.body);
+    w.until("the pull request to say so", |_| body().filter(|body| body.contains(part))).await
+}
+
 fn tip(w: &World, branch: &str) -> String {
     w.github.commits(REPO, branch).first().expect("a commit").sha.clone()
 }
@@ -285,7 +291,11 @@ async fn what_hob_pushes_by_itself_is_checked_and_an_agent_mends_what_fails() {
             (run.status == "completed" && run.text.contains(mark)).then_some(run.text)
         };
         let text = w.until("the evidence on what was pushed", found).await;
-        assert!(text.contains(&format!("Each ran on {}", &tip[..12])), "{text}");
+        let on_tip = format!("Each ran on {}", &tip[..12]);
+        assert!(text.contains(&on_tip), "{text}");
+        let body = body_with(&w, number, &on_tip).await;
+        assert!(body.contains(mark) && body.matches("### Checks").count() == 1, "{body}");
+        assert!(body.contains("Closes #1"), "{body}");
     };
 
     // The base, and a suggestion: no agent works, and what is pushed has its evidence.
@@ -320,6 +330,44 @@ async fn what_hob_pushes_by_itself_is_checked_and_an_agent_mends_what_fails() {
     assert!(done.contains("still fails"), "{done}");
     assert!(w.github.file_at(REPO, branch, "even-more.md").is_some());
     assert_eq!(runs(&w).len(), 3);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn what_fails_on_what_hob_pushed_is_said_where_no_agent_mends_it() {
+    let w = World::with(|_| {}).await;
+    let check = "! grep -q wrong NOTES.md";
+    let checks = format!("checks = [\"{check}\"]\ncheck_retries = 0\n");
+    w.alice().pushes("main", &[(".github/hob.toml", &checks)], "Say what is checked").await;
+    let (issue, pull) = proposed(&w).await;
+    let (number, branch) = (pull.number, pull.head.as_str());
+    let fails = format!("**But `{check}` fails on it**: exit code 1; see the checks in #{number}.");
+    let evidence = async || {
+        let body = body_with(&w, number, &format!("Each ran on {}", &tip(&w, branch)[..12])).await;
+        assert!(body.contains(&format!("| `{check}` | ❌ exit code 1 |")), "{body}");
+    };
+
+    // A suggestion beside a question: the agent answers, and adds nothing.
+    let said =
+        [on("NOTES.md", 1, "```suggestion\n- wrong\n```"), on("NOTES.md", 1, "JUST ASKING: is it tested?")];
+    let said = w.bob().reviews(number, Verdict::Commented, "", &said).await;
+    next_answer(&w, number, said[1], 0).await;
+    let nothing = w.next_comment(issue).await.body;
+    assert!(nothing.starts_with("**Nothing to change.**") && nothing.contains(&fails), "{nothing}");
+    w.quiet().await;
+    assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- wrong\n"));
+    evidence().await;
+
+    // A base that hob merges by itself.
+    w.bob().pushes("main", &[("more.md", "more\n")], "More").await;
+    w.alice().comments(issue, "/hob rebase").await;
+    let merged = w.until("the merge", |_| {
+        w.status(issue).map(|status| status.body).filter(|text| text.contains("**Merged `main` (1 commit)"))
+    });
+    let merged = merged.await;
+    assert!(merged.contains(&fails), "{merged}");
+    w.quiet().await;
+    evidence().await;
     w.finish().await;
 }
 
