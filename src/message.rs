@@ -10,6 +10,7 @@ mod checks;
 mod closing;
 mod commands;
 mod contain;
+mod detail;
 mod fix;
 mod kept;
 mod login;
@@ -20,6 +21,7 @@ pub mod review;
 mod settings;
 mod status;
 mod title;
+
 mod unfinished;
 
 pub use base::{
@@ -40,6 +42,7 @@ pub use commands::{
 };
 pub use contain::{Sizes, contain, contain_in_parts, contain_line};
 use contain::{code, login};
+pub use detail::Detail;
 pub use fix::{NothingToMend, checks_left, checks_mended, failed_here, fixes_used_up, nothing_to_mend};
 pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
 pub use login::{

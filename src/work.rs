@@ -52,6 +52,8 @@ use crate::container::Docker;
 use crate::git::SigningKey;
 use crate::github::GitHub;
 use crate::ids::AgentKind;
+use crate::language::Language;
+use crate::message::Detail;
 use crate::paths::DataDir;
 use crate::prompt::Template;
 use crate::pulse::Pulse;
@@ -120,14 +122,14 @@ pub(crate) enum Hitch {
     Fail {
         /// Why.
         class: FailureClass,
-        /// For people on GitHub: words of hob's or of the agent's.
-        detail: String,
+        /// What is told to people on GitHub.
+        detail: Detail,
     },
     /// Somebody outside said no, in a way that is a moment's at times: a token that was just renewed, a host that is being
     /// upgraded. Tried a few times more, then the task cannot go on.
     Refused {
-        /// For people on GitHub.
-        detail: String,
+        /// What is told to people on GitHub.
+        detail: Detail,
     },
     /// hob is stopping.
     Stopping,
@@ -135,12 +137,12 @@ pub(crate) enum Hitch {
 
 impl Hitch {
     /// Said no, perhaps for a moment only.
-    fn refused(detail: impl Into<String>) -> Self {
+    fn refused(detail: impl Into<Detail>) -> Self {
         Self::Refused { detail: detail.into() }
     }
 
     /// The task cannot start, for a reason that the operator has to see to.
-    fn not_ready(detail: impl Into<String>) -> Self {
+    fn not_ready(detail: impl Into<Detail>) -> Self {
         Self::Fail { class: FailureClass::NotReady, detail: detail.into() }
     }
 }
@@ -260,28 +262,24 @@ impl Worker {
                         error = format!("{error:#}"),
                         "a step did not succeed for too long; the task fails"
                     );
-                    let detail =
-                        "Something that hob needs was out of reach for too long; hob's log has the details.";
-                    self.give_up(&task, FailureClass::NotReady, detail).await;
+                    self.give_up(&task, FailureClass::NotReady, &Detail::OutOfReach).await;
                     break;
                 }
                 Hitch::Refused { detail } if trouble.refusals < MORE_TRIES => {
                     trouble.refusals += 1;
-                    tracing::warn!(detail, "a step was refused; trying again");
+                    tracing::warn!(detail = self.for_log(&detail), "a step was refused; trying again");
                     tokio::select! {
                         () = self.stop.cancelled() => break,
                         () = tokio::time::sleep(trouble.next_pause()) => {}
                     }
                 }
                 Hitch::Refused { detail } => {
-                    let detail = self.secrets.redact(&detail);
-                    tracing::warn!(detail, "the task fails");
+                    tracing::warn!(detail = self.for_log(&detail), "the task fails");
                     self.give_up(&task, FailureClass::NotReady, &detail).await;
                     break;
                 }
                 Hitch::Fail { class, detail } => {
-                    let detail = self.secrets.redact(&detail);
-                    tracing::warn!(%class, detail, "the task fails");
+                    tracing::warn!(%class, detail = self.for_log(&detail), "the task fails");
                     self.give_up(&task, class, &detail).await;
                     break;
                 }
@@ -297,6 +295,10 @@ impl Worker {
             );
         }
         self.store.wakes().tasks.notify_one();
+    }
+
+    fn for_log(&self, detail: &Detail) -> String {
+        self.secrets.redact(&detail.words(Language::En))
     }
 
     /// The one thing that is next. `None`: nothing is, for this worker.

@@ -12,7 +12,7 @@ use crate::agent::FailureClass;
 use crate::fail_point::around;
 use crate::git::{self, Joined, Mirror, PushError, Remote, RemoteError};
 use crate::ids::Sha;
-use crate::message::{self, Branches};
+use crate::message::{self, Branches, Detail};
 use crate::paths;
 use crate::prompt::Purpose;
 use crate::store::{Advance, StoryChange};
@@ -43,9 +43,8 @@ impl Worker {
                 self.nothing_brought_in(job, message::no_branch_yet(job.story.language, branches)).await?,
             ));
         };
-        let base = heads.base.ok_or_else(|| {
-            Hitch::not_ready(format!("The repository has no branch `{}` any more.", story.base_branch))
-        })?;
+        let base =
+            heads.base.ok_or_else(|| Hitch::not_ready(Detail::NoBaseAnyMore(story.base_branch.clone())))?;
         let keeps_work = !story.handed_over && self.data.story(story.id).workspace.exists();
         if moved.rewrite && keeps_work {
             return Ok(Some(
@@ -154,9 +153,7 @@ impl Worker {
                 .await
                 .map(Some)
             }
-            Err(PushError::Unauthorized(_)) => {
-                Err(Hitch::refused("The git host does not accept hob's token for this repository."))
-            }
+            Err(PushError::Unauthorized(_)) => Err(Hitch::refused(Detail::TokenRefused)),
             Err(error) => Err(Hitch::Later(error.into())),
         }
     }

@@ -8,6 +8,7 @@ use super::start::{blocking, make_private_folder, remote_hitch};
 use super::{Hitch, Job, Worker};
 use crate::git::{Mirror, RemoteError};
 use crate::ids::Sha;
+use crate::message::Detail;
 use crate::store::{Effect, NewEffect};
 use crate::story::checks::Checked;
 use crate::story::{Run, Task};
@@ -19,8 +20,7 @@ impl Worker {
         let head = job.story.remote_head.clone().context("a story with a check run has a head")?;
         tracing::info!(%head, "the checks run again");
         let checked = Box::pin(self.check_branch(job, &run, &head)).await?;
-        let checked =
-            checked.ok_or_else(|| Hitch::not_ready("The commit is not in the repository any more."))?;
+        let checked = checked.ok_or_else(|| Hitch::not_ready(Detail::NoCommitAnyMore))?;
         let effects: Vec<NewEffect> = evidence(job, Some(&checked)).into_iter().collect();
         Ok(self.store.checked_again(&job.task, Some((run.id, &checked)), &effects).await?)
     }

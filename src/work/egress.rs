@@ -18,6 +18,7 @@ use crate::container::{
     AttachLimits, Attached, AttachedEnd, ContainerError, ContainerSpec, Docker, Limits, Log, Network,
 };
 use crate::egress::{self, Order, Said};
+use crate::message::Detail;
 use crate::paths;
 use crate::story::Run;
 use crate::story::checks::Refused;
@@ -184,10 +185,7 @@ fn fence_hitch(error: ContainerError) -> Hitch {
     match error {
         ContainerError::Invalid(reason) => {
             tracing::error!(reason, "checks that may reach some servers only cannot run here");
-            Hitch::not_ready(
-                "The repository's `checks_network` is a list, and the container engine on hob's server cannot keep checks to \
-                 one: that takes Docker. Whoever runs hob can change to that; or take the list out of `.github/hob.toml`.",
-            )
+            Hitch::not_ready(Detail::NoFence)
         }
         other => docker_hitch(other),
     }
@@ -202,9 +200,7 @@ fn ended_early(ended: Result<Attached, ContainerError>) -> Hitch {
     let complaints = String::from_utf8_lossy(&ended.stderr).into_owned();
     tracing::error!(end = ?ended.end, complaints, "the proxy of checks ended");
     match ended.end {
-        AttachedEnd::Exited(_) if ended.stdout_bytes == 0 => Hitch::not_ready(
-            "The proxy that keeps the checks to their list could not start in the image; hob's log has its reason.",
-        ),
+        AttachedEnd::Exited(_) if ended.stdout_bytes == 0 => Hitch::not_ready(Detail::NoProxy),
         _ => Hitch::Later(anyhow::anyhow!("the proxy of checks ended: {:?}", ended.end)),
     }
 }

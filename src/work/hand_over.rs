@@ -17,6 +17,7 @@ use crate::agent::FailureClass;
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Mount, Network};
 use crate::git::Mirror;
 use crate::ids::Sha;
+use crate::message::Detail;
 use crate::story::{Run, Story};
 
 /// Arguments: the story branch, the base, and the base branch's newest commit or `-`: what the agent has merged from there need not
@@ -73,11 +74,8 @@ fi
 "#;
 
 /// What the script's own exit codes mean, for people.
-const REFUSALS: &[(i64, &str)] = &[
-    (67, "What is not committed does not lie on the story branch's newest commit."),
-    (68, "git could not commit what is not committed; it may be too large for that."),
-    (69, "The agent has put changes away with `git stash`."),
-];
+const REFUSALS: &[(i64, Detail)] =
+    &[(67, Detail::ElsewhereCheckedOut), (68, Detail::NotCommitted), (69, Detail::Stashed)];
 
 /// As much of the script's complaints as the log needs.
 const MOST_STDERR: usize = 16 * 1024;
@@ -160,15 +158,13 @@ impl Worker {
                 let stderr = self.secrets.redact(&String::from_utf8_lossy(&attached.stderr));
                 tracing::warn!(code = exit.code, stderr, "the hand-over failed in its container");
                 let told = REFUSALS.iter().find(|(code, _)| wip.is_some() && *code == exit.code);
-                let told =
-                    told.map_or("git could not read the repository that the agent left.", |(_, why)| why);
-                return Err(refused(told));
+                return Err(refused(told.map_or(Detail::WorkspaceUnreadable, |(_, why)| why.clone())));
             }
             AttachedEnd::TooMuchOutput => {
                 let limit = self.config.container.hand_over_limit;
-                return Err(refused(format!("The commits are larger than {limit}.")));
+                return Err(refused(Detail::CommitsTooLarge(limit)));
             }
-            AttachedEnd::TimedOut => return Err(refused("Reading the commits took too long.")),
+            AttachedEnd::TimedOut => return Err(refused(Detail::CommitsTooSlow)),
         }
         let path = paths.bundle;
         let mut handed = blocking(move || read_hand_over(path)).await??;
@@ -194,7 +190,7 @@ pub(super) fn hand_over_name(run: &Run) -> String {
     format!("{}-hand-over", run.container_name())
 }
 
-pub(super) fn refused(detail: impl Into<String>) -> Hitch {
+pub(super) fn refused(detail: impl Into<Detail>) -> Hitch {
     Hitch::Fail { class: FailureClass::HandOverRefused, detail: detail.into() }
 }
 
@@ -210,7 +206,7 @@ fn read_hand_over(path: PathBuf) -> Result<HandedOver, Hitch> {
             base_branch: None,
             bundle: read.bundle_at.map(|at| (path, at)),
         })
-        .map_err(|reason| refused(format!("What came out of the workspace cannot be read: {reason}.")))
+        .map_err(|reason| refused(Detail::HandOverUnreadable(reason)))
 }
 
 /// What the output begins with.

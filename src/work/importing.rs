@@ -14,6 +14,7 @@ use super::policy::Rules;
 use super::{Hitch, Job, Worker};
 use crate::fail_point::{When, reach};
 use crate::ids::Sha;
+use crate::message::Detail;
 use crate::story::Run;
 
 /// The command of hob's program that is the process.
@@ -21,8 +22,6 @@ pub const COMMAND: &str = "import-hand-over";
 
 /// As much as the process may answer.
 const MOST_ANSWER: u64 = 4 << 20;
-
-const TOO_MUCH: &str = "Reading the commits took more memory, disk space or time than they may take.";
 
 impl Worker {
     /// Has the commits of a hand-over read into quarantine, looked through, written anew and signed.
@@ -45,7 +44,7 @@ impl Worker {
         let said = self.ask_child(&asked).await?;
         reach("process", "import", When::After);
         let Some((status, answer)) = said else {
-            return Err(refused("Reading the commits took too long."));
+            return Err(refused(Detail::CommitsTooSlow));
         };
         self.signed(job, run, judged(status, &answer)?).await
     }
@@ -88,7 +87,7 @@ fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, Hitch> {
             Hitch::Later(anyhow::anyhow!("the process that reads a hand-over was ended by {signal}"))
         } else {
             // Its limits end it, or what it read did; both would happen again.
-            refused(TOO_MUCH)
+            refused(Detail::CommitsTooMuch)
         });
     }
     if !status.success() {
@@ -96,10 +95,10 @@ fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, Hitch> {
     }
     match serde_json::from_slice(answer).context("reading what the process made of a hand-over")? {
         Answer::Taken(taken) => Ok(taken),
-        Answer::Refused(reason) => Err(refused(format!("The commits were not accepted: {reason}."))),
+        Answer::Refused(reason) => Err(refused(Detail::CommitsNotSound(reason))),
         Answer::TooMuch(reason) => {
             tracing::warn!(reason, "a hand-over is over its limits");
-            Err(refused(TOO_MUCH))
+            Err(refused(Detail::CommitsTooMuch))
         }
         Answer::Failed(reason) => Err(Hitch::Later(anyhow::anyhow!(reason))),
     }

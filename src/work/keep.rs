@@ -15,7 +15,7 @@ use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::git::Mirror;
 use crate::ids::Sha;
-use crate::message::{self, Kept, WhyStopped, WhyUnfinished};
+use crate::message::{self, Detail, Kept, WhyStopped, WhyUnfinished};
 use crate::paths;
 use crate::store::{Advance, NewEffect, StopWanted, StoryChange};
 use crate::story::{Run, Story, Task, TaskState};
@@ -138,7 +138,7 @@ impl Worker {
         }
         match pushed {
             Err(Hitch::Fail { class, detail }) => {
-                let detail = self.secrets.redact(&detail);
+                let detail = self.secrets.redact(&detail.words(job.story.language));
                 Ok((Kept::NotPushed { class, detail }, None))
             }
             other => other,
@@ -154,9 +154,7 @@ impl Worker {
     ) -> Result<KeptAt, Hitch> {
         let image = self.settings_for(job, run.agent).image;
         if !self.config.allows_image(&image) {
-            return Err(refused(
-                "The image that the agent worked in is not one that may be chosen any more.",
-            ));
+            return Err(refused(Detail::ImageNotAllowedAnyMore));
         }
         self.ensure_alone(job, &hand_over_name(run)).await?;
         // The record of a run may be gone before the workspace is.

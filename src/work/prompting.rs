@@ -17,6 +17,7 @@ use crate::agent::FailureClass;
 use crate::config::Config;
 use crate::fail_point::around;
 use crate::git::Mirror;
+use crate::message::Detail;
 use crate::prompt::{
     self, Facts, Hidden, Image, LONGEST_PROMPT, LONGEST_TEMPLATE, MissingImage, Origin, Prompt, Purpose,
     Seen, Sheet, Template, TemplateError,
@@ -213,15 +214,13 @@ fn written(status: ExitStatus, answer: &[u8]) -> Result<Result<String, String>, 
 
 /// A repository's template that cannot be used: a person there can mend it.
 fn unusable(file: &str, fault: &str) -> Hitch {
-    Hitch::Fail { class: FailureClass::TemplateUnusable, detail: format!("`{file}`: {fault}.") }
+    Hitch::Fail { class: FailureClass::TemplateUnusable, detail: format!("`{file}`: {fault}.").into() }
 }
 
 /// The operator's template, or hob's own, that cannot be used after all. What is wrong with it is for the log.
 fn template_hitch(origin: Origin, error: &TemplateError) -> Hitch {
     tracing::error!(%error, ?origin, "the template of the prompt cannot be used");
-    Hitch::not_ready(
-        "The template for the prompt in hob's settings cannot be used; hob's log has what is wrong with it.",
-    )
+    Hitch::not_ready(Detail::TemplateUnusable)
 }
 
 #[cfg(test)]

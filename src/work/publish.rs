@@ -15,7 +15,7 @@ use crate::agent::FailureClass;
 use crate::fail_point::around;
 use crate::git::Mirror;
 use crate::ids::Sha;
-use crate::message::{self, Later, Notable, Objection, PullRequestText};
+use crate::message::{self, Detail, Later, Notable, Objection, PullRequestText};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
 use crate::story::checks::{self, Checked};
@@ -116,7 +116,7 @@ impl Worker {
     ) -> Result<Taken, Hitch> {
         let taken = self.import(job, run, base, handed).await?;
         if taken.handed_tip != handed.tip {
-            return Err(refused("The bundle holds another commit than the workspace named."));
+            return Err(refused(Detail::OtherCommits));
         }
         Ok(taken)
     }
@@ -384,7 +384,7 @@ fn summary_of(runs: &[Run]) -> Option<String> {
 /// Commits that were there before cannot be taken back.
 pub(super) fn check_not_moved_back(handed: &HandedOver, base: &Sha) -> Result<(), Hitch> {
     if handed.bundle.is_none() && handed.tip != *base {
-        return Err(refused("The branch was moved back behind the commit that the work started from."));
+        return Err(refused(Detail::MovedBack));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::{Hitch, Job, Worker};
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Network};
 use crate::git::{Mirror, RemoteError};
 use crate::ids::Sha;
+use crate::message::Detail;
 use crate::paths;
 use crate::prompt::{Merged, News};
 use crate::story::{Run, Story};
@@ -157,9 +158,7 @@ impl Worker {
         };
         let Some(news) = read else {
             tracing::warn!(end = ?attached.end, %complaints, "the workspace could not be brought up to date");
-            return Err(super::hand_over::refused(
-                "The kept workspace could not be brought up to date: git in it does not work any more.",
-            ));
+            return Err(super::hand_over::refused(Detail::NotRefreshed));
         };
         if theirs.is_some() || !news.restored.is_empty() {
             tracing::info!(?news, %complaints, "the workspace was brought up to date");

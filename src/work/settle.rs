@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::ids::{IssueNumber, QuestionId};
-use crate::message::{self, FailureText, Spent, WhyUnfinished};
+use crate::message::{self, Detail, FailureText, Spent, WhyUnfinished};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
 use crate::story::budget::Limit;
 use crate::story::plan;
@@ -96,7 +96,7 @@ impl Worker {
     /// Fails a task from wherever it stands; one that is to be stopped ends as stopped, and says why its work was
     /// not pushed. If even that cannot be written down, the task stays open and is taken up again: it does not
     /// end in silence.
-    pub(super) async fn give_up(&self, task: &Task, class: FailureClass, detail: &str) {
+    pub(super) async fn give_up(&self, task: &Task, class: FailureClass, detail: &Detail) {
         if task.state == TaskState::Running {
             self.end_container(task).await;
         }
@@ -109,6 +109,7 @@ impl Worker {
                 return self.save_later(task).await;
             }
             let job = self.job(task.clone()).await?;
+            let detail = &detail.words(job.story.language);
             // A hand-over that did not get to its end may hold a secret. The sweep looks after it too.
             if let Some(run) = self.store.latest_run(task).await?
                 && let Err(hitch) = self.clear_hand_over(&run).await

@@ -25,6 +25,7 @@ use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
 use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, StoryId};
 use crate::language::Language;
+use crate::message::Detail;
 use crate::paths;
 use crate::prompt::{Facts, News, PullNow, Purpose};
 use crate::store::StoryChange;
@@ -144,7 +145,7 @@ impl Worker {
         while let Err(error) = self.docker.ping().await {
             if Instant::now() >= deadline {
                 tracing::error!(%error, "docker does not answer; nothing is started");
-                return Err(Hitch::not_ready("Docker does not answer on hob's server."));
+                return Err(Hitch::not_ready(Detail::DockerAway));
             }
             self.pause(DAEMON_ROUND).await?;
         }
@@ -159,24 +160,19 @@ impl Worker {
         agent: AgentKind,
     ) -> Result<(), Hitch> {
         if !self.config.allows_image(&settings.image) {
-            return Err(Hitch::not_ready(format!(
-                "The image `{}` is not one that may be chosen.",
-                settings.image
-            )));
+            return Err(Hitch::not_ready(Detail::ImageNotAllowed(settings.image.clone())));
         }
         if agent == AgentKind::Command && self.config.agent.command.is_empty() {
-            return Err(Hitch::not_ready(
-                "The agent `command` was chosen, but hob's settings name no program for it.",
-            ));
+            return Err(Hitch::not_ready(Detail::NoCommand));
         }
         self.check_account(language, agent).await?;
         let free = paths::free_space(self.data.root())?;
         if free < self.config.data.min_free.0 {
             tracing::error!(free, "the disk is nearly full; nothing is started");
-            return Err(Hitch::not_ready("The server's disk is nearly full."));
+            return Err(Hitch::not_ready(Detail::DiskFull));
         }
         if !self.docker.has_image(&settings.image).await.map_err(docker_hitch)? {
-            return Err(Hitch::not_ready(format!("Docker has no image `{}`.", settings.image)));
+            return Err(Hitch::not_ready(Detail::NoImage(settings.image.clone())));
         }
         Ok(())
     }
@@ -215,9 +211,7 @@ impl Worker {
         })
         .await?
         .map_err(remote_hitch)?;
-        let no_base = || {
-            Hitch::not_ready(format!("The repository has no branch `{}` to start from.", story.base_branch))
-        };
+        let no_base = || Hitch::not_ready(Detail::NoBaseToStart(story.base_branch.clone()));
         // A branch that somebody named is needed for the pull request at the latest.
         if base.is_none() && job.task.ask.choice.base.is_some() && story.pull.is_none() {
             return Err(no_base());
@@ -480,7 +474,7 @@ impl Worker {
         let mut text = String::new();
         for (name, key) in config.keys.iter().filter(|(name, _)| wanted(name)) {
             let quoted = shlex::try_quote(key.expose_secret())
-                .map_err(|_| Hitch::not_ready(format!("The key {name} holds a zero byte.")))?;
+                .map_err(|_| Hitch::not_ready(Detail::KeyUnusable(name.clone())))?;
             text.push_str(&format!("{name}={quoted}\n"));
         }
         Ok(text)
@@ -566,11 +560,11 @@ pub(super) async fn blocking<T: Send + 'static>(
 pub(super) fn docker_hitch(error: ContainerError) -> Hitch {
     match error {
         ContainerError::Unreachable(_) | ContainerError::NotKept(_) => Hitch::Later(error.into()),
-        ContainerError::NoImage(image) => Hitch::not_ready(format!("Docker has no image `{image}`.")),
+        ContainerError::NoImage(image) => Hitch::not_ready(Detail::NoImage(image)),
         // Docker's words name paths of the host; they are for the log.
         other => {
             tracing::error!(error = %other, "docker refused");
-            Hitch::not_ready("Docker refused to run the agent's container; hob's log has its reason.")
+            Hitch::not_ready(Detail::DockerRefused)
         }
     }
 }
@@ -580,17 +574,13 @@ pub(super) fn github_hitch(error: GitHubError) -> Hitch {
         return Hitch::Later(error.into());
     }
     tracing::error!(%error, "the git host refused");
-    Hitch::refused("The git host does not let hob at this repository; hob's log has its reason.")
+    Hitch::refused(Detail::HostRefused)
 }
 
 pub(super) fn remote_hitch(error: RemoteError) -> Hitch {
     match error {
-        RemoteError::Unauthorized(_) => {
-            Hitch::refused("The git host does not accept hob's token for this repository.")
-        }
-        RemoteError::NotFound => {
-            Hitch::refused("The git host has no such repository, or hob may not see it.")
-        }
+        RemoteError::Unauthorized(_) => Hitch::refused(Detail::TokenRefused),
+        RemoteError::NotFound => Hitch::refused(Detail::NoRepository),
         other => Hitch::Later(other.into()),
     }
 }

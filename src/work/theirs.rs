@@ -10,7 +10,7 @@ use crate::agent::FailureClass;
 use crate::git::{Joined, Mirror, PushError, RemoteError};
 use crate::ids::Sha;
 use crate::language::Language;
-use crate::message;
+use crate::message::{self, Detail};
 use crate::story::base::conflict_for_agent;
 use crate::story::checks::Checked;
 use crate::story::{Run, Story, Task, Turn};
@@ -166,18 +166,17 @@ impl Worker {
 /// What follows from a push that did not succeed.
 pub(super) fn push_hitch(language: Language, error: PushError) -> Hitch {
     match error {
-        PushError::Refused(text) => Hitch::Fail { class: FailureClass::PushRefused, detail: text },
+        PushError::Refused(text) => Hitch::Fail { class: FailureClass::PushRefused, detail: text.into() },
         // Somebody has removed the branch: it is not for hob to bring it back.
         PushError::Moved { found: None } => moved(message::theirs_removed(language)),
         PushError::Moved { found: Some(_) } => moved(String::new()),
-        PushError::Unauthorized(_) => Hitch::Fail {
-            class: FailureClass::PushRefused,
-            detail: "The git host does not accept hob's token for this repository.".to_owned(),
-        },
+        PushError::Unauthorized(_) => {
+            Hitch::Fail { class: FailureClass::PushRefused, detail: Detail::TokenRefused }
+        }
         other => Hitch::Later(other.into()),
     }
 }
 
 fn moved(detail: String) -> Hitch {
-    Hitch::Fail { class: FailureClass::BranchMoved, detail }
+    Hitch::Fail { class: FailureClass::BranchMoved, detail: detail.into() }
 }

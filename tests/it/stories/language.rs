@@ -78,3 +78,17 @@ async fn the_operator_says_which_language_is_spoken_where_a_repository_does_not(
     assert!(status.starts_with("Nothing is under way here, and nothing was."), "{status}");
     w.finish().await;
 }
+
+#[tokio::test]
+async fn a_failure_is_in_one_language_from_its_first_word_to_its_last() {
+    let w = World::with(|config| {
+        config.github.language = hob::language::Language::De;
+        config.container.image = "no-such-image:1".to_owned();
+    })
+    .await;
+    let issue = w.alice().opens_issue("Mach es", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    let said = shows(&w, issue, "**hob konnte den Agenten nicht starten.**").await;
+    assert!(said.contains("\n\n> Docker hat kein Image `no-such-image:1`.\n"), "{said}");
+    w.finish().await;
+}
