@@ -29,7 +29,7 @@ pub use import::{
     CommitSummary, HandOver, ImportError, ImportLimits, Imported, NewObject, ObjectKind, import,
 };
 pub use join::{Join, Joined, empty_quarantine, merge, rebase};
-pub use mirror::Mirror;
+pub use mirror::{Mirror, remove_stale_locks};
 pub use push::{Push, PushError, Pushed, push};
 pub use rewrite::{Author, Authorship, STORY_TRAILER, rewrite_commits};
 pub use signing::{NoSigningKey, SigningKey, sign};

@@ -135,9 +135,14 @@ impl DataDir {
         self.root.join("hob.db")
     }
 
+    /// The folder of all mirrors.
+    pub fn mirrors(&self) -> PathBuf {
+        self.root.join("mirrors")
+    }
+
     /// The bare mirror of a repository.
     pub fn mirror(&self, repo: &Repo) -> PathBuf {
-        self.root.join("mirrors").join(format!("{}.git", repo.key()))
+        self.mirrors().join(format!("{}.git", repo.key()))
     }
 
     /// hob's own program as containers can run it. Made anew by each hob that needs it.

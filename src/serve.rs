@@ -20,7 +20,7 @@ use crate::catch_up::{self, CatchUp};
 use crate::config::{Config, Credentials};
 use crate::container::Docker;
 use crate::deliver::{self, Deliver};
-use crate::git::SigningKey;
+use crate::git::{self, SigningKey};
 use crate::github::{self, GitHub};
 use crate::http::{self, Http};
 use crate::intake::{self, Intake};
@@ -56,6 +56,7 @@ impl Hob {
     pub async fn open(config: Config) -> anyhow::Result<Hob> {
         let (data, lock) = take_data_folder(&config.data.dir)?;
         let store = Store::open(&data.store()).await?;
+        git::remove_stale_locks(&data.mirrors()).context("making the mirrors ready")?;
         let instance = store.instance().await?;
         let docker = Docker::connect(&config.container.docker)?;
         let credentials = match config.credentials()? {

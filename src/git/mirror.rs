@@ -135,6 +135,42 @@ impl Mirror {
     }
 }
 
+/// Removes the lock files that a hob which was killed has left in the mirrors below `folder` (`<owner>/<repo>.git`): libgit2 makes one
+/// beside each file of references that it writes, and while it is there nobody writes that file again. Returns how many there were.
+/// Only for who has the mirrors for themselves and has begun nothing yet.
+pub fn remove_stale_locks(folder: &Path) -> anyhow::Result<usize> {
+    let mut removed = 0;
+    for mirror in
+        entries(folder)?.iter().map(|owner| entries(owner)).collect::<anyhow::Result<Vec<_>>>()?.concat()
+    {
+        // The mirror's own files, and all references; a `<repo>.git.lock` beside it is hob's own and stays.
+        let mut left = vec![mirror.join("refs")];
+        let mut files = entries(&mirror)?;
+        while let Some(folder) = left.pop() {
+            for entry in entries(&folder)? {
+                let is_folder = entry.symlink_metadata().is_ok_and(|found| found.is_dir());
+                if is_folder { left.push(entry) } else { files.push(entry) }
+            }
+        }
+        for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "lock")) {
+            fs::remove_file(file).with_context(|| format!("removing {}", file.display()))?;
+            tracing::warn!(file = %file.display(), "a hob that was killed has left a lock of git's");
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// What lies in a folder; nothing where it is none.
+fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let listed = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
+    let listed: std::io::Result<Vec<PathBuf>> = listed.map(|entry| entry.map(|entry| entry.path())).collect();
+    listed.with_context(|| format!("listing {}", folder.display()))
+}
+
 fn pins(story: StoryId) -> String {
     format!("refs/hob/stories/{story}/")
 }

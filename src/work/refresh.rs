@@ -48,6 +48,8 @@ const SCRIPT: &str = r#"
 export HOME=/tmp GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
 git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }
 theirs=$1; shift
+# Nothing else runs here: what holds a lock was ended with an earlier container.
+git_dir=$(git rev-parse --git-dir) && find "$git_dir" -name objects -prune -o -name '*.lock' -type f -exec rm -f -- {} +
 for name do
   git ls-files -v -- "$name" | sed -n 's/^S //p' | while IFS= read -r file; do
     git update-index --no-skip-worktree -- "$file" && git checkout-index --force -- "$file"

@@ -1,7 +1,7 @@
 //! The mirror: by path and over HTTP.
 
 use super::world::*;
-use hob::git::{Mirror, Remote, RemoteError};
+use hob::git::{Mirror, Remote, RemoteError, remove_stale_locks};
 use hob::ids::StoryId;
 
 #[test]
@@ -85,6 +85,32 @@ fn a_mirror_half_made_by_a_killed_process_is_made_anew() {
     mirror.fetch(&world.by_path()).unwrap();
     let again = Mirror::ensure(&path).unwrap();
     assert_eq!(again.branch("main").unwrap(), Some(world.sha("main")));
+}
+
+#[test]
+fn what_a_killed_process_has_locked_is_free_again_and_locks_of_hobs_own_stay() {
+    let world = World::new();
+    let path = world.dir.path().join("mirrors/acme/tool.git");
+    let mirror = Mirror::ensure(&path).unwrap();
+    mirror.fetch(&world.by_path()).unwrap();
+    let (story, at) = (StoryId::new(), world.sha("main"));
+    mirror.pin(story, &at).unwrap();
+    let moved = world.commit("moved");
+    git(&world.work, &["push", "-qf", "origin", "HEAD:main"]);
+    let locks = [format!("refs/hob/stories/{story}/{at}.lock"), "refs/heads/main.lock".to_owned()];
+    for lock in &locks {
+        std::fs::write(path.join(lock), "").unwrap();
+    }
+    assert!(mirror.unpin(story).is_err() && mirror.fetch(&world.by_path()).is_err());
+
+    let mirrors = world.dir.path().join("mirrors");
+    assert_eq!(remove_stale_locks(&mirrors).unwrap(), locks.len());
+    assert_eq!(remove_stale_locks(&mirrors).unwrap(), 0);
+    assert!(path.with_file_name("tool.git.lock").exists());
+    mirror.unpin(story).unwrap();
+    mirror.fetch(&world.by_path()).unwrap();
+    assert_eq!(mirror.branch("main").unwrap(), Some(moved));
+    assert_eq!(remove_stale_locks(&world.dir.path().join("none")).unwrap(), 0);
 }
 
 #[test]

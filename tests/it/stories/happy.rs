@@ -79,6 +79,10 @@ async fn commits_that_people_push_while_hob_waits_are_brought_into_the_workspace
     w.next_comment(issue).await;
     w.quiet().await;
     w.bob().pushes("hob/issue-1", &[("theirs.md", "from bob\n"), (".mcp.json", "{}\n")], "By hand").await;
+    // As if the agent had been ended in the middle of a `git add`.
+    let story =
+        std::fs::read_dir(w.data().join("stories")).unwrap().flatten().next().expect("a story").path();
+    std::fs::write(story.join("workspace/.git/index.lock"), "").expect("a lock of git's");
     w.alice().comments(issue, "one array").await;
     let pull = w.next_pull_request().await;
     w.next_comment(issue).await;

@@ -32,10 +32,17 @@ async fn a_hob_that_is_killed_while_the_agent_works_loses_nothing() {
     w.alice().labels(issue, "hob").await;
     agent_runs(&w).await;
     first.kill().await;
+    // As if it had been about to write a branch's file.
+    let lock = w.data().join(format!("mirrors/{REPO}.git/refs/heads/main.lock"));
+    std::fs::write(&lock, "").expect("a lock of git's");
     // The agent may end while nobody looks; its output and its end are in Docker.
     let second = w.start_program().await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
+    w.bob().pushes("main", &[("more.md", "more\n")], "More").await;
+    w.alice().comments(issue, "/hob rebase").await;
+    w.until("the merge", |_| w.status(issue).filter(|status| status.body.contains("**Merged `main`"))).await;
+    assert!(w.github.file_at(REPO, "hob/issue-1", "more.md").is_some());
     assert_eq!(second.terminate().await, Some(0));
     w.finish().await;
 }
