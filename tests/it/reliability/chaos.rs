@@ -376,7 +376,6 @@ async fn judge(w: &World, verdict: &mut Verdict) {
     }
     store.close().await;
     check_words(w, verdict);
-    verdict.left_over.extend(w.containers().await);
 }
 
 /// What people did that asks for work: labels put on, commands to work, and reviews. An answer put as a command is not among them

@@ -43,8 +43,8 @@ pub async fn rest(w: &World) -> Result<(), String> {
     }
 }
 
-/// What on disk should not outlast the work, by the kind of its place. The sweep removes what a hob that died has left; it is
-/// given some rounds of it.
+/// What should not outlast the work: files, by the kind of their place, and containers. The sweep removes what a hob that died, or
+/// a daemon that was killed, has left; it is given some rounds of it.
 pub async fn left_over(w: &World) -> Vec<String> {
     const UNWANTED: [&str; 8] = [
         "hand-over.bundle",
@@ -64,6 +64,7 @@ pub async fn left_over(w: &World) -> Vec<String> {
             .lines()
             .filter(|line| UNWANTED.iter().any(|u| line.contains(u)))
             .map(str::to_owned)
+            .chain(w.containers().await)
             .collect();
         if left.is_empty() {
             break;
