@@ -100,3 +100,31 @@ async fn checks_reach_the_servers_of_their_list_and_nothing_else() {
     w.eventually("the network to be gone", async || w.containers().await.is_empty().then_some(())).await;
     w.finish().await;
 }
+
+#[tokio::test]
+async fn a_hob_that_is_killed_while_a_check_runs_in_its_fence_checks_again_and_leaves_nothing() {
+    let outside = Network::create();
+    let w = World::prepare(|config| {
+        config.container.network = outside.name.clone();
+        config.container.checks_network = ChecksNetwork::Everything;
+    })
+    .await;
+    let first = w.start_program().await;
+    let settings = "checks = [\"sleep 3\"]\nchecks_network = [\"crates.io\"]\n";
+    w.alice().pushes("main", &[(".github/hob.toml", settings)], "Say what is checked").await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    // The network, the proxy, and the check.
+    let all = async || Some(w.containers().await).filter(|all| all.len() == 3);
+    let left = w.eventually("a check in its fence", all).await;
+    first.kill().await;
+    let second = w.start_program().await;
+    let pull = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert!(pull.body.contains("| `sleep 3` | ✅ passed, exit code 0 |"), "{}", pull.body);
+    assert!(pull.body.contains("that reaches only `crates.io`"), "{}", pull.body);
+    let gone = async || w.containers().await.is_empty().then_some(());
+    w.eventually(&format!("{left:?} to be gone"), gone).await;
+    assert_eq!(second.terminate().await, Some(0));
+    w.finish().await;
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use hob::config::Config;
+use hob::config::{ChecksNetwork, Config};
 use hob::container::Docker;
 use hob::ids::LABEL_INSTANCE;
 use hob::serve::Hob;
@@ -292,6 +292,8 @@ fn toml_of(config: &Config) -> String {
         "[container]".to_owned(),
         format!("docker = {:?}", config.container.docker),
         format!("image = {:?}", config.container.image),
+        format!("network = {:?}", config.container.network),
+        format!("checks_network = {}", config.container.checks_network != ChecksNetwork::Nothing),
         format!("memory = {}", config.container.memory.0),
         format!("tmp = {}", config.container.tmp.0),
         format!("pids = {}", config.container.pids),
