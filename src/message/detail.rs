@@ -80,51 +80,60 @@ impl From<String> for Detail {
 impl Detail {
     /// For people.
     pub fn words(&self, language: Language) -> String {
-        match self {
-            Self::Said(words) => words.clone(),
+        let words = match self {
+            Self::Said(words) => return words.clone(),
             Self::NoImage(image) => {
-                say!(language, "Docker has no image `{image}`.", "Docker hat kein Image `{image}`.")
+                return say!(language, "Docker has no image `{image}`.", "Docker hat kein Image `{image}`.");
             }
-            Self::ImageNotAllowed(image) => say!(
-                language,
-                "The image `{image}` is not one that may be chosen.",
-                "Das Image `{image}` darf nicht gewählt werden."
-            ),
-            Self::KeyUnusable(name) => say!(
-                language,
-                "The key {name} holds a zero byte.",
-                "Der Schlüssel {name} enthält ein Null-Byte."
-            ),
-            Self::NoBaseToStart(branch) => say!(
-                language,
-                "The repository has no branch `{branch}` to start from.",
-                "Das Repository hat keinen Branch `{branch}`, von dem aus begonnen werden kann."
-            ),
-            Self::NoBaseAnyMore(branch) => say!(
-                language,
-                "The repository has no branch `{branch}` any more.",
-                "Das Repository hat keinen Branch `{branch}` mehr."
-            ),
-            Self::HandOverUnreadable(reason) => say!(
-                language,
-                "What came out of the workspace cannot be read: {reason}.",
-                "Was aus dem Arbeitsbereich kam, ist nicht zu lesen: {reason}."
-            ),
+            Self::ImageNotAllowed(image) => {
+                return say!(
+                    language,
+                    "The image `{image}` is not one that may be chosen.",
+                    "Das Image `{image}` darf nicht gewählt werden."
+                );
+            }
+            Self::KeyUnusable(name) => {
+                return say!(
+                    language,
+                    "The key {name} holds a zero byte.",
+                    "Der Schlüssel {name} enthält ein Null-Byte."
+                );
+            }
+            Self::NoBaseToStart(branch) => {
+                return say!(
+                    language,
+                    "The repository has no branch `{branch}` to start from.",
+                    "Das Repository hat keinen Branch `{branch}`, von dem aus begonnen werden kann."
+                );
+            }
+            Self::NoBaseAnyMore(branch) => {
+                return say!(
+                    language,
+                    "The repository has no branch `{branch}` any more.",
+                    "Das Repository hat keinen Branch `{branch}` mehr."
+                );
+            }
+            Self::HandOverUnreadable(reason) => {
+                return say!(
+                    language,
+                    "What came out of the workspace cannot be read: {reason}.",
+                    "Was aus dem Arbeitsbereich kam, ist nicht zu lesen: {reason}."
+                );
+            }
             Self::CommitsTooLarge(limit) => {
-                say!(language, "The commits are larger than {limit}.", "Die Commits sind größer als {limit}.")
+                return say!(
+                    language,
+                    "The commits are larger than {limit}.",
+                    "Die Commits sind größer als {limit}."
+                );
             }
-            Self::CommitsNotSound(reason) => say!(
-                language,
-                "The commits were not accepted: {reason}.",
-                "Die Commits wurden nicht angenommen: {reason}."
-            ),
-            plain => plain.in_fixed_words(language).to_owned(),
-        }
-    }
-
-    /// What needs no name, number or reason.
-    fn in_fixed_words(&self, language: Language) -> &'static str {
-        match self {
+            Self::CommitsNotSound(reason) => {
+                return say!(
+                    language,
+                    "The commits were not accepted: {reason}.",
+                    "Die Commits wurden nicht angenommen: {reason}."
+                );
+            }
             Self::DockerAway => word!(
                 language,
                 "Docker does not answer on hob's server.",
@@ -237,16 +246,8 @@ impl Detail {
                 "The branch was moved back behind the commit that the work started from.",
                 "Der Branch wurde hinter den Commit zurückgesetzt, von dem die Arbeit ausging."
             ),
-            Self::Said(_)
-            | Self::NoImage(_)
-            | Self::ImageNotAllowed(_)
-            | Self::KeyUnusable(_)
-            | Self::NoBaseToStart(_)
-            | Self::NoBaseAnyMore(_)
-            | Self::HandOverUnreadable(_)
-            | Self::CommitsTooLarge(_)
-            | Self::CommitsNotSound(_) => "",
-        }
+        };
+        words.to_owned()
     }
 }
 
