@@ -1,7 +1,7 @@
 //! The coding agents: how each CLI is called, how its output is read, and why a run ended.
 //! One file per CLI in `agent/`. All of it is pure: bytes in, values out. Starting the program,
 //! following its output and stopping it are the worker's part; the words for people are in
-//! `message.rs`; what a failure leads to is decided by the worker with [`FailureClass::policy`].
+//! `message/failed.rs`; what a failure leads to is decided in `story/next.rs` with [`FailureClass::policy`].
 //!
 //! Whatever arrives here was written inside the container, where the agent may write what it
 //! likes. A line is therefore a claim: it may be garbage, cut off, endless or a lie, and the worst

@@ -1,16 +1,22 @@
 //! Settings: what they are, their defaults, and how they are read once, at start, from `hob.toml`
 //! and the environment. A mistake in the file is reported with the key, the file, the line and,
 //! for a misspelt key, the nearest one that exists. Nothing is read again while hob runs, and
-//! whether an address answers or a folder can be written is not asked here.
+//! whether an address answers or a folder can be written is not asked here. Each table of the file has a module;
+//! the small ones stand here.
 
+mod agent;
 mod budget;
+mod check;
+mod container;
 mod error;
+mod github;
 mod hosts;
 mod policy;
 mod pull_request;
 mod questions;
 mod repository;
 mod secret;
+mod task;
 mod values;
 
 use std::collections::BTreeMap;
@@ -18,11 +24,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
+pub use agent::Agent;
 pub use budget::Budget;
+pub use container::Container;
 pub use error::ConfigError;
+pub use github::{Credentials, GitHub};
 pub use hosts::{ChecksNetwork, Host};
 pub use policy::{PathGlobs, Policy};
 pub use pull_request::{FollowBase, PullRequest};
@@ -31,15 +40,10 @@ pub use repository::{
     Budgets, Fault, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,
 };
 pub use secret::{KEY_NAMES, VARIABLES};
+pub use task::{Chosen, RepositoryOverrides, TaskSettings};
 pub use values::{Age, BranchTemplate, ByteSize, CommentsOf, is_well_formed_branch};
 
 use crate::ids::{AgentKind, IssueNumber, Repo};
-use crate::language::Language;
-
-/// Looking through GitHub more often than this gets hob limited.
-const SHORTEST_POLL: Duration = Duration::from_secs(1);
-/// For so long GitHub can send a delivery again.
-const REDELIVERED: Age = Age::days(3);
 
 /// Everything that can be set. Sections are the tables of `hob.toml`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -114,78 +118,6 @@ impl Default for Data {
     }
 }
 
-/// `[github]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GitHub {
-    /// Base of the REST API. For GitHub Enterprise Server `https://HOST/api/v3`.
-    pub api_url: String,
-    /// Base of git over HTTPS: `<git_url>/<owner>/<repo>.git` is cloned and pushed to.
-    pub git_url: String,
-    /// The App's id; then hob works as a GitHub App.
-    pub app_id: Option<u64>,
-    /// The App's private key, PEM.
-    pub private_key: Option<SecretString>,
-    /// A file that holds it.
-    pub private_key_file: Option<PathBuf>,
-    /// A token, for working without an App.
-    pub token: Option<SecretString>,
-    /// A file that holds it.
-    pub token_file: Option<PathBuf>,
-    /// The secret that webhooks are signed with.
-    pub webhook_secret: Option<SecretString>,
-    /// A file that holds it.
-    pub webhook_secret_file: Option<PathBuf>,
-    /// The label that asks for work.
-    pub label: String,
-    /// The language of what hob says, where a repository does not say another.
-    pub language: Language,
-    /// The story branch; `{issue}` stands for the issue's number.
-    pub branch: BranchTemplate,
-    /// Whether pull requests are opened as drafts.
-    pub draft: bool,
-    /// How often GitHub is looked through for labels and comments that no webhook told of. Set it where GitHub cannot reach
-    /// hob; then hob needs no webhook. Not set: an App asks GitHub every five minutes for deliveries that failed, and with a
-    /// token hob looks through as often.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
-    pub poll: Option<Duration>,
-    /// Repositories to look through beside those that hob has heard from, `owner/name`. An App knows them by itself.
-    pub repositories: Vec<String>,
-    /// How long after an answer that did not come hob looks whether GitHub has made a comment twice.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub recheck: Duration,
-    /// How often the status comment is changed at most while an agent works.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub status_every: Duration,
-    /// Whether issues get labels that say where the story stands.
-    pub state_labels: bool,
-}
-
-impl Default for GitHub {
-    fn default() -> Self {
-        Self {
-            api_url: "https://api.github.com".to_owned(),
-            git_url: "https://github.com".to_owned(),
-            app_id: None,
-            private_key: None,
-            private_key_file: None,
-            token: None,
-            token_file: None,
-            webhook_secret: None,
-            webhook_secret_file: None,
-            label: "hob".to_owned(),
-            language: Language::default(),
-            branch: BranchTemplate::default(),
-            draft: false,
-            poll: None,
-            repositories: Vec::new(),
-            recheck: Duration::from_secs(60),
-            status_every: Duration::from_secs(5),
-            state_labels: true,
-        }
-    }
-}
-
 /// `[git]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -215,164 +147,6 @@ impl Default for Git {
             squash: false,
             signing_key_file: None,
             signing_key: None,
-        }
-    }
-}
-
-/// `[agent]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Agent {
-    /// Which CLI: `claude`, `codex`, `gemini`, `opencode` or `command`.
-    pub kind: AgentKind,
-    /// Program and arguments for the kind `command`.
-    pub command: Vec<String>,
-    /// Agents that take over, the first first, while the usage limit of the one that should work is used up.
-    pub fallback: Vec<AgentKind>,
-    /// The model's name, passed on to the CLI.
-    pub model: Option<String>,
-    /// Turns after which a run is ended.
-    pub max_turns: Option<u32>,
-    /// Dollars after which a run is ended: the cap of a run. Those of a story and a day are in `[budget]`.
-    pub max_budget_usd: Option<f64>,
-    /// The longest a run may take.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub timeout: Duration,
-    /// The longest a run may stay without a word.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub stall_timeout: Duration,
-    /// How often a run that failed for a passing reason (overload, rate limit) is tried again.
-    pub retries: u32,
-    /// The wait before the first such retry; it doubles each time.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub retry_after: Duration,
-    /// Environment names of keys given to the agent, each with the file that holds its value. Keys
-    /// of the agent's own CLI are also taken from hob's environment.
-    pub key_files: BTreeMap<String, PathBuf>,
-    /// The folder of a login on this machine, for working with a person's account instead of a key: for
-    /// `kind = "claude"` a `~/.claude` with `.credentials.json` in it (and `.claude.json` in it or beside
-    /// it), for `codex` a `~/.codex`, for `gemini` a `~/.gemini`, for `opencode` a
-    /// `~/.local/share/opencode`. hob copies the login into the agent's home before each run and takes it
-    /// out again after it; tokens that the CLI renewed meanwhile are written back to the folder, which hob
-    /// must therefore be able to write. It serves the agent named by `kind` alone. Keys of that CLI in
-    /// hob's environment are then not handed on; those in `key_files` are, and come first for the CLI.
-    pub login_dir: Option<PathBuf>,
-    /// Program and arguments of a command that renews the login, run when the model's service has refused
-    /// it; then the run is made once more. It runs as hob's own user, without hob's secrets in its
-    /// environment and without input; exit code 0 means that the login is renewed.
-    pub sync_command: Vec<String>,
-    /// The longest that command may take. After that it is killed with everything it has started.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub sync_timeout: Duration,
-    /// Further environment values for the agent. Not for secrets.
-    pub env: BTreeMap<String, String>,
-    /// The keys themselves, resolved at start.
-    #[serde(skip)]
-    pub keys: BTreeMap<String, SecretString>,
-}
-
-impl Default for Agent {
-    fn default() -> Self {
-        Self {
-            kind: AgentKind::Claude,
-            command: Vec::new(),
-            fallback: Vec::new(),
-            model: None,
-            max_turns: None,
-            max_budget_usd: None,
-            timeout: Duration::from_secs(60 * 60),
-            stall_timeout: Duration::from_secs(15 * 60),
-            retries: 3,
-            retry_after: Duration::from_secs(60),
-            key_files: BTreeMap::new(),
-            login_dir: None,
-            sync_command: Vec::new(),
-            sync_timeout: Duration::from_secs(60),
-            env: BTreeMap::new(),
-            keys: BTreeMap::new(),
-        }
-    }
-}
-
-/// `[container]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Container {
-    /// The Docker Engine API.
-    pub docker: String,
-    /// The image with the agent in it, unless the repository or the task names another.
-    pub image: String,
-    /// The image for an agent other than the usual one, by its name: `codex = "hob-codex:latest"`.
-    pub images: BTreeMap<AgentKind, String>,
-    /// Images that a person may choose for a task with `--image`, besides those named here anyway.
-    pub allowed_images: Vec<String>,
-    /// `bridge`, or the name of a network of the operator's.
-    pub network: String,
-    /// Memory, without swap.
-    pub memory: ByteSize,
-    /// Processors.
-    pub cpus: f64,
-    /// Processes and threads.
-    pub pids: i64,
-    /// Open files a process.
-    pub nofile: i64,
-    /// The size of `/tmp`. It counts as memory.
-    pub tmp: ByteSize,
-    /// The uid and gid that the agent runs as when hob itself is root.
-    pub uid: u32,
-    /// A folder on tmpfs where keys lie while a container starts.
-    pub secrets_dir: PathBuf,
-    /// What a story's workspace, home and exchange may take up together on disk. Looked at every few
-    /// seconds while an agent runs; one that passes it is stopped.
-    pub disk: ByteSize,
-    /// Files that an agent may leave in `/hob/drops`, to be kept with the run.
-    pub max_drops: usize,
-    /// How large they may be together.
-    pub drops_limit: ByteSize,
-    /// Whether agents get at the SSH agent of hob's environment (`SSH_AUTH_SOCK`). Off by default, for it
-    /// gives much away: while it runs, an agent can use **every** key in the SSH agent, to log in wherever
-    /// they open a door or to push to any repository, and hob sees nothing of it. Keys cannot be copied
-    /// that way. An SSH agent serves its own user only, so hob must run as that user and not as root.
-    pub ssh_agent: bool,
-    /// The SSH agent's socket, resolved at start.
-    #[serde(skip)]
-    pub ssh_auth_sock: Option<PathBuf>,
-    /// What the checks that a repository names in its `.github/hob.toml` may reach on the network, where it asks for that.
-    pub checks_network: ChecksNetwork,
-    /// How long an agent has to end after it is told to.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub stop_grace: Duration,
-    /// The longest that reading the result out of the workspace may take.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub hand_over_timeout: Duration,
-    /// The largest hand-over: the agent's commits as one packed bundle.
-    pub hand_over_limit: ByteSize,
-}
-
-impl Default for Container {
-    fn default() -> Self {
-        Self {
-            docker: "unix:///var/run/docker.sock".to_owned(),
-            image: "hob-claude:latest".to_owned(),
-            images: BTreeMap::new(),
-            allowed_images: Vec::new(),
-            network: "bridge".to_owned(),
-            memory: ByteSize::mib(4096),
-            cpus: 2.0,
-            pids: 1024,
-            nofile: 16_384,
-            tmp: ByteSize::mib(1024),
-            uid: 10_001,
-            secrets_dir: PathBuf::from("/dev/shm"),
-            disk: ByteSize::mib(20 * 1024),
-            max_drops: 50,
-            drops_limit: ByteSize::mib(100),
-            ssh_agent: false,
-            ssh_auth_sock: None,
-            checks_network: ChecksNetwork::Nothing,
-            stop_grace: Duration::from_secs(10),
-            hand_over_timeout: Duration::from_secs(300),
-            hand_over_limit: ByteSize::mib(512),
         }
     }
 }
@@ -482,34 +256,6 @@ impl Default for Keep {
     }
 }
 
-/// `[repositories."owner/name"]`
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RepositoryOverrides {
-    /// The image with the agent in it.
-    pub image: Option<String>,
-    /// Which CLI.
-    pub agent: Option<AgentKind>,
-    /// The model's name.
-    pub model: Option<String>,
-    /// A command line for `/bin/sh`, run in the agent's container before the agent, without its keys.
-    pub setup: Option<String>,
-}
-
-/// How hob proves who it is to the git host.
-#[derive(Debug, Clone)]
-pub enum Credentials {
-    /// As a GitHub App.
-    App {
-        /// The App's id.
-        id: u64,
-        /// Its private key, PEM.
-        key: SecretString,
-    },
-    /// With the token of an account.
-    Token(SecretString),
-}
-
 impl Config {
     /// Reads the file and the environment. `environment` answers what a variable holds; it is an
     /// argument so that tests need not change the process.
@@ -557,137 +303,6 @@ impl Config {
         Ok(config)
     }
 
-    /// What can be known to be wrong without asking the world.
-    fn check(&self) -> Result<(), ConfigError> {
-        let github = &self.github;
-        let has_secret = github.webhook_secret.as_ref().is_some_and(|s| !s.expose_secret().is_empty());
-        if !has_secret && github.poll.is_none() {
-            return Err(ConfigError::missing(
-                "github.webhook_secret",
-                "the secret set at the webhook; without it anybody could command hob. \
-                 Set HOB_WEBHOOK_SECRET or github.webhook_secret_file, or github.poll to work without a webhook",
-            ));
-        }
-        for name in &github.repositories {
-            name.parse::<Repo>()
-                .map_err(|e| ConfigError::invalid("github.repositories", &e.to_string(), "owner/name"))?;
-        }
-        self.check_intervals()?;
-        self.credentials()?;
-        for (key, url) in [("github.api_url", &github.api_url), ("github.git_url", &github.git_url)] {
-            if url.contains('@') {
-                return Err(ConfigError::invalid(key, "holds a user or password", "a plain address"));
-            }
-            if !is_safe_for_a_token(url) {
-                let what = "would send hob's token unencrypted over the network";
-                return Err(ConfigError::invalid(key, what, "https://, or http:// to this machine"));
-            }
-        }
-        if self.agent.kind == AgentKind::Command && self.agent.command.is_empty() {
-            return Err(ConfigError::missing(
-                "agent.command",
-                "the program to run, for agent.kind = \"command\"",
-            ));
-        }
-        self.check_account()?;
-        self.check_queue()?;
-        self.budget.check(self.agent.max_budget_usd)?;
-        for (key, text) in
-            [("git.author_name", &self.git.author_name), ("git.author_email", &self.git.author_email)]
-        {
-            if text.trim().is_empty() || text.contains(['<', '>', '\n', '\0']) {
-                return Err(ConfigError::invalid(key, "is not what git takes", "a plain name or address"));
-            }
-        }
-        if self.git.signing_key_file.is_some() && !self.git.rewrite_authors {
-            return Err(ConfigError::invalid(
-                "git.rewrite_authors",
-                "is false beside git.signing_key_file: hob would sign for whomever the agent names",
-                "true, or no key",
-            ));
-        }
-        if self.container.uid == 0 {
-            return Err(ConfigError::invalid("container.uid", "is 0, which is root", "an unprivileged uid"));
-        }
-        if self.container.network == "none" && self.container.checks_network != ChecksNetwork::Nothing {
-            return Err(ConfigError::invalid(
-                "container.checks_network",
-                "lets checks reach servers, and container.network is \"none\"",
-                "false, or a network",
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_queue(&self) -> Result<(), ConfigError> {
-        let work = &self.work;
-        if work.parallel == 0 {
-            return Err(ConfigError::invalid("work.parallel", "is 0", "1 or more"));
-        }
-        for (key, limit) in
-            [("work.per_repository", work.per_repository), ("work.per_person", work.per_person)]
-        {
-            if limit == Some(0) {
-                return Err(ConfigError::invalid(key, "is 0", "1 or more, or nothing for no limit"));
-            }
-        }
-        if self.agent.fallback.contains(&AgentKind::Command) && self.agent.command.is_empty() {
-            let what = "the program to run, since agent.fallback names `command`";
-            return Err(ConfigError::missing("agent.command", what));
-        }
-        Ok(())
-    }
-
-    fn check_intervals(&self) -> Result<(), ConfigError> {
-        // GitHub allows 5,000 requests an hour, and a look takes two for each repository.
-        if self.github.poll.is_some_and(|poll| poll < SHORTEST_POLL) {
-            return Err(ConfigError::invalid("github.poll", "is too short", "\"1s\" or longer"));
-        }
-        if self.work.sweep.is_zero() {
-            return Err(ConfigError::invalid("work.sweep", "is 0", "for example \"5m\""));
-        }
-        // One that is forgotten and comes again would count as new.
-        if self.keep.deliveries < REDELIVERED {
-            return Err(ConfigError::invalid(
-                "keep.deliveries",
-                "is shorter than GitHub can send a delivery again",
-                "\"3d\" or longer",
-            ));
-        }
-        if self.keep.notice.0 >= self.keep.waiting.0 {
-            return Err(ConfigError::invalid(
-                "keep.notice",
-                "is not shorter than keep.waiting",
-                "for example \"7d\" with keep.waiting = \"60d\"",
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_account(&self) -> Result<(), ConfigError> {
-        let agent = &self.agent;
-        if agent.login_dir.is_some() && agent.kind == AgentKind::Command {
-            return Err(ConfigError::invalid(
-                "agent.login_dir",
-                "is set, but hob knows no login of a command",
-                "agent.key_files, or another agent.kind",
-            ));
-        }
-        if !agent.sync_command.is_empty() && agent.login_dir.is_none() {
-            let what = "the folder of the login that agent.sync_command renews";
-            return Err(ConfigError::missing("agent.login_dir", what));
-        }
-        if agent.sync_timeout.is_zero() {
-            return Err(ConfigError::invalid("agent.sync_timeout", "is 0", "for example \"60s\""));
-        }
-        if self.container.ssh_agent && self.container.ssh_auth_sock.is_none() {
-            let what =
-                "the environment variable that names the SSH agent's socket, for container.ssh_agent = true";
-            return Err(ConfigError::missing("SSH_AUTH_SOCK", what));
-        }
-        Ok(())
-    }
-
     /// The folder of the login that an agent works with, where it does not work with a key.
     pub fn login_dir(&self, agent: AgentKind) -> Option<&Path> {
         self.agent.login_dir.as_deref().filter(|_| agent == self.agent.kind)
@@ -701,75 +316,12 @@ impl Config {
         own.chain(self.agent.keys.values()).cloned().collect()
     }
 
-    /// The way in to the git host that is configured: exactly one.
-    pub fn credentials(&self) -> Result<Credentials, ConfigError> {
-        let github = &self.github;
-        match (github.app_id, &github.private_key, &github.token) {
-            (Some(id), Some(key), None) => Ok(Credentials::App { id, key: key.clone() }),
-            (None, None, Some(token)) => Ok(Credentials::Token(token.clone())),
-            (Some(_), None, _) => Err(ConfigError::missing(
-                "github.private_key_file",
-                "the private key of the GitHub App named by github.app_id",
-            )),
-            (None, Some(_), _) => Err(ConfigError::missing(
-                "github.app_id",
-                "the id of the GitHub App whose private key is given",
-            )),
-            (Some(_), Some(_), Some(_)) => Err(ConfigError::invalid(
-                "github.token",
-                "is set beside a GitHub App",
-                "either github.app_id and its key, or github.token",
-            )),
-            (None, None, None) => Err(ConfigError::missing(
-                "github.app_id",
-                "a way in to GitHub: github.app_id with github.private_key_file, or github.token_file",
-            )),
-        }
-    }
-
-    /// What applies to one task: the general settings, on top of them the repository's file, that repository's settings
-    /// of the operator's, and what the person chose who asked.
-    pub fn for_task(&self, repo: &Repo, file: &RepositoryFile, chosen: Chosen<'_>) -> TaskSettings {
-        let own = self.overrides(repo);
-        let general = self.agent.kind;
-        let of_file = file.agent.unwrap_or(general);
-        let of_own = own.agent.unwrap_or(of_file);
-        let agent = chosen.agent.unwrap_or(of_own);
-        // Each one's model and image belong to the agent that it is about, and mean nothing to another.
-        let belongs = |to: AgentKind| agent == to;
-        let image = own.image.filter(|_| belongs(of_own)).or(file.image.clone().filter(|_| belongs(of_file)));
-        let image = image.as_ref().or(self.container.images.get(&agent)).unwrap_or(&self.container.image);
-        let model = own.model.filter(|_| belongs(of_own)).or(file.model.clone().filter(|_| belongs(of_file)));
-        let model = model.or(self.agent.model.clone().filter(|_| belongs(general)));
-        TaskSettings {
-            setup: own.setup.or_else(|| file.setup.clone()),
-            image: chosen.image.map_or_else(|| image.clone(), str::to_owned),
-            agent,
-            model: chosen.model.map(str::to_owned).or(model),
-        }
-    }
-
     /// Whether dollars are capped anywhere, so that people may be asked for more.
     pub fn has_caps_in_dollars(&self, file: &RepositoryFile) -> bool {
         let (all, own) = (&self.budget, &file.budget);
         let caps =
             [all.story_usd, all.repository_day_usd, all.day_usd, all.most_usd, own.story_usd, own.day_usd];
         self.run_budget_of(file).is_some() || caps.iter().any(Option::is_some)
-    }
-
-    /// What the operator has set for one repository.
-    fn overrides(&self, repo: &Repo) -> RepositoryOverrides {
-        let mut named = self.repositories.iter();
-        let own = named.find(|(name, _)| name.parse::<Repo>().is_ok_and(|named| named == *repo));
-        own.map(|(_, own)| own.clone()).unwrap_or_default()
-    }
-
-    /// Whether a person may choose this image for a task.
-    pub fn allows_image(&self, image: &str) -> bool {
-        let container = &self.container;
-        let own = self.repositories.values().filter_map(|own| own.image.as_ref());
-        let known = container.images.values().chain(&container.allowed_images).chain(own);
-        container.image == image || known.into_iter().any(|allowed| allowed == image)
     }
 
     /// The story branch of an issue.
@@ -783,51 +335,16 @@ impl Config {
     }
 }
 
-/// Whether a token may be sent there: encrypted, or to this machine itself.
-fn is_safe_for_a_token(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return true };
-    let host = rest.split('/').next().unwrap_or_default();
-    let host = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(host, |h| h.0);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// What the person chose who asked for a task.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Chosen<'a> {
-    /// Which CLI.
-    pub agent: Option<AgentKind>,
-    /// The model's name.
-    pub model: Option<&'a str>,
-    /// The image with the agent in it.
-    pub image: Option<&'a str>,
-}
-
-/// The settings of one task, resolved.
-#[derive(Debug, Clone)]
-pub struct TaskSettings {
-    /// The image with the agent in it.
-    pub image: String,
-    /// Which CLI.
-    pub agent: AgentKind,
-    /// The model's name.
-    pub model: Option<String>,
-    /// A command line to run before the agent.
-    pub setup: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::ExposeSecret as _;
 
-    fn parse(text: &str) -> Result<Config, String> {
+    pub(super) fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("hob.toml")).map_err(|e| e.to_string())
     }
 
-    fn load(vars: &[(&str, &str)]) -> Result<Config, String> {
+    pub(super) fn load(vars: &[(&str, &str)]) -> Result<Config, String> {
         let environment = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         Config::load(None, &environment).map_err(|e| e.to_string())
     }
@@ -876,14 +393,6 @@ mod tests {
     }
 
     #[test]
-    fn without_a_webhook_secret_or_a_way_in_hob_does_not_start() {
-        assert!(load(&[]).unwrap_err().starts_with("`github.webhook_secret` is not set"));
-        assert!(load(&[("WEBHOOK_SECRET", "s")]).unwrap_err().starts_with("`github.app_id` is not set"));
-        let error = load(&[("WEBHOOK_SECRET", "s"), ("APP_ID", "7")]).unwrap_err();
-        assert!(error.starts_with("`github.private_key_file` is not set"), "{error}");
-    }
-
-    #[test]
     fn the_environment_goes_on_top_and_probots_names_are_understood() {
         let config = load(&[
             ("WEBHOOK_SECRET", "s"),
@@ -893,63 +402,10 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.server.listen.port(), 9);
-        match config.credentials().unwrap() {
+        match config.github.credentials().unwrap() {
             Credentials::App { id, key } => assert_eq!((id, key.expose_secret()), (7, "a\nb")),
             Credentials::Token(_) => panic!("an App was configured"),
         }
-    }
-
-    #[test]
-    fn a_repository_may_have_settings_of_its_own() {
-        let config =
-            parse("[repositories.\"Acme/Tool\"]\nimage = \"tool:1\"\nagent = \"command\"\n").unwrap();
-        let own =
-            config.for_task(&"acme/tool".parse().unwrap(), &RepositoryFile::default(), Chosen::default());
-        assert_eq!((own.image.as_str(), own.agent), ("tool:1", AgentKind::Command));
-        let other =
-            config.for_task(&"acme/other".parse().unwrap(), &RepositoryFile::default(), Chosen::default());
-        assert_eq!(other.image, "hob-claude:latest");
-        let error = parse("[repositories.acme]\nimage = \"x\"\n").unwrap_err();
-        assert!(error.contains("repositories.\"acme\""), "{error}");
-    }
-
-    #[test]
-    fn a_task_may_choose_agent_model_and_image() {
-        let config = parse(
-            "[agent]\nmodel = \"opus\"\n[container]\nallowed_images = [\"big:1\"]\n[container.images]\ncodex = \"hob-codex:1\"\n",
-        )
-        .unwrap();
-        let repo = "acme/tool".parse().unwrap();
-        let file = RepositoryFile::default();
-        let codex =
-            config.for_task(&repo, &file, Chosen { agent: Some(AgentKind::Codex), ..Chosen::default() });
-        // Another agent's model would mean nothing to this one.
-        assert_eq!((codex.image.as_str(), codex.model), ("hob-codex:1", None));
-        let big = config.for_task(&repo, &file, Chosen { image: Some("big:1"), ..Chosen::default() });
-        assert_eq!((big.image.as_str(), big.model.as_deref()), ("big:1", Some("opus")));
-        assert!(config.allows_image("big:1") && config.allows_image("hob-codex:1"));
-        assert!(!config.allows_image("postgres:17"));
-    }
-
-    #[test]
-    fn a_repositorys_file_stands_between_the_operators_settings_for_it_and_the_general_ones() {
-        let text = "[agent]\nmodel = \"opus\"\n[container]\nallowed_images = [\"node:1\"]\n\
-                    [container.images]\ncodex = \"hob-codex:1\"\n[repositories.\"acme/tool\"]\nsetup = \"ours\"\n";
-        let config = parse(text).unwrap();
-        let repo = "acme/tool".parse().unwrap();
-        let of = |text: &str, chosen: Chosen<'_>| {
-            let file = RepositoryFile::parse(text, &config).unwrap();
-            config.for_task(&repo, &file, chosen)
-        };
-        let task = of("model = \"haiku\"\nimage = \"node:1\"\nsetup = \"theirs\"\n", Chosen::default());
-        assert_eq!((task.image.as_str(), task.model.as_deref()), ("node:1", Some("haiku")));
-        assert_eq!(task.setup.as_deref(), Some("ours"));
-        // Another agent has its own image, and no model of Claude's.
-        let task = of("agent = \"codex\"\n", Chosen::default());
-        assert_eq!((task.agent, task.image.as_str(), task.model), (AgentKind::Codex, "hob-codex:1", None));
-        let claude = Chosen { agent: Some(AgentKind::Claude), ..Chosen::default() };
-        let task = of("agent = \"codex\"\nmodel = \"gpt\"\nimage = \"node:1\"\n", claude);
-        assert_eq!((task.image.as_str(), task.model.as_deref()), ("hob-claude:latest", Some("opus")));
     }
 
     #[test]
@@ -976,41 +432,6 @@ mod tests {
         }
         let error = load(0o600, "rewrite_authors = false\n").unwrap_err();
         assert!(error.starts_with("`git.rewrite_authors` is false beside"), "{error}");
-    }
-
-    #[test]
-    fn a_token_goes_unencrypted_to_this_machine_only() {
-        for (url, safe) in [
-            ("https://github.example", true),
-            ("http://127.0.0.1:8080/api/v3", true),
-            ("http://localhost", true),
-            ("http://[::1]:9", true),
-            ("http://github.example", false),
-            ("http://127.0.0.1.example:80/", false),
-        ] {
-            let vars = [("WEBHOOK_SECRET", "s"), ("HOB_GITHUB_TOKEN", "t"), ("HOB_GITHUB_GIT_URL", url)];
-            assert_eq!(load(&vars).is_ok(), safe, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_login_belongs_to_the_usual_agent_and_its_command_to_a_login() {
-        let config = parse(
-            "[agent]\nlogin_dir = \"/home/me/.claude\"\nsync_command = [\"renew\", \"-q\"]\nsync_timeout = \"5s\"\n",
-        )
-        .unwrap();
-        assert_eq!(config.login_dir(AgentKind::Claude), Some(Path::new("/home/me/.claude")));
-        assert_eq!(config.login_dir(AgentKind::Codex), None);
-        assert_eq!(config.agent.sync_timeout, Duration::from_secs(5));
-        for (text, wanted) in [
-            ("[agent]\nsync_command = [\"renew\"]\n", "`agent.login_dir` is not set"),
-            ("[agent]\nkind = \"command\"\nlogin_dir = \"/x\"\n", "`agent.login_dir` is set, but"),
-            ("[agent]\nsync_timeout = \"0s\"\n", "`agent.sync_timeout` is 0"),
-            ("[container]\nssh_agent = true\n", "`SSH_AUTH_SOCK` is not set"),
-        ] {
-            let error = parse(text).unwrap().check_account().unwrap_err().to_string();
-            assert!(error.starts_with(wanted), "{error}");
-        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Hob {
         git::remove_stale_locks(&data.mirrors()).context("making the mirrors ready")?;
         let instance = store.instance().await?;
         let docker = Docker::connect(&config.container.docker)?;
-        let credentials = match config.credentials()? {
+        let credentials = match config.github.credentials()? {
             Credentials::App { id, key } => github::Credentials::App { app_id: id, private_key_pem: key },
             Credentials::Token(token) => github::Credentials::Token(token),
         };

@@ -8,9 +8,11 @@ mod button;
 pub mod card;
 pub mod checks;
 pub mod fix;
+mod next;
 pub mod plan;
 pub mod pull;
 pub mod review;
+mod run;
 pub mod step;
 pub mod sub_issue;
 pub mod talk;
@@ -20,11 +22,12 @@ use serde::{Deserialize, Serialize};
 
 pub use button::{Press, RETRY_BUTTON, STOP_BUTTON, button, pressed};
 pub use card::{Card, Given, PartAnswer, Question, Rests};
+pub use next::{AfterHandOver, Findings, Next, TaskHistory, after_hand_over, after_run, was_synced};
+pub use run::{Outcome, Renewal, Run, RunEnd, Turn};
 
-use crate::agent::{FailureClass, Policy};
 use crate::ids::{
-    AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, RunId, Sha,
-    StoryId, TaskId,
+    AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, Sha, StoryId,
+    TaskId,
 };
 use crate::language::{Language, word};
 
@@ -278,157 +281,6 @@ impl TaskState {
     }
 }
 
-/// Why a run is made. It decides what the prompt says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "why")]
-pub enum Turn {
-    /// The task's first run.
-    Begin,
-    /// A person answered the agent's question.
-    Answer {
-        /// The question answered; the answer stands with it in the store.
-        question: QuestionId,
-    },
-    /// The agent said it was done but left work uncommitted; it is asked once to commit it.
-    CommitLeftovers {
-        /// Paths in the workspace.
-        files: Vec<String>,
-    },
-    /// A check that the repository wants to pass did not; the agent is to mend that.
-    ChecksFailed {
-        /// Its command line.
-        command: String,
-        /// How it ended.
-        end: checks::CheckEnd,
-        /// The end of what it printed.
-        output: String,
-    },
-    /// People pushed to the story branch while the agent worked, and what they did conflicts with what it handed over. Their commits
-    /// are merged into the workspace; the agent is to solve the conflicts.
-    PushedMeanwhile {
-        /// The paths that conflict.
-        files: Vec<String>,
-    },
-    /// The session is gone; the run starts fresh with the whole conversation in its prompt.
-    StartOver,
-    /// The task before this one did not come to its end; a person wants it to go on.
-    GoOn,
-    /// A person has agreed to the plan, perhaps with a change; it is carried out.
-    CarryOut {
-        /// The question that the plan was put as.
-        question: QuestionId,
-    },
-}
-
-/// One attempt at a task, in one container.
-#[derive(Debug, Clone)]
-pub struct Run {
-    /// Its id; the container is named after it.
-    pub id: RunId,
-    /// The task it is an attempt at.
-    pub task: TaskId,
-    /// Why it was made.
-    pub turn: Turn,
-    /// The agent that runs.
-    pub agent: AgentKind,
-    /// The agent in whose place it runs, because that one's usage limit was used up.
-    pub instead_of: Option<AgentKind>,
-    /// What it may use.
-    pub may_use: budget::Limit,
-    /// When its container was started. Absent: no container has run yet.
-    pub started_at: Option<Timestamp>,
-    /// How it ended; absent while it has not.
-    pub end: Option<RunEnd>,
-}
-
-impl Run {
-    /// The name of its container: of one run there can be one only.
-    pub fn container_name(&self) -> String {
-        format!("hob-{}", self.id)
-    }
-}
-
-/// How a run ended, with what is known of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunEnd {
-    /// The outcome.
-    pub outcome: Outcome,
-    /// Dollars, where the CLI tells them.
-    pub cost_usd: Option<f64>,
-    /// Turns of the model, where the CLI tells them.
-    pub turns: Option<u32>,
-    /// Tokens that this run used, read and written, where the CLI tells them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens: Option<u64>,
-    /// The same over the whole session, where the CLI counts so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_tokens: Option<u64>,
-    /// From the container's start to its end, in milliseconds.
-    pub duration_ms: u64,
-    /// The container's exit code, where there was one.
-    pub exit_code: Option<i64>,
-    /// The agent's session.
-    pub session: Option<String>,
-    /// Names of the files that the agent left for people, kept with the run.
-    #[serde(default)]
-    pub drops: Vec<String>,
-    /// When a limit ends that the run met, in seconds since 1970.
-    #[serde(default)]
-    pub resets_at: Option<i64>,
-    /// What was done about the agent's login after this run, where the service had refused it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub renewal: Option<Renewal>,
-    /// What the agent wants the pull request to be called.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// What the agent answers in the threads of a review.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub replies: Vec<review::Reply>,
-}
-
-/// How the command that renews a login ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Renewal {
-    /// Its exit code. Absent: a signal ended it, or it could not be run.
-    pub exit_code: Option<i32>,
-    /// Whether hob killed it because it took too long.
-    pub timed_out: bool,
-    /// How long it took, in milliseconds.
-    pub duration_ms: u64,
-}
-
-impl Renewal {
-    /// Whether the login is renewed, as far as the command says.
-    pub fn succeeded(&self) -> bool {
-        self.exit_code == Some(0) && !self.timed_out
-    }
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "outcome")]
-pub enum Outcome {
-    /// The agent says that it is done.
-    Completed {
-        /// Its summary, Markdown.
-        summary: Option<String>,
-    },
-    /// The agent asks.
-    Blocked {
-        /// What it asks.
-        question: Question,
-    },
-    /// It did not get there.
-    Failed {
-        /// Why, in one word.
-        class: FailureClass,
-        /// Why, in the agent's words. Not for people to read unfiltered.
-        detail: String,
-    },
-    /// A person ended it.
-    Cancelled,
-}
-
 /// What somebody said on the issue while an agent worked on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -532,126 +384,9 @@ impl Answer {
     }
 }
 
-/// What a worker does once a run has ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Next {
-    /// Hand the work over and push it.
-    Publish,
-    /// Post the question and wait.
-    Ask(Question),
-    /// Make another run, at once or after a wait.
-    Again {
-        /// Why.
-        turn: Turn,
-        /// How many retries came before this one; each doubles the wait. Absent: no wait.
-        retry: Option<u32>,
-    },
-    /// Renew the agent's login and make the run again with it, in the same session. If it cannot be renewed,
-    /// end the task as failed.
-    RenewLogin {
-        /// Why the run is made: as before.
-        turn: Turn,
-    },
-    /// End the task as failed.
-    Fail(FailureClass),
-    /// End the task as cancelled.
-    Cancel,
-}
-
-/// What the decision after a run depends on, besides the run.
-#[derive(Debug, Clone, Copy)]
-pub struct TaskHistory {
-    /// Retries of this task so far.
-    pub retries: u32,
-    /// Retries allowed.
-    pub retries_allowed: u32,
-    /// Whether the agent works with a login that hob can renew.
-    pub can_sync: bool,
-    /// Whether the login has been renewed for this already; see [`was_synced`].
-    pub synced: bool,
-}
-
-/// Whether one of the earlier runs of a task, oldest first, failed to log in, with none since that got
-/// anywhere: then its login has been renewed, and renewing it again would not help. What is asked is what
-/// the store holds, so a restart of hob forgets nothing.
-pub fn was_synced(earlier: &[Run]) -> bool {
-    let outcomes = earlier.iter().rev().filter_map(|run| run.end.as_ref()).map(|end| &end.outcome);
-    outcomes
-        .take_while(|outcome| !matches!(outcome, Outcome::Completed { .. } | Outcome::Blocked { .. }))
-        .any(|outcome| matches!(outcome, Outcome::Failed { class: FailureClass::Authentication, .. }))
-}
-
-/// What follows from the end of a run. What a completed one of a task that only plans leads to is in `plan.rs`.
-pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
-    match outcome {
-        Outcome::Completed { .. } => Next::Publish,
-        Outcome::Blocked { question } => Next::Ask(question.clone()),
-        Outcome::Cancelled => Next::Cancel,
-        Outcome::Failed { class, .. } => match class.policy() {
-            // The session is gone or full: once more with a fresh one, whose prompt tells everything.
-            Policy::RetryNow if !class.keeps_session() && *turn != Turn::StartOver => {
-                Next::Again { turn: Turn::StartOver, retry: None }
-            }
-            Policy::RetryNow
-                if *class == FailureClass::Authentication && history.can_sync && !history.synced =>
-            {
-                Next::RenewLogin { turn: turn.clone() }
-            }
-            // Someone or the machine ended the process; once more is worth it.
-            Policy::RetryNow if *class == FailureClass::Interrupted && history.retries == 0 => {
-                Next::Again { turn: turn.clone(), retry: Some(0) }
-            }
-            // The same turn again: an answer that the agent has not seen must not be lost.
-            Policy::RetryLater if history.retries < history.retries_allowed => {
-                Next::Again { turn: turn.clone(), retry: Some(history.retries) }
-            }
-            _ => Next::Fail(*class),
-        },
-    }
-}
-
-/// What a hand-over found in the workspace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Findings {
-    /// Paths with changes that are not committed.
-    pub uncommitted: Vec<String>,
-    /// Whether there are commits beyond the base.
-    pub has_commits: bool,
-}
-
-/// What follows from a hand-over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AfterHandOver {
-    /// Push the commits.
-    Push,
-    /// There is nothing to push, and nothing was left behind.
-    NothingToChange,
-    /// Ask the agent, once, to commit these files.
-    AskToCommit(Vec<String>),
-    /// It was asked and did not; fail and keep the workspace.
-    LeftUncommitted(Vec<String>),
-}
-
-/// What follows from a hand-over, for a task whose last run was made for `turn`.
-pub fn after_hand_over(turn: &Turn, findings: Findings) -> AfterHandOver {
-    match (findings.uncommitted.is_empty(), turn) {
-        (false, Turn::CommitLeftovers { .. }) => AfterHandOver::LeftUncommitted(findings.uncommitted),
-        (false, _) => AfterHandOver::AskToCommit(findings.uncommitted),
-        (true, _) if findings.has_commits => AfterHandOver::Push,
-        (true, _) => AfterHandOver::NothingToChange,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const FIRST_TRY: TaskHistory =
-        TaskHistory { retries: 0, retries_allowed: 2, can_sync: false, synced: false };
-
-    fn failed(class: FailureClass) -> Outcome {
-        Outcome::Failed { class, detail: String::new() }
-    }
 
     #[test]
     fn a_final_state_is_left_by_no_move_and_every_other_can_fail() {
@@ -672,97 +407,5 @@ mod tests {
         for text in ["", ".", "Leave it out", "2", "no", "yes, but rename the job", "Don't push it anyway"] {
             assert!(!allows(text), "{text}");
         }
-    }
-
-    #[test]
-    fn a_lost_session_starts_over_once() {
-        let lost = failed(FailureClass::SessionLost);
-        assert_eq!(
-            after_run(&Turn::Begin, &lost, FIRST_TRY),
-            Next::Again { turn: Turn::StartOver, retry: None }
-        );
-        assert_eq!(after_run(&Turn::StartOver, &lost, FIRST_TRY), Next::Fail(FailureClass::SessionLost));
-    }
-
-    #[test]
-    fn a_passing_failure_is_retried_as_often_as_allowed_and_keeps_the_answer() {
-        let overloaded = failed(FailureClass::Overloaded);
-        let answer = Turn::Answer { question: QuestionId::new() };
-        assert_eq!(
-            after_run(&answer, &overloaded, FIRST_TRY),
-            Next::Again { turn: answer.clone(), retry: Some(0) }
-        );
-        let worn_out = TaskHistory { retries: 2, ..FIRST_TRY };
-        assert_eq!(after_run(&answer, &overloaded, worn_out), Next::Fail(FailureClass::Overloaded));
-    }
-
-    #[test]
-    fn a_refused_login_is_renewed_once_where_that_is_possible() {
-        let refused = failed(FailureClass::Authentication);
-        let answer = Turn::Answer { question: QuestionId::new() };
-        let can_sync = TaskHistory { can_sync: true, ..FIRST_TRY };
-        assert_eq!(after_run(&answer, &refused, can_sync), Next::RenewLogin { turn: answer.clone() });
-        let synced = TaskHistory { synced: true, ..can_sync };
-        for history in [synced, FIRST_TRY] {
-            assert_eq!(after_run(&answer, &refused, history), Next::Fail(FailureClass::Authentication));
-        }
-    }
-
-    #[test]
-    fn a_login_was_renewed_if_none_got_anywhere_since_one_was_refused() {
-        let run = |outcome: Outcome| Run {
-            id: RunId::new(),
-            task: TaskId::new(),
-            turn: Turn::Begin,
-            agent: AgentKind::Claude,
-            instead_of: None,
-            may_use: budget::Limit::default(),
-            started_at: None,
-            end: Some(RunEnd {
-                outcome,
-                cost_usd: None,
-                turns: None,
-                tokens: None,
-                session_tokens: None,
-                duration_ms: 0,
-                exit_code: None,
-                session: None,
-                drops: Vec::new(),
-                resets_at: None,
-                renewal: None,
-                title: None,
-                replies: Vec::new(),
-            }),
-        };
-        let refused = run(failed(FailureClass::Authentication));
-        let overloaded = run(failed(FailureClass::Overloaded));
-        let completed = run(Outcome::Completed { summary: None });
-        assert!(!was_synced(&[]));
-        assert!(was_synced(std::slice::from_ref(&refused)));
-        assert!(was_synced(&[completed.clone(), refused.clone(), overloaded.clone()]));
-        assert!(!was_synced(&[refused, completed, overloaded]));
-    }
-
-    #[test]
-    fn a_lasting_failure_is_not_retried() {
-        let crashed = failed(FailureClass::Crashed);
-        assert_eq!(after_run(&Turn::Begin, &crashed, FIRST_TRY), Next::Fail(FailureClass::Crashed));
-    }
-
-    #[test]
-    fn leftovers_are_asked_for_once_even_when_there_are_commits() {
-        let findings = Findings { uncommitted: vec!["a".to_owned()], has_commits: true };
-        assert_eq!(
-            after_hand_over(&Turn::Begin, findings.clone()),
-            AfterHandOver::AskToCommit(vec!["a".to_owned()])
-        );
-        let asked = Turn::CommitLeftovers { files: vec!["a".to_owned()] };
-        assert_eq!(after_hand_over(&asked, findings), AfterHandOver::LeftUncommitted(vec!["a".to_owned()]));
-    }
-
-    #[test]
-    fn no_commits_and_nothing_left_is_nothing_to_change() {
-        let findings = Findings { uncommitted: vec![], has_commits: false };
-        assert_eq!(after_hand_over(&Turn::Begin, findings), AfterHandOver::NothingToChange);
     }
 }

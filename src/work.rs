@@ -1,7 +1,7 @@
 //! The worker: takes tasks from the queue and brings each as far as it gets. One step looks at where
 //! the task stands and does the one thing that is next; a restart, an answer and a retry all come in
-//! through the same door. What the steps do is in `work/`, one file each; what follows from what they
-//! find is decided in `story.rs`.
+//! through the same door (`story/step.rs`). What the steps do is in `work/`, one file each; what follows
+//! from what they find is decided in `story/next.rs`.
 
 mod account;
 mod base;

@@ -98,7 +98,7 @@ fn commits(config: &Config) -> anyhow::Result<String> {
 }
 
 async fn github(config: &Config) -> anyhow::Result<String> {
-    let credentials = match config.credentials()? {
+    let credentials = match config.github.credentials()? {
         Credentials::App { id, key } => github::Credentials::App { app_id: id, private_key_pem: key },
         Credentials::Token(token) => github::Credentials::Token(token),
     };

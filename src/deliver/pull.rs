@@ -73,7 +73,7 @@ impl Deliver {
                 let number = there.pull.number;
                 let told = NewEffect::new(Effect::Comment {
                     on: IssueNumber(number.0),
-                    body: message::no_room_for_report(pull.report.short),
+                    body: message::no_room_for_report(story.language, pull.report.short),
                     question: None,
                 });
                 let effects = if there.has_room { Vec::new() } else { vec![told] };

@@ -1,12 +1,15 @@
 //! The pull request's text: hob's report, between two markers, so that what people write around it stays theirs.
 
+use super::budget::answer_words;
 use super::rest::without_rests;
 use super::{
-    Later, MOST_AGENT_TEXT, MOST_NOTABLE, PullRequestText, agent_name, checks_section, code, contain,
-    file_list, login, question_and_answer, spent, whole,
+    MOST_AGENT_TEXT, MOST_NOTABLE, Notable, Spent, agent_name, checks_section, code, contain, contain_line,
+    file_list, login, people, spent, whole,
 };
+use crate::ids::{AgentKind, IssueNumber, PullNumber};
 use crate::language::{Language, say, word};
-use crate::story::About;
+use crate::story::checks::Checked;
+use crate::story::{About, AskedQuestion};
 
 /// The newest pieces of later work that are told, and as much of each as is read: GitHub takes 65,536 characters in all.
 const MOST_LATER: usize = 5;
@@ -26,6 +29,54 @@ const OLD_REPORT: &str = "\n---\nAsked for by @";
 
 /// The most characters of a body that GitHub takes.
 const MOST_BODY: usize = 65_536;
+
+/// What a pull request's body is made from.
+#[derive(Debug, Clone)]
+pub struct PullRequestText<'a> {
+    /// The language of the report.
+    pub language: Language,
+    /// The issues that it closes when it is merged: the story's own, and sub-issues that were worked on with it.
+    pub closes: &'a [IssueNumber],
+    /// Who asked for the work.
+    pub asked_by: &'a str,
+    /// The agent's own summary of the work that it was opened with.
+    pub summary: Option<&'a str>,
+    /// What is missing in it and what comes next, where it was cut short.
+    pub unfinished: Option<&'a str>,
+    /// What was done on it after that, oldest first.
+    pub later: &'a [Later],
+    /// Which agent worked.
+    pub agent: AgentKind,
+    /// What it took, over all runs of the story.
+    pub spent: Spent,
+    /// What was asked and answered on the way.
+    pub questions: &'a [AskedQuestion],
+    /// Files that the agent left for people; whoever runs hob has them.
+    pub drops: &'a [String],
+    /// What came of the repository's checks.
+    pub checked: Option<&'a Checked>,
+    /// Paths in it to look at closely.
+    pub notable: &'a [Notable],
+    /// The model, where one was chosen.
+    pub model: Option<&'a str>,
+    /// The repository's template for pull requests.
+    pub template: Option<&'a str>,
+    /// Whether it goes to the default branch.
+    pub to_default_branch: bool,
+    /// The pull request before it, and whether that was merged.
+    pub follows: Option<(PullNumber, bool)>,
+}
+
+/// One piece of work on a pull request that was there already.
+#[derive(Debug, Clone)]
+pub struct Later {
+    /// What it was about.
+    pub about: About,
+    /// Who asked for it.
+    pub by: String,
+    /// The agent's summary.
+    pub summary: String,
+}
 
 /// What hob reports in a pull request's body: the whole of it, and the same in short, for where people have left no room for more.
 #[derive(Debug, Clone, Copy)]
@@ -50,10 +101,13 @@ fn has_room(body: &str) -> bool {
 }
 
 /// Said on the pull request where its text has no room for a report.
-pub fn no_room_for_report(short: &str) -> String {
-    format!(
+pub fn no_room_for_report(language: Language, short: &str) -> String {
+    say!(
+        language,
         "The description here is so long that GitHub takes nothing more in it, and what stands there is yours. So I say it here:\n\n\
-         {short}"
+         {short}",
+        "Die Beschreibung hier ist so lang, dass GitHub darin nichts mehr annimmt, und was da steht, ist eures. Also sage ich es \
+         hier:\n\n{short}"
     )
 }
 
@@ -255,9 +309,28 @@ fn in_template(summary: &str, template: &str) -> String {
     }
 }
 
+fn question_and_answer(language: Language, asked: &AskedQuestion) -> Option<String> {
+    let answer = asked.answer.as_ref()?;
+    let by = if answer.by.is_empty() {
+        word!(language, "Nobody, so the default was taken", "Niemand, deshalb galt die Vorgabe").to_owned()
+    } else {
+        people(&answer.by)
+    };
+    Some(format!(
+        "- {} **{by}:** {}",
+        contain_line(&asked.question.whole_text(), 500),
+        contain_line(&answer_words(language, answer), 500),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::QuestionId;
+    use crate::message::{Why, assert_said};
+    use crate::story::{Answer, Question};
+
+    const SPENT: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3) };
 
     #[test]
     fn what_people_write_around_the_report_stays() {
@@ -301,5 +374,69 @@ mod tests {
         let filled_in = "## What\n\nA flag.\n\n## Why\n\nFor scripts.";
         assert_eq!(in_template(filled_in, template), filled_in);
         assert_eq!(in_template("It adds a flag.", "- [ ] tested"), "It adds a flag.\n\n- [ ] tested");
+    }
+
+    fn which_shape() -> Question {
+        Question {
+            text: "Which shape should the output have?".to_owned(),
+            options: vec!["one object per line".to_owned(), "one array".to_owned()],
+            context: Some("Both are easy to parse.\nThe issue does not say.".to_owned()),
+            ..Question::default()
+        }
+    }
+
+    #[test]
+    fn what_is_said_where_the_body_has_no_room() {
+        assert_said!("what_is_said_where_the_body_has_no_room", |language| no_room_for_report(
+            language,
+            "Closes #1"
+        ));
+    }
+
+    #[test]
+    fn a_pull_request() {
+        let asked = AskedQuestion {
+            id: QuestionId::new(),
+            question: which_shape(),
+            comment: None,
+            answer: Some(Answer { text: "one object\nper line".to_owned(), by: "alice".to_owned() }),
+        };
+        let review = crate::story::review::Review {
+            source: crate::story::review::Source::Review {
+                id: crate::ids::ReviewId(7),
+                verdict: crate::event::Verdict::Commented,
+            },
+            by: "alice".to_owned(),
+            by_id: None,
+            body: "Which shape?".to_owned(),
+            remarks: Vec::new(),
+        };
+        let round = crate::story::review::Round { reviews: vec![review] };
+        let later = [
+            Later { about: About::Issue, by: "bob".to_owned(), summary: "Adds a short form too.".to_owned() },
+            Later {
+                about: About::Review(round),
+                by: "alice".to_owned(),
+                summary: "Says which shape in the manual.\n\n- one line".to_owned(),
+            },
+        ];
+        assert_said!("a_pull_request", |language| pull_request_body(&PullRequestText {
+            language,
+            closes: &[IssueNumber(1)],
+            asked_by: "alice",
+            summary: Some("Adds `--json`.\n\n- one object per line"),
+            unfinished: None,
+            later: &later,
+            agent: AgentKind::Claude,
+            spent: SPENT,
+            questions: std::slice::from_ref(&asked),
+            drops: &["report.txt".to_owned()],
+            checked: None,
+            notable: &[Notable { path: "Cargo.lock".to_owned(), why: Why::SaysWhatItDependsOn }],
+            model: Some("opus"),
+            template: None,
+            to_default_branch: true,
+            follows: Some((PullNumber(2), true)),
+        }));
     }
 }

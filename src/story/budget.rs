@@ -1,15 +1,18 @@
 //! Budgets: caps on what a run, a task, a story, a repository's day and everybody's day may cost, in dollars, tokens and time. Given
 //! the caps, what was used and what people have granted beyond, this says how much the next run may use, or which cap is
-//! reached; and it reads what somebody answered who was asked whether it may cost more. Pure; the worker looks into the store
-//! for the sums (`store/budgets.rs`) and carries out what follows.
+//! reached. What somebody answers who is asked whether it may cost more is read in `answer.rs`. Pure; the worker looks into the
+//! store for the sums (`store/budgets.rs`) and carries out what follows.
+
+mod answer;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Turn};
-use crate::language::{Language, say, word};
+pub use answer::{HOB, NEW_DAY, Said, options, said, stop_here, wait};
+
+use super::Turn;
 
 /// Less than a cent, a token, a second left is nothing left.
 const LEAST_USD: f64 = 0.01;
@@ -20,53 +23,6 @@ const MS_A_MINUTE: u64 = 60_000;
 
 /// Of a cap, this part is offered beyond it: of $5 another $3.
 const OFFERED: f64 = 0.6;
-
-/// The answer with which hob itself closes a question about a day's cap, and who gives it.
-pub const NEW_DAY: &str = "A new day has begun.";
-/// Who answers when nobody had to.
-pub const HOB: &str = "hob";
-/// The answer that ends the task, as it is offered.
-pub fn stop_here(language: Language) -> &'static str {
-    word!(language, "Stop here", "Hier aufhören")
-}
-
-/// The answer that waits for the next day, as it is offered where the cap is a day's.
-pub fn wait(language: Language) -> &'static str {
-    word!(language, "Wait for the next day (UTC)", "Auf den nächsten Tag warten (UTC)")
-}
-
-/// Words that end the task, beside the option itself; those that wait for the next day; and those that take what is offered.
-const STOP: [&str; 6] = ["no", "stop", "nein", "stopp", "halt", "aufhören"];
-const WAIT: [&str; 2] = ["wait", "warten"];
-const YES: [&str; 5] = ["yes", "y", "ok", "ja", "okay"];
-/// Words that stand around an amount and change nothing.
-const AROUND_AMOUNTS: &[&str] = &[
-    "$",
-    "spend",
-    "use",
-    "take",
-    "more",
-    "usd",
-    "dollars",
-    "dollar",
-    "tokens",
-    "minutes",
-    "min",
-    "yes,",
-    "yes",
-    "another",
-    "ja,",
-    "ja",
-    "noch",
-    "mehr",
-    "weitere",
-    "ausgeben",
-    "verbrauchen",
-    "länger",
-    "arbeiten",
-    "minuten",
-    "nimm",
-];
 
 /// So much was used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -218,21 +174,6 @@ pub struct Pushed {
     pub is_wip: bool,
 }
 
-/// What somebody meant who was asked about a cap.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Said {
-    /// So much more.
-    More(Amount),
-    /// No more; end the task.
-    Stop,
-    /// Wait for the next day.
-    Wait,
-    /// hob says that the next day has come.
-    NewDay,
-    /// Neither.
-    Unclear,
-}
-
 /// How much the next run may use, or the first cap that is reached.
 pub fn room(caps: &Caps, ledger: &Ledger) -> Room {
     let mut left = run_limit(caps.run, ledger.granted_now);
@@ -266,116 +207,6 @@ pub fn reached_by_run(may_use: Limit, used: Used) -> Option<Reached> {
     // Where the sums say nothing, the run's own word counts: it ended for its budget.
     let cap = *units.iter().find(is_used_up).or(units.first())?;
     Some(Reached { scope: Scope::Run, cap, used: used.in_unit_of(cap), more: offered(cap, None) })
-}
-
-/// What somebody meant, in whichever language they said it. `more` is what was offered.
-pub fn said(answer: &Answer, at: &Reached) -> Said {
-    let text = answer.text.trim().to_lowercase();
-    if answer.by == HOB && answer.text == NEW_DAY {
-        return Said::NewDay;
-    }
-    let plain = text.trim_end_matches(['.', '!']).trim();
-    let is_days = at.scope.is_days();
-    // The options have the same order in every language.
-    let options = options(Language::En, at);
-    let numbered = |n: usize| options.get(n).map(|option| option.to_lowercase());
-    let chosen = plain.trim_end_matches(['.', ')']).parse::<usize>().ok().filter(|n| *n >= 1);
-    // "2." and "2. stop here" are the second option; "2" is too, where there are as many.
-    let plain = match chosen.and_then(|n| numbered(n - 1)) {
-        Some(option) => option,
-        None => without_number(plain).to_owned(),
-    };
-    let is_offered =
-        |words: &dyn Fn(Language) -> String| Language::ALL.iter().any(|l| plain == words(*l).to_lowercase());
-    if is_offered(&|language| stop_here(language).to_owned()) || STOP.contains(&plain.as_str()) {
-        return Said::Stop;
-    }
-    if is_days && (is_offered(&|language| wait(language).to_owned()) || WAIT.contains(&plain.as_str())) {
-        return Said::Wait;
-    }
-    let Some(offered) = at.more else { return Said::Unclear };
-    if is_offered(&|language| more_words(language, offered)) || YES.contains(&plain.as_str()) {
-        return Said::More(offered);
-    }
-    amount(&plain, offered).map_or(Said::Unclear, Said::More)
-}
-
-/// The answers that are offered.
-pub fn options(language: Language, at: &Reached) -> Vec<String> {
-    let mut options: Vec<String> = at.more.map(|more| more_words(language, more)).into_iter().collect();
-    options.extend(at.scope.is_days().then(|| wait(language).to_owned()));
-    options.push(stop_here(language).to_owned());
-    options
-}
-
-/// `Spend $3.00 more`, as it is offered.
-fn more_words(language: Language, more: Amount) -> String {
-    match more {
-        Amount::Usd(usd) => say!(language, "Spend ${usd:.2} more", "${usd:.2} mehr ausgeben"),
-        Amount::Tokens(tokens) => {
-            say!(language, "Use {tokens} tokens more", "{tokens} Tokens mehr verbrauchen")
-        }
-        Amount::Ms(ms) => {
-            let minutes = ms.div_ceil(MS_A_MINUTE);
-            say!(language, "Take {minutes} min more", "{minutes} min länger arbeiten")
-        }
-    }
-}
-
-/// An amount that somebody named, in the unit that was asked about: `$10`, `10`, `+10`, `spend $10 more`, `10 usd`. Words that
-/// are none of an amount's make it none: money is not spent on a guess.
-fn amount(text: &str, unit: Amount) -> Option<Amount> {
-    let mut words = text.split_whitespace().filter(|word| !AROUND_AMOUNTS.contains(word));
-    let (number, None) = (words.next()?, words.next()) else { return None };
-    let value = number_of(number.trim_start_matches('+').trim_start_matches('$').trim_end_matches('$'))?;
-    match unit {
-        Amount::Usd(_) => (value >= LEAST_USD).then_some(Amount::Usd(value)),
-        Amount::Tokens(_) => (value >= 1.0).then_some(Amount::Tokens(value as u64)),
-        Amount::Ms(_) => (value >= 1.0).then_some(Amount::Ms((value as u64).saturating_mul(MS_A_MINUTE))),
-    }
-}
-
-/// `1,250.5`, and `10,50` as it is written in German. What could be read as a small number and as a large one is none: of dollars
-/// and tokens, a thousandth is no answer that anybody gives.
-fn number_of(digits: &str) -> Option<f64> {
-    let plain = digits.replace('_', "");
-    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let (whole, part) = match plain.rsplit_once(['.', ',']) {
-        // `1,250` is a thousand and more, as hob writes it.
-        Some((_, last)) if plain.contains(',') && !plain.contains('.') && last.len() == 3 => {
-            (plain.as_str(), "0")
-        }
-        // `1.250` is that in German, and little more than one in English.
-        Some((whole, last)) if last.len() == 3 && !whole.contains(',') => return None,
-        // Two commas of different meaning, or one that means nothing.
-        Some((whole, last)) if !plain.contains('.') && (whole.contains(',') || last.len() > 2) => {
-            return None;
-        }
-        Some((whole, last)) => (whole, last),
-        None => (plain.as_str(), "0"),
-    };
-    let mut groups = whole.split(',');
-    let first = groups.next().unwrap_or_default();
-    let rest: Vec<&str> = groups.collect();
-    let is_grouped = rest.is_empty() || (is_digits(first) && first.len() <= 3);
-    if !is_grouped || rest.iter().any(|group| group.len() != 3 || !is_digits(group)) || !is_digits(part) {
-        return None;
-    }
-    let first = if first.is_empty() && rest.is_empty() { "0" } else { first };
-    if !is_digits(first) {
-        return None;
-    }
-    format!("{first}{}.{part}", rest.concat()).parse::<f64>().ok().filter(|n| n.is_finite())
-}
-
-/// `1. yes` is `yes`, as people copy it from a numbered list.
-fn without_number(text: &str) -> &str {
-    match text.split_once(['.', ')']) {
-        Some((number, rest)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
-            if rest.starts_with(' ') { rest.trim() } else { text }
-        }
-        _ => text,
-    }
 }
 
 /// The day (UTC) of a moment.
@@ -532,6 +363,8 @@ fn offered(cap: Amount, room: Option<f64>) -> Option<Amount> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
+    use crate::story::Answer;
     use proptest::prelude::*;
 
     fn usd(usd: f64) -> Limit {
@@ -641,102 +474,6 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_money_a_stop_a_wait_or_unclear() {
-        let at = |scope, more| Reached { scope, cap: Amount::Usd(5.0), used: Amount::Usd(5.03), more };
-        let three = Some(Amount::Usd(3.0));
-        let of = |text: &str| {
-            said(&Answer { text: text.to_owned(), by: "alice".to_owned() }, &at(Scope::Story, three))
-        };
-        for text in ["Spend $3.00 more", "yes", "Yes!", "1", "1.", "1. Spend $3.00 more", " ok "] {
-            assert_eq!(of(text), Said::More(Amount::Usd(3.0)), "{text}");
-        }
-        let ten = ["$10", "10", "+10", "spend $10 more", "yes, $10", "10 dollars", "another $10", "10.00"];
-        for text in ten {
-            assert_eq!(of(text), Said::More(Amount::Usd(10.0)), "{text}");
-        }
-        assert_eq!(of("$1,250.5"), Said::More(Amount::Usd(1250.5)));
-        let ten_and_a_half = ["10,50", "10.50", "$10,5", "noch 10,50 dollar", "10,50 $"];
-        for text in ten_and_a_half {
-            assert_eq!(of(text), Said::More(Amount::Usd(10.5)), "{text}");
-        }
-        for text in ["$3.00 mehr ausgeben", "Ja", "ja!", "1. $3.00 mehr ausgeben"] {
-            assert_eq!(of(text), Said::More(Amount::Usd(3.0)), "{text}");
-        }
-        for text in ["ja, 10 Dollar", "noch $10", "10 mehr", "$10 mehr ausgeben", "1,000.5 usd mehr"] {
-            assert!(
-                matches!(of(text), Said::More(Amount::Usd(usd)) if usd == 10.0 || usd == 1000.5),
-                "{text}"
-            );
-        }
-        let stop = [
-            "Stop here",
-            "stop",
-            "no",
-            "2",
-            "2. Stop here",
-            "No.",
-            "Hier aufhören",
-            "nein",
-            "2. hier aufhören",
-        ];
-        for text in stop {
-            assert_eq!(of(text), Said::Stop, "{text}");
-        }
-        let unclear = [
-            "",
-            "why?",
-            "/hob work",
-            "$0",
-            "-5",
-            "nan",
-            "inf",
-            "wait",
-            "what did the 5 bring?",
-            "5 or 10",
-            "1.250",
-            "1.250,50",
-            "12,50,3",
-            "1,250,50",
-            "1,2345",
-            "10,",
-            "nicht 10",
-            "warum?",
-            "5 oder 10",
-            "keine 10",
-        ];
-        for text in unclear {
-            assert_eq!(of(text), Said::Unclear, "{text}");
-        }
-        let of_day = |text: &str, by: &str| {
-            said(&Answer { text: text.to_owned(), by: by.to_owned() }, &at(Scope::Day, three))
-        };
-        assert_eq!(of_day("2", "alice"), Said::Wait);
-        assert_eq!(of_day("wait", "alice"), Said::Wait);
-        assert_eq!(of_day("Auf den nächsten Tag warten (UTC)", "alice"), Said::Wait);
-        assert_eq!(of_day("warten", "alice"), Said::Wait);
-        assert_eq!(of_day("3", "alice"), Said::Stop);
-        assert_eq!(of_day(NEW_DAY, HOB), Said::NewDay);
-        assert_eq!(of_day(NEW_DAY, "alice"), Said::Unclear);
-        let none = at(Scope::Story, None);
-        let yes = Answer { text: "yes".to_owned(), by: "alice".to_owned() };
-        assert_eq!(said(&yes, &none), Said::Unclear);
-    }
-
-    #[test]
-    fn amounts_are_in_the_unit_that_was_asked_about() {
-        let at = |cap, more| Reached { scope: Scope::Story, cap, used: cap, more: Some(more) };
-        let of =
-            |text: &str, at: &Reached| said(&Answer { text: text.to_owned(), by: "alice".to_owned() }, at);
-        let tokens = at(Amount::Tokens(200_000), Amount::Tokens(120_000));
-        assert_eq!(options(Language::En, &tokens)[0], "Use 120000 tokens more");
-        assert_eq!(of("use 120000 tokens more", &tokens), Said::More(Amount::Tokens(120_000)));
-        assert_eq!(of("50,000", &tokens), Said::More(Amount::Tokens(50_000)));
-        let minutes = at(Amount::Ms(600_000), Amount::Ms(360_000));
-        assert_eq!(options(Language::En, &minutes)[0], "Take 6 min more");
-        assert_eq!(of("20 minutes", &minutes), Said::More(Amount::Ms(1_200_000)));
-    }
-
-    #[test]
     fn days_are_those_of_utc() {
         let at: Timestamp = "2026-11-24T23:59:59Z".parse().unwrap();
         assert_eq!(start_of_day(at).to_string(), "2026-11-24T00:00:00Z");
@@ -805,17 +542,6 @@ mod tests {
                         prop_assert_eq!(said(&answer, &at), expected);
                     }
                 }
-            }
-        }
-
-        #[test]
-        fn any_answer_is_read_and_none_grants_a_nonsense(text in ".{0,40}") {
-            let at = Reached {
-                scope: Scope::Day, cap: Amount::Usd(5.0), used: Amount::Usd(5.0), more: Some(Amount::Usd(3.0)),
-            };
-            if let Said::More(more) = said(&Answer { text, by: "alice".to_owned() }, &at) {
-                let Amount::Usd(usd) = more else { panic!("{more:?}") };
-                prop_assert!(usd.is_finite() && usd >= LEAST_USD);
             }
         }
     }

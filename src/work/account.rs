@@ -1,6 +1,6 @@
 //! The account that a run works with: a key or a login is there before a container starts, the login goes
 //! into the story's home and comes back out of it, and is renewed when it was refused. How the files
-//! are handled is `account.rs`' matter; when a login is renewed is decided in `story.rs`.
+//! are handled is `account.rs`' matter; when a login is renewed is decided in `story/next.rs`.
 
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! The hand-over's policy: what commits may not hold, though they are whole. Pure but for reading the
-//! objects in quarantine. What it finds is put into words in `message.rs`; what follows is decided in
+//! objects in quarantine. What it finds is put into words in `message/objections.rs`; what follows is decided in
 //! `publish.rs`.
 
 use std::collections::BTreeSet;
