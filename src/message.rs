@@ -314,6 +314,7 @@ mod tests {
                     language,
                     class: FailureClass::LeftUncommitted,
                     detail: "",
+                    has_worked: true,
                     uncommitted: &["src/a.rs".to_owned(), "odd`name".to_owned()],
                     took: SPENT,
                 }),

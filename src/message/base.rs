@@ -79,10 +79,12 @@ pub fn base_rebased(language: Language, branches: Branches<'_>, commits: usize, 
     let (base, story, plain) = (branches.base(), branches.story(), branches.story);
     say!(
         language,
-        "**Rebased {story} onto {base}:** {them} made anew, and the branch was replaced. It was at `{before}`. Who has it checked \
-         out: `git fetch`, then `git reset --hard origin/{plain}`. It cost nothing.",
-        "**{story} ist auf {base} gerebast:** {them} neu geschrieben, und der Branch wurde ersetzt. Er stand auf `{before}`. Wer ihn \
-         ausgecheckt hat: `git fetch`, dann `git reset --hard origin/{plain}`. Es hat nichts gekostet."
+        "**Rebased {story} onto {base}:** {them} made anew, and the branch was replaced. It was at `{before}`. It cost nothing.\n\n\
+         If you have the branch checked out: `git fetch`, then `git reset --hard origin/{plain}`. That throws away changes and \
+         commits of yours that are not on GitHub; keep them first (`git stash`, `git branch mine`).",
+        "**{story} ist auf {base} gerebast:** {them} neu geschrieben, und der Branch wurde ersetzt. Er stand auf `{before}`. Es hat \
+         nichts gekostet.\n\nWenn du den Branch ausgecheckt hast: `git fetch`, dann `git reset --hard origin/{plain}`. Das verwirft \
+         deine Änderungen und Commits, die nicht auf GitHub sind; sichere sie vorher (`git stash`, `git branch meins`)."
     )
 }
 

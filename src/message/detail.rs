@@ -117,7 +117,7 @@ impl Detail {
                 return say!(
                     language,
                     "What came out of the workspace cannot be read: {reason}.",
-                    "Was aus dem Arbeitsbereich kam, ist nicht zu lesen: {reason}."
+                    "Was aus dem Workspace kam, ist nicht zu lesen: {reason}."
                 );
             }
             Self::CommitsTooLarge(limit) => {
@@ -165,17 +165,17 @@ impl Detail {
             Self::HostRefused => word!(
                 language,
                 "The git host does not let hob at this repository; hob's log has its reason.",
-                "Der Git-Host lässt hob nicht an dieses Repository; den Grund nennt das Log von hob."
+                "Der Git-Server lässt hob nicht an dieses Repository; den Grund nennt das Log von hob."
             ),
             Self::TokenRefused => word!(
                 language,
                 "The git host does not accept hob's token for this repository.",
-                "Der Git-Host nimmt das Token von hob für dieses Repository nicht an."
+                "Der Git-Server nimmt das Token von hob für dieses Repository nicht an."
             ),
             Self::NoRepository => word!(
                 language,
                 "The git host has no such repository, or hob may not see it.",
-                "Der Git-Host hat kein solches Repository, oder hob darf es nicht sehen."
+                "Der Git-Server hat kein solches Repository, oder hob darf es nicht sehen."
             ),
             Self::NoFence => word!(
                 language,
@@ -209,12 +209,12 @@ impl Detail {
             Self::NotRefreshed => word!(
                 language,
                 "The kept workspace could not be brought up to date: git in it does not work any more.",
-                "Der aufbewahrte Arbeitsbereich war nicht auf den neuesten Stand zu bringen: git funktioniert darin nicht mehr."
+                "Der aufbewahrte Workspace war nicht auf den neuesten Stand zu bringen: git funktioniert darin nicht mehr."
             ),
             Self::ElsewhereCheckedOut => word!(
                 language,
-                "What is not committed does not lie on the story branch's newest commit.",
-                "Was nicht committet ist, liegt nicht auf dem neuesten Commit des Story-Branchs."
+                "What is not committed does not lie on the branch's newest commit.",
+                "Was nicht committet ist, liegt nicht auf dem neuesten Commit des Branches."
             ),
             Self::NotCommitted => word!(
                 language,
@@ -239,7 +239,7 @@ impl Detail {
             Self::OtherCommits => word!(
                 language,
                 "The bundle holds another commit than the workspace named.",
-                "Das Bundle enthält einen anderen Commit, als der Arbeitsbereich genannt hat."
+                "Das Bundle enthält einen anderen Commit, als der Workspace genannt hat."
             ),
             Self::MovedBack => word!(
                 language,

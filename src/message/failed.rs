@@ -13,6 +13,8 @@ pub struct FailureText<'a> {
     pub class: FailureClass,
     /// The agent's or the server's own words.
     pub detail: &'a str,
+    /// Whether the agent had worked: what is missing then is not its start.
+    pub has_worked: bool,
     /// Files that were left uncommitted.
     pub uncommitted: &'a [String],
     /// What it took.
@@ -22,7 +24,10 @@ pub struct FailureText<'a> {
 /// Said on the issue when a task failed: what happened, what became of the work, what to do.
 pub fn failed(failure: &FailureText<'_>) -> String {
     let language = failure.language;
-    let words = failure_words(language, failure.class);
+    let words = match failure.class {
+        FailureClass::NotReady if failure.has_worked => cut_off(language),
+        class => failure_words(language, class),
+    };
     let mut text = format!("**{}**", words.happened);
     let detail = failure.detail.trim();
     if !detail.is_empty() {
@@ -42,6 +47,27 @@ pub(super) struct FailureWords {
     pub(super) happened: &'static str,
     work: &'static str,
     to_do: &'static str,
+}
+
+/// What is said in the place of the words about a start, where something was missing after it.
+fn cut_off(language: Language) -> FailureWords {
+    FailureWords {
+        happened: word!(
+            language,
+            "hob could not bring this work to its end.",
+            "hob konnte diese Arbeit nicht zu Ende bringen."
+        ),
+        work: word!(
+            language,
+            "The workspace is kept as the agent left it.",
+            "Der Workspace bleibt, wie der Agent ihn verlassen hat."
+        ),
+        to_do: word!(
+            language,
+            "Once what is named above is put right, `/hob retry` goes on from there.",
+            "Sobald behoben ist, was oben steht, macht `/hob retry` dort weiter."
+        ),
+    }
 }
 
 pub(super) fn failure_words(language: Language, class: FailureClass) -> FailureWords {
@@ -265,7 +291,7 @@ pub(super) fn failure_words(language: Language, class: FailureClass) -> FailureW
         F::BranchMoved => (
             word!(
                 language,
-                "Somebody else moved the story branch while the agent worked, and the two do not go together by themselves.",
+                "Somebody else moved the branch while the agent worked, and the two do not go together by themselves.",
                 "Jemand hat den Branch verändert, während der Agent arbeitete, und beides passt nicht von selbst zusammen."
             ),
             word!(
@@ -284,8 +310,8 @@ pub(super) fn failure_words(language: Language, class: FailureClass) -> FailureW
             word!(language, "Nothing was changed.", "Nichts wurde geändert."),
             word!(
                 language,
-                "Whoever runs hob has to mend what is named above; then `/hob work` starts again.",
-                "Wer hob betreibt, muss beheben, was oben steht; danach beginnt `/hob work` neu."
+                "Once what is named above is put right, `/hob work` starts again. An option of yours (`--base`, `--image`, `--agent`) you can put right yourself; the rest is for whoever runs hob.",
+                "Sobald behoben ist, was oben steht, beginnt `/hob work` neu. Eine Option von dir (`--base`, `--image`, `--agent`) kannst du selbst berichtigen; alles andere ist Sache derer, die hob betreiben."
             ),
         ),
         F::SetUpFailed => (
@@ -297,8 +323,8 @@ pub(super) fn failure_words(language: Language, class: FailureClass) -> FailureW
             kept,
             word!(
                 language,
-                "Whoever runs hob has to mend the set-up command or the repository; then `/hob work` goes on.",
-                "Der Setup-Befehl oder das Repository muss in Ordnung gebracht werden; danach macht `/hob work` weiter."
+                "Mend `setup` in `.github/hob.toml`, or what it runs; if whoever runs hob has set it, they have to. Then `/hob work` goes on.",
+                "Berichtige `setup` in `.github/hob.toml` oder das, was er ausführt; hat ihn gesetzt, wer hob betreibt, ist es deren Sache. Danach macht `/hob work` weiter."
             ),
         ),
         F::TemplateUnusable => (
@@ -317,14 +343,14 @@ pub(super) fn failure_words(language: Language, class: FailureClass) -> FailureW
         F::DiskFull => (
             word!(
                 language,
-                "The agent took up more disk than a story may and was stopped.",
-                "Der Agent hat mehr Plattenplatz belegt, als ihm zusteht, und wurde angehalten."
+                "The agent was stopped: it took up more disk than it may, or the server's disk is nearly full.",
+                "Der Agent wurde angehalten: Er hat mehr Plattenplatz belegt, als er darf, oder die Platte des Servers ist fast voll."
             ),
             kept,
             word!(
                 language,
-                "Say with `/hob work …` what to delete; whoever runs hob can raise `container.disk`.",
-                "Sag mit `/hob work …`, was gelöscht werden soll; wer hob betreibt, kann `container.disk` erhöhen."
+                "Say with `/hob work …` what to delete. hob's log says which of the two it was; whoever runs hob can make room, or raise `container.disk`.",
+                "Sag mit `/hob work …`, was gelöscht werden soll. Welches von beiden es war, steht im Log von hob; wer hob betreibt, kann Platz schaffen oder `container.disk` erhöhen."
             ),
         ),
         F::ContainerLost => (
@@ -363,5 +389,19 @@ mod tests {
                 .join("\n")
         };
         assert_said!(name, all);
+    }
+
+    #[test]
+    fn what_is_missing_after_the_start_is_not_said_to_be_missing_at_it() {
+        assert_said!("what_is_missing_after_the_start_is_not_said_to_be_missing_at_it", |language| {
+            failed(&FailureText {
+                language,
+                class: FailureClass::NotReady,
+                detail: "Docker does not answer.",
+                has_worked: true,
+                uncommitted: &[],
+                took: Spent::default(),
+            })
+        });
     }
 }

@@ -283,9 +283,9 @@ pub fn still_waiting(language: Language, waited: Duration, until: Timestamp, bra
     say!(
         language,
         "**I am still waiting for an answer to my question,** {waited} by now. If there is none by {until}, I push what I have to \
-         the branch `{branch}` and give my workspace up.\n\nAn answer keeps it, and so does any `/hob` command.",
+         the branch `{branch}` and give my workspace up.\n\nAny answer keeps it.",
         "**Ich warte immer noch auf eine Antwort auf meine Frage,** inzwischen {waited}. Wenn bis {until} keine da ist, pushe ich, \
-         was ich habe, auf den Branch `{branch}` und gebe meinen Workspace auf.\n\nEine Antwort erhält ihn, und jeder `/hob`-Befehl auch."
+         was ich habe, auf den Branch `{branch}` und gebe meinen Workspace auf.\n\nJede Antwort erhält ihn."
     )
 }
 

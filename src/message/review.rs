@@ -95,7 +95,7 @@ pub fn approved(language: Language, by: &str) -> String {
     say!(
         language,
         "**Nothing left to do:** {by} approved the pull request before I had begun with the review.",
-        "**Nichts mehr zu tun:** {by} hat den Pull Request angenommen, bevor ich mit dem Review begonnen hatte."
+        "**Nichts mehr zu tun:** {by} hat den Pull Request genehmigt, bevor ich mit dem Review begonnen hatte."
     )
 }
 

@@ -203,7 +203,7 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
             say!(
                 language,
                 "**A check has failed.** I look into it at {at}, with what else has failed by then.",
-                "**Ein Check ist fehlgeschlagen.** Ich sehe es mir um {at} an, mit allem, was bis dahin noch fehlschlägt."
+                "**Ein Check ist fehlgeschlagen.** Ich sehe es mir um {at} an, mit allem, was bis dahin sonst noch fehlgeschlagen ist."
             )
         }
         Phase::Listening(at) => {

@@ -158,8 +158,15 @@ impl Worker {
         let uncommitted: Vec<String> =
             uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
         let language = job.story.language;
-        let words =
-            message::failed(&FailureText { language, class, detail, uncommitted: &uncommitted, took });
+        let has_worked = self.store.latest_run(&job.task).await?.is_some_and(|run| run.started_at.is_some());
+        let words = message::failed(&FailureText {
+            language,
+            class,
+            detail,
+            has_worked,
+            uncommitted: &uncommitted,
+            took,
+        });
         let mut effects: Vec<NewEffect> =
             self.draft(job, WhyUnfinished::Failed, None).await?.into_iter().collect();
         effects.extend(failed_on(job).map(|on| {

@@ -547,6 +547,23 @@ async fn the_daemon_can_enforce_what_hob_asks_for() {
     assert!(engine.missing.iter().all(is_known), "{engine:?}");
 }
 
+#[tokio::test]
+async fn a_network_that_leads_nowhere_is_made_where_it_keeps_the_machine_out_and_nowhere_else() {
+    let docker = docker();
+    let name = format!("hob-it-{}-inner", std::process::id());
+    let labels = BTreeMap::from([("hob.it".to_owned(), name.clone())]);
+    let made = docker.make_inner_network(&name, &labels).await;
+    let left = docker.list_networks(("hob.it", &name)).await.unwrap();
+    docker.remove_network(&name).await.unwrap();
+    match docker.engine().await.unwrap().kind {
+        Kind::Docker => assert!(made.is_ok() && left.len() == 1, "{made:?} {left:?}"),
+        // hob does not run what it could not keep in.
+        Kind::Podman => {
+            assert!(matches!(made, Err(ContainerError::Invalid(_))) && left.is_empty(), "{made:?} {left:?}")
+        }
+    }
+}
+
 /// A daemon that says what the test wants, for what the real one does only now and then.
 async fn scripted_daemon(states: [&'static str; 2], logs: [&'static str; 2]) -> Docker {
     use axum::extract::State as Shared;

@@ -335,7 +335,14 @@ fn pull_request_with(
 
 fn failed(language: Language, detail: &str, uncommitted: &[String]) -> String {
     let class = FailureClass::LeftUncommitted;
-    message::failed(&FailureText { language, class, detail, uncommitted, took: Spent::default() })
+    message::failed(&FailureText {
+        language,
+        class,
+        detail,
+        has_worked: true,
+        uncommitted,
+        took: Spent::default(),
+    })
 }
 
 fn not_pushed(detail: &str) -> Kept {

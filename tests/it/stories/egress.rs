@@ -38,8 +38,9 @@ want() { [[ "$3" == $2 ]] || { echo "$1: $3"; exit 1; }; }
 proxy=${HTTP_PROXY#http://}
 want 'the listed server' '200 hello' "$(get "$1:$2")"
 want 'another port' '403 *' "$(get "$1:$3")"
-want 'another name' '403 *' "$(get "other.example")"
+want 'another name' '403 *' "$(get "other.test")"
 want 'a listed name of the machine itself' '403 *' "$(get "ip6-loopback")"
+want 'a listed name of a neighbour' '403 *' "$(get "neighbour.example")"
 exec 3<>"/dev/tcp/${proxy%:*}/${proxy#*:}"
 printf 'CONNECT %s:%s HTTP/1.1\r\n\r\nhi' "$1" "$2" >&3
 want 'a tunnel' 'HTTP/1.1 200 OK*hello' "$(timeout 20 cat <&3)"
@@ -52,7 +53,8 @@ done
 
 #[tokio::test]
 async fn checks_reach_the_servers_of_their_list_and_nothing_else() {
-    let outside = Network::create();
+    let mut outside = Network::create();
+    outside.has_neighbour("neighbour.example");
     let gateway = outside.gateway();
     let ((port, came), (other, came_to_other)) = (server().await, server().await);
     let mut w = World::with(|config| {
@@ -62,7 +64,7 @@ async fn checks_reach_the_servers_of_their_list_and_nothing_else() {
     .await;
     let settings = format!(
         "checks = [\"bash net.sh {gateway} {port} {other}\"]\ncheck_retries = 0\n\
-         checks_network = [\"{gateway}:{port}\", \"ip6-loopback\", \"crates.io\"]\n"
+         checks_network = [\"{gateway}:{port}\", \"ip6-loopback\", \"*.example\"]\n"
     );
     let files = [(".github/hob.toml", settings.as_str()), ("net.sh", SCRIPT)];
     w.alice().pushes("main", &files, "Say what is checked").await;
@@ -73,16 +75,17 @@ async fn checks_reach_the_servers_of_their_list_and_nothing_else() {
     let section = pull.body.split("### Checks").nth(1).expect("a section about checks");
     let log = std::fs::read_dir(w.data().join("runs")).unwrap().flatten().count();
     assert!(section.contains("✅ passed"), "{log} runs; {section}");
-    let reach = format!("that reaches only `{gateway}:{port}`, `ip6-loopback`, `crates.io`");
+    let reach = format!("that reaches only `{gateway}:{port}`, `ip6-loopback`, `*.example`");
     for said in [
         reach.as_str(),
         &format!("could not reach `{gateway}:{other}`: it is not in `checks_network`"),
-        "could not reach `other.example:80`: it is not in `checks_network`",
+        "could not reach `other.test:80`: it is not in `checks_network`",
         "could not reach `ip6-loopback:80`: the name leads to a private address",
+        "could not reach `neighbour.example:80`: the name leads to a private address",
     ] {
         assert!(section.contains(said), "{said} is not in {section}");
     }
-    assert_eq!(section.matches("could not reach").count(), 3, "{section}");
+    assert_eq!(section.matches("could not reach").count(), 4, "{section}");
     assert_eq!((came.load(Ordering::SeqCst), came_to_other.load(Ordering::SeqCst)), (2, 0));
 
     // A hob that dies leaves a network: the next one removes it.

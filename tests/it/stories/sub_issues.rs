@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use hob::container::Docker;
+
 use crate::world::github::{Fault, GitHub};
-use crate::world::{REPO, World};
+use crate::world::{REPO, World, docker_address};
 
 /// Has sub-issues worked on together.
 async fn together(w: &World) {
@@ -148,8 +150,9 @@ async fn the_text_of_a_sub_issue_is_the_one_that_people_saw_and_a_stop_calls_the
     assert_eq!(prompts(&w).len(), 1, "another was begun after the stop");
 
     // What is on its way already is proposed, and the rest is called off.
-    let settings = "sub_issues = \"together\"\nchecks = [\"sleep 4\"]\n";
-    w.bob().pushes("main", &[(".github/hob.toml", settings)], "Check slowly").await;
+    let held = r#"trap 'exit 0' TERM; sleep 600 & wait"#;
+    let settings = format!("sub_issues = \"together\"\nchecks = [\"{held}\"]\n");
+    w.bob().pushes("main", &[(".github/hob.toml", &settings)], "Check until told").await;
     w.bob().edits(
         first,
         "Read the format",
@@ -158,7 +161,15 @@ async fn the_text_of_a_sub_issue_is_the_one_that_people_saw_and_a_stop_calls_the
     w.bob().comments(parent, "/hob work").await;
     let handing_over = |status: String| status.starts_with("**Handing over.**").then_some(());
     w.until("the work to be on its way", |_| handing_over(w.status(parent)?.body)).await;
-    w.bob().comments(parent, "/hob stop").await;
+    let check = async || w.containers().await.into_iter().find(|name| name.contains("-check-"));
+    let check = w.eventually("the check to run", check).await;
+    let stop = w.bob().comments(parent, "/hob stop").await;
+    let is_seen = |github: &GitHub| {
+        let comment = github.comments(REPO, parent).into_iter().find(|comment| comment.id == stop)?;
+        comment.reactions.into_iter().next()
+    };
+    w.until("the stop to be seen", is_seen).await;
+    Docker::connect(&docker_address()).unwrap().stop(&check, Duration::from_secs(30)).await.unwrap();
     assert!(w.next_comment(parent).await.body.starts_with("Done: #"));
     w.quiet().await;
     assert_eq!(boxes(&w, parent), ["- [x] #2 Read the format", "- [ ] #3 Write it"]);

@@ -16,6 +16,7 @@ const LABEL: &str = "hob.test.network";
 /// A network; it is removed with this value.
 pub struct Network {
     pub name: String,
+    neighbours: Vec<String>,
 }
 
 impl Network {
@@ -35,7 +36,7 @@ impl Network {
         let name = format!("hob-test-{}", Uuid::new_v4().simple());
         let made = docker(&["network", "create", "--label", LABEL, &name]);
         assert!(made.status.success(), "making a network: {}", String::from_utf8_lossy(&made.stderr));
-        Network { name }
+        Network { name, neighbours: Vec::new() }
     }
 
     /// The address that the host has there.
@@ -46,8 +47,35 @@ impl Network {
     }
 }
 
+impl Network {
+    /// A container on the network that Docker's name server knows by this name. It goes with the network.
+    pub fn has_neighbour(&mut self, name: &str) {
+        let image = super::image();
+        let made = docker(&[
+            "run",
+            "--detach",
+            "--rm",
+            "--label",
+            LABEL,
+            "--network",
+            &self.name,
+            "--network-alias",
+            name,
+            "--entrypoint",
+            "sleep",
+            &image,
+            "600",
+        ]);
+        assert!(made.status.success(), "a container: {}", String::from_utf8_lossy(&made.stderr));
+        self.neighbours.push(String::from_utf8_lossy(&made.stdout).trim().to_owned());
+    }
+}
+
 impl Drop for Network {
     fn drop(&mut self) {
+        for neighbour in &self.neighbours {
+            docker(&["rm", "--force", neighbour]);
+        }
         // Fails where a test that panicked left its container; a later test prunes it.
         docker(&["network", "rm", &self.name]);
     }
