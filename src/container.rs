@@ -46,6 +46,8 @@ const WAIT_ROUND: Duration = Duration::from_secs(60);
 const KILL_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a removal may take, whoever began it. Deleting a large writable layer takes seconds.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a name is taken at most by a container that is being made or removed.
+const NAME_DEADLINE: Duration = Duration::from_secs(60);
 /// How long Podman may take from a container's end to having its exit code written down. A process of its
 /// own does that, usually within a second.
 const CLEAN_UP_DEADLINE: Duration = Duration::from_secs(60);
@@ -143,26 +145,28 @@ impl Docker {
         if connection.kind == Kind::Podman {
             spec::check_sources(spec, &operation)?;
         }
-        let created = self.call(&operation, client.create_container(Some(options), body)).await;
-        match created {
-            Ok(made) => Ok(Made::New(made.id)),
-            // Docker says 409 to a name that is taken, Podman 500. What has the name decides.
-            Err(ContainerError::Refused { status: status @ (409 | 500), message }) => {
-                let Some(found) = self.inspect(&spec.name).await? else {
-                    // Removed between the two questions, or another reason. The caller asks again when
-                    // it likes.
-                    return Err(ContainerError::Refused { status, message });
-                };
-                if !found.carries(&spec.labels) {
-                    return Err(ContainerError::NameTaken(spec.name.clone()));
+        let deadline = Instant::now() + NAME_DEADLINE;
+        loop {
+            let made = client.create_container(Some(options.clone()), body.clone());
+            match self.call(&operation, made).await {
+                Ok(made) => return Ok(Made::New(made.id)),
+                // Docker says 409 to a name that is taken, Podman 500. What has the name decides.
+                Err(ContainerError::Refused { status: status @ (409 | 500), message }) => {
+                    match self.inspect(&spec.name).await? {
+                        Some(found) if found.carries(&spec.labels) => return Ok(Made::Existed(found.state)),
+                        Some(_) => return Err(ContainerError::NameTaken(spec.name.clone())),
+                        // Docker gives a name away before the container can be looked at, and takes it back after: one is being
+                        // made, for a hob that has died perhaps, or removed.
+                        None if status == 409 && Instant::now() < deadline => tokio::time::sleep(PACE).await,
+                        None => return Err(ContainerError::Refused { status, message }),
+                    }
                 }
-                Ok(Made::Existed(found.state))
+                // The daemon answers 404 for other missing things too.
+                Err(ContainerError::Refused { status: 404, .. }) if !self.has_image(&spec.image).await? => {
+                    return Err(ContainerError::NoImage(spec.image.clone()));
+                }
+                Err(error) => return Err(error),
             }
-            // The daemon answers 404 for other missing things too.
-            Err(ContainerError::Refused { status: 404, .. }) if !self.has_image(&spec.image).await? => {
-                Err(ContainerError::NoImage(spec.image.clone()))
-            }
-            Err(error) => Err(error),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod reply;
 mod review;
 mod settings;
 mod sub_issues;
+mod theirs;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ use crate::event::{Comment, Ending, Event, Issue, Person, Place, Pull};
 use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
 use crate::ids::IssueNumber;
 use crate::language::Language;
-use crate::message::{self, Part, TextChanged};
+use crate::message::{self, NotThere, Part, TextChanged};
 use crate::pulse::Pulse;
 use crate::store::{
     BlockedBy, Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store,
@@ -271,6 +272,14 @@ impl Intake {
         {
             return Ok(Settled::Ignored(why));
         }
+        let begins = matches!(
+            decision,
+            Decision::Open { .. } | Decision::Rebase { .. } | Decision::Fix { .. } | Decision::GoOn(_)
+        );
+        let is_over = |story: &Story| story.is_theirs() && story.open_pull().is_none();
+        if begins && story.as_ref().is_some_and(is_over) {
+            return self.not_there(on, story, NotThere::Over).await;
+        }
         match (decision, story) {
             (Decision::Open { choice, text, mode }, story) => {
                 let (turn, about) = (Turn::Begin, About::Issue);
@@ -288,7 +297,6 @@ impl Intake {
             }
             (Decision::Hear, Some(story)) => self.hear(on, &story).await,
             (Decision::Discuss, Some(story)) => self.on_pull_comment(on, &story).await,
-            (Decision::NotMine, story) => self.not_my_pull(on, story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
             (Decision::CheckAgain, Some(story)) => self.check_again(on, &story).await,
             (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
@@ -350,7 +358,13 @@ impl Intake {
         if let Some(parent) = self.parent_of(on, labeled_at).await? {
             return self.decline_as_part(on, story.as_ref(), labeled_at, parent).await;
         }
+        let theirs = match self.their_pull(on, story.as_ref()).await? {
+            Ok(theirs) => theirs,
+            Err(why) => return self.not_there(on, story, why).await,
+        };
         let issue = match &story {
+            // Whose branch it is may push, and nobody else writes its text.
+            _ if theirs.is_some() => on.issue.clone(),
             Some(story) if on.issue.is_pull_request => self.issue_of(story, on.issue).await?,
             _ if on.issue.read_later => match self.as_seen(on, on.issue.number, at).await? {
                 Seen::Now(issue) => issue,
@@ -361,7 +375,10 @@ impl Intake {
             },
             _ => on.issue.clone(),
         };
-        let blockers = self.blockers(on, story.as_ref()).await?;
+        let blockers = match theirs {
+            Some(_) => Vec::new(),
+            None => self.blockers(on, story.as_ref()).await?,
+        };
         if !blockers.is_empty() {
             let wish = wish(on, &issue, at, labeled_at.is_some(), opening);
             return self.wait_for(on, story.as_ref(), &wish, &blockers).await;
@@ -378,6 +395,14 @@ impl Intake {
             about => about,
         };
         let mut new = self.new_task(on, &issue, story.as_ref(), Opening { about, ..opening });
+        if let Some(theirs) = theirs {
+            new.on = StoryAsk {
+                base_branch: theirs.base,
+                branch: theirs.head,
+                theirs: Some(theirs.number),
+                ..new.on
+            };
+        }
         new.effects.insert(0, on.seen("eyes"));
         new.labeled_at = labeled_at;
         self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
@@ -393,14 +418,14 @@ impl Intake {
         opening: Opening,
     ) -> NewTask {
         let Opening { choice, text, mode, turn, about, asked_on } = opening;
+        let about_story = self.story_ask(on, issue, story);
+        // Where that is not where the story itself is.
+        let on_pull = on.issue.is_pull_request.then_some(on.issue.number);
+        let on_pull = on_pull.filter(|number| *number != about_story.issue);
         NewTask {
-            on: self.story_ask(on, issue, story),
+            on: about_story,
             effects: self.opening_effects(on, story, &choice),
-            ask: Ask {
-                on: asked_on.or(on.issue.is_pull_request.then_some(on.issue.number)),
-                about,
-                ..self.ask(on, issue, text, choice)
-            },
+            ask: Ask { on: asked_on.or(on_pull), about, ..self.ask(on, issue, text, choice) },
             mode,
             turn,
             labeled_at: None,
@@ -522,7 +547,11 @@ impl Intake {
             issue: number,
             title: message::pull_request_title(self.language(on, story), &issue.title),
             installation: place.installation,
-            base_branch: on.settings.base_branch(place, story),
+            base_branch: match story.filter(|story| story.is_theirs()) {
+                Some(story) => story.base_branch.clone(),
+                None => on.settings.base_branch(place, story),
+            },
+            theirs: None,
             branch: self.config.branch_of(&on.settings.file(), number),
             language: self.language(on, story),
         }

@@ -23,6 +23,7 @@ mod rest;
 pub mod review;
 mod settings;
 mod status;
+mod theirs;
 mod title;
 mod unfinished;
 
@@ -68,6 +69,7 @@ pub use settings::{
     settings_at_fault, waits_for_blockers, waits_no_more,
 };
 pub use status::{Phase, PullOver, StatusText, status};
+pub use theirs::{NotThere, not_there};
 pub use title::{pull_request_title, title_of_work};
 pub use unfinished::{UnfinishedText, WhyUnfinished, shown_as_draft, unfinished};
 

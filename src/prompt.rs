@@ -73,6 +73,8 @@ pub enum PullNow {
     Open,
     /// It is open as a draft, of work that was cut short.
     Unfinished,
+    /// It is open, and somebody else's, on whose branch hob works.
+    Theirs,
     /// The last one was merged, and the branch is another one since.
     AfterMerge(PullNumber),
     /// The last one was closed without a merge.
@@ -83,6 +85,7 @@ impl PullNow {
     /// Where a story's stands.
     pub fn of(story: &Story) -> Self {
         match (story.open_pull(), story.past_pull) {
+            (Some(_), _) if story.is_theirs() => Self::Theirs,
             (Some(_), _) if story.pull_unfinished => Self::Unfinished,
             (Some(_), _) => Self::Open,
             (None, Some((past, PullState::Merged))) => Self::AfterMerge(past),

@@ -65,7 +65,7 @@ pub use reviews::ReviewTaken;
 pub use runs::NewRun;
 pub use shown::{EndedTask, StatusFacts, StoryToShow};
 pub use status::{Counts, OpenDelivery, OpenEffect, OpenTask, OpenWish, RecordedDelivery, StoreStatus};
-pub use stories::{Heard, HowStopped, NewTask, Stop, StoryAsk};
+pub use stories::{Heard, HowStopped, NewTask, Stop, StoryAsk, TheirPull};
 pub use sub_issues::ParentStory;
 pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
 pub use waiting::Waiting;

@@ -73,6 +73,8 @@ pub struct Story {
     pub pull_unfinished: bool,
     /// The pull request before that one, where work began anew after it was closed or merged.
     pub past_pull: Option<(PullNumber, pull::PullState)>,
+    /// When work towards the present one began, where there was that one before.
+    pub pull_since: Option<Timestamp>,
     /// Whether the issue is there no more.
     pub is_gone: bool,
     /// When the label was put on that was taken up last, by GitHub's clock.

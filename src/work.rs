@@ -326,8 +326,9 @@ impl Worker {
                 Box::pin(self.follow_base(&job)).await
             }
             (Step::BeginRun, _) => match self.take_up_checks(&job).await? {
-                TakenUp::Ready => Box::pin(self.begin_run(&job)).await,
-                TakenUp::Moved(task) => Ok(Some(*task)),
+                TakenUp::Ready(None) => Box::pin(self.begin_run(&job)).await,
+                TakenUp::Ready(Some(task)) => Box::pin(self.begin_run(&self.job(*task).await?)).await,
+                TakenUp::Over(task) => Ok(Some(*task)),
                 TakenUp::Waits => Ok(None),
             },
             (Step::FollowRun, Some(mut run)) => {

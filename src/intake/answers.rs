@@ -57,8 +57,9 @@ impl Intake {
             question,
             card: card.cloned(),
             has_pull: story.pull.is_some(),
-            is_spoken_to: is_for_hob && self.store.is_listening(story.id).await?,
-            is_discussed: is_for_hob && on.issue.is_pull_request && on.issue.is_open,
+            // On a pull request of somebody else's people speak with each other; there only a command is for hob.
+            is_spoken_to: is_for_hob && !story.is_theirs() && self.store.is_listening(story.id).await?,
+            is_discussed: is_for_hob && !story.is_theirs() && on.issue.is_pull_request && on.issue.is_open,
             last: self.store.last_task(story.id).await?.map(|task| task.state),
         })
     }

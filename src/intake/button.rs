@@ -33,6 +33,9 @@ impl Intake {
         button: &Pressed,
         sender: &Person,
     ) -> anyhow::Result<Settled> {
+        if !self.config.pull_request.check_run {
+            return Ok(Settled::Ignored("hob shows no check runs here".to_owned()));
+        }
         let story = match button.check_run {
             Some(check_run) => self.store.story_of_check_run(&place.repo, check_run).await?,
             None => self.store.story_of_checked(&place.repo, &button.head).await?,
@@ -45,15 +48,16 @@ impl Intake {
             return Ok(Settled::Ignored("a check run that is not hob's".to_owned()));
         };
         let story = self.store.story(id).await?;
-        let newest = self.store.tasks_of(id).await?.pop().context("a story with a check run has a task")?;
-        let Some(press) = pressed(button.button.as_deref(), newest.id) else {
+        // The one that buttons are shown for: others may wait behind it, and of some nobody is told.
+        let shown = self.store.status_facts(id).await?.task.context("a story with a check run has a task")?;
+        let Some(press) = pressed(button.button.as_deref(), shown.id) else {
             return Ok(Settled::Ignored("the story has gone on since that button was shown".to_owned()));
         };
         // Frozen when it was asked for: a button says nothing of its own.
         let issue = Issue {
             number: story.issue,
-            title: newest.ask.title,
-            body: newest.ask.body,
+            title: shown.ask.title,
+            body: shown.ask.body,
             is_pull_request: false,
             is_open: true,
             read_later: false,

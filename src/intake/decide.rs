@@ -170,8 +170,6 @@ pub enum Decision {
     Hear,
     /// A part of a round of reviews.
     Discuss,
-    /// Nothing but to say that hob works on no pull request of other people's.
-    NotMine,
     /// Nothing but to say that somebody had answered this part before.
     Late {
         /// Which.
@@ -281,11 +279,11 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
     let (id, at, command) = (*id, *at, command.as_ref());
     let story = known.story.as_ref();
     if story.is_none() && known.on_pull_request {
-        return match command {
-            None => Decision::Nothing("a comment on a pull request that is not hob's"),
-            Some(Command::Help) => Decision::Help,
-            Some(_) => Decision::NotMine,
-        };
+        match command {
+            None => return Decision::Nothing("a comment on a pull request that is not hob's"),
+            Some(Command::Fix { text }) => return Decision::Fix { text: text.clone() },
+            Some(_) => {}
+        }
     }
     let stopped_since = story.and_then(|story| story.stopped_at).is_some_and(|stopped| at < stopped);
     match command {

@@ -80,10 +80,13 @@ impl Intake {
         story: Option<Story>,
         text: Option<String>,
     ) -> anyhow::Result<Settled> {
-        let id = story.as_ref().map(|story| story.id).context("what is mended is a story")?;
-        let last = self.store.asks_of(id).await?.pop().context("what is mended has a task")?;
+        // There is none yet on a pull request of somebody else's.
+        let last = match &story {
+            Some(story) => self.store.asks_of(story.id).await?.pop(),
+            None => None,
+        };
         let about = About::Checks(FailedChecks { by_command: true, ..FailedChecks::default() });
-        let choice = Choice { base: None, ..last.choice };
+        let choice = Choice { base: None, ..last.map(|last| last.choice).unwrap_or_default() };
         let opening = Opening { choice, text, mode: Mode::Work, turn: Turn::Begin, about, asked_on: None };
         self.open_task(on, act, story, opening).await
     }

@@ -117,7 +117,8 @@ impl Intake {
         ended: Option<Ending>,
     ) -> anyhow::Result<PullNews> {
         let settings = self.settings(on.place, on.began).await?;
-        let is_own = merged.head == story.branch
+        let is_own = !story.is_theirs()
+            && merged.head == story.branch
             && merged.head != merged.base
             && merged.head != story.base_branch
             && merged.head != on.place.default_branch;

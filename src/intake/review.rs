@@ -74,24 +74,10 @@ impl Intake {
         self.take_up(on, story, said, vec![on.seen("eyes")]).await
     }
 
-    /// Says that hob works on no pull request of other people's.
-    pub(super) async fn not_my_pull(
-        &self,
-        on: &Happening<'_>,
-        story: Option<Story>,
-    ) -> anyhow::Result<Settled> {
-        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
-        let pull =
-            repository.pull(PullNumber(on.issue.number.0)).await.context("reading the pull request")?;
-        self.check_recorded(on, &pull).await?;
-        let words = |language| message::review::not_my_pull(language, pull.is_from_fork);
-        self.reply(on, story, "confused", words).await
-    }
-
-    /// The story whose pull request this is.
+    /// The story whose pull request this is, where hob has opened it.
     async fn story_of_pull(&self, on: &Happening<'_>, pull: &Pull) -> anyhow::Result<Option<Story>> {
         let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
-        let story = story.filter(|story| story.pull == Some(pull.number));
+        let story = story.filter(|story| story.pull == Some(pull.number) && !story.is_theirs());
         if story.is_none() {
             self.check_recorded(on, pull).await?;
         }
@@ -100,7 +86,7 @@ impl Intake {
 
     /// Fails where a pull request is hob's and hob has not come to write that down yet: between opening and recording it
     /// somebody can be quick, or hob can die.
-    async fn check_recorded(&self, on: &Happening<'_>, pull: &Pull) -> anyhow::Result<()> {
+    pub(super) async fn check_recorded(&self, on: &Happening<'_>, pull: &Pull) -> anyhow::Result<()> {
         if pull.is_from_fork || !self.github.own_login().await?.eq_ignore_ascii_case(&pull.author.login) {
             return Ok(());
         }

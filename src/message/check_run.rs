@@ -13,9 +13,11 @@ use crate::story::checks::Checked;
 const MOST_TITLE: usize = 120;
 /// Characters of the status in a summary. GitHub takes 65,535.
 const MOST_SUMMARY: usize = 60_000;
-/// Characters of the agent's log.
+/// Characters of all that stands below it. GitHub takes 65,535, and what is taken out of it may leave something longer.
+const MOST_TEXT: usize = 65_000;
+/// Characters of the agent's log, where there is room.
 const MOST_LOG: usize = 30_000;
-/// Characters of what a check has printed.
+/// Characters of what a check has printed, where there is room.
 const MOST_OUTPUT: usize = 10_000;
 
 /// Said where a commit is not the story branch's head any more.
@@ -107,13 +109,20 @@ pub fn moved_on(language: Language, web: &str, branch: &str, to: &str) -> String
 
 /// What stands below the summary: the evidence, and the end of the agent's log. Nothing where there is neither.
 pub fn check_run_text(language: Language, checked: Option<&Checked>, log: &[Signal]) -> Option<String> {
+    // Of each output and of the log a smaller part, until all of it has room.
+    let shares = (0..).map(|halvings| 1_usize << halvings).take_while(|share| *share <= MOST_LOG);
+    let mut texts = shares.filter_map(|share| text_with(language, checked, log, share));
+    texts.find(|text| text.chars().count() <= MOST_TEXT)
+}
+
+fn text_with(language: Language, checked: Option<&Checked>, log: &[Signal], share: usize) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(checked) = checked {
         parts.push(format!("### Checks\n\n{}", super::checks_table(language, checked)));
         for result in checked.results.iter().filter(|result| !result.passed()) {
             if !result.output.trim().is_empty() {
                 let command = super::checks::command(&result.command);
-                let output = tail_as_code(&result.output, MOST_OUTPUT);
+                let output = tail_as_code(&result.output, MOST_OUTPUT / share);
                 parts.push(say!(
                     language,
                     "What {command} printed at its end:\n\n{output}",
@@ -131,7 +140,7 @@ pub fn check_run_text(language: Language, checked: Option<&Checked>, log: &[Sign
         })
         .collect();
     if !lines.is_empty() {
-        let log = tail_as_code(&lines.join("\n"), MOST_LOG);
+        let log = tail_as_code(&lines.join("\n"), MOST_LOG / share);
         parts.push(say!(
             language,
             "### Log\n\nThe end of what the agent said and did:\n\n{log}",
@@ -236,7 +245,26 @@ mod tests {
             check_run_text(language, Some(&checked()), &log).unwrap()
         });
         assert_eq!(check_run_text(Language::En, None, &[]), None);
-        let long = vec![Signal::Says("x".repeat(300)); 1000];
-        assert!(check_run_text(Language::En, Some(&checked()), &long).unwrap().len() < 65_535);
+    }
+
+    #[test]
+    fn however_much_there_is_to_tell_github_takes_it_and_something_of_all_is_told() {
+        let log = vec![Signal::Says("x".repeat(300)); 1000];
+        for output in ["a line that a check has printed\n".repeat(300), "`".repeat(9_000)] {
+            let mut checked = checked();
+            checked.results = (0..20)
+                .map(|at| CheckResult {
+                    command: format!("check-{at} {}", "y".repeat(300)),
+                    end: CheckEnd::Exited(1),
+                    duration_ms: 1,
+                    output: output.clone(),
+                    refused: Vec::new(),
+                })
+                .collect();
+            let text = check_run_text(Language::En, Some(&checked), &log).unwrap();
+            assert!(text.chars().count() <= MOST_TEXT, "{}", text.len());
+            assert_eq!(text.matches(" printed at its end:").count(), 20);
+            assert!(text.contains("### Log") && text.contains("xxx"));
+        }
     }
 }

@@ -115,32 +115,6 @@ pub fn suggestions_applied(language: Language, count: usize) -> String {
     }
 }
 
-/// Said on somebody else's pull request, where a command was given.
-pub fn not_my_pull(language: Language, is_from_fork: bool) -> String {
-    if is_from_fork {
-        return word!(
-            language,
-            "**Not here.** This pull request comes from a fork, and I work only on branches of this repository: I have no \
-             right to push to the fork, and I run nothing for code that its owner can change under me. Open an issue for \
-             what is to be done, and put my label on it or write `/hob work` there.",
-            "**Nicht hier.** Dieser Pull Request kommt aus einem Fork, und ich arbeite nur auf Branches dieses Repositorys: Ich darf \
-             nicht in den Fork pushen, und ich führe nichts aus für Code, den sein Besitzer unter mir ändern kann. Öffne ein Issue \
-             für das, was zu tun ist, und setz mein Label darauf oder schreib dort `/hob work`."
-        )
-        .to_owned();
-    }
-    word!(
-        language,
-        "**Not here.** I did not open this pull request, and I work on branches of my own only: I push nothing to a branch of \
-         somebody else's. Open an issue for what is to be done, and put my label on it or write `/hob work` there; \
-         `/hob work --base BRANCH` has the result go to this branch.",
-        "**Nicht hier.** Ich habe diesen Pull Request nicht geöffnet, und ich arbeite nur auf eigenen Branches: In die Branches \
-         anderer pushe ich nichts. Öffne ein Issue für das, was zu tun ist, und setz mein Label darauf oder schreib dort \
-         `/hob work`; mit `/hob work --base BRANCH` geht das Ergebnis in diesen Branch."
-    )
-    .to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,8 +148,6 @@ mod tests {
                 approved(language, "bob"),
                 suggestions_applied(language, 1),
                 suggestions_applied(language, 2),
-                not_my_pull(language, true),
-                not_my_pull(language, false),
             ]);
             all.join("\n\n=====\n\n")
         });

@@ -119,6 +119,7 @@ impl<'a> Context<'a> {
         let (pull, past_pull) = match facts.pull {
             PullNow::None => ("none", None),
             PullNow::Open => ("open", None),
+            PullNow::Theirs => ("theirs", None),
             PullNow::Unfinished => ("unfinished", None),
             PullNow::AfterMerge(past) => ("after_merge", Some(past.0)),
             PullNow::AfterClose(past) => ("after_close", Some(past.0)),

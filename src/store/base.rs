@@ -25,10 +25,10 @@ pub struct FollowBase<'a> {
 }
 
 impl Store {
-    /// The stories whose open pull requests go to a branch. What was cut short follows no base before it is gone on with.
+    /// The stories whose open pull requests, hob's own, go to a branch. What was cut short follows no base before it is gone on with.
     pub async fn stories_on_base(&self, repo: &Repo, base: &str) -> anyhow::Result<Vec<Story>> {
         let found = sqlx::query(
-            "SELECT * FROM stories WHERE repo_key = $1 AND base_branch = $2 AND pull IS NOT NULL AND pull_state IS NULL AND pull_unfinished = 0
+            "SELECT * FROM stories WHERE repo_key = $1 AND base_branch = $2 AND pull <> issue AND pull_state IS NULL AND pull_unfinished = 0
                AND ended IS NULL
              ORDER BY created_at, id",
         )
@@ -42,7 +42,7 @@ impl Store {
     /// The branches that such pull requests of a repository go to.
     pub async fn bases_of(&self, repo: &Repo) -> anyhow::Result<Vec<String>> {
         let found = sqlx::query_scalar(
-            "SELECT DISTINCT base_branch FROM stories WHERE repo_key = $1 AND pull IS NOT NULL AND pull_state IS NULL AND pull_unfinished = 0 AND ended IS NULL",
+            "SELECT DISTINCT base_branch FROM stories WHERE repo_key = $1 AND pull <> issue AND pull_state IS NULL AND pull_unfinished = 0 AND ended IS NULL",
         );
         Ok(found.bind(repo.key()).fetch_all(&self.reader).await?)
     }

@@ -112,12 +112,12 @@ impl Store {
         Ok(Task { ask, ..task.clone() })
     }
 
-    /// How often an agent has worked on failed checks of a story without anybody's asking.
+    /// How often an agent has worked on failed checks of a story's present pull request without anybody's asking.
     pub async fn fixes_made(&self, story: StoryId) -> anyhow::Result<u32> {
         let made: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM tasks AS t WHERE story = $1 AND about = 'checks'
-               AND COALESCE(json_extract(ask, '$.about.by_command'), 0) = 0
-               AND EXISTS (SELECT 1 FROM runs WHERE task = t.id)",
+            "SELECT COUNT(*) FROM tasks AS t JOIN stories AS s ON s.id = t.story WHERE t.story = $1 AND t.about = 'checks'
+               AND COALESCE(json_extract(t.ask, '$.about.by_command'), 0) = 0
+               AND EXISTS (SELECT 1 FROM runs WHERE task = t.id AND (s.pull_since IS NULL OR started_at >= s.pull_since))",
         )
         .bind(story.to_string())
         .fetch_one(&self.reader)

@@ -142,11 +142,12 @@ pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: 
         .await?;
     let Some(state) = row.try_get::<Option<String>, _>("pull_state")? else { return Ok(()) };
     sqlx::query(
-        "UPDATE stories SET past_pull = pull, past_pull_state = pull_state, pull = NULL, pull_state = NULL, pull_draft = NULL,
-             pull_title = NULL, pull_unfinished = 0
+        "UPDATE stories SET past_pull = pull, past_pull_state = pull_state, pull_since = $2, pull = NULL, pull_state = NULL,
+             pull_draft = NULL, pull_title = NULL, pull_unfinished = 0, fixes_told_at = NULL
          WHERE id = $1",
     )
     .bind(story.to_string())
+    .bind(now())
     .execute(&mut **write)
     .await?;
     if PullState::from_word(&state) == Some(PullState::Merged) {

@@ -126,6 +126,18 @@ impl Store {
         row.as_ref().map(rows::story).transpose()
     }
 
+    /// The story whose branch this is.
+    pub async fn story_on_branch(&self, repo: &Repo, branch: &str) -> anyhow::Result<Option<Story>> {
+        let row = sqlx::query(
+            "SELECT * FROM stories WHERE repo_key = $1 AND branch = $2 AND EXISTS (SELECT 1 FROM tasks WHERE story = stories.id)",
+        )
+        .bind(repo.key())
+        .bind(branch)
+        .fetch_optional(&self.reader)
+        .await?;
+        row.as_ref().map(rows::story).transpose()
+    }
+
     /// What hob has applied of a task's suggestions, or is about to push.
     pub async fn suggested(&self, task: TaskId) -> anyhow::Result<Option<Suggested>> {
         let row = sqlx::query("SELECT suggested FROM tasks WHERE id = $1 AND suggested IS NOT NULL")

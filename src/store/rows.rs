@@ -103,6 +103,7 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
             Some(past) => Some((PullNumber(past), pull_state(row, "past_pull_state")?)),
             None => None,
         },
+        pull_since: time_option(row, "pull_since")?,
         is_gone: row
             .try_get::<Option<String>, _>("ended")?
             .and_then(|word| Ending::from_word(&word))

@@ -33,6 +33,19 @@ pub struct StoryAsk {
     pub branch: String,
     /// The language to speak in, for a story without a task yet.
     pub language: Language,
+    /// The pull request of somebody else's that it is on, if it is on one.
+    pub theirs: Option<PullNumber>,
+}
+
+/// An open pull request that hob did not open, in whose repository its branch is too.
+#[derive(Debug, Clone)]
+pub struct TheirPull {
+    /// Its number.
+    pub number: PullNumber,
+    /// Its branch.
+    pub head: String,
+    /// The branch that it goes to.
+    pub base: String,
 }
 
 /// A task to be opened.
@@ -347,10 +360,10 @@ pub(super) async fn note_heard(write: &mut Write, story: StoryId, heard: &Heard)
 
 pub(super) async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyhow::Result<StoryId> {
     let row = sqlx::query(
-        "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at, language)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
+        "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at, language, pull)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)
          ON CONFLICT (repo_key, issue) DO UPDATE SET repo = excluded.repo, title = excluded.title,
-             installation = excluded.installation, updated_at = excluded.updated_at,
+             installation = excluded.installation, updated_at = excluded.updated_at, pull = COALESCE(stories.pull, excluded.pull),
              base_branch = CASE WHEN stories.base_chosen = 1 THEN stories.base_branch ELSE excluded.base_branch END,
              branch = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE story = stories.id) THEN branch ELSE excluded.branch END,
              language = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE story = stories.id) THEN language ELSE excluded.language END
@@ -366,6 +379,7 @@ pub(super) async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyh
     .bind(&on.branch)
     .bind(now())
     .bind(on.language.as_str())
+    .bind(on.theirs.map(|pull| rows::to_i64(pull.0)).transpose()?)
     .fetch_one(&mut **transaction)
     .await?;
     rows::parsed(&row, "id")

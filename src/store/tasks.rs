@@ -99,8 +99,10 @@ pub struct StoryChange {
     pub session: Option<Option<Session>>,
     /// Whether nothing in the workspace is needed any more.
     pub handed_over: Option<bool>,
-    /// The commit that was pushed with work that is proposed.
+    /// The commit that is about to be pushed with work that is proposed.
     pub pushed: Option<Sha>,
+    /// Two commits, where hob has pushed the second on top of the first by itself: what was proposed before is, with it.
+    pub pushed_onto: Option<(Sha, Sha)>,
     /// Whether people are told now that hob mends no more checks by itself.
     pub ends_fixing: bool,
 }
@@ -482,6 +484,18 @@ pub(super) async fn change_story(
             .bind(now())
             .execute(&mut **transaction)
             .await?;
+    }
+    if let Some((from, to)) = &change.pushed_onto {
+        // What people have pushed stays theirs, and what is not finished is not proposed by it.
+        sqlx::query(
+            "UPDATE stories SET pushed_head = $3, updated_at = $4 WHERE id = $1 AND pushed_head = $2",
+        )
+        .bind(story.to_string())
+        .bind(from.as_str())
+        .bind(to.as_str())
+        .bind(now())
+        .execute(&mut **transaction)
+        .await?;
     }
     if change.ends_fixing {
         sqlx::query("UPDATE stories SET fixes_told_at = $2 WHERE id = $1")

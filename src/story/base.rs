@@ -43,6 +43,9 @@ impl Because {
 pub struct AboutToPush {
     /// The commit.
     pub tip: Sha,
+    /// The one that the branch is at before; absent where an earlier hob wrote this down.
+    #[serde(default)]
+    pub from: Option<Sha>,
     /// What people are told once it is there.
     pub words: String,
 }

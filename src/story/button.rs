@@ -27,12 +27,12 @@ pub fn button(name: &str, task: TaskId) -> String {
     format!("{name}:{}", digits(task))
 }
 
-/// What a button means for a story whose newest task is this. Nothing: it was about another, or is none of hob's.
-pub fn pressed(identifier: Option<&str>, newest: TaskId) -> Option<Press> {
+/// What a button means for a story that shows this task now. Nothing: it was about another, or is none of hob's.
+pub fn pressed(identifier: Option<&str>, shown: TaskId) -> Option<Press> {
     let Some(identifier) = identifier else { return Some(Press::Again) };
     let (name, task) = identifier.split_once(':')?;
     match name {
-        _ if task != digits(newest) => None,
+        _ if task != digits(shown) => None,
         RETRY_BUTTON => Some(Press::Retry),
         STOP_BUTTON => Some(Press::Stop),
         _ => None,

@@ -45,10 +45,10 @@ impl From<PullMove> for PullState {
 }
 
 impl Story {
-    /// Whether hob follows its pull request up by itself: reviews, failed checks, a base that moves. Where people have closed
-    /// or merged it only a command begins again.
-    pub fn wants_follow_ups(&self) -> bool {
-        self.pull.is_some() && self.pull_state == PullState::Open && !self.is_gone
+    /// Whether its pull request is somebody else's: a command has hob work there, and the story is on it and on no issue. hob pushes
+    /// to its branch and leaves the rest of it to people.
+    pub fn is_theirs(&self) -> bool {
+        self.pull.is_some_and(|pull| pull.0 == self.issue.0)
     }
 
     /// The pull request, where it is open.

@@ -61,7 +61,7 @@ impl Worker {
                         message::base_rebased(job.story.language, branches, commits, &head.as_str()[..10])
                     }
                 };
-                let push = AboutToPush { tip, words };
+                let push = AboutToPush { tip, from: Some(head.clone()), words };
                 return self.push_joined(job, &head, push).await;
             }
             Joined::Conflicts(files) if moved.rewrite => {
@@ -160,6 +160,11 @@ impl Worker {
 
     /// Ends a task whose push has happened, unless the repository's checks fail there: then an agent goes on.
     async fn base_is_in(&self, job: &Job, push: &AboutToPush) -> Result<Option<Task>, Hitch> {
+        if let Some(from) = &push.from {
+            let pushed_onto = Some((from.clone(), push.tip.clone()));
+            let change = StoryChange { pushed_onto, ..StoryChange::default() };
+            self.store.change_story(&job.task, &change).await?;
+        }
         let checked = Box::pin(self.check_pushed(job, &push.tip)).await?;
         if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
             let folder = self.data.story(job.story.id).join;

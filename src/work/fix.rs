@@ -25,10 +25,10 @@ const PATIENCE: u32 = 30;
 
 /// What is to be done about a task before its first run.
 pub(super) enum TakenUp {
-    /// Make the run.
-    Ready,
-    /// It is another task now: with what was found, or at its end.
-    Moved(Box<Task>),
+    /// Make the run, of the task with what was found where that is new.
+    Ready(Option<Box<Task>>),
+    /// There is nothing to be done: the task is at its end.
+    Over(Box<Task>),
     /// It waits.
     Waits,
 }
@@ -44,9 +44,10 @@ struct Commits {
 impl Worker {
     /// Looks what fails, where a task is about failed checks and has not begun.
     pub(super) async fn take_up_checks(&self, job: &Job) -> Result<TakenUp, Hitch> {
-        let About::Checks(failed) = &job.task.ask.about else { return Ok(TakenUp::Ready) };
-        if !failed.failing.is_empty() || self.store.latest_run(&job.task).await?.is_some() {
-            return Ok(TakenUp::Ready);
+        let About::Checks(failed) = &job.task.ask.about else { return Ok(TakenUp::Ready(None)) };
+        // Until there is a run it may have waited, for a limit or at a cap, and what was found then need not be so any more.
+        if self.store.latest_run(&job.task).await?.is_some() {
+            return Ok(TakenUp::Ready(None));
         }
         let repository =
             self.github.repository(&job.story.repo, job.story.installation).await.map_err(github_hitch)?;
@@ -86,7 +87,7 @@ impl Worker {
         }
         let Judged { failing, .. } = judged;
         let found = FailedChecks { head: Some(commits.head), failing, by_command: failed.by_command };
-        Ok(TakenUp::Moved(Box::new(self.store.note_failing(&job.task, found).await?)))
+        Ok(TakenUp::Ready(Some(Box::new(self.store.note_failing(&job.task, found).await?))))
     }
 
     /// The commits to look at; nothing where there is no story branch.
@@ -169,7 +170,7 @@ impl Worker {
             NothingToMend::NoneFails { .. } => Advance { words: Some(said), ..Advance::default() },
         };
         let ended = self.store.advance(&job.task, TaskState::Done, &advance).await?;
-        Ok(TakenUp::Moved(Box::new(ended)))
+        Ok(TakenUp::Over(Box::new(ended)))
     }
 
     /// Says that hob leaves the checks to people from now on.
@@ -189,7 +190,7 @@ impl Worker {
             ..Advance::default()
         };
         let ended = self.store.advance(&job.task, TaskState::Done, &advance).await?;
-        Ok(TakenUp::Moved(Box::new(ended)))
+        Ok(TakenUp::Over(Box::new(ended)))
     }
 }
 

@@ -162,14 +162,12 @@ impl Worker {
         let story = StoryChange {
             base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
             handed_over: Some(true),
-            // Nobody has asked for what fails in a draft that is not done.
-            pushed: (!job.story.stays_unfinished(&job.task.ask.about)).then(|| taken.tip.clone()),
             ..StoryChange::default()
         };
         let words = self.words_with_joins(job, words, taken, checked).await?;
         // A merge of the base is not what the pull request is about.
         let is_merge = matches!(job.task.ask.about, About::Base(_)) && job.story.pull.is_some();
-        let stays = is_merge || job.story.stays_unfinished(&job.task.ask.about);
+        let stays = is_merge || job.story.is_theirs() || job.story.stays_unfinished(&job.task.ask.about);
         let mut effects: Vec<NewEffect> = match stays {
             true => evidence(job, checked).into_iter().collect(),
             false => vec![effect],
@@ -320,7 +318,7 @@ impl Worker {
 
     /// The tasks whose work this pull request has, up to this one, each with its runs. What only brings the base in is none of them.
     async fn tasks_on_pull(&self, job: &Job) -> Result<Vec<(Task, Vec<Run>)>, Hitch> {
-        let since = job.story.pull_moved_at.filter(|_| job.story.past_pull.is_some());
+        let since = job.story.pull_since;
         let mut found = Vec::new();
         for task in self.store.tasks_of(job.story.id).await? {
             let is_this = task.id == job.task.id;

@@ -561,6 +561,11 @@ pub(super) fn docker_hitch(error: ContainerError) -> Hitch {
     match error {
         ContainerError::Unreachable(_) | ContainerError::NotKept(_) => Hitch::Later(error.into()),
         ContainerError::NoImage(image) => Hitch::not_ready(Detail::NoImage(image)),
+        // A daemon in trouble, and a name in use: it can be over in a moment.
+        ContainerError::Refused { status: 409 | 500.., .. } => {
+            tracing::warn!(%error, "docker refused");
+            Hitch::refused(Detail::DockerRefused)
+        }
         // Docker's words name paths of the host; they are for the log.
         other => {
             tracing::error!(error = %other, "docker refused");

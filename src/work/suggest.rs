@@ -137,11 +137,13 @@ impl Worker {
         self.store.note_suggested(&job.task, &suggested).await?;
         tracing::info!(commits = suggested.applied.len(), tip = %suggested.tip, "suggestions are applied");
         // A workspace that is kept takes them in before its next run, as it does what people push.
-        if job.story.handed_over || !self.data.story(job.story.id).workspace.exists() {
-            let base = Some((suggested.tip.clone(), Some(suggested.tip.clone())));
-            let change = StoryChange { base, ..StoryChange::default() };
-            self.store.change_story(&job.task, &change).await?;
-        }
+        let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
+        let change = StoryChange {
+            base: is_free.then(|| (suggested.tip.clone(), Some(suggested.tip.clone()))),
+            pushed_onto: Some((suggested.from, suggested.tip.clone())),
+            ..StoryChange::default()
+        };
+        self.store.change_story(&job.task, &change).await?;
         Ok(Tried::Done(Some(suggested.tip)))
     }
 

@@ -11,6 +11,7 @@ use crate::git::{Joined, Mirror, PushError, RemoteError};
 use crate::ids::Sha;
 use crate::language::Language;
 use crate::message::{self, Detail};
+use crate::store::StoryChange;
 use crate::story::base::conflict_for_agent;
 use crate::story::checks::Checked;
 use crate::story::{Run, Story, Task, Turn};
@@ -50,7 +51,14 @@ impl Worker {
         mut checked: Option<Checked>,
     ) -> Result<Brought, Hitch> {
         let mut expected = job.story.remote_head.clone();
+        // Nobody has asked for what fails in a draft that is not done, or in a pull request of somebody else's.
+        let is_proposed = !job.story.stays_unfinished(&job.task.ask.about) && !job.story.is_theirs();
         for _ in 0..MOST_MERGES {
+            if is_proposed {
+                // Before it is there: a check may fail on it within seconds, and what people push on top is not hob's.
+                let change = StoryChange { pushed: Some(taken.tip.clone()), ..StoryChange::default() };
+                self.store.change_story(&job.task, &change).await?;
+            }
             let Some(found) = self.push_at(&job.task, &job.story, run, &taken, expected.as_ref()).await?
             else {
                 return Ok(Brought::There(taken, checked));

@@ -600,6 +600,38 @@ async fn scripted_daemon(states: [&'static str; 2], logs: [&'static str; 2]) -> 
     Docker::connect(&address).unwrap()
 }
 
+/// A daemon for which a name is taken by a container that cannot be looked at yet, so many times.
+async fn daemon_that_makes_another(times: usize) -> Docker {
+    use axum::http::StatusCode;
+    use axum::routing::{get, post};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let asked = AtomicUsize::new(0);
+    let answer = move || match asked.fetch_add(1, Ordering::SeqCst) < times {
+        true => {
+            (StatusCode::CONFLICT, axum::Json(serde_json::json!({"message": "the name is already in use"})))
+        }
+        false => (StatusCode::CREATED, axum::Json(serde_json::json!({"Id": "new", "Warnings": []}))),
+    };
+    let answer = std::sync::Arc::new(answer);
+    let nobody = || async { (StatusCode::NOT_FOUND, axum::Json(serde_json::json!({"message": "none"}))) };
+    let app = axum::Router::new()
+        .route("/version", get(|| async { axum::Json(serde_json::json!({"ApiVersion": "1.41"})) }))
+        .route("/v1.41/containers/create", post(move || async move { answer() }))
+        .route("/v1.41/containers/{name}/json", get(nobody));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Docker::connect(&address).unwrap()
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_by_what_is_only_being_made_is_waited_for() {
+    let spec = Case::new("being-made", "true").spec.clone();
+    let docker = daemon_that_makes_another(3).await;
+    assert_eq!(docker.ensure(&spec).await.unwrap(), Ensured::Created);
+}
+
 /// The text that came, and the error that ended it.
 async fn read_all(docker: &Docker) -> (String, Option<ContainerError>) {
     let mut text = String::new();

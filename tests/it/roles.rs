@@ -141,7 +141,7 @@ const EVENTS: [Event; 14] = [
         name: "comment on somebody else's pull request",
         stage: Stage::Foreign,
         act: Act::Comment,
-        leads_to: |command| if command == "words" { Leads::Nothing } else { Leads::Words },
+        leads_to: on_foreign,
     },
     Event { name: "review", stage: Stage::Proposed, act: Act::Review, leads_to: on_review },
     Event { name: "label taken off", stage: Stage::Busy, act: Act::Unlabel, leads_to: |_| Leads::Stop },
@@ -161,6 +161,11 @@ const EVENTS: [Event; 14] = [
     },
     Event { name: "button Re-run", stage: Stage::Failed, act: Act::Press(None), leads_to: |_| Leads::Task },
 ];
+
+/// Work is done there, and what fails is mended, as on a pull request of hob's own.
+fn on_foreign(command: &str) -> Leads {
+    if command == "fix" { Leads::Task } else { on_fresh(command) }
+}
 
 fn on_fresh(command: &str) -> Leads {
     match command {
@@ -440,7 +445,7 @@ async fn cases(w: &World) -> Vec<Case> {
             for (command, says) in said_in(event) {
                 let body = if event.act == Act::Label { says } else { "" };
                 let issue = match event.stage {
-                    Stage::Foreign => w.github.open_pull(REPO, "alice", "Something of mine", "topic", "main"),
+                    Stage::Foreign => foreign_pull(w, &format!("topic-{}", cases.len())).await,
                     _ => w.alice().opens_issue(command, body).await,
                 };
                 cases.push(Case {
@@ -459,9 +464,10 @@ async fn cases(w: &World) -> Vec<Case> {
     cases
 }
 
-async fn foreign_pull(w: &World) -> u64 {
-    w.alice().pushes("topic", &[("topic.md", "mine\n")], "Something of mine").await;
-    w.github.open_pull(REPO, "alice", "Something of mine", "topic", "main")
+/// On a branch of its own: hob works for one story on each.
+async fn foreign_pull(w: &World, branch: &str) -> u64 {
+    w.alice().pushes(branch, &[("topic.md", "mine\n")], "Something of mine").await;
+    w.github.open_pull(REPO, "alice", "Something of mine", branch, "main")
 }
 
 /// Brings each story to where its event finds it.
@@ -637,7 +643,7 @@ fn objection(case: &Case, before: &Look, after: &Look) -> Option<String> {
 async fn nobody_below_write_access_starts_steers_answers_or_stops_anything() {
     let began = Instant::now();
     let mut scene = Scene::begin().await;
-    let foreign = foreign_pull(&scene.w).await;
+    let foreign = foreign_pull(&scene.w, "topic").await;
     let mut cases = cases(&scene.w).await;
     set_the_stage(&mut scene, &mut cases).await;
     let mut before = Vec::new();

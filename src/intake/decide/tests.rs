@@ -176,10 +176,15 @@ fn on_other_peoples_pull_requests_nothing_but_a_command_gets_an_answer() {
     for act in [label(1), comment(1, 1, "hello")] {
         assert!(matches!(decide(&act, &on_pull), Decision::Nothing(_)), "{act:?}");
     }
-    for command in ["/hob work", "/hob stop", "/hob status", "/hob dance"] {
-        assert_eq!(decide(&comment(1, 1, command), &on_pull), Decision::NotMine, "{command}");
+    let leads_to = |command: &str| decide(&comment(1, 1, command), &on_pull);
+    assert!(matches!(leads_to("/hob work"), Decision::Open { mode: Mode::Work, .. }));
+    assert!(matches!(leads_to("/hob plan"), Decision::Open { mode: Mode::Plan, .. }));
+    assert_eq!(leads_to("/hob fix mind it"), Decision::Fix { text: Some("mind it".to_owned()) });
+    for command in ["/hob retry", "/hob resume", "/hob rebase", "/hob budget +1"] {
+        assert_eq!(leads_to(command), Decision::Refuse(NoGo::NothingBegun), "{command}");
     }
-    assert_eq!(decide(&comment(1, 1, "/hob help"), &on_pull), Decision::Help);
+    assert_eq!((leads_to("/hob help"), leads_to("/hob status")), (Decision::Help, Decision::Status));
+    assert!(matches!(leads_to("/hob dance"), Decision::Explain(_)));
 }
 
 #[test]

@@ -333,6 +333,7 @@ impl Scene {
             base_branch: "main".to_owned(),
             branch: format!("hob/issue-{issue}"),
             language: hob::language::Language::En,
+            theirs: None,
         };
         match decide(&act, known) {
             Decision::Nothing(why) => self.store.ignore_delivery(guid, why).await.unwrap(),

@@ -150,6 +150,7 @@ async fn with_a_comment(w: &World, issue: u64) -> (Store, NewEffect) {
         base_branch: "main".to_owned(),
         branch: "hob/issue-1".to_owned(),
         language: hob::language::Language::En,
+        theirs: None,
     };
     let said =
         Effect::Comment { on: on.issue, body: "There was something to say.".to_owned(), question: None };

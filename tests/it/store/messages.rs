@@ -40,6 +40,7 @@ impl Desk {
             base_branch: "main".to_owned(),
             branch: "hob/issue-1".to_owned(),
             language: hob::language::Language::En,
+            theirs: None,
         };
         let ask = Ask {
             by: "alice".to_owned(),

@@ -56,6 +56,7 @@ impl Desk {
             base_branch: "main".to_owned(),
             branch: "hob/issue-1".to_owned(),
             language: hob::language::Language::En,
+            theirs: None,
         };
         let (mode, turn) = (Mode::Work, Turn::Begin);
         let new = NewTask { on, ask, mode, turn, labeled_at: None, settings: None, effects: vec![] };

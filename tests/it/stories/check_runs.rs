@@ -122,6 +122,38 @@ async fn one_check_run_tells_on_each_head_where_the_story_stands_with_evidence_a
 }
 
 #[tokio::test]
+async fn a_button_is_about_the_task_that_it_is_shown_for_and_none_is_where_there_are_no_check_runs() {
+    let w = app().await;
+    let issue = asked(&w, "work").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    w.alice().comments(issue, "/hob work [scenario: todo]").await;
+    let at_work = until(&w, &head(&w), "the work", |run| run.summary.contains("Add the flag")).await;
+    // It waits for what is under way.
+    w.alice().comments(issue, "/hob rebase").await;
+    w.quiet_deliveries().await;
+    w.bob().presses(Some(&at_work.buttons[0]), at_work.id).await;
+    let stopped = w.next_comment(issue).await.body;
+    assert!(stopped.starts_with("**Stopped, as @bob asked.** The agent is gone."), "{stopped}");
+    assert!(w.next_comment(issue).await.body.contains("The agent had not begun"));
+    w.quiet().await;
+    assert!(w.containers().await.is_empty());
+    w.finish().await;
+
+    let mut w = World::prepare_app(|config| config.pull_request.check_run = false).await;
+    w.start_hob().await;
+    let issue = asked(&w, "work").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert!(check_run(&w, &head(&w)).is_none());
+    w.alice().reruns_all(&head(&w)).await;
+    w.quiet().await;
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn buttons_do_what_commands_do_once_and_for_those_who_may() {
     let w = app().await;
     // What it prints tells one time from another.
@@ -156,10 +188,10 @@ async fn buttons_do_what_commands_do_once_and_for_those_who_may() {
     // And the pull request has it.
     w.until("the evidence", |_| Some(pull().body).filter(|body| body.contains("❌ exit code 3"))).await;
     // "Re-run all checks" does the same.
-    w.mallory().reruns_all(before.id).await;
+    w.mallory().reruns_all(&first).await;
     w.quiet().await;
     assert_eq!(check_run(&w, &first).unwrap().text, again.text);
-    w.alice().reruns_all(before.id).await;
+    w.alice().reruns_all(&first).await;
     until(&w, &first, "all to run again", |run| is(run, "failure") && run.text != again.text).await;
     w.quiet().await;
     assert_eq!(containers_that_ran(&w), 1, "an agent worked");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::github::{GitHub, Job};
+use crate::world::github::{GitHub, Job, Merging, Verdict, on};
 use crate::world::{KEY, REPO, World};
 
 /// The newest commit of the branch of issue 1.
@@ -35,6 +35,9 @@ async fn checks_that_fail_are_mended_together_and_no_more_often_than_allowed() {
     let base = w.github.commits(REPO, "main")[0].sha.clone();
     w.ci().fails("lint", &base, "it was red before\n").await;
     let issue = proposed(&w).await;
+    // What is red where the base is by now is not the branch's doing either.
+    let moved = w.bob().pushes("main", &[("more.md", "more\n")], "More").await;
+    w.ci().fails("links", &moved, "red since then\n").await;
 
     let first = head(&w);
     let log = format!(
@@ -43,7 +46,12 @@ async fn checks_that_fail_are_mended_together_and_no_more_often_than_allowed() {
         "noise at the beginning\n".repeat(300)
     );
     let failed = |name, log| Job { name, conclusion: "failure", log };
-    let jobs = [failed("build", Some(log.as_str())), failed("gone", None), failed("lint", Some("red"))];
+    let jobs = [
+        failed("build", Some(log.as_str())),
+        failed("gone", None),
+        failed("lint", Some("red")),
+        failed("links", Some("red")),
+    ];
     w.ci().runs(&first, &jobs).await;
     // hob's own are none of it, and neither is what passes.
     w.ci().sets_status("hob", &first, "failure", "hob says no").await;
@@ -64,7 +72,7 @@ async fn checks_that_fail_are_mended_together_and_no_more_often_than_allowed() {
     assert!(told.contains("\ntest one ... FAILED\n</output>\nthe key is "), "{told}");
     assert!(told.contains("check=\"gone\"") && told.contains("(there is no log of it)"), "{told}");
     assert!(!told.contains(KEY) && told.matches("noise at the beginning").count() < 200, "{told}");
-    for other in ["lint", "hob says no", "docs"] {
+    for other in ["lint", "links", "hob says no", "docs"] {
         assert!(!told.contains(other), "{other} in: {told}");
     }
 
@@ -149,6 +157,80 @@ async fn what_is_not_hobs_to_mend_costs_nothing_until_somebody_asks() {
     }
     assert!(!told.contains("check=\"build\"") && !told.contains("check=\"deploy\""), "{told}");
     assert_eq!(w.github.file_at(REPO, "hob/issue-1", "theirs.md").as_deref(), Some("from bob\n"));
+    w.quiet().await;
+
+    // Whoever asked last may not push any more: nothing of theirs is followed up.
+    let pushed = head(&w);
+    w.github.set_permission(REPO, "alice", "read");
+    w.ci().fails("build", &pushed, "no\n").await;
+    w.quiet().await;
+    assert_eq!(head(&w), pushed);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn what_fails_on_what_hob_pushed_without_an_agent_is_mended_and_each_pull_request_has_its_own_count() {
+    let w = World::start().await;
+    let issue = proposed(&w).await;
+    let merged = async |times: usize| {
+        w.bob().pushes("main", &[(&format!("more-{times}.md"), "more\n")], "More").await;
+        let before = head(&w);
+        w.alice().comments(issue, "/hob rebase").await;
+        w.until("the merge", |_| Some(head(&w)).filter(|now| *now != before)).await;
+        w.quiet().await;
+        head(&w)
+    };
+    let mended = async |head: &str| {
+        w.ci().fails("build", head, "no\n").await;
+        let done = w.next_comment(issue).await.body;
+        assert!(done.contains("about the check that failed: `build`"), "{done}");
+        w.quiet().await;
+    };
+    // What a person asks for does not count.
+    let theirs = w.bob().pushes("hob/issue-1", &[("theirs.md", "from bob\n")], "By hand").await;
+    w.ci().fails("build", &theirs, "no\n").await;
+    w.alice().comments(2, "/hob fix").await;
+    assert!(w.next_comment(issue).await.body.contains("about the check that failed: `build`"));
+    w.quiet().await;
+
+    // A merge of the base, and a suggestion.
+    mended(&merged(1).await).await;
+    let before = head(&w);
+    let suggestion = on("NOTES.md", 1, "```suggestion\n- better\n```");
+    w.bob().reviews(2, Verdict::Commented, "", &[suggestion]).await;
+    w.until("the suggestion", |_| Some(head(&w)).filter(|now| *now != before)).await;
+    w.quiet().await;
+    assert_eq!(w.github.file_at(REPO, "hob/issue-1", "NOTES.md").unwrap().lines().next(), Some("- better"));
+    mended(&head(&w)).await;
+    w.ci().fails("build", &head(&w), "no\n").await;
+    let enough = w.next_comment(2).await.body;
+    assert!(enough.starts_with("**`build` still fails, and I stop here.**"), "{enough}");
+    w.quiet().await;
+
+    // Another pull request begins anew with that, and so it does with what is said of it.
+    w.bob().merges(2, Merging::Commit).await;
+    w.quiet().await;
+    w.alice().comments(issue, "/hob work add a short form too [scenario: work]").await;
+    let other = |github: &GitHub| github.pulls(REPO).into_iter().find(|pull| pull.number > 2);
+    let second = w.until("another pull request", other).await;
+    w.quiet().await;
+    let tip = || w.github.commits(REPO, &second.head)[0].sha.clone();
+    let before = tip();
+    w.ci().fails("build", &before, "no\n").await;
+    w.until("the check to be mended", |_| Some(tip()).filter(|now| *now != before)).await;
+    w.quiet().await;
+    // Closed and opened again it is still about all that was done for it.
+    let reported = || {
+        let now = w.github.pulls(REPO).into_iter().find(|pull| pull.number == second.number);
+        now.expect("the pull request").body.matches("Noted one more change").count()
+    };
+    let before = reported();
+    w.bob().closes(second.number).await;
+    w.bob().reopens(second.number).await;
+    w.quiet().await;
+    w.alice().comments(second.number, "rename it [scenario: work]").await;
+    w.until("the report of it", |_| (reported() == before + 1).then_some(())).await;
+    w.next_comment(second.number).await;
     w.finish().await;
 }
 
@@ -290,7 +372,17 @@ async fn a_stop_and_a_cap_reach_a_fix_that_waits() {
     assert!(!asked.contains("as a draft"), "{asked}");
     w.quiet().await;
     assert!(!w.github.pulls(REPO)[0].draft && prompts(&w).len() == 1);
+    // While it waits for the answer, people mend it: hob looks again, and leaves what they pushed alone until somebody asks.
+    let theirs = w.bob().pushes("hob/issue-1", &[("theirs.md", "mended\n")], "Mend it").await;
     w.alice().comments(issue, "Spend $0.60 more").await;
+    w.quiet().await;
+    assert_eq!(
+        (head(&w), prompts(&w).len()),
+        (theirs.clone(), 1),
+        "an agent worked on what people had pushed"
+    );
+    w.ci().fails("build", &theirs, "no\n").await;
+    w.alice().comments(issue, "/hob fix").await;
     let done = w.next_comment(issue).await.body;
     assert!(done.contains("about the check that failed: `build`"), "{done}");
     assert!(prompts(&w)[1].contains("check=\"build\""), "{:?}", prompts(&w));

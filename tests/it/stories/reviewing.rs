@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::world::github::{Fault, GitHub, Pull, ThreadComment, Verdict, on};
+use crate::world::github::{Fault, GitHub, Merging, Pull, ThreadComment, Verdict, on};
 use crate::world::{BOT, REPO, World};
 
 /// A world with a pull request of hob's that adds one line to NOTES.md, and its issue. The agent answers reviews.
@@ -406,22 +406,80 @@ async fn a_review_that_no_webhook_told_of_is_found() {
 }
 
 #[tokio::test]
-async fn on_other_peoples_pull_requests_only_a_command_gets_an_answer_and_it_is_a_clear_no() {
+async fn on_other_peoples_pull_requests_only_a_command_counts_and_hob_pushes_to_their_branch_and_changes_nothing_else()
+ {
     let w = World::start().await;
     w.alice().pushes("topic", &[("topic.md", "mine\n")], "Something of mine").await;
-    let own = w.github.open_pull(REPO, "alice", "Mine", "topic", "main");
+    let number = w.github.open_pull(REPO, "alice", "Mine", "topic", "main");
+    let before =
+        || w.github.pulls(REPO).into_iter().find(|pull| pull.number == number).expect("the pull request");
+    let opened = before();
+    w.bob().comments(number, "What is this?").await;
+    w.bob().reviews(number, Verdict::ChangesRequested, "No.", &[on("topic.md", 1, "Why?")]).await;
+    w.mallory().comments(number, "/hob work").await;
+    w.quiet().await;
+    assert!(runs(&w).is_empty(), "something was begun without a command of who may");
+
+    // Asked for, it is done on their branch.
+    w.bob().comments(number, "/hob work mend it [scenario: work]").await;
+    let done = w.next_comment(number).await.body;
+    assert!(done.starts_with(&format!("Done: #{number} has 1 commit for you to review.")), "{done}");
+    w.quiet().await;
+    let told = last_prompt(&w);
+    assert!(
+        told.starts_with(&format!("You are working on pull request #{number} of the repository")),
+        "{told}"
+    );
+    assert!(told.contains("mend it") && !told.contains("/hob/title.txt"), "{told}");
+    let commits = w.github.commits(REPO, "topic");
+    assert_eq!(commits.len(), 3, "{commits:#?}");
+    assert!(commits[1].message.starts_with("Something of mine"), "{commits:#?}");
+    assert_eq!(w.github.pulls(REPO).len(), 1, "no other was opened");
+
+    // Their reviews, their words and their checks are left to them, until somebody asks.
+    w.bob()
+        .reviews(number, Verdict::ChangesRequested, "", &[on("topic.md", 1, "```suggestion\nbetter\n```")])
+        .await;
+    w.bob().comments(number, "Nice.").await;
+    w.ci().fails("build", &commits[0].sha, "no\n").await;
+    w.bob().pushes("main", &[("more.md", "more\n")], "More").await;
+    w.quiet().await;
+    assert_eq!((w.github.commits(REPO, "topic").len(), runs(&w).len()), (3, 1));
+    w.alice().comments(number, "/hob fix").await;
+    let done = w.next_comment(number).await.body;
+    assert!(done.contains("about the check that failed: `build`"), "{done}");
+    w.alice().comments(number, "/hob rebase").await;
+    w.until("the merge", |_| w.status(number).filter(|status| status.body.contains("**Merged `main`"))).await;
+    assert!(w.github.file_at(REPO, "topic", "more.md").is_some());
+    let now = before();
+    assert_eq!((now.title, now.body, now.draft), (opened.title, opened.body, opened.draft));
+    assert_eq!(now.reviewers, opened.reviewers);
+
+    // It ends as theirs does, and its branch stays.
+    w.alice().merges(number, Merging::Commit).await;
+    w.quiet().await;
+    assert!(w.status(number).unwrap().body.starts_with("**Merged."), "{:?}", w.status(number));
+    assert!(!w.github.commits(REPO, "topic").is_empty());
+    w.bob().comments(number, "/hob work more").await;
+    assert!(w.next_comment(number).await.body.contains("is not open any more"));
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn forks_and_branches_that_others_build_on_get_a_clear_no() {
+    let w = World::with(|config| config.pull_request.follow_base = hob::config::FollowBase::Always).await;
+    w.alice().pushes("topic", &[("topic.md", "mine\n")], "Something of mine").await;
     let fork = w.github.open_fork_pull(REPO, "mallory", "Theirs", "topic", "main");
-    for pull in [own, fork] {
-        w.bob().comments(pull, "What is this?").await;
-        w.bob().reviews(pull, Verdict::ChangesRequested, "No.", &[on("topic.md", 1, "Why?")]).await;
-        w.mallory().comments(pull, "/hob work").await;
-        w.bob().comments(pull, "/hob work mend it").await;
-        let said = w.next_comment(pull).await.body;
-        let reason = if pull == fork { "comes from a fork" } else { "I did not open this pull request" };
-        assert!(said.starts_with("**Not here.**") && said.contains(reason), "{said}");
-        // Also the second time, now that hob has spoken here.
+    let back = w.github.open_pull(REPO, "alice", "Back", "main", "topic");
+    for (pull, reason) in [(fork, "comes from a fork"), (back, "comes from `main`, which others build on")] {
+        for command in ["/hob work mend it", "/hob fix", "/hob plan"] {
+            w.bob().comments(pull, command).await;
+            let said = w.next_comment(pull).await.body;
+            assert!(said.starts_with("**Not here.**") && said.contains(reason), "{said}");
+        }
+        // Also once hob has spoken here.
         w.bob().comments(pull, "/hob resume please").await;
-        assert!(w.next_comment(pull).await.body.starts_with("**Not here.**"));
+        assert!(w.next_comment(pull).await.body.contains("Nothing"));
     }
     w.quiet().await;
     assert!(runs(&w).is_empty());

@@ -105,9 +105,9 @@ impl Person<'_> {
         self.github.press(REPO, self.login, check_run, button).await.status
     }
 
-    /// Presses "Re-run all checks" where this check run of hob's is.
-    pub async fn reruns_all(&self, check_run: u64) -> u16 {
-        self.github.rerun_all(REPO, self.login, check_run).await.status
+    /// Presses "Re-run all checks" on a commit.
+    pub async fn reruns_all(&self, sha: &str) -> u16 {
+        self.github.rerun_all(REPO, self.login, sha).await.status
     }
 }
 
