@@ -272,7 +272,7 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     assert!(words.starts_with("Answer to T2."), "{words}");
     let told = w.github.file_at(REPO, branch, "review.md").expect("what the agent was told");
     assert!(told.contains(&format!("exactly as it stands, in commit {}", commits[1].sha)), "{told}");
-    assert!(told.contains("did not fit in as they stand"), "{told}");
+    assert!(told.contains("hob has not put them in as they stand"), "{told}");
     w.finish().await;
 }
 
