@@ -14,7 +14,7 @@ use crate::ids::{PullNumber, ReviewCommentId};
 use crate::message;
 use crate::store::{Effect, Heard, NewEffect, NewTask, ReactTo, ReviewTaken};
 use crate::story::plan::Mode;
-use crate::story::review::{self, Lines, Remark, Round, Said, Source, suggestion};
+use crate::story::review::{self, Lines, Remark, Round, Said, Source};
 use crate::story::{About, Ask, Choice, Story, Turn};
 
 /// Comments of one review that get a reaction each. GitHub counts them.
@@ -127,8 +127,7 @@ impl Intake {
         let mut reading =
             Reading { on, repository: &repository, own_login: &own_login, may_push: HashMap::new() };
         let mut remarks = Vec::new();
-        for comment in of_review.into_iter().filter(|c| is_for_hob(&c.body) || suggestion(&c.body).is_some())
-        {
+        for comment in of_review.into_iter().filter(|comment| is_for_hob(&comment.body)) {
             remarks.push(reading.remark(comment, &all).await?);
         }
         let body = Some(&review.body).filter(|body| is_for_hob(body)).cloned().unwrap_or_default();
