@@ -275,7 +275,8 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     assert!(told.contains("hob has not put them in as they stand"), "{told}");
 
     let begun = runs(&w).len();
-    // What hob itself writes in a thread is no review, and what is for somebody else is left alone.
+    // What hob itself writes in a thread is no review, and what is for somebody else is left alone. GitHub
+    // refuses at first to ask for a review.
     let aside = on("NOTES.md", 2, &format!("@carol rather this?\n{}", suggests("- for carol")));
     let script = on(
         "NOTES.md",
@@ -283,6 +284,7 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
         "[scenario: script]\n\n```sh\nf='\\140\\140\\140'\n\
          printf '[{\"thread\": \"T1\", \"reply\": \"Rather:\\\\n\\\\n'$f'suggestion\\\\n- mine\\\\n'$f'\"}]' >/hob/replies.json\n```",
     );
+    w.github.fault("POST", "/requested_reviewers", Fault::Forbidden, 1);
     let said = w.bob().reviews(number, Verdict::Commented, "", &[script, aside]).await;
     let answer = next_answer(&w, number, said[0], 0).await;
     w.next_comment(issue).await;
@@ -291,6 +293,7 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- THE\n- changes\n"));
     assert!(answers(&w, number, said[1]).is_empty() && reactions(&w, number, said[1]).is_empty());
     assert_eq!(runs(&w).len(), begun + 1, "hob answered itself");
+    assert!(reviewers(&w, number).contains(&"bob".to_owned()), "{:?}", reviewers(&w, number));
     w.finish().await;
 }
 
