@@ -199,8 +199,8 @@ impl Reading<'_> {
             thread,
             at: Lines {
                 file: comment.path.clone(),
-                first: comment.lines.map(|(first, _)| first),
-                last: comment.lines.map(|(_, last)| last),
+                first: comment.first,
+                last: comment.last,
                 is_old_side: comment.is_old_side,
                 commit: comment.commit.clone(),
             },
