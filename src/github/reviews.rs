@@ -12,6 +12,7 @@ use super::webhook::WirePull;
 use super::{GitHubError, Repository};
 use crate::event::{Person, Pull, Review, Verdict};
 use crate::ids::{PullNumber, ReviewCommentId, ReviewId, Sha};
+use crate::story::review::TakenBack;
 
 /// The most that GitHub gives at once.
 const PAGE: usize = 100;
@@ -135,6 +136,19 @@ impl Repository {
             let (id, commit) = (review.id, review.commit_id);
             let body = review.body.unwrap_or_default();
             Some((Review { id, verdict: verdict(&review.state)?, body, commit, at }, author))
+        };
+        Ok(all.into_iter().filter_map(read).collect())
+    }
+
+    /// What has taken reviews of a pull request back. What GitHub does not list yet is not told.
+    pub async fn reviews_taken_back(&self, number: PullNumber) -> Result<Vec<TakenBack>, GitHubError> {
+        let all: Vec<WireReview> = self.all_pages(&format!("/pulls/{number}/reviews?")).await?;
+        let read = |review: WireReview| match verdict(&review.state) {
+            Some(Verdict::Approved) => {
+                Some(TakenBack::Approved { id: review.id, by: person(review.user).login })
+            }
+            None if review.state.eq_ignore_ascii_case("dismissed") => Some(TakenBack::Dismissed(review.id)),
+            _ => None,
         };
         Ok(all.into_iter().filter_map(read).collect())
     }

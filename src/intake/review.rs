@@ -45,10 +45,13 @@ impl Intake {
         if review.verdict == Verdict::Approved {
             let by = &on.sender.login;
             let words = message::review::approved(story.language, by);
-            return Ok(match self.store.take_approval(&on.delivery.guid, story.id, by, &words).await? {
-                true => Settled::Done("an approval ends what its author had asked for"),
-                false => Settled::Ignored("an approval".to_owned()),
-            });
+            let approval = (by.as_str(), review.id);
+            return Ok(
+                match self.store.take_approval(&on.delivery.guid, story.id, approval, &words).await? {
+                    true => Settled::Done("an approval ends what its author had asked for"),
+                    false => Settled::Ignored("an approval".to_owned()),
+                },
+            );
         }
         let Some(said) = self.read_review(on, pull.number, review).await? else {
             return ignored("a review that says nothing to hob");

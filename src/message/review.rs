@@ -99,6 +99,16 @@ pub fn approved(language: Language, by: &str) -> String {
     )
 }
 
+/// Said about a round that is over before it began, because its reviews were dismissed.
+pub fn dismissed(language: Language) -> String {
+    word!(
+        language,
+        "**Nothing left to do:** the review was dismissed before I had begun with it.",
+        "**Nichts mehr zu tun:** Das Review wurde verworfen, bevor ich damit begonnen hatte."
+    )
+    .to_owned()
+}
+
 /// Said about a round of nothing but suggestions. `{pull}` as in `pull_request_ready`.
 pub fn suggestions_applied(language: Language, count: usize) -> String {
     match count {
@@ -172,6 +182,7 @@ mod tests {
                 whole_replies(language, &whole, Some(&sha)),
                 whole_replies(language, &whole[..1], None),
                 approved(language, "bob"),
+                dismissed(language),
                 suggestions_applied(language, 1),
                 suggestions_applied(language, 2),
                 not_my_pull(language, true),

@@ -160,6 +160,19 @@ async fn a_burst_of_reviews_is_one_task_and_everybody_is_answered_where_they_spo
     let status = w.status(issue).expect("a status").body;
     assert!(status.starts_with("**Nothing left to do:** bob approved"), "{status}");
     assert!(w.github.labels(REPO, issue).contains(&"hob: review".to_owned()));
+    // Nor does anybody whose review is dismissed. Nobody tells hob of that: it looks before it begins.
+    w.bob().reviews(number, Verdict::ChangesRequested, "And one more.", &[]).await;
+    w.github.dismiss_review(REPO, number);
+    let dismissed = |text: &String| text.starts_with("**Nothing left to do:** the review was dismissed");
+    w.until("the review to be over", |_| w.status(issue).map(|status| status.body).filter(dismissed)).await;
+    // The approval is heard of before what it follows, which GitHub does not list at first.
+    w.github.fault("GET", &format!("/pulls/{number}/comments"), Fault::StaleList, 1);
+    w.bob().reviews(number, Verdict::ChangesRequested, "", &[on("NOTES.md", 1, "Shorter.")]).await;
+    w.bob().approves(number).await;
+    let approved = |text: &String| text.starts_with("**Nothing left to do:** bob approved");
+    w.until("the review to be over", |_| w.status(issue).map(|status| status.body).filter(approved)).await;
+    w.quiet().await;
+    assert_eq!(runs(&w).len(), 3, "nothing was begun");
     // A review that comes twice is one.
     let sent = w.github.deliveries().into_iter().filter(|sent| sent.event == "pull_request_review");
     for sent in sent.collect::<Vec<_>>() {
