@@ -42,7 +42,10 @@ impl Intake {
         if let Some(why) = self.may_not_command(on, on.settings.who()).await? {
             return Ok(Settled::Ignored(why));
         }
-        if review.verdict == Verdict::Approved {
+        let said = self.read_review(on, pull.number, review).await?;
+        // An approval that says something on lines as well wants that done. Its text alone is "Looks good" in many words.
+        let is_approval = review.verdict == Verdict::Approved;
+        if is_approval && said.as_ref().is_none_or(|said| said.remarks.is_empty()) {
             let by = &on.sender.login;
             let words = message::review::approved(story.language, by);
             let approval = (by.as_str(), review.id);
@@ -53,7 +56,7 @@ impl Intake {
                 },
             );
         }
-        let Some(said) = self.read_review(on, pull.number, review).await? else {
+        let Some(said) = said else {
             return ignored("a review that says nothing to hob");
         };
         let seen = said.remarks.iter().take(MOST_REACTIONS).map(|remark| {
@@ -123,7 +126,9 @@ impl Intake {
         let own_login = self.github.own_login().await?;
         let all = repository.review_comments(pull).await.context("reading the review's comments")?;
         let of_review: Vec<&ReviewComment> = all.iter().filter(|c| c.review == Some(review.id)).collect();
-        if of_review.is_empty() && review.body.trim().is_empty() && !is_believed(on.delivery) {
+        // An approval may say nothing at all.
+        let has_comments = review.body.trim().is_empty() && review.verdict != Verdict::Approved;
+        if of_review.is_empty() && has_comments && !is_believed(on.delivery) {
             anyhow::bail!("GitHub does not list the review's comments yet");
         }
         let is_for_hob = |text: &str| !message::has_marker(text) && !command::is_aside(text, &own_login);

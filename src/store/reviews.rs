@@ -13,8 +13,9 @@ use super::stories::{NewTask, ensure_story};
 use super::tasks::{Queued, hold, queue};
 use super::write::Write;
 use super::{Store, after, deliveries, now, rows};
+use crate::event::Verdict;
 use crate::ids::{Repo, ReviewId, StoryId, TaskId};
-use crate::story::review::{Applied, Round, Suggested};
+use crate::story::review::{Applied, Round, Source, Suggested};
 use crate::story::{About, Ask, Story, Task};
 
 /// In all, a round waits no longer for more than so many times what it waits for one.
@@ -32,7 +33,8 @@ pub enum ReviewTaken {
 }
 
 impl Store {
-    /// Takes a review up: `new` asks for a round of this review alone. It begins after `wait`, counted from the last that joins.
+    /// Takes a review up: `new` asks for a round of this review alone. It begins after `wait`, counted from the last that joins. An
+    /// approval takes the place of what its author has said before.
     pub async fn take_review(
         &self,
         guid: &str,
@@ -51,6 +53,11 @@ impl Store {
         let taken = if waiting.is_some() { ReviewTaken::Joined } else { ReviewTaken::Opened };
         match waiting {
             Some((task, mut ask, mut all)) => {
+                for review in &round.reviews {
+                    if let Source::Review { id, verdict: Verdict::Approved } = review.source {
+                        all = all.without(&review.by, id);
+                    }
+                }
                 all.reviews.extend(round.reviews.iter().cloned());
                 ask.about = About::Review(all);
                 join(&mut write, task, &ask, new.settings.as_deref(), wait).await?;

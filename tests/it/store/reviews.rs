@@ -31,8 +31,12 @@ impl Desk {
     }
 
     async fn reviews(&self, id: u64, by: &str) -> ReviewTaken {
+        self.says(id, by, Verdict::Commented).await
+    }
+
+    async fn says(&self, id: u64, by: &str, verdict: Verdict) -> ReviewTaken {
         let review = Review {
-            source: Source::Review { id: ReviewId(id), verdict: Verdict::Commented },
+            source: Source::Review { id: ReviewId(id), verdict },
             by: by.to_owned(),
             by_id: Some(7),
             body: format!("{by} {id}"),
@@ -142,8 +146,10 @@ async fn an_approval_takes_out_what_its_author_said_and_is_not_begun() {
     assert_eq!(desk.rounds().await[0].0, TaskState::Done);
     assert!(!desk.approves(14, "bob").await);
     assert_eq!(desk.reviews(15, "bob").await, ReviewTaken::Opened, "what is said after that is new");
-    // An approval that is heard of late.
+    // An approval that is heard of late, and one that says something: that stands in the place of what was said before.
     assert!(!desk.approves(14, "bob").await);
+    assert_eq!(desk.says(16, "bob", Verdict::Approved).await, ReviewTaken::Joined);
+    assert_eq!(desk.rounds().await[1].1, "bob 16");
 
     // Who has it may take out what was taken back meanwhile; who does not have it any more may not.
     desk.reviews(17, "alice").await;

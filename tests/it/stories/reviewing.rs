@@ -287,7 +287,17 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     assert!(told.contains(&format!("exactly as it stands, in commit {}", commits[1].sha)), "{told}");
     assert!(told.contains("hob has not put them in as they stand"), "{told}");
 
+    // An approval that suggests something as well: that is done, and what its author has said before is not.
     let begun = runs(&w).len();
+    w.bob().reviews(number, Verdict::ChangesRequested, "One more thing.", &[]).await;
+    let nit = [on("NOTES.md", 1, &suggests("- The"))];
+    let said = w.bob().reviews(number, Verdict::Approved, "", &nit).await;
+    let answer = next_answer(&w, number, said[0], 0).await;
+    w.quiet().await;
+    assert!(answer.starts_with("Applied as suggested, in "), "{answer}");
+    assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- The\n- changes\n"));
+    assert_eq!(runs(&w).len(), begun, "no agent was needed");
+
     // What hob itself writes in a thread is no review, and what is for somebody else is left alone. GitHub
     // refuses at first to ask for a review.
     let aside = on("NOTES.md", 2, &format!("@carol rather this?\n{}", suggests("- for carol")));
@@ -303,7 +313,7 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     w.next_comment(issue).await;
     w.quiet().await;
     assert!(answer.starts_with("Rather:\n\n```suggestion\n- mine\n```"), "{answer}");
-    assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- THE\n- changes\n"));
+    assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- The\n- changes\n"));
     assert!(answers(&w, number, said[1]).is_empty() && reactions(&w, number, said[1]).is_empty());
     assert_eq!(runs(&w).len(), begun + 1, "hob answered itself");
     assert!(reviewers(&w, number).contains(&"bob".to_owned()), "{:?}", reviewers(&w, number));
