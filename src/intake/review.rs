@@ -63,8 +63,35 @@ impl Intake {
             let (to, content) = (ReactTo::ReviewComment(remark.id), "eyes".to_owned());
             NewEffect::new(Effect::React { to, content })
         });
-        let seen = seen.collect();
-        self.take_up(on, &story, said, seen).await
+        let mut effects: Vec<NewEffect> = seen.collect();
+        effects.extend(self.held_up_by(&story, pull.number, &said).await?);
+        self.take_up(on, &story, said, effects).await
+    }
+
+    /// What is said in the threads of a review while a question waits, which comes first: once in each thread.
+    async fn held_up_by(
+        &self,
+        story: &Story,
+        pull: PullNumber,
+        said: &review::Review,
+    ) -> anyhow::Result<Vec<NewEffect>> {
+        let Some(asked) = self.store.open_question(story.id).await? else { return Ok(Vec::new()) };
+        let Some(comment) = asked.comment else { return Ok(Vec::new()) };
+        let (web, on) =
+            (self.config.github.git_url.trim_end_matches('/'), asked.asked_on.unwrap_or(story.issue));
+        let page = format!("{web}/{}/issues/{on}#issuecomment-{comment}", story.repo);
+        let mut threads: Vec<ReviewCommentId> = Vec::new();
+        for remark in &said.remarks {
+            let is_told = remark.before.iter().any(|said| said.text.contains(&page));
+            if !is_told && !threads.contains(&remark.thread) {
+                threads.push(remark.thread);
+            }
+        }
+        let tell = |thread| {
+            let body = message::review::waits_for_answer(story.language, &page);
+            NewEffect::new(Effect::ReviewReply { pull, thread, body })
+        };
+        Ok(threads.into_iter().map(tell).collect())
     }
 
     /// Takes a comment in the conversation of a pull request of hob's.

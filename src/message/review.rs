@@ -109,6 +109,15 @@ pub fn dismissed(language: Language) -> String {
     .to_owned()
 }
 
+/// Said in a thread of a review while a question holds up the work. `question` is the page of it.
+pub fn waits_for_answer(language: Language, question: &str) -> String {
+    say!(
+        language,
+        "I take this up once [my question]({question}) is answered.",
+        "Ich nehme das auf, sobald [meine Frage]({question}) beantwortet ist."
+    )
+}
+
 /// Said about a round of nothing but suggestions. `{pull}` as in `pull_request_ready`.
 pub fn suggestions_applied(language: Language, count: usize) -> String {
     match count {
@@ -183,6 +192,7 @@ mod tests {
                 whole_replies(language, &whole[..1], None),
                 approved(language, "bob"),
                 dismissed(language),
+                waits_for_answer(language, "https://github.com/acme/tool/issues/4#issuecomment-7"),
                 suggestions_applied(language, 1),
                 suggestions_applied(language, 2),
                 not_my_pull(language, true),

@@ -231,9 +231,24 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
     let card = w.next_comment(number).await;
     assert!(card.body.contains("Which shape should the output have?"), "{}", card.body);
     assert!(answers(&w, number, asked).is_empty(), "a question is no answer");
+    // It comes first, and whoever goes on in a thread is told so once. The status leads to it as well.
+    let page = format!("{}/{REPO}/issues/{number}#issuecomment-{}", w.config.github.git_url, card.id);
+    let link = format!("[my question]({page})");
+    for text in ["JUST ASKING: and? [scenario: review]", "JUST ASKING: well? [scenario: review]"] {
+        w.bob().replies_in_thread(asked, text).await;
+        let waits = next_answer(&w, number, asked, 0).await;
+        assert_eq!(waits, format!("I take this up once {link} is answered."));
+    }
+    let status = w.until("the status to lead there", |_| {
+        w.status(issue).map(|status| status.body).filter(|text| text.contains("#issuecomment-"))
+    });
+    assert!(status.await.contains(&link));
     w.bob().ticks(card.id, "one array").await;
-    next_answer(&w, number, asked, 0).await;
-    w.next_comment(issue).await;
+    for after in 1..=2 {
+        let answer = next_answer(&w, number, asked, after).await;
+        assert!(!answer.contains("#issuecomment-"), "{answer}");
+        w.next_comment(issue).await;
+    }
     w.quiet().await;
     // Bob is asked anew, since he has reviewed anew.
     assert_eq!(reviewers(&w, number), ["alice", "bob"]);
