@@ -177,7 +177,7 @@ impl Deliver {
                 }
             }
             Effect::RequestReview { pull, reviewer } => {
-                match review::request(&repository, story, *pull, reviewer).await {
+                match review::request(&repository, wanted, story, *pull, reviewer).await {
                     Ok(()) => self.store.effect_done(wanted.id).await.map(Ok),
                     Err(error) => Ok(Err(error)),
                 }

@@ -335,6 +335,8 @@ pub struct AskedQuestion {
     pub id: QuestionId,
     /// What was asked.
     pub question: Question,
+    /// Where it is asked, where that is not the story's issue.
+    pub asked_on: Option<IssueNumber>,
     /// The comment, once it is posted.
     pub comment: Option<CommentId>,
     /// The answer and who gave it.

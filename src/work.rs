@@ -325,7 +325,7 @@ impl Worker {
             (Step::BeginRun, None) if matches!(job.task.ask.about, About::Base(_)) => {
                 Box::pin(self.follow_base(&job)).await
             }
-            (Step::BeginRun, _) => match self.take_up_checks(&job).await? {
+            (Step::BeginRun, _) => match self.take_up(&job).await? {
                 TakenUp::Ready(None) => Box::pin(self.begin_run(&job)).await,
                 TakenUp::Ready(Some(task)) => Box::pin(self.begin_run(&self.job(*task).await?)).await,
                 TakenUp::Over(task) => Ok(Some(*task)),

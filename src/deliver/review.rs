@@ -32,14 +32,21 @@ pub(super) async fn ensure_reply(
     }
 }
 
-/// Asks for a review. That GitHub does not take somebody for it (they have left, or it is their own pull request) is no trouble.
+/// Asks for a review. That GitHub does not take somebody for it (they have left, or it is their own pull request) is no trouble. A
+/// 404 or 403 may be about something that passes, and is not believed at the first word.
 pub(super) async fn request(
     repository: &Repository,
+    wanted: &WantedEffect,
     story: &Story,
     pull: PullNumber,
     reviewer: &str,
 ) -> Result<(), GitHubError> {
     match repository.request_review(pull, reviewer).await {
+        Err(error @ (GitHubError::NotFound | GitHubError::Forbidden(_)))
+            if wanted.refusals < ENOUGH_NOT_FOUND =>
+        {
+            Err(error)
+        }
         Err(error) if is_refusal(&error) => {
             tracing::info!(story = %story.id, reviewer, %error, "a review could not be requested");
             Ok(())

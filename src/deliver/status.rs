@@ -217,6 +217,7 @@ pub(super) fn status_text<'a>(
         phase: phase_of(facts),
         web,
         issue: story.issue.0,
+        asked_on: facts.question.as_ref().and_then(|asked| asked.asked_on).unwrap_or(story.issue).0,
         agent: facts.run.as_ref().map(|run| run.agent),
         took: took(facts),
         cap_usd: facts.run.as_ref().map_or(cap_usd, |run| run.may_use.usd),

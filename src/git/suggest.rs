@@ -1,13 +1,13 @@
 //! Suggestions of reviewers, made commits of hob's own: each puts some lines of a file in the place of others, exactly, in a throw-away
 //! repository that borrows from the mirror; `push.rs` pushes from there. No workspace is looked at. The same suggestions on the same
-//! commit make the same commits. One whose lines have changed since makes none.
+//! commit make the same commits. One whose lines have changed since makes none; lines that have only moved are found where they are now.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context as _;
 use git2::build::TreeUpdateBuilder;
-use git2::{Commit, FileMode, ObjectType, Repository, Signature, Time, Tree};
+use git2::{Commit, DiffOptions, FileMode, ObjectType, Patch, Repository, Signature, Time, Tree};
 
 use super::import::{HAND_OVER, open_quarantine};
 use super::mirror::{init_bare, remove_folder};
@@ -103,8 +103,11 @@ fn fitting(
     let (first, last) = replacement.lines;
     let (Some(first), last) = (first.checked_sub(1), last) else { return Ok(None) };
     let (first, last) = (first as usize, last as usize);
+    let Some((now_first, now_last)) = moved(&was.bytes, &is.bytes, (first, last))? else { return Ok(None) };
     let (before, now) = (lines(&was.bytes), lines(&is.bytes));
-    let (Some(before), Some(now)) = (before.get(first..last), now.get(first..last)) else { return Ok(None) };
+    let (Some(before), Some(now)) = (before.get(first..last), now.get(now_first..now_last)) else {
+        return Ok(None);
+    };
     if before != now || now.is_empty() {
         return Ok(None);
     }
@@ -118,7 +121,32 @@ fn fitting(
     if !now[now.len() - 1].ends_with(b"\n") && with.ends_with(end) {
         with.truncate(with.len() - end.len());
     }
-    Ok((with != now.concat()).then_some(((first, last, with), is)))
+    Ok((with != now.concat()).then_some(((now_first, now_last, with), is)))
+}
+
+/// Where lines `first..last` of one text, counted from 0, are in a later one. None where they have changed, or where lines were put
+/// in or taken out right beside them: a `}` can then be the one that was meant or the one next to it.
+fn moved(was: &[u8], is: &[u8], (first, last): (usize, usize)) -> anyhow::Result<Option<(usize, usize)>> {
+    let mut options = DiffOptions::new();
+    options.context_lines(0).force_text(true);
+    let patch = Patch::from_buffers(was, None, is, None, Some(&mut options)).context("comparing a file")?;
+    let (mut put_in, mut taken_out) = (0, 0);
+    for at in 0..patch.num_hunks() {
+        let (hunk, _) = patch.hunk(at).context("comparing a file")?;
+        let (old, new) = (hunk.old_lines() as usize, hunk.new_lines() as usize);
+        // Of a hunk that takes nothing out, it is the line before that is named.
+        let start = hunk.old_start() as usize - usize::from(old > 0);
+        let end = start + old;
+        let touches =
+            if old == 0 || new == 0 { start <= last && first <= end } else { start < last && first < end };
+        if touches {
+            return Ok(None);
+        }
+        if end <= first {
+            (put_in, taken_out) = (put_in + new, taken_out + old);
+        }
+    }
+    Ok(Some((first + put_in - taken_out, last + put_in - taken_out)))
 }
 
 fn is_apart(one: &Change, other: &Change) -> bool {
@@ -256,5 +284,33 @@ mod tests {
         let last = repository.find_commit(oid(&chain[2]).unwrap()).unwrap();
         assert_eq!(last.author().name().unwrap(), "hob");
         assert!(last.message().unwrap().contains("Co-authored-by: bob"));
+    }
+
+    #[test]
+    fn lines_that_have_moved_are_replaced_where_they_are_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let was = "a() {\n  one\n}\n\nb() {\n  two\n}\n";
+        // The third line is a `}` in both, and not the same one.
+        let is = "z() {\n  0\n}\n\na() {\n  one\n}\n\nb() {\n  more\n  two\n}\n";
+        let (mirror, was, is) = mirror(folder.path(), was, is);
+        let author = Author { name: "hob".to_owned(), email: "hob@x".to_owned() };
+        let all = [
+            replacement(&was, (3, 3), &["} # a"]),
+            replacement(&was, (7, 7), &["} # b"]),
+            // Something was put in within these, and right above that.
+            replacement(&was, (5, 6), &["x"]),
+            replacement(&was, (6, 6), &["x"]),
+        ];
+        let path = folder.path().join("throw-away.git");
+        let commits = apply_replacements(&mirror, &path, &is, &author, &all).unwrap();
+        let fits: Vec<bool> = commits.iter().map(Option::is_some).collect();
+        assert_eq!(fits, [true, true, false, false]);
+        let repository = open_quarantine(&path).unwrap();
+        let last = repository.find_commit(oid(commits[1].as_ref().unwrap()).unwrap()).unwrap();
+        let made = file(&repository, &last.tree().unwrap(), "src/run.sh").unwrap().unwrap();
+        assert_eq!(
+            String::from_utf8(made.bytes).unwrap(),
+            "z() {\n  0\n}\n\na() {\n  one\n} # a\n\nb() {\n  more\n  two\n} # b\n"
+        );
     }
 }

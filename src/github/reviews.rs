@@ -12,6 +12,7 @@ use super::webhook::WirePull;
 use super::{GitHubError, Repository};
 use crate::event::{Person, Pull, Review, Verdict};
 use crate::ids::{PullNumber, ReviewCommentId, ReviewId, Sha};
+use crate::story::review::TakenBack;
 
 /// The most that GitHub gives at once.
 const PAGE: usize = 100;
@@ -33,9 +34,12 @@ pub struct ReviewComment {
     pub body: String,
     /// The file.
     pub path: String,
-    /// The first and the last of its lines, as they are in `commit`; absent for a whole file.
-    pub lines: Option<(u32, u32)>,
-    /// Whether those are lines that the change took out.
+    /// The first of its lines, as they are in `commit`; absent for a whole file, and where the lines begin on the other side of
+    /// the diff than they end.
+    pub first: Option<u32>,
+    /// The last of them; absent for a whole file.
+    pub last: Option<u32>,
+    /// Whether the last is a line that the change took out.
     pub is_old_side: bool,
     /// The commit that has these lines.
     pub commit: Option<Sha>,
@@ -60,6 +64,10 @@ struct WireComment {
     original_line: Option<u32>,
     original_start_line: Option<u32>,
     side: Option<String>,
+    /// Where the first of several lines is.
+    start_side: Option<String>,
+    /// `line` or `file`. A comment on a whole file has a line too, which says nothing.
+    subject_type: Option<String>,
     commit_id: Sha,
     original_commit_id: Sha,
     created_at: Timestamp,
@@ -71,6 +79,9 @@ impl From<WireComment> for ReviewComment {
             Some(line) => (comment.start_line, Some(line), comment.commit_id),
             None => (comment.original_start_line, comment.original_line, comment.original_commit_id),
         };
+        let last = last.filter(|_| comment.subject_type.as_deref() != Some("file"));
+        // The numbers of the two sides count in different files.
+        let is_on_one_side = comment.start_side.is_none() || comment.start_side == comment.side;
         ReviewComment {
             id: comment.id,
             review: comment.pull_request_review_id,
@@ -78,7 +89,8 @@ impl From<WireComment> for ReviewComment {
             author: person(comment.user),
             body: comment.body,
             path: comment.path,
-            lines: last.map(|last| (first.unwrap_or(last), last)),
+            first: last.map(|last| first.unwrap_or(last)).filter(|_| is_on_one_side),
+            last,
             is_old_side: comment.side.as_deref() == Some("LEFT"),
             commit: Some(commit),
             hunk: comment.diff_hunk,
@@ -124,6 +136,19 @@ impl Repository {
             let (id, commit) = (review.id, review.commit_id);
             let body = review.body.unwrap_or_default();
             Some((Review { id, verdict: verdict(&review.state)?, body, commit, at }, author))
+        };
+        Ok(all.into_iter().filter_map(read).collect())
+    }
+
+    /// What has taken reviews of a pull request back. What GitHub does not list yet is not told.
+    pub async fn reviews_taken_back(&self, number: PullNumber) -> Result<Vec<TakenBack>, GitHubError> {
+        let all: Vec<WireReview> = self.all_pages(&format!("/pulls/{number}/reviews?")).await?;
+        let read = |review: WireReview| match verdict(&review.state) {
+            Some(Verdict::Approved) => {
+                Some(TakenBack::Approved { id: review.id, by: person(review.user).login })
+            }
+            None if review.state.eq_ignore_ascii_case("dismissed") => Some(TakenBack::Dismissed(review.id)),
+            _ => None,
         };
         Ok(all.into_iter().filter_map(read).collect())
     }
@@ -205,5 +230,45 @@ impl Repository {
             }
         }
         Err(GitHubError::Unexpected("the list of a pull request's reviews does not end".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A comment as GitHub lists it, with these fields.
+    fn comment(fields: &serde_json::Value) -> ReviewComment {
+        let mut whole = json!({
+            "id": 7, "pull_request_review_id": 3, "user": {"login": "bob", "id": 2}, "body": "Why?", "path": "run.sh",
+            "diff_hunk": "@@ -1,9 +1,4 @@", "original_line": 4, "original_start_line": null, "side": "RIGHT",
+            "commit_id": "a".repeat(40), "original_commit_id": "b".repeat(40), "created_at": "2026-11-29T20:00:00Z"
+        });
+        for (name, value) in fields.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        serde_json::from_value::<WireComment>(whole).unwrap().into()
+    }
+
+    #[test]
+    fn lines_are_those_that_somebody_selected_on_one_side_of_the_diff() {
+        for (fields, first, last) in [
+            (json!({"line": 4}), Some(4), Some(4)),
+            (json!({"line": 4, "start_line": 2, "start_side": "RIGHT"}), Some(2), Some(4)),
+            (json!({"line": 4, "start_line": null, "start_side": null}), Some(4), Some(4)),
+            // What is outdated has its lines in the commit from before.
+            (json!({"line": null, "original_start_line": 3, "start_side": "RIGHT"}), Some(3), Some(4)),
+            // From a line that was taken out to one that was added.
+            (json!({"line": 4, "start_line": 2, "start_side": "LEFT"}), None, Some(4)),
+            (json!({"line": null, "original_start_line": 9, "start_side": "LEFT"}), None, Some(4)),
+            // A whole file.
+            (json!({"line": 1, "subject_type": "file"}), None, None),
+            (json!({"line": null, "original_line": 1, "subject_type": "file"}), None, None),
+        ] {
+            let read = comment(&fields);
+            assert_eq!((read.first, read.last), (first, last), "{fields}");
+        }
+        let old = comment(&json!({"line": 4, "side": "LEFT", "start_line": 2, "start_side": "LEFT"}));
+        assert!(old.is_old_side && old.first == Some(2));
     }
 }

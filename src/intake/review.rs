@@ -14,7 +14,7 @@ use crate::ids::{PullNumber, ReviewCommentId};
 use crate::message;
 use crate::store::{Effect, Heard, NewEffect, NewTask, ReactTo, ReviewTaken};
 use crate::story::plan::Mode;
-use crate::story::review::{self, Lines, Remark, Round, Said, Source, suggestion};
+use crate::story::review::{self, Lines, Remark, Round, Said, Source};
 use crate::story::{About, Ask, Choice, Story, Turn};
 
 /// Comments of one review that get a reaction each. GitHub counts them.
@@ -42,23 +42,56 @@ impl Intake {
         if let Some(why) = self.may_not_command(on, on.settings.who()).await? {
             return Ok(Settled::Ignored(why));
         }
-        if review.verdict == Verdict::Approved {
+        let said = self.read_review(on, pull.number, review).await?;
+        // An approval that says something on lines as well wants that done. Its text alone is "Looks good" in many words.
+        let is_approval = review.verdict == Verdict::Approved;
+        if is_approval && said.as_ref().is_none_or(|said| said.remarks.is_empty()) {
             let by = &on.sender.login;
             let words = message::review::approved(story.language, by);
-            return Ok(match self.store.take_approval(&on.delivery.guid, story.id, by, &words).await? {
-                true => Settled::Done("an approval ends what its author had asked for"),
-                false => Settled::Ignored("an approval".to_owned()),
-            });
+            let approval = (by.as_str(), review.id);
+            return Ok(
+                match self.store.take_approval(&on.delivery.guid, story.id, approval, &words).await? {
+                    true => Settled::Done("an approval ends what its author had asked for"),
+                    false => Settled::Ignored("an approval".to_owned()),
+                },
+            );
         }
-        let Some(said) = self.read_review(on, pull.number, review).await? else {
+        let Some(said) = said else {
             return ignored("a review that says nothing to hob");
         };
         let seen = said.remarks.iter().take(MOST_REACTIONS).map(|remark| {
             let (to, content) = (ReactTo::ReviewComment(remark.id), "eyes".to_owned());
             NewEffect::new(Effect::React { to, content })
         });
-        let seen = seen.collect();
-        self.take_up(on, &story, said, seen).await
+        let mut effects: Vec<NewEffect> = seen.collect();
+        effects.extend(self.held_up_by(&story, pull.number, &said).await?);
+        self.take_up(on, &story, said, effects).await
+    }
+
+    /// What is said in the threads of a review while a question waits, which comes first: once in each thread.
+    async fn held_up_by(
+        &self,
+        story: &Story,
+        pull: PullNumber,
+        said: &review::Review,
+    ) -> anyhow::Result<Vec<NewEffect>> {
+        let Some(asked) = self.store.open_question(story.id).await? else { return Ok(Vec::new()) };
+        let Some(comment) = asked.comment else { return Ok(Vec::new()) };
+        let (web, on) =
+            (self.config.github.git_url.trim_end_matches('/'), asked.asked_on.unwrap_or(story.issue));
+        let page = format!("{web}/{}/issues/{on}#issuecomment-{comment}", story.repo);
+        let mut threads: Vec<ReviewCommentId> = Vec::new();
+        for remark in &said.remarks {
+            let is_told = remark.before.iter().any(|said| said.text.contains(&page));
+            if !is_told && !threads.contains(&remark.thread) {
+                threads.push(remark.thread);
+            }
+        }
+        let tell = |thread| {
+            let body = message::review::waits_for_answer(story.language, &page);
+            NewEffect::new(Effect::ReviewReply { pull, thread, body })
+        };
+        Ok(threads.into_iter().map(tell).collect())
     }
 
     /// Takes a comment in the conversation of a pull request of hob's.
@@ -106,15 +139,16 @@ impl Intake {
         let own_login = self.github.own_login().await?;
         let all = repository.review_comments(pull).await.context("reading the review's comments")?;
         let of_review: Vec<&ReviewComment> = all.iter().filter(|c| c.review == Some(review.id)).collect();
-        if of_review.is_empty() && review.body.trim().is_empty() && !is_believed(on.delivery) {
+        // An approval may say nothing at all.
+        let has_comments = review.body.trim().is_empty() && review.verdict != Verdict::Approved;
+        if of_review.is_empty() && has_comments && !is_believed(on.delivery) {
             anyhow::bail!("GitHub does not list the review's comments yet");
         }
         let is_for_hob = |text: &str| !message::has_marker(text) && !command::is_aside(text, &own_login);
         let mut reading =
             Reading { on, repository: &repository, own_login: &own_login, may_push: HashMap::new() };
         let mut remarks = Vec::new();
-        for comment in of_review.into_iter().filter(|c| is_for_hob(&c.body) || suggestion(&c.body).is_some())
-        {
+        for comment in of_review.into_iter().filter(|comment| is_for_hob(&comment.body)) {
             remarks.push(reading.remark(comment, &all).await?);
         }
         let body = Some(&review.body).filter(|body| is_for_hob(body)).cloned().unwrap_or_default();
@@ -186,8 +220,8 @@ impl Reading<'_> {
             thread,
             at: Lines {
                 file: comment.path.clone(),
-                first: comment.lines.map(|(first, _)| first),
-                last: comment.lines.map(|(_, last)| last),
+                first: comment.first,
+                last: comment.last,
                 is_old_side: comment.is_old_side,
                 commit: comment.commit.clone(),
             },

@@ -398,6 +398,7 @@ mod tests {
         let asked = AskedQuestion {
             id: QuestionId::new(),
             question: which_shape(),
+            asked_on: None,
             comment: None,
             answer: Some(Answer { text: "one object\nper line".to_owned(), by: "alice".to_owned() }),
         };

@@ -99,6 +99,25 @@ pub fn approved(language: Language, by: &str) -> String {
     )
 }
 
+/// Said about a round that is over before it began, because its reviews were dismissed.
+pub fn dismissed(language: Language) -> String {
+    word!(
+        language,
+        "**Nothing left to do:** the review was dismissed before I had begun with it.",
+        "**Nichts mehr zu tun:** Das Review wurde verworfen, bevor ich damit begonnen hatte."
+    )
+    .to_owned()
+}
+
+/// Said in a thread of a review while a question holds up the work. `question` is the page of it.
+pub fn waits_for_answer(language: Language, question: &str) -> String {
+    say!(
+        language,
+        "I take this up once [my question]({question}) is answered.",
+        "Ich nehme das auf, sobald [meine Frage]({question}) beantwortet ist."
+    )
+}
+
 /// Said about a round of nothing but suggestions. `{pull}` as in `pull_request_ready`.
 pub fn suggestions_applied(language: Language, count: usize) -> String {
     match count {
@@ -146,6 +165,8 @@ mod tests {
                 whole_replies(language, &whole, Some(&sha)),
                 whole_replies(language, &whole[..1], None),
                 approved(language, "bob"),
+                dismissed(language),
+                waits_for_answer(language, "https://github.com/acme/tool/issues/4#issuecomment-7"),
                 suggestions_applied(language, 1),
                 suggestions_applied(language, 2),
             ]);

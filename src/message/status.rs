@@ -27,6 +27,8 @@ pub struct StatusText<'a> {
     pub web: &'a str,
     /// The issue that the comment is on.
     pub issue: u64,
+    /// Where the question that it waits with is asked.
+    pub asked_on: u64,
     /// The agent of the newest run.
     pub agent: Option<AgentKind>,
     /// What the task has taken so far.
@@ -300,7 +302,7 @@ fn queued(language: Language, ahead: usize) -> String {
 /// Words as a link to a comment, once it is there.
 fn linked(text: &StatusText<'_>, comment: Option<CommentId>, words: &str) -> String {
     match comment {
-        Some(comment) => format!("[{words}]({}/issues/{}#issuecomment-{comment})", text.web, text.issue),
+        Some(comment) => format!("[{words}]({}/issues/{}#issuecomment-{comment})", text.web, text.asked_on),
         None => words.to_owned(),
     }
 }
@@ -462,6 +464,7 @@ pub(super) mod tests {
             phase,
             web: "https://github.com/acme/tool",
             issue: 1,
+            asked_on: 1,
             agent: Some(AgentKind::Claude),
             took: TOOK,
             cap_usd: None,

@@ -123,6 +123,7 @@ pub(super) fn question() -> AskedQuestion {
             options: vec!["lines".to_owned(), "array".to_owned()],
             ..Question::default()
         },
+        asked_on: None,
         comment: None,
         answer: Some(Answer { text: "lines, please".to_owned(), by: "bob".to_owned() }),
     }

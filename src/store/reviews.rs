@@ -13,8 +13,9 @@ use super::stories::{NewTask, ensure_story};
 use super::tasks::{Queued, hold, queue};
 use super::write::Write;
 use super::{Store, after, deliveries, now, rows};
-use crate::ids::{Repo, StoryId, TaskId};
-use crate::story::review::{Applied, Round, Suggested};
+use crate::event::Verdict;
+use crate::ids::{Repo, ReviewId, StoryId, TaskId};
+use crate::story::review::{Applied, Round, Source, Suggested};
 use crate::story::{About, Ask, Story, Task};
 
 /// In all, a round waits no longer for more than so many times what it waits for one.
@@ -32,7 +33,8 @@ pub enum ReviewTaken {
 }
 
 impl Store {
-    /// Takes a review up: `new` asks for a round of this review alone. It begins after `wait`, counted from the last that joins.
+    /// Takes a review up: `new` asks for a round of this review alone. It begins after `wait`, counted from the last that joins. An
+    /// approval takes the place of what its author has said before.
     pub async fn take_review(
         &self,
         guid: &str,
@@ -51,6 +53,11 @@ impl Store {
         let taken = if waiting.is_some() { ReviewTaken::Joined } else { ReviewTaken::Opened };
         match waiting {
             Some((task, mut ask, mut all)) => {
+                for review in &round.reviews {
+                    if let Source::Review { id, verdict: Verdict::Approved } = review.source {
+                        all = all.without(&review.by, id);
+                    }
+                }
                 all.reviews.extend(round.reviews.iter().cloned());
                 ask.about = About::Review(all);
                 join(&mut write, task, &ask, new.settings.as_deref(), wait).await?;
@@ -76,7 +83,7 @@ impl Store {
         &self,
         guid: &str,
         story: StoryId,
-        by: &str,
+        (by, approval): (&str, ReviewId),
         words: &str,
     ) -> anyhow::Result<bool> {
         let mut write = self.begin("take-approval").await?;
@@ -84,17 +91,14 @@ impl Store {
             write.undo().await?;
             return Ok(false);
         };
-        let rest = round.without(by);
+        let rest = round.without(by, approval);
         if rest == round {
             write.undo().await?;
             return Ok(false);
         }
         let is_over = rest.reviews.is_empty();
-        if let Some(first) = rest.reviews.first().filter(|_| ask.by.eq_ignore_ascii_case(by)) {
-            (ask.by, ask.by_id) = (first.by.clone(), first.by_id);
-        }
         if !is_over {
-            ask.about = About::Review(rest);
+            ask = about_the_rest(ask, rest);
         }
         sqlx::query(
             "UPDATE tasks SET ask = $2, fence = fence + 1, updated_at = $3,
@@ -114,6 +118,20 @@ impl Store {
         self.wakes.tasks.notify_one();
         self.wakes.effects.notify_one();
         Ok(true)
+    }
+
+    /// Writes down what is left of a task's round.
+    pub async fn note_round(&self, task: &Task, rest: Round) -> anyhow::Result<Task> {
+        let ask = about_the_rest(task.ask.clone(), rest);
+        let mut write = self.begin("note-round").await?;
+        hold(&mut write, task).await?;
+        sqlx::query("UPDATE tasks SET ask = $2 WHERE id = $1")
+            .bind(task.id.to_string())
+            .bind(rows::to_json(&ask)?)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(Task { ask, ..task.clone() })
     }
 
     /// The story that works on a branch and has no pull request that is recorded yet.
@@ -174,6 +192,18 @@ impl Store {
             .await?;
         write.commit().await
     }
+}
+
+/// What is asked for, where some of its reviews are taken out: by somebody whose review is left.
+fn about_the_rest(mut ask: Ask, rest: Round) -> Ask {
+    let is_left = |login: &str| rest.reviews.iter().any(|review| review.by.eq_ignore_ascii_case(login));
+    if !is_left(&ask.by)
+        && let Some(first) = rest.reviews.first()
+    {
+        (ask.by, ask.by_id) = (first.by.clone(), first.by_id);
+    }
+    ask.about = About::Review(rest);
+    ask
 }
 
 fn round_of(row: &SqliteRow) -> anyhow::Result<(Ask, Round)> {

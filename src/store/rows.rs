@@ -173,6 +173,7 @@ pub(super) fn question(row: &SqliteRow) -> anyhow::Result<AskedQuestion> {
     Ok(AskedQuestion {
         id: parsed(row, "id")?,
         question: json(row, "question")?,
+        asked_on: number_option(row, "asked_on")?.map(IssueNumber),
         comment: number_option(row, "comment")?.map(CommentId),
         answer: answer.zip(by).map(|(text, by)| Answer { text, by }),
     })

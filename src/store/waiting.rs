@@ -16,8 +16,8 @@ use crate::language::Language;
 pub struct Waiting {
     /// Which.
     pub story: StoryId,
-    /// Its issue.
-    pub issue: IssueNumber,
+    /// The issue or pull request that the question is asked on.
+    pub asked_on: IssueNumber,
     /// Its branch.
     pub branch: String,
     /// The language that hob speaks there.
@@ -36,7 +36,7 @@ impl Store {
     /// Every story that waits for an answer, of the longest first.
     pub async fn waiting_stories(&self) -> anyhow::Result<Vec<Waiting>> {
         let found = sqlx::query(
-            "SELECT s.id, s.issue, s.branch, s.language, s.warned_at, t.id AS task, q.id AS question, q.asked_at
+            "SELECT s.id, COALESCE(q.asked_on, s.issue) AS asked_on, s.branch, s.language, s.warned_at, t.id AS task, q.id AS question, q.asked_at
              FROM tasks AS t JOIN stories AS s ON s.id = t.story JOIN questions AS q ON q.task = t.id
              WHERE t.state = 'blocked' AND q.answer IS NULL
                AND q.seq = (SELECT MAX(last.seq) FROM questions AS last WHERE last.task = t.id)
@@ -99,7 +99,7 @@ impl Store {
 fn waiting(row: &SqliteRow) -> anyhow::Result<Waiting> {
     Ok(Waiting {
         story: rows::parsed(row, "id")?,
-        issue: IssueNumber(rows::number(row, "issue")?),
+        asked_on: IssueNumber(rows::number(row, "asked_on")?),
         branch: row.try_get("branch")?,
         language: rows::parsed(row, "language")?,
         task: rows::parsed(row, "task")?,

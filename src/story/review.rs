@@ -43,6 +43,20 @@ impl Round {
     }
 }
 
+/// What takes reviews back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TakenBack {
+    /// Somebody has dismissed this one.
+    Dismissed(ReviewId),
+    /// Its author has approved: earlier ones of theirs count no more.
+    Approved {
+        /// The approval.
+        id: ReviewId,
+        /// By whom.
+        by: String,
+    },
+}
+
 /// What something that was said is on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,10 +181,25 @@ impl Round {
         self.reviews.iter().any(same)
     }
 
-    /// Takes out what somebody has said.
-    pub fn without(&self, login: &str) -> Round {
-        let others = self.reviews.iter().filter(|review| !review.by.eq_ignore_ascii_case(login));
-        Round { reviews: others.cloned().collect() }
+    /// Takes out what somebody has said who has approved with this review. What they said in a later review stays.
+    pub fn without(&self, login: &str, approval: ReviewId) -> Round {
+        let is_later = |review: &Review| matches!(review.source, Source::Review { id, .. } if id >= approval);
+        let stays = |review: &&Review| !review.by.eq_ignore_ascii_case(login) || is_later(review);
+        Round { reviews: self.reviews.iter().filter(stays).cloned().collect() }
+    }
+
+    /// Takes out the reviews that were taken back. What an approval asks for stays also when the approval is dismissed, as it is on
+    /// some repositories by each push.
+    pub fn without_taken_back(&self, all: &[TakenBack]) -> Round {
+        let is_taken_back = |review: &Review| {
+            let Source::Review { id: own, verdict } = review.source else { return false };
+            all.iter().any(|one| match one {
+                TakenBack::Dismissed(id) => *id == own && verdict != Verdict::Approved,
+                TakenBack::Approved { id, by } => *id > own && by.eq_ignore_ascii_case(&review.by),
+            })
+        };
+        let stay = self.reviews.iter().filter(|review| !is_taken_back(review));
+        Round { reviews: stay.cloned().collect() }
     }
 
     /// Everything in it that wants an answer, with short names. The same round gives the same names.
@@ -339,9 +368,29 @@ pub(crate) mod tests {
         assert_eq!(remarks.iter().map(|(by, _)| *by).collect::<Vec<_>>(), ["alice", "bob"]);
         assert_eq!(round.reviewers(), ["alice", "bob"]);
         assert!(round.has(Source::Comment(CommentId(7))) && !round.has(Source::Comment(CommentId(8))));
-        let without = round.without("ALICE");
+        let without = round.without("ALICE", ReviewId(9));
         assert_eq!(without.reviews.len(), 2);
-        assert!(without.without("bob").reviews.is_empty());
+        assert!(without.without("bob", ReviewId(9)).reviews.is_empty());
+        // An approval that hob comes to hear of late.
+        assert_eq!(round.without("alice", ReviewId(1)), round);
+    }
+
+    #[test]
+    fn a_review_that_is_dismissed_or_followed_by_an_approval_is_taken_back() {
+        let approval = review(4, "carol", Verdict::Approved, "nit", Vec::new());
+        let mut round = round();
+        round.reviews.push(approval);
+        let left = |all: &[TakenBack]| {
+            let left = round.without_taken_back(all);
+            left.reviews.into_iter().map(|review| review.by).collect::<Vec<_>>()
+        };
+        let approved = |id, by: &str| TakenBack::Approved { id: ReviewId(id), by: by.to_owned() };
+        assert_eq!(left(&[]), ["alice", "bob", "bob", "carol"]);
+        assert_eq!(left(&[TakenBack::Dismissed(ReviewId(2))]), ["alice", "bob", "carol"]);
+        assert_eq!(left(&[approved(3, "Alice")]), ["bob", "bob", "carol"]);
+        // One that was sent before, and what an approval itself asks for.
+        assert_eq!(left(&[approved(1, "bob"), approved(4, "carol")]).len(), 4);
+        assert_eq!(left(&[TakenBack::Dismissed(ReviewId(4))]).len(), 4);
     }
 
     #[test]

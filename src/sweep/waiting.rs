@@ -1,4 +1,4 @@
-//! Stories that wait for an answer too long: people are told on the issue, and when nobody has answered by the day that
+//! Stories that wait for an answer too long: people are told where the question is, and when nobody has answered by the day that
 //! was named, the task is ended. Its worker pushes what is there.
 
 use super::{Sweep, age};
@@ -36,7 +36,7 @@ impl Sweep {
         let by_notice = clock::now().checked_add(keep.notice.0)?;
         let until = by_patience.max(by_notice);
         let body = message::still_waiting(waiting.language, age(waiting.asked_at), until, &waiting.branch);
-        let effect = NewEffect::new(Effect::Comment { on: waiting.issue, body, question: None });
+        let effect = NewEffect::new(Effect::Comment { on: waiting.asked_on, body, question: None });
         if self.store.warn_waiting(waiting, &effect).await? {
             tracing::info!(story = %waiting.story, %until, "people are told that the waiting has an end");
         }

@@ -12,14 +12,16 @@ use super::push::ToPush;
 use super::start::{blocking, remote_hitch};
 use super::theirs::push_hitch;
 use super::{Hitch, Job, Worker};
+use crate::config::PathGlobs;
 use crate::fail_point::around;
 use crate::git::{self, Author, Mirror, PushError, RemoteError, Replacement, STORY_TRAILER};
 use crate::ids::{ReviewCommentId, Sha};
 use crate::message;
 use crate::paths;
+use crate::redact::Redactor;
 use crate::store::{Advance, StoryChange};
 use crate::story::plan::Mode;
-use crate::story::review::{Applied, Round, Suggested, What, suggestion};
+use crate::story::review::{Applied, Remark, Round, Suggested, What, suggestion};
 use crate::story::{About, Task, TaskState, Turn};
 
 /// The throw-away repository, in the story's folder.
@@ -198,25 +200,19 @@ impl Worker {
         for thread in round.threads() {
             let What::Lines(remarks) = &thread.what else { continue };
             let [(by, remark)] = remarks.as_slice() else { continue };
-            let (Some(suggestion), Some(first), Some(last), Some(commit)) =
-                (suggestion(&remark.text), remark.at.first, remark.at.last, &remark.at.commit)
-            else {
-                continue;
-            };
-            let is_known = applied.commit_of(remark.id).is_some();
-            let holds_secret = suggestion.lines.iter().any(|line| secrets.finds(line.as_bytes()));
-            if is_known || remark.at.is_old_side || holds_secret || protected.matches(&remark.at.file) {
+            if applied.commit_of(remark.id).is_some() {
                 continue;
             }
+            let Some(Exact { lines, seen_at, with }) = exact(remark, &protected, &secrets) else { continue };
             let number =
                 round.reviews.iter().find(|review| review.by == **by).and_then(|review| review.by_id);
             wanted.push((
                 remark.id,
                 Replacement {
                     file: remark.at.file.clone(),
-                    lines: (first, last),
-                    seen_at: commit.clone(),
-                    with: suggestion.lines,
+                    lines,
+                    seen_at,
+                    with,
                     message: self.suggestion_message(job, &remark.at.file, by, number),
                     at_second: remark.at_second,
                 },
@@ -238,6 +234,27 @@ impl Worker {
     }
 }
 
+/// What a comment suggests, where it can be put in as it stands.
+#[derive(Debug, PartialEq, Eq)]
+struct Exact {
+    /// The first and the last line that go.
+    lines: (u32, u32),
+    /// The commit that has them.
+    seen_at: Sha,
+    /// What comes in their place.
+    with: Vec<String>,
+}
+
+/// None where it is not about lines that the change has, where a person has to allow the path, and where it holds a secret.
+fn exact(remark: &Remark, protected: &PathGlobs, secrets: &Redactor) -> Option<Exact> {
+    let with = suggestion(&remark.text)?.lines;
+    let at = &remark.at;
+    let (lines, seen_at) = ((at.first?, at.last?), at.commit.clone()?);
+    let holds_secret = secrets.finds(with.join("\n").as_bytes());
+    let may_be = !at.is_old_side && !holds_secret && !protected.matches(&at.file);
+    may_be.then_some(Exact { lines, seen_at, with })
+}
+
 /// What follows from a task's suggestions.
 pub(super) enum Suggestions {
     /// They were all that there was to do.
@@ -252,4 +269,38 @@ enum Tried {
     Done(Option<Sha>),
     /// Somebody has pushed meanwhile.
     Moved,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::story::review::tests::remark;
+
+    #[test]
+    fn only_what_may_be_put_in_as_it_stands_is() {
+        let protected = PathGlobs::new(vec!["deploy/**".to_owned()]).unwrap();
+        let secrets = Redactor::new(["canary-0123456789"]);
+        let exact = |remark: &Remark| exact(remark, &protected, &secrets);
+        let fine = remark(1, "run.sh", (2, 3), "```suggestion\na\nb\n```");
+        let made = exact(&fine).unwrap();
+        assert_eq!((made.lines, made.with), ((2, 3), vec!["a".to_owned(), "b".to_owned()]));
+
+        let changed = |change: fn(&mut Remark)| {
+            let mut other = fine.clone();
+            change(&mut other);
+            other
+        };
+        for other in [
+            changed(|other| other.text = "a".to_owned()),
+            // Lines that the change has taken out, lines that begin there, and a whole file.
+            changed(|other| other.at.is_old_side = true),
+            changed(|other| other.at.first = None),
+            changed(|other| (other.at.first, other.at.last) = (None, None)),
+            changed(|other| other.at.commit = None),
+            changed(|other| other.at.file = "deploy/run.sh".to_owned()),
+            changed(|other| other.text = "```suggestion\nkey=canary-0123456789\n```".to_owned()),
+        ] {
+            assert_eq!(exact(&other), None, "{other:?}");
+        }
+    }
 }

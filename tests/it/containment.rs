@@ -182,6 +182,7 @@ fn status(language: Language, said: Option<&str>, todo: &str) -> String {
         phase: Phase::Working,
         web: "https://github.com/acme/tool",
         issue: 1,
+        asked_on: 1,
         agent: Some(AgentKind::Claude),
         took: Spent::default(),
         cap_usd: None,
@@ -309,6 +310,7 @@ fn pull_request_with(
         .map(|(text, answer)| AskedQuestion {
             id: QuestionId::new(),
             question: Question { text: (*text).to_owned(), ..Question::default() },
+            asked_on: None,
             comment: None,
             answer: Some(by_alice(answer)),
         })

@@ -31,8 +31,12 @@ impl Desk {
     }
 
     async fn reviews(&self, id: u64, by: &str) -> ReviewTaken {
+        self.says(id, by, Verdict::Commented).await
+    }
+
+    async fn says(&self, id: u64, by: &str, verdict: Verdict) -> ReviewTaken {
         let review = Review {
-            source: Source::Review { id: ReviewId(id), verdict: Verdict::Commented },
+            source: Source::Review { id: ReviewId(id), verdict },
             by: by.to_owned(),
             by_id: Some(7),
             body: format!("{by} {id}"),
@@ -65,10 +69,10 @@ impl Desk {
         self.store.take_review(&guid, &new, WAIT).await.unwrap()
     }
 
-    async fn approves(&self, by: &str) -> bool {
+    async fn approves(&self, id: u64, by: &str) -> bool {
         let guid = uuid::Uuid::new_v4().to_string();
         self.store.record_delivery(&guid, "pull_request_review", b"{}", None).await.unwrap();
-        self.store.take_approval(&guid, self.story().await, by, "approved").await.unwrap()
+        self.store.take_approval(&guid, self.story().await, (by, ReviewId(id)), "approved").await.unwrap()
     }
 
     async fn story(&self) -> StoryId {
@@ -134,13 +138,29 @@ async fn an_approval_takes_out_what_its_author_said_and_is_not_begun() {
     for (id, by) in [(1, "alice"), (2, "bob"), (3, "alice")] {
         desk.reviews(id, by).await;
     }
-    assert!(!desk.approves("carol").await, "she had said nothing");
-    assert!(desk.approves("Alice").await);
+    assert!(!desk.approves(11, "carol").await, "she had said nothing");
+    assert!(desk.approves(12, "Alice").await);
     assert_eq!(desk.rounds().await, [(TaskState::Queued, "bob 2".to_owned())]);
     let task = desk.store.tasks_of(desk.story().await).await.unwrap().remove(0);
     assert_eq!(task.ask.by, "bob", "whoever is left asks for it");
-    assert!(desk.approves("bob").await);
+    assert!(desk.approves(13, "bob").await);
     assert_eq!(desk.rounds().await[0].0, TaskState::Done);
-    assert!(!desk.approves("bob").await);
-    assert_eq!(desk.reviews(4, "bob").await, ReviewTaken::Opened, "what is said after that is new");
+    assert!(!desk.approves(14, "bob").await);
+    assert_eq!(desk.reviews(15, "bob").await, ReviewTaken::Opened, "what is said after that is new");
+    // An approval that is heard of late, and one that says something: that stands in the place of what was said before.
+    assert!(!desk.approves(14, "bob").await);
+    assert_eq!(desk.says(16, "bob", Verdict::Approved).await, ReviewTaken::Joined);
+    assert_eq!(desk.rounds().await[1].1, "bob 16");
+
+    // Who has it may take out what was taken back meanwhile; who does not have it any more may not.
+    desk.reviews(17, "alice").await;
+    change(&desk.file, "UPDATE tasks SET not_before = 0").await;
+    let held = desk.claim().await.expect("it is due");
+    let About::Review(round) = &held.ask.about else { panic!("about a review") };
+    let rest = round.without("bob", ReviewId(18));
+    let left = desk.store.note_round(&held, rest.clone()).await.unwrap();
+    assert_eq!((left.ask.by.as_str(), desk.rounds().await[1].1.as_str()), ("alice", "alice 17"));
+    desk.store.release_task(&held, Duration::ZERO).await.unwrap();
+    desk.reviews(19, "carol").await;
+    assert!(desk.store.note_round(&held, rest).await.is_err());
 }

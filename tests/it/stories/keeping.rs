@@ -285,6 +285,17 @@ async fn an_answer_after_the_notice_counts_and_the_next_question_has_its_own_tim
     let pull = w.next_pull_request().await;
     assert!(w.github.file_at(REPO, &pull.head, "json-output.md").is_some());
     w.next_comment(issue).await;
+
+    // Of a question on the pull request people are told there.
+    let script = "[scenario: script]\n\n```sh\ntest -e $HOME/asked || {\n\
+                  touch $HOME/asked; echo '{\"question\": \"Which?\"}' >/hob/question.json\n}\n```";
+    w.bob().comments(pull.number, &format!("Which?\n\n{script}")).await;
+    assert!(w.next_comment(pull.number).await.body.starts_with("**I have a question"));
+    assert!(w.next_comment(pull.number).await.body.starts_with("**I am still waiting"));
+    w.bob().comments(pull.number, "one array").await;
+    let answered = w.next_comment(pull.number).await.body;
+    assert!(answered.starts_with("> **bob:** Which?"), "{answered}");
+    w.next_comment(issue).await;
     w.finish().await;
 }
 

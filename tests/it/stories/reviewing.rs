@@ -160,6 +160,19 @@ async fn a_burst_of_reviews_is_one_task_and_everybody_is_answered_where_they_spo
     let status = w.status(issue).expect("a status").body;
     assert!(status.starts_with("**Nothing left to do:** bob approved"), "{status}");
     assert!(w.github.labels(REPO, issue).contains(&"hob: review".to_owned()));
+    // Nor does anybody whose review is dismissed. Nobody tells hob of that: it looks before it begins.
+    w.bob().reviews(number, Verdict::ChangesRequested, "And one more.", &[]).await;
+    w.github.dismiss_review(REPO, number);
+    let dismissed = |text: &String| text.starts_with("**Nothing left to do:** the review was dismissed");
+    w.until("the review to be over", |_| w.status(issue).map(|status| status.body).filter(dismissed)).await;
+    // The approval is heard of before what it follows, which GitHub does not list at first.
+    w.github.fault("GET", &format!("/pulls/{number}/comments"), Fault::StaleList, 1);
+    w.bob().reviews(number, Verdict::ChangesRequested, "", &[on("NOTES.md", 1, "Shorter.")]).await;
+    w.bob().approves(number).await;
+    let approved = |text: &String| text.starts_with("**Nothing left to do:** bob approved");
+    w.until("the review to be over", |_| w.status(issue).map(|status| status.body).filter(approved)).await;
+    w.quiet().await;
+    assert_eq!(runs(&w).len(), 3, "nothing was begun");
     // A review that comes twice is one.
     let sent = w.github.deliveries().into_iter().filter(|sent| sent.event == "pull_request_review");
     for sent in sent.collect::<Vec<_>>() {
@@ -218,9 +231,24 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
     let card = w.next_comment(number).await;
     assert!(card.body.contains("Which shape should the output have?"), "{}", card.body);
     assert!(answers(&w, number, asked).is_empty(), "a question is no answer");
+    // It comes first, and whoever goes on in a thread is told so once. The status leads to it as well.
+    let page = format!("{}/{REPO}/issues/{number}#issuecomment-{}", w.config.github.git_url, card.id);
+    let link = format!("[my question]({page})");
+    for text in ["JUST ASKING: and? [scenario: review]", "JUST ASKING: well? [scenario: review]"] {
+        w.bob().replies_in_thread(asked, text).await;
+        let waits = next_answer(&w, number, asked, 0).await;
+        assert_eq!(waits, format!("I take this up once {link} is answered."));
+    }
+    let status = w.until("the status to lead there", |_| {
+        w.status(issue).map(|status| status.body).filter(|text| text.contains("#issuecomment-"))
+    });
+    assert!(status.await.contains(&link));
     w.bob().ticks(card.id, "one array").await;
-    next_answer(&w, number, asked, 0).await;
-    w.next_comment(issue).await;
+    for after in 1..=2 {
+        let answer = next_answer(&w, number, asked, after).await;
+        assert!(!answer.contains("#issuecomment-"), "{answer}");
+        w.next_comment(issue).await;
+    }
     w.quiet().await;
     // Bob is asked anew, since he has reviewed anew.
     assert_eq!(reviewers(&w, number), ["alice", "bob"]);
@@ -272,7 +300,38 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     assert!(words.starts_with("Answer to T2."), "{words}");
     let told = w.github.file_at(REPO, branch, "review.md").expect("what the agent was told");
     assert!(told.contains(&format!("exactly as it stands, in commit {}", commits[1].sha)), "{told}");
-    assert!(told.contains("did not fit in as they stand"), "{told}");
+    assert!(told.contains("hob has not put them in as they stand"), "{told}");
+
+    // An approval that suggests something as well: that is done, and what its author has said before is not.
+    let begun = runs(&w).len();
+    w.bob().reviews(number, Verdict::ChangesRequested, "One more thing.", &[]).await;
+    let nit = [on("NOTES.md", 1, &suggests("- The"))];
+    let said = w.bob().reviews(number, Verdict::Approved, "", &nit).await;
+    let answer = next_answer(&w, number, said[0], 0).await;
+    w.quiet().await;
+    assert!(answer.starts_with("Applied as suggested, in "), "{answer}");
+    assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- The\n- changes\n"));
+    assert_eq!(runs(&w).len(), begun, "no agent was needed");
+
+    // What hob itself writes in a thread is no review, and what is for somebody else is left alone. GitHub
+    // refuses at first to ask for a review.
+    let aside = on("NOTES.md", 2, &format!("@carol rather this?\n{}", suggests("- for carol")));
+    let script = on(
+        "NOTES.md",
+        1,
+        "[scenario: script]\n\n```sh\nf='\\140\\140\\140'\n\
+         printf '[{\"thread\": \"T1\", \"reply\": \"Rather:\\\\n\\\\n'$f'suggestion\\\\n- mine\\\\n'$f'\"}]' >/hob/replies.json\n```",
+    );
+    w.github.fault("POST", "/requested_reviewers", Fault::Forbidden, 1);
+    let said = w.bob().reviews(number, Verdict::Commented, "", &[script, aside]).await;
+    let answer = next_answer(&w, number, said[0], 0).await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert!(answer.starts_with("Rather:\n\n```suggestion\n- mine\n```"), "{answer}");
+    assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- The\n- changes\n"));
+    assert!(answers(&w, number, said[1]).is_empty() && reactions(&w, number, said[1]).is_empty());
+    assert_eq!(runs(&w).len(), begun + 1, "hob answered itself");
+    assert!(reviewers(&w, number).contains(&"bob".to_owned()), "{:?}", reviewers(&w, number));
     w.finish().await;
 }
 

@@ -68,6 +68,7 @@ struct Review {
     body: String,
     commit: String,
     at: Timestamp,
+    is_dismissed: bool,
 }
 
 struct ReviewComment {
@@ -163,12 +164,21 @@ impl GitHub {
                     body: body.to_owned(),
                     commit: head,
                     at: now,
+                    is_dismissed: false,
                 },
             );
             (ids, submitted(self, state, repo, pull, review))
         });
         self.deliver(webhook).await;
         ids
+    }
+
+    /// Dismisses the newest review of a pull request. hob does not listen to the webhook of that, and none is sent.
+    pub fn dismiss_review(&self, repo: &str, pull: u64) {
+        self.change(|state| {
+            let part = state.repository_mut(repo).issue_mut(pull).pull.as_mut().expect("a pull request");
+            part.talk.reviews.last_mut().expect("a review").is_dismissed = true;
+        });
     }
 
     /// Answers in the thread of a comment; tells the new comment's id.
@@ -248,7 +258,18 @@ fn reply(state: &mut State, repo: &str, pull: u64, to: u64, login: &str, body: &
     let issue = repository.issue_mut(pull);
     issue.pull.as_mut()?.talk.comments.push(made);
     let (author, body) = (login.to_owned(), String::new());
-    submit(issue, Review { id: review, author, verdict: Verdict::Commented, body, commit, at: now });
+    submit(
+        issue,
+        Review {
+            id: review,
+            author,
+            verdict: Verdict::Commented,
+            body,
+            commit,
+            at: now,
+            is_dismissed: false,
+        },
+    );
     Some((id, review))
 }
 
@@ -301,11 +322,12 @@ fn review_value(github: &GitHub, repository: &Repository, pull: u64, review: &Re
     let mut value = example("GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews")[0].take();
     github.writer().localise(&mut value, repository);
     let page = format!("{}/{}/pull/{pull}", github.git_url(), repository.full_name);
+    let state = if review.is_dismissed { "DISMISSED" } else { review.verdict.word() };
     put(
         &mut value,
         json!({
             "id": review.id, "node_id": node_id("PullRequestReview", review.id),
-            "user": github.writer().user(&review.author), "body": review.body, "state": review.verdict.word(),
+            "user": github.writer().user(&review.author), "body": review.body, "state": state,
             "commit_id": review.commit, "submitted_at": time(review.at),
             "html_url": format!("{page}#pullrequestreview-{}", review.id),
             "author_association": repository.association(&review.author),
