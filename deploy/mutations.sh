@@ -8,6 +8,17 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 
+if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then
+  cat <<'END'
+Usage: deploy/mutations.sh [NAME ...]
+
+Breaks hob in one place at a time, each a patch in deploy/mutations (without names: all of them), and sees to it that the
+tests which guard the place fail. Installs what is missing, as deploy/prepare.sh does; changes nothing in this checkout.
+About a minute for each.
+END
+  exit 0
+fi
+
 # shellcheck source=deploy/prepare.sh
 . deploy/prepare.sh
 

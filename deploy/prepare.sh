@@ -8,6 +8,20 @@
 #   HOB_DOCKERD_FLAGS  further flags for a daemon that this script starts
 set -euo pipefail
 
+# Sourced, the arguments are those of the script that does it.
+if [ "${BASH_SOURCE[0]}" = "$0" ] && { [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; }; then
+  cat <<'END'
+Usage: deploy/prepare.sh
+
+Installs what deploy/test.sh and deploy/demo.sh need and is missing (Debian's packages, as root), starts Docker if no
+daemon answers, and builds the test image. Changes nothing that is already there.
+
+  DOCKER_HOST        the daemon to use; default unix:///var/run/docker.sock
+  HOB_DOCKERD_FLAGS  further flags for a daemon that this script starts
+END
+  exit 0
+fi
+
 prepare_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # A first start makes folders, firewall rules and a bridge; on a busy machine that takes a while.
 readonly dockerd_deadline_s=90

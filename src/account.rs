@@ -2,6 +2,9 @@
 //! They are copied into the story's home before a run; tokens that the CLI renewed there are copied
 //! back after it; a configured command renews them. Which files these are is in `account/files.rs`.
 //!
+//! What an agent has left is a claim, also where it looks like tokens: the login that it takes the place of is kept
+//! beside it until a run has worked with the new one, and put back if that is refused.
+//!
 //! The login's folder is the operator's. The home has been in an agent's hands: nothing there is opened
 //! or replaced but below the home and without following a link. When to do what is the worker's decision.
 
@@ -16,6 +19,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::{Gid, Uid, fchown};
 use secrecy::SecretString;
@@ -33,6 +37,9 @@ use files::LoginFile;
 const MOST_HOST_BYTES: u64 = 16 << 20;
 /// What an agent's home may hold in place of a renewed login.
 const MOST_HOME_BYTES: u64 = 1 << 20;
+
+/// The login before the one that an agent's CLI has renewed lies beside it under its name with this behind it.
+const BEFORE: &str = ".before-hob";
 
 /// Whether there is a login of this kind of agent at all.
 pub fn has_login(kind: AgentKind) -> bool {
@@ -140,6 +147,7 @@ fn copy_back(file: &'static LoginFile, text: &[u8], folder: &Path) -> anyhow::Re
         Ok(None) => Ok(false),
         Ok(Some(merged)) => {
             let text = serde_json::to_vec_pretty(&merged).context("writing a renewed login")?;
+            keep_before(&path)?;
             replace_host_file(&path, &text).with_context(|| format!("writing {}", path.display()))?;
             Ok(true)
         }
@@ -148,6 +156,62 @@ fn copy_back(file: &'static LoginFile, text: &[u8], folder: &Path) -> anyhow::Re
             Ok(false)
         }
     }
+}
+
+/// Keeps a login that is about to be replaced. One that is kept already is the last that has worked.
+fn keep_before(path: &Path) -> anyhow::Result<()> {
+    let path = path.canonicalize().with_context(|| format!("finding {}", path.display()))?;
+    let before = before_of(&path);
+    if !before.try_exists()? {
+        let text = read_capped(&path).with_context(|| format!("reading {}", path.display()))?;
+        write_beside(&path, &before, &text).with_context(|| format!("writing {}", before.display()))?;
+    }
+    Ok(())
+}
+
+/// Where the login before a login is kept; the path is that of the file itself.
+fn before_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(BEFORE);
+    path.with_file_name(name)
+}
+
+/// What a run that has ended says of the login that it was given at its start. If it worked, the one before is
+/// removed; if it was refused, the one before is put back, and the refused one kept in its place: the agent may
+/// have lied about that as well. A login that was written since says nothing. Gives back the names of the files
+/// that were put back.
+pub fn judge(
+    folder: &Path,
+    kind: AgentKind,
+    started_at: Timestamp,
+    has_worked: bool,
+) -> anyhow::Result<Vec<&'static str>> {
+    let mut put_back = Vec::new();
+    for file in files::of(kind).iter().filter(|file| file.renewed.is_some()) {
+        let _lock = lock(folder)?;
+        let Some((path, _)) = read_host_file(folder, file)? else { continue };
+        let path = path.canonicalize().with_context(|| format!("finding {}", path.display()))?;
+        let before = before_of(&path);
+        let kept = match read_capped(&before) {
+            Ok(kept) => kept,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(e).with_context(|| format!("reading {}", before.display())),
+        };
+        if Timestamp::try_from(path.metadata()?.modified()?)? > started_at {
+            continue;
+        }
+        if has_worked {
+            std::fs::remove_file(&before).with_context(|| format!("removing {}", before.display()))?;
+            continue;
+        }
+        // The good one gets its place before the refused one is kept: killed between the two, both are there or
+        // the good one is there twice.
+        let refused = read_capped(&path).with_context(|| format!("reading {}", path.display()))?;
+        replace_host_file(&path, &kept).with_context(|| format!("writing {}", path.display()))?;
+        write_beside(&path, &before, &refused).with_context(|| format!("writing {}", before.display()))?;
+        put_back.push(file.name);
+    }
+    Ok(put_back)
 }
 
 /// Locks the folder itself, so that no file of ours is left in it.
@@ -200,8 +264,13 @@ fn read_capped(path: &Path) -> std::io::Result<Vec<u8>> {
 fn replace_host_file(path: &Path, text: &[u8]) -> anyhow::Result<()> {
     // Where the operator has put a link, the file behind it is meant.
     let path = path.canonicalize()?;
-    let folder = path.parent().context("it lies in no folder")?;
-    let old = path.metadata()?;
+    write_beside(&path, &path, text)
+}
+
+/// Writes a file in the place of a login, or beside it, as its owner's.
+fn write_beside(login: &Path, path: &Path, text: &[u8]) -> anyhow::Result<()> {
+    let folder = login.parent().context("it lies in no folder")?;
+    let old = login.metadata()?;
     let mut new = tempfile::Builder::new().prefix(".hob-login-").tempfile_in(folder)?;
     let meanwhile = new.as_file().metadata()?;
     if (old.uid(), old.gid()) != (meanwhile.uid(), meanwhile.gid()) {
@@ -210,7 +279,7 @@ fn replace_host_file(path: &Path, text: &[u8]) -> anyhow::Result<()> {
     }
     new.write_all(text)?;
     around("disk", "login-sync", || new.as_file().sync_all())?;
-    around("disk", "login-rename", || new.persist(&path))?;
+    around("disk", "login-rename", || new.persist(path))?;
     around("disk", "login-folder-sync", || File::open(folder)?.sync_all())?;
     Ok(())
 }

@@ -23,6 +23,7 @@ use serde_json::Value;
 
 pub use self::ending::{Exit, Report, SoFar, Stopped};
 pub use self::failure::{Failure, FailureClass, Policy, UnknownClass};
+pub use self::text::{detail, short_line};
 pub use crate::ids::AgentKind;
 
 /// Longer lines are counted and not read: 8 MiB is far above the longest event that hob uses, and
@@ -110,14 +111,15 @@ pub fn environment(kind: AgentKind, invocation: &Invocation<'_>) -> Vec<(&'stati
     }
 }
 
-/// What a watcher wants to know while the agent works.
+/// What a watcher wants to know while the agent works. The texts are as the agent wrote them, without terminal
+/// codes: who shows one takes secrets out of it first and makes it a [`short_line`] then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
     /// The session's id, to be kept at once: a run that is killed later is resumed with it.
     Session(String),
-    /// The agent's own words, on one line and shortened.
+    /// The agent's own words.
     Says(String),
-    /// A tool that the agent uses and what it uses it on, on one short line.
+    /// A tool that the agent uses and what it uses it on.
     Uses(String),
     /// The agent's list of what there is to do, whole, as it is now.
     Todo(Vec<TodoItem>),
@@ -131,7 +133,7 @@ pub enum Signal {
 /// One entry of an agent's list of what there is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TodoItem {
-    /// What is to be done, on one line.
+    /// What is to be done.
     pub text: String,
     /// How far it is.
     pub state: TodoState,

@@ -1,6 +1,7 @@
 //! The HTTP side: the webhook door and the health pages. The door verifies, writes the delivery down and
-//! answers; nothing else happens while GitHub waits. Listening, TLS and the address are the caller's.
+//! answers; nothing else happens while GitHub waits. The address is the caller's; so would TLS be.
 
+mod listening;
 mod webhook;
 
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use secrecy::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
+
+pub use listening::{Limits, serve};
 
 use crate::container::Docker;
 use crate::store::Store;

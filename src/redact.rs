@@ -1,7 +1,8 @@
 //! The redactor of known secrets. Everything that is written to a log, the store or GitHub and was said
 //! by somebody else goes through it, and the hand-over's policy asks it whether an object holds one. It
 //! knows each secret as it is and in the encodings that a line of shell makes: base64, hexadecimal,
-//! percent signs. A secret that was encrypted, compressed or cut in pieces it does not know.
+//! percent signs, also where a tool has wrapped or spaced them. A secret that was encrypted, compressed or
+//! cut in pieces it does not know: a text is shortened only after it went through here.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
@@ -17,6 +18,12 @@ pub const MARK: &str = "[secret]";
 
 /// A shorter text is no secret worth the name, and would be found everywhere.
 const LEAST_BYTES: usize = 8;
+
+/// A shorter form is looked for as it is and over line ends, but not with spaces in it: it may be made of words.
+const LEAST_SPACED: usize = 20;
+
+/// The most bytes between two of a form's in a stream: `\\r\\n` as JSON in JSON, or some indentation.
+const MOST_GAP: usize = 8;
 
 /// Tokens that were handed out at run time and are remembered; each is good for an hour.
 const MOST_HANDED_OUT: usize = 64;
@@ -48,15 +55,15 @@ impl Redactor {
         Redactor { automaton, longest }
     }
 
-    /// The text with every secret replaced, also where a form of it is wrapped over several lines.
+    /// The text with every secret replaced, also where a form of it is wrapped over several lines or spaced.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let bytes = text.as_bytes();
         let mut spans = self.spans(bytes);
         if has_line_ends(bytes) {
-            let places: Vec<usize> = (0..bytes.len()).filter(|at| !is_line_end(bytes[*at])).collect();
-            let joined: Vec<u8> = places.iter().map(|at| bytes[*at]).collect();
-            spans.extend(self.spans(&joined).into_iter().map(|(s, e)| (places[s], places[e - 1] + 1)));
+            let joined = Joined::new(bytes, |_, byte| is_line_end(byte));
+            spans.extend(self.spans_in(&joined, 0));
         }
+        spans.extend(self.spans_in(&Joined::new(bytes, is_gap), LEAST_SPACED));
         if spans.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -72,16 +79,22 @@ impl Redactor {
         Cow::Owned(clean)
     }
 
-    /// Whether a secret is in there, in any form, also where it is wrapped over several lines.
+    /// Whether a secret is in there, in any form, also where it is wrapped over several lines or spaced.
     pub fn finds(&self, bytes: &[u8]) -> bool {
         let Some(automaton) = &self.automaton else { return false };
         if automaton.is_match(bytes) {
             return true;
         }
-        has_line_ends(bytes) && {
+        if has_line_ends(bytes) {
             let joined: Vec<u8> = bytes.iter().copied().filter(|byte| !is_line_end(*byte)).collect();
-            automaton.is_match(&joined)
+            if automaton.is_match(&joined) {
+                return true;
+            }
         }
+        let befores = std::iter::once(0).chain(bytes.iter().copied());
+        let kept = bytes.iter().copied().zip(befores).filter(|(byte, before)| !is_gap(*before, *byte));
+        let joined: Vec<u8> = kept.map(|(byte, _)| byte).collect();
+        automaton.find_overlapping_iter(&joined).any(|found| found.len() >= LEAST_SPACED)
     }
 
     /// Where the secrets are; may overlap.
@@ -89,15 +102,62 @@ impl Redactor {
         let Some(automaton) = &self.automaton else { return Vec::new() };
         automaton.find_overlapping_iter(bytes).map(|found| (found.start(), found.end())).collect()
     }
+
+    /// Where the forms of at least so many bytes are in what was joined.
+    fn spans_in(&self, joined: &Joined, least: usize) -> impl Iterator<Item = (usize, usize)> {
+        let spans = self.spans(&joined.bytes).into_iter().filter(move |(start, end)| end - start >= least);
+        spans.map(|(start, end)| (joined.places[start], joined.places[end - 1] + 1))
+    }
+
+    /// Bytes of the longest form in a stream, with all the gaps that it may have there.
+    fn widest(&self) -> usize {
+        self.longest + self.longest.saturating_sub(1) * MOST_GAP
+    }
 }
 
-/// Redacts bytes that come in pieces. What comes out does not depend on where they were cut. A form
-/// that is wrapped over several lines is not found here.
+/// Bytes without some of them.
+struct Joined {
+    bytes: Vec<u8>,
+    /// Where each of them was.
+    places: Vec<usize>,
+}
+
+impl Joined {
+    /// Without what `is_out` says of a byte and the one before it.
+    fn new(bytes: &[u8], is_out: impl Fn(u8, u8) -> bool) -> Joined {
+        let stays = |at: &usize| !is_out(at.checked_sub(1).map_or(0, |before| bytes[before]), bytes[*at]);
+        let places: Vec<usize> = (0..bytes.len()).filter(stays).collect();
+        Joined { bytes: places.iter().map(|at| bytes[*at]).collect(), places }
+    }
+
+    /// Lines without gaps; `before` is the byte that came before them. A line end stays, and one stands for a
+    /// gap that is too long: no form has a line end in it.
+    fn lines(bytes: &[u8], before: u8) -> Joined {
+        let mut joined = Joined { bytes: Vec::with_capacity(bytes.len()), places: Vec::new() };
+        let (mut before, mut gap) = (before, 0);
+        for (at, byte) in bytes.iter().copied().enumerate() {
+            let is_gap = byte != b'\n' && is_gap(before, byte);
+            before = byte;
+            gap = if is_gap { gap + 1 } else { 0 };
+            if !is_gap || gap == MOST_GAP + 1 {
+                joined.bytes.push(if is_gap { b'\n' } else { byte });
+                joined.places.push(at);
+            }
+        }
+        joined
+    }
+}
+
+/// Redacts bytes that come in pieces. What comes out does not depend on where they were cut. A form that is
+/// spaced, or wrapped over lines that stand in one as JSON has them, is found; one that is wrapped over several
+/// lines of the stream is not.
 #[derive(Debug)]
 pub struct Stream {
     redactor: Arc<Redactor>,
     /// What may be the beginning of a secret.
     held: Vec<u8>,
+    /// The byte that was given out last.
+    before: u8,
     /// So many bytes of `held` belong to a secret whose mark is out already.
     marked: usize,
 }
@@ -105,13 +165,13 @@ pub struct Stream {
 impl Stream {
     /// A stream at its beginning.
     pub fn new(redactor: Arc<Redactor>) -> Stream {
-        Stream { redactor, held: Vec::new(), marked: 0 }
+        Stream { redactor, held: Vec::new(), before: 0, marked: 0 }
     }
 
     /// Takes a piece in; gives out what can be given out. Whole lines are never held back.
     pub fn push(&mut self, piece: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(piece);
-        let safe = self.held.len().saturating_sub(self.redactor.longest.saturating_sub(1));
+        let safe = self.held.len().saturating_sub(self.redactor.widest().saturating_sub(1));
         // No form has a line end in it.
         let lines = self.held.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         self.give(safe.max(lines))
@@ -128,6 +188,7 @@ impl Stream {
             return Vec::new();
         }
         let mut spans = self.redactor.spans(&self.held);
+        spans.extend(self.redactor.spans_in(&Joined::lines(&self.held, self.before), LEAST_SPACED));
         let goes_on = self.marked > 0;
         if goes_on {
             spans.push((0, self.marked));
@@ -148,6 +209,7 @@ impl Stream {
             out.extend_from_slice(&self.held[at..cut]);
         }
         self.marked = at.saturating_sub(cut);
+        self.before = self.held[cut - 1];
         self.held.drain(..cut);
         out
     }
@@ -280,6 +342,13 @@ fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
+/// Whether a byte can be what a tool puts between two pieces of a form: white space, a sign that the line goes on,
+/// or white space as JSON writes it, also as JSON in JSON.
+fn is_gap(before: u8, byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r' | b'\t' | b' ' | b'\\')
+        || (before == b'\\' && matches!(byte, b'n' | b'r' | b't'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +395,39 @@ mod tests {
     }
 
     #[test]
+    fn what_a_tool_spaces_or_json_escapes_is_found() {
+        let redactor = Arc::new(Redactor::new([KEY, "my secret", "twelve-bytes"]));
+        let encoded = STANDARD.encode(format!("{}{KEY}", "x".repeat(50)));
+        let (first, second) = encoded.split_at(76);
+        let octets: Vec<String> = KEY.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let wrapped = format!("{first}\n{second}\n");
+        let in_json = serde_json::to_string(&wrapped).unwrap();
+        let hidden = [
+            format!("{first} {second}"),
+            format!("{first}\\\n  {second}"),
+            format!(" {}", octets.join(" ")),
+            in_json.clone(),
+            serde_json::to_string(&in_json).unwrap(),
+        ];
+        for form in hidden {
+            assert!(redactor.finds(form.as_bytes()), "{form}");
+            let clean = redactor.redact(&form);
+            assert!(clean.contains(MARK) && !redactor.finds(clean.as_bytes()), "{form}: {clean}");
+            if form.contains('\n') {
+                continue;
+            }
+            let mut stream = Stream::new(redactor.clone());
+            let given = [stream.push(form.as_bytes()), stream.finish()].concat();
+            assert_eq!(String::from_utf8(given).unwrap(), clean);
+        }
+        // Words that happen to make up a short secret are none.
+        for text in ["mysecret", "twelve -bytes", r"twelve\n-bytes"] {
+            assert!(!redactor.finds(text.as_bytes()), "{text}");
+            assert!(matches!(redactor.redact(text), Cow::Borrowed(_)));
+        }
+    }
+
+    #[test]
     fn a_key_of_many_lines_is_known_line_by_line_without_its_frame() {
         let pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA0\nZW5kIG9mIGtleQ==\n-----END RSA PRIVATE KEY-----\n";
         let redactor = Redactor::new([pem]);
@@ -366,11 +468,22 @@ mod tests {
         assert_eq!(stream.push(b"\n"), b"and\n");
     }
 
-    /// Text over a small alphabet, so that secrets repeat and overlap, with secrets in some form between.
+    fn wrapped(form: &str, width: usize, gap: &str) -> String {
+        let chars: Vec<char> = form.chars().collect();
+        let lines: Vec<String> = chars.chunks(width).map(|line| line.iter().collect()).collect();
+        lines.join(gap)
+    }
+
+    /// Text over a small alphabet, so that secrets repeat and overlap, with secrets in some form between, some of
+    /// them wrapped.
     fn text() -> impl Strategy<Value = (Vec<String>, Vec<u8>)> {
         prop::collection::vec("[ab/+?é]{4,9}[ab]{4}", 1..4).prop_flat_map(|secrets| {
             let all: Vec<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
-            let piece = prop_oneof![prop::sample::select(all), "[ab\\n]{0,12}".prop_map(String::from)];
+            let gap = prop::sample::select(vec![" ", "\\n", "\\\\r\\\\n", "          ", "\\", "n"]);
+            let form = prop::sample::select(all);
+            let wrapped =
+                (form.clone(), gap, 1usize..30).prop_map(|(form, gap, width)| wrapped(&form, width, gap));
+            let piece = prop_oneof![form, wrapped, "[abn\\n\\\\]{0,12}".prop_map(String::from)];
             let text = prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat().into_bytes());
             (Just(secrets), text)
         })
@@ -405,6 +518,7 @@ mod tests {
             secret in "[!-~]{8,60}",
             before in prop::collection::vec(any::<u8>(), 0..5),
             after in prop::collection::vec(any::<u8>(), 0..5),
+            width in 1usize..80,
         ) {
             // A mark that is part of a secret, or beside which a secret begins anew, is not a secret's end.
             prop_assume!(!secret.starts_with("-----") && !secret.contains(['[', ']']));
@@ -413,6 +527,12 @@ mod tests {
             for text in [STANDARD.encode(&inner), URL_SAFE.encode(&inner), hex::encode(&inner), hex::encode_upper(&inner)] {
                 prop_assert!(redactor.finds(text.as_bytes()));
                 prop_assert!(!redactor.finds(redactor.redact(&text).as_bytes()));
+                // As `echo $(… | base64)` prints it, and as JSON has what `base64` prints.
+                for gap in ["\n", "\r\n", " ", "\\n", "\\\\n"].into_iter().filter(|_| secret.len() >= LEAST_SPACED) {
+                    let wrapped = wrapped(&text, width, gap);
+                    prop_assert!(redactor.finds(wrapped.as_bytes()), "{}", wrapped);
+                    prop_assert!(!redactor.finds(redactor.redact(&wrapped).as_bytes()), "{}", wrapped);
+                }
             }
         }
     }

@@ -348,8 +348,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn serve_http(http: Http, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-    axum::serve(listener, http::router(http))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .context("serving HTTP")
+    http::serve(listener, http::router(http), http::Limits::default(), stop).await;
+    Ok(())
 }

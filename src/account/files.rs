@@ -6,12 +6,37 @@ use serde_json::Value;
 
 use crate::ids::AgentKind;
 
-/// A renewed login says when it ends or when it was made. Further ahead than this it is made up, and
-/// would keep every later one out. Milliseconds; thirteen months.
-const FURTHEST_MS: i64 = 400 * 24 * 3600 * 1000;
+const HOUR_MS: i64 = 3600 * 1000;
+
+/// A renewed login says when it ends. Further ahead than this it is made up, and would keep every later one out.
+/// The programs renew for hours; some services give out tokens for days. Milliseconds; a month.
+const FURTHEST_END_MS: i64 = 31 * 24 * HOUR_MS;
+/// Or it says when it was made, which is now, give or take a clock.
+const FURTHEST_MADE_MS: i64 = HOUR_MS;
 
 /// The longest token. A signed one with a person's groups in it has a few KiB.
 const MOST_TOKEN_BYTES: usize = 16 * 1024;
+/// The shortest that is taken from an agent; those of the services have 40 bytes and more.
+const LEAST_TOKEN_BYTES: usize = 32;
+/// A shorter one is not looked for in texts: it may be a word of every second one of them.
+const LEAST_SECRET_BYTES: usize = 20;
+
+/// How the services begin their tokens. A renewed one begins as the one that it is for. One that begins otherwise is
+/// known by its length only.
+const BEGINNINGS: [&str; 12] = [
+    "sk-ant-oat",
+    "sk-ant-ort",
+    "sk-ant-",
+    "sk-proj-",
+    "sk-",
+    "eyJ",
+    "ya29.",
+    "1//",
+    "rt_",
+    "gho_",
+    "ghu_",
+    "tid=",
+];
 
 /// One file of a login.
 #[derive(Debug)]
@@ -39,6 +64,8 @@ pub(super) struct Renewed {
     tokens: &'static [&'static str],
     /// When the tokens end, or when they were made: a number of milliseconds or a date.
     time: &'static str,
+    /// The furthest ahead that this can be.
+    furthest_ms: i64,
     /// Whose they are. It never changes.
     identity: &'static [&'static str],
 }
@@ -66,6 +93,7 @@ const CLAUDE: &[LoginFile] = &[
             each: false,
             tokens: &["/claudeAiOauth/accessToken", "/claudeAiOauth/refreshToken"],
             time: "/claudeAiOauth/expiresAt",
+            furthest_ms: FURTHEST_END_MS,
             identity: &[],
         }),
     },
@@ -90,6 +118,7 @@ const CODEX: &[LoginFile] = &[LoginFile {
         each: false,
         tokens: &["/tokens/access_token", "/tokens/refresh_token", "/tokens/id_token", "/OPENAI_API_KEY"],
         time: "/last_refresh",
+        furthest_ms: FURTHEST_MADE_MS,
         identity: &["/tokens/account_id"],
     }),
 }];
@@ -105,6 +134,7 @@ const GEMINI: &[LoginFile] = &[
             each: false,
             tokens: &["/access_token", "/refresh_token", "/id_token"],
             time: "/expiry_date",
+            furthest_ms: FURTHEST_END_MS,
             identity: &[],
         }),
     },
@@ -128,6 +158,7 @@ const OPENCODE: &[LoginFile] = &[LoginFile {
         each: true,
         tokens: &["/access", "/refresh", "/key"],
         time: "/expires",
+        furthest_ms: FURTHEST_END_MS,
         identity: &["/type"],
     }),
 }];
@@ -135,7 +166,7 @@ const OPENCODE: &[LoginFile] = &[LoginFile {
 impl LoginFile {
     /// Whether the content can be this file: an object, with at least one token where it holds tokens.
     pub(super) fn is_plausible(&self, content: &Value) -> bool {
-        content.is_object() && (self.renewed.is_none() || !self.secrets(content).is_empty())
+        content.is_object() && (self.renewed.is_none() || !self.tokens(content).is_empty())
     }
 
     /// The content without what an agent does not need.
@@ -152,8 +183,15 @@ impl LoginFile {
         }
     }
 
-    /// The tokens in the content.
+    /// The tokens in the content that can be looked for in texts.
     pub(super) fn secrets(&self, content: &Value) -> Vec<String> {
+        let mut tokens = self.tokens(content);
+        tokens.retain(|token| token.len() >= LEAST_SECRET_BYTES);
+        tokens
+    }
+
+    /// The tokens in the content.
+    fn tokens(&self, content: &Value) -> Vec<String> {
         let Some(rule) = &self.renewed else { return Vec::new() };
         let at_tokens = |entry: &Value| {
             let tokens = rule.tokens.iter().filter_map(|at| entry.pointer(at)?.as_str());
@@ -209,15 +247,16 @@ impl Renewed {
         if new_time <= old_time {
             return Ok(());
         }
-        if new_time > now.as_millisecond().saturating_add(FURTHEST_MS) {
+        if new_time > now.as_millisecond().saturating_add(self.furthest_ms) {
             return Err("its time is too far ahead");
         }
         if self.identity.iter().any(|at| old.pointer(at) != new.pointer(at)) {
             return Err("it belongs to another account");
         }
-        for at in self.tokens.iter().filter(|at| old.pointer(at).is_some_and(Value::is_string)) {
-            if !new.pointer(at).and_then(Value::as_str).is_some_and(is_token) {
-                return Err("a token is missing in it, or is none");
+        for at in self.tokens {
+            let Some(old) = old.pointer(at).and_then(Value::as_str) else { continue };
+            if !new.pointer(at).and_then(Value::as_str).is_some_and(|new| can_replace(old, new)) {
+                return Err("a token is missing in it, or is none like the one that is there");
             }
             copy(target, new, at);
         }
@@ -241,9 +280,20 @@ fn copy(target: &mut Value, from: &Value, at: &str) {
     }
 }
 
+/// Whether a token can be what a service has given in place of an old one, as far as its looks tell.
+fn can_replace(old: &str, new: &str) -> bool {
+    if new == old {
+        return true;
+    }
+    let beginning = BEGINNINGS.iter().find(|beginning| old.starts_with(**beginning));
+    let has_its_length = old.is_empty() || (new.len() <= 2 * old.len() && old.len() <= 2 * new.len());
+    is_token(new) && has_its_length && beginning.is_none_or(|beginning| new.starts_with(beginning))
+}
+
 /// One printable word: it goes into a header of a request.
 fn is_token(text: &str) -> bool {
-    (1..=MOST_TOKEN_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    (LEAST_TOKEN_BYTES..=MOST_TOKEN_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -258,7 +308,16 @@ mod tests {
         of(kind)[0].renewed.as_ref().unwrap().merge(ours, theirs, now)
     }
 
-    fn claude(access: &str, expires_at: i64) -> Value {
+    /// As long as a real one, and begins like it.
+    fn token(name: &str) -> String {
+        format!("sk-ant-oat01-{name:-<95}")
+    }
+
+    fn claude(name: &str, expires_at: i64) -> Value {
+        with_access(&token(name), expires_at)
+    }
+
+    fn with_access(access: &str, expires_at: i64) -> Value {
         json!({"claudeAiOauth": {"accessToken": access, "refreshToken": "r", "expiresAt": expires_at, "scopes": ["a"]}})
     }
 
@@ -289,32 +348,45 @@ mod tests {
         let ours = claude("ours", NOW_MS);
         let mut no_text = claude("x", NOW_MS + 1);
         no_text["claudeAiOauth"]["refreshToken"] = json!({"a": 1});
-        let refused = [
-            claude("", NOW_MS + 1),
-            claude("two words", NOW_MS + 1),
-            claude("line\r\nX-Header: 1", NOW_MS + 1),
-            claude(&"x".repeat(MOST_TOKEN_BYTES + 1), NOW_MS + 1),
+        let made_up = ["", "https://", &token("two words"), &token("line\r\nX-Header: 1"), &"x".repeat(108)];
+        let mut refused: Vec<Value> = made_up.iter().map(|access| with_access(access, NOW_MS + 1)).collect();
+        refused.extend([
+            claude(&"x".repeat(300), NOW_MS + 1),
+            with_access("sk-ant-oat01-and-no-more-than-that-", NOW_MS + 1),
             claude("forever", i64::MAX),
+            claude("for more than a year", NOW_MS + 399 * 24 * HOUR_MS),
             no_text,
-        ];
+        ]);
         for theirs in refused {
             assert!(merged(AgentKind::Claude, &ours, &theirs).is_err(), "{theirs}");
         }
     }
 
     #[test]
+    fn a_token_is_replaced_by_one_of_its_kind_only() {
+        let (opaque, other) = ("a".repeat(40), "b".repeat(60));
+        assert!(can_replace(&opaque, &other) && can_replace("", &other) && can_replace("short", "short"));
+        assert!(!can_replace("gho_0123456789012345678901234567890123456789", &token("x")));
+        assert!(!can_replace(&opaque, &"b".repeat(81)) && !can_replace(&"b".repeat(81), &opaque));
+        assert!(!can_replace("old", "new") && !can_replace(&token("access"), "sk-ant-ort01-refresh"));
+        assert!(!can_replace(&opaque, &"x".repeat(MOST_TOKEN_BYTES + 1)));
+    }
+
+    #[test]
     fn codex_tells_the_newer_by_a_date_and_keeps_its_account() {
-        let login = |access: &str, account: &str, at: &str| json!({"OPENAI_API_KEY": null, "last_refresh": at, "tokens": {"access_token": access, "account_id": account}});
+        let login = |access: &str, account: &str, at: &str| json!({"OPENAI_API_KEY": null, "last_refresh": at, "tokens": {"access_token": format!("eyJ{access:0<60}"), "account_id": account}});
         let ours = login("old", "a", "2026-09-01T10:00:00.5Z");
         let newer = login("new", "a", "2026-09-01T10:00:01Z");
         assert_eq!(merged(AgentKind::Codex, &ours, &newer), Ok(Some(newer)));
         let stolen = login("new", "b", "2026-09-01T10:00:01Z");
         assert_eq!(merged(AgentKind::Codex, &ours, &stolen), Err("it belongs to another account"));
+        let tomorrow = login("new", "a", "2026-09-23T00:00:00Z");
+        assert_eq!(merged(AgentKind::Codex, &ours, &tomorrow), Err("its time is too far ahead"));
     }
 
     #[test]
     fn opencode_renews_each_provider_by_itself() {
-        let oauth = |access: &str, expires: i64| json!({"type": "oauth", "access": access, "refresh": "r", "expires": expires});
+        let oauth = |access: &str, expires: i64| json!({"type": "oauth", "access": format!("{access:x<40}"), "refresh": "r", "expires": expires});
         let ours = json!({"a/b": oauth("1", 10), "c": oauth("2", 10), "d": {"type": "api", "key": "k"}});
         let theirs = json!({"a/b": oauth("new", 11), "c": oauth("late", 9), "d": {"type": "api", "key": "planted"}, "e": 1});
         let wanted = json!({"a/b": oauth("new", 11), "c": oauth("2", 10), "d": {"type": "api", "key": "k"}});
@@ -327,7 +399,8 @@ mod tests {
         assert_eq!(CLAUDE[1].for_agent(&content), json!({"userID": "u"}));
         let content = json!({"claudeAiOauth": {"accessToken": "t"}, "mcpOAuth": {"x": "secret"}});
         assert_eq!(CLAUDE[0].for_agent(&content), json!({"claudeAiOauth": {"accessToken": "t"}}));
-        assert_eq!(CLAUDE[0].secrets(&content), ["t"]);
+        assert!(CLAUDE[0].is_plausible(&content) && CLAUDE[0].secrets(&content).is_empty());
+        assert_eq!(CLAUDE[0].secrets(&claude("t", 0)), [token("t")]);
         assert!(!CLAUDE[0].is_plausible(&json!({"claudeAiOauth": {"accessToken": ""}})));
     }
 }

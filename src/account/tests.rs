@@ -57,9 +57,27 @@ impl Scene {
         std::fs::read_to_string(self.canary()).unwrap() == "alive"
     }
 
+    /// The name of the token on the host.
     fn token(&self) -> String {
-        let content: Value = serde_json::from_slice(&std::fs::read(self.credentials()).unwrap()).unwrap();
-        content["claudeAiOauth"]["accessToken"].as_str().unwrap().to_owned()
+        token_in(&self.credentials())
+    }
+
+    /// That of the one that is kept beside it.
+    fn kept(&self) -> Option<String> {
+        let kept = self.login().join(".credentials.json.before-hob");
+        kept.exists().then(|| token_in(&kept))
+    }
+
+    /// An agent leaves this in its home, and its run ends.
+    fn leaves(&self, token: &str, hours: i64) {
+        self.copy_in().unwrap();
+        std::fs::write(self.in_home(), claude(token, now() + hours * HOUR_MS)).unwrap();
+        assert_eq!(self.take_back(), [".credentials.json"]);
+    }
+
+    /// What a run that began just now says of the login.
+    fn judge(&self, has_worked: bool) -> Vec<&'static str> {
+        judge(&self.login(), AgentKind::Claude, Timestamp::now(), has_worked).unwrap()
     }
 }
 
@@ -71,8 +89,19 @@ fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-fn claude(token: &str, expires_at: i64) -> String {
-    json!({"claudeAiOauth": {"accessToken": token, "refreshToken": "r", "expiresAt": expires_at}}).to_string()
+/// A login with a token of this name, as long as a real one.
+fn claude(name: &str, expires_at: i64) -> String {
+    json!({"claudeAiOauth": {"accessToken": format!("{name:.<60}"), "refreshToken": "r", "expiresAt": expires_at}})
+        .to_string()
+}
+
+fn token_in(path: &Path) -> String {
+    let content: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    content["claudeAiOauth"]["accessToken"].as_str().unwrap().trim_end_matches('.').to_owned()
+}
+
+fn a_minute_ago() -> Timestamp {
+    Timestamp::now() - jiff::SignedDuration::from_secs(60)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -100,7 +129,7 @@ fn a_login_is_copied_in_for_the_agent_alone_and_taken_out_again() {
 
 #[test]
 fn each_kind_of_login_finds_its_place() {
-    let token = json!("t");
+    let token = json!("a-token-that-is-long-enough");
     for (kind, name, content, target) in [
         (AgentKind::Codex, "auth.json", json!({"tokens": {"access_token": token}}), ".codex/auth.json"),
         (AgentKind::Gemini, "oauth_creds.json", json!({"access_token": token}), ".gemini/oauth_creds.json"),
@@ -114,7 +143,8 @@ fn each_kind_of_login_finds_its_place() {
         let scene = Scene::new();
         std::fs::write(scene.login().join(name), content.to_string()).unwrap();
         let login = Login::read(&scene.login(), kind).unwrap();
-        assert_eq!(login.secrets().iter().map(|s| s.expose_secret().to_owned()).collect::<Vec<_>>(), ["t"]);
+        let secrets: Vec<String> = login.secrets().iter().map(|s| s.expose_secret().to_owned()).collect();
+        assert_eq!(secrets, ["a-token-that-is-long-enough"]);
         login.copy_in(&scene.home(), own()).unwrap();
         assert_eq!(mode(&scene.home().join(target)), 0o600, "{kind}");
     }
@@ -146,8 +176,40 @@ fn tokens_that_the_agent_renewed_are_copied_back_once() {
     assert_eq!(scene.take_back(), [".credentials.json"]);
     assert_eq!((scene.token().as_str(), mode(&scene.credentials())), ("renewed", 0o600));
     assert_eq!(scene.take_back(), Vec::<&str>::new());
-    // Nothing of ours stays in the operator's folder.
+    let kept = scene.login().join(".credentials.json.before-hob");
+    assert_eq!((scene.kept().as_deref(), mode(&kept)), (Some("good"), 0o600));
+    // It has worked, and nothing of ours stays in the operator's folder.
+    assert_eq!(scene.judge(true), Vec::<&str>::new());
     assert_eq!(std::fs::read_dir(scene.login()).unwrap().count(), 1);
+    assert_eq!(scene.token(), "renewed");
+}
+
+#[test]
+fn a_renewed_login_that_is_refused_makes_room_for_the_one_before_and_neither_is_lost() {
+    let scene = Scene::new();
+    assert_eq!(scene.judge(false), Vec::<&str>::new(), "there is no other");
+    scene.leaves("made-up", 1);
+    scene.leaves("made-up-again", 2);
+    assert_eq!((scene.token().as_str(), scene.kept().as_deref()), ("made-up-again", Some("good")));
+    // A run that had the login before says nothing of this one.
+    for has_worked in [true, false] {
+        let put_back = judge(&scene.login(), AgentKind::Claude, a_minute_ago(), has_worked).unwrap();
+        assert_eq!((put_back, scene.kept().as_deref()), (Vec::new(), Some("good")));
+    }
+    let file = File::options().write(true).open(scene.credentials()).unwrap();
+    file.set_modified((a_minute_ago() - jiff::SignedDuration::from_secs(60)).into()).unwrap();
+    let put_back = judge(&scene.login(), AgentKind::Claude, a_minute_ago(), false).unwrap();
+    assert_eq!(put_back, [".credentials.json"]);
+    assert_eq!((scene.token().as_str(), scene.kept().as_deref()), ("good", Some("made-up-again")));
+    // hob was killed before the task had moved on, and looks again.
+    assert_eq!(judge(&scene.login(), AgentKind::Claude, a_minute_ago(), false).unwrap(), Vec::<&str>::new());
+    assert_eq!(scene.token(), "good");
+    // Whoever said that it was refused may have lied.
+    assert_eq!(scene.judge(false), [".credentials.json"]);
+    assert_eq!((scene.token().as_str(), scene.kept().as_deref()), ("made-up-again", Some("good")));
+    scene.judge(false);
+    scene.judge(true);
+    assert_eq!((scene.token().as_str(), scene.kept()), ("good", None));
 }
 
 #[test]
@@ -239,9 +301,17 @@ fn nothing_but_a_regular_file_of_the_home_is_taken_back() {
 #[test]
 fn what_the_agent_makes_up_is_not_taken_back() {
     let scene = Scene::new();
-    for text in
-        ["", "not json", "[]", r#"{"claudeAiOauth":{"expiresAt":9e18}}"#, &claude("", now() + HOUR_MS)]
-    {
+    let in_a_year = json!({"claudeAiOauth": {"accessToken": "https://", "refreshToken": "x", "expiresAt": now() + 399 * 24 * HOUR_MS}});
+    let soon = json!({"claudeAiOauth": {"accessToken": "https://", "refreshToken": "x", "expiresAt": now() + HOUR_MS}});
+    for text in [
+        "",
+        "not json",
+        "[]",
+        r#"{"claudeAiOauth":{"expiresAt":9e18}}"#,
+        &in_a_year.to_string(),
+        &soon.to_string(),
+        &claude("two words", now() + HOUR_MS),
+    ] {
         scene.copy_in().unwrap();
         std::fs::write(scene.in_home(), text).unwrap();
         assert_eq!(scene.take_back(), Vec::<&str>::new(), "{text}");

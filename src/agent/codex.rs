@@ -131,7 +131,7 @@ fn item(item: &Value, moment: Moment) -> Option<Signal> {
         ("web_search", Completed) => Some(text::uses("web search", item)),
         ("file_change", Completed) => {
             let paths = item["changes"].as_array()?.iter().filter_map(|change| change["path"].as_str());
-            Some(Signal::Uses(text::short_line(&format!("edit: {}", paths.collect::<Vec<_>>().join(", ")))))
+            Some(Signal::Uses(text::whole(&format!("edit: {}", paths.collect::<Vec<_>>().join(", ")))))
         }
         ("todo_list", _) => text::todo(&item["items"]),
         _ => None,

@@ -84,16 +84,17 @@ pub enum Policy {
 pub struct Failure {
     /// Why.
     pub class: FailureClass,
-    /// The agent's own message, as one short paragraph. Empty when it left none.
+    /// The agent's own message, as long as it is: secrets are taken out before it is shortened to a
+    /// [`detail`](super::detail). Empty when it left none.
     pub detail: String,
     /// When a limit ends, in seconds since 1970, where the agent said so.
     pub resets_at: Option<i64>,
 }
 
 impl Failure {
-    /// A failure with its message, which is shortened, and without a time.
+    /// A failure with its message and without a time.
     pub fn new(class: FailureClass, message: &str) -> Self {
-        Self { class, detail: text::detail(message), resets_at: None }
+        Self { class, detail: text::whole(message), resets_at: None }
     }
 }
 

@@ -1,13 +1,17 @@
 //! Reading and shortening what agents write: text without terminal codes, tool calls as one line,
-//! lists of things to do, amounts. It knows no CLI in particular.
+//! lists of things to do, amounts. It knows no CLI in particular. What leaves the parser is not shortened: a
+//! secret that is cut is known to nobody any more, so whoever shows it takes secrets out before.
 
 use serde_json::Value;
 
 use super::{Signal, TodoItem, TodoState};
 
-/// Characters of a [`Signal::Says`], a [`Signal::Uses`] or an entry of a list: one line on a page.
+/// Characters that are kept of what was said, a tool's subject, an entry of a list or a failure's message: far more
+/// than is shown of it, so that nothing of what was cut off here is shown.
+const KEPT_CHARS: usize = 65_536;
+/// Characters that are shown of what was said or done: one line on a page.
 const LINE_CHARS: usize = 300;
-/// Characters of a failure's detail: one paragraph in a comment.
+/// Characters that are shown of a failure's detail: one paragraph in a comment.
 const DETAIL_CHARS: usize = 600;
 /// Characters of the final text: more than hob tells on GitHub, where it says so.
 const FINAL_TEXT_CHARS: usize = 300_000;
@@ -65,24 +69,32 @@ fn one_line(text: &str, max_chars: usize) -> String {
     line
 }
 
-/// The text as the line of a [`Signal`].
+/// The text of a [`Signal`] as one short line. Secrets are taken out before.
 pub fn short_line(text: &str) -> String {
     one_line(text, LINE_CHARS)
 }
 
-/// The text as the detail of a failure.
+/// The message of a failure as one short paragraph. Secrets are taken out before.
 pub fn detail(text: &str) -> String {
     one_line(text, DETAIL_CHARS)
 }
 
 /// The text as the final text of a run: its lines stay, a very long one is cut.
 pub fn final_text(text: &str) -> String {
+    kept(text, FINAL_TEXT_CHARS)
+}
+
+/// The text of a signal, or the message of a failure, with its lines.
+pub fn whole(text: &str) -> String {
+    kept(text, KEPT_CHARS)
+}
+
+fn kept(text: &str, max_chars: usize) -> String {
     let mut chars = printable(text.trim());
-    let mut kept: String = chars.by_ref().take(FINAL_TEXT_CHARS).collect();
-    if chars.next().is_some() {
-        kept.push('…');
-    }
-    kept
+    let kept: String = chars.by_ref().take(max_chars).collect();
+    let is_cut = chars.next().is_some();
+    // What was a terminal code at an end has left its white space.
+    format!("{}{}", kept.trim(), if is_cut { "…" } else { "" })
 }
 
 /// Makes `words` the agent's last ones, if there are any: an empty block must not hide what it said.
@@ -93,12 +105,12 @@ pub fn keep_last(last_words: &mut Option<String>, words: &str) {
     }
 }
 
-/// The last lines of standard error that say something, as the detail of a failure.
+/// The last lines of standard error that say something, as the message of a failure.
 pub fn last_lines(stderr: &str) -> String {
     let mut lines: Vec<&str> =
         stderr.lines().rev().filter(|line| !line.trim().is_empty()).take(STDERR_LINES).collect();
     lines.reverse();
-    detail(&lines.join("\n"))
+    whole(&lines.join("\n"))
 }
 
 /// Whether the text can be an argument of a CLI as the id of a session.
@@ -111,18 +123,14 @@ pub fn is_session_id(text: &str) -> bool {
 
 /// The agent's own words as a signal, if there are any.
 pub fn says(text: &str) -> Option<Signal> {
-    let line = short_line(text);
-    (!line.is_empty()).then_some(Signal::Says(line))
+    let words = whole(text);
+    (!words.is_empty()).then_some(Signal::Says(words))
 }
 
 /// A tool call as a signal: its name and what it is used on.
 pub fn uses(tool: &str, input: &Value) -> Signal {
     let subject = TOOL_SUBJECTS.iter().find_map(|name| input[*name].as_str()).unwrap_or_default();
-    Signal::Uses(if subject.is_empty() {
-        short_line(tool)
-    } else {
-        short_line(&format!("{tool}: {subject}"))
-    })
+    Signal::Uses(if subject.is_empty() { whole(tool) } else { whole(&format!("{tool}: {subject}")) })
 }
 
 /// A list of things to do as a signal. The CLIs differ in the names only: the text is `content`,
@@ -137,7 +145,7 @@ pub fn todo(list: &Value) -> Option<Signal> {
             None if item["completed"].as_bool() == Some(true) => TodoState::Completed,
             _ => TodoState::Pending,
         };
-        Some(TodoItem { text: short_line(text), state })
+        Some(TodoItem { text: whole(text), state })
     });
     Some(Signal::Todo(items.collect()))
 }
@@ -199,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_those_with_text() {
-        assert_eq!(last_lines("a\nb\n\nc\nd\n\n"), "b c d");
+        assert_eq!(last_lines("a\nb\n\nc\nd\n\n"), "b\nc\nd");
         assert_eq!(last_lines(""), "");
     }
 

@@ -60,10 +60,10 @@ async fn docker(config: &Config) -> anyhow::Result<String> {
 }
 
 async fn image(config: &Config) -> anyhow::Result<String> {
-    let image = &config.container.image;
+    let image = config.container.image_of(config.agent.kind);
     let there = Docker::connect(&config.container.docker)?.has_image(image).await?;
     anyhow::ensure!(there, "Docker has no image `{image}`; deploy/image/build.sh makes one");
-    Ok(image.clone())
+    Ok(image.to_owned())
 }
 
 fn key(config: &Config) -> anyhow::Result<String> {

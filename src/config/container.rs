@@ -91,3 +91,10 @@ impl Default for Container {
         }
     }
 }
+
+impl Container {
+    /// The image that an agent gets where nobody has chosen one for a repository or a task.
+    pub fn image_of(&self, agent: AgentKind) -> &str {
+        self.images.get(&agent).unwrap_or(&self.image)
+    }
+}

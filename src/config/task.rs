@@ -56,12 +56,12 @@ impl Config {
         // Each one's model and image belong to the agent that it is about, and mean nothing to another.
         let belongs = |to: AgentKind| agent == to;
         let image = own.image.filter(|_| belongs(of_own)).or(file.image.clone().filter(|_| belongs(of_file)));
-        let image = image.as_ref().or(self.container.images.get(&agent)).unwrap_or(&self.container.image);
+        let image = image.as_deref().unwrap_or(self.container.image_of(agent));
         let model = own.model.filter(|_| belongs(of_own)).or(file.model.clone().filter(|_| belongs(of_file)));
         let model = model.or(self.agent.model.clone().filter(|_| belongs(general)));
         TaskSettings {
             setup: own.setup.or_else(|| file.setup.clone()),
-            image: chosen.image.map_or_else(|| image.clone(), str::to_owned),
+            image: chosen.image.unwrap_or(image).to_owned(),
             agent,
             model: chosen.model.map(str::to_owned).or(model),
         }

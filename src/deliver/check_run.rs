@@ -292,7 +292,8 @@ impl Deliver {
         let log = match &facts.run {
             Some(run) => {
                 let (record, agent) = (self.data.run(run.id).stdout, run.agent);
-                tokio::task::spawn_blocking(move || end_of_log(&record, agent)).await?
+                let secrets = self.secrets.redactor();
+                tokio::task::spawn_blocking(move || end_of_log(&record, agent, &secrets)).await?
             }
             None => Vec::new(),
         };

@@ -5,6 +5,8 @@
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::start::blocking;
 use super::{Hitch, Job, Worker};
 use crate::account::{self, Login, LoginError, Obstructed};
@@ -65,14 +67,24 @@ impl Worker {
         }
     }
 
-    /// Takes the login out of the home of a run that has ended, and keeps what was renewed in it.
+    /// Takes the login out of the home of a run that has ended, and keeps what was renewed in it. A renewed one that
+    /// the run was given and that was refused makes room for the one before it.
     pub(super) async fn take_login_back(&self, job: &Job, run: &Run) -> Result<(), Hitch> {
         let Some(folder) = self.config.login_dir(run.agent).map(ToOwned::to_owned) else { return Ok(()) };
         let home = self.data.story(job.story.id).home;
         let agent = run.agent;
         let secrets = self.secrets.clone();
+        let has_worked = match run.end.as_ref().map(|end| &end.outcome) {
+            Some(Outcome::Completed { .. } | Outcome::Blocked { .. }) => Some(true),
+            Some(Outcome::Failed { class: FailureClass::Authentication, .. }) => Some(false),
+            _ => None,
+        };
+        let judged = run.started_at.zip(has_worked);
         blocking(move || {
             take_back(&home, agent, &folder);
+            if let Some((started_at, has_worked)) = judged {
+                judge(&folder, agent, started_at, has_worked);
+            }
             // The agent's CLI may have renewed them, and the commits come next.
             if let Ok(login) = Login::read(&folder, agent) {
                 login.secrets().iter().for_each(|secret| secrets.add(secret));
@@ -150,5 +162,19 @@ fn take_back(home: &Path, agent: AgentKind, folder: &Path) {
         Ok(written) if written.is_empty() => {}
         Ok(written) => tracing::info!(?written, "the agent renewed its login; it is copied back"),
         Err(error) => tracing::warn!(error = format!("{error:#}"), "the login was not copied back"),
+    }
+}
+
+/// As little as that is a reason to hold a task up.
+fn judge(folder: &Path, agent: AgentKind, started_at: Timestamp, has_worked: bool) {
+    match account::judge(folder, agent, started_at, has_worked) {
+        Ok(put_back) if put_back.is_empty() => {}
+        Ok(put_back) => {
+            tracing::error!(
+                ?put_back,
+                "the login that an agent had renewed was refused; the one before is put back"
+            );
+        }
+        Err(error) => tracing::warn!(error = format!("{error:#}"), "the login before was not looked after"),
     }
 }

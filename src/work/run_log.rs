@@ -15,6 +15,9 @@ use crate::redact::{Redactor, Stream};
 /// As much of the end of stderr as an error message needs.
 const STDERR_TAIL: usize = 8 * 1024;
 
+/// As much of it is remembered: a secret that is cut where this begins is not in the end of it.
+const STDERR_KEPT: usize = STDERR_TAIL + 64 * 1024;
+
 /// A line longer than this is handed to the parser cut off; it counts it as unreadable.
 const MOST_LINE: usize = 16 << 20;
 
@@ -29,6 +32,7 @@ pub(super) struct RunLog {
     stdout: Kept,
     stderr: Kept,
     stderr_tail: Vec<u8>,
+    secrets: Arc<Redactor>,
 }
 
 #[derive(Debug)]
@@ -47,6 +51,7 @@ impl RunLog {
             stdout: Kept::create(&paths.stdout, secrets)?,
             stderr: Kept::create(&paths.stderr, secrets)?,
             stderr_tail: Vec::new(),
+            secrets: secrets.clone(),
         })
     }
 
@@ -60,7 +65,7 @@ impl RunLog {
             Output::Stderr(bytes) => {
                 self.stderr.write(bytes)?;
                 self.stderr_tail.extend_from_slice(bytes);
-                let surplus = self.stderr_tail.len().saturating_sub(STDERR_TAIL);
+                let surplus = self.stderr_tail.len().saturating_sub(STDERR_KEPT);
                 self.stderr_tail.drain(..surplus);
                 Ok(Vec::new())
             }
@@ -72,7 +77,7 @@ impl RunLog {
         self.parser.so_far()
     }
 
-    /// The parser and the end of stderr, once everything is taken in.
+    /// The parser and the end of stderr without known secrets, once everything is taken in.
     pub(super) fn end(mut self) -> anyhow::Result<(Parser, String)> {
         self.stdout.finish()?;
         self.stderr.finish()?;
@@ -80,7 +85,11 @@ impl RunLog {
             let line = std::mem::take(&mut self.line);
             self.parser.line(&line);
         }
-        Ok((self.parser, String::from_utf8_lossy(&self.stderr_tail).into_owned()))
+        let stderr = String::from_utf8_lossy(&self.stderr_tail);
+        let mut stderr = self.secrets.redact(&stderr).into_owned();
+        let surplus = stderr.len().saturating_sub(STDERR_TAIL);
+        stderr.drain(..stderr.ceil_char_boundary(surplus));
+        Ok((self.parser, stderr))
     }
 
     fn lines(&mut self, bytes: &[u8]) -> Vec<Signal> {
@@ -163,6 +172,16 @@ mod tests {
         log.take(&stdout(&format!("{second}, in hex {}", hex::encode(KEY)))).unwrap();
         log.end().unwrap();
         assert_eq!(std::fs::read_to_string(paths.stdout).unwrap(), "key: [secret], in hex [secret]");
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_remembered_wherever_the_end_of_stderr_begins() {
+        for after in [STDERR_TAIL - 7, STDERR_KEPT - 7] {
+            let (_folder, _, mut log) = log();
+            log.take(&Output::Stderr(Bytes::from(format!("{KEY}{}", "x".repeat(after))))).unwrap();
+            let (_, tail) = log.end().unwrap();
+            assert!(tail.len() <= STDERR_TAIL && tail.ends_with('x') && !tail.contains("789"), "{after}");
+        }
     }
 
     #[test]

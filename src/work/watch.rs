@@ -313,19 +313,24 @@ impl Worker {
                 Signal::EndNow(class) => taken.end_now = Some(class),
                 Signal::TurnEnded => taken.turn_ended = true,
                 Signal::Says(text) => {
-                    let text = self.secrets.redact(&text);
+                    let text = self.shown(&text);
                     tracing::debug!(text, "the agent says");
                     progress.said = Some(text);
                 }
-                Signal::Uses(tool) => tracing::debug!(tool = self.secrets.redact(&tool), "the agent uses"),
+                Signal::Uses(tool) => tracing::debug!(tool = self.shown(&tool), "the agent uses"),
                 Signal::Todo(items) => {
                     tracing::debug!(items = items.len(), "the agent plans");
-                    let clean = |item: TodoItem| TodoItem { text: self.secrets.redact(&item.text), ..item };
+                    let clean = |item: TodoItem| TodoItem { text: self.shown(&item.text), ..item };
                     progress.todo = Some(items.into_iter().map(clean).collect());
                 }
             }
         }
         Ok(taken)
+    }
+
+    /// What an agent said as it is shown. A secret that was cut would not be known any more.
+    fn shown(&self, said: &str) -> String {
+        agent::short_line(&self.secrets.redact(said))
     }
 
     /// Writes down what the agent has told of its work, and now and then that time has passed.
@@ -528,7 +533,7 @@ fn without_secrets(outcome: Outcome, secrets: &Secrets) -> Outcome {
     match outcome {
         Outcome::Completed { summary } => Outcome::Completed { summary: summary.map(clean) },
         Outcome::Blocked { question } => Outcome::Blocked { question: question.map_texts(&clean) },
-        Outcome::Failed { class, detail } => Outcome::Failed { class, detail: clean(detail) },
+        Outcome::Failed { class, detail } => Outcome::Failed { class, detail: agent::detail(&clean(detail)) },
         Outcome::Cancelled => Outcome::Cancelled,
     }
 }
@@ -558,6 +563,24 @@ mod tests {
     use crate::agent::AgentKind;
     use crate::ids::{RunId, TaskId};
     use crate::story::Turn;
+
+    #[test]
+    fn a_key_is_taken_out_of_a_failures_words_before_they_are_shortened() {
+        let key = "sk-ant-0123456789abcdefghijklmnopqrstuvwxyz";
+        let secrets = Secrets::new(vec![key.into()]);
+        let exit = agent::Exit { code: 2, ..agent::Exit::default() };
+        let words = |stderr: &str| {
+            let failure = Parser::new(AgentKind::Claude, None).finish(&exit, stderr).result.unwrap_err();
+            let told = Outcome::Failed { class: failure.class, detail: failure.detail };
+            let Outcome::Failed { detail, .. } = without_secrets(told, &secrets) else { panic!("it failed") };
+            detail
+        };
+        for before in 550..600 {
+            let told = words(&format!("{}{key}\n", "x".repeat(before)));
+            assert!(!told.contains("sk-"), "{told}");
+        }
+        assert_eq!(words("one\n two\nthree\nfour\n"), "exit code 2: two three four");
+    }
 
     #[test]
     fn what_is_left_of_a_caps_minutes_ends_a_run_as_the_budget_does() {

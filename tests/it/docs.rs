@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use hob::agent::{AgentKind, FailureClass};
 use hob::command::TABLE;
@@ -246,6 +247,18 @@ fn the_operators_page_quotes_what_hob_says() {
     }
     for command in ["hob status", "hob backup", "hob replay", "hob retry", "hob check"] {
         assert!(page.contains(command), "docs/operations.md lacks {command}");
+    }
+}
+
+#[test]
+fn a_script_that_changes_the_machine_tells_what_it_does_before_it_does_anything() {
+    for script in ["deploy/test.sh", "deploy/prepare.sh", "deploy/mutations.sh"] {
+        let mut told = Command::new("bash");
+        // Without Rust and a home, none of them would get far.
+        told.args([script, "--help"]).env_clear().env("PATH", "/usr/bin:/bin");
+        let told = told.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("a shell");
+        let words = String::from_utf8_lossy(&told.stdout);
+        assert!(told.status.success() && words.starts_with(&format!("Usage: {script}")), "{script}: {words}");
     }
 }
 

@@ -235,9 +235,15 @@ async fn a_delivery_is_replayed_when_the_operator_says_so() {
 
 #[tokio::test]
 async fn check_looks_at_the_store_and_makes_none() {
-    let w = World::prepare(|_| {}).await;
+    let w = World::prepare(|config| {
+        let container = &mut config.container;
+        let image = std::mem::replace(&mut container.image, "not-there:1".to_owned());
+        container.images.insert(config.agent.kind, image);
+    })
+    .await;
     let (_, said) = w.command(&["check"]).await;
     assert!(said.contains("is not there yet; `hob serve` makes it"), "{said}");
+    assert!(said.contains("agent image     ok: ") && !said.contains("not-there:1"), "{said}");
     assert!(!w.data().exists(), "a check makes nothing");
     let (code, said) = w.command(&["status"]).await;
     assert!(code == Some(1) && said.contains("it is not there; `hob serve` makes it"), "{said}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::world::hob::for_each_file;
 use crate::world::{REPO, World};
 
-const TOKEN: &str = "good-token-canary-0123456789";
+const TOKEN: &str = "good-token-canary-0123456789-0123456789";
 
 /// A login on the host, and hob's settings for it.
 struct Login {
@@ -263,6 +263,48 @@ async fn a_login_that_the_agent_renewed_is_there_for_the_next_run() {
     w.quiet().await;
     assert!(login.text().contains(&format!("{renewed}-renewed")), "{}", login.text());
     w.finish().await;
+}
+
+#[tokio::test]
+async fn a_login_that_an_agent_made_up_costs_one_run_and_not_the_login() {
+    let login = Login::with_token(TOKEN);
+    let good = login.text();
+    let w = login.world(None).await;
+    let issue = w
+        .alice()
+        .opens_issue("Break the login", &makes_up("bad!-token-0123456789-0123456789-012345678"))
+        .await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert!(login.text().contains("bad!-token"), "{}", login.text());
+    assert_eq!(std::fs::read_to_string(login.path().join(".credentials.json.before-hob")).unwrap(), good);
+
+    let said = fails(&w, "login").await;
+    assert!(said.starts_with("**The agent could not log in"), "{said}");
+    assert_eq!(login.text(), good);
+
+    let issue = asks(&w, "login").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert_eq!(login.text(), good);
+    assert_eq!(std::fs::read_dir(login.path()).unwrap().count(), 1, "what was made up is still there");
+
+    // What does not even look like a token changes nothing.
+    w.alice().comments(issue, &format!("/hob work {}", makes_up("https://"))).await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert_eq!(login.text(), good);
+    w.finish().await;
+}
+
+/// A script of an agent that puts a token of its own in the place of its login's.
+fn makes_up(token: &str) -> String {
+    format!(
+        "[scenario: script]\n```sh\nsed -i 's|\"accessToken\":\"[^\"]*\"|\"accessToken\":\"{token}\"|; \
+         s|\"expiresAt\":[0-9]*|\"expiresAt\":'$(($(date +%s) + 28800))'000|' ~/.claude/.credentials.json\n```"
+    )
 }
 
 #[tokio::test]

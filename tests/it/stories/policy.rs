@@ -75,7 +75,7 @@ fn assert_the_key_is_nowhere(w: &World) {
     forget_the_agents_folders(w);
     let shapes = shapes_of_the_key();
     let check = |place: &str, text: &str| {
-        let joined: String = text.split('\n').collect();
+        let joined = text.replace("\\n", "").replace(['\n', ' '], "");
         for shape in &shapes {
             assert!(!text.contains(shape) && !joined.contains(shape.trim_end_matches('=')), "in {place}");
         }
@@ -152,7 +152,8 @@ async fn a_key_in_base64_is_refused_though_a_later_commit_takes_it_back() {
 
 #[tokio::test]
 async fn a_key_in_what_the_agent_says_is_taken_out_everywhere() {
-    let w = World::start().await;
+    let mut w = World::prepare_app(|_| {}).await;
+    w.start_hob().await;
     let issue = asked(&w, "leak-words").await;
     let pull = w.next_pull_request().await;
     assert!(pull.body.contains("My key is [secret], in base64 [secret]"), "{}", pull.body);
@@ -172,6 +173,22 @@ async fn a_key_in_what_the_agent_says_is_taken_out_everywhere() {
         serde_json::from_str::<serde_json::Value>(line).expect("still JSON");
     }
     assert_eq!(stderr, "the key is [secret]\n");
+
+    // Where a tool wraps it, and where what is said is shortened within it. The last digit of base64 tells no byte.
+    let script = "printf '%s' \"$ANTHROPIC_API_KEY\" | base64 -w 20; echo; \
+                  printf '%0206d%s\\n' 0 \"$ANTHROPIC_API_KEY\"";
+    w.alice().comments(issue, &format!("/hob work [scenario: script]\n```sh\n{script}\n```")).await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let shown: Vec<String> = w
+        .github
+        .check_runs(REPO, &w.github.commits(REPO, BRANCH)[0].sha)
+        .into_iter()
+        .map(|run| run.text)
+        .collect();
+    let log = shown.concat();
+    assert!(log.contains("The script ended with 0: [secret]k= 00000"), "{log}");
+    assert!(!log.contains(&KEY[..8]), "{log}");
     assert_the_key_is_nowhere(&w);
     w.finish().await;
 }

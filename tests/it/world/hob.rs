@@ -260,6 +260,8 @@ fn configured<'a>(command: &'a mut Command, folder: &Path, config: &Config) -> &
 
 fn toml_of(config: &Config) -> String {
     let millis = |duration: Duration| format!("\"{}ms\"", duration.as_millis());
+    let images = config.container.images.iter();
+    let images: Vec<String> = images.map(|(agent, image)| format!("{agent} = {image:?}")).collect();
     let lines = [
         "[server]".to_owned(),
         format!("listen = \"{}\"", config.server.listen),
@@ -292,6 +294,7 @@ fn toml_of(config: &Config) -> String {
         "[container]".to_owned(),
         format!("docker = {:?}", config.container.docker),
         format!("image = {:?}", config.container.image),
+        format!("images = {{ {} }}", images.join(", ")),
         format!("network = {:?}", config.container.network),
         format!("checks_network = {}", config.container.checks_network != ChecksNetwork::Nothing),
         format!("memory = {}", config.container.memory.0),
