@@ -28,7 +28,8 @@ pub struct KeptStory {
     pub is_busy: bool,
     /// Whether all its tasks are over.
     pub is_over: bool,
-    /// Whether its workspace may hold work that was not pushed.
+    /// Whether its workspace may hold work that was not pushed. A task that is done without a run says nothing about what an
+    /// earlier one has left.
     pub has_unpushed_work: bool,
     /// How far saving that work is.
     pub saving: Option<Saving>,
@@ -131,7 +132,7 @@ impl Store {
         let mut write = self.begin("want-work-saved").await?;
         let marked = sqlx::query(
             "UPDATE tasks SET save_work = 'wanted', save_work_at = $2, not_before = 0
-             WHERE story = $1 AND state IN ('failed', 'cancelled') AND save_work IS NULL
+             WHERE story = $1 AND state IN ('done', 'failed', 'cancelled') AND save_work IS NULL
                AND seq = (SELECT MAX(newest.seq) FROM tasks AS newest WHERE newest.story = $1)",
         )
         .bind(story.to_string())
@@ -223,7 +224,10 @@ impl IdleStory {
 fn kept_stories_where(condition: &str) -> String {
     format!(
         "SELECT s.id, s.repo, s.updated_at, newest.save_work, newest.save_work_at,
-             (s.handed_over = 0 AND newest.state IN ('failed', 'cancelled')) AS has_unpushed_work,
+             (s.handed_over = 0
+              AND (newest.state IN ('failed', 'cancelled')
+                   OR EXISTS (SELECT 1 FROM runs AS r JOIN tasks AS of ON of.id = r.task
+                              WHERE of.story = s.id AND r.started_at IS NOT NULL))) AS has_unpushed_work,
              (s.session_id IS NOT NULL) AS has_session,
              (SELECT MAX(each.updated_at) FROM tasks AS each WHERE each.story = s.id) AS task_updated_at,
              EXISTS (SELECT 1 FROM tasks AS each WHERE each.story = s.id

@@ -56,14 +56,13 @@ impl Worker {
 
     /// Pushes what a task that is over has left, before its workspace goes.
     pub(super) async fn save_work(&self, job: &Job) -> Result<(), Hitch> {
-        let (kept, tip) = match self.store.last_started_run(job.story.id).await? {
-            None => (Kept::Nothing, None),
-            Some((task, run)) => {
-                let of_run = self.job(task).await?;
-                let subject = message::work_in_progress(&WhyStopped::Untouched);
-                self.push_work_in_progress(&job.task, &of_run, &run, subject).await?
-            }
+        let Some((task, run)) = self.store.last_started_run(job.story.id).await? else {
+            return Ok(self.store.work_saved(&job.task, None, &[]).await?);
         };
+        // The task that is over last may have needed no run.
+        let of_run = self.job(task).await?;
+        let subject = message::work_in_progress(&WhyStopped::Untouched);
+        let (kept, tip) = self.push_work_in_progress(&job.task, &of_run, &run, subject).await?;
         match kept {
             Kept::NotPushed { class, detail } => {
                 tracing::warn!(%class, detail, "work that nobody has touched for long cannot be pushed");
@@ -73,7 +72,7 @@ impl Worker {
                 tracing::info!(branch = job.story.branch, "work that nobody has touched for long is pushed");
                 let why = WhyUnfinished::Stopped(&WhyStopped::Untouched);
                 let mut effects: Vec<NewEffect> =
-                    self.draft(job, why, Some(&kept)).await?.into_iter().collect();
+                    self.draft(&of_run, why, Some(&kept)).await?.into_iter().collect();
                 effects.push(comment(&job.story, message::put_away(job.story.language, &kept), None));
                 self.store.work_saved(&job.task, tip.as_ref(), &effects).await?;
             }
