@@ -177,6 +177,6 @@ pub(super) fn push_hitch(language: Language, error: PushError) -> Hitch {
     }
 }
 
-fn moved(detail: String) -> Hitch {
+pub(super) fn moved(detail: String) -> Hitch {
     Hitch::Fail { class: FailureClass::BranchMoved, detail: detail.into() }
 }
