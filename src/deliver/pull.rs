@@ -78,7 +78,8 @@ impl Deliver {
                 });
                 let effects = if there.has_room { Vec::new() } else { vec![told] };
                 let (draft, title) = (there.draft, there.title);
-                let shown = PullShown { number, draft, title, unfinished: pull.unfinished };
+                let (unfinished, base) = (pull.unfinished, there.pull.base);
+                let shown = PullShown { number, draft, title, unfinished, base };
                 self.store.pull_request_open(wanted, &shown, &effects).await.map(Ok)
             }
             Ok(Ensured::Over(news)) => {

@@ -87,6 +87,33 @@ impl Store {
     /// Gives up a pull request that was wanted: people have closed or merged it since, and nobody has asked for another.
     pub async fn not_proposed(&self, effect: &WantedEffect) -> anyhow::Result<()> {
         let mut write = self.begin("not-proposed").await?;
+    /// Takes where a story's open pull request goes, as GitHub says: people may have it go elsewhere than it was opened for. Settles
+    /// the delivery that tells of it, if one does. Returns whether that was news.
+    pub async fn pull_goes_to(
+        &self,
+        guid: Option<&str>,
+        story: StoryId,
+        pull: PullNumber,
+        base: &str,
+    ) -> anyhow::Result<bool> {
+        let mut write = self.begin("pull-goes-to").await?;
+        let changed = sqlx::query(
+            "UPDATE stories SET base_branch = $3, updated_at = $4
+             WHERE id = $1 AND pull = $2 AND pull_state IS NULL AND base_branch <> $3",
+        )
+        .bind(story.to_string())
+        .bind(rows::to_i64(pull.0)?)
+        .bind(base)
+        .bind(now())
+        .execute(&mut *write)
+        .await?;
+        if let Some(guid) = guid {
+            deliveries::settle(&mut write, guid, "done", "a pull request goes elsewhere").await?;
+        }
+        write.commit().await?;
+        Ok(changed.rows_affected() > 0)
+    }
+
         finish(&mut write, effect.id).await?;
         show(&mut write, effect.story).await?;
         write.commit().await?;

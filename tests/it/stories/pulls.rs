@@ -234,6 +234,13 @@ async fn what_no_webhook_tells_of_a_pull_request_is_found_by_looking() {
     w.bob().reopens(pull).await;
     w.until("hob to see that", |_| w.status(issue).filter(|status| status.body.starts_with("Done: #2")))
         .await;
+    w.bob().pushes("release/1", &[("release.md", "release\n")], "For a release").await;
+    w.github.retarget_pull_quietly(REPO, pull, "release/1");
+    w.eventually("hob to see that", async || {
+        let story = w.store().story_at(&REPO.parse().unwrap(), hob::ids::IssueNumber(issue)).await.unwrap();
+        (story.expect("a story").base_branch == "release/1").then_some(())
+    })
+    .await;
     w.github.merge_pull_quietly(REPO, pull, "bob", Merging::Squash);
     w.until("hob to see that", |_| {
         w.status(issue).filter(|status| status.body.starts_with("**Merged.** #2 was merged by bob"))
