@@ -140,10 +140,7 @@ impl Intake {
         ended: Option<Ending>,
     ) -> anyhow::Result<PullNews> {
         let settings = self.settings(on.place, on.began).await?;
-        let is_own = merged.head == story.branch
-            && merged.head != merged.base
-            && merged.head != story.base_branch
-            && merged.head != on.place.default_branch;
+        let is_own = story.is_own_branch(merged.head, merged.base, Some(&on.place.default_branch));
         let effects = if is_own && self.config.deletes_branch(&settings.file()) {
             let (branch, head) = (merged.head.to_owned(), merged.head_sha.clone());
             vec![NewEffect::new(Effect::DeleteBranch { branch, head })]

@@ -1,7 +1,7 @@
 //! The pull request itself: what people do with it, and what hob does then. Merged or closed the story ends, opened again it goes
 //! on.
 
-use crate::world::github::Merging;
+use crate::world::github::{Fault, Merging};
 use crate::world::{REPO, World};
 
 /// An issue that hob has worked on, with its pull request.
@@ -115,6 +115,25 @@ async fn a_merged_branch_is_removed_where_the_settings_say_so_unless_it_has_move
     w.quiet().await;
     assert!(status(&w, issue).starts_with("**Merged.** #3"), "{}", status(&w, issue));
     assert!(has_branch(&w, "hob/issue-1-2"), "what bob pushed stays");
+
+    // Merged between the push and hob's look at the pull request: the webhook that tells of it is no news then.
+    w.alice().comments(issue, &another("last.md")).await;
+    let last = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    w.github.fault("GET", "/pulls?state=open", Fault::Status(502, Vec::new()), 1_000);
+    w.alice().comments(issue, &another("end.md")).await;
+    w.until("the push", |github| github.file_at(REPO, "hob/issue-1-3", "end.md")).await;
+    w.github.merge_pull_quietly(REPO, last.number, "bob", Merging::Squash);
+    w.github.end_faults();
+    w.eventually("the merge to be found", async || {
+        status(&w, issue).contains("**Merged.** #4").then_some(())
+    })
+    .await;
+    w.github.tell_of_pull(REPO, last.number, "bob", "closed").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert!(!has_branch(&w, "hob/issue-1-3"), "the branch is removed");
     w.finish().await;
 }
 
