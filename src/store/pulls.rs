@@ -2,15 +2,15 @@
 //! begins anew after that, with another pull request.
 
 use jiff::Timestamp;
-use sqlx::Row as _;
 
 use super::effects::{NewEffect, WantedEffect, finish, want};
 use super::shown::show;
 use super::stories::{end, mark_stopped, note_stop};
 use super::write::Write;
-use super::{HowStopped, Stop, Store, cards, deliveries, now, rows};
+use super::{Effect, HowStopped, Stop, Store, cards, deliveries, keep, now, rows};
 use crate::event::{Ending, PullMove};
 use crate::ids::{PullNumber, Repo, StoryId};
+use crate::message;
 use crate::story::Story;
 use crate::story::pull::{PullState, next_branch};
 
@@ -70,6 +70,9 @@ impl Store {
             note_stop(&mut write, story, &stop).await?;
             cards::close_cards(&mut write, story).await?;
         }
+        if news.to == PullMove::Merged {
+            keep::want_left_work_saved(&mut write, story).await?;
+        }
         if let Some(ending) = news.ended {
             end(&mut write, story, ending).await?;
         }
@@ -84,9 +87,6 @@ impl Store {
         Ok(true)
     }
 
-    /// Gives up a pull request that was wanted: people have closed or merged it since, and nobody has asked for another.
-    pub async fn not_proposed(&self, effect: &WantedEffect) -> anyhow::Result<()> {
-        let mut write = self.begin("not-proposed").await?;
     /// Takes where a story's open pull request goes, as GitHub says: people may have it go elsewhere than it was opened for. Settles
     /// the delivery that tells of it, if one does. Returns whether that was news.
     pub async fn pull_goes_to(
@@ -114,6 +114,9 @@ impl Store {
         Ok(changed.rows_affected() > 0)
     }
 
+    /// Gives up a pull request that was wanted: people have closed or merged it since, and nobody has asked for another.
+    pub async fn not_proposed(&self, effect: &WantedEffect) -> anyhow::Result<()> {
+        let mut write = self.begin("not-proposed").await?;
         finish(&mut write, effect.id).await?;
         show(&mut write, effect.story).await?;
         write.commit().await?;
@@ -161,13 +164,17 @@ fn is_taken(story: &Story, news: &PullNews) -> bool {
 }
 
 /// Work begins again: where the pull request was closed or merged, there will be another. What was merged is in, so that its
-/// branch is not gone on with, be it there or not.
+/// branch is not gone on with, be it there or not; nor is a workspace that builds on its commits, which a squash leaves out of the
+/// base.
 pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: &str) -> anyhow::Result<()> {
-    let row = sqlx::query("SELECT pull_state, branch FROM stories WHERE id = $1")
+    let row = sqlx::query("SELECT * FROM stories WHERE id = $1")
         .bind(story.to_string())
         .fetch_one(&mut **write)
         .await?;
-    let Some(state) = row.try_get::<Option<String>, _>("pull_state")? else { return Ok(()) };
+    let before = rows::story(&row)?;
+    if before.pull_state == PullState::Open {
+        return Ok(());
+    }
     sqlx::query(
         "UPDATE stories SET past_pull = pull, past_pull_state = pull_state, pull = NULL, pull_state = NULL, pull_draft = NULL,
              pull_title = NULL, pull_unfinished = 0
@@ -176,13 +183,17 @@ pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: 
     .bind(story.to_string())
     .execute(&mut **write)
     .await?;
-    if PullState::from_word(&state) == Some(PullState::Merged) {
-        let branch: String = row.try_get("branch")?;
+    if before.pull_state == PullState::Merged {
         sqlx::query("UPDATE stories SET branch = $2, remote_head = NULL WHERE id = $1")
             .bind(story.to_string())
-            .bind(next_branch(first_branch, &branch))
+            .bind(next_branch(first_branch, &before.branch))
             .execute(&mut **write)
             .await?;
+        if keep::give_up_left_work(write, story).await? {
+            let body = message::left_work_given_up(before.language);
+            let told = Effect::Comment { on: before.issue, body, question: None };
+            want(write, story, &[NewEffect::new(told)]).await?;
+        }
     }
     Ok(())
 }

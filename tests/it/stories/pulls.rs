@@ -138,6 +138,51 @@ async fn a_merged_branch_is_removed_where_the_settings_say_so_unless_it_has_move
 }
 
 #[tokio::test]
+async fn what_a_merge_leaves_unpushed_is_pushed_or_given_up_aloud_and_is_not_begun_with() {
+    let w = World::start().await;
+    let (issue, pull) = proposed(&w).await;
+    let fails = |lines: &str| {
+        let half = "echo half > half.txt; git add -A; git commit -qm 'Half of it'";
+        format!("/hob work [scenario: script]\n```sh\n{lines}\n{half}; exit 3\n```")
+    };
+    w.alice().comments(issue, &fails("")).await;
+    w.next_comment(issue).await;
+
+    // GitHub removes the branch by itself.
+    w.github.merge_pull_quietly(REPO, pull, "bob", Merging::Squash);
+    w.github.remove_branch(REPO, "hob/issue-1");
+    w.github.tell_of_pull(REPO, pull, "bob", "closed").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(
+        said.starts_with("**The pull request was merged without what was left in my workspace.**"),
+        "{said}"
+    );
+    assert!(said.contains("is on the branch `hob/issue-1`: 1 commit."), "{said}");
+    assert_eq!(w.github.file_at(REPO, "hob/issue-1", "half.txt").as_deref(), Some("half\n"));
+
+    w.alice().comments(issue, &another("more.md")).await;
+    let next = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert_eq!(w.github.diff_files(REPO, "hob/issue-1-2"), ["more.md"]);
+
+    // What cannot be pushed stays until it would be in the way.
+    w.alice().comments(issue, &fails("printf '%s' \"$ANTHROPIC_API_KEY\" > key.txt")).await;
+    w.next_comment(issue).await;
+    w.bob().merges(next.number, Merging::Squash).await;
+    w.quiet().await;
+    w.alice().comments(issue, &another("last.md")).await;
+    let said = w.next_comment(issue).await.body;
+    assert!(
+        said.starts_with("**I begin anew, from what was merged.** What was left in my workspace"),
+        "{said}"
+    );
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert_eq!(w.github.diff_files(REPO, "hob/issue-1-3"), ["last.md"]);
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn the_report_fits_the_repositorys_template_and_what_people_write_around_it_stays() {
     let w = World::start().await;
     let settings = "checks = [\"test -e good\"]\ncheck_retries = 0\nlabels = [\"bot\"]\n";
