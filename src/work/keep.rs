@@ -32,11 +32,16 @@ impl Worker {
     /// Ends a task that is to be stopped: its work goes to the branch, and its issue is told.
     pub(super) async fn cancel(&self, job: &Job) -> Result<Task, Hitch> {
         let why = self.why_stopped(&job.task).await?;
+        self.cancel_because(job, &why).await
+    }
+
+    /// The same, where it is known why.
+    pub(super) async fn cancel_because(&self, job: &Job, why: &WhyStopped) -> Result<Task, Hitch> {
         let kept = match self.store.latest_run(&job.task).await? {
             None => (Kept::NotBegun, None),
-            Some(run) => self.work_so_far(job, &run, message::work_in_progress(&why)).await?,
+            Some(run) => self.work_so_far(job, &run, message::work_in_progress(why)).await?,
         };
-        self.cancelled(job, &why, kept).await
+        self.cancelled(job, why, kept).await
     }
 
     /// Ends a task without a push, if it is to be stopped and nothing but that is missing.

@@ -2,6 +2,7 @@
 //! on.
 
 use crate::world::github::{Fault, Merging};
+use crate::world::network::in_container;
 use crate::world::{REPO, World};
 
 /// An issue that hob has worked on, with its pull request.
@@ -179,6 +180,33 @@ async fn what_a_merge_leaves_unpushed_is_pushed_or_given_up_aloud_and_is_not_beg
     w.next_pull_request().await;
     w.next_comment(issue).await;
     assert_eq!(w.github.diff_files(REPO, "hob/issue-1-3"), ["last.md"]);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_merge_while_work_is_published_is_said_with_where_the_work_is() {
+    let w = World::start().await;
+    let check = "[ ! -e more.md ] || until [ -e /tmp/go-on ]; do sleep 0.1; done";
+    let settings = format!("checks = [\"{check}\"]\n");
+    w.bob().pushes("main", &[(".github/hob.toml", &settings)], "How we check").await;
+    let (issue, pull) = proposed(&w).await;
+    w.alice().comments(issue, &another("more.md")).await;
+    let checking = w
+        .eventually("the check to run", async || {
+            w.containers().await.into_iter().find(|name| name.contains("-check-"))
+        })
+        .await;
+    w.bob().merges(pull, Merging::Squash).await;
+    w.quiet_deliveries().await;
+    w.eventually("the check to be let on", async || {
+        in_container(&checking, &["touch", "/tmp/go-on"]).then_some(())
+    })
+    .await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**Stopped: the pull request was merged by @bob.**"), "{said}");
+    assert!(said.contains("is on the branch `hob/issue-1`: 1 commit."), "{said}");
+    assert_eq!(w.github.file_at(REPO, "hob/issue-1", "more.md").as_deref(), Some("more\n"));
+    assert_eq!(w.github.pulls(REPO).len(), 1);
     w.finish().await;
 }
 
