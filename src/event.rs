@@ -116,6 +116,13 @@ pub enum Event {
         /// Who did it.
         sender: Person,
     },
+    /// `pull_request.edited`, where that changed which branch the pull request goes to.
+    PullRetargeted {
+        /// Where it happened.
+        place: Place,
+        /// The pull request as it was after that.
+        pull: Pull,
+    },
     /// `check_run.completed`, `status` and `workflow_run.completed`: something that looks at commits has come to an end.
     CheckEnded {
         /// Where it happened.
@@ -201,6 +208,8 @@ impl Event {
                 let EndedCheck { kind, id, head, .. } = check;
                 Some(format!("{} {} {id} {head} {at}", kind.as_str(), place.repo.key()))
             }
+            // Where it goes now is asked for.
+            Self::PullRetargeted { .. } => None,
             // Somebody may press the same button again, and GitHub notes no time for it.
             Self::CheckButton { .. } => None,
             Self::Pushed { place, branch, before, after, .. } => {
@@ -222,6 +231,7 @@ impl Event {
             | Self::CommentEdited { place, .. }
             | Self::Reviewed { place, .. }
             | Self::PullMoved { place, .. }
+            | Self::PullRetargeted { place, .. }
             | Self::CheckEnded { place, .. }
             | Self::CheckButton { place, .. }
             | Self::Pushed { place, .. } => Some(place),

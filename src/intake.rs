@@ -223,6 +223,7 @@ impl Intake {
                 let issue = conversation_of(&pull);
                 self.on_pull_moved(&happening(&place, &issue, &sender), &pull, to, at).await
             }
+            Event::PullRetargeted { place, pull } => self.on_retarget(delivery, &place, &pull).await,
             Event::CheckEnded { place, check, at } => self.on_check_ended(delivery, &place, &check, at).await,
             Event::CheckButton { place, check_run, head, button, sender } => {
                 let pressed = button::Pressed { check_run, head, button };

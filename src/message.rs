@@ -49,7 +49,10 @@ pub use detail::Detail;
 use failed::failure_words;
 pub use failed::{FailureText, failed};
 pub use fix::{NothingToMend, checks_left, checks_mended, failed_here, fixes_used_up, nothing_to_mend};
-pub use kept::{Kept, WhyStopped, put_away, still_waiting, stopped, work_in_progress};
+pub use kept::{
+    Kept, WhyStopped, left_work_given_up, left_work_pushed, put_away, still_waiting, stopped,
+    work_in_progress,
+};
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
     no_ssh_agent,

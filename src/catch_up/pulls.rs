@@ -28,6 +28,12 @@ impl CatchUp {
             Err(error) => return Ok(Some(error)),
         };
         for pull in &changed {
+            if let Some(story) = stories.iter().find(|story| story.goes_elsewhere(pull.number, &pull.base))
+                && pull.over.is_none()
+            {
+                tracing::info!(story = %story.id, pull = %pull.number, base = pull.base, "a pull request goes elsewhere");
+                self.store.pull_goes_to(None, story.id, pull.number, &pull.base).await?;
+            }
             let Some(to) = stories.iter().find_map(|story| moved(story, pull)) else { continue };
             match self.told_of_pull(looked, pull, to).await {
                 Ok(found) => all.push(found),

@@ -2,8 +2,9 @@
 //! is merged.
 
 use super::{Deliver, is_refusal};
+use crate::config::RepositoryFile;
 use crate::event::PullMove;
-use crate::github::{GitHubError, NewPull, Pull, Repository};
+use crate::github::{GitHubError, NewPull, Pull, PullFacts, Repository};
 use crate::ids::{IssueNumber, PullNumber, Sha};
 use crate::message::{self, Report};
 use crate::store::{Effect, NewEffect, PullNews, PullShown, WantedEffect};
@@ -38,7 +39,7 @@ enum Ensured {
     /// It is there.
     There(There),
     /// People have closed or merged it, so that it is not opened again.
-    Over(PullNews),
+    Over(PullNews, Box<PullFacts>),
     /// There are no drafts here, and it is not to be anything else.
     NoDrafts,
 }
@@ -78,10 +79,12 @@ impl Deliver {
                 });
                 let effects = if there.has_room { Vec::new() } else { vec![told] };
                 let (draft, title) = (there.draft, there.title);
-                let shown = PullShown { number, draft, title, unfinished: pull.unfinished };
+                let (unfinished, base) = (pull.unfinished, there.pull.base);
+                let shown = PullShown { number, draft, title, unfinished, base };
                 self.store.pull_request_open(wanted, &shown, &effects).await.map(Ok)
             }
-            Ok(Ensured::Over(news)) => {
+            Ok(Ensured::Over(mut news, pull)) => {
+                news.effects = self.after_merge(story, &pull).await?;
                 self.store.pull_moved(None, story.id, &news).await?;
                 self.store.not_proposed(wanted).await.map(Ok)
             }
@@ -169,8 +172,8 @@ impl Deliver {
             return self.bring_up_to_date(repository, story, open, (wanted, tried)).await.map(Ensured::There);
         }
         // Closed a moment ago, or a list that is behind: another one would be against people's will.
-        if let Some(news) = self.is_over(repository, story).await? {
-            return Ok(Ensured::Over(news));
+        if let Some((news, pull)) = self.is_over(repository, story).await? {
+            return Ok(Ensured::Over(news, pull));
         }
         let body = wanted.report.in_body("");
         let has_room = body.is_some();
@@ -247,7 +250,11 @@ impl Deliver {
     }
 
     /// What became of the story's pull request, where it has one that is not in the list of the open ones.
-    async fn is_over(&self, repository: &Repository, story: &Story) -> Result<Option<PullNews>, GitHubError> {
+    async fn is_over(
+        &self,
+        repository: &Repository,
+        story: &Story,
+    ) -> Result<Option<(PullNews, Box<PullFacts>)>, GitHubError> {
         let Some(number) = story.pull else { return Ok(None) };
         let pull = match repository.pull_facts(number).await {
             Err(GitHubError::NotFound) => return Ok(None),
@@ -257,7 +264,7 @@ impl Deliver {
             return Err(GitHubError::Unavailable("the list of pull requests is behind".to_owned()));
         };
         let by = match to {
-            PullMove::Merged => pull.merged_by,
+            PullMove::Merged => pull.merged_by.clone(),
             _ => repository.closed_by(IssueNumber(number.0)).await?,
         };
         let by = by.map(|by| by.login);
@@ -265,7 +272,29 @@ impl Deliver {
             Some(login) if to == PullMove::Closed => may_push(repository, login).await?,
             _ => to == PullMove::Merged,
         };
-        Ok(Some(PullNews { number, to, at: pull.at, by, stops, ended: None, effects: Vec::new() }))
+        let news = PullNews { number, to, at: pull.at, by, stops, ended: None, effects: Vec::new() };
+        Ok(Some((news, Box::new(pull))))
+    }
+
+    /// What follows from a merge that was found here: the delivery that tells of it will be no news any more. The settings are those
+    /// of the story's newest task.
+    async fn after_merge(&self, story: &Story, pull: &PullFacts) -> anyhow::Result<Vec<NewEffect>> {
+        if pull.over != Some(PullMove::Merged) {
+            return Ok(Vec::new());
+        }
+        let known = self.store.repository(&story.repo).await?;
+        let default_branch = known.as_ref().map(|known| known.default_branch.as_str());
+        let text = match self.store.tasks_of(story.id).await?.last() {
+            Some(task) => self.store.settings_of(task.id).await?,
+            None => None,
+        };
+        let file = text.map(|text| RepositoryFile::parse_kept(&text)).unwrap_or_default();
+        if !story.is_own_branch(&pull.head, &pull.base, default_branch) || !self.config.deletes_branch(&file)
+        {
+            return Ok(Vec::new());
+        }
+        let (branch, head) = (pull.head.clone(), pull.head_sha.clone());
+        Ok(vec![NewEffect::new(Effect::DeleteBranch { branch, head })])
     }
 
     /// Has the report in a pull request show what came of the repository's checks on its head. People's text around it stays.

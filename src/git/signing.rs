@@ -83,7 +83,7 @@ pub fn sign(mirror: &Mirror, quarantine: &Path, tip: &Sha, key: &SigningKey) -> 
     let mut signed: HashMap<Oid, Oid> = HashMap::new();
     for id in parents_first(&repository, &new_commits(&repository, mirror, tip)?)? {
         let commit = odb.read(id).with_context(|| format!("reading {id}"))?;
-        let commit = with_parents(commit.data(), &signed);
+        let commit = with_parents(&without_signature(commit.data()), &signed);
         let bytes = with_signature(&commit, &key.signature(&commit)?)?;
         let new = odb.write(ObjectType::Commit, &bytes).with_context(|| format!("signing {id}"))?;
         signed.insert(id, new);
@@ -126,6 +126,25 @@ fn with_parents(commit: &[u8], signed: &HashMap<Oid, Oid>) -> Vec<u8> {
     bytes
 }
 
+/// A commit's bytes without the signatures that it has. A hand-over that is merged with what people pushed meanwhile is signed
+/// once more, and git knows one signature of a commit.
+fn without_signature(commit: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(commit.len());
+    let (mut is_head, mut is_signature) = (true, false);
+    for line in commit.split_inclusive(|byte| *byte == b'\n') {
+        is_head &= line != b"\n";
+        // A line that begins with a space goes on with the header before it.
+        is_signature = is_head
+            && (line.starts_with(b"gpgsig ")
+                || line.starts_with(b"gpgsig-sha256 ")
+                || (is_signature && line.starts_with(b" ")));
+        if !is_signature {
+            bytes.extend_from_slice(line);
+        }
+    }
+    bytes
+}
+
 /// A commit's bytes with a signature as the last of its headers, where git puts it.
 fn with_signature(commit: &[u8], signature: &str) -> anyhow::Result<Vec<u8>> {
     let end = commit.windows(2).position(|two| two == b"\n\n").context("a commit has a message")?;
@@ -148,6 +167,17 @@ mod tests {
             said("-----BEGIN OPENSSH PRIVATE KEY-----\nxxxx\n-----END OPENSSH PRIVATE KEY-----")
                 .starts_with("is damaged, or no key")
         );
+    }
+
+    #[test]
+    fn a_commit_is_signed_once_however_often_it_is_signed() {
+        let plain =
+            format!("tree {}\nauthor x\nencoding y\n\nOne\n\ngpgsig in its text\n x\n", "a".repeat(40));
+        let signature = "-----BEGIN SSH SIGNATURE-----\nabc\n-----END SSH SIGNATURE-----\n";
+        let signed = with_signature(plain.as_bytes(), signature).unwrap();
+        assert_ne!(signed, plain.as_bytes());
+        assert_eq!(without_signature(&signed), plain.as_bytes());
+        assert_eq!(without_signature(plain.as_bytes()), plain.as_bytes());
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::{Happening, Intake, Settled, is_believed};
-use crate::event::{Ending, Pull, PullMove};
+use crate::event::{Ending, Place, Pull, PullMove};
 use crate::github::{GitHubError, Permission};
-use crate::ids::{PullNumber, Sha};
-use crate::store::{Effect, NewEffect, PullNews};
+use crate::ids::{IssueNumber, PullNumber, Sha};
+use crate::store::{Delivery, Effect, NewEffect, PullNews};
 use crate::story::Story;
 use crate::story::pull::PullState;
 
@@ -60,6 +60,29 @@ impl Intake {
             }
         };
         self.take(on, &story, &news).await
+    }
+
+    /// Takes that a pull request goes to another branch. Deliveries come in any order: where it goes now is asked for.
+    pub(super) async fn on_retarget(
+        &self,
+        delivery: &Delivery,
+        place: &Place,
+        pull: &Pull,
+    ) -> anyhow::Result<Settled> {
+        let story = self.store.story_at(&place.repo, IssueNumber(pull.number.0)).await?;
+        let Some(story) = story.filter(|story| story.open_pull() == Some(pull.number)) else {
+            return Ok(Settled::Ignored("a pull request that is not hob's, or over".to_owned()));
+        };
+        let repository = self.github.repository(&place.repo, place.installation).await?;
+        let now = match repository.pull_facts(pull.number).await {
+            Err(GitHubError::NotFound) if is_believed(delivery) => {
+                return Ok(Settled::Ignored("a pull request that is not there any more".to_owned()));
+            }
+            now => now?,
+        };
+        self.store.pull_goes_to(Some(&delivery.guid), story.id, pull.number, &now.base).await?;
+        tracing::info!(story = %story.id, pull = %pull.number, base = now.base, "a pull request goes elsewhere");
+        Ok(Settled::Done("a pull request goes elsewhere"))
     }
 
     /// Takes the end of an issue as the good end that it is, where a merge of the story's pull request has closed it. Nothing
@@ -117,11 +140,7 @@ impl Intake {
         ended: Option<Ending>,
     ) -> anyhow::Result<PullNews> {
         let settings = self.settings(on.place, on.began).await?;
-        let is_own = !story.is_theirs()
-            && merged.head == story.branch
-            && merged.head != merged.base
-            && merged.head != story.base_branch
-            && merged.head != on.place.default_branch;
+        let is_own = story.is_own_branch(merged.head, merged.base, Some(&on.place.default_branch));
         let effects = if is_own && self.config.deletes_branch(&settings.file()) {
             let (branch, head) = (merged.head.to_owned(), merged.head_sha.clone());
             vec![NewEffect::new(Effect::DeleteBranch { branch, head })]

@@ -109,6 +109,11 @@ pub fn stopped(language: Language, why: &WhyStopped, kept: &Kept, took: Spent) -
             "`/hob work` goes on from there, should it be wanted after all.",
             "`/hob work` macht dort weiter, falls es doch noch gewünscht ist."
         ),
+        WhyStopped::Pull { to: PullMove::Merged, .. } if matches!(kept, Kept::NotPushed { .. }) => word!(
+            language,
+            "`/hob work` gives it up, and begins anew from what was merged.",
+            "`/hob work` gibt ihn auf und beginnt neu, vom gemergten Stand aus."
+        ),
         WhyStopped::Pull { to: PullMove::Merged, .. } => word!(
             language,
             "`/hob work` begins anew, from what was merged.",
@@ -217,6 +222,32 @@ pub fn put_away(language: Language, kept: &Kept) -> String {
         "**I have put my workspace away** to save space, since nothing has happened here for a while. {what}",
         "**Ich habe meinen Workspace weggeräumt**, um Platz zu sparen, denn hier ist eine Weile nichts geschehen. {what}"
     )
+}
+
+/// Said on the issue when the pull request was merged, and what an earlier task had left in the workspace was pushed.
+pub fn left_work_pushed(language: Language, kept: &Kept) -> String {
+    let again = word!(
+        language,
+        "`/hob work` begins anew, from what was merged.",
+        "`/hob work` beginnt neu, vom gemergten Stand aus."
+    );
+    let what = what_became(language, kept, again);
+    say!(
+        language,
+        "**The pull request was merged without what was left in my workspace.** {what}",
+        "**Der Pull Request wurde ohne das gemergt, was noch in meinem Workspace lag.** {what}"
+    )
+}
+
+/// Said on the issue when work begins anew after a merge, and what was left in the workspace could not be pushed before.
+pub fn left_work_given_up(language: Language) -> String {
+    word!(
+        language,
+        "**I begin anew, from what was merged.** What was left in my workspace from before could not be pushed, and is given up.",
+        "**Ich beginne neu, vom gemergten Stand aus.** Was von vorher noch in meinem Workspace lag, konnte nicht gepusht werden und \
+         ist aufgegeben."
+    )
+    .to_owned()
 }
 
 pub(super) fn what_became(language: Language, kept: &Kept, again: &str) -> String {
@@ -345,6 +376,14 @@ mod tests {
                     &Kept::Nothing,
                     SPENT,
                 ),
+                stopped(
+                    language,
+                    &WhyStopped::Pull { to: PullMove::Merged, by: "bob".to_owned() },
+                    &moved,
+                    SPENT,
+                ),
+                left_work_pushed(language, &pushed(2, true)),
+                left_work_given_up(language),
                 stopped(language, &asked, &pushed(1, false), SPENT),
                 stopped(language, &asked, &pushed(1, true), SPENT),
                 stopped(language, &asked, &pushed(3, true), SPENT),

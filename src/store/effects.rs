@@ -150,6 +150,8 @@ pub struct PullShown {
     pub title: Option<String>,
     /// As [`Story::pull_unfinished`](crate::story::Story::pull_unfinished).
     pub unfinished: bool,
+    /// The branch that it goes to.
+    pub base: String,
 }
 
 /// A comment that may be there twice: more than one try was made, and GitHub may have carried out two.
@@ -334,7 +336,7 @@ impl Store {
         sqlx::query(
             // Work that nobody has touched for long, and that is shown before it is put away, is none the newer for it.
             "UPDATE stories SET pull = $2, updated_at = CASE $6 WHEN 1 THEN updated_at ELSE $3 END, pull_draft = $4,
-                 pull_title = $5, pull_unfinished = $6
+                 pull_title = $5, pull_unfinished = $6, base_branch = $7
              WHERE id = $1",
         )
         .bind(effect.story.to_string())
@@ -343,6 +345,7 @@ impl Store {
         .bind(shown.draft.map(i64::from))
         .bind(&shown.title)
         .bind(i64::from(shown.unfinished))
+        .bind(&shown.base)
         .execute(&mut *write)
         .await?;
         want(&mut write, effect.story, effects).await?;

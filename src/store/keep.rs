@@ -28,7 +28,8 @@ pub struct KeptStory {
     pub is_busy: bool,
     /// Whether all its tasks are over.
     pub is_over: bool,
-    /// Whether its workspace may hold work that was not pushed.
+    /// Whether its workspace may hold work that was not pushed. A task that is done without a run says nothing about what an
+    /// earlier one has left.
     pub has_unpushed_work: bool,
     /// How far saving that work is.
     pub saving: Option<Saving>,
@@ -72,6 +73,11 @@ pub struct IdleStory {
 }
 
 const IS_OPEN: &str = "state IN ('queued', 'running', 'publishing', 'blocked')";
+
+/// Whether an agent has worked in the workspace of the story `s`, and what it did was not handed over.
+const HAS_LEFT_WORK: &str = "(s.handed_over = 0 AND EXISTS (
+    SELECT 1 FROM runs AS r JOIN tasks AS worked ON worked.id = r.task
+    WHERE worked.story = s.id AND r.started_at IS NOT NULL))";
 
 impl Store {
     /// Every story, of the longest untouched first.
@@ -131,7 +137,7 @@ impl Store {
         let mut write = self.begin("want-work-saved").await?;
         let marked = sqlx::query(
             "UPDATE tasks SET save_work = 'wanted', save_work_at = $2, not_before = 0
-             WHERE story = $1 AND state IN ('failed', 'cancelled') AND save_work IS NULL
+             WHERE story = $1 AND state IN ('done', 'failed', 'cancelled') AND save_work IS NULL
                AND seq = (SELECT MAX(newest.seq) FROM tasks AS newest WHERE newest.story = $1)",
         )
         .bind(story.to_string())
@@ -204,6 +210,40 @@ impl Store {
     }
 }
 
+/// Has a worker push what a story has left in its workspace, now that its pull request is merged: work that begins anew begins
+/// at what was merged, and not there. Nothing where the story is under work, which is stopped and pushed then.
+pub(super) async fn want_left_work_saved(write: &mut Write, story: StoryId) -> anyhow::Result<()> {
+    sqlx::query(sqlx::AssertSqlSafe(format!(
+        "UPDATE tasks SET save_work = 'wanted', save_work_at = $2, not_before = 0
+         WHERE story = $1 AND NOT {IS_OPEN} AND save_work IS NULL
+           AND seq = (SELECT MAX(newest.seq) FROM tasks AS newest WHERE newest.story = $1)
+           AND EXISTS (SELECT 1 FROM stories AS s WHERE s.id = $1 AND {HAS_LEFT_WORK})"
+    )))
+    .bind(story.to_string())
+    .bind(now())
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
+/// Gives up what a story may have left in its workspace, since work begins anew without it. Tells whether there may be some;
+/// what a worker is just pushing is not given up.
+pub(super) async fn give_up_left_work(write: &mut Write, story: StoryId) -> anyhow::Result<bool> {
+    let given_up = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT 1 FROM stories AS s WHERE s.id = $1 AND {HAS_LEFT_WORK}
+           AND NOT EXISTS (SELECT 1 FROM tasks WHERE story = $1 AND save_work = 'wanted' AND lease_until > $2)"
+    )))
+    .bind(story.to_string())
+    .bind(now())
+    .fetch_optional(&mut **write)
+    .await?;
+    sqlx::query("UPDATE stories SET handed_over = 1, base = NULL WHERE id = $1")
+        .bind(story.to_string())
+        .execute(&mut **write)
+        .await?;
+    Ok(given_up.is_some())
+}
+
 impl IdleStory {
     /// Forgets the story's session, since its home is gone, and lets the story go.
     pub async fn forget_session(mut self) -> anyhow::Result<()> {
@@ -223,7 +263,7 @@ impl IdleStory {
 fn kept_stories_where(condition: &str) -> String {
     format!(
         "SELECT s.id, s.repo, s.updated_at, newest.save_work, newest.save_work_at,
-             (s.handed_over = 0 AND newest.state IN ('failed', 'cancelled')) AS has_unpushed_work,
+             ((s.handed_over = 0 AND newest.state IN ('failed', 'cancelled')) OR {HAS_LEFT_WORK}) AS has_unpushed_work,
              (s.session_id IS NOT NULL) AS has_session,
              (SELECT MAX(each.updated_at) FROM tasks AS each WHERE each.story = s.id) AS task_updated_at,
              EXISTS (SELECT 1 FROM tasks AS each WHERE each.story = s.id

@@ -2,15 +2,15 @@
 //! begins anew after that, with another pull request.
 
 use jiff::Timestamp;
-use sqlx::Row as _;
 
 use super::effects::{NewEffect, WantedEffect, finish, want};
 use super::shown::show;
 use super::stories::{end, mark_stopped, note_stop};
 use super::write::Write;
-use super::{HowStopped, Stop, Store, cards, deliveries, now, rows};
+use super::{Effect, HowStopped, Stop, Store, cards, deliveries, keep, now, rows};
 use crate::event::{Ending, PullMove};
 use crate::ids::{PullNumber, Repo, StoryId};
+use crate::message;
 use crate::story::Story;
 use crate::story::pull::{PullState, next_branch};
 
@@ -70,6 +70,9 @@ impl Store {
             note_stop(&mut write, story, &stop).await?;
             cards::close_cards(&mut write, story).await?;
         }
+        if news.to == PullMove::Merged {
+            keep::want_left_work_saved(&mut write, story).await?;
+        }
         if let Some(ending) = news.ended {
             end(&mut write, story, ending).await?;
         }
@@ -82,6 +85,33 @@ impl Store {
         self.wakes.tasks.notify_one();
         self.wakes.effects.notify_one();
         Ok(true)
+    }
+
+    /// Takes where a story's open pull request goes, as GitHub says: people may have it go elsewhere than it was opened for. Settles
+    /// the delivery that tells of it, if one does. Returns whether that was news.
+    pub async fn pull_goes_to(
+        &self,
+        guid: Option<&str>,
+        story: StoryId,
+        pull: PullNumber,
+        base: &str,
+    ) -> anyhow::Result<bool> {
+        let mut write = self.begin("pull-goes-to").await?;
+        let changed = sqlx::query(
+            "UPDATE stories SET base_branch = $3, updated_at = $4
+             WHERE id = $1 AND pull = $2 AND pull_state IS NULL AND base_branch <> $3",
+        )
+        .bind(story.to_string())
+        .bind(rows::to_i64(pull.0)?)
+        .bind(base)
+        .bind(now())
+        .execute(&mut *write)
+        .await?;
+        if let Some(guid) = guid {
+            deliveries::settle(&mut write, guid, "done", "a pull request goes elsewhere").await?;
+        }
+        write.commit().await?;
+        Ok(changed.rows_affected() > 0)
     }
 
     /// Gives up a pull request that was wanted: people have closed or merged it since, and nobody has asked for another.
@@ -134,13 +164,17 @@ fn is_taken(story: &Story, news: &PullNews) -> bool {
 }
 
 /// Work begins again: where the pull request was closed or merged, there will be another. What was merged is in, so that its
-/// branch is not gone on with, be it there or not.
+/// branch is not gone on with, be it there or not; nor is a workspace that builds on its commits, which a squash leaves out of the
+/// base.
 pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: &str) -> anyhow::Result<()> {
-    let row = sqlx::query("SELECT pull_state, branch FROM stories WHERE id = $1")
+    let row = sqlx::query("SELECT * FROM stories WHERE id = $1")
         .bind(story.to_string())
         .fetch_one(&mut **write)
         .await?;
-    let Some(state) = row.try_get::<Option<String>, _>("pull_state")? else { return Ok(()) };
+    let before = rows::story(&row)?;
+    if before.pull_state == PullState::Open {
+        return Ok(());
+    }
     sqlx::query(
         "UPDATE stories SET past_pull = pull, past_pull_state = pull_state, pull_since = $2, pull = NULL, pull_state = NULL,
              pull_draft = NULL, pull_title = NULL, pull_unfinished = 0, fixes_told_at = NULL
@@ -150,13 +184,17 @@ pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: 
     .bind(now())
     .execute(&mut **write)
     .await?;
-    if PullState::from_word(&state) == Some(PullState::Merged) {
-        let branch: String = row.try_get("branch")?;
+    if before.pull_state == PullState::Merged {
         sqlx::query("UPDATE stories SET branch = $2, remote_head = NULL WHERE id = $1")
             .bind(story.to_string())
-            .bind(next_branch(first_branch, &branch))
+            .bind(next_branch(first_branch, &before.branch))
             .execute(&mut **write)
             .await?;
+        if keep::give_up_left_work(write, story).await? {
+            let body = message::left_work_given_up(before.language);
+            let told = Effect::Comment { on: before.issue, body, question: None };
+            want(write, story, &[NewEffect::new(told)]).await?;
+        }
     }
     Ok(())
 }

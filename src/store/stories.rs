@@ -16,7 +16,7 @@ use crate::story::plan::Mode;
 use crate::story::{Ask, AskedQuestion, Story, Turn};
 
 /// What is known of a story when somebody asks for work on it. The parts that may have changed since
-/// (title, installation, base branch) are brought up to date.
+/// (title, installation, base branch) are brought up to date; where an open pull request goes is what GitHub says of it.
 #[derive(Debug, Clone)]
 pub struct StoryAsk {
     /// Where the issue is.
@@ -364,7 +364,8 @@ pub(super) async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyh
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)
          ON CONFLICT (repo_key, issue) DO UPDATE SET repo = excluded.repo, title = excluded.title,
              installation = excluded.installation, updated_at = excluded.updated_at, pull = COALESCE(stories.pull, excluded.pull),
-             base_branch = CASE WHEN stories.base_chosen = 1 THEN stories.base_branch ELSE excluded.base_branch END,
+             base_branch = CASE WHEN stories.base_chosen = 1
+                                  OR (stories.pull IS NOT NULL AND stories.pull_state IS NULL) THEN stories.base_branch ELSE excluded.base_branch END,
              branch = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE story = stories.id) THEN branch ELSE excluded.branch END,
              language = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE story = stories.id) THEN language ELSE excluded.language END
          RETURNING id",

@@ -127,7 +127,7 @@ impl Store {
                  SELECT t.id FROM tasks AS t JOIN stories AS s ON s.id = t.story
                  WHERE t.lease_until <= $2 AND t.not_before <= $2
                    AND (t.state IN ('queued', 'running', 'publishing')
-                        OR (t.save_work = 'wanted' AND t.state IN ('failed', 'cancelled'))
+                        OR (t.save_work = 'wanted' AND t.state IN ('done', 'failed', 'cancelled'))
                         OR (t.check_again IS NOT NULL AND t.state = 'done'))
                    AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
                                    AND (other.state IN ('running', 'publishing', 'blocked')

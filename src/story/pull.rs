@@ -56,6 +56,18 @@ impl Story {
         self.pull.filter(|_| self.pull_state == PullState::Open)
     }
 
+    /// Whether an open pull request is the story's and goes to another branch than is known.
+    pub fn goes_elsewhere(&self, pull: PullNumber, base: &str) -> bool {
+        self.open_pull() == Some(pull) && self.base_branch != base
+    }
+
+    /// Whether a branch that was merged into another is the story's own, and nobody else's: one that hob may remove then.
+    pub fn is_own_branch(&self, head: &str, base: &str, default_branch: Option<&str>) -> bool {
+        let is_others =
+            self.is_theirs() || head == base || head == self.base_branch || Some(head) == default_branch;
+        head == self.branch && !is_others
+    }
+
     /// The pull request, where it is open and shows work that was cut short.
     pub fn draft_pull(&self) -> Option<PullNumber> {
         self.open_pull().filter(|_| self.pull_unfinished)

@@ -64,8 +64,8 @@ pub fn step(look: &Look) -> Step {
         (TaskState::Running, Some(RunLook::Ended)) => Step::Settle,
         (TaskState::Publishing, Some(_)) => Step::Publish,
         (TaskState::Running | TaskState::Publishing, None) => Step::NoRun,
-        (TaskState::Failed | TaskState::Cancelled, _) if look.save_wanted => Step::SaveWork,
         (TaskState::Done, _) if look.check_wanted => Step::CheckAgain,
+        (TaskState::Done | TaskState::Failed | TaskState::Cancelled, _) if look.save_wanted => Step::SaveWork,
         (TaskState::Blocked | TaskState::Done | TaskState::Failed | TaskState::Cancelled, _) => Step::Rest,
     }
 }
@@ -88,8 +88,7 @@ mod tests {
                     let again = step(&Look { check_wanted: true, ..look });
                     assert_eq!(again == Step::CheckAgain, state == TaskState::Done, "{state:?}");
                     assert!(again == next || state == TaskState::Done, "{state:?}");
-                    let may_be_saved = matches!(state, TaskState::Failed | TaskState::Cancelled);
-                    assert_eq!(next == Step::SaveWork, may_be_saved && save_wanted, "{state:?}");
+                    assert_eq!(next == Step::SaveWork, state.is_final() && save_wanted, "{state:?}");
                     let rests = state.is_final() || state == TaskState::Blocked;
                     assert_eq!(matches!(next, Step::Rest | Step::SaveWork), rests, "{state:?}");
                     assert_eq!(next == Step::Stop, state == TaskState::Queued && stop_wanted && !may_push);

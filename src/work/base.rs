@@ -6,11 +6,12 @@ use super::check_again::evidence;
 use super::import_child::Taken;
 use super::joining::ToJoin;
 use super::push::ToPush;
-use super::start::{blocking, make_private_folder, remote_hitch};
+use super::start::{blocking, github_hitch, make_private_folder, remote_hitch};
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::fail_point::around;
 use crate::git::{self, Joined, Mirror, PushError, Remote, RemoteError};
+use crate::github::GitHubError;
 use crate::ids::Sha;
 use crate::message::{self, Branches, Detail};
 use crate::paths;
@@ -30,6 +31,7 @@ impl Worker {
     /// Brings the base branch in, or makes a run for it.
     pub(super) async fn follow_base(&self, job: &Job) -> Result<Option<Task>, Hitch> {
         let About::Base(moved) = &job.task.ask.about else { return self.begin_run(job).await };
+        let job = &self.with_present_base(job).await?;
         let story = &job.story;
         let branches = branches_of(story);
         let heads = self.heads(story, self.remote(story).await?).await?;
@@ -79,6 +81,25 @@ impl Worker {
             Joined::Unrelated => message::base_unrelated(job.story.language, branches),
         };
         Ok(Some(self.nothing_brought_in(job, words).await?))
+    }
+
+    /// The job with the base that its pull request has now: people may have it go elsewhere, and what it went to before must not
+    /// be merged into it.
+    async fn with_present_base(&self, job: &Job) -> Result<Job, Hitch> {
+        let mut job = self.job(job.task.clone()).await?;
+        let Some(number) = job.story.open_pull() else { return Ok(job) };
+        let repository =
+            self.github.repository(&job.story.repo, job.story.installation).await.map_err(github_hitch)?;
+        let pull = match repository.pull_facts(number).await {
+            Err(GitHubError::NotFound) => return Ok(job),
+            pull => pull.map_err(github_hitch)?,
+        };
+        if pull.over.is_none() && job.story.goes_elsewhere(number, &pull.base) {
+            tracing::info!(pull = %number, base = pull.base, "the pull request goes elsewhere");
+            self.store.pull_goes_to(None, job.story.id, number, &pull.base).await?;
+            job.story.base_branch = pull.base;
+        }
+        Ok(job)
     }
 
     async fn heads(&self, story: &Story, remote: Remote) -> Result<Heads, Hitch> {

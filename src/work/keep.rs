@@ -13,11 +13,13 @@ use super::settle::comment;
 use super::start::{blocking, make_private_folder};
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
+use crate::event::PullMove;
 use crate::git::Mirror;
 use crate::ids::Sha;
 use crate::message::{self, Detail, Kept, WhyStopped, WhyUnfinished};
 use crate::paths;
 use crate::store::{Advance, NewEffect, StopWanted, StoryChange};
+use crate::story::pull::PullState;
 use crate::story::{Run, Story, Task, TaskState};
 
 /// The wait before work that could not be saved is tried again. Nobody waits for it.
@@ -30,11 +32,16 @@ impl Worker {
     /// Ends a task that is to be stopped: its work goes to the branch, and its issue is told.
     pub(super) async fn cancel(&self, job: &Job) -> Result<Task, Hitch> {
         let why = self.why_stopped(&job.task).await?;
+        self.cancel_because(job, &why).await
+    }
+
+    /// The same, where it is known why.
+    pub(super) async fn cancel_because(&self, job: &Job, why: &WhyStopped) -> Result<Task, Hitch> {
         let kept = match self.store.latest_run(&job.task).await? {
             None => (Kept::NotBegun, None),
-            Some(run) => self.work_so_far(job, &run, message::work_in_progress(&why)).await?,
+            Some(run) => self.work_so_far(job, &run, message::work_in_progress(why)).await?,
         };
-        self.cancelled(job, &why, kept).await
+        self.cancelled(job, why, kept).await
     }
 
     /// Ends a task without a push, if it is to be stopped and nothing but that is missing.
@@ -54,27 +61,40 @@ impl Worker {
         Ok(Some(self.cancelled(job, &why, (kept, None)).await?))
     }
 
-    /// Pushes what a task that is over has left, before its workspace goes.
+    /// Pushes what a task that is over has left, before its workspace goes: since nobody has touched it for long, or since the pull
+    /// request was merged without it.
     pub(super) async fn save_work(&self, job: &Job) -> Result<(), Hitch> {
-        let (kept, tip) = match self.store.last_started_run(job.story.id).await? {
-            None => (Kept::Nothing, None),
-            Some((task, run)) => {
-                let of_run = self.job(task).await?;
-                let subject = message::work_in_progress(&WhyStopped::Untouched);
-                self.push_work_in_progress(&job.task, &of_run, &run, subject).await?
-            }
+        let Some((task, run)) = self.store.last_started_run(job.story.id).await? else {
+            return Ok(self.store.work_saved(&job.task, None, &[]).await?);
         };
+        // The task that is over last may have needed no run.
+        let of_run = self.job(task).await?;
+        let is_merged = job.story.pull_state == PullState::Merged;
+        let left_by = match is_merged {
+            true => WhyStopped::Pull { to: PullMove::Merged, by: String::new() },
+            false => WhyStopped::Untouched,
+        };
+        let subject = message::work_in_progress(&left_by);
+        let (kept, tip) = self.push_work_in_progress(&job.task, &of_run, &run, subject).await?;
         match kept {
             Kept::NotPushed { class, detail } => {
-                tracing::warn!(%class, detail, "work that nobody has touched for long cannot be pushed");
+                tracing::warn!(%class, detail, "work that was left in a workspace cannot be pushed");
                 self.store.work_not_saved(&job.task).await?;
             }
             Kept::Pushed { .. } => {
-                tracing::info!(branch = job.story.branch, "work that nobody has touched for long is pushed");
-                let why = WhyUnfinished::Stopped(&WhyStopped::Untouched);
+                tracing::info!(
+                    branch = job.story.branch,
+                    is_merged,
+                    "work that was left in a workspace is pushed"
+                );
+                let why = WhyUnfinished::Stopped(&left_by);
                 let mut effects: Vec<NewEffect> =
-                    self.draft(job, why, Some(&kept)).await?.into_iter().collect();
-                effects.push(comment(&job.story, message::put_away(job.story.language, &kept), None));
+                    self.draft(&of_run, why, Some(&kept)).await?.into_iter().collect();
+                let words = match is_merged {
+                    true => message::left_work_pushed(job.story.language, &kept),
+                    false => message::put_away(job.story.language, &kept),
+                };
+                effects.push(comment(&job.story, words, None));
                 self.store.work_saved(&job.task, tip.as_ref(), &effects).await?;
             }
             Kept::Nothing | Kept::NotBegun => self.store.work_saved(&job.task, None, &[]).await?,

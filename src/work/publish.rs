@@ -12,10 +12,11 @@ use super::start::blocking;
 use super::theirs::Brought;
 use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
+use crate::event::PullMove;
 use crate::fail_point::around;
 use crate::git::Mirror;
 use crate::ids::Sha;
-use crate::message::{self, Detail, Later, Notable, Objection, PullRequestText};
+use crate::message::{self, Detail, Kept, Later, Notable, Objection, PullRequestText, WhyStopped};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
 use crate::story::checks::{self, Checked};
@@ -100,10 +101,42 @@ impl Worker {
             let advance = ask(&job.story, question, Some(held_back));
             return Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?);
         }
+        if let Some((of_merged, why)) = self.merged_meanwhile(job).await? {
+            let tip = self.push(&job.task, &of_merged.story, run, &taken).await?;
+            return self.pushed_in_vain(&of_merged, &why, taken.commits, tip).await;
+        }
         match self.bring(job, run, taken, checked).await? {
-            Brought::There(taken, checked) => self.propose(job, run, &taken, checked.as_ref()).await,
+            Brought::There(taken, checked) => match self.merged_meanwhile(job).await? {
+                Some((of_merged, why)) => {
+                    self.pushed_in_vain(&of_merged, &why, taken.commits, taken.tip).await
+                }
+                None => self.propose(job, run, &taken, checked.as_ref()).await,
+            },
             Brought::Back(turn) => self.back(job, turn).await,
         }
+    }
+
+    /// Whether the pull request has been merged while the work was published, which checks can make long. A stop leaves what is
+    /// being published alone, but what is pushed to a merged branch is in no base.
+    async fn merged_meanwhile(&self, job: &Job) -> Result<Option<(Job, WhyStopped)>, Hitch> {
+        let now = self.job(job.task.clone()).await?;
+        if now.story.pull_state != PullState::Merged {
+            return Ok(None);
+        }
+        let by = now.story.pull_moved_by.clone().unwrap_or_default();
+        Ok(Some((now, WhyStopped::Pull { to: PullMove::Merged, by })))
+    }
+
+    /// Ends a task whose work is on the branch of a pull request that was merged before it got there.
+    async fn pushed_in_vain(
+        &self,
+        job: &Job,
+        why: &WhyStopped,
+        commits: usize,
+        tip: Sha,
+    ) -> Result<Task, Hitch> {
+        let kept = Kept::Pushed { branch: job.story.branch.clone(), commits, is_wip: false };
+        self.cancelled(job, why, (kept, Some(tip))).await
     }
 
     /// Reads a hand-over into quarantine. What is against its commits stands in what comes back.
@@ -123,6 +156,9 @@ impl Worker {
 
     /// Has the agent go on, unless nobody wants that any more.
     async fn back(&self, job: &Job, turn: Turn) -> Result<Task, Hitch> {
+        if let Some((of_merged, why)) = self.merged_meanwhile(job).await? {
+            return self.cancel_because(&of_merged, &why).await;
+        }
         if self.store.stop_wanted(&job.task).await?.is_some() {
             return self.cancel(job).await;
         }

@@ -8,11 +8,12 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::start::{WORKSPACE, blocking, docker_hitch, mount, remote_hitch};
+use super::theirs::moved;
 use super::{Hitch, Job, Worker};
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Network};
 use crate::git::{Mirror, RemoteError};
 use crate::ids::Sha;
-use crate::message::Detail;
+use crate::message::{self, Detail};
 use crate::paths;
 use crate::prompt::{Merged, News};
 use crate::story::{Run, Story};
@@ -88,19 +89,37 @@ const MOST_NAMES: usize = 20;
 
 impl Worker {
     /// Brings a kept workspace up to date. Gives back what the agent has to be told, and the commit that the
-    /// story branch on the remote is at.
-    pub(super) async fn refresh(&self, job: &Job, run: &Run) -> Result<(News, Option<Sha>), Hitch> {
+    /// story branch on the remote is at. Where a task goes on in it, commits that people have taken off the branch meanwhile
+    /// are not brought back with what comes of that; a new task is what brings them back.
+    pub(super) async fn refresh(
+        &self,
+        job: &Job,
+        run: &Run,
+        goes_on: bool,
+    ) -> Result<(News, Option<Sha>), Hitch> {
         let story = &job.story;
         let remote = self.remote(story).await?;
         let path = self.data.mirror(&story.repo);
         let (branch, base_branch, id) = (story.branch.clone(), story.base_branch.clone(), story.id);
         let (known, start) = (story.remote_head.clone(), story.base.clone());
+        let language = story.language;
         let settings = self.data.story(id).settings;
         let there = settings.clone();
         let found = blocking(move || {
             let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
             mirror.fetch(&remote)?;
             let head = mirror.branch(&branch).map_err(RemoteError::Other)?;
+            let took_back = match (&head, known.as_ref().filter(|_| goes_on)) {
+                // What the mirror does not have any more is on no branch.
+                (Some(head), Some(known)) if !mirror.holds(head, known).unwrap_or(false) => {
+                    Some(message::theirs_took_back(language))
+                }
+                (None, Some(_)) => Some(message::theirs_removed(language)),
+                _ => None,
+            };
+            if let Some(detail) = took_back {
+                return Ok(Err(detail));
+            }
             if let Some(new) = head.as_ref().filter(|head| known.as_ref() != Some(head)) {
                 mirror.pin(id, new).map_err(RemoteError::Other)?;
             }
@@ -111,9 +130,9 @@ impl Worker {
                 // The agent may merge it, and then borrows from it.
                 mirror.pin(id, base).map_err(RemoteError::Other)?;
             }
-            Ok::<_, RemoteError>((head, base_moved))
+            Ok::<_, RemoteError>(Ok((head, base_moved)))
         });
-        let (head, base_moved) = found.await?.map_err(remote_hitch)?;
+        let (head, base_moved) = found.await?.map_err(remote_hitch)?.map_err(moved)?;
         let theirs = head.clone().filter(|head| story.remote_head.as_ref() != Some(head));
         let news = self.refresh_inside(job, run, theirs.as_ref(), &settings).await?;
         Ok((News { base_moved, ..news }, head))

@@ -101,7 +101,7 @@ impl Worker {
             self.end_container(task).await;
         }
         let given_up = async {
-            if task.state == TaskState::Done {
+            if task.state == TaskState::Done && self.store.is_to_check_again(task).await? {
                 return self.not_checked_again(task).await;
             }
             if task.state.is_final() {

@@ -101,8 +101,16 @@ impl Worker {
             // which have other authors, so nothing built on them could be handed over.
             self.clear_workspace(&job.story).await?;
         }
+        let is_kept = self.data.story(job.story.id).workspace.exists();
         let (story, is_fresh) = self.ensure_workspace(job).await?;
-        let refreshed = if is_fresh { None } else { Some(self.refresh(job, run).await?) };
+        let refreshed = match is_fresh {
+            true => None,
+            false => {
+                let runs = self.store.runs_of(&job.task).await?;
+                let has_begun = runs.iter().any(|before| before.id != run.id && before.started_at.is_some());
+                Some(self.refresh(job, run, is_kept && has_begun).await?)
+            }
+        };
         let news = refreshed.as_ref().map(|(news, _)| news);
         let spec = self.prepare_run(job, &story, run, &settings, news).await?;
         match self.docker.ensure(&spec).await.map_err(docker_hitch)? {

@@ -14,6 +14,7 @@ use crate::message::{self, Detail};
 use crate::store::StoryChange;
 use crate::story::base::conflict_for_agent;
 use crate::story::checks::Checked;
+use crate::story::pull::PullState;
 use crate::story::{Run, Story, Task, Turn};
 
 /// How often what is pushed meanwhile is merged in one go. Who pushes oftener does so in a loop.
@@ -135,6 +136,12 @@ impl Worker {
                 Ok(None)
             }
             Err(PushError::Moved { found: Some(found) }) => Ok(Some(found)),
+            // Gone with the merge, as GitHub does it by itself where it is set so: with what was not merged it is there again.
+            Err(PushError::Moved { found: None })
+                if expected.is_some() && story.pull_state == PullState::Merged =>
+            {
+                Box::pin(self.push_at(holder, story, run, taken, None)).await
+            }
             Err(error) => Err(push_hitch(story.language, error)),
         }
     }
@@ -185,6 +192,6 @@ pub(super) fn push_hitch(language: Language, error: PushError) -> Hitch {
     }
 }
 
-fn moved(detail: String) -> Hitch {
+pub(super) fn moved(detail: String) -> Hitch {
     Hitch::Fail { class: FailureClass::BranchMoved, detail: detail.into() }
 }

@@ -82,6 +82,7 @@ fn kind(event: &Event) -> &'static str {
         Event::CommentEdited { .. } => "edit",
         Event::Reviewed { .. } => "review",
         Event::PullMoved { .. } => "pull",
+        Event::PullRetargeted { .. } => "retarget",
         Event::CheckEnded { .. } => "check",
         Event::CheckButton { .. } => "button",
         Event::Pushed { .. } => "push",

@@ -380,7 +380,13 @@ impl Scene {
                     let story = self.store.story(wanted.story).await.unwrap();
                     let pull = self.w.github.open_pull(REPO, HOB, title, &story.branch, "main");
                     let number = PullNumber(pull);
-                    let shown = PullShown { number, draft: Some(false), title: None, unfinished: false };
+                    let shown = PullShown {
+                        number,
+                        draft: Some(false),
+                        title: None,
+                        unfinished: false,
+                        base: "main".to_owned(),
+                    };
                     self.store.pull_request_open(wanted, &shown, &[]).await.unwrap();
                 }
             }

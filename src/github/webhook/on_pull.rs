@@ -17,6 +17,7 @@ pub(super) fn decode(event: &str, action: Option<&str>, body: &[u8]) -> Result<O
     Ok(match (event, action) {
         ("pull_request_review", Some("submitted")) => reviewed(read(body)?),
         ("pull_request", Some("closed" | "reopened")) => Some(moved(read(body)?, action == Some("closed"))),
+        ("pull_request", Some("edited")) => retargeted(read(body)?),
         ("check_run", Some("completed")) => check_ended(read(body)?),
         ("check_run", Some("requested_action" | "rerequested")) => Some(button(read(body)?)),
         ("check_suite", Some("rerequested")) => Some(all_again(read(body)?)),
@@ -34,6 +35,13 @@ struct OnPull {
     sender: Option<User>,
     pull_request: WirePull,
     review: Option<WireReview>,
+    changes: Option<Changes>,
+}
+
+/// What an edit has changed.
+#[derive(Deserialize)]
+struct Changes {
+    base: Option<serde::de::IgnoredAny>,
 }
 
 /// A pull request as GitHub sends it, in webhooks as in answers.
@@ -191,6 +199,15 @@ fn moved(delivery: OnPull, is_closed: bool) -> Event {
         to,
         sender: person(delivery.sender),
     }
+}
+
+/// Of the edits of a pull request, those of its texts are nobody's business here.
+fn retargeted(delivery: OnPull) -> Option<Event> {
+    delivery.changes.and_then(|changes| changes.base)?;
+    Some(Event::PullRetargeted {
+        place: place(delivery.repository, delivery.installation),
+        pull: delivery.pull_request.into(),
+    })
 }
 
 /// `cancelled` is somebody's wish, and `action_required` and `stale` wait for somebody.

@@ -525,7 +525,13 @@ impl Scene {
             Effect::PullRequest { .. } => {
                 let story = self.store.story(wanted.story).await.unwrap();
                 let pull = PullNumber(1_000 + story.issue.0);
-                let shown = PullShown { number: pull, draft: Some(false), title: None, unfinished: false };
+                let shown = PullShown {
+                    number: pull,
+                    draft: Some(false),
+                    title: None,
+                    unfinished: false,
+                    base: "main".to_owned(),
+                };
                 self.store.pull_request_open(wanted, &shown, &[]).await.unwrap();
             }
         }

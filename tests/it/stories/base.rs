@@ -100,13 +100,41 @@ async fn a_base_is_merged_or_rebased_without_an_agent_where_nothing_conflicts() 
     w.next_comment(issue).await;
     assert!(["ours.md", "bob.md", "more.md", "three.md"].iter().all(|path| file(&w, path).is_some()));
 
+    // People have it go elsewhere: what it went to before is not merged into it any more, whatever the settings say.
+    let release = w.bob().pushes("release/1", &[("release.md", "release\n")], "For a release").await;
+    let main = w.bob().pushes("main", &[("five.md", "five\n")], "Five").await;
+    w.github.retarget_pull_quietly(REPO, pull, "release/1");
+    w.alice().comments(issue, "/hob rebase").await;
+    let told = status(&w, issue).await;
+    assert!(told.starts_with("**Merged `release/1` ("), "{told}");
+    let has = |sha: &str| w.github.has_commit(REPO, "hob/issue-1", sha);
+    assert!(has(&release) && !has(&main));
+    let base = async || {
+        let story = w.store().story_at(&REPO.parse().unwrap(), hob::ids::IssueNumber(issue)).await.unwrap();
+        story.expect("a story").base_branch
+    };
+    w.alice().comments(issue, "/hob help").await;
+    assert!(w.next_comment(issue).await.body.starts_with("| You write"));
+    assert_eq!(base().await, "release/1", "a command has put it back");
+    w.github.retarget_pull(REPO, pull, "bob", "main").await;
+    w.quiet().await;
+    assert_eq!(base().await, "main");
+    // What no webhook has told is found where the pull request is changed.
+    w.github.retarget_pull_quietly(REPO, pull, "release/1");
+    asks(&w, issue, &commit("later.md", "later")).await;
+    w.next_pull_request().await;
+    let told = status(&w, issue).await;
+    assert!(told.starts_with("Done: #2"), "{told}");
+    assert_eq!(base().await, "release/1");
+    w.github.retarget_pull_quietly(REPO, pull, "main");
+
     // What the host does not take is said, and nothing is lost.
     w.bob().pushes("main", &[("four.md", "four\n")], "Four").await;
     w.github.protect_branch(REPO, "hob/*");
     w.alice().comments(issue, "/hob rebase").await;
     let told = status(&w, issue).await;
     assert!(told.starts_with("**The git host has refused the push to `hob/issue-1`.**"), "{told}");
-    assert!(told.contains("GH006") && runs(&w) == 2, "{told}");
+    assert!(told.contains("GH006") && runs(&w) == 3, "{told}");
     w.finish().await;
 }
 

@@ -145,7 +145,7 @@ async fn what_hob_merges_and_makes_anew_is_signed_and_held_to_the_checks() {
     assert!(w.next_comment(issue).await.body.starts_with("Done: "));
 
     // What bob pushes meanwhile passes by itself, and so does the agent's; together the check fails.
-    let waits = "echo two > two.txt; git add -A; git commit -qm Two\n\
+    let waits = "for n in two three; do echo $n > $n.txt; git add -A; git commit -qm $n; done\n\
                  touch /hob/so-far; until [ -e /hob/go-on ]; do sleep 0.2; done";
     w.alice().comments(issue, &script(waits)).await;
     let exchange = w
@@ -166,10 +166,14 @@ async fn what_hob_merges_and_makes_anew_is_signed_and_held_to_the_checks() {
         "{merged:?}"
     );
     assert!(w.github.pulls(REPO)[0].draft, "a check fails on the merge");
-    verify(&w, &key, &merged[..1]);
+    // The merge, and what the agent had handed over before it was merged.
+    let (bobs, ours): (Vec<CommitInfo>, _) =
+        merged.iter().take(4).cloned().partition(|commit| commit.sha == theirs);
+    assert_eq!((bobs.len(), ours.len()), (1, 3), "{merged:?}");
+    verify(&w, &key, &ours);
 
     w.bob().pushes("main", &[("other.md", "other\n")], "Another thing").await;
-    for (command, newest) in [("/hob rebase", 1), ("/hob rebase --rewrite", 3)] {
+    for (command, newest) in [("/hob rebase", 1), ("/hob rebase --rewrite", 4)] {
         w.alice().comments(issue, command).await;
         w.quiet().await;
         let joined = w.github.commits(REPO, BRANCH);

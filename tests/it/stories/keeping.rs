@@ -165,8 +165,16 @@ async fn folders_of_a_story_on_which_nothing_happens_go_with_its_session_and_wha
 
 #[tokio::test]
 async fn work_that_was_not_pushed_is_pushed_before_its_workspace_goes() {
-    let w = with(|config| config.keep.workspaces = Age(Duration::from_millis(1))).await;
+    let mut w = with(|_| {}).await;
     let (issue, folder) = played(&w, &script(HALF_DONE)).await;
+    // A task that is done without a run changes nothing about what is kept.
+    w.alice().comments(issue, "/hob rebase").await;
+    w.quiet().await;
+    let told = w.status(issue).expect("a status comment").body;
+    assert!(told.starts_with("**Nothing to do:**"), "{told}");
+    w.stop_hob().await;
+    w.config.keep.workspaces = Age(Duration::from_millis(1));
+    w.start_hob().await;
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with("**I have put my workspace away** to save space,"), "{said}");
     assert!(said.contains("is on the branch `hob/issue-1`: 2 commits, the last of them, `WIP`"), "{said}");

@@ -1,7 +1,8 @@
 //! The pull request itself: what people do with it, and what hob does then. Merged or closed the story ends, opened again it goes
 //! on.
 
-use crate::world::github::Merging;
+use crate::world::github::{Fault, Merging};
+use crate::world::network::in_container;
 use crate::world::{REPO, World};
 
 /// An issue that hob has worked on, with its pull request.
@@ -115,6 +116,97 @@ async fn a_merged_branch_is_removed_where_the_settings_say_so_unless_it_has_move
     w.quiet().await;
     assert!(status(&w, issue).starts_with("**Merged.** #3"), "{}", status(&w, issue));
     assert!(has_branch(&w, "hob/issue-1-2"), "what bob pushed stays");
+
+    // Merged between the push and hob's look at the pull request: the webhook that tells of it is no news then.
+    w.alice().comments(issue, &another("last.md")).await;
+    let last = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    w.github.fault("GET", "/pulls?state=open", Fault::Status(502, Vec::new()), 1_000);
+    w.alice().comments(issue, &another("end.md")).await;
+    w.until("the push", |github| github.file_at(REPO, "hob/issue-1-3", "end.md")).await;
+    w.github.merge_pull_quietly(REPO, last.number, "bob", Merging::Squash);
+    w.github.end_faults();
+    w.eventually("the merge to be found", async || {
+        status(&w, issue).contains("**Merged.** #4").then_some(())
+    })
+    .await;
+    w.github.tell_of_pull(REPO, last.number, "bob", "closed").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert!(!has_branch(&w, "hob/issue-1-3"), "the branch is removed");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_merge_leaves_unpushed_is_pushed_or_given_up_aloud_and_is_not_begun_with() {
+    let w = World::start().await;
+    let (issue, pull) = proposed(&w).await;
+    let fails = |lines: &str| {
+        let half = "echo half > half.txt; git add -A; git commit -qm 'Half of it'";
+        format!("/hob work [scenario: script]\n```sh\n{lines}\n{half}; exit 3\n```")
+    };
+    w.alice().comments(issue, &fails("")).await;
+    w.next_comment(issue).await;
+
+    // GitHub removes the branch by itself.
+    w.github.merge_pull_quietly(REPO, pull, "bob", Merging::Squash);
+    w.github.remove_branch(REPO, "hob/issue-1");
+    w.github.tell_of_pull(REPO, pull, "bob", "closed").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(
+        said.starts_with("**The pull request was merged without what was left in my workspace.**"),
+        "{said}"
+    );
+    assert!(said.contains("is on the branch `hob/issue-1`: 1 commit."), "{said}");
+    assert_eq!(w.github.file_at(REPO, "hob/issue-1", "half.txt").as_deref(), Some("half\n"));
+
+    w.alice().comments(issue, &another("more.md")).await;
+    let next = w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert_eq!(w.github.diff_files(REPO, "hob/issue-1-2"), ["more.md"]);
+
+    // What cannot be pushed stays until it would be in the way.
+    w.alice().comments(issue, &fails("printf '%s' \"$ANTHROPIC_API_KEY\" > key.txt")).await;
+    w.next_comment(issue).await;
+    w.bob().merges(next.number, Merging::Squash).await;
+    w.quiet().await;
+    w.alice().comments(issue, &another("last.md")).await;
+    let said = w.next_comment(issue).await.body;
+    assert!(
+        said.starts_with("**I begin anew, from what was merged.** What was left in my workspace"),
+        "{said}"
+    );
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    assert_eq!(w.github.diff_files(REPO, "hob/issue-1-3"), ["last.md"]);
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_merge_while_work_is_published_is_said_with_where_the_work_is() {
+    let w = World::start().await;
+    let check = "[ ! -e more.md ] || until [ -e /tmp/go-on ]; do sleep 0.1; done";
+    let settings = format!("checks = [\"{check}\"]\n");
+    w.bob().pushes("main", &[(".github/hob.toml", &settings)], "How we check").await;
+    let (issue, pull) = proposed(&w).await;
+    w.alice().comments(issue, &another("more.md")).await;
+    let checking = w
+        .eventually("the check to run", async || {
+            w.containers().await.into_iter().find(|name| name.contains("-check-"))
+        })
+        .await;
+    w.bob().merges(pull, Merging::Squash).await;
+    w.quiet_deliveries().await;
+    w.eventually("the check to be let on", async || {
+        in_container(&checking, &["touch", "/tmp/go-on"]).then_some(())
+    })
+    .await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**Stopped: the pull request was merged by @bob.**"), "{said}");
+    assert!(said.contains("is on the branch `hob/issue-1`: 1 commit."), "{said}");
+    assert_eq!(w.github.file_at(REPO, "hob/issue-1", "more.md").as_deref(), Some("more\n"));
+    assert_eq!(w.github.pulls(REPO).len(), 1);
     w.finish().await;
 }
 
@@ -234,6 +326,13 @@ async fn what_no_webhook_tells_of_a_pull_request_is_found_by_looking() {
     w.bob().reopens(pull).await;
     w.until("hob to see that", |_| w.status(issue).filter(|status| status.body.starts_with("Done: #2")))
         .await;
+    w.bob().pushes("release/1", &[("release.md", "release\n")], "For a release").await;
+    w.github.retarget_pull_quietly(REPO, pull, "release/1");
+    w.eventually("hob to see that", async || {
+        let story = w.store().story_at(&REPO.parse().unwrap(), hob::ids::IssueNumber(issue)).await.unwrap();
+        (story.expect("a story").base_branch == "release/1").then_some(())
+    })
+    .await;
     w.github.merge_pull_quietly(REPO, pull, "bob", Merging::Squash);
     w.until("hob to see that", |_| {
         w.status(issue).filter(|status| status.body.starts_with("**Merged.** #2 was merged by bob"))

@@ -81,6 +81,11 @@ impl Drop for Network {
     }
 }
 
+/// Runs a command in a container, and tells whether it went well.
+pub fn in_container(name: &str, command: &[&str]) -> bool {
+    docker(&[&["exec", name], command].concat()).status.success()
+}
+
 fn docker(arguments: &[&str]) -> Output {
     let mut command = Command::new("docker");
     command.args(["--host", &docker_address()]).args(arguments).output().expect("the docker program")

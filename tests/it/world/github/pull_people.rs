@@ -104,6 +104,29 @@ impl GitHub {
         self.edit_issue_as(repo, number, login, title, body);
     }
 
+    /// Has a pull request go to another branch, as people may, and no webhook tells of it.
+    pub fn retarget_pull_quietly(&self, repo: &str, number: u64, base: &str) {
+        self.change(|state| {
+            let issue = state.repository_mut(repo).issue_mut(number);
+            issue.updated = Timestamp::now();
+            issue.pull.as_mut().expect("a pull request").base = base.to_owned();
+        });
+    }
+
+    /// The same, with the webhook.
+    pub async fn retarget_pull(&self, repo: &str, number: u64, login: &str, base: &str) {
+        let webhook = self.change(|state| {
+            let issue = state.repository_mut(repo).issue_mut(number);
+            issue.updated = Timestamp::now();
+            let before =
+                std::mem::replace(&mut issue.pull.as_mut().expect("a pull request").base, base.to_owned());
+            let mut webhook = pull_request(self, state, repo, number, login, "edited");
+            webhook.payload["changes"] = json!({"base": {"ref": {"from": before}}});
+            webhook
+        });
+        self.deliver(webhook).await;
+    }
+
     /// Removes a branch, as the button below a merged pull request does.
     pub fn remove_branch(&self, repo: &str, branch: &str) {
         self.change(|state| state.repository(repo).bare.remove(branch));
