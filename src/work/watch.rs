@@ -347,6 +347,11 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether a run has time left. Beyond it the run is ended, so there is nothing more to follow.
+    pub(super) fn is_within_its_time(&self, run: &Run) -> bool {
+        run.started_at.is_some_and(|at| elapsed_since(at) < longest_run(self.config.agent.timeout, run).0)
+    }
+
     /// Whether a container that was killed had run past its time: then hob did it, and died before it could
     /// say so.
     fn overdue(&self, run: &Run, exit: &Exit) -> Option<Stopped> {
