@@ -337,7 +337,7 @@ async fn what_people_pushed_meanwhile_is_merged_at_a_stop_and_a_conflict_leaves_
     goes_on(&w, issue, "echo agent > both.md").await;
     let theirs = w.bob().pushes(BRANCH, &[("both.md", "bob\n")], "Another").await;
     let said = not_pushed(&w, issue).await;
-    assert!(said.contains("> Somebody else moved the story branch"), "{said}");
+    assert!(said.contains("> Somebody else moved the branch while the agent worked"), "{said}");
     assert!(said.contains("`both.md`"), "{said}");
     assert_eq!(w.github.commits(REPO, BRANCH)[0].sha, theirs);
 
@@ -358,7 +358,7 @@ async fn changes_that_the_agent_put_away_or_made_elsewhere_are_not_lost_with_the
         ("echo away >> README.md; git stash -q", "put changes away with `git stash`"),
         (
             "echo one > one.txt; git add -A; git commit -qm One; git checkout -q --detach HEAD~1; echo x > x.txt",
-            "does not lie on the story branch's newest commit",
+            "does not lie on the branch's newest commit",
         ),
     ];
     for (script, why) in cases {
