@@ -158,7 +158,7 @@ async fn commits_that_somebody_took_off_the_branch_are_not_brought_back() {
     w.eventually("the agent to run", async || (!w.containers().await.is_empty()).then_some(())).await;
     w.github.force_branch(REPO, "hob/issue-1", &start, "bob").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**Somebody else moved the story branch"), "{said}");
+    assert!(said.starts_with("**Somebody else moved the branch"), "{said}");
     assert!(said.contains("> Commits that the agent's work builds on were taken off the branch."), "{said}");
     assert_eq!(w.github.commits(REPO, "hob/issue-1")[0].sha, start);
 
