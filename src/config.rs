@@ -108,7 +108,7 @@ impl Default for Server {
 pub struct Data {
     /// The data folder: store, mirrors, workspaces, run records. One hob a folder.
     pub dir: PathBuf,
-    /// Free space on its disk under which no run is started.
+    /// Free space on its disk under which no run is started. One file for each 64 KiB of it has to be free, too.
     pub min_free: ByteSize,
 }
 

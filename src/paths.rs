@@ -1,8 +1,10 @@
 //! Where things lie in the data folder, and the lock that keeps a second hob out of it. The layout is
 //! drawn in `docs/architecture.md`; no other module puts a path together.
 
+mod tree;
+
 use std::fs::{DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,6 +13,10 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::fail_point::{When, reach};
 use crate::ids::{Repo, RunId, StoryId};
 
+pub use tree::{Used, measure, remove_tree, used_space};
+
+/// Of so many bytes that are to be free, one is for a file. Disks are usually made with four times as many.
+const BYTES_PER_FILE: u64 = 64 << 10;
 /// The ending of a folder that is only waiting to be removed.
 const GONE: &str = "gone";
 /// The ending of a folder that is being made.
@@ -193,35 +199,30 @@ impl DataDir {
     }
 }
 
-/// Free space on the disk of a folder, in bytes, as far as hob may use it.
-pub fn free_space(path: &Path) -> anyhow::Result<u64> {
+/// What is free on a disk, as far as hob may use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Free {
+    /// In bytes.
+    pub bytes: u64,
+    /// How many files there may be more. Nothing where the disk does not count them.
+    pub files: Option<u64>,
+}
+
+impl Free {
+    /// Whether there is less than so many bytes, or than the files that go with them: empty ones use a disk up too.
+    pub fn is_below(&self, bytes: u64) -> bool {
+        self.bytes < bytes || self.files.is_some_and(|files| files < bytes / BYTES_PER_FILE)
+    }
+}
+
+/// What is free on the disk of a folder.
+pub fn free_space(path: &Path) -> anyhow::Result<Free> {
     let disk = nix::sys::statvfs::statvfs(path)
         .with_context(|| format!("asking for the space at {}", path.display()))?;
-    Ok(disk.blocks_available() * disk.fragment_size())
-}
-
-/// What a folder takes up on disk, in bytes, as far as it can be told while somebody writes there. Links are
-/// not followed; a sparse file counts with what it really takes.
-pub fn used_space(path: &Path) -> u64 {
-    let Ok(metadata) = path.symlink_metadata() else { return 0 };
-    let own = metadata.blocks() * 512;
-    if !metadata.is_dir() {
-        return own;
-    }
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.fold(own, |sum, entry| sum + used_space(&entry.path()))
-}
-
-/// Removes a folder that an agent has written, whatever is in it. Links are removed, not followed.
-/// Folders that the agent made read-only are opened first, as Go's module cache wants. Must not be
-/// called while a container can still write there.
-pub fn remove_tree(path: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Ok(()) => return Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(_) => open_folders(path),
-    }
-    std::fs::remove_dir_all(path).with_context(|| format!("removing {}", path.display()))
+    Ok(Free {
+        bytes: disk.blocks_available() * disk.fragment_size(),
+        files: (disk.files() > 0).then(|| disk.files_available()),
+    })
 }
 
 /// Removes a file, if it is there.
@@ -283,18 +284,6 @@ pub fn ids_in<T: std::str::FromStr>(folder: &Path) -> anyhow::Result<Vec<T>> {
     Ok(names.filter_map(|name| name.strip_suffix(".gone").unwrap_or(&name).parse().ok()).collect())
 }
 
-fn open_folders(path: &Path) {
-    let is_folder = path.symlink_metadata().is_ok_and(|m| m.is_dir());
-    if !is_folder {
-        return;
-    }
-    // A failure shows again, with its reason, when the folder is removed.
-    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        open_folders(&entry.path());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,18 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn removing_a_tree_opens_read_only_folders_and_follows_no_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let canary = folder.path().join("canary");
-        std::fs::create_dir(&canary).unwrap();
-        std::fs::write(canary.join("alive"), "").unwrap();
-        let tree = folder.path().join("tree");
-        std::fs::create_dir_all(tree.join("locked")).unwrap();
-        std::fs::write(tree.join("locked/file"), "").unwrap();
-        std::os::unix::fs::symlink(&canary, tree.join("link")).unwrap();
-        std::fs::set_permissions(tree.join("locked"), std::fs::Permissions::from_mode(0o500)).unwrap();
-        remove_tree(&tree).unwrap();
-        remove_tree(&tree).unwrap();
-        assert!(!tree.exists() && canary.join("alive").exists());
+    fn a_disk_without_files_left_is_as_full_as_one_without_bytes() {
+        let gib = 1 << 30;
+        let free = |bytes, files| Free { bytes, files };
+        assert!(!free(gib, Some(20_000)).is_below(gib) && free(gib - 1, Some(20_000)).is_below(gib));
+        assert!(free(u64::MAX, Some(10_000)).is_below(gib) && !free(gib, None).is_below(gib));
+        assert!(!free(0, Some(0)).is_below(0));
+        let here = free_space(Path::new("/tmp")).unwrap();
+        assert!(here.bytes > 0 && here.files != Some(0), "{here:?}");
     }
 }

@@ -357,8 +357,11 @@ pub struct Answer {
 pub struct HeldBack {
     /// The commit that was handed over.
     pub tip: Sha,
-    /// The protected paths that it changes.
+    /// The protected paths that it changes, or the first of them.
     pub paths: Vec<String>,
+    /// How many more there are.
+    #[serde(default)]
+    pub more: usize,
 }
 
 /// The answer that lets a held-back hand-over through, as it is offered.
@@ -373,8 +376,10 @@ pub fn leave_it_out(language: Language) -> &'static str {
 
 impl HeldBack {
     /// Whether a word about this one is a word about those commits and paths.
-    pub fn covers(&self, tip: &Sha, paths: &[String]) -> bool {
-        self.tip == *tip && paths.iter().all(|path| self.paths.contains(path))
+    pub fn covers(&self, other: &Self) -> bool {
+        self.tip == other.tip
+            && self.more >= other.more
+            && other.paths.iter().all(|path| self.paths.contains(path))
     }
 }
 

@@ -135,9 +135,9 @@ impl Sweep {
     async fn look_at_disk(&self) -> anyhow::Result<()> {
         let (root, wanted) = (self.data.root().to_owned(), self.config.data.min_free);
         let free = blocking(move || paths::free_space(&root)).await?;
-        if free < wanted.0 {
-            let (free_mib, wanted_mib) = (free >> 20, wanted.0 >> 20);
-            tracing::warn!(free_mib, wanted_mib, "the disk is nearly full; no run is started");
+        if free.is_below(wanted.0) {
+            let (free_mib, free_files, wanted_mib) = (free.bytes >> 20, free.files, wanted.0 >> 20);
+            tracing::warn!(free_mib, free_files, wanted_mib, "the disk is nearly full; no run is started");
         }
         Ok(())
     }

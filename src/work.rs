@@ -225,8 +225,7 @@ impl Worker {
         let mut trouble = Trouble::default();
         loop {
             let before = task.state;
-            let began = Instant::now();
-            let hitch = match self.step(task.clone()).await {
+            let hitch = match self.step(task.clone(), &mut trouble).await {
                 Ok(Some(next)) => {
                     if next.state != before {
                         tracing::info!(from = before.as_str(), to = next.state.as_str(), "task moved");
@@ -248,7 +247,7 @@ impl Worker {
                 // ended for nothing: such a step is repeated for as long as it takes.
                 Hitch::Later(error)
                     if StoreFault::of(&error).is_some()
-                        || !trouble.lasts_longer_than(self.config.work.patience, began) =>
+                        || !trouble.lasts_longer_than(self.config.work.patience) =>
                 {
                     self.store.report(&error);
                     tracing::warn!(error = format!("{error:#}"), "a step did not succeed; trying again");
@@ -302,7 +301,7 @@ impl Worker {
     }
 
     /// The one thing that is next. `None`: nothing is, for this worker.
-    async fn step(&self, task: Task) -> Result<Option<Task>, Hitch> {
+    async fn step(&self, task: Task, trouble: &mut Trouble) -> Result<Option<Task>, Hitch> {
         if self.stop.is_cancelled() {
             return Err(Hitch::Stopping);
         }
@@ -333,7 +332,12 @@ impl Worker {
             },
             (Step::FollowRun, Some(mut run)) => {
                 self.start(&job, &mut run).await?;
-                self.watch(&job, &mut run).await?;
+                let began = Instant::now();
+                let watched = self.watch(&job, &mut run).await;
+                if self.is_within_its_time(&run) {
+                    trouble.has_followed_since(began);
+                }
+                watched?;
                 // The same task again, with its run at an end.
                 Ok(Some(job.task))
             }
@@ -401,17 +405,60 @@ struct Trouble {
 }
 
 impl Trouble {
-    /// Whether the patience is used up, by a try that began at `began` and has just failed. A try that took
-    /// long, an hour of watching an agent for example, got somewhere, and the time counts anew.
-    fn lasts_longer_than(&mut self, patience: Duration, began: Instant) -> bool {
+    /// Whether the patience is used up, by a try that has just failed. That a try took long is no reason to be patient anew:
+    /// what it looks at is the agent's, and may have been made so that each try takes long.
+    fn lasts_longer_than(&mut self, patience: Duration) -> bool {
+        self.since.get_or_insert_with(Instant::now).elapsed() > patience
+    }
+
+    /// A run was followed since then. If that was long, what was wrong before is over, and the time counts anew: an agent
+    /// that has worked for an hour does not pay for a Docker that was away twice.
+    fn has_followed_since(&mut self, began: Instant) {
         if began.elapsed() > LONGEST_PAUSE {
             *self = Self::default();
         }
-        self.since.get_or_insert_with(Instant::now).elapsed() > patience
     }
 
     fn next_pause(&mut self) -> Duration {
         self.pauses += 1;
         (FIRST_PAUSE * 2u32.pow((self.pauses - 1).min(10))).min(LONGEST_PAUSE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(600);
+    const LONG: Duration = Duration::from_secs(120);
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_that_each_take_long_use_up_the_patience() {
+        let mut trouble = Trouble::default();
+        let mut tries = 0;
+        while tries < 100 {
+            tokio::time::advance(LONG).await;
+            tries += 1;
+            if trouble.lasts_longer_than(PATIENCE) {
+                break;
+            }
+        }
+        // The first one begins the time.
+        assert_eq!(tries, 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_was_followed_for_long_begins_the_time_anew_and_a_short_look_at_it_does_not() {
+        let mut trouble = Trouble::default();
+        assert!(!trouble.lasts_longer_than(PATIENCE));
+        let began = Instant::now();
+        tokio::time::advance(PATIENCE + LONG).await;
+        trouble.has_followed_since(began);
+        assert!(!trouble.lasts_longer_than(PATIENCE), "an agent worked meanwhile");
+        tokio::time::advance(PATIENCE).await;
+        let began = Instant::now();
+        tokio::time::advance(FIRST_PAUSE).await;
+        trouble.has_followed_since(began);
+        assert!(trouble.lasts_longer_than(PATIENCE));
     }
 }

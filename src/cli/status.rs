@@ -69,7 +69,7 @@ async fn report(config: &Config) -> anyhow::Result<Report> {
         repositories: repositories.into_iter().map(repository).collect(),
         disk: Disk {
             folder: data.root().display().to_string(),
-            free: paths::free_space(data.root())?,
+            free: paths::free_space(data.root())?.bytes,
             min_free: config.data.min_free.0,
             used: data.space().into_iter().collect(),
         },

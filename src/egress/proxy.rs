@@ -30,6 +30,8 @@ const MOST_CONNECTIONS: usize = 256;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest that a request's head may take to come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest name that DNS knows. A longer one leads nowhere, and would be told and kept.
+const LONGEST_NAME: usize = 253;
 /// Any free port of the proxy's own.
 const ANY_PORT: u16 = 0;
 
@@ -203,7 +205,8 @@ where
 fn place_of(uri: &Uri, usual_port: Option<u16>) -> Option<(String, u16)> {
     let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
     let name = authority.host().to_owned();
-    Some((name, authority.port_u16().or(usual_port)?)).filter(|(name, _)| !name.is_empty())
+    let is_name = !name.is_empty() && name.len() <= LONGEST_NAME;
+    Some((name, authority.port_u16().or(usual_port)?)).filter(|_| is_name)
 }
 
 /// The request as the server itself gets it: for the place that was asked about, whatever else its headers say.
@@ -340,13 +343,15 @@ mod tests {
         let private = say_to(proxy, &format!("GET {place} HTTP/1.1\r\nConnection: close\r\n\r\n"), "").await;
         assert!(private.starts_with("HTTP/1.1 403 ") && private.contains("private address"), "{private}");
         // Not the way to ask a proxy.
+        let endless = format!("CONNECT {}:443 HTTP/1.1", "a".repeat(65_500));
         for wrong in [
+            endless.as_str(),
             "GET / HTTP/1.1\r\nHost: good.example",
             "GET https://good.example/ HTTP/1.1",
             "CONNECT good.example HTTP/1.1",
         ] {
             let told = say_to(proxy, &format!("{wrong}\r\nConnection: close\r\n\r\n"), "").await;
-            assert!(told.starts_with("HTTP/1.1 400 "), "{wrong}: {told}");
+            assert!(told.starts_with("HTTP/1.1 400 ") && told.len() < 1000, "{wrong}: {told}");
         }
     }
 }

@@ -13,9 +13,10 @@ use git2::{Commit, ErrorClass, ErrorCode, ObjectType, Oid, Repository, Sort};
 use super::bundle::{self, Header};
 use super::changes::{self, Change};
 use super::connectivity::{self, Fresh};
-use super::mirror::{init_bare, remove_folder};
+use super::mirror::init_bare;
 use super::{Mirror, borrow_objects, oid, pack, prepare, sha};
 use crate::ids::Sha;
+use crate::paths::remove_tree;
 
 /// The reference in a quarantine that holds the imported commit.
 pub(super) const HAND_OVER: &str = "refs/hob/hand-over";
@@ -198,7 +199,7 @@ pub fn import(
     let result = import_into(mirror, hand_over, bundle);
     if result.is_err() {
         // If this fails too, the next attempt will meet the same folder and say so.
-        let _ = remove_folder(hand_over.quarantine);
+        let _ = remove_tree(hand_over.quarantine);
     }
     result
 }
@@ -238,7 +239,7 @@ fn import_into(
 }
 
 pub(super) fn make_quarantine(mirror: &Mirror, path: &Path) -> anyhow::Result<Repository> {
-    remove_folder(path)?;
+    remove_tree(path)?;
     init_bare(path)?;
     borrow_objects(path, mirror)?;
     open_quarantine(path)

@@ -13,6 +13,7 @@ use git2::{
 use super::{Remote, RemoteError, oid, prepare, sha, transport};
 use crate::fail_point::around;
 use crate::ids::{Sha, StoryId};
+use crate::paths::remove_tree;
 
 /// Every branch of the remote, under its own name. Tags and everything else stay where they are.
 const BRANCHES: &str = "+refs/heads/*:refs/heads/*";
@@ -33,7 +34,7 @@ impl Mirror {
         if !path.exists() {
             // Made beside its place and renamed: a mirror that exists is a whole one, whenever hob is killed.
             let new = sibling(path, "new")?;
-            remove_folder(&new)?;
+            remove_tree(&new)?;
             init_bare(&new)?;
             around("disk", "mirror-rename", || fs::rename(&new, path))
                 .with_context(|| format!("renaming {} into place", new.display()))?;
@@ -184,16 +185,6 @@ pub(super) fn init_bare(path: &Path) -> anyhow::Result<Repository> {
     let mut config = repository.config().context("opening the configuration")?;
     config.set_i32("gc.auto", 0).context("turning gc off")?;
     Ok(repository)
-}
-
-/// Removes a folder of hob's own, if it is there. Links in it are removed, not followed.
-pub(super) fn remove_folder(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The path with `.<ending>` added to its last part.

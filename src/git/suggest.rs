@@ -10,9 +10,10 @@ use git2::build::TreeUpdateBuilder;
 use git2::{Commit, DiffOptions, FileMode, ObjectType, Patch, Repository, Signature, Time, Tree};
 
 use super::import::{HAND_OVER, open_quarantine};
-use super::mirror::{init_bare, remove_folder};
+use super::mirror::init_bare;
 use super::{Author, Mirror, borrow_objects, oid, prepare, sha};
 use crate::ids::Sha;
+use crate::paths::remove_tree;
 
 /// Lines in the place of others.
 #[derive(Debug, Clone)]
@@ -44,7 +45,7 @@ pub fn apply_replacements(
     replacements: &[Replacement],
 ) -> anyhow::Result<Vec<Option<Sha>>> {
     prepare()?;
-    remove_folder(repository)?;
+    remove_tree(repository)?;
     drop(init_bare(repository)?);
     borrow_objects(repository, mirror)?;
     // Opened anew, because libgit2 reads the alternates only when it opens a repository.

@@ -13,10 +13,11 @@ use anyhow::{Context, bail};
 use git2::build::CheckoutBuilder;
 use git2::{IndexTime, Repository, RepositoryInitOptions};
 
-use super::mirror::{remove_folder, sibling};
+use super::mirror::sibling;
 use super::{Mirror, borrow_from, branch_reference, check_branch, oid, prepare, transport};
 use crate::fail_point::around;
 use crate::ids::Sha;
+use crate::paths::remove_tree;
 
 /// The mode of an index entry that stands for another repository.
 const GITLINK_MODE: u32 = 0o160000;
@@ -60,7 +61,7 @@ pub fn create_workspace(mirror: &Mirror, new: &NewWorkspace<'_>) -> anyhow::Resu
         return Ok(Workspace::Found);
     }
     let draft = sibling(new.path, "new")?;
-    remove_folder(&draft)?;
+    remove_tree(&draft)?;
     let repository = init(mirror, &[mirror.objects()], new, &draft)?;
     check_out(&repository)?;
     if let Some((uid, gid)) = new.owner {
@@ -80,7 +81,7 @@ pub fn create_checkout(mirror: &Mirror, quarantine: &Path, new: &NewWorkspace<'_
     check_branch(new.branch)?;
     check_branch(new.base_branch)?;
     transport::check_address(new.origin)?;
-    remove_folder(new.path)?;
+    remove_tree(new.path)?;
     let repository = init(mirror, &[mirror.objects(), quarantine.join("objects")], new, new.path)?;
     check_out(&repository)?;
     match new.owner {

@@ -55,12 +55,12 @@ pub enum Objection {
     SecretInName,
 }
 
-/// The objections as a list, for the detail of a failure.
-pub fn objections(language: Language, objections: &[Objection]) -> String {
+/// The objections, and how many more there are, as a list for the detail of a failure.
+pub fn objections(language: Language, objections: &[Objection], more: usize) -> String {
     let lines = objections.iter().map(|objection| format!("- {}", words(language, objection)));
     let mut lines: Vec<String> = lines.take(MOST_LISTED).collect();
-    if objections.len() > MOST_LISTED {
-        let more = objections.len() - MOST_LISTED;
+    let more = more + objections.len().saturating_sub(MOST_LISTED);
+    if more > 0 {
         lines.push(say!(language, "- and {more} more", "- und {more} weitere"));
     }
     let lines = lines.join("\n");
@@ -144,8 +144,8 @@ fn words(language: Language, objection: &Objection) -> String {
 pub fn may_this_be_pushed(language: Language, held_back: &HeldBack) -> Question {
     let listed = held_back.paths.iter().take(MOST_LISTED).map(|path| code(path));
     let mut paths = listed.collect::<Vec<_>>().join(", ");
-    if held_back.paths.len() > MOST_LISTED {
-        let more = held_back.paths.len() - MOST_LISTED;
+    let more = held_back.more + held_back.paths.len().saturating_sub(MOST_LISTED);
+    if more > 0 {
         paths.push_str(&say!(language, " and {more} more", " und {more} weitere"));
     }
     let context = word!(
@@ -191,18 +191,22 @@ mod tests {
             Objection::SecretInCommit { commit: "0123abcd".to_owned() },
             Objection::SecretInName,
         ];
-        assert_said!("every_objection_is_said_in_words", |language| objections(language, &all));
+        assert_said!("every_objection_is_said_in_words", |language| objections(language, &all, 0));
         let many = vec![Objection::TooManyFiles { limit: 1 }; 12];
-        assert!(objections(Language::En, &many).ends_with("- and 2 more"));
+        assert!(objections(Language::En, &many, 0).ends_with("- and 2 more"));
+        assert!(objections(Language::En, &many, 30).ends_with("- and 32 more"));
     }
 
     #[test]
     fn the_question_names_the_paths() {
         let tip = "a".repeat(40).parse().unwrap();
-        let held_back = HeldBack { tip, paths: vec![".github/workflows/x.yml".to_owned()] };
+        let mut held_back = HeldBack { tip, paths: vec![".github/workflows/x.yml".to_owned()], more: 0 };
         assert_said!("the_question_names_the_paths", |language| card(&card_in(
             language,
             may_this_be_pushed(language, &held_back)
         )));
+        held_back.more = 3;
+        let asked = may_this_be_pushed(Language::En, &held_back).text;
+        assert!(asked.contains("`.github/workflows/x.yml` and 3 more. May"), "{asked}");
     }
 }

@@ -81,7 +81,7 @@ pub enum CheckEnd {
     Exited(i64),
     /// It took too long and was stopped.
     TimedOut,
-    /// It took too much disk, or printed too much, and was stopped.
+    /// It took too much disk, printed too much, or wore its proxy out, and was stopped.
     TookTooMuch,
 }
 

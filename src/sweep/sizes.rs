@@ -21,7 +21,7 @@ impl Sizes {
             return Ok(*size);
         }
         let path = folder.to_owned();
-        let size = blocking(move || Ok(paths::used_space(&path))).await?;
+        let size = blocking(move || Ok(paths::measure(&path).bytes)).await?;
         if let Some(stamp) = stamp {
             self.known.insert(folder.to_owned(), (stamp, size));
         }

@@ -87,13 +87,18 @@ impl Worker {
         set_proxy(&mut spec.env, address);
         self.store.still_holds(&job.task).await?;
         let ended = tokio::select! {
-            ended = self.docker.run_attached(&spec, sink, limits) => ended.map_err(docker_hitch)?,
+            ended = self.docker.run_attached(&spec, sink, limits) => Some(ended.map_err(docker_hitch)?),
             // What the check found without it says nothing about the commit.
-            ended = &mut at_work => return Err(ended_early(ended)),
+            ended = &mut at_work => match is_the_checks_doing(&ended) {
+                true => None,
+                false => return Err(ended_early(ended)),
+            },
         };
-        self.docker.stop(&proxy.name, STOP_GRACE).await.map_err(docker_hitch)?;
-        // At its end all that it has said is here.
-        at_work.await.map_err(docker_hitch)?;
+        if ended.is_some() {
+            self.docker.stop(&proxy.name, STOP_GRACE).await.map_err(docker_hitch)?;
+            // At its end all that it has said is here.
+            at_work.await.map_err(docker_hitch)?;
+        }
         left.remove().await.map_err(docker_hitch)?;
         let mut refused = Vec::new();
         while let Ok(said) = heard.try_recv() {
@@ -101,7 +106,7 @@ impl Worker {
                 refused.push(one);
             }
         }
-        Ok((ended, refused))
+        Ok((ended.unwrap_or_else(too_much), refused))
     }
 
     fn proxy_container(
@@ -189,6 +194,21 @@ fn fence_hitch(error: ContainerError) -> Hitch {
         }
         other => docker_hitch(other),
     }
+}
+
+/// Whether the proxy ended because of what the check asked of it: it said too much, or took too much memory. That would come
+/// again each time.
+fn is_the_checks_doing(ended: &Result<Attached, ContainerError>) -> bool {
+    ended.as_ref().is_ok_and(|ended| match &ended.end {
+        AttachedEnd::TooMuchOutput => true,
+        AttachedEnd::Exited(exit) => exit.oom_killed,
+        AttachedEnd::TimedOut => false,
+    })
+}
+
+/// How such a check ends.
+fn too_much() -> Attached {
+    Attached { end: AttachedEnd::TooMuchOutput, stdout_bytes: 0, stderr: Vec::new(), stderr_truncated: false }
 }
 
 /// The proxy is gone before its check: hob's own trouble, and none of the commit's.
@@ -280,5 +300,27 @@ impl Drop for Left {
             }
             left.network.clear();
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::Exit;
+
+    #[test]
+    fn a_proxy_that_a_check_has_worn_out_is_the_checks_doing_and_one_that_fell_is_not() {
+        let ended = |end: AttachedEnd| Ok(Attached { end, ..too_much() });
+        let exited =
+            |oom_killed| ended(AttachedEnd::Exited(Exit { code: 137, oom_killed, finished_at: None }));
+        for (ended, is_its_doing) in [
+            (ended(AttachedEnd::TooMuchOutput), true),
+            (exited(true), true),
+            (exited(false), false),
+            (ended(AttachedEnd::TimedOut), false),
+            (Err(ContainerError::Unreachable("away".to_owned())), false),
+        ] {
+            assert_eq!(is_the_checks_doing(&ended), is_its_doing, "{ended:?}");
+        }
     }
 }

@@ -25,11 +25,14 @@ use crate::story::{Run, Story};
 /// that the agent made on top of the story branch with HEAD elsewhere (detached, or another branch) count too:
 /// they are its work.
 ///
+/// No git command here starts the agent's hooks, or what it set to watch the files: that could take as long as it likes.
+///
 /// The commit of uncommitted work is made in a bare repository under /tmp that borrows the workspace's objects, and
 /// through them the mirror's. Its index is a copy of the workspace's, since that knows which files hob has put back
 /// to the base branch's. The same workspace makes the same commit.
 const SCRIPT: &str = r#"
 export HOME=/tmp GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0
+git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }
 branch=$1 base=$2 known=$3 message=${4:-} date=${5:-}
 git status --porcelain=v1 -z --no-renames --untracked-files=all > /tmp/status || exit 65
 head -c 262144 /tmp/status > /tmp/shown
@@ -38,7 +41,6 @@ tip=$(git rev-parse --verify --quiet "refs/heads/$branch^{commit}") || tip=$head
 ref=refs/heads/$branch wip=no
 if [ "$tip" = "$head" ] || git merge-base --is-ancestor "$tip" "$head"; then tip=$head ref=HEAD; fi
 if [ -n "$message" ]; then
-  git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }
   if git rev-parse --verify --quiet refs/stash >/dev/null; then exit 69; fi
   merged=$(git rev-parse --verify --quiet 'MERGE_HEAD^{commit}')
   if [ -s /tmp/status ] || [ -n "$merged" ]; then
@@ -67,9 +69,10 @@ cat /tmp/shown
 if [ "$bundle" = yes ]; then
   if [ "$known" != - ] && git cat-file -e "$known^{commit}" 2>/dev/null &&
     [ -n "$(git rev-list --max-count=1 "$tip" "^$base" "^$known")" ]; then
-    exec git bundle create --quiet - "$ref" "^$base" "^$known"
+    git bundle create --quiet - "$ref" "^$base" "^$known"
+    exit
   fi
-  exec git bundle create --quiet - "$ref" "^$base"
+  git bundle create --quiet - "$ref" "^$base"
 fi
 "#;
 

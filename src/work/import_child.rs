@@ -71,8 +71,10 @@ pub(super) struct Taken {
     pub(super) merged_in: usize,
     /// Whether what people pushed meanwhile is in it.
     pub(super) with_theirs: bool,
-    /// What the policy has against them.
+    /// What the policy has against them, the worst first.
     pub(super) objections: Vec<Objection>,
+    /// How many more there are, none of which is worse.
+    pub(super) more_objections: usize,
     /// What the whole branch changes that a reviewer should look at closely.
     pub(super) notable: Vec<Notable>,
 }
@@ -133,7 +135,8 @@ fn take(request: &Request) -> Result<Taken, ImportError> {
     let mut imported = git::import(&mirror, &hand_over, &mut bundle)?;
     let handed_tip = imported.tip.clone();
     let secrets = Redactor::new(request.secrets.iter().map(String::as_str));
-    let objections = policy::examine(&imported, &request.rules, &secrets).map_err(ImportError::Other)?;
+    let (objections, more_objections) =
+        policy::examine(&imported, &request.rules, &secrets).map_err(ImportError::Other)?;
     let notable = policy::notable_paths(&imported, &request.rules, &secrets).map_err(ImportError::Other)?;
     git::rewrite_commits(&mut imported, &request.authorship).map_err(ImportError::Other)?;
     Ok(Taken {
@@ -143,6 +146,7 @@ fn take(request: &Request) -> Result<Taken, ImportError> {
         merged_in: imported.merged_in,
         with_theirs: false,
         objections,
+        more_objections,
         notable,
     })
 }

@@ -93,6 +93,10 @@ fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, Hitch> {
     if !status.success() {
         return Err(Hitch::Later(anyhow::anyhow!("the process that reads a hand-over ended with {status}")));
     }
+    if answer.len() as u64 >= MOST_ANSWER {
+        // It was cut off there, and would be each time.
+        return Err(refused(Detail::CommitsTooMuch));
+    }
     match serde_json::from_slice(answer).context("reading what the process made of a hand-over")? {
         Answer::Taken(taken) => Ok(taken),
         Answer::Refused(reason) => Err(refused(Detail::CommitsNotSound(reason))),
@@ -125,6 +129,8 @@ mod tests {
     fn an_answer_that_is_none_is_tried_again() {
         assert!(matches!(judged(ExitStatus::from_raw(0), b"{"), Err(Hitch::Later(_))));
         assert!(matches!(judged(ExitStatus::from_raw(1 << 8), b""), Err(Hitch::Later(_))));
+        let cut_off = vec![b'['; MOST_ANSWER as usize];
+        assert!(matches!(judged(ExitStatus::from_raw(0), &cut_off), Err(Hitch::Fail { .. })));
         let refusal = serde_json::to_vec(&Answer::Refused("it is empty".to_owned())).unwrap();
         assert!(matches!(judged(ExitStatus::from_raw(0), &refusal), Err(Hitch::Fail { .. })));
     }

@@ -79,6 +79,10 @@ fn judged(status: ExitStatus, answer: &[u8]) -> anyhow::Result<Joined> {
         return Ok(too_much());
     }
     anyhow::ensure!(status.success(), "the process that joins two sides ended with {status}");
+    if answer.len() as u64 >= MOST_ANSWER {
+        tracing::warn!("joining two sides meets more conflicts than can be told");
+        return Ok(too_much());
+    }
     match serde_json::from_slice(answer).context("reading how two sides were joined")? {
         Answer::Joined(joined) => Ok(joined),
         // libgit2 says so with its own words or the system's, and with no code.
@@ -111,6 +115,8 @@ mod tests {
         assert!(judged(ExitStatus::from_raw(Signal::SIGTERM as i32), b"").is_err());
         assert!(judged(ExitStatus::from_raw(1 << 8), b"").is_err());
         assert!(judged(ExitStatus::from_raw(0), b"{").is_err());
+        let cut_off = vec![b'['; MOST_ANSWER as usize];
+        assert_eq!(judged(ExitStatus::from_raw(0), &cut_off).unwrap(), too_much());
         let failed = serde_json::to_vec(&Answer::Failed("no such object".to_owned())).unwrap();
         assert!(judged(ExitStatus::from_raw(0), &failed).is_err());
         let done = serde_json::to_vec(&Answer::Joined(Joined::UpToDate)).unwrap();

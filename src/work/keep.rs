@@ -189,7 +189,8 @@ impl Worker {
         let taken = self.take_over(job, run, base, &handed).await?;
         // Nobody is asked about protected paths: they would be asked about work that is over.
         if !taken.objections.is_empty() {
-            return Err(refused(message::objections(job.story.language, &taken.objections)));
+            let (objections, more) = (&taken.objections, taken.more_objections);
+            return Err(refused(message::objections(job.story.language, objections, more)));
         }
         let tip = self.push(holder, &job.story, run, &taken).await?;
         let kept =

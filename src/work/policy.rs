@@ -39,15 +39,35 @@ impl Objection {
     }
 }
 
-/// Everything that is against the rules in a hand-over, secrets first.
+/// More objections than this are counted only: they are told, ten of them, and stored.
+const MOST_OBJECTIONS: usize = 100;
+/// Bytes of a name that are kept; more than are told.
+const MOST_NAME: usize = 1000;
+
+/// What is against the rules in a hand-over: what nobody can allow first, secrets at the top. And how much more there is, none
+/// of which is worse.
 pub(super) fn examine(
     imported: &Imported,
     rules: &Rules,
     secrets: &Redactor,
-) -> anyhow::Result<Vec<Objection>> {
+) -> anyhow::Result<(Vec<Objection>, usize)> {
     let mut found = in_objects(imported, rules, secrets)?;
     found.extend(in_changes(&imported.changes, imported.changes_truncated, rules, secrets)?);
-    Ok(found)
+    Ok(worst(found))
+}
+
+fn worst(mut found: Vec<Objection>) -> (Vec<Objection>, usize) {
+    found.sort_by_key(Objection::can_be_allowed);
+    let more = found.len().saturating_sub(MOST_OBJECTIONS);
+    found.truncate(MOST_OBJECTIONS);
+    (found, more)
+}
+
+/// A name as it may be told: without secrets, and not without end.
+fn told(name: &str, secrets: &Redactor) -> String {
+    let mut name = secrets.redact(name).into_owned();
+    name.truncate(name.floor_char_boundary(MOST_NAME));
+    name
 }
 
 /// The paths of the branch that a reviewer should look at closely.
@@ -70,7 +90,7 @@ fn in_objects(imported: &Imported, rules: &Rules, secrets: &Redactor) -> anyhow:
     let mut secret_names = false;
     imported.for_each_new_object(|object| {
         let holds_secret = secrets.finds(object.bytes);
-        let name = || secrets.redact(object.name).into_owned();
+        let name = || told(object.name, secrets);
         match object.kind {
             ObjectKind::Blob if holds_secret => found.push(Objection::SecretInFile { name: name() }),
             ObjectKind::Commit if holds_secret => {
@@ -107,7 +127,7 @@ fn in_changes(
     }
     let mut guarded = BTreeSet::new();
     for change in changes {
-        let path = || secrets.redact(&change.path).into_owned();
+        let path = || told(&change.path, secrets);
         if change.is_gitlink() && !rules.submodules {
             found.push(Objection::Submodule { path: path() });
         }
@@ -197,6 +217,28 @@ mod tests {
         assert_eq!(judged(&changes, &policy), [Objection::TooManyFiles { limit: 1 }]);
         let cut_off = in_changes(&[], true, &Rules::from(&policy), &Redactor::new([])).unwrap();
         assert_eq!(cut_off, [Objection::TooManyFiles { limit: 1 }]);
+    }
+
+    #[test]
+    fn of_very_many_objections_the_worst_are_kept_and_the_rest_is_counted() {
+        let long = format!(".github/workflows/{}", "\u{1}".repeat(4000));
+        let mut changes: Vec<Change> =
+            (0..10_000).map(|n| change(&format!("{long}{n:05}"), Some(FILE), None)).collect();
+        changes.push(change("sub", Some(GITLINK), None));
+        let policy = Policy { max_files: 20_000, ..Policy::default() };
+        let (kept, more) = worst(judged(&changes, &policy));
+        assert_eq!(kept[0], Objection::Submodule { path: "sub".to_owned() });
+        // Names that are the same as far as they are told are told once.
+        assert_eq!((kept.len(), more), (2, 0));
+
+        let changes: Vec<Change> = (0..10_000)
+            .map(|n| change(&format!(".github/workflows/{n:05}{long}"), Some(FILE), None))
+            .collect();
+        let (kept, more) = worst(judged(&changes, &policy));
+        assert_eq!((kept.len(), more), (100, 9900));
+        assert!(kept.iter().all(Objection::can_be_allowed));
+        // Far from what the process may answer.
+        assert!(serde_json::to_vec(&kept).unwrap().len() < 1 << 20);
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl Worker {
     ) -> Result<Task, Hitch> {
         let taken = self.take_over(job, run, base, handed).await?;
         if !taken.objections.iter().all(Objection::can_be_allowed) {
-            return Err(refused(message::objections(job.story.language, &taken.objections)));
+            let (objections, more) = (&taken.objections, taken.more_objections);
+            return Err(refused(message::objections(job.story.language, objections, more)));
         }
         let protected = taken.objections.iter().filter_map(|objection| match objection {
             Objection::Protected { path } => Some(path.clone()),
@@ -91,12 +92,19 @@ impl Worker {
         if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
             return self.back(job, turn).await;
         }
-        let held_back = HeldBack { tip: taken.handed_tip.clone(), paths: protected.collect() };
+        let held_back = HeldBack {
+            tip: taken.handed_tip.clone(),
+            paths: protected.collect(),
+            more: taken.more_objections,
+        };
         if !held_back.paths.is_empty() && !self.is_allowed(job, &held_back).await? {
             if self.store.stop_wanted(&job.task).await?.is_some() {
                 return self.cancel(job).await;
             }
-            tracing::info!(paths = held_back.paths.len(), "a person is asked about protected paths");
+            tracing::info!(
+                paths = held_back.paths.len() + held_back.more,
+                "a person is asked about protected paths"
+            );
             let question = message::may_this_be_pushed(job.story.language, &held_back);
             let advance = ask(&job.story, question, Some(held_back));
             return Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?);
@@ -180,8 +188,7 @@ impl Worker {
     async fn is_allowed(&self, job: &Job, held_back: &HeldBack) -> Result<bool, Hitch> {
         let asked = self.store.held_back(job.story.id).await?;
         Ok(asked.iter().any(|asked| {
-            asked.held_back.covers(&held_back.tip, &held_back.paths)
-                && asked.answer.as_ref().is_some_and(Answer::allows_push)
+            asked.held_back.covers(held_back) && asked.answer.as_ref().is_some_and(Answer::allows_push)
         }))
     }
 

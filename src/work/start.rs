@@ -175,8 +175,8 @@ impl Worker {
         }
         self.check_account(language, agent).await?;
         let free = paths::free_space(self.data.root())?;
-        if free < self.config.data.min_free.0 {
-            tracing::error!(free, "the disk is nearly full; nothing is started");
+        if free.is_below(self.config.data.min_free.0) {
+            tracing::error!(?free, "the disk is nearly full; nothing is started");
             return Err(Hitch::not_ready(Detail::DiskFull));
         }
         if !self.docker.has_image(&settings.image).await.map_err(docker_hitch)? {

@@ -253,19 +253,25 @@ impl Worker {
         }
     }
 
-    /// Ends when these folders take up more disk than a story may, or the disk itself is nearly full.
+    /// Ends when these folders take up more disk than a story may, or hide what they do, or the disk itself is nearly full.
     pub(super) async fn until_too_much_disk(&self, folders: Vec<PathBuf>) {
+        let mut rounds_unseen = 0;
         loop {
             tokio::time::sleep(DISK_ROUND).await;
             let (folders, root) = (folders.clone(), self.data.root().to_owned());
             let looked = blocking(move || {
-                let used: u64 = folders.iter().map(|path| paths::used_space(path)).sum();
-                (used, paths::free_space(&root).unwrap_or(u64::MAX))
+                let used: Vec<_> = folders.iter().map(|path| paths::measure(path)).collect();
+                (used, paths::free_space(&root).ok())
             });
             let Ok((used, free)) = looked.await else { continue };
+            // Once it may be a folder that was closed just then.
+            let is_seen = used.iter().all(|used| used.is_all);
+            rounds_unseen = if is_seen { 0 } else { rounds_unseen + 1 };
+            let used: u64 = used.iter().map(|used| used.bytes).sum();
             // Half of what is wanted to begin: a run that began may use some of it.
-            if used > self.config.container.disk.0 || free < self.config.data.min_free.0 / 2 {
-                tracing::warn!(used, free, "what runs takes up too much disk");
+            let is_full = free.is_some_and(|free| free.is_below(self.config.data.min_free.0 / 2));
+            if used > self.config.container.disk.0 || rounds_unseen > 1 || is_full {
+                tracing::warn!(used, is_seen, ?free, "what runs takes up too much disk");
                 return;
             }
         }
@@ -350,6 +356,11 @@ impl Worker {
             .await?;
         *progress = Progress::default();
         Ok(())
+    }
+
+    /// Whether a run has time left. Beyond it the run is ended, so there is nothing more to follow.
+    pub(super) fn is_within_its_time(&self, run: &Run) -> bool {
+        run.started_at.is_some_and(|at| elapsed_since(at) < longest_run(self.config.agent.timeout, run).0)
     }
 
     /// Whether a container that was killed had run past its time: then hob did it, and died before it could

@@ -45,6 +45,11 @@ pub const ALIVE: &[&str] = &[
 /// All of them.
 pub const PLANTS: &[Plant] = &[
     plant("core.fsmonitor", Pull, r#"work; git config core.fsmonitor "$(commands fsmonitor)"; git status"#),
+    plant(
+        "a core.fsmonitor that never ends",
+        Pull,
+        r#"work; git config core.fsmonitor "while :; do sleep 60; done; :""#,
+    ),
     Plant {
         name: "every hook in .git/hooks",
         ways: HOOKS,

@@ -44,6 +44,9 @@ want 'a listed name of a neighbour' '403 *' "$(get "neighbour.example")"
 exec 3<>"/dev/tcp/${proxy%:*}/${proxy#*:}"
 printf 'CONNECT %s:%s HTTP/1.1\r\n\r\nhi' "$1" "$2" >&3
 want 'a tunnel' 'HTTP/1.1 200 OK*hello' "$(timeout 20 cat <&3)"
+exec 3<>"/dev/tcp/${proxy%:*}/${proxy#*:}"
+printf 'CONNECT %s:443 HTTP/1.1\r\nConnection: close\r\n\r\n' "$(head -c 65500 /dev/zero | tr '\0' a)" >&3
+want 'an endless name' 'HTTP/1.1 400 *' "$(timeout 20 cat <&3)"
 # Without the proxy: the server itself, and the machine by whatever address it has.
 for address in "$1" 172.17.0.1 "${proxy%.*}.1"; do
   ! timeout 4 bash -c "exec 3<>/dev/tcp/$address/$2" 2>/dev/null || { echo "$address is reached"; exit 1; }

@@ -337,7 +337,7 @@ async fn what_people_pushed_meanwhile_is_merged_at_a_stop_and_a_conflict_leaves_
     goes_on(&w, issue, "echo agent > both.md").await;
     let theirs = w.bob().pushes(BRANCH, &[("both.md", "bob\n")], "Another").await;
     let said = not_pushed(&w, issue).await;
-    assert!(said.contains("> Somebody else moved the branch"), "{said}");
+    assert!(said.contains("> Somebody else moved the branch while the agent worked"), "{said}");
     assert!(said.contains("`both.md`"), "{said}");
     assert_eq!(w.github.commits(REPO, BRANCH)[0].sha, theirs);
 
