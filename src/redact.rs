@@ -31,6 +31,8 @@ const MOST_HANDED_OUT: usize = 64;
 /// Knows a set of secrets.
 pub struct Redactor {
     automaton: Option<AhoCorasick>,
+    /// The forms that are long enough to be looked for with gaps in them.
+    spaced: Option<AhoCorasick>,
     /// Bytes of the longest form.
     longest: usize,
 }
@@ -52,7 +54,9 @@ impl Redactor {
         let longest = forms.iter().map(String::len).max().unwrap_or(0);
         // Fails only on more bytes than fit in 32 bits.
         let automaton = (!forms.is_empty()).then(|| AhoCorasick::new(&forms).ok()).flatten();
-        Redactor { automaton, longest }
+        let long: Vec<&String> = forms.iter().filter(|form| form.len() >= LEAST_SPACED).collect();
+        let spaced = (!long.is_empty()).then(|| AhoCorasick::new(&long).ok()).flatten();
+        Redactor { automaton, spaced, longest }
     }
 
     /// The text with every secret replaced, also where a form of it is wrapped over several lines or spaced.
@@ -61,9 +65,9 @@ impl Redactor {
         let mut spans = self.spans(bytes);
         if has_line_ends(bytes) {
             let joined = Joined::new(bytes, |_, byte| is_line_end(byte));
-            spans.extend(self.spans_in(&joined, 0));
+            spans.extend(joined.spans(self.spans(&joined.bytes)));
         }
-        spans.extend(self.spans_in(&Joined::new(bytes, is_gap), LEAST_SPACED));
+        spans.extend(self.spaced(&Joined::new(bytes, is_gap)));
         if spans.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -91,28 +95,38 @@ impl Redactor {
                 return true;
             }
         }
-        let befores = std::iter::once(0).chain(bytes.iter().copied());
-        let kept = bytes.iter().copied().zip(befores).filter(|(byte, before)| !is_gap(*before, *byte));
-        let joined: Vec<u8> = kept.map(|(byte, _)| byte).collect();
-        automaton.find_overlapping_iter(&joined).any(|found| found.len() >= LEAST_SPACED)
+        // An object may have many megabytes: one plain loop.
+        let Some(spaced) = &self.spaced else { return false };
+        let mut joined = Vec::with_capacity(bytes.len());
+        let mut before = 0;
+        for byte in bytes {
+            if !is_gap(before, *byte) {
+                joined.push(*byte);
+            }
+            before = *byte;
+        }
+        spaced.is_match(&joined)
     }
 
     /// Where the secrets are; may overlap.
     fn spans(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
-        let Some(automaton) = &self.automaton else { return Vec::new() };
-        automaton.find_overlapping_iter(bytes).map(|found| (found.start(), found.end())).collect()
+        all_of(self.automaton.as_ref(), bytes)
     }
 
-    /// Where the forms of at least so many bytes are in what was joined.
-    fn spans_in(&self, joined: &Joined, least: usize) -> impl Iterator<Item = (usize, usize)> {
-        let spans = self.spans(&joined.bytes).into_iter().filter(move |(start, end)| end - start >= least);
-        spans.map(|(start, end)| (joined.places[start], joined.places[end - 1] + 1))
+    /// Where the long forms are that have gaps.
+    fn spaced(&self, joined: &Joined) -> impl Iterator<Item = (usize, usize)> {
+        joined.spans(all_of(self.spaced.as_ref(), &joined.bytes))
     }
 
     /// Bytes of the longest form in a stream, with all the gaps that it may have there.
     fn widest(&self) -> usize {
         self.longest + self.longest.saturating_sub(1) * MOST_GAP
     }
+}
+
+fn all_of(automaton: Option<&AhoCorasick>, bytes: &[u8]) -> Vec<(usize, usize)> {
+    let Some(automaton) = automaton else { return Vec::new() };
+    automaton.find_overlapping_iter(bytes).map(|found| (found.start(), found.end())).collect()
 }
 
 /// Bytes without some of them.
@@ -128,6 +142,11 @@ impl Joined {
         let stays = |at: &usize| !is_out(at.checked_sub(1).map_or(0, |before| bytes[before]), bytes[*at]);
         let places: Vec<usize> = (0..bytes.len()).filter(stays).collect();
         Joined { bytes: places.iter().map(|at| bytes[*at]).collect(), places }
+    }
+
+    /// Where these spans of what was joined were.
+    fn spans(&self, spans: Vec<(usize, usize)>) -> impl Iterator<Item = (usize, usize)> {
+        spans.into_iter().map(|(start, end)| (self.places[start], self.places[end - 1] + 1))
     }
 
     /// Lines without gaps; `before` is the byte that came before them. A line end stays, and one stands for a
@@ -188,7 +207,7 @@ impl Stream {
             return Vec::new();
         }
         let mut spans = self.redactor.spans(&self.held);
-        spans.extend(self.redactor.spans_in(&Joined::lines(&self.held, self.before), LEAST_SPACED));
+        spans.extend(self.redactor.spaced(&Joined::lines(&self.held, self.before)));
         let goes_on = self.marked > 0;
         if goes_on {
             spans.push((0, self.marked));
