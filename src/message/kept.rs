@@ -36,6 +36,8 @@ pub enum WhyStopped {
         to: PullMove,
         /// By whom; empty where that is not known.
         by: String,
+        /// Whether it is somebody else's, on which hob worked.
+        theirs: bool,
     },
     /// Nobody answered its question.
     WaitedTooLong,
@@ -109,6 +111,11 @@ pub fn stopped(language: Language, why: &WhyStopped, kept: &Kept, took: Spent) -
             "`/hob work` goes on from there, should it be wanted after all.",
             "`/hob work` macht dort weiter, falls es doch noch gewünscht ist."
         ),
+        WhyStopped::Pull { theirs: true, .. } => word!(
+            language,
+            "Nothing more is done here; `/hob work` on an issue begins anew.",
+            "Hier geschieht nichts mehr; `/hob work` auf einem Issue beginnt neu."
+        ),
         WhyStopped::Pull { to: PullMove::Merged, .. } if matches!(kept, Kept::NotPushed { .. }) => word!(
             language,
             "`/hob work` gives it up, and begins anew from what was merged.",
@@ -164,7 +171,7 @@ fn what_happened(language: Language, why: &WhyStopped, kept: &Kept) -> String {
                 "**Angehalten: Das Issue wurde von @{by} {ended}.**"
             )
         }
-        WhyStopped::Pull { to, by } => {
+        WhyStopped::Pull { to, by, .. } => {
             let moved = move_words(language, *to);
             match by.as_str() {
                 "" => say!(
@@ -366,19 +373,25 @@ mod tests {
                 ),
                 stopped(
                     language,
-                    &WhyStopped::Pull { to: PullMove::Closed, by: "bob".to_owned() },
+                    &WhyStopped::Pull { to: PullMove::Closed, by: "bob".to_owned(), theirs: false },
                     &pushed(1, true),
                     SPENT,
                 ),
                 stopped(
                     language,
-                    &WhyStopped::Pull { to: PullMove::Merged, by: String::new() },
+                    &WhyStopped::Pull { to: PullMove::Closed, by: "bob".to_owned(), theirs: true },
+                    &pushed(1, true),
+                    SPENT,
+                ),
+                stopped(
+                    language,
+                    &WhyStopped::Pull { to: PullMove::Merged, by: String::new(), theirs: false },
                     &Kept::Nothing,
                     SPENT,
                 ),
                 stopped(
                     language,
-                    &WhyStopped::Pull { to: PullMove::Merged, by: "bob".to_owned() },
+                    &WhyStopped::Pull { to: PullMove::Merged, by: "bob".to_owned(), theirs: false },
                     &moved,
                     SPENT,
                 ),

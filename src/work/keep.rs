@@ -31,7 +31,7 @@ pub(super) type KeptAt = (Kept, Option<Sha>);
 impl Worker {
     /// Ends a task that is to be stopped: its work goes to the branch, and its issue is told.
     pub(super) async fn cancel(&self, job: &Job) -> Result<Task, Hitch> {
-        let why = self.why_stopped(&job.task).await?;
+        let why = self.why_stopped(job).await?;
         self.cancel_because(job, &why).await
     }
 
@@ -56,7 +56,7 @@ impl Worker {
         if !can_be_stopped || self.store.stop_wanted(&job.task).await?.is_none() {
             return Ok(None);
         }
-        let why = self.why_stopped(&job.task).await?;
+        let why = self.why_stopped(job).await?;
         let kept = Kept::NotPushed { class, detail: self.secrets.redact(detail) };
         Ok(Some(self.cancelled(job, &why, (kept, None)).await?))
     }
@@ -71,7 +71,9 @@ impl Worker {
         let of_run = self.job(task).await?;
         let is_merged = job.story.pull_state == PullState::Merged;
         let left_by = match is_merged {
-            true => WhyStopped::Pull { to: PullMove::Merged, by: String::new() },
+            true => {
+                WhyStopped::Pull { to: PullMove::Merged, by: String::new(), theirs: job.story.is_theirs() }
+            }
             false => WhyStopped::Untouched,
         };
         let subject = message::work_in_progress(&left_by);
@@ -107,14 +109,14 @@ impl Worker {
         Ok(self.store.save_work_later(task, SAVE_AGAIN).await?)
     }
 
-    async fn why_stopped(&self, task: &Task) -> Result<WhyStopped, Hitch> {
-        Ok(match self.store.stop_wanted(task).await? {
+    async fn why_stopped(&self, job: &Job) -> Result<WhyStopped, Hitch> {
+        Ok(match self.store.stop_wanted(&job.task).await? {
             Some(StopWanted::Asked { by }) => WhyStopped::Asked { by },
             Some(StopWanted::Unlabeled { by }) => WhyStopped::Unlabeled { by },
             Some(StopWanted::Ended { ending, by }) => WhyStopped::Ended { ending, by },
-            Some(StopWanted::Pull { to, by }) => WhyStopped::Pull { to, by },
+            Some(StopWanted::Pull { to, by }) => WhyStopped::Pull { to, by, theirs: job.story.is_theirs() },
             Some(StopWanted::WaitedTooLong) => WhyStopped::WaitedTooLong,
-            None => WhyStopped::Asked { by: task.ask.by.clone() },
+            None => WhyStopped::Asked { by: job.task.ask.by.clone() },
         })
     }
 

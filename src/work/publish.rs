@@ -132,7 +132,8 @@ impl Worker {
             return Ok(None);
         }
         let by = now.story.pull_moved_by.clone().unwrap_or_default();
-        Ok(Some((now, WhyStopped::Pull { to: PullMove::Merged, by })))
+        let theirs = now.story.is_theirs();
+        Ok(Some((now, WhyStopped::Pull { to: PullMove::Merged, by, theirs })))
     }
 
     /// Ends a task whose work is on the branch of a pull request that was merged before it got there.
