@@ -85,11 +85,7 @@ mkdir -p .git/info; echo "$tip $first" >.git/info/grafts"#,
         REFUSED,
         r#"head -c 12000000 /dev/urandom >work.txt; git add work.txt; git commit -qm Large"#,
     ),
-    plant(
-        "a hand-over that does not end",
-        REFUSED,
-        r#"work; git config core.fsmonitor 'yes >/proc/1/fd/1; :'"#,
-    ),
+    plant("a hand-over that does not end", REFUSED, r#"work; in_status 'yes >/proc/1/fd/1'"#),
     plant(
         "a forged hand-over",
         REFUSED,
@@ -97,13 +93,9 @@ mkdir -p .git/info; echo "$tip $first" >.git/info/grafts"#,
 work; tip=$(git rev-parse HEAD); mkdir .git/forged
 { printf 'hob-hand-over 1\ntip %s\nstatus 0\nbundle yes\n# v2 git bundle\n%s refs/heads/x\n\n' "$tip" "$tip"
   git rev-parse HEAD 'HEAD^{tree}' | git pack-objects --stdout -q; } >.git/forged/all
-git config core.fsmonitor 'cat .git/forged/all >/proc/1/fd/1; :'"#,
+in_status 'cat .git/forged/all >/proc/1/fd/1'"#,
     ),
-    plant(
-        "a hand-over whose processes are killed",
-        REFUSED,
-        r#"work; git config core.fsmonitor 'kill -9 -1; :'"#,
-    ),
+    plant("a hand-over whose processes are killed", REFUSED, r#"work; in_status 'kill -9 -1'"#),
 ];
 
 /// Pipes, which hold whoever reads them until the time for a hand-over is over.

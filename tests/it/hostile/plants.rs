@@ -75,6 +75,9 @@ ext() { # NAME: a remote that is a command
   git config protocol.ext.allow always
   printf 'ext::sh -c %s ' "$(commands "$1" | sed 's/%/%%/g; s/ /% /g')"
 }
+in_status() { # COMMAND: has `git status` run it, which has to read a file whose time is another
+  attributes 'README.md filter=evil'; git config filter.evil.clean "$1; cat"; touch -d '1 hour ago' README.md
+}
 attributes() { mkdir -p .git/info && echo "$1" >.git/info/attributes; }
 work() { echo 'honest work' >work.txt && git add work.txt && git commit -qm 'Honest work'; }
 steal() { # BLOB: commits a file whose content is somebody else's
