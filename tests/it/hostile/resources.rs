@@ -10,11 +10,11 @@ pub const PLANTS: &[Plant] = &[
     plant("a disk filler", Either, r#"head -c 1073741824 /dev/zero >.git/fill || true; work"#),
     plant("a line of 64 MB", Pull, r#"work; head -c 67108864 /dev/zero | tr '\0' x >&3; echo >&3"#),
     plant(
-        "ten thousand protected files",
+        "more protected files than are named",
         REFUSED,
         r#"
 mkdir -p .github/workflows && cd .github/workflows && touch 0 1 2 3 4 5 6 7 8 9
-perl -e '$at = "n" x 200; mkdir $at; $at .= "/$at"; mkdir $at; for (1..10000) { open F, ">", "$at/" . "n" x 200 . $_ or die }'
+perl -e '$at = "n" x 200; mkdir $at; $at .= "/$at"; mkdir $at; for (1..150) { open F, ">", "$at/" . "n" x 200 . $_ or die }'
 git add --all; git commit -qm Workflows"#,
     ),
     plant(
