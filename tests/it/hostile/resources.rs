@@ -1,6 +1,6 @@
 //! Agents that take all they can get, or do not want to end.
 
-use super::plants::{Expect, Plant, REFUSED, TIMED_OUT, plant};
+use super::plants::{Expect, Plant, TIMED_OUT, plant};
 
 use Expect::{Either, Pull};
 
@@ -9,14 +9,6 @@ pub const PLANTS: &[Plant] = &[
     plant("a memory hog", Either, r#"tail /dev/zero || true; work"#),
     plant("a disk filler", Either, r#"head -c 1073741824 /dev/zero >.git/fill || true; work"#),
     plant("a line of 64 MB", Pull, r#"work; head -c 67108864 /dev/zero | tr '\0' x >&3; echo >&3"#),
-    plant(
-        "more protected files than are named",
-        REFUSED,
-        r#"
-mkdir -p .github/workflows && cd .github/workflows && touch 0 1 2 3 4 5 6 7 8 9
-perl -e '$at = "n" x 200; mkdir $at; $at .= "/$at"; mkdir $at; for (1..150) { open F, ">", "$at/" . "n" x 200 . $_ or die }'
-git add --all; git commit -qm Workflows"#,
-    ),
     plant(
         "children in sessions of their own, left behind",
         Pull,
