@@ -548,10 +548,7 @@ impl Intake {
             issue: number,
             title: message::pull_request_title(self.language(on, story), &issue.title),
             installation: place.installation,
-            base_branch: match story.filter(|story| story.is_theirs()) {
-                Some(story) => story.base_branch.clone(),
-                None => on.settings.base_branch(place, story),
-            },
+            base_branch: on.settings.base_branch(place, story),
             theirs: None,
             branch: self.config.branch_of(&on.settings.file(), number),
             language: self.language(on, story),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::shown::show;
-use super::tasks::{Queued, hold, queue};
+use super::tasks::{Queued, queue};
 use super::write::Write;
 use super::{Store, deliveries, rows};
 use crate::ids::{Repo, Sha, StoryId};
@@ -99,17 +99,8 @@ impl Store {
 
     /// Notes what was found to fail when a task about checks was taken up.
     pub async fn note_failing(&self, task: &Task, failed: FailedChecks) -> anyhow::Result<Task> {
-        let mut write = self.begin("note-failing").await?;
-        hold(&mut write, task).await?;
-        let ask = Ask { about: About::Checks(failed), ..task.ask.clone() };
-        sqlx::query("UPDATE tasks SET ask = $3 WHERE id = $1 AND fence = $2")
-            .bind(task.id.to_string())
-            .bind(task.fence)
-            .bind(rows::to_json(&ask)?)
-            .execute(&mut *write)
-            .await?;
-        write.commit().await?;
-        Ok(Task { ask, ..task.clone() })
+        let about = About::Checks(failed);
+        self.rewrite_ask("note-failing", task, Ask { about, ..task.ask.clone() }).await
     }
 
     /// How often an agent has worked on failed checks of a story's present pull request without anybody's asking.

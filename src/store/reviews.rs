@@ -122,16 +122,7 @@ impl Store {
 
     /// Writes down what is left of a task's round.
     pub async fn note_round(&self, task: &Task, rest: Round) -> anyhow::Result<Task> {
-        let ask = about_the_rest(task.ask.clone(), rest);
-        let mut write = self.begin("note-round").await?;
-        hold(&mut write, task).await?;
-        sqlx::query("UPDATE tasks SET ask = $2 WHERE id = $1")
-            .bind(task.id.to_string())
-            .bind(rows::to_json(&ask)?)
-            .execute(&mut *write)
-            .await?;
-        write.commit().await?;
-        Ok(Task { ask, ..task.clone() })
+        self.rewrite_ask("note-round", task, about_the_rest(task.ask.clone(), rest)).await
     }
 
     /// The story that works on a branch and has no pull request that is recorded yet.

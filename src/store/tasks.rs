@@ -253,6 +253,24 @@ impl Store {
         transaction.commit().await
     }
 
+    /// Has a task that has not begun be about what was found since.
+    pub(super) async fn rewrite_ask(
+        &self,
+        place: &'static str,
+        task: &Task,
+        ask: Ask,
+    ) -> anyhow::Result<Task> {
+        let mut write = self.begin(place).await?;
+        hold(&mut write, task).await?;
+        sqlx::query("UPDATE tasks SET ask = $2 WHERE id = $1")
+            .bind(task.id.to_string())
+            .bind(rows::to_json(&ask)?)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(Task { ask, ..task.clone() })
+    }
+
     /// The task of a story that is not over, if there is one.
     pub async fn open_task_of(&self, story: StoryId) -> anyhow::Result<Option<Task>> {
         let row = sqlx::query(

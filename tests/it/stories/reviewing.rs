@@ -467,7 +467,12 @@ async fn a_review_that_no_webhook_told_of_is_found() {
 #[tokio::test]
 async fn on_other_peoples_pull_requests_only_a_command_counts_and_hob_pushes_to_their_branch_and_changes_nothing_else()
  {
-    let w = World::start().await;
+    // What hob does with pull requests of its own, and not with these.
+    let w = World::with(|config| {
+        config.pull_request.follow_base = hob::config::FollowBase::Always;
+        config.pull_request.delete_branch = true;
+    })
+    .await;
     w.alice().pushes("topic", &[("topic.md", "mine\n")], "Something of mine").await;
     let number = w.github.open_pull(REPO, "alice", "Mine", "topic", "main");
     let before =
@@ -526,7 +531,7 @@ async fn on_other_peoples_pull_requests_only_a_command_counts_and_hob_pushes_to_
 
 #[tokio::test]
 async fn forks_and_branches_that_others_build_on_get_a_clear_no() {
-    let w = World::with(|config| config.pull_request.follow_base = hob::config::FollowBase::Always).await;
+    let w = World::start().await;
     w.alice().pushes("topic", &[("topic.md", "mine\n")], "Something of mine").await;
     let fork = w.github.open_fork_pull(REPO, "mallory", "Theirs", "topic", "main");
     let back = w.github.open_pull(REPO, "alice", "Back", "main", "topic");
