@@ -205,6 +205,64 @@ impl GitHub {
         });
     }
 
+    /// Any git command in a repository on the server.
+    pub fn raw_git(&self, repo: &str, arguments: &[&str], input: Option<&str>) -> String {
+        let bare = self.state().repository(repo).bare.clone();
+        let out = bare.raw(arguments, input);
+        self.announce();
+        out
+    }
+
+    /// Makes a repository without a commit.
+    pub async fn create_empty_repo(&self, full_name: &str) {
+        let path = self.repositories().join(format!("{full_name}.git"));
+        let repository = state::Repository::new(full_name, path);
+        let bare = repository.bare.clone();
+        tokio::task::spawn_blocking(move || bare.create()).await.expect("make a repository");
+        self.change(|state| state.repositories.insert(full_name.to_ascii_lowercase(), repository));
+    }
+
+    /// Gives a repository another name, or another owner. What is asked for under the old name is sent on.
+    pub fn rename_repo(&self, from: &str, to: &str) {
+        self.change(|state| {
+            let mut repository = state.repositories.remove(&from.to_ascii_lowercase()).expect("the repository");
+            let path = self.repositories().join(format!("{to}.git"));
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("make a folder");
+            std::fs::rename(repository.bare.path(), &path).expect("move the repository");
+            repository.bare = repository::Bare::at(path);
+            repository.full_name = to.to_owned();
+            state.repositories.insert(to.to_ascii_lowercase(), repository);
+            state.renamed.push((from.to_owned(), to.to_owned()));
+        });
+    }
+
+    /// Gives a branch another name as GitHub does: pull requests follow, and so does the default branch.
+    pub fn rename_branch(&self, repo: &str, from: &str, to: &str) {
+        self.change(|state| {
+            let repository = state.repository_mut(repo);
+            let tip = repository.bare.tip(from).expect("the branch");
+            repository.bare.set(to, &tip);
+            if repository.default_branch == from {
+                repository.default_branch = to.to_owned();
+                repository.bare.raw(&["symbolic-ref", "HEAD", &format!("refs/heads/{to}")], None);
+            }
+            repository.bare.remove(from);
+            for issue in repository.issues.values_mut() {
+                if let Some(part) = issue.pull.as_mut().filter(|part| part.base == from) {
+                    part.base = to.to_owned();
+                }
+            }
+        });
+    }
+
+    /// The App is taken off the account and installed again: it has another number there, and its old tokens are worth nothing.
+    pub fn reinstall_app(&self) {
+        self.change(|state| {
+            state.reinstalled += 1;
+            state.installation_tokens.values_mut().for_each(|token| token.expired = true);
+        });
+    }
+
     /// Sets what `login` may do in `repo`: admin, maintain, write, triage, read or none. hob's own
     /// accounts are `hob-bot` (the token's) and `hob[bot]` (the App's).
     pub fn set_permission(&self, repo: &str, login: &str, permission: &str) {

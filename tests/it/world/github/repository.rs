@@ -226,6 +226,17 @@ impl Bare {
         distance
     }
 
+    /// Any git command, as somebody with a shell on the server.
+    pub(super) fn raw(&self, arguments: &[&str], input: Option<&str>) -> String {
+        let mut command = self.command(arguments);
+        for who in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{who}_NAME"), "octocat");
+            command.env(format!("GIT_{who}_EMAIL"), "octocat@users.noreply.github.com");
+            command.env(format!("GIT_{who}_DATE"), "1700000000 +0000");
+        }
+        finish(command, input).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     fn git(&self, arguments: &[&str], input: Option<&str>) -> String {
         finish(self.command(arguments), input).unwrap_or_else(|error| panic!("{error}"))
     }

@@ -178,6 +178,25 @@ async fn observe(
         }
         state.faults.take(&method, &address)
     });
+    let moved = {
+        let state = github.state();
+        state.renamed.iter().find_map(|(old, new)| {
+            let (api, git) = (format!("/repos/{old}/"), format!("/{old}.git/"));
+            let at = if path.starts_with(&git) { (git, format!("/{new}.git/")) } else { (api, format!("/repos/{new}/")) };
+            let with_end = format!("{path}/");
+            let rest = with_end.strip_prefix(&at.0)?.trim_end_matches('/').to_owned();
+            let prefix = if path.starts_with("/repos/") { API_PREFIX } else { "" };
+            let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+            let to = format!("{prefix}{}{rest}", at.1);
+            Some(format!("{}{query}", to.trim_end_matches('/')))
+        })
+    };
+    if let Some(to) = moved {
+        let status = if method == "GET" { 301 } else { 307 };
+        github.change(|state| state.requests.push(RequestLog { method, path, query, status }));
+        let status = StatusCode::from_u16(status).expect("a status");
+        return (status, [(header::LOCATION, to)], "{}").into_response();
+    }
     let (response, cut) = match fault {
         None => (remembered(&github, next.run(request).await, &method, &path, &query).await, false),
         Some(Fault::Delay(time)) => {

@@ -42,6 +42,10 @@ pub(super) struct State {
     pub(super) answers: HashMap<String, LastAnswer>,
     /// What people have attached, by its id.
     pub(super) assets: HashMap<String, Asset>,
+    /// Old names of repositories that were renamed, with the new ones.
+    pub(super) renamed: Vec<(String, String)>,
+    /// How often the App was installed anew.
+    pub(super) reinstalled: u64,
     last_id: u64,
 }
 
@@ -118,6 +122,8 @@ impl FromStr for Permission {
 pub(super) struct Repository {
     pub(super) full_name: String,
     pub(super) bare: Bare,
+    /// The branch that others begin at.
+    pub(super) default_branch: String,
     /// Whether only some may see it.
     pub(super) is_private: bool,
     /// Whether its plan has drafts.
@@ -142,6 +148,7 @@ impl Repository {
         Self {
             full_name: full_name.to_owned(),
             bare: Bare::at(path),
+            default_branch: "main".to_owned(),
             is_private: false,
             has_drafts: true,
             permissions,

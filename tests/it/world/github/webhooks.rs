@@ -168,7 +168,7 @@ pub(super) fn fill(
     payload["sender"] = writer.user(sender);
     if state.hook.as_ref().is_some_and(|hook| hook.of_app) {
         let node_id = super::writer::node_id("Integration", INSTALLATION_ID);
-        payload["installation"] = json!({"id": INSTALLATION_ID, "node_id": node_id});
+        payload["installation"] = json!({"id": INSTALLATION_ID + state.reinstalled, "node_id": node_id});
     }
 }
 

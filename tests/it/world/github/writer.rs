@@ -226,7 +226,7 @@ impl Writer {
             json!({
                 "id": id, "node_id": node_id("Repository", id), "name": repository.name(),
                 "full_name": repository.full_name, "owner": self.user(repository.owner()),
-                "description": null, "language": null, "mirror_url": null, "default_branch": "main",
+                "description": null, "language": null, "mirror_url": null, "default_branch": repository.default_branch,
                 "open_issues": open, "open_issues_count": open,
             }),
         );
