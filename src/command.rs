@@ -6,7 +6,6 @@ mod options;
 mod shown;
 
 use crate::ids::AgentKind;
-use crate::language::{Language, word};
 use crate::story::Choice;
 
 /// What a comment tells hob to do.
@@ -95,9 +94,9 @@ pub enum Who {
 
 impl Who {
     /// In words, as they stand in help and docs.
-    pub fn words(self, language: Language) -> &'static str {
+    pub fn words(self) -> &'static str {
         match self {
-            Self::MayPush => word!(language, "who may push", "die pushen dürfen"),
+            Self::MayPush => "who may push",
         }
     }
 }
@@ -114,7 +113,7 @@ pub struct Row {
     /// It in use.
     pub example: &'static str,
     /// What hob then does.
-    pub does: fn(Language) -> &'static str,
+    pub does: &'static str,
     /// Reads what follows the name, on its line and below.
     read: fn(&str, &str) -> Result<Command, Mistake>,
 }
@@ -126,13 +125,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob work [--agent A] [--model M] [--image I] [--base B] [--budget N] [text]",
         who: Who::MayPush,
         example: "/hob work --agent codex keep the old flag too",
-        does: |language| {
-            word!(
-                language,
-                "Works on the issue, with your text as well. While a question is open, the text is the answer.",
-                "Bearbeitet das Issue, auch mit deinem Text. Solange eine Frage offen ist, ist der Text die Antwort."
-            )
-        },
+        does: "Works on the issue, with your text as well. While a question is open, the text is the answer.",
         read: |line, below| {
             options::read("work", line, below).map(|(choice, text)| Command::Work { choice, text })
         },
@@ -142,13 +135,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob plan [options of work] [text]",
         who: Who::MayPush,
         example: "/hob plan the smallest change that will do",
-        does: |language| {
-            word!(
-                language,
-                "Reads, changes nothing, and asks you whether to carry out its plan.",
-                "Liest, ändert nichts und fragt dich, ob der Plan ausgeführt werden soll."
-            )
-        },
+        does: "Reads, changes nothing, and asks you whether to carry out its plan.",
         read: |line, below| {
             options::read("plan", line, below).map(|(choice, text)| Command::Plan { choice, text })
         },
@@ -158,13 +145,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob go [text]",
         who: Who::MayPush,
         example: "/hob go but leave the API as it is",
-        does: |language| {
-            word!(
-                language,
-                "Carries out the plan, with the change that you name.",
-                "Führt den Plan aus, mit der Änderung, die du nennst."
-            )
-        },
+        does: "Carries out the plan, with the change that you name.",
         read: |line, below| Ok(Command::Go { text: text_of(line, below) }),
     },
     Row {
@@ -172,13 +153,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob stop",
         who: Who::MayPush,
         example: "/hob stop",
-        does: |language| {
-            word!(
-                language,
-                "Stops the agent. What it has done is pushed, finished or not; the session is kept.",
-                "Hält den Agenten an. Was er getan hat, wird gepusht, fertig oder nicht; die Session bleibt erhalten."
-            )
-        },
+        does: "Stops the agent. What it has done is pushed, finished or not; the session is kept.",
         read: |_, _| Ok(Command::Stop),
     },
     Row {
@@ -186,13 +161,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob retry",
         who: Who::MayPush,
         example: "/hob retry",
-        does: |language| {
-            word!(
-                language,
-                "Does again what failed or was stopped: same text, same options, same session.",
-                "Macht noch einmal, was fehlgeschlagen ist oder angehalten wurde: gleicher Text, gleiche Optionen, gleiche Session."
-            )
-        },
+        does: "Does again what failed or was stopped: same text, same options, same session.",
         read: |_, _| Ok(Command::Retry),
     },
     Row {
@@ -200,13 +169,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob resume [text]",
         who: Who::MayPush,
         example: "/hob resume Redis is on port 6380 now",
-        does: |language| {
-            word!(
-                language,
-                "Goes on where the work stopped, with your text. While a question is open, the text is the answer.",
-                "Macht dort weiter, wo die Arbeit aufgehört hat, mit deinem Text. Solange eine Frage offen ist, ist der Text die Antwort."
-            )
-        },
+        does: "Goes on where the work stopped, with your text. While a question is open, the text is the answer.",
         read: |line, below| Ok(Command::Resume { text: text_of(line, below) }),
     },
     Row {
@@ -214,13 +177,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob fix [text]",
         who: Who::MayPush,
         example: "/hob fix the test is right, the code is not",
-        does: |language| {
-            word!(
-                language,
-                "Mends the checks that fail on the pull request, whoever pushed last.",
-                "Behebt, was die Checks am Pull Request fehlschlagen lässt, egal, wer zuletzt gepusht hat."
-            )
-        },
+        does: "Mends the checks that fail on the pull request, whoever pushed last.",
         read: |line, below| Ok(Command::Fix { text: text_of(line, below) }),
     },
     Row {
@@ -228,9 +185,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob budget +N",
         who: Who::MayPush,
         example: "/hob budget +5",
-        does: |language| {
-            word!(language, "Lets the work cost N dollars more.", "Die Arbeit darf N Dollar mehr kosten.")
-        },
+        does: "Lets the work cost N dollars more.",
         read: |line, _| options::more_usd(line).map(|more_usd| Command::Budget { more_usd }),
     },
     Row {
@@ -238,13 +193,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob rebase [--rewrite]",
         who: Who::MayPush,
         example: "/hob rebase --rewrite",
-        does: |language| {
-            word!(
-                language,
-                "Merges the newest commits of the branch that the pull request goes to; the agent solves conflicts. With `--rewrite` a real rebase.",
-                "Mergt die neuesten Commits des Branches, in den der Pull Request geht; der Agent löst Konflikte. Mit `--rewrite` ein echter Rebase."
-            )
-        },
+        does: "Merges the newest commits of the branch that the pull request goes to; the agent solves conflicts. With `--rewrite` a real rebase.",
         read: |line, _| options::rewrite(line).map(|rewrite| Command::Rebase { rewrite }),
     },
     Row {
@@ -252,13 +201,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob status",
         who: Who::MayPush,
         example: "/hob status",
-        does: |language| {
-            word!(
-                language,
-                "Says where the work stands and what it waits for.",
-                "Sagt, wo die Arbeit steht und worauf sie wartet."
-            )
-        },
+        does: "Says where the work stands and what it waits for.",
         read: |_, _| Ok(Command::Status),
     },
     Row {
@@ -266,7 +209,7 @@ pub const TABLE: &[Row] = &[
         usage: "/hob help",
         who: Who::MayPush,
         example: "/hob help",
-        does: |language| word!(language, "Shows this table.", "Zeigt diese Tabelle."),
+        does: "Shows this table.",
         read: |_, _| Ok(Command::Help),
     },
 ];
@@ -374,9 +317,7 @@ mod tests {
             assert!(!matches!(command, Command::Mistake(_)), "{}: {command:?}", row.example);
             let start = format!("/hob {}", row.name);
             assert!(row.usage.starts_with(&start) && row.example.starts_with(&start), "{start}");
-            for does in Language::ALL.map(row.does) {
-                assert!(does.ends_with('.') && !does.contains('|'), "{start}");
-            }
+            assert!(row.does.ends_with('.') && !row.does.contains('|'), "{start}");
             assert_eq!(usage(row.name), row.usage);
         }
         let names: std::collections::BTreeSet<&str> = TABLE.iter().map(|row| row.name).collect();

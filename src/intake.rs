@@ -30,7 +30,6 @@ use crate::config::Config;
 use crate::event::{Comment, Ending, Event, Issue, Person, Place, Pull};
 use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
 use crate::ids::IssueNumber;
-use crate::language::Language;
 use crate::message::{self, NotThere, Part, TextChanged};
 use crate::pulse::Pulse;
 use crate::store::{
@@ -307,14 +306,12 @@ impl Intake {
                 self.no_more(on, act, &story, HowStopped::Ended(ending)).await
             }
             (Decision::Explain(mistake), story) => {
-                let words = |language| message::misunderstood(language, &mistake);
+                let words = message::misunderstood(&mistake);
                 self.reply(on, story, "confused", words).await
             }
-            (Decision::Help, story) => self.reply(on, story, "eyes", message::help).await,
+            (Decision::Help, story) => self.reply(on, story, "eyes", message::help()).await,
             (Decision::Status, story) => self.tell_status(on, story).await,
-            (Decision::Refuse(why), story) => {
-                self.reply(on, story, "eyes", |language| message::nothing_done(language, why)).await
-            }
+            (Decision::Refuse(why), story) => self.reply(on, story, "eyes", message::nothing_done(why)).await,
             (_, _) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
         }
     }
@@ -469,10 +466,8 @@ impl Intake {
         part: Option<IssueNumber>,
         changed: &TextChanged,
     ) -> anyhow::Result<Settled> {
-        let effects = [
-            on.seen("confused"),
-            on.say(message::text_changed(self.language(on, story), changed, part, labeled_at.is_some())),
-        ];
+        let effects =
+            [on.seen("confused"), on.say(message::text_changed(changed, part, labeled_at.is_some()))];
         let heard = labeled_at.map_or(Heard::Words, Heard::Label);
         let about = self.story_ask(on, on.issue, story);
         self.store.only_say(&on.delivery.guid, &about, &heard, &effects).await?;
@@ -486,7 +481,7 @@ impl Intake {
         if let Some(story) = &story
             && self.store.wish_of(story.id).await?.is_some()
         {
-            let effects = [seen, on.say(message::waits_no_more(story.language))];
+            let effects = [seen, on.say(message::waits_no_more())];
             self.store.call_wish_off(&on.delivery.guid, story.id, &stop, &effects).await?;
             return Ok(Settled::Done("waits no more for what blocks the issue"));
         }
@@ -500,7 +495,7 @@ impl Intake {
             None => false,
         };
         let about = self.story_ask(on, on.issue, story.as_ref());
-        let effects = [seen, on.say_on(about.issue, message::nothing_to_stop(about.language, is_publishing))];
+        let effects = [seen, on.say_on(about.issue, message::nothing_to_stop(is_publishing))];
         self.store.only_say(&on.delivery.guid, &about, &Heard::Stop(stop), &effects).await?;
         Ok(Settled::Done("said that there is nothing to stop"))
     }
@@ -546,20 +541,11 @@ impl Intake {
         StoryAsk {
             repo: place.repo.clone(),
             issue: number,
-            title: message::pull_request_title(self.language(on, story), &issue.title),
+            title: message::pull_request_title(&issue.title),
             installation: place.installation,
             base_branch: on.settings.base_branch(place, story),
             theirs: None,
             branch: self.config.branch_of(&on.settings.file(), number),
-            language: self.language(on, story),
-        }
-    }
-
-    /// The language of a comment of its own here: that of the repository's newest settings, or if they cannot be read the story's.
-    fn language<'a>(&self, on: &Happening<'_>, story: impl Into<Option<&'a Story>>) -> Language {
-        match (on.settings.fault(), story.into()) {
-            (Some(_), Some(story)) => story.language,
-            _ => self.config.language_of(&on.settings.file()),
         }
     }
 

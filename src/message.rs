@@ -78,7 +78,6 @@ pub use unfinished::{UnfinishedText, WhyUnfinished, shown_as_draft, unfinished};
 
 use crate::agent::FailureClass;
 use crate::ids::{AgentKind, IssueNumber};
-use crate::language::{Language, say, word};
 
 /// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
 const MOST_AGENT_TEXT: usize = 50_000;
@@ -102,33 +101,24 @@ pub enum Part {
 }
 
 /// Said where work was asked for, hob read the text later, and the issue had been changed in between, or its sub-issue `of`.
-pub fn text_changed(
-    language: Language,
-    changed: &TextChanged,
-    of: Option<IssueNumber>,
-    since_label: bool,
-) -> String {
+pub fn text_changed(changed: &TextChanged, of: Option<IssueNumber>, since_label: bool) -> String {
     let part = match changed.part {
-        Part::Title => word!(language, "title", "den Titel"),
-        Part::Text => word!(language, "text", "den Text"),
+        Part::Title => "title",
+        Part::Text => "text",
     };
     let what = match of {
-        None => say!(language, "this issue's {part}", "{part} dieses Issues"),
-        Some(sub_issue) => say!(language, "the {part} of #{sub_issue}", "{part} von #{sub_issue}"),
+        None => format!("this issue's {part}"),
+        Some(sub_issue) => format!("the {part} of #{sub_issue}"),
     };
     let asked = match since_label {
-        true => word!(language, "the label was put on", "nachdem das Label gesetzt wurde"),
-        false => word!(language, "that was asked for", "nachdem darum gebeten wurde"),
+        true => "the label was put on",
+        false => "that was asked for",
     };
     // Not addressed: who changes a text gets no voice here, and may be anybody.
     let by = login(&changed.by);
-    say!(
-        language,
+    format!(
         "**Not started: {by} changed {what} after {asked}.** I work on what people who may push to \
-         this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now.",
-        "**Nicht begonnen: {by} hat {what} geändert, {asked}.** Ich bearbeite nur, was Leute gesehen haben, die in \
-         dieses Repository pushen dürfen, und {by} gehört nicht dazu. Lies es noch einmal; `/hob work` beginnt mit dem Text, wie er \
-         jetzt ist."
+         this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now."
     )
 }
 
@@ -149,82 +139,58 @@ fn people(logins: &str) -> String {
 }
 
 /// `1 commit`, `2 commits`
-fn commits_in_words(language: Language, commits: usize) -> String {
+fn commits_in_words(commits: usize) -> String {
     if commits == 1 {
-        return word!(language, "1 commit", "1 Commit").to_owned();
+        return "1 commit".to_owned();
     }
-    say!(language, "{commits} commits", "{commits} Commits")
+    format!("{commits} commits")
 }
 
 /// Said on the issue when the pull request is open or has new commits. `{pull}` is filled in once the
 /// pull request's number is known; it is the subject of its sentence, since "the branch" may stand in its place.
-pub fn pull_request_ready(language: Language, commits: usize, took: Spent) -> String {
-    let (commits, took) = (commits_in_words(language, commits), finished(language, took));
-    say!(
-        language,
-        "Done: #{{pull}} has {commits} for you to review.\n\n{took}",
-        "Fertig: #{{pull}} hat {commits} für dein Review.\n\n{took}"
-    )
+pub fn pull_request_ready(commits: usize, took: Spent) -> String {
+    let (commits, took) = (commits_in_words(commits), finished(took));
+    format!("Done: #{{pull}} has {commits} for you to review.\n\n{took}")
 }
 
 /// What an agent has said, as a quotation below hob's own words; nothing where it said nothing.
-fn below(language: Language, summary: Option<&str>) -> String {
+fn below(summary: Option<&str>) -> String {
     let summary = summary.map(str::trim).filter(|summary| !summary.is_empty());
-    summary.map_or(String::new(), |summary| {
-        format!("\n\n{}", quoted(&whole(language, summary, MOST_AGENT_TEXT)))
-    })
+    summary.map_or(String::new(), |summary| format!("\n\n{}", quoted(&whole(summary, MOST_AGENT_TEXT))))
 }
 
 /// Said on the issue when the agent found nothing to do.
-pub fn nothing_to_change(language: Language, summary: Option<&str>, took: Spent) -> String {
-    let mut text = word!(
-        language,
-        "**Nothing to change.** The agent ended without a commit and without a question.",
-        "**Nichts zu ändern.** Der Agent ist fertig, ohne Commit und ohne Frage."
-    )
-    .to_owned();
-    text.push_str(&below(language, summary));
-    let took = finished(language, took);
-    text.push_str(&say!(
-        language,
-        "\n\nIf that is wrong, say what is missing with `/hob work …`.\n\n{took}",
-        "\n\nWenn das nicht stimmt, sag mit `/hob work …`, was fehlt.\n\n{took}"
-    ));
+pub fn nothing_to_change(summary: Option<&str>, took: Spent) -> String {
+    let mut text =
+        "**Nothing to change.** The agent ended without a commit and without a question.".to_owned();
+    text.push_str(&below(summary));
+    let took = finished(took);
+    text.push_str(&format!("\n\nIf that is wrong, say what is missing with `/hob work …`.\n\n{took}"));
     text
 }
 
 /// Said to somebody who wants to stop what cannot be stopped: no agent works. `is_publishing`: its work is on the way.
-pub fn nothing_to_stop(language: Language, is_publishing: bool) -> String {
+pub fn nothing_to_stop(is_publishing: bool) -> String {
     if is_publishing {
-        return word!(
-            language,
-            "There is nothing to stop any more: the agent is done, and its work is being checked and pushed. Close the \
-             pull request if you do not want it.",
-            "Hier gibt es nichts mehr anzuhalten: Der Agent ist fertig, und seine Arbeit wird gerade geprüft und gepusht. Schließ \
-             den Pull Request, wenn du ihn nicht willst."
-        )
+        return "There is nothing to stop any more: the agent is done, and its work is being checked and pushed. Close the \
+             pull request if you do not want it."
         .to_owned();
     }
-    word!(
-        language,
-        "There is nothing to stop: no work is under way here.",
-        "Hier gibt es nichts anzuhalten: Es wird an nichts gearbeitet."
-    )
-    .to_owned()
+    "There is nothing to stop: no work is under way here.".to_owned()
 }
 
 /// `finished in 4 m 12 s · $0.83 · 3 turns`
-fn finished(language: Language, took: Spent) -> String {
-    let spent = spent(language, took);
-    say!(language, "<sub>finished in {spent}</sub>", "<sub>fertig nach {spent}</sub>")
+fn finished(took: Spent) -> String {
+    let spent = spent(took);
+    format!("<sub>finished in {spent}</sub>")
 }
 
-fn spent(language: Language, spent: Spent) -> String {
+fn spent(spent: Spent) -> String {
     let mut parts = vec![duration(spent.duration_ms)];
     parts.extend(spent.cost_usd.map(|cost| format!("${cost:.2}")));
     parts.extend(spent.turns.map(|turns| match turns {
-        1 => word!(language, "1 turn", "1 Schritt").to_owned(),
-        turns => say!(language, "{turns} turns", "{turns} Schritte"),
+        1 => "1 turn".to_owned(),
+        turns => format!("{turns} turns"),
     }));
     parts.join(" · ")
 }
@@ -238,13 +204,13 @@ fn duration(ms: u64) -> String {
     }
 }
 
-fn agent_name(language: Language, agent: AgentKind) -> &'static str {
+fn agent_name(agent: AgentKind) -> &'static str {
     match agent {
         AgentKind::Claude => "Claude Code",
         AgentKind::Codex => "Codex",
         AgentKind::Gemini => "Gemini CLI",
         AgentKind::OpenCode => "OpenCode",
-        AgentKind::Command => word!(language, "a command of this hob's", "ein Programm dieses hob"),
+        AgentKind::Command => "a command of this hob's",
     }
 }
 
@@ -255,7 +221,7 @@ fn quoted(text: &str) -> String {
 /// More files than this are counted, not listed.
 const MOST_FILES: usize = 20;
 
-fn file_list(language: Language, files: &[String]) -> String {
+fn file_list(files: &[String]) -> String {
     let mut lines: Vec<String> = files
         .iter()
         .take(MOST_FILES)
@@ -264,30 +230,10 @@ fn file_list(language: Language, files: &[String]) -> String {
         .collect();
     if files.len() > MOST_FILES {
         let more = files.len() - MOST_FILES;
-        lines.push(say!(language, "- and {more} more", "- und {more} weitere"));
+        lines.push(format!("- and {more} more"));
     }
     lines.join("\n")
 }
-
-/// Keeps what is said, in each language, as a snapshot: English under the name of the test, the others beside it. hob's own words
-/// for agents' text hold nothing in any language by which GitHub closes issues.
-#[cfg(test)]
-macro_rules! assert_said {
-    ($name:expr, $said:expr) => {
-        for language in $crate::language::Language::ALL {
-            let said: String = ($said)(language);
-            match language {
-                $crate::language::Language::En => insta::assert_snapshot!($name, said),
-                other => insta::with_settings!({ snapshot_suffix => other.as_str() }, {
-                    insta::assert_snapshot!($name, said);
-                }),
-            }
-        }
-    };
-}
-
-#[cfg(test)]
-use assert_said;
 
 #[cfg(test)]
 mod tests {
@@ -297,26 +243,19 @@ mod tests {
 
     #[test]
     fn what_is_said_on_the_issue() {
-        crate::message::assert_said!("what_is_said_on_the_issue", |language| {
+        insta::assert_snapshot!("what_is_said_on_the_issue", {
             [
-                pull_request_ready(language, 2, SPENT),
-                nothing_to_change(language, Some("It is there already."), Spent::default()),
-                nothing_to_stop(language, false),
-                nothing_to_stop(language, true),
+                pull_request_ready(2, SPENT),
+                nothing_to_change(Some("It is there already."), Spent::default()),
+                nothing_to_stop(false),
+                nothing_to_stop(true),
+                text_changed(&TextChanged { part: Part::Text, by: "mallory".to_owned() }, None, true),
                 text_changed(
-                    language,
-                    &TextChanged { part: Part::Text, by: "mallory".to_owned() },
-                    None,
-                    true,
-                ),
-                text_changed(
-                    language,
                     &TextChanged { part: Part::Title, by: "sorter[bot]".to_owned() },
                     Some(IssueNumber(3)),
                     false,
                 ),
                 failed(&FailureText {
-                    language,
                     class: FailureClass::LeftUncommitted,
                     detail: "",
                     has_worked: true,

@@ -20,7 +20,6 @@ pub use sheet::{Sheet, sheet};
 pub use template::{LONGEST as LONGEST_TEMPLATE, LONGEST_PROMPT, Origin, Template, TemplateError};
 
 use crate::ids::{PullNumber, Sha};
-use crate::language::Language;
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
 use crate::story::pull::PullState;
@@ -39,8 +38,6 @@ pub struct Facts<'a> {
     pub branch: &'a str,
     /// The branch that the pull request goes to.
     pub base_branch: &'a str,
-    /// The language of those who read what the agent writes.
-    pub language: Language,
     /// What is asked for now.
     pub ask: &'a Ask,
     /// Whether the agent's session is resumed: then it knows what came before.
@@ -242,7 +239,6 @@ mod tests {
             issue: 1,
             branch: "hob/issue-1",
             base_branch: "main",
-            language: Language::En,
             ask,
             resumes,
             earlier: &[],
@@ -258,14 +254,6 @@ mod tests {
 
     fn standard(facts: &Facts<'_>) -> String {
         prompt(facts, &Template::default()).unwrap().text
-    }
-
-    #[test]
-    fn an_agent_is_told_in_which_language_people_read() {
-        let (ask, nothing) = (ask(None), Seen::default());
-        let of = |language| standard(&Facts { language, ..facts(&ask, false, &[], Purpose::Work, &nothing) });
-        assert!(of(Language::De).contains("\n- People here read German. Write in it what they will read"));
-        assert!(!of(Language::En).contains("People here read"));
     }
 
     #[test]

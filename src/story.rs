@@ -29,7 +29,6 @@ use crate::ids::{
     AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, Sha, StoryId,
     TaskId,
 };
-use crate::language::{Language, word};
 
 /// One issue under work: one branch, one pull request, one workspace, one agent session after another.
 #[derive(Debug, Clone)]
@@ -42,8 +41,6 @@ pub struct Story {
     pub issue: IssueNumber,
     /// The issue's title when the story was last asked to work.
     pub title: String,
-    /// The language that hob speaks with people about it.
-    pub language: Language,
     /// The App's installation, where hob is an App.
     pub installation: Option<InstallationId>,
     /// The branch that the pull request goes to.
@@ -365,14 +362,10 @@ pub struct HeldBack {
 }
 
 /// The answer that lets a held-back hand-over through, as it is offered.
-pub fn push_anyway(language: Language) -> &'static str {
-    word!(language, "Push it anyway", "Trotzdem pushen")
-}
+pub const PUSH_ANYWAY: &str = "Push it anyway";
 
 /// The other answer that is offered. It goes to the agent, as any but the first does.
-pub fn leave_it_out(language: Language) -> &'static str {
-    word!(language, "Leave it out", "Weglassen")
-}
+pub const LEAVE_IT_OUT: &str = "Leave it out";
 
 impl HeldBack {
     /// Whether a word about this one is a word about those commits and paths.
@@ -384,12 +377,11 @@ impl HeldBack {
 }
 
 impl Answer {
-    /// Whether this says, and says nothing else than, that a held-back hand-over may be pushed, in whichever language.
+    /// Whether this says, and says nothing else than, that a held-back hand-over may be pushed.
     pub fn allows_push(&self) -> bool {
         let plain = self.text.trim().trim_end_matches(['.', '!']).to_lowercase();
         let plain = plain.strip_prefix("1.").unwrap_or(&plain).trim();
-        let is_offered = Language::ALL.iter().any(|language| plain == push_anyway(*language).to_lowercase());
-        is_offered || ["yes", "ja", "1"].contains(&plain)
+        plain == PUSH_ANYWAY.to_lowercase() || ["yes", "1"].contains(&plain)
     }
 }
 

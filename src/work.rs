@@ -52,7 +52,6 @@ use crate::container::Docker;
 use crate::git::SigningKey;
 use crate::github::GitHub;
 use crate::ids::AgentKind;
-use crate::language::Language;
 use crate::message::Detail;
 use crate::paths::DataDir;
 use crate::prompt::Template;
@@ -297,7 +296,7 @@ impl Worker {
     }
 
     fn for_log(&self, detail: &Detail) -> String {
-        self.secrets.redact(&detail.words(Language::En))
+        self.secrets.redact(&detail.words())
     }
 
     /// The one thing that is next. `None`: nothing is, for this worker.

@@ -68,6 +68,13 @@ pub(super) fn from_toml(text: &str, path: &Path, key: &str, error: &toml::de::Er
     };
     let key = if key == "." { "" } else { key };
     let (what, hint) = match unknown_field(error.message()) {
+        Some(("language", _)) => (
+            "`language` is no longer a setting".to_owned(),
+            Some(
+                "hob writes English, and agents answer in the language of the issue; remove this line"
+                    .to_owned(),
+            ),
+        ),
         Some((field, known)) => {
             let section = key.strip_suffix(field).unwrap_or(key);
             let nearest = nearest(field, &known);

@@ -7,7 +7,6 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{BranchTemplate, ConfigError};
-use crate::language::Language;
 
 /// `[github]`
 #[derive(Debug, Clone, Deserialize)]
@@ -33,8 +32,6 @@ pub struct GitHub {
     pub webhook_secret_file: Option<PathBuf>,
     /// The label that asks for work.
     pub label: String,
-    /// The language of what hob says, where a repository does not say another.
-    pub language: Language,
     /// The story branch; `{issue}` stands for the issue's number.
     pub branch: BranchTemplate,
     /// Whether pull requests are opened as drafts.
@@ -69,7 +66,6 @@ impl Default for GitHub {
             webhook_secret: None,
             webhook_secret_file: None,
             label: "hob".to_owned(),
-            language: Language::default(),
             branch: BranchTemplate::default(),
             draft: false,
             poll: None,

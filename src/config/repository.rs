@@ -4,6 +4,7 @@
 
 mod fields;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use serde::Deserialize;
 
 use super::{BranchTemplate, ChecksNetwork, Config, ConfigError, FollowBase, PathGlobs, Policy, error};
 use crate::ids::{AgentKind, IssueNumber};
-use crate::language::Language;
 
 /// Where the file lies in the repository.
 pub const REPOSITORY_FILE: &str = ".github/hob.toml";
@@ -97,9 +97,6 @@ pub struct RepositoryFile {
     pub protected_paths: PathGlobs,
     /// Who may have hob work, answer it and steer it: people with this right or a higher one.
     pub who: Who,
-    /// The language of what hob says.
-    #[schemars(with = "Language")]
-    pub language: Option<Language>,
     /// A template for the agent's prompt, as a path from the repository's root.
     #[serde(deserialize_with = "fields::path")]
     #[schemars(with = "String", length(min = 1))]
@@ -199,7 +196,7 @@ impl RepositoryFile {
     /// Reads a text that was read before, when it was allowed. One that means nothing any more, to a newer hob, allows nothing
     /// without a person's word.
     pub fn parse_kept(text: &str) -> Self {
-        read(text).unwrap_or_else(|_| Self {
+        read(&without_language(text)).unwrap_or_else(|_| Self {
             who: Who::Admin,
             protected_paths: PathGlobs::new(vec!["**".to_owned()]).unwrap_or_default(),
             ..Self::default()
@@ -278,11 +275,6 @@ impl Config {
         file.label.as_deref().unwrap_or(&self.github.label)
     }
 
-    /// The language of what hob says in a repository with this file.
-    pub fn language_of(&self, file: &RepositoryFile) -> Language {
-        file.language.unwrap_or(self.github.language)
-    }
-
     /// The story branch of an issue in a repository with this file.
     pub fn branch_of(&self, file: &RepositoryFile, issue: IssueNumber) -> String {
         file.branch.as_ref().unwrap_or(&self.github.branch).for_issue(issue)
@@ -354,6 +346,15 @@ fn read(text: &str) -> Result<RepositoryFile, (usize, String, String)> {
     })
 }
 
+/// A text that was stored when `language` was still a setting, without it.
+fn without_language(text: &str) -> Cow<'_, str> {
+    let Ok(mut table) = text.parse::<toml::Table>() else { return Cow::Borrowed(text) };
+    match table.remove("language") {
+        Some(_) => Cow::Owned(table.to_string()),
+        None => Cow::Borrowed(text),
+    }
+}
+
 fn told(line: usize, what: String, hint: Option<String>, key: &str) -> (usize, String, String) {
     // serde ends some of its sentences with a line break.
     (line, what.trim().replace('\n', " "), hint.unwrap_or_else(|| fields::remedy(key)))
@@ -408,13 +409,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_file_from_before_keeps_its_meaning_without_the_language() {
+        let kept =
+            RepositoryFile::parse_kept("language = \"de\"\nwho = \"maintain\"\n[budget]\nrun_usd = 2.0\n");
+        assert_eq!((kept.who, kept.budget.run_usd), (Who::Maintain, Some(2.0)));
+    }
+
+    #[test]
     fn a_mistake_is_told_with_line_and_remedy() {
         let faults = [
             "label = \"bot\"\nreviewer = [\"bob\"]\n",
             "zzz = 1\n",
             "\nchecks = \"make test\"\n",
             "who = \"read\"\n",
-            "language = \"xx\"\n",
+            "language = \"en\"\n",
             "branch = \"hob\"\n",
             "branch = \"a b/{issue}\"\n",
             "base = \"-x\"\n",

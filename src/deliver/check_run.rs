@@ -207,7 +207,7 @@ impl Deliver {
         for found in repository.find_check_runs(head, CHECK_NAME, &story.id.to_string()).await? {
             if Some(found.id) != own && !found.is_completed {
                 tracing::info!(check_run = %found.id, "GitHub has made a check run twice; the second is ended");
-                let said = message::told_elsewhere(story.language);
+                let said = message::told_elsewhere();
                 repository.end_check_run(found.id, Conclusion::Neutral, said, said).await?;
             }
         }
@@ -223,17 +223,15 @@ impl Deliver {
         earlier: &CheckedHead,
         details_url: &str,
     ) -> Result<(), Halt> {
-        let summary = message::moved_on(story.language, &self.web(story), &story.branch, head.as_str());
+        let summary = message::moved_on(&self.web(story), &story.branch, head.as_str());
         let end = async |id: CheckRunId| {
-            repository
-                .end_check_run(id, Conclusion::Neutral, message::has_moved_on(story.language), &summary)
-                .await
+            repository.end_check_run(id, Conclusion::Neutral, message::has_moved_on(), &summary).await
         };
         if !repository.makes_check_runs() {
             let status = CommitStatus {
                 context: CHECK_NAME,
                 state: "success",
-                description: message::has_moved_on(story.language).to_owned(),
+                description: message::has_moved_on().to_owned(),
                 target_url: details_url.to_owned(),
             };
             return self.write_status_of(repository, story, &earlier.head, Some(earlier), status).await;
@@ -251,7 +249,7 @@ impl Deliver {
         let shown = ShownCheck {
             head: &earlier.head,
             check_run: earlier.check_run,
-            says: message::has_moved_on(story.language),
+            says: message::has_moved_on(),
             is_completed: true,
         };
         Ok(self.store.check_written(story.id, shown).await?)
@@ -299,7 +297,7 @@ impl Deliver {
         };
         let is_checking = self.store.is_checking_again(story.id).await?;
         let (state, title) = if is_checking && text.phase == Phase::Over {
-            (CheckState::InProgress, message::checked_again(story.language).to_owned())
+            (CheckState::InProgress, message::checked_again().to_owned())
         } else {
             // Of what was stopped or failed, that is the news.
             let is_done = facts.task.as_ref().is_some_and(|task| task.state == TaskState::Done);
@@ -311,8 +309,7 @@ impl Deliver {
             state,
             title: self.secrets.redact(&title),
             summary: self.secrets.redact(&message::check_run_summary(&text)),
-            text: message::check_run_text(story.language, checked.as_ref(), &log)
-                .map(|text| self.secrets.redact(&text)),
+            text: message::check_run_text(checked.as_ref(), &log).map(|text| self.secrets.redact(&text)),
             buttons: buttons(facts),
             details_url: format!("{web}/issues/{}{fragment}", story.issue),
         })

@@ -74,7 +74,7 @@ impl Deliver {
                 let number = there.pull.number;
                 let told = NewEffect::new(Effect::Comment {
                     on: IssueNumber(number.0),
-                    body: message::no_room_for_report(story.language, pull.report.short),
+                    body: message::no_room_for_report(pull.report.short),
                     question: None,
                 });
                 let effects = if there.has_room { Vec::new() } else { vec![told] };
@@ -120,7 +120,7 @@ impl Deliver {
         if refused.is_empty() {
             return Ok(Ensured::There(there));
         }
-        let refused = message::reviewers_refused(story.language, &refused);
+        let refused = message::reviewers_refused(&refused);
         let [whole, short] =
             [wanted.report.whole, wanted.report.short].map(|report| format!("{report}\n\n{refused}"));
         let body = Report { whole: &whole, short: &short }.in_body(&there.pull.body);
@@ -314,7 +314,7 @@ impl Deliver {
         };
         // Somebody has pushed since: what comes of that is shown with it.
         let Some(checked) = checked else { return self.store.effect_done(wanted.id).await.map(Ok) };
-        let section = message::checks_section(story.language, &checked);
+        let section = message::checks_section(&checked);
         let section = self.secrets.redact(&section);
         let shown = async {
             let body = repository.pull_facts(pull).await?.body;

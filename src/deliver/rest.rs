@@ -63,8 +63,7 @@ impl Deliver {
         for rest in rests.iter().filter(|rest| !there.contains_key(&rest.key)) {
             for (at, part) in self.store.rest_attempted(story, on, rest).await? {
                 let tried = part.attempts > 0;
-                let text =
-                    message::rest_comment(rest.language, &rest.parts[at], at + 2, rest.parts.len() + 1);
+                let text = message::rest_comment(&rest.parts[at], at + 2, rest.parts.len() + 1);
                 let (text, marker) = (self.secrets.redact(&text), message::marker(part.id));
                 match ensure_comment_of(repository, tried, part.on, &text, &marker).await {
                     Ok(made) => {

@@ -213,7 +213,6 @@ pub(super) fn status_text<'a>(
 ) -> StatusText<'a> {
     let story = &facts.story;
     StatusText {
-        language: story.language,
         phase: phase_of(facts),
         web,
         issue: story.issue.0,

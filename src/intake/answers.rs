@@ -119,12 +119,7 @@ impl Intake {
                 let Some(Some(first)) = card.answers.get(part) else {
                     return Ok(Settled::Ignored("nobody has answered".to_owned()));
                 };
-                let said = message::card::answered_before(
-                    card.language,
-                    &on.sender.login,
-                    &first.answer,
-                    card.deadline_at,
-                );
+                let said = message::card::answered_before(&on.sender.login, &first.answer, card.deadline_at);
                 self.store.show_card_again(guid, &card, &[on.say(said)]).await?;
                 Ok(Settled::Done("said that somebody had answered before"))
             }

@@ -73,7 +73,7 @@ impl Intake {
         rewrite: bool,
     ) -> anyhow::Result<Settled> {
         let Some(story) = story else {
-            let words = |language| message::nothing_done(language, NoGo::NothingBegun);
+            let words = message::nothing_done(NoGo::NothingBegun);
             return self.reply(on, None, "eyes", words).await;
         };
         if let Some(fault) = on.settings.fault() {

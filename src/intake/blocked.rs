@@ -14,7 +14,6 @@ use crate::command;
 use crate::event::{Issue, Person, Place};
 use crate::github::{Blocker, GitHubError, Repository};
 use crate::ids::IssueNumber;
-use crate::language::Language;
 use crate::message;
 use crate::store::{BlockedBy, Delivery, DueWish, NewEffect, Wish};
 use crate::story::{About, Story, Turn};
@@ -76,9 +75,7 @@ impl Intake {
         wish: &Wish,
         blockers: &[BlockedBy],
     ) -> anyhow::Result<Settled> {
-        let language = self.language(on, story);
-        let effects =
-            [on.seen("eyes"), on.say(message::blocked_by(language, &named(language, on, blockers)))];
+        let effects = [on.seen("eyes"), on.say(message::blocked_by(&named(on, blockers)))];
         let about = self.story_ask(on, on.issue, story);
         let look_in = self.look_every();
         self.store.keep_wish(&on.delivery.guid, &about, (wish, blockers), look_in, &effects).await?;
@@ -182,20 +179,18 @@ impl Intake {
             return Ok(Err(on.say(message::settings_at_fault(fault, &on.place.default_branch))));
         }
         if self.may_not_command(on, on.settings.who()).await?.is_some() {
-            return Ok(Err(on.say(message::may_no_more(story.language, &wish.by))));
+            return Ok(Err(on.say(message::may_no_more(&wish.by))));
         }
         let labeled_at = wish.by_label.then_some(wish.at);
         if let Some(parent) = self.parent_of(on, labeled_at).await? {
-            return Ok(Err(on.say(message::part_of(
-                story.language,
-                parent.issue,
-                parent.pull.filter(|_| !parent.is_under_work),
-            ))));
+            return Ok(Err(
+                on.say(message::part_of(parent.issue, parent.pull.filter(|_| !parent.is_under_work)))
+            ));
         }
         Ok(match self.parts_of_new(on, Some(story), wish.mode, wish.at).await? {
             Parts::Ask(about) => Ok(about),
             Parts::Other(part, changed) => {
-                Err(on.say(message::text_changed(story.language, &changed, Some(part), wish.by_label)))
+                Err(on.say(message::text_changed(&changed, Some(part), wish.by_label)))
             }
         })
     }
@@ -206,13 +201,13 @@ impl Intake {
 }
 
 /// Issues, as they are written in a comment.
-fn named(language: Language, on: &Happening<'_>, blockers: &[BlockedBy]) -> Vec<String> {
+fn named(on: &Happening<'_>, blockers: &[BlockedBy]) -> Vec<String> {
     let name = |blocker: &BlockedBy| match blocker.repo.key() == on.place.repo.key() {
         true => format!("#{}", blocker.number),
         false => format!("{}#{}", blocker.repo, blocker.number),
     };
     let of = |blocker: &BlockedBy| match blocker.of {
-        Some(sub_issue) => message::blocked_for(language, &name(blocker), sub_issue),
+        Some(sub_issue) => message::blocked_for(&name(blocker), sub_issue),
         None => name(blocker),
     };
     blockers.iter().map(of).collect()

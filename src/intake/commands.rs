@@ -8,7 +8,6 @@ use super::decide::{Act, GoOn};
 use super::{Happening, Intake, Settled};
 use crate::clock;
 use crate::ids::IssueNumber;
-use crate::language::Language;
 use crate::message::{self, NoGo, WhereItStands};
 use crate::store::{Heard, NewEffect};
 use crate::story::plan::Mode;
@@ -73,7 +72,7 @@ impl Intake {
             && let (Some(pull), Some(chosen)) = (story.open_pull(), &choice.base)
             && *chosen != story.base_branch
         {
-            effects.push(on.say(message::base_stays(story.language, pull, &story.base_branch, chosen)));
+            effects.push(on.say(message::base_stays(pull, &story.base_branch, chosen)));
         }
         effects
     }
@@ -86,7 +85,7 @@ impl Intake {
         more_usd: f64,
     ) -> anyhow::Result<Settled> {
         let Some(story) = story else {
-            let words = |language| message::nothing_done(language, NoGo::NothingBegun);
+            let words = message::nothing_done(NoGo::NothingBegun);
             return self.reply(on, None, "eyes", words).await;
         };
         let asks = self.store.asks_of(story.id).await?;
@@ -94,7 +93,7 @@ impl Intake {
             || asks.iter().any(|ask| ask.choice.budget_usd.is_some());
         if !has_cap {
             tracing::info!(more_usd, "no cap is set that could be raised");
-            return self.reply(on, Some(story), "eyes", message::no_cap).await;
+            return self.reply(on, Some(story), "eyes", message::no_cap()).await;
         }
         let by = &on.sender.login;
         let seen = [on.seen("eyes")];
@@ -116,32 +115,28 @@ impl Intake {
             Some(story) => self.store.wish_of(story.id).await?.is_some(),
             None => false,
         };
-        let language = self.language(on, &story);
         let body = match facts.as_ref().and_then(|facts| Some((facts, facts.task.as_ref()?))) {
             Some((facts, task)) => {
                 let now = clock::now();
                 let between = |earlier: Timestamp, later: Timestamp| {
                     u64::try_from(later.duration_since(earlier).as_millis()).unwrap_or(0)
                 };
-                message::where_it_stands(
-                    language,
-                    &WhereItStands {
-                        state: task.state,
-                        mode: task.mode,
-                        for_ms: facts.since.map_or(0, |since| between(since, now)),
-                        again_in_ms: facts.waits_until.map(|at| between(now, at)),
-                        ahead: facts.ahead.unwrap_or(0),
-                        behind: facts.queued_behind,
-                        failure: facts.failure,
-                        branch: &facts.story.branch,
-                        pull: facts.story.pull,
-                    },
-                )
+                message::where_it_stands(&WhereItStands {
+                    state: task.state,
+                    mode: task.mode,
+                    for_ms: facts.since.map_or(0, |since| between(since, now)),
+                    again_in_ms: facts.waits_until.map(|at| between(now, at)),
+                    ahead: facts.ahead.unwrap_or(0),
+                    behind: facts.queued_behind,
+                    failure: facts.failure,
+                    branch: &facts.story.branch,
+                    pull: facts.story.pull,
+                })
             }
-            None if is_blocked => message::waits_for_blockers(language),
-            None => message::nothing_done(language, NoGo::NothingBegun),
+            None if is_blocked => message::waits_for_blockers(),
+            None => message::nothing_done(NoGo::NothingBegun),
         };
-        self.reply(on, story, "eyes", |_| body).await
+        self.reply(on, story, "eyes", body).await
     }
 
     /// Answers with a reaction and with words, and does nothing else.
@@ -150,9 +145,8 @@ impl Intake {
         on: &Happening<'_>,
         story: Option<Story>,
         reaction: &str,
-        words: impl FnOnce(Language) -> String,
+        body: String,
     ) -> anyhow::Result<Settled> {
-        let body = words(self.language(on, &story));
         let effects = [on.seen(reaction), on.say(body)];
         let about = self.story_ask(on, on.issue, story.as_ref());
         self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;

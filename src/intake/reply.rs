@@ -32,7 +32,7 @@ pub fn read_edit(of: &Card, before: &str, after: &str) -> CardEdit {
     for (before, after) in before.iter().zip(&after) {
         // The boxes stand in the order of the options, so that two parts may offer the same words.
         let behind = behind_box(before);
-        let option = options.next_if(|(_, text)| behind == Some(option_line(of.language, text).as_str()));
+        let option = options.next_if(|(_, text)| behind == Some(option_line(text).as_str()));
         if before == after {
             continue;
         }
@@ -57,9 +57,7 @@ pub fn read_reply(of: &Card, reply: &str) -> Vec<PartAnswer> {
         .iter()
         .enumerate()
         .flat_map(|(part, asked)| asked.options.iter().map(move |option| (part, option.as_str())))
-        .filter(|(_, option)| {
-            quoted.iter().any(|line| plain(line) == plain(&option_line(of.language, option)))
-        })
+        .filter(|(_, option)| quoted.iter().any(|line| plain(line) == plain(&option_line(option))))
         .collect();
     // Who quotes one option means it; who quotes them all, or more than options, answers in words.
     if let [(part, option)] = quoted.as_slice()
@@ -150,7 +148,7 @@ fn quotes_more(of: &Card, reply: &str) -> bool {
         .question
         .parts()
         .flat_map(|asked| &asked.options)
-        .map(|option| plain(&option_line(of.language, option)))
+        .map(|option| plain(&option_line(option)))
         .collect();
     let quoted = reply.lines().filter_map(|line| line.trim_start().strip_prefix('>'));
     quoted.map(plain).any(|line| !line.is_empty() && !options.contains(&line))

@@ -47,7 +47,7 @@ impl Intake {
         let is_approval = review.verdict == Verdict::Approved;
         if is_approval && said.as_ref().is_none_or(|said| said.remarks.is_empty()) {
             let by = &on.sender.login;
-            let words = message::review::approved(story.language, by);
+            let words = message::review::approved(by);
             let approval = (by.as_str(), review.id);
             return Ok(
                 match self.store.take_approval(&on.delivery.guid, story.id, approval, &words).await? {
@@ -88,7 +88,7 @@ impl Intake {
             }
         }
         let tell = |thread| {
-            let body = message::review::waits_for_answer(story.language, &page);
+            let body = message::review::waits_for_answer(&page);
             NewEffect::new(Effect::ReviewReply { pull, thread, body })
         };
         Ok(threads.into_iter().map(tell).collect())

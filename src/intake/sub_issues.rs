@@ -155,11 +155,7 @@ impl Intake {
         labeled_at: Option<Timestamp>,
         parent: ParentStory,
     ) -> anyhow::Result<Settled> {
-        let words = message::part_of(
-            self.language(on, story),
-            parent.issue,
-            parent.pull.filter(|_| !parent.is_under_work),
-        );
+        let words = message::part_of(parent.issue, parent.pull.filter(|_| !parent.is_under_work));
         let heard = labeled_at.map_or(Heard::Words, Heard::Label);
         let about = self.story_ask(on, on.issue, story);
         let effects = [on.seen("confused"), on.say(words)];

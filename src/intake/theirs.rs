@@ -47,6 +47,6 @@ impl Intake {
         story: Option<Story>,
         why: NotThere,
     ) -> anyhow::Result<Settled> {
-        self.reply(on, story, "confused", |language| message::not_there(language, &why)).await
+        self.reply(on, story, "confused", message::not_there(&why)).await
     }
 }

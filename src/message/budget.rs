@@ -6,113 +6,79 @@ use jiff::tz::TimeZone;
 use super::kept::what_became;
 use super::{Kept, agent_name};
 use crate::ids::AgentKind;
-use crate::language::{Language, say, word};
 use crate::story::budget::{self, Amount, Caps, HOB, Limit, NEW_DAY, Reached, Scope};
 use crate::story::{Answer, Question};
 
 /// The question whether work that has reached a cap may cost more.
-pub fn may_it_cost_more(language: Language, at: &Reached, kept: &Kept, was_unclear: bool) -> Question {
+pub fn may_it_cost_more(at: &Reached, kept: &Kept, was_unclear: bool) -> Question {
     let mut context = Vec::new();
     if was_unclear {
-        let unclear = word!(
-            language,
-            "I could not tell from your answer how much I may spend.",
-            "Aus deiner Antwort ging nicht hervor, wie viel ich ausgeben darf."
-        );
+        let unclear = "I could not tell from your answer how much I may spend.";
         context.push(unclear.to_owned());
     }
     match kept {
         Kept::NotBegun => {}
         Kept::Nothing => {
-            let nothing =
-                word!(language, "The agent has changed nothing yet.", "Der Agent hat noch nichts geändert.");
+            let nothing = "The agent has changed nothing yet.";
             context.push(nothing.to_owned());
         }
         Kept::Pushed { .. } | Kept::NotPushed { .. } => {
-            let again = word!(language, "I go on from there.", "Ich mache dort weiter.");
-            context.push(what_became(language, kept, again));
+            let again = "I go on from there.";
+            context.push(what_became(kept, again));
         }
     }
     if at.scope.is_days() {
-        let day = word!(
-            language,
-            "When the next day begins (UTC), I go on by myself.",
-            "Wenn der nächste Tag beginnt (UTC), mache ich von selbst weiter."
-        );
+        let day = "When the next day begins (UTC), I go on by myself.";
         context.push(day.to_owned());
     }
     if at.more.is_some() {
         let example = example(at.cap);
-        context.push(say!(
-            language,
-            "Any other amount, `{example}` for example, is an answer too.",
-            "Jede andere Menge, zum Beispiel `{example}`, ist auch eine Antwort."
-        ));
+        context.push(format!("Any other amount, `{example}` for example, is an answer too."));
     }
-    let more = at.more.map(|more| more_is_asked(language, more)).unwrap_or_default();
+    let more = at.more.map(more_is_asked).unwrap_or_default();
     Question {
-        text: format!("{}{more}", cap_is_reached(language, at)),
-        options: budget::options(language, at),
+        text: format!("{}{more}", cap_is_reached(at)),
+        options: budget::options(at),
         context: Some(context.join(" ")).filter(|context| !context.is_empty()),
         ..Question::default()
     }
 }
 
-fn more_is_asked(language: Language, more: Amount) -> String {
+fn more_is_asked(more: Amount) -> String {
     match more {
-        Amount::Usd(usd) => say!(language, " Spend ${usd:.2} more?", " ${usd:.2} mehr ausgeben?"),
+        Amount::Usd(usd) => format!(" Spend ${usd:.2} more?"),
         Amount::Tokens(tokens) => {
             let tokens = thousands(tokens);
-            say!(language, " Use {tokens} tokens more?", " {tokens} Tokens mehr verbrauchen?")
+            format!(" Use {tokens} tokens more?")
         }
         Amount::Ms(ms) => {
             let minutes = minutes(ms);
-            say!(language, " Take {minutes} min more?", " {minutes} min länger arbeiten?")
+            format!(" Take {minutes} min more?")
         }
     }
 }
 
 /// `This story has reached its cap of $5.00 (spent $5.03).`
-pub fn cap_is_reached(language: Language, at: &Reached) -> String {
-    let (cap, used) = (amount(language, at.cap), amount(language, at.used));
+pub fn cap_is_reached(at: &Reached) -> String {
+    let (cap, used) = (amount(at.cap), amount(at.used));
     let used = match at.used {
-        Amount::Usd(_) => say!(language, "spent {used}", "{used} ausgegeben"),
-        Amount::Tokens(_) => say!(language, "used {used}", "{used} verbraucht"),
-        Amount::Ms(_) => say!(language, "took {used}", "{used} gebraucht"),
+        Amount::Usd(_) => format!("spent {used}"),
+        Amount::Tokens(_) => format!("used {used}"),
+        Amount::Ms(_) => format!("took {used}"),
     };
     match at.scope {
-        Scope::Run => say!(
-            language,
-            "This run has reached its cap of {cap} ({used}).",
-            "Dieser Lauf hat seine Obergrenze von {cap} erreicht ({used})."
-        ),
-        Scope::Task => say!(
-            language,
-            "This task has reached its budget of {cap} ({used}).",
-            "Diese Aufgabe hat ihr Budget von {cap} erreicht ({used})."
-        ),
-        Scope::Story => say!(
-            language,
-            "This story has reached its cap of {cap} ({used}).",
-            "Diese Story hat ihre Obergrenze von {cap} erreicht ({used})."
-        ),
-        Scope::RepositoryDay => say!(
-            language,
-            "This repository has reached its cap of {cap} for today ({used}).",
-            "Dieses Repository hat seine Obergrenze von {cap} für heute erreicht ({used})."
-        ),
-        Scope::Day => say!(
-            language,
-            "I have reached my cap of {cap} for today, over all repositories ({used}).",
-            "Ich habe meine Obergrenze von {cap} für heute erreicht, über alle Repositorys ({used})."
-        ),
+        Scope::Run => format!("This run has reached its cap of {cap} ({used})."),
+        Scope::Task => format!("This task has reached its budget of {cap} ({used})."),
+        Scope::Story => format!("This story has reached its cap of {cap} ({used})."),
+        Scope::RepositoryDay => format!("This repository has reached its cap of {cap} for today ({used})."),
+        Scope::Day => format!("I have reached my cap of {cap} for today, over all repositories ({used})."),
     }
 }
 
-/// The words of an answer, in the language of their card: hob's own answer is written down in one language.
-pub(super) fn answer_words(language: Language, answer: &Answer) -> String {
+/// The words of an answer.
+pub(super) fn answer_words(answer: &Answer) -> String {
     if answer.by == HOB && answer.text == NEW_DAY {
-        return word!(language, NEW_DAY, "Ein neuer Tag hat begonnen.").to_owned();
+        return NEW_DAY.to_owned();
     }
     answer.text.clone()
 }
@@ -132,33 +98,25 @@ pub fn caps(caps: &Caps) -> Option<String> {
         (caps.day, "a day"),
     ];
     let words = |(limit, of): (Limit, &str)| {
-        limit
-            .amounts()
-            .into_iter()
-            .map(|cap| format!("{} {of}", amount(Language::En, cap)))
-            .collect::<Vec<_>>()
+        limit.amounts().into_iter().map(|cap| format!("{} {of}", amount(cap))).collect::<Vec<_>>()
     };
     let words: Vec<String> = all.into_iter().flat_map(words).collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// What a story waits for whose agent has met a usage limit.
-pub fn waits_for_limit(language: Language, agent: AgentKind, until: Timestamp) -> String {
+pub fn waits_for_limit(agent: AgentKind, until: Timestamp) -> String {
     let until = until.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC");
-    let agent = agent_name(language, agent);
-    say!(
-        language,
-        "**Waiting until {until}**: the usage limit of {agent} is reached. I go on by myself.",
-        "**Warte bis {until}**: Das Nutzungslimit von {agent} ist erreicht. Ich mache von selbst weiter."
-    )
+    let agent = agent_name(agent);
+    format!("**Waiting until {until}**: the usage limit of {agent} is reached. I go on by myself.")
 }
 
-fn amount(language: Language, amount: Amount) -> String {
+fn amount(amount: Amount) -> String {
     match amount {
         Amount::Usd(usd) => format!("${usd:.2}"),
         Amount::Tokens(tokens) => {
             let tokens = thousands(tokens);
-            say!(language, "{tokens} tokens", "{tokens} Tokens")
+            format!("{tokens} tokens")
         }
         Amount::Ms(ms) => format!("{} min", minutes(ms)),
     }
@@ -192,11 +150,10 @@ fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::assert_said;
-    use crate::message::card::tests::card_in;
+    use crate::message::card::tests::card_of;
 
-    fn asked(language: Language, at: &Reached, kept: &Kept) -> String {
-        crate::message::card::card(&card_in(language, may_it_cost_more(language, at, kept, false)))
+    fn asked(at: &Reached, kept: &Kept) -> String {
+        crate::message::card::card(&card_of(may_it_cost_more(at, kept, false)))
     }
 
     #[test]
@@ -221,19 +178,17 @@ mod tests {
             more: Some(Amount::Ms(21_600_000)),
         };
         let repository = Reached { scope: Scope::RepositoryDay, ..story };
-        let all = |language| {
+        let all = || {
             [
-                asked(language, &story, &pushed),
-                asked(language, &run, &Kept::Nothing),
-                asked(language, &day, &Kept::NotBegun),
-                asked(language, &repository, &Kept::NotBegun),
-                may_it_cost_more(language, &Reached { scope: Scope::Task, ..story }, &pushed, true)
-                    .context
-                    .unwrap(),
+                asked(&story, &pushed),
+                asked(&run, &Kept::Nothing),
+                asked(&day, &Kept::NotBegun),
+                asked(&repository, &Kept::NotBegun),
+                may_it_cost_more(&Reached { scope: Scope::Task, ..story }, &pushed, true).context.unwrap(),
             ]
             .join("\n\n---\n\n")
         };
-        assert_said!("each_cap_is_asked_about_in_its_own_words", all);
+        insta::assert_snapshot!("each_cap_is_asked_about_in_its_own_words", all());
     }
 
     #[test]
@@ -250,7 +205,7 @@ mod tests {
         assert_eq!(caps(&Caps::default()), None);
         let until = "2026-11-24T14:05:00Z".parse().unwrap();
         assert_eq!(
-            waits_for_limit(Language::En, AgentKind::Claude, until),
+            waits_for_limit(AgentKind::Claude, until),
             "**Waiting until 2026-11-24 14:05 UTC**: the usage limit of Claude Code is reached. I go on by myself."
         );
     }

@@ -12,7 +12,6 @@ use super::{
     whole_changed, with_links,
 };
 use crate::ids::QuestionId;
-use crate::language::{Language, say, word};
 use crate::story::{Answer, Card, Question};
 
 /// Longer options and answers are cut.
@@ -34,26 +33,25 @@ pub fn rests_of(card: &Card) -> Vec<Rest> {
 }
 
 fn unlinked(card: &Card) -> String {
-    let language = card.language;
     let mut sections = vec![headline(card)];
     let is_one = card.question.count() == 1;
     for (at, (part, given)) in card.question.parts().zip(&card.answers).enumerate() {
         let number = (!is_one).then_some(at + 1);
-        sections.extend(asked(language, part, number, card.question.count()));
+        sections.extend(asked(part, number, card.question.count()));
         let chosen = given.as_ref().map(|given| &given.answer);
         let boxes: Vec<String> = part
             .options
             .iter()
             .map(|option| {
                 let is_chosen = chosen.is_some_and(|answer| answer.text == *option);
-                format!("{}{}", if is_chosen { TICKED } else { OPEN }, option_line(language, option))
+                format!("{}{}", if is_chosen { TICKED } else { OPEN }, option_line(option))
             })
             .collect();
         sections.extend((!boxes.is_empty()).then(|| boxes.join("\n")));
-        sections.extend(chosen.map(|answer| answered(language, answer, card.deadline_at)));
+        sections.extend(chosen.map(|answer| answered(answer, card.deadline_at)));
     }
     if card.is_open {
-        sections.extend(card.draft_pull.map(|pull| shown_as_draft(language, pull)));
+        sections.extend(card.draft_pull.map(shown_as_draft));
         sections.push(how_to_answer(card));
         sections.extend(what_else_happens(card));
     }
@@ -67,55 +65,39 @@ pub const OPEN: &str = "- [ ] ";
 pub const TICKED: &str = "- [x] ";
 
 /// An option, as its line in the card has it behind the box.
-pub fn option_line(language: Language, option: &str) -> String {
+pub fn option_line(option: &str) -> String {
     let line = contain_line(option, MOST_LINE);
     if line.is_empty() {
-        return word!(language, "(an option without words)", "(eine Option ohne Worte)").to_owned();
+        return "(an option without words)".to_owned();
     }
     line
 }
 
 fn headline(card: &Card) -> String {
-    let (language, count) = (card.language, card.question.count());
+    let count = card.question.count();
     match (card.is_open, card.open_parts().len()) {
-        (_, 0) => word!(language, "**Answered; I go on.**", "**Beantwortet; ich mache weiter.**").to_owned(),
-        (false, _) => {
-            word!(language, "**This needs no answer any more.**", "**Das braucht keine Antwort mehr.**")
-                .to_owned()
-        }
-        (true, _) if count == 1 => word!(
-            language,
-            "**I have a question before I can go on.**",
-            "**Ich habe eine Frage, bevor ich weitermachen kann.**"
-        )
-        .to_owned(),
-        (true, open) if open == count => say!(
-            language,
-            "**I have {count} questions before I can go on.**",
-            "**Ich habe {count} Fragen, bevor ich weitermachen kann.**"
-        ),
-        (true, open) => say!(
-            language,
-            "**I have {count} questions before I can go on; {open} of them open.**",
-            "**Ich habe {count} Fragen, bevor ich weitermachen kann; noch offen: {open}.**"
-        ),
+        (_, 0) => "**Answered; I go on.**".to_owned(),
+        (false, _) => "**This needs no answer any more.**".to_owned(),
+        (true, _) if count == 1 => "**I have a question before I can go on.**".to_owned(),
+        (true, open) if open == count => format!("**I have {count} questions before I can go on.**"),
+        (true, open) => format!("**I have {count} questions before I can go on; {open} of them open.**"),
     }
 }
 
 /// What is asked in one part, without its options.
-fn asked(language: Language, part: &Question, number: Option<usize>, parts: usize) -> Vec<String> {
+fn asked(part: &Question, number: Option<usize>, parts: usize) -> Vec<String> {
     let most = MOST_AGENT_TEXT / 2 / parts;
     let text = match number {
-        None => whole_changed(language, &part.text, most, without_boxes),
+        None => whole_changed(&part.text, most, without_boxes),
         Some(number) if part.text.trim().contains(['\n', '\r']) => {
             // A block of code, for one, begins on a line of its own.
-            format!("**{number}.**\n\n{}", whole_changed(language, &part.text, most, without_boxes))
+            format!("**{number}.**\n\n{}", whole_changed(&part.text, most, without_boxes))
         }
         Some(number) => format!("**{number}.** {}", without_boxes(&contain_line(&part.text, most))),
     };
     let context = part.context.as_deref().filter(|context| !context.trim().is_empty());
     let room = MOST_AGENT_TEXT / 4 / parts;
-    let context = context.map(|context| quoted(&whole_changed(language, context, room, without_boxes)));
+    let context = context.map(|context| quoted(&whole_changed(context, room, without_boxes)));
     [Some(text), context].into_iter().flatten().collect()
 }
 
@@ -124,180 +106,115 @@ fn without_boxes(text: &str) -> String {
     text.replace("[ ]", "\\[ ]").replace("[x]", "\\[x]").replace("[X]", "\\[X]")
 }
 
-fn answered(language: Language, answer: &Answer, deadline: Option<Timestamp>) -> String {
-    let text = contain_line(&answer_words(language, answer), MOST_LINE);
-    match (answer.by.is_empty(), deadline.map(|deadline| moment(language, deadline))) {
+fn answered(answer: &Answer, deadline: Option<Timestamp>) -> String {
+    let text = contain_line(&answer_words(answer), MOST_LINE);
+    match (answer.by.is_empty(), deadline.map(moment)) {
         (false, _) => format!("**{}:** {text}", login(&answer.by)),
-        (true, Some(deadline)) => say!(
-            language,
-            "**Nobody answered by {deadline}, so I took:** {text}",
-            "**Bis {deadline} hat niemand geantwortet, deshalb gilt:** {text}"
-        ),
-        (true, None) => say!(
-            language,
-            "**Nobody answered, so I took:** {text}",
-            "**Niemand hat geantwortet, deshalb gilt:** {text}"
-        ),
+        (true, Some(deadline)) => format!("**Nobody answered by {deadline}, so I took:** {text}"),
+        (true, None) => format!("**Nobody answered, so I took:** {text}"),
     }
 }
 
 fn how_to_answer(card: &Card) -> String {
-    let language = card.language;
     let has_options = card.question.parts().any(|part| !part.options.is_empty());
     let how = match (card.question.count(), has_options) {
-        (1, true) => word!(
-            language,
-            "Tick a box, or answer with a comment: the option, its number, or words of your own.",
-            "Setz einen Haken, oder antworte mit einem Kommentar: die Option, ihre Nummer oder eigene Worte."
-        ),
-        (1, false) => {
-            word!(language, "Answer with a comment here.", "Antworte mit einem Kommentar hier.")
-        }
-        (_, true) => word!(
-            language,
+        (1, true) => "Tick a box, or answer with a comment: the option, its number, or words of your own.",
+        (1, false) => "Answer with a comment here.",
+        (_, true) => {
             "Tick boxes, or answer with a comment, in any order. Lines that begin with `1:` or `2:` answer that question; a \
-             comment without numbers answers all that are open.",
-            "Setz Haken, oder antworte mit einem Kommentar, in beliebiger Reihenfolge. Zeilen, die mit `1:` oder `2:` beginnen, \
-             beantworten diese Frage; ein Kommentar ohne Nummern beantwortet alle, die offen sind."
-        ),
-        (_, false) => word!(
-            language,
+             comment without numbers answers all that are open."
+        }
+        (_, false) => {
             "Answer with a comment, in any order. Lines that begin with `1:` or `2:` answer that question; a comment \
-             without numbers answers all that are open.",
-            "Antworte mit einem Kommentar, in beliebiger Reihenfolge. Zeilen, die mit `1:` oder `2:` beginnen, beantworten \
-             diese Frage; ein Kommentar ohne Nummern beantwortet alle, die offen sind."
-        ),
+             without numbers answers all that are open."
+        }
     };
-    say!(
-        language,
-        "{how} Then I go on where I stopped; my workspace and session are kept until then.",
-        "{how} Dann mache ich dort weiter, wo ich aufgehört habe; Workspace und Session bleiben bis dahin erhalten."
-    )
+    format!("{how} Then I go on where I stopped; my workspace and session are kept until then.")
 }
 
 fn what_else_happens(card: &Card) -> Option<String> {
-    let language = card.language;
-    let deadline = moment(language, card.deadline_at?);
+    let deadline = moment(card.deadline_at?);
     let defaults: Vec<String> = card
         .open_defaults()
         .iter()
         .map(|default| {
-            let text = format!("**{}**", option_line(language, &default.text));
+            let text = format!("**{}**", option_line(&default.text));
             if card.question.count() == 1 {
                 return text;
             }
             let number = default.part + 1;
-            say!(language, "{text} for {number}", "{text} für {number}")
+            format!("{text} for {number}")
         })
         .collect();
     let taken = defaults.join(", ");
-    (!defaults.is_empty()).then(|| {
-        say!(
-            language,
-            "If nobody answers by {deadline}, I take {taken}.",
-            "Wenn bis {deadline} niemand antwortet, nehme ich {taken}."
-        )
-    })
+    (!defaults.is_empty()).then(|| format!("If nobody answers by {deadline}, I take {taken}."))
 }
 
 /// `Monday 2026-11-30 09:00 UTC`, with seconds where there are some: nothing happens before the moment that is named.
-fn moment(language: Language, at: Timestamp) -> String {
+fn moment(at: Timestamp) -> String {
     let form = if at.as_millisecond() % 60_000 == 0 { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
     // Up to the next second, which the words then name.
     let at = Timestamp::from_millisecond(at.as_millisecond() + 999).unwrap_or(at);
     let at = at.to_zoned(TimeZone::UTC);
-    format!("{} {}", weekday(language, at.weekday()), at.strftime(form))
+    format!("{} {}", weekday(at.weekday()), at.strftime(form))
 }
 
-fn weekday(language: Language, day: Weekday) -> &'static str {
+fn weekday(day: Weekday) -> &'static str {
     match day {
-        Weekday::Monday => word!(language, "Monday", "Montag"),
-        Weekday::Tuesday => word!(language, "Tuesday", "Dienstag"),
-        Weekday::Wednesday => word!(language, "Wednesday", "Mittwoch"),
-        Weekday::Thursday => word!(language, "Thursday", "Donnerstag"),
-        Weekday::Friday => word!(language, "Friday", "Freitag"),
-        Weekday::Saturday => word!(language, "Saturday", "Samstag"),
-        Weekday::Sunday => word!(language, "Sunday", "Sonntag"),
+        Weekday::Monday => "Monday",
+        Weekday::Tuesday => "Tuesday",
+        Weekday::Wednesday => "Wednesday",
+        Weekday::Thursday => "Thursday",
+        Weekday::Friday => "Friday",
+        Weekday::Saturday => "Saturday",
+        Weekday::Sunday => "Sunday",
     }
 }
 
 /// Said once where nobody has answered for a while.
 pub fn reminder(card: &Card) -> String {
-    let language = card.language;
     let question = match card.comment {
         Some(comment) => {
-            say!(language, "[my question](#issuecomment-{comment})", "[meine Frage](#issuecomment-{comment})")
+            format!("[my question](#issuecomment-{comment})")
         }
-        None => word!(language, "my question", "meine Frage").to_owned(),
+        None => "my question".to_owned(),
     };
     match card.deadline_at.filter(|_| !card.open_defaults().is_empty()) {
         Some(deadline) => {
-            let deadline = moment(language, deadline);
-            say!(
-                language,
-                "I still wait for an answer to {question}, until {deadline}.",
-                "Ich warte noch auf eine Antwort auf {question}, bis {deadline}."
-            )
+            let deadline = moment(deadline);
+            format!("I still wait for an answer to {question}, until {deadline}.")
         }
-        None => say!(
-            language,
-            "I still wait for an answer to {question}; the work rests until then.",
-            "Ich warte noch auf eine Antwort auf {question}; bis dahin ruht die Arbeit."
-        ),
+        None => format!("I still wait for an answer to {question}; the work rests until then."),
     }
 }
 
 /// Said to somebody who answered when there was an answer already.
-pub fn answered_before(
-    language: Language,
-    late: &str,
-    first: &Answer,
-    deadline: Option<Timestamp>,
-) -> String {
+pub fn answered_before(late: &str, first: &Answer, deadline: Option<Timestamp>) -> String {
     let (late, by) = (login(late), login(&first.by));
-    let text = contain_line(&answer_words(language, first), MOST_LINE);
-    let before = match (first.by.is_empty(), deadline.map(|deadline| moment(language, deadline))) {
-        (false, _) => say!(
-            language,
-            "{by} had answered before you: {text}",
-            "{by} hatte schon vor dir geantwortet: {text}"
-        ),
-        (true, Some(deadline)) => say!(
-            language,
-            "nobody had answered by {deadline}, so I took: {text}",
-            "bis {deadline} hatte niemand geantwortet, deshalb galt: {text}"
-        ),
+    let text = contain_line(&answer_words(first), MOST_LINE);
+    let before = match (first.by.is_empty(), deadline.map(moment)) {
+        (false, _) => format!("{by} had answered before you: {text}"),
+        (true, Some(deadline)) => format!("nobody had answered by {deadline}, so I took: {text}"),
         (true, None) => {
-            say!(language, "I had taken the default: {text}", "Ich hatte schon die Vorgabe genommen: {text}")
+            format!("I had taken the default: {text}")
         }
     };
-    say!(
-        language,
-        "{late}: {before}\n\nI go on with that. If it should be different, say so with `/hob work …`.",
-        "{late}: {before}\n\nDamit mache ich weiter. Wenn es anders sein soll, sag es mit `/hob work …`."
-    )
+    format!("{late}: {before}\n\nI go on with that. If it should be different, say so with `/hob work …`.")
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::ids::{CommentId, IssueNumber, StoryId};
-    use crate::message::assert_said;
     use crate::story::{Given, Rests};
 
     const ID: &str = "01a20ba9-548f-767a-8884-d8d02bdb13df";
 
     /// An open card.
     pub fn card_of(question: Question) -> Card {
-        card_in(Language::En, question)
-    }
-
-    /// An open card in a language.
-    pub fn card_in(language: Language, question: Question) -> Card {
         Card {
             id: ID.parse().unwrap(),
             story: StoryId::new(),
-            language,
             on: IssueNumber(1),
             comment: Some(CommentId(7)),
             answers: vec![None; question.count()],
@@ -331,8 +248,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn said(language: Language, cards: &[Card]) -> String {
-        let said: Vec<String> = cards.iter().map(|of| card(&Card { language, ..of.clone() })).collect();
+    fn said(cards: &[Card]) -> String {
+        let said: Vec<String> = cards.iter().map(|of| card(&Card { ..of.clone() })).collect();
         said.join("\n\n=====\n\n")
     }
 
@@ -356,7 +273,7 @@ pub(crate) mod tests {
         let stopped = Card { is_open: false, ..open.clone() };
         let drafted = Card { draft_pull: Some(crate::ids::PullNumber(2)), ..open.clone() };
         let all = [open, free, dated, ticked, worded, taken, stopped, drafted];
-        assert_said!("a_card_of_one_question", |language| said(language, &all));
+        insta::assert_snapshot!("a_card_of_one_question", said(&all));
     }
 
     #[test]
@@ -371,10 +288,10 @@ pub(crate) mod tests {
             is_open: false,
             ..open.clone()
         };
-        assert_said!("a_card_of_several_questions", |language| said(
-            language,
-            &[open.clone(), half.clone(), done.clone()]
-        ));
+        insta::assert_snapshot!(
+            "a_card_of_several_questions",
+            said(&[open.clone(), half.clone(), done.clone()])
+        );
     }
 
     #[test]
@@ -384,14 +301,14 @@ pub(crate) mod tests {
         dated.deadline_at = deadline();
         let first = Answer { text: "one array".to_owned(), by: "alice".to_owned() };
         let nobody = Answer { by: String::new(), ..first.clone() };
-        assert_said!("what_is_said_beside_a_card", |language| {
-            let (open, dated) = (Card { language, ..open.clone() }, Card { language, ..dated.clone() });
+        insta::assert_snapshot!("what_is_said_beside_a_card", {
+            let (open, dated) = (Card { ..open.clone() }, Card { ..dated.clone() });
             [
                 reminder(&open),
                 reminder(&dated),
-                answered_before(language, "bob", &first, None),
-                answered_before(language, "bob", &nobody, deadline()),
-                answered_before(language, "bob", &nobody, None),
+                answered_before("bob", &first, None),
+                answered_before("bob", &nobody, deadline()),
+                answered_before("bob", &nobody, None),
             ]
             .join("\n\n=====\n\n")
         });

@@ -5,7 +5,6 @@ use super::contain::{contain_line, tail_as_code};
 use super::status::the_branch;
 use super::{StatusText, status};
 use crate::agent::Signal;
-use crate::language::{Language, say, word};
 use crate::message::Phase;
 use crate::story::checks::Checked;
 
@@ -21,49 +20,40 @@ const MOST_LOG: usize = 30_000;
 const MOST_OUTPUT: usize = 10_000;
 
 /// Said where a commit is not the story branch's head any more.
-pub fn has_moved_on(language: Language) -> &'static str {
-    word!(language, "The branch has moved on", "Der Branch steht inzwischen woanders")
+pub fn has_moved_on() -> &'static str {
+    "The branch has moved on"
 }
 
 /// Said in a check run that GitHub has made of a try that hob believed lost.
-pub fn told_elsewhere(language: Language) -> &'static str {
-    word!(language, "Another check run tells about this", "Ein anderer Check-Lauf berichtet darüber")
+pub fn told_elsewhere() -> &'static str {
+    "Another check run tells about this"
 }
 
 /// Said while the checks run once more because somebody asked for that.
-pub fn checked_again(language: Language) -> &'static str {
-    word!(language, "The checks run again", "Die Checks laufen noch einmal")
+pub fn checked_again() -> &'static str {
+    "The checks run again"
 }
 
 /// The title of a check run: where the story stands, in one line. `checked` is what came of the checks on this commit.
 pub fn check_run_title(text: &StatusText<'_>, checked: Option<&Checked>) -> String {
-    let language = text.language;
     let title = match text.phase {
-        Phase::Queued { .. } => word!(language, "Queued", "In der Warteschlange"),
-        Phase::WaitsUntil(_) => word!(language, "Waiting to try again", "Wartet auf den nächsten Versuch"),
-        Phase::Gathering(_) => word!(language, "A check has failed", "Ein Check ist fehlgeschlagen"),
-        Phase::Listening(_) => word!(language, "Reading the review", "Liest das Review"),
-        Phase::WaitsForLimit(..) => {
-            word!(language, "Waiting for a usage limit", "Wartet auf ein Nutzungslimit")
-        }
-        Phase::Starting => word!(language, "Getting ready", "Bereitet sich vor"),
+        Phase::Queued { .. } => "Queued",
+        Phase::WaitsUntil(_) => "Waiting to try again",
+        Phase::Gathering(_) => "A check has failed",
+        Phase::Listening(_) => "Reading the review",
+        Phase::WaitsForLimit(..) => "Waiting for a usage limit",
+        Phase::Starting => "Getting ready",
         Phase::Working => &at_work(text),
-        Phase::Planning => {
-            word!(language, "Planning, nothing is changed yet", "Plant, noch ist nichts geändert")
-        }
-        Phase::Stopping => word!(language, "Stopping", "Wird angehalten"),
-        Phase::Publishing => word!(language, "Handing over", "Übergibt seine Arbeit"),
-        Phase::Waiting(_) => word!(language, "Waiting for an answer", "Wartet auf eine Antwort"),
-        Phase::WaitingForGo(_) => {
-            word!(language, "A plan waits for your word", "Ein Plan wartet auf dein Wort")
-        }
-        Phase::NotProposed => {
-            word!(language, "GitHub does not take the pull request", "GitHub nimmt den Pull Request nicht an")
-        }
+        Phase::Planning => "Planning, nothing is changed yet",
+        Phase::Stopping => "Stopping",
+        Phase::Publishing => "Handing over",
+        Phase::Waiting(_) => "Waiting for an answer",
+        Phase::WaitingForGo(_) => "A plan waits for your word",
+        Phase::NotProposed => "GitHub does not take the pull request",
         Phase::Over => match checked.and_then(Checked::failing) {
             Some(failing) => {
                 let command = &failing.command;
-                &say!(language, "Fails: {command}", "Schlägt fehl: {command}")
+                &format!("Fails: {command}")
             }
             None => &headline(text),
         },
@@ -76,19 +66,18 @@ fn at_work(text: &StatusText<'_>) -> String {
     let done = text.todo.iter().filter(|item| item.state == Completed).count();
     let all = text.todo.iter().filter(|item| item.state != Cancelled).count();
     if all == 0 {
-        return word!(text.language, "At work", "An der Arbeit").to_owned();
+        return "At work".to_owned();
     }
-    say!(text.language, "At work: {done} of {all} done", "An der Arbeit: {done} von {all} erledigt")
+    format!("At work: {done} of {all} done")
 }
 
 /// What the words about the newest task begin with.
 fn headline(text: &StatusText<'_>) -> String {
-    let language = text.language;
-    let nothing = word!(language, "Nothing is under way", "Gerade wird an nichts gearbeitet");
+    let nothing = "Nothing is under way";
     let words = text.over.first().copied().unwrap_or(nothing);
     let line = words.lines().next().unwrap_or_default();
     let bold = line.strip_prefix("**").and_then(|rest| rest.split_once("**")).map(|(bold, _)| bold);
-    let pull = text.pull.map_or_else(|| the_branch(language).to_owned(), |pull| format!("#{pull}"));
+    let pull = text.pull.map_or_else(|| the_branch().to_owned(), |pull| format!("#{pull}"));
     bold.unwrap_or(line).replace("#{pull}", &pull).trim_end_matches(['.', ',', ':']).to_owned()
 }
 
@@ -98,36 +87,28 @@ pub fn check_run_summary(text: &StatusText<'_>) -> String {
 }
 
 /// The summary of a check run of a commit that is not the story branch's head any more.
-pub fn moved_on(language: Language, web: &str, branch: &str, to: &str) -> String {
+pub fn moved_on(web: &str, branch: &str, to: &str) -> String {
     let short: String = to.chars().take(12).collect();
-    say!(
-        language,
-        "`{branch}` is at [{short}]({web}/commit/{to}) now. What hob does is told there.",
-        "`{branch}` steht jetzt auf [{short}]({web}/commit/{to}). Was hob tut, steht dort."
-    )
+    format!("`{branch}` is at [{short}]({web}/commit/{to}) now. What hob does is told there.")
 }
 
 /// What stands below the summary: the evidence, and the end of the agent's log. Nothing where there is neither.
-pub fn check_run_text(language: Language, checked: Option<&Checked>, log: &[Signal]) -> Option<String> {
+pub fn check_run_text(checked: Option<&Checked>, log: &[Signal]) -> Option<String> {
     // Of each output and of the log a smaller part, until all of it has room.
     let shares = (0..).map(|halvings| 1_usize << halvings).take_while(|share| *share <= MOST_LOG);
-    let mut texts = shares.filter_map(|share| text_with(language, checked, log, share));
+    let mut texts = shares.filter_map(|share| text_with(checked, log, share));
     texts.find(|text| text.chars().count() <= MOST_TEXT)
 }
 
-fn text_with(language: Language, checked: Option<&Checked>, log: &[Signal], share: usize) -> Option<String> {
+fn text_with(checked: Option<&Checked>, log: &[Signal], share: usize) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(checked) = checked {
-        parts.push(format!("### Checks\n\n{}", super::checks_table(language, checked)));
+        parts.push(format!("### Checks\n\n{}", super::checks_table(checked)));
         for result in checked.results.iter().filter(|result| !result.passed()) {
             if !result.output.trim().is_empty() {
                 let command = super::checks::command(&result.command);
                 let output = tail_as_code(&result.output, MOST_OUTPUT / share);
-                parts.push(say!(
-                    language,
-                    "What {command} printed at its end:\n\n{output}",
-                    "Was {command} zuletzt ausgegeben hat:\n\n{output}"
-                ));
+                parts.push(format!("What {command} printed at its end:\n\n{output}"));
             }
         }
     }
@@ -141,11 +122,7 @@ fn text_with(language: Language, checked: Option<&Checked>, log: &[Signal], shar
         .collect();
     if !lines.is_empty() {
         let log = tail_as_code(&lines.join("\n"), MOST_LOG / share);
-        parts.push(say!(
-            language,
-            "### Log\n\nThe end of what the agent said and did:\n\n{log}",
-            "### Log\n\nDas Ende dessen, was der Agent gesagt und getan hat:\n\n{log}"
-        ));
+        parts.push(format!("### Log\n\nThe end of what the agent said and did:\n\n{log}"));
     }
     (!parts.is_empty()).then(|| parts.join("\n\n"))
 }
@@ -155,7 +132,7 @@ mod tests {
     use super::*;
     use crate::agent::{TodoItem, TodoState};
     use crate::ids::PullNumber;
-    use crate::message::{Spent, assert_said, status};
+    use crate::message::{Spent, status};
     use crate::story::checks::{CheckEnd, CheckResult};
 
     fn text(phase: Phase) -> StatusText<'static> {
@@ -192,9 +169,7 @@ mod tests {
     fn the_title_says_where_the_story_stands() {
         let item = |state| TodoItem { text: "a".to_owned(), state };
         let todo = [item(TodoState::Completed), item(TodoState::Pending), item(TodoState::Cancelled)];
-        let over = |language, over: &[&str]| {
-            check_run_title(&StatusText { language, over, ..text(Phase::Over) }, None)
-        };
+        let over = |over: &[&str]| check_run_title(&StatusText { over, ..text(Phase::Over) }, None);
         let done = "Done: #{pull} has 1 commit for you to review.\n\n<sub>finished in 3 s</sub>";
         let at = "2026-11-24T14:05:00Z".parse().unwrap();
         let phases = [
@@ -212,25 +187,22 @@ mod tests {
             Phase::WaitingForGo(None),
             Phase::NotProposed,
         ];
-        let titles = |language| {
-            let failing = StatusText { language, over: &[done], ..text(Phase::Over) };
+        let titles = || {
+            let failing = StatusText { over: &[done], ..text(Phase::Over) };
             let mut titles = vec![
-                check_run_title(&StatusText { language, todo: &todo, ..text(Phase::Working) }, None),
-                over(language, &[done]),
-                over(language, &["**The agent ended with an error.**\n\nMore."]),
-                over(language, &["**Stopped, as @bob asked.** The branch has it."]),
+                check_run_title(&StatusText { todo: &todo, ..text(Phase::Working) }, None),
+                over(&[done]),
+                over(&["**The agent ended with an error.**\n\nMore."]),
+                over(&["**Stopped, as @bob asked.** The branch has it."]),
                 check_run_title(&failing, Some(&checked())),
-                over(language, &[]),
+                over(&[]),
             ];
-            titles.extend(phases.map(|phase| check_run_title(&StatusText { language, ..text(phase) }, None)));
-            titles.extend(
-                [has_moved_on(language), told_elsewhere(language), checked_again(language)]
-                    .map(str::to_owned),
-            );
-            titles.push(moved_on(language, "https://github.com/acme/tool", "hob/issue-1", &"a".repeat(40)));
+            titles.extend(phases.map(|phase| check_run_title(&text(phase), None)));
+            titles.extend([has_moved_on(), told_elsewhere(), checked_again()].map(str::to_owned));
+            titles.push(moved_on("https://github.com/acme/tool", "hob/issue-1", &"a".repeat(40)));
             titles.join("\n")
         };
-        assert_said!("the_title_says_where_the_story_stands", titles);
+        insta::assert_snapshot!("the_title_says_where_the_story_stands", titles());
     }
 
     #[test]
@@ -241,10 +213,10 @@ mod tests {
             Signal::TurnEnded,
             Signal::Says("```done```".to_owned()),
         ];
-        assert_said!("evidence_and_log_stand_below", |language| {
-            check_run_text(language, Some(&checked()), &log).unwrap()
+        insta::assert_snapshot!("evidence_and_log_stand_below", {
+            check_run_text(Some(&checked()), &log).unwrap()
         });
-        assert_eq!(check_run_text(Language::En, None, &[]), None);
+        assert_eq!(check_run_text(None, &[]), None);
     }
 
     #[test]
@@ -261,7 +233,7 @@ mod tests {
                     refused: Vec::new(),
                 })
                 .collect();
-            let text = check_run_text(Language::En, Some(&checked), &log).unwrap();
+            let text = check_run_text(Some(&checked), &log).unwrap();
             assert!(text.chars().count() <= MOST_TEXT, "{}", text.len());
             assert_eq!(text.matches(" printed at its end:").count(), 20);
             assert!(text.contains("### Log") && text.contains("xxx"));

@@ -1,7 +1,6 @@
 //! What is said about a repository's own checks: in the pull request's body, and on the issue where one still fails.
 
 use super::{Spent, commits_in_words, duration, finished};
-use crate::language::{Language, say, word};
 use crate::story::checks::{CheckEnd, CheckResult, Checked, Refused, Why};
 
 /// The longest command line that is shown.
@@ -13,23 +12,20 @@ const MOST_REFUSED: usize = 10;
 const SHORT: usize = 12;
 
 /// The evidence: which checks ran on which commit, where, and what came of them. In the pull request and in the check run.
-pub fn checks_table(language: Language, checked: &Checked) -> String {
+pub fn checks_table(checked: &Checked) -> String {
     let tip: String = checked.tip.as_str().chars().take(SHORT).collect();
-    let reach = reach(language, checked);
+    let reach = reach(checked);
     let (image, image_id) = (command(&checked.image), command(&checked.image_id));
-    let mut text = say!(
-        language,
+    let mut text = format!(
         "Each ran on {tip}, in a clean container without keys {reach}, of the image {image} ({image_id}).\n\n\
-         | Check | Result | Took |\n|---|---|---|",
-        "Jeder lief auf {tip}, in einem frischen Container ohne Schlüssel {reach}, aus dem Image {image} ({image_id}).\n\n\
-         | Check | Ergebnis | Dauer |\n|---|---|---|"
+         | Check | Result | Took |\n|---|---|---|"
     );
     for result in &checked.results {
         let mark = if result.passed() { "✅" } else { "❌" };
         text.push_str(&format!(
             "\n| {} | {mark} {} | {} |",
             command(&result.command),
-            ended(language, result.end),
+            ended(result.end),
             duration(result.duration_ms)
         ));
     }
@@ -38,18 +34,18 @@ pub fn checks_table(language: Language, checked: &Checked) -> String {
     if let Some(first) = refused.next() {
         text.push('\n');
         for (result, one) in std::iter::once(first).chain(refused).take(MOST_REFUSED) {
-            text.push_str(&format!("\n- {}", not_reached(language, result, one)));
+            text.push_str(&format!("\n- {}", not_reached(result, one)));
         }
     }
     text
 }
 
 /// What the checks could reach.
-fn reach(language: Language, checked: &Checked) -> String {
+fn reach(checked: &Checked) -> String {
     if checked.hosts.is_empty() {
         return match checked.network {
-            true => word!(language, "and with network", "und mit Netz"),
-            false => word!(language, "or network", "und ohne Netz"),
+            true => "and with network",
+            false => "or network",
         }
         .to_owned();
     }
@@ -57,85 +53,58 @@ fn reach(language: Language, checked: &Checked) -> String {
         checked.hosts.iter().take(MOST_HOSTS).map(|host| format!("`{host}`")).collect();
     match checked.hosts.len() - names.len() {
         0 => {}
-        more => names.push(say!(language, "{more} more", "{more} weitere")),
+        more => names.push(format!("{more} more")),
     }
     let names = names.join(", ");
-    say!(language, "that reaches only {names}", "mit Zugang nur zu {names}")
+    format!("that reaches only {names}")
 }
 
-fn not_reached(language: Language, result: &CheckResult, refused: &Refused) -> String {
+fn not_reached(result: &CheckResult, refused: &Refused) -> String {
     let (check, host) = (command(&result.command), command(&refused.host));
     match refused.why {
-        Why::NotListed => say!(
-            language,
-            "{check} could not reach {host}: it is not in `checks_network` of `.github/hob.toml`.",
-            "{check} konnte {host} nicht erreichen: Das steht nicht in `checks_network` von `.github/hob.toml`."
-        ),
-        Why::Private => say!(
-            language,
+        Why::NotListed => {
+            format!("{check} could not reach {host}: it is not in `checks_network` of `.github/hob.toml`.")
+        }
+        Why::Private => format!(
             "{check} could not reach {host}: the name leads to a private address, and that address is not in \
-             `checks_network` of `.github/hob.toml`.",
-            "{check} konnte {host} nicht erreichen: Der Name führt zu einer privaten Adresse, und diese Adresse steht nicht in \
-             `checks_network` von `.github/hob.toml`."
+             `checks_network` of `.github/hob.toml`."
         ),
     }
 }
 
 /// The checks as a part of a pull request's body.
-pub fn checks_section(language: Language, checked: &Checked) -> String {
-    let mut text = format!("### Checks\n\n{}", checks_table(language, checked));
+pub fn checks_section(checked: &Checked) -> String {
+    let mut text = format!("### Checks\n\n{}", checks_table(checked));
     if let Some(failing) = checked.failing() {
         let command = command(&failing.command);
-        text.push_str(&say!(
-            language,
-            "\n\n**{command} fails**, and the agent has had it back as often as it may. A new pull request is a draft then.",
-            "\n\n**{command} schlägt fehl**, und der Agent hat es so oft zurückbekommen, wie er darf. Ein neuer Pull Request ist \
-             dann ein Draft."
-        ));
+        text.push_str(&format!("\n\n**{command} fails**, and the agent has had it back as often as it may. A new pull request is a draft then."));
     }
     text
 }
 
 /// Said on the issue when the pull request is open though a check fails. `{pull}` as in `pull_request_ready`.
-pub fn pull_request_with_failing_check(
-    language: Language,
-    commits: usize,
-    took: Spent,
-    failing: &CheckResult,
-) -> String {
-    let (commits, took) = (commits_in_words(language, commits), finished(language, took));
-    let (command, ended) = (command(&failing.command), ended(language, failing.end));
-    say!(
-        language,
+pub fn pull_request_with_failing_check(commits: usize, took: Spent, failing: &CheckResult) -> String {
+    let (commits, took) = (commits_in_words(commits), finished(took));
+    let (command, ended) = (command(&failing.command), ended(failing.end));
+    format!(
         "Done, but {command} still fails: {ended}. #{{pull}} has {commits}; see its checks. `/hob work …` with a hint goes on from \
-         there.\n\n{took}",
-        "Fertig, aber {command} schlägt noch fehl: {ended}. #{{pull}} hat {commits}; sieh dir die Checks dort an. `/hob work …` mit \
-         einem Hinweis macht dort weiter.\n\n{took}"
+         there.\n\n{took}"
     )
 }
 
 /// Said in one sentence, beside what was done, where a check fails on it and no agent mends that. `{pull}` as in `pull_request_ready`.
-pub fn still_failing(language: Language, checked: Option<&Checked>) -> Option<String> {
+pub fn still_failing(checked: Option<&Checked>) -> Option<String> {
     let failing = checked?.failing()?;
-    let (command, ended) = (command(&failing.command), ended(language, failing.end));
-    Some(say!(
-        language,
-        "**But {command} fails on it**: {ended}; see the checks in #{{pull}}.",
-        "**Aber {command} schlägt damit fehl**: {ended}; sieh dir die Checks in #{{pull}} an."
-    ))
+    let (command, ended) = (command(&failing.command), ended(failing.end));
+    Some(format!("**But {command} fails on it**: {ended}; see the checks in #{{pull}}."))
 }
 
-fn ended(language: Language, end: CheckEnd) -> String {
+fn ended(end: CheckEnd) -> String {
     match end {
-        CheckEnd::Exited(0) => word!(language, "passed, exit code 0", "bestanden, Exit-Code 0").to_owned(),
-        CheckEnd::Exited(code) => say!(language, "exit code {code}", "Exit-Code {code}"),
-        CheckEnd::TimedOut => word!(language, "took too long", "dauerte zu lange").to_owned(),
-        CheckEnd::TookTooMuch => word!(
-            language,
-            "took too much disk or printed too much",
-            "belegte zu viel Plattenplatz oder gab zu viel aus"
-        )
-        .to_owned(),
+        CheckEnd::Exited(0) => "passed, exit code 0".to_owned(),
+        CheckEnd::Exited(code) => format!("exit code {code}"),
+        CheckEnd::TimedOut => "took too long".to_owned(),
+        CheckEnd::TookTooMuch => "took too much disk or printed too much".to_owned(),
     }
 }
 
@@ -147,7 +116,6 @@ pub(super) fn command(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::assert_said;
 
     #[test]
     fn what_is_said_about_checks() {
@@ -179,11 +147,10 @@ mod tests {
         fenced.results[0].refused =
             vec![refused("example.org:443", Why::NotListed), refused("intern.example:80", Why::Private)];
         let took = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: Some(3) };
-        assert_said!("what_is_said_about_checks", |language| {
-            let said = pull_request_with_failing_check(language, 2, took, failing.failing().unwrap());
-            let beside = still_failing(language, Some(&failing)).unwrap();
-            let [passing, failing, fenced] =
-                [&passing, &failing, &fenced].map(|checked| checks_section(language, checked));
+        insta::assert_snapshot!("what_is_said_about_checks", {
+            let said = pull_request_with_failing_check(2, took, failing.failing().unwrap());
+            let beside = still_failing(Some(&failing)).unwrap();
+            let [passing, failing, fenced] = [&passing, &failing, &fenced].map(checks_section);
             [passing, failing, fenced, said, beside].join("\n\n=====\n\n")
         });
     }

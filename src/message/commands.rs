@@ -4,8 +4,7 @@
 use super::{FailureClass, MOST_AGENT_TEXT, code, duration, failure_words};
 use crate::command::{Mistake, TABLE, Who, usage};
 use crate::ids::{AgentKind, PullNumber};
-use crate::language::{Language, say, word};
-use crate::story::plan::{Mode, go};
+use crate::story::plan::{GO, Mode};
 use crate::story::{Question, TaskState};
 
 /// What somebody wrote is cut here where it is quoted.
@@ -29,91 +28,57 @@ pub enum NoGo {
 }
 
 /// Said to somebody whose command does nothing now.
-pub fn nothing_done(language: Language, why: NoGo) -> String {
+pub fn nothing_done(why: NoGo) -> String {
     match why {
-        NoGo::NothingBegun => word!(
-            language,
-            "Nothing is under way here, and nothing was. `/hob work` begins; `/hob help` lists the rest.",
-            "Hier wird an nichts gearbeitet, und es wurde noch nichts begonnen. `/hob work` beginnt; `/hob help` nennt den Rest."
-        ),
-        NoGo::NoPlan => word!(
-            language,
-            "No plan waits here for a go. `/hob plan` makes one, `/hob work` works without.",
-            "Hier wartet kein Plan auf ein Go. `/hob plan` macht einen, `/hob work` arbeitet ohne."
-        ),
-        NoGo::NoPull => word!(
-            language,
-            "There is no pull request of mine here yet whose checks could fail. `/hob work` begins the work that leads to one.",
-            "Hier gibt es noch keinen Pull Request von mir, dessen Checks fehlschlagen könnten. `/hob work` beginnt die Arbeit, die zu \
-             einem führt."
-        ),
-        NoGo::UnderWay => word!(
-            language,
-            "Nothing to do: work is under way here. `/hob status` says how far it is.",
-            "Nichts zu tun: Hier wird schon gearbeitet. `/hob status` sagt, wie weit es ist."
-        ),
-        NoGo::Waits => word!(
-            language,
-            "I wait for your answer to the question above; any reply in words is one.",
-            "Ich warte auf deine Antwort auf die Frage oben; jede Antwort in Worten zählt."
-        ),
-        NoGo::LastEndedWell => word!(
-            language,
-            "Nothing to go on with: the last work here ended well. `/hob work …` asks for more.",
-            "Nichts, womit es weiterginge: Die letzte Arbeit hier ist gut ausgegangen. `/hob work …` bittet um mehr."
-        ),
+        NoGo::NothingBegun => "Nothing is under way here, and nothing was. `/hob work` begins; `/hob help` lists the rest.",
+        NoGo::NoPlan => "No plan waits here for a go. `/hob plan` makes one, `/hob work` works without.",
+        NoGo::NoPull => "There is no pull request of mine here yet whose checks could fail. `/hob work` begins the work that leads to one.",
+        NoGo::UnderWay => "Nothing to do: work is under way here. `/hob status` says how far it is.",
+        NoGo::Waits => "I wait for your answer to the question above; any reply in words is one.",
+        NoGo::LastEndedWell => "Nothing to go on with: the last work here ended well. `/hob work …` asks for more.",
     }
     .to_owned()
 }
 
 /// Said to somebody who gave a command that is none.
-pub fn misunderstood(language: Language, mistake: &Mistake) -> String {
-    let understood = |what: &str| say!(language, "What I understand: {what}.", "Was ich verstehe: {what}.");
+pub fn misunderstood(mistake: &Mistake) -> String {
+    let understood = |what: &str| format!("What I understand: {what}.");
     let options = |command| understood(&format!("`{}`", usage(command)));
     let (what, help) = match mistake {
         Mistake::UnknownCommand(name) if name.is_empty() => {
-            let what = word!(language, "`/hob` alone is not a command.", "`/hob` allein ist kein Befehl.")
-                .to_owned();
+            let what = "`/hob` alone is not a command.".to_owned();
             (what, understood(&names()))
         }
         Mistake::UnknownCommand(name) => {
             let name = code(&format!("/hob {name}"), MOST_CODE);
-            let what = say!(language, "There is no command {name}.", "Den Befehl {name} gibt es nicht.");
+            let what = format!("There is no command {name}.");
             (what, understood(&names()))
         }
         Mistake::UnknownOption { command, option } => {
             let option = code(option, MOST_CODE);
-            let what = say!(
-                language,
-                "`/hob {command}` has no option {option}.",
-                "`/hob {command}` hat keine Option {option}."
-            );
+            let what = format!("`/hob {command}` has no option {option}.");
             (what, options(if *command == "rebase" { "rebase" } else { "work" }))
         }
         Mistake::BadValue { option, value } if value.is_empty() => {
-            (say!(language, "`{option}` needs a value.", "`{option}` braucht einen Wert."), options("work"))
+            (format!("`{option}` needs a value."), options("work"))
         }
         Mistake::BadValue { option, value } => {
             let (value, agents) = (code(value, MOST_CODE), agents());
-            let what = say!(language, "`{option}` cannot be {value}.", "`{option}` kann nicht {value} sein.");
+            let what = format!("`{option}` cannot be {value}.");
             let help = match *option {
-                "--agent" => say!(language, "Agents are {agents}.", "Agenten sind {agents}."),
+                "--agent" => format!("Agents are {agents}."),
                 _ => options("work"),
             };
             (what, help)
         }
         Mistake::BadSum(_) => {
-            let what = word!(
-                language,
-                "`/hob budget` needs dollars, as in `/hob budget +5`.",
-                "`/hob budget` braucht Dollar, wie in `/hob budget +5`."
-            );
+            let what = "`/hob budget` needs dollars, as in `/hob budget +5`.";
             (what.to_owned(), String::new())
         }
     };
-    let help = say!(language, "{help} `/hob help` says more.", "{help} `/hob help` sagt mehr.");
+    let help = format!("{help} `/hob help` says more.");
     let help = help.trim();
-    say!(language, "{what} Nothing was started.\n\n{help}", "{what} Nichts wurde begonnen.\n\n{help}")
+    format!("{what} Nothing was started.\n\n{help}")
 }
 
 fn agents() -> String {
@@ -126,25 +91,20 @@ fn names() -> String {
 }
 
 /// Said to somebody who asks for help.
-pub fn help(language: Language) -> String {
-    let head = word!(language, "| You write | I do |", "| Du schreibst | Ich mache |");
+pub fn help() -> String {
+    let head = "| You write | I do |";
     let mut text = format!("{head}\n|---|---|\n");
     for row in TABLE {
-        let (usage, does, example) = (row.usage, (row.does)(language), row.example);
+        let (usage, does, example) = (row.usage, row.does, row.example);
         let example = match example == usage {
             true => String::new(),
-            false => say!(language, " For example `{example}`", " Zum Beispiel `{example}`"),
+            false => format!(" For example `{example}`"),
         };
         text.push_str(&format!("| `{usage}` | {does}{example} |\n"));
     }
-    let (who, agents) = (Who::MayPush.words(language), agents());
-    text.push_str(&say!(
-        language,
-        "\nA command stands at the start of a line, here or on my pull request; I listen to people {who}. `A` is one of \
-         {agents}; `B` is the branch that the pull request goes to; `N` is in dollars.",
-        "\nEin Befehl steht am Anfang einer Zeile, hier oder an meinem Pull Request; ich höre auf Leute, {who}. `A` ist eines von \
-         {agents}; `B` ist der Branch, in den der Pull Request geht; `N` ist in Dollar."
-    ));
+    let (who, agents) = (Who::MayPush.words(), agents());
+    text.push_str(&format!("\nA command stands at the start of a line, here or on my pull request; I listen to people {who}. `A` is one of \
+         {agents}; `B` is the branch that the pull request goes to; `N` is in dollars."));
     text
 }
 
@@ -172,135 +132,73 @@ pub struct WhereItStands<'a> {
 }
 
 /// Said to somebody who asks where the work stands.
-pub fn where_it_stands(language: Language, facts: &WhereItStands<'_>) -> String {
+pub fn where_it_stands(facts: &WhereItStands<'_>) -> String {
     let since = duration(facts.for_ms);
     let is_plan = facts.mode == Mode::Plan;
     let mut text = match facts.state {
-        TaskState::Queued => in_the_queue(language, facts, &since),
+        TaskState::Queued => in_the_queue(facts, &since),
         TaskState::Running if is_plan => {
-            say!(language, "**Planning** for {since}.", "**Plant** seit {since}.")
+            format!("**Planning** for {since}.")
         }
-        TaskState::Running => say!(language, "**Working** for {since}.", "**Arbeitet** seit {since}."),
-        TaskState::Publishing => say!(
-            language,
-            "**Pushing** what the agent has done, for {since}.",
-            "**Pusht**, was der Agent getan hat, seit {since}."
-        ),
-        TaskState::Blocked => say!(
-            language,
-            "**Waiting for you** for {since}: the question above is open.",
-            "**Wartet auf dich** seit {since}: Die Frage oben ist offen."
-        ),
-        TaskState::Done => say!(language, "**Done** {since} ago.", "**Fertig** seit {since}."),
+        TaskState::Running => format!("**Working** for {since}."),
+        TaskState::Publishing => format!("**Pushing** what the agent has done, for {since}."),
+        TaskState::Blocked => format!("**Waiting for you** for {since}: the question above is open."),
+        TaskState::Done => format!("**Done** {since} ago."),
         TaskState::Failed => {
-            let why = facts.failure.map_or("", |class| failure_words(language, class).happened);
-            say!(
-                language,
-                "**Failed** {since} ago. {why} `/hob retry` does it again.",
-                "**Fehlgeschlagen** vor {since}. {why} `/hob retry` macht es noch einmal."
-            )
+            let why = facts.failure.map_or("", |class| failure_words(class).happened);
+            format!("**Failed** {since} ago. {why} `/hob retry` does it again.")
         }
-        TaskState::Cancelled => say!(
-            language,
-            "**Stopped** {since} ago. `/hob resume` goes on from there.",
-            "**Angehalten** vor {since}. `/hob resume` macht dort weiter."
-        ),
+        TaskState::Cancelled => format!("**Stopped** {since} ago. `/hob resume` goes on from there."),
     };
     match facts.behind {
         0 => {}
-        1 => text.push_str(word!(
-            language,
-            " 1 more task waits for this one.",
-            " 1 weitere Aufgabe wartet auf diese."
-        )),
-        behind => text.push_str(&say!(
-            language,
-            " {behind} more tasks wait for this one.",
-            " {behind} weitere Aufgaben warten auf diese."
-        )),
+        1 => text.push_str(" 1 more task waits for this one."),
+        behind => text.push_str(&format!(" {behind} more tasks wait for this one.")),
     }
     match facts.pull {
-        Some(pull) => text.push_str(&say!(language, " Pull request: #{pull}.", " Pull Request: #{pull}.")),
+        Some(pull) => text.push_str(&format!(" Pull request: #{pull}.")),
         None => text.push_str(&format!(" Branch: `{}`.", facts.branch)),
     }
     text
 }
 
-fn in_the_queue(language: Language, facts: &WhereItStands<'_>, since: &str) -> String {
+fn in_the_queue(facts: &WhereItStands<'_>, since: &str) -> String {
     match (facts.again_in_ms.map(duration), facts.ahead) {
-        (Some(again), _) => say!(
-            language,
-            "**Waiting** to try again, in {again}.",
-            "**Wartet** auf den nächsten Versuch, in {again}."
-        ),
-        (None, 0) => say!(
-            language,
-            "**In the queue** for {since}, and next.",
-            "**In der Warteschlange** seit {since}, als Nächstes dran."
-        ),
-        (None, 1) => say!(
-            language,
-            "**In the queue** for {since}; 1 task is before this one.",
-            "**In der Warteschlange** seit {since}; 1 Aufgabe ist davor."
-        ),
-        (None, ahead) => say!(
-            language,
-            "**In the queue** for {since}; {ahead} tasks are before this one.",
-            "**In der Warteschlange** seit {since}; {ahead} Aufgaben sind davor."
-        ),
+        (Some(again), _) => format!("**Waiting** to try again, in {again}."),
+        (None, 0) => format!("**In the queue** for {since}, and next."),
+        (None, 1) => format!("**In the queue** for {since}; 1 task is before this one."),
+        (None, ahead) => format!("**In the queue** for {since}; {ahead} tasks are before this one."),
     }
 }
 
 /// Said where a base branch was chosen and the pull request is open already.
-pub fn base_stays(language: Language, pull: PullNumber, base: &str, chosen: &str) -> String {
+pub fn base_stays(pull: PullNumber, base: &str, chosen: &str) -> String {
     let (base, chosen) = (code(base, MOST_CODE), code(&format!("--base {chosen}"), MOST_CODE));
-    say!(
-        language,
+    format!(
         "#{pull} goes to {base} already, and stays there; {chosen} is for a story without a pull request. People can change the base \
-         on #{pull}.",
-        "#{pull} geht schon in {base}, und dabei bleibt es; {chosen} ist für eine Story ohne Pull Request. Die Basis kannst du an \
-         #{pull} selbst ändern."
+         on #{pull}."
     )
 }
 
 /// Said where somebody allows more money and no cap is set.
-pub fn no_cap(language: Language) -> String {
-    word!(
-        language,
-        "No budget is set here, so there is nothing to raise.",
-        "Hier ist kein Budget gesetzt, also gibt es nichts zu erhöhen."
-    )
-    .to_owned()
+pub fn no_cap() -> String {
+    "No budget is set here, so there is nothing to raise.".to_owned()
 }
 
 /// The question that a plan is put as. What the agent wrote is contained where the question is posted.
-pub fn may_this_be_done(language: Language, plan: Option<&str>) -> Question {
+pub fn may_this_be_done(plan: Option<&str>) -> Question {
     let plan: String = match plan.map(str::trim).filter(|plan| !plan.is_empty()) {
         Some(plan) => {
             let plan: String = plan.chars().take(MOST_AGENT_TEXT / 2).collect();
-            say!(
-                language,
-                "May I carry out this plan?\n\n{plan}",
-                "Darf ich diesen Plan ausführen?\n\n{plan}"
-            )
+            format!("May I carry out this plan?\n\n{plan}")
         }
-        None => word!(
-            language,
-            "The agent ended without writing a plan down. May I go on all the same?",
-            "Der Agent ist fertig, ohne einen Plan aufzuschreiben. Darf ich trotzdem weitermachen?"
-        )
-        .to_owned(),
+        None => "The agent ended without writing a plan down. May I go on all the same?".to_owned(),
     };
-    let context = word!(
-        language,
-        "`/hob go` carries it out, `/hob go but …` with a change. Any other answer changes the plan, and I ask again. Nothing \
-         in the repository has been changed.",
-        "`/hob go` führt ihn aus, `/hob go aber …` mit einer Änderung. Jede andere Antwort ändert den Plan, und ich frage noch \
-         einmal. Im Repository ist nichts geändert."
-    );
+    let context = "`/hob go` carries it out, `/hob go but …` with a change. Any other answer changes the plan, and I ask again. Nothing \
+         in the repository has been changed.";
     Question {
         text: plan,
-        options: vec![go(language).to_owned()],
+        options: vec![GO.to_owned()],
         context: Some(context.to_owned()),
         ..Question::default()
     }
@@ -309,9 +207,8 @@ pub fn may_this_be_done(language: Language, plan: Option<&str>) -> Question {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::assert_said;
     use crate::message::card::card;
-    use crate::message::card::tests::card_in;
+    use crate::message::card::tests::card_of;
 
     const QUEUED: WhereItStands<'static> = WhereItStands {
         state: TaskState::Queued,
@@ -343,12 +240,12 @@ mod tests {
             NoGo::Waits,
             NoGo::LastEndedWell,
         ];
-        assert_said!("what_is_said_to_commands", |language| {
+        insta::assert_snapshot!("what_is_said_to_commands", {
             let said: Vec<String> = mistakes
                 .iter()
-                .map(|mistake| misunderstood(language, mistake))
-                .chain(why.map(|why| nothing_done(language, why)))
-                .chain([help(language), base_stays(language, PullNumber(2), "main", "dev"), no_cap(language)])
+                .map(misunderstood)
+                .chain(why.map(nothing_done))
+                .chain([help(), base_stays(PullNumber(2), "main", "dev"), no_cap()])
                 .collect();
             said.join("\n\n=====\n\n")
         });
@@ -365,16 +262,16 @@ mod tests {
                 WhereItStands { state: TaskState::Running, mode: Mode::Plan, behind: 2, ..QUEUED },
             ])
             .collect();
-        assert_said!("where_work_stands", |language| {
-            let said: Vec<String> = all.iter().map(|facts| where_it_stands(language, facts)).collect();
+        insta::assert_snapshot!("where_work_stands", {
+            let said: Vec<String> = all.iter().map(|facts| where_it_stands(facts)).collect();
             said.join("\n")
         });
     }
 
     #[test]
     fn a_plan_is_put_as_a_question() {
-        assert_said!("a_plan_is_put_as_a_question", |language| {
-            let asked = |plan| card(&card_in(language, may_this_be_done(language, plan)));
+        insta::assert_snapshot!("a_plan_is_put_as_a_question", {
+            let asked = |plan| card(&card_of(may_this_be_done(plan)));
             let (with, without) = (asked(Some("1. Add `--json`.\n2. Test it.\n")), asked(None));
             format!("{with}\n\n=====\n\n{without}")
         });

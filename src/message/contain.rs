@@ -13,7 +13,6 @@ mod fence;
 mod parts;
 
 use super::closing::WORDS;
-use crate::language::{Language, word};
 use address::redirected;
 use fence::{Fence, marker_broken};
 pub use parts::{Sizes, contain_in_parts};
@@ -22,12 +21,8 @@ pub use parts::{Sizes, contain_in_parts};
 const BREAK: char = '\u{2060}';
 
 /// Said where a text was cut.
-pub(super) fn cut_here(language: Language) -> &'static str {
-    word!(
-        language,
-        "…\n\n*(cut here: the whole text is in the run's record on hob's server)*",
-        "…\n\n*(hier abgeschnitten: der ganze Text liegt beim Lauf auf dem Server von hob)*"
-    )
+pub(super) fn cut_here() -> &'static str {
+    "…\n\n*(cut here: the whole text is in the run's record on hob's server)*"
 }
 
 /// Quotations in quotations beyond this are not taken apart any more.
@@ -37,8 +32,8 @@ const MOST_DEPTH: usize = 6;
 const NEAR: u8 = 2;
 
 /// Makes an agent's text safe, cut to about `most` characters.
-pub fn contain(language: Language, text: &str, most: usize) -> String {
-    fitted(plain(text).trim(), most, cut_here(language), lines_of)
+pub fn contain(text: &str, most: usize) -> String {
+    fitted(plain(text).trim(), most, cut_here(), lines_of)
 }
 
 fn lines_of(text: &str) -> String {
@@ -451,7 +446,7 @@ mod tests {
     use super::*;
 
     fn contain(text: &str, most: usize) -> String {
-        super::contain(Language::En, text, most)
+        super::contain(text, most)
     }
 
     const B: char = BREAK;
@@ -520,11 +515,11 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_and_says_so() {
-        assert_eq!(contain(&"ä".repeat(10), 3), format!("äää{}", cut_here(Language::En)));
+        assert_eq!(contain(&"ä".repeat(10), 3), format!("äää{}", cut_here()));
         let cut = contain("```\nlong text", 14);
         assert!(cut.starts_with("```\nlong t\n```…\n\n*(cut here") || cut.starts_with("```\nlong"), "{cut}");
         let cut = contain(&"@a ".repeat(50_000), 50_000);
-        assert!(cut.chars().count() < 50_100 && cut.ends_with(cut_here(Language::En)), "{}", cut.len());
+        assert!(cut.chars().count() < 50_100 && cut.ends_with(cut_here()), "{}", cut.len());
         assert_eq!(contain_line("@alice and bob", 9), format!("@{B}alice a…"));
     }
 

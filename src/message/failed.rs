@@ -2,13 +2,10 @@
 
 use super::{Spent, file_list, finished, quoted, whole};
 use crate::agent::FailureClass;
-use crate::language::{Language, word};
 
 /// A failure, as far as a person on GitHub may know it.
 #[derive(Debug, Clone)]
 pub struct FailureText<'a> {
-    /// The language to say it in.
-    pub language: Language,
     /// What kind it was.
     pub class: FailureClass,
     /// The agent's or the server's own words.
@@ -23,22 +20,21 @@ pub struct FailureText<'a> {
 
 /// Said on the issue when a task failed: what happened, what became of the work, what to do.
 pub fn failed(failure: &FailureText<'_>) -> String {
-    let language = failure.language;
     let words = match failure.class {
-        FailureClass::NotReady if failure.has_worked => cut_off(language),
-        class => failure_words(language, class),
+        FailureClass::NotReady if failure.has_worked => cut_off(),
+        class => failure_words(class),
     };
     let mut text = format!("**{}**", words.happened);
     let detail = failure.detail.trim();
     if !detail.is_empty() {
         text.push_str("\n\n");
-        text.push_str(&quoted(&whole(language, detail, 2_000)));
+        text.push_str(&quoted(&whole(detail, 2_000)));
     }
     if !failure.uncommitted.is_empty() {
-        text.push_str(word!(language, "\n\nNot committed:\n\n", "\n\nNicht committet:\n\n"));
-        text.push_str(&file_list(language, failure.uncommitted));
+        text.push_str("\n\nNot committed:\n\n");
+        text.push_str(&file_list(failure.uncommitted));
     }
-    text.push_str(&format!("\n\n{} {}\n\n{}", words.work, words.to_do, finished(language, failure.took)));
+    text.push_str(&format!("\n\n{} {}\n\n{}", words.work, words.to_do, finished(failure.took)));
     text
 }
 
@@ -50,318 +46,118 @@ pub(super) struct FailureWords {
 }
 
 /// What is said in the place of the words about a start, where something was missing after it.
-fn cut_off(language: Language) -> FailureWords {
+fn cut_off() -> FailureWords {
     FailureWords {
-        happened: word!(
-            language,
-            "hob could not bring this work to its end.",
-            "hob konnte diese Arbeit nicht zu Ende bringen."
-        ),
-        work: word!(
-            language,
-            "The workspace is kept as the agent left it.",
-            "Der Workspace bleibt, wie der Agent ihn verlassen hat."
-        ),
-        to_do: word!(
-            language,
-            "Once what is named above is put right, `/hob retry` goes on from there.",
-            "Sobald behoben ist, was oben steht, macht `/hob retry` dort weiter."
-        ),
+        happened: "hob could not bring this work to its end.",
+        work: "The workspace is kept as the agent left it.",
+        to_do: "Once what is named above is put right, `/hob retry` goes on from there.",
     }
 }
 
-pub(super) fn failure_words(language: Language, class: FailureClass) -> FailureWords {
+pub(super) fn failure_words(class: FailureClass) -> FailureWords {
     use FailureClass as F;
-    let kept = word!(
-        language,
-        "The workspace is kept as the agent left it.",
-        "Der Workspace bleibt, wie der Agent ihn verlassen hat."
-    );
-    let again = word!(language, "`/hob work` goes on from there.", "`/hob work` macht dort weiter.");
+    let kept = "The workspace is kept as the agent left it.";
+    let again = "`/hob work` goes on from there.";
     let (happened, work, to_do) = match class {
         F::Authentication => (
-            word!(
-                language,
-                "The agent could not log in to its model's service.",
-                "Der Agent konnte sich beim Dienst seines Modells nicht anmelden."
-            ),
+            "The agent could not log in to its model's service.",
             kept,
-            word!(
-                language,
-                "Whoever runs hob has to renew the agent's key or login; then `/hob work` goes on.",
-                "Wer hob betreibt, muss den Schlüssel oder die Anmeldung des Agenten erneuern; danach macht `/hob work` weiter."
-            ),
+            "Whoever runs hob has to renew the agent's key or login; then `/hob work` goes on.",
         ),
         F::Billing => (
-            word!(
-                language,
-                "The model's service refuses to work: the account has no credit left.",
-                "Der Dienst des Modells verweigert die Arbeit: Das Guthaben des Kontos ist aufgebraucht."
-            ),
+            "The model's service refuses to work: the account has no credit left.",
             kept,
-            word!(
-                language,
-                "Whoever runs hob has to see to the account; then `/hob work` goes on.",
-                "Wer hob betreibt, muss sich um das Konto kümmern; danach macht `/hob work` weiter."
-            ),
+            "Whoever runs hob has to see to the account; then `/hob work` goes on.",
         ),
-        F::RateLimit => (
-            word!(
-                language,
-                "The model's service is limiting requests.",
-                "Der Dienst des Modells begrenzt gerade die Zahl der Anfragen."
-            ),
-            kept,
-            word!(
-                language,
-                "Try `/hob work` again in a while.",
-                "Versuch es in einer Weile wieder mit `/hob work`."
-            ),
-        ),
+        F::RateLimit => {
+            ("The model's service is limiting requests.", kept, "Try `/hob work` again in a while.")
+        }
         F::UsageLimit => (
-            word!(
-                language,
-                "The usage limit of the model's account is reached.",
-                "Das Nutzungslimit des Modell-Kontos ist erreicht."
-            ),
+            "The usage limit of the model's account is reached.",
             kept,
-            word!(
-                language,
-                "Try `/hob work` again when the limit has been reset.",
-                "Versuch es wieder mit `/hob work`, wenn das Limit zurückgesetzt ist."
-            ),
+            "Try `/hob work` again when the limit has been reset.",
         ),
         F::Overloaded => (
-            word!(
-                language,
-                "The model's service was overloaded or out of reach, also after several tries.",
-                "Der Dienst des Modells war überlastet oder nicht erreichbar, auch nach mehreren Versuchen."
-            ),
+            "The model's service was overloaded or out of reach, also after several tries.",
             kept,
-            word!(
-                language,
-                "Try `/hob work` again in a while.",
-                "Versuch es in einer Weile wieder mit `/hob work`."
-            ),
+            "Try `/hob work` again in a while.",
         ),
         F::ContextOverflow => (
-            word!(
-                language,
-                "The conversation has become too long for the model.",
-                "Das Gespräch ist für das Modell zu lang geworden."
-            ),
+            "The conversation has become too long for the model.",
             kept,
-            word!(
-                language,
-                "Split the issue into smaller ones, or say with `/hob work …` what is left to do.",
-                "Teil das Issue in kleinere auf, oder sag mit `/hob work …`, was noch zu tun ist."
-            ),
+            "Split the issue into smaller ones, or say with `/hob work …` what is left to do.",
         ),
-        F::TurnLimit => (
-            word!(
-                language,
-                "The agent reached the limit of turns for one run.",
-                "Der Agent hat die Höchstzahl an Schritten für einen Lauf erreicht."
-            ),
-            kept,
-            again,
-        ),
-        F::BudgetLimit => (
-            word!(language, "The agent has used its budget up.", "Der Agent hat sein Budget aufgebraucht."),
-            kept,
-            again,
-        ),
-        F::Refused => (
-            word!(language, "The model refused the task.", "Das Modell hat die Aufgabe abgelehnt."),
-            kept,
-            word!(
-                language,
-                "Say with `/hob work …` what is wanted in other words.",
-                "Sag mit `/hob work …` in anderen Worten, was du willst."
-            ),
-        ),
+        F::TurnLimit => ("The agent reached the limit of turns for one run.", kept, again),
+        F::BudgetLimit => ("The agent has used its budget up.", kept, again),
+        F::Refused => {
+            ("The model refused the task.", kept, "Say with `/hob work …` what is wanted in other words.")
+        }
         F::ModelUnknown => (
-            word!(
-                language,
-                "The model that is configured does not exist, or the account may not use it.",
-                "Das eingestellte Modell gibt es nicht, oder das Konto darf es nicht benutzen."
-            ),
+            "The model that is configured does not exist, or the account may not use it.",
             kept,
-            word!(
-                language,
-                "Whoever runs hob has to correct the model's name; then `/hob work` goes on.",
-                "Wer hob betreibt, muss den Namen des Modells berichtigen; danach macht `/hob work` weiter."
-            ),
+            "Whoever runs hob has to correct the model's name; then `/hob work` goes on.",
         ),
         F::SessionLost => (
-            word!(
-                language,
-                "The agent's session was lost, and starting over failed too.",
-                "Die Session des Agenten ist verloren, und auch ein neuer Anfang ist gescheitert."
-            ),
+            "The agent's session was lost, and starting over failed too.",
             kept,
-            word!(language, "`/hob work` starts a new session.", "`/hob work` beginnt eine neue Session."),
+            "`/hob work` starts a new session.",
         ),
-        F::Interrupted => {
-            (word!(language, "The run was interrupted.", "Der Lauf wurde unterbrochen."), kept, again)
-        }
+        F::Interrupted => ("The run was interrupted.", kept, again),
         F::OutOfMemory => (
-            word!(
-                language,
-                "The agent's container ran out of memory and was stopped.",
-                "Dem Container des Agenten ging der Arbeitsspeicher aus; er wurde angehalten."
-            ),
+            "The agent's container ran out of memory and was stopped.",
             kept,
-            word!(
-                language,
-                "`/hob work` goes on from there; whoever runs hob can raise `container.memory`.",
-                "`/hob work` macht dort weiter; wer hob betreibt, kann `container.memory` erhöhen."
-            ),
+            "`/hob work` goes on from there; whoever runs hob can raise `container.memory`.",
         ),
         F::TimedOut => (
-            word!(
-                language,
-                "The agent did not finish within the time limit and was stopped.",
-                "Der Agent wurde in der erlaubten Zeit nicht fertig und wurde angehalten."
-            ),
+            "The agent did not finish within the time limit and was stopped.",
             kept,
-            word!(
-                language,
-                "`/hob work` goes on from there; a smaller issue helps.",
-                "`/hob work` macht dort weiter; ein kleineres Issue hilft."
-            ),
+            "`/hob work` goes on from there; a smaller issue helps.",
         ),
-        F::Stalled => (
-            word!(
-                language,
-                "The agent said nothing for too long and was stopped.",
-                "Der Agent hat zu lange nichts von sich hören lassen und wurde angehalten."
-            ),
-            kept,
-            again,
-        ),
-        F::Crashed => (
-            word!(language, "The agent ended with an error.", "Der Agent endete mit einem Fehler."),
-            kept,
-            word!(
-                language,
-                "`/hob work` tries again from there.",
-                "`/hob work` versucht es von dort noch einmal."
-            ),
-        ),
+        F::Stalled => ("The agent said nothing for too long and was stopped.", kept, again),
+        F::Crashed => ("The agent ended with an error.", kept, "`/hob work` tries again from there."),
         F::HandOverRefused => (
-            word!(
-                language,
-                "The agent's commits could not be taken over.",
-                "Die Commits des Agenten konnten nicht übernommen werden."
-            ),
+            "The agent's commits could not be taken over.",
             kept,
-            word!(
-                language,
-                "`/hob work …` with a hint at what to do differently goes on from there.",
-                "`/hob work …` mit einem Hinweis, was anders werden soll, macht dort weiter."
-            ),
+            "`/hob work …` with a hint at what to do differently goes on from there.",
         ),
         F::LeftUncommitted => (
-            word!(
-                language,
-                "The agent left work uncommitted, also after it was asked to commit it.",
-                "Der Agent hat einen Teil seiner Arbeit nicht committet, auch nachdem er darum gebeten wurde."
-            ),
+            "The agent left work uncommitted, also after it was asked to commit it.",
             kept,
-            word!(
-                language,
-                "`/hob work commit your changes`, or what else should become of them, goes on from there.",
-                "`/hob work commit your changes`, oder was sonst damit geschehen soll, macht dort weiter."
-            ),
+            "`/hob work commit your changes`, or what else should become of them, goes on from there.",
         ),
         F::PushRefused => (
-            word!(language, "The git host refused the push.", "Der Git-Server hat den Push abgelehnt."),
-            word!(
-                language,
-                "The commits and the workspace are kept.",
-                "Die Commits und der Workspace bleiben erhalten."
-            ),
-            word!(
-                language,
-                "Change what the message above names (a branch's protection, for example); then `/hob work` tries again.",
-                "Ändere, was die Meldung oben nennt (zum Beispiel den Schutz eines Branches); danach versucht es `/hob work` noch einmal."
-            ),
+            "The git host refused the push.",
+            "The commits and the workspace are kept.",
+            "Change what the message above names (a branch's protection, for example); then `/hob work` tries again.",
         ),
         F::BranchMoved => (
-            word!(
-                language,
-                "Somebody else moved the branch while the agent worked, and the two do not go together by themselves.",
-                "Jemand hat den Branch verändert, während der Agent arbeitete, und beides passt nicht von selbst zusammen."
-            ),
-            word!(
-                language,
-                "Nothing was overwritten: the branch is as they left it, and the agent's commits are kept in its workspace.",
-                "Nichts wurde überschrieben: Der Branch ist, wie er hinterlassen wurde, und die Commits des Agenten bleiben in seinem Workspace erhalten."
-            ),
-            word!(
-                language,
-                "`/hob work` brings what is on the branch into the workspace and goes on.",
-                "`/hob work` holt den Stand des Branches in den Workspace und macht weiter."
-            ),
+            "Somebody else moved the branch while the agent worked, and the two do not go together by themselves.",
+            "Nothing was overwritten: the branch is as they left it, and the agent's commits are kept in its workspace.",
+            "`/hob work` brings what is on the branch into the workspace and goes on.",
         ),
         F::NotReady => (
-            word!(language, "hob could not start the agent.", "hob konnte den Agenten nicht starten."),
-            word!(language, "Nothing was changed.", "Nichts wurde geändert."),
-            word!(
-                language,
-                "Once what is named above is put right, `/hob work` starts again. An option of yours (`--base`, `--image`, `--agent`) you can put right yourself; the rest is for whoever runs hob.",
-                "Sobald behoben ist, was oben steht, beginnt `/hob work` neu. Eine Option von dir (`--base`, `--image`, `--agent`) kannst du selbst berichtigen; alles andere ist Sache derer, die hob betreiben."
-            ),
+            "hob could not start the agent.",
+            "Nothing was changed.",
+            "Once what is named above is put right, `/hob work` starts again. An option of yours (`--base`, `--image`, `--agent`) you can put right yourself; the rest is for whoever runs hob.",
         ),
         F::SetUpFailed => (
-            word!(
-                language,
-                "The repository's set-up command failed, so the agent was not started.",
-                "Der Setup-Befehl des Repositorys ist fehlgeschlagen, deshalb wurde der Agent nicht gestartet."
-            ),
+            "The repository's set-up command failed, so the agent was not started.",
             kept,
-            word!(
-                language,
-                "Mend `setup` in `.github/hob.toml`, or what it runs; if whoever runs hob has set it, they have to. Then `/hob work` goes on.",
-                "Berichtige `setup` in `.github/hob.toml` oder das, was er ausführt; hat ihn gesetzt, wer hob betreibt, ist es deren Sache. Danach macht `/hob work` weiter."
-            ),
+            "Mend `setup` in `.github/hob.toml`, or what it runs; if whoever runs hob has set it, they have to. Then `/hob work` goes on.",
         ),
         F::TemplateUnusable => (
-            word!(
-                language,
-                "The repository's template for the prompt cannot be used, so the agent was not started.",
-                "Die Prompt-Vorlage des Repositorys ist nicht brauchbar, deshalb wurde der Agent nicht gestartet."
-            ),
-            word!(language, "Nothing is lost.", "Nichts ist verloren."),
-            word!(
-                language,
-                "Mend the template on the base branch, and `/hob retry` starts again. Or take `prompt` out of `.github/hob.toml`; then `/hob work` does.",
-                "Berichtige die Vorlage auf dem Basis-Branch, dann beginnt `/hob retry` neu. Oder nimm `prompt` aus `.github/hob.toml`; dann tut es `/hob work`."
-            ),
+            "The repository's template for the prompt cannot be used, so the agent was not started.",
+            "Nothing is lost.",
+            "Mend the template on the base branch, and `/hob retry` starts again. Or take `prompt` out of `.github/hob.toml`; then `/hob work` does.",
         ),
         F::DiskFull => (
-            word!(
-                language,
-                "The agent was stopped: it took up more disk than it may, or the server's disk is nearly full.",
-                "Der Agent wurde angehalten: Er hat mehr Plattenplatz belegt, als er darf, oder die Platte des Servers ist fast voll."
-            ),
+            "The agent was stopped: it took up more disk than it may, or the server's disk is nearly full.",
             kept,
-            word!(
-                language,
-                "Say with `/hob work …` what to delete. hob's log says which of the two it was; whoever runs hob can make room, or raise `container.disk`.",
-                "Sag mit `/hob work …`, was gelöscht werden soll. Welches von beiden es war, steht im Log von hob; wer hob betreibt, kann Platz schaffen oder `container.disk` erhöhen."
-            ),
+            "Say with `/hob work …` what to delete. hob's log says which of the two it was; whoever runs hob can make room, or raise `container.disk`.",
         ),
-        F::ContainerLost => (
-            word!(
-                language,
-                "The agent's container vanished while it worked; somebody or something removed it.",
-                "Der Container des Agenten ist während der Arbeit verschwunden; jemand oder etwas hat ihn entfernt."
-            ),
-            kept,
-            again,
-        ),
+        F::ContainerLost => {
+            ("The agent's container vanished while it worked; somebody or something removed it.", kept, again)
+        }
     };
     FailureWords { happened, work, to_do }
 }
@@ -369,16 +165,15 @@ pub(super) fn failure_words(language: Language, class: FailureClass) -> FailureW
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::assert_said;
 
     #[test]
     fn every_failure_says_what_happened_what_became_of_the_work_and_what_to_do() {
         let name = "every_failure_says_what_happened_what_became_of_the_work_and_what_to_do";
-        let all = |language| {
+        let all = || {
             FailureClass::ALL
                 .iter()
                 .map(|class| {
-                    let words = failure_words(language, *class);
+                    let words = failure_words(*class);
                     assert!(
                         [words.happened, words.work, words.to_do].iter().all(|w| w.ends_with('.')),
                         "{class}"
@@ -388,14 +183,13 @@ mod tests {
                 .collect::<Vec<String>>()
                 .join("\n")
         };
-        assert_said!(name, all);
+        insta::assert_snapshot!(name, all());
     }
 
     #[test]
     fn what_is_missing_after_the_start_is_not_said_to_be_missing_at_it() {
-        assert_said!("what_is_missing_after_the_start_is_not_said_to_be_missing_at_it", |language| {
+        insta::assert_snapshot!("what_is_missing_after_the_start_is_not_said_to_be_missing_at_it", {
             failed(&FailureText {
-                language,
                 class: FailureClass::NotReady,
                 detail: "Docker does not answer.",
                 has_worked: true,

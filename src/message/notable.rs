@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::language::{Language, word};
-
 /// The most paths to look at closely that are named.
 pub const MOST_NOTABLE: usize = 20;
 
@@ -42,21 +40,17 @@ pub enum Why {
 
 impl Why {
     /// In words, behind the path.
-    pub(super) fn words(self, language: Language) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
-            Self::IsProtected => word!(language, "is protected", "ist geschützt"),
-            Self::RunsInCi => word!(language, "runs in CI", "läuft in der CI"),
-            Self::SaysHowHobWorks => word!(language, "says how hob works", "bestimmt, wie hob arbeitet"),
-            Self::SaysWhoReviews => word!(language, "says who reviews", "bestimmt, wer Reviews macht"),
-            Self::ConfiguresAgents => word!(language, "configures agents", "stellt Agenten ein"),
-            Self::RunsInTheBuild => {
-                word!(language, "runs when the program is built", "läuft, wenn das Programm gebaut wird")
-            }
-            Self::MakesAnImage => word!(language, "makes an image", "baut ein Image"),
-            Self::SaysWhatItDependsOn => {
-                word!(language, "says what it depends on", "bestimmt, wovon das Programm abhängt")
-            }
-            Self::IsALicence => word!(language, "is a licence", "ist eine Lizenz"),
+            Self::IsProtected => "is protected",
+            Self::RunsInCi => "runs in CI",
+            Self::SaysHowHobWorks => "says how hob works",
+            Self::SaysWhoReviews => "says who reviews",
+            Self::ConfiguresAgents => "configures agents",
+            Self::RunsInTheBuild => "runs when the program is built",
+            Self::MakesAnImage => "makes an image",
+            Self::SaysWhatItDependsOn => "says what it depends on",
+            Self::IsALicence => "is a licence",
         }
     }
 }

@@ -1,9 +1,7 @@
 //! What may be wrong with commits that are whole, in words: objections of the hand-over's policy.
 
+use crate::story::{HeldBack, LEAVE_IT_OUT, PUSH_ANYWAY, Question};
 use serde::{Deserialize, Serialize};
-
-use crate::language::{Language, say, word};
-use crate::story::{HeldBack, Question, leave_it_out, push_anyway};
 
 /// More objections than this are counted, not listed.
 const MOST_LISTED: usize = 10;
@@ -56,25 +54,17 @@ pub enum Objection {
 }
 
 /// The objections, and how many more there are, as a list for the detail of a failure.
-pub fn objections(language: Language, objections: &[Objection], more: usize) -> String {
-    let lines = objections.iter().map(|objection| format!("- {}", words(language, objection)));
+pub fn objections(objections: &[Objection], more: usize) -> String {
+    let lines = objections.iter().map(|objection| format!("- {}", words(objection)));
     let mut lines: Vec<String> = lines.take(MOST_LISTED).collect();
     let more = more + objections.len().saturating_sub(MOST_LISTED);
     if more > 0 {
-        lines.push(say!(language, "- and {more} more", "- und {more} weitere"));
+        lines.push(format!("- and {more} more"));
     }
     let lines = lines.join("\n");
-    let mut text = say!(
-        language,
-        "They hold what hob does not push:\n\n{lines}",
-        "Sie enthalten, was hob nicht pusht:\n\n{lines}"
-    );
+    let mut text = format!("They hold what hob does not push:\n\n{lines}");
     if objections.iter().any(Objection::is_secret) {
-        text.push_str(word!(
-            language,
-            "\n\nTaking a secret out in one more commit is not enough: the commits have to be made anew without it.",
-            "\n\nEin Geheimnis in einem weiteren Commit herauszunehmen, genügt nicht: Die Commits müssen ohne es neu gemacht werden."
-        ));
+        text.push_str("\n\nTaking a secret out in one more commit is not enough: the commits have to be made anew without it.");
     }
     text
 }
@@ -86,82 +76,52 @@ impl Objection {
     }
 }
 
-fn words(language: Language, objection: &Objection) -> String {
+fn words(objection: &Objection) -> String {
     match objection {
         Objection::Protected { path } => {
             let path = code(path);
-            say!(language, "{path} is protected", "{path} ist geschützt")
+            format!("{path} is protected")
         }
         Objection::Submodule { path } => {
             let path = code(path);
-            say!(
-                language,
-                "{path} is a submodule that was added or moved",
-                "{path} ist ein Submodul, das hinzugefügt oder verschoben wurde"
-            )
+            format!("{path} is a submodule that was added or moved")
         }
         Objection::LeavingLink { path } => {
             let path = code(path);
-            say!(
-                language,
-                "{path} is a symbolic link that may lead out of the repository",
-                "{path} ist ein symbolischer Link, der aus dem Repository hinausführen kann"
-            )
+            format!("{path} is a symbolic link that may lead out of the repository")
         }
         Objection::LargeFile { name, limit } => {
             let (name, limit) = (code(name), limit.div_ceil(1024));
-            say!(language, "{name} is larger than {limit} KiB", "{name} ist größer als {limit} KiB")
+            format!("{name} is larger than {limit} KiB")
         }
         Objection::TooManyFiles { limit } => {
-            say!(language, "more than {limit} files are changed", "mehr als {limit} Dateien sind geändert")
+            format!("more than {limit} files are changed")
         }
         Objection::SecretInFile { name } => {
             let name = code(name);
-            say!(
-                language,
-                "{name} holds a secret that hob knows",
-                "{name} enthält ein Geheimnis, das hob kennt"
-            )
+            format!("{name} holds a secret that hob knows")
         }
         Objection::SecretInCommit { commit } => {
             let commit = code(commit);
-            say!(
-                language,
-                "the message or author of commit {commit} holds a secret that hob knows",
-                "Nachricht oder Autor von Commit {commit} enthält ein Geheimnis, das hob kennt"
-            )
+            format!("the message or author of commit {commit} holds a secret that hob knows")
         }
-        Objection::SecretInName => word!(
-            language,
-            "the name of a file or folder holds a secret that hob knows",
-            "der Name einer Datei oder eines Ordners enthält ein Geheimnis, das hob kennt"
-        )
-        .to_owned(),
+        Objection::SecretInName => "the name of a file or folder holds a secret that hob knows".to_owned(),
     }
 }
 
 /// The question whether a hand-over with protected paths may be pushed.
-pub fn may_this_be_pushed(language: Language, held_back: &HeldBack) -> Question {
+pub fn may_this_be_pushed(held_back: &HeldBack) -> Question {
     let listed = held_back.paths.iter().take(MOST_LISTED).map(|path| code(path));
     let mut paths = listed.collect::<Vec<_>>().join(", ");
     let more = held_back.more + held_back.paths.len().saturating_sub(MOST_LISTED);
     if more > 0 {
-        paths.push_str(&say!(language, " and {more} more", " und {more} weitere"));
+        paths.push_str(&format!(" and {more} more"));
     }
-    let context = word!(
-        language,
-        "Such files can run with the repository's own keys, or say who has to review. Nothing has been pushed. \
-         Any other answer goes to the agent, which then goes on.",
-        "Solche Dateien können mit den Schlüsseln des Repositorys laufen oder bestimmen, wer das Review machen muss. Nichts ist \
-         gepusht. Jede andere Antwort geht an den Agenten, der dann weitermacht."
-    );
+    let context = "Such files can run with the repository's own keys, or say who has to review. Nothing has been pushed. \
+         Any other answer goes to the agent, which then goes on.";
     Question {
-        text: say!(
-            language,
-            "The commits change protected paths: {paths}. May they be pushed as they are?",
-            "Die Commits ändern geschützte Pfade: {paths}. Dürfen sie so gepusht werden, wie sie sind?"
-        ),
-        options: vec![push_anyway(language).to_owned(), leave_it_out(language).to_owned()],
+        text: format!("The commits change protected paths: {paths}. May they be pushed as they are?"),
+        options: vec![PUSH_ANYWAY.to_owned(), LEAVE_IT_OUT.to_owned()],
         context: Some(context.to_owned()),
         ..Question::default()
     }
@@ -174,9 +134,8 @@ fn code(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::assert_said;
     use crate::message::card::card;
-    use crate::message::card::tests::card_in;
+    use crate::message::card::tests::card_of;
 
     #[test]
     fn every_objection_is_said_in_words() {
@@ -191,22 +150,22 @@ mod tests {
             Objection::SecretInCommit { commit: "0123abcd".to_owned() },
             Objection::SecretInName,
         ];
-        assert_said!("every_objection_is_said_in_words", |language| objections(language, &all, 0));
+        insta::assert_snapshot!("every_objection_is_said_in_words", objections(&all, 0));
         let many = vec![Objection::TooManyFiles { limit: 1 }; 12];
-        assert!(objections(Language::En, &many, 0).ends_with("- and 2 more"));
-        assert!(objections(Language::En, &many, 30).ends_with("- and 32 more"));
+        assert!(objections(&many, 0).ends_with("- and 2 more"));
+        assert!(objections(&many, 30).ends_with("- and 32 more"));
     }
 
     #[test]
     fn the_question_names_the_paths() {
         let tip = "a".repeat(40).parse().unwrap();
         let mut held_back = HeldBack { tip, paths: vec![".github/workflows/x.yml".to_owned()], more: 0 };
-        assert_said!("the_question_names_the_paths", |language| card(&card_in(
-            language,
-            may_this_be_pushed(language, &held_back)
-        )));
+        insta::assert_snapshot!(
+            "the_question_names_the_paths",
+            card(&card_of(may_this_be_pushed(&held_back)))
+        );
         held_back.more = 3;
-        let asked = may_this_be_pushed(Language::En, &held_back).text;
+        let asked = may_this_be_pushed(&held_back).text;
         assert!(asked.contains("`.github/workflows/x.yml` and 3 more. May"), "{asked}");
     }
 }

@@ -7,7 +7,6 @@ use super::{
     file_list, login, people, spent, whole,
 };
 use crate::ids::{AgentKind, IssueNumber, PullNumber};
-use crate::language::{Language, say, word};
 use crate::story::checks::Checked;
 use crate::story::{About, AskedQuestion};
 
@@ -33,8 +32,6 @@ const MOST_BODY: usize = 65_536;
 /// What a pull request's body is made from.
 #[derive(Debug, Clone)]
 pub struct PullRequestText<'a> {
-    /// The language of the report.
-    pub language: Language,
     /// The issues that it closes when it is merged: the story's own, and sub-issues that were worked on with it.
     pub closes: &'a [IssueNumber],
     /// Who asked for the work.
@@ -101,13 +98,10 @@ fn has_room(body: &str) -> bool {
 }
 
 /// Said on the pull request where its text has no room for a report.
-pub fn no_room_for_report(language: Language, short: &str) -> String {
-    say!(
-        language,
+pub fn no_room_for_report(short: &str) -> String {
+    format!(
         "The description here is so long that GitHub takes nothing more in it, and what stands there is yours. So I say it here:\n\n\
-         {short}",
-        "Die Beschreibung hier ist so lang, dass GitHub darin nichts mehr annimmt, und was da steht, ist eures. Also sage ich es \
-         hier:\n\n{short}"
+         {short}"
     )
 }
 
@@ -154,31 +148,19 @@ fn between_marks(section: Option<&str>) -> String {
 pub fn short_body(text: &PullRequestText<'_>) -> String {
     let mut body = match text.unfinished {
         Some(unfinished) => unfinished.to_owned(),
-        None => {
-            text.summary.map_or(String::new(), |summary| contain(text.language, summary.trim(), MOST_SHORT))
-        }
+        None => text.summary.map_or(String::new(), |summary| contain(summary.trim(), MOST_SHORT)),
     };
-    body.push_str(word!(
-        text.language,
-        "\n\nThe rest of my report is left out: GitHub takes no longer description.",
-        "\n\nDer Rest meines Berichts fehlt hier: GitHub nimmt keine längere Beschreibung."
-    ));
+    body.push_str("\n\nThe rest of my report is left out: GitHub takes no longer description.");
     body.push_str(&ending(text));
     body.trim_start().to_owned()
 }
 
 /// What hob reports in a pull request's body: the agent's summary, then what hob itself knows.
 pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
-    let language = text.language;
     let summary = match text.summary.map(str::trim).filter(|summary| !summary.is_empty()) {
-        Some(summary) => whole(language, summary, MOST_AGENT_TEXT),
+        Some(summary) => whole(summary, MOST_AGENT_TEXT),
         None if text.unfinished.is_some() => String::new(),
-        None => word!(
-            language,
-            "The agent left no summary; the commits say what was done.",
-            "Der Agent hat keine Zusammenfassung hinterlassen; die Commits sagen, was getan wurde."
-        )
-        .to_owned(),
+        None => "The agent left no summary; the commits say what was done.".to_owned(),
     };
     let mut body = match text.template {
         // It is filled in once there is something to fill in.
@@ -189,39 +171,30 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
         body = format!("{unfinished}\n\n{body}").trim_end().to_owned();
     }
     let later = text.later.iter().rev().take(MOST_LATER).rev();
-    let later: Vec<String> = later.map(|later| told_later(language, later)).collect();
+    let later: Vec<String> = later.map(told_later).collect();
     if !later.is_empty() {
-        body.push_str(word!(language, "\n\n### Since then\n\n", "\n\n### Seitdem\n\n"));
+        body.push_str("\n\n### Since then\n\n");
         body.push_str(&later.join("\n\n"));
     }
-    let answered: Vec<String> =
-        text.questions.iter().filter_map(|asked| question_and_answer(language, asked)).collect();
+    let answered: Vec<String> = text.questions.iter().filter_map(question_and_answer).collect();
     if !answered.is_empty() {
-        body.push_str(word!(
-            language,
-            "\n\n### Asked and answered\n\n",
-            "\n\n### Gefragt und beantwortet\n\n"
-        ));
+        body.push_str("\n\n### Asked and answered\n\n");
         body.push_str(&answered.join("\n"));
     }
     body.push_str("\n\n");
-    body.push_str(&between_marks(text.checked.map(|checked| checks_section(language, checked)).as_deref()));
+    body.push_str(&between_marks(text.checked.map(checks_section).as_deref()));
     if !text.notable.is_empty() {
-        body.push_str(word!(language, "\n\n### Look closely at\n", "\n\n### Sieh genau hin bei\n"));
+        body.push_str("\n\n### Look closely at\n");
         for notable in text.notable.iter().take(MOST_NOTABLE) {
-            body.push_str(&format!("\n- {} {}", code(&notable.path, MOST_PATH), notable.why.words(language)));
+            body.push_str(&format!("\n- {} {}", code(&notable.path, MOST_PATH), notable.why.words()));
         }
         if text.notable.len() > MOST_NOTABLE {
-            body.push_str(word!(language, "\n- and more", "\n- und mehr"));
+            body.push_str("\n- and more");
         }
     }
     if !text.drops.is_empty() {
-        body.push_str(word!(
-            language,
-            "\n\n### Kept with the run\n\nThese files are on hob's server:\n\n",
-            "\n\n### Beim Lauf aufbewahrt\n\nDiese Dateien liegen auf dem Server von hob:\n\n"
-        ));
-        body.push_str(&file_list(language, text.drops));
+        body.push_str("\n\n### Kept with the run\n\nThese files are on hob's server:\n\n");
+        body.push_str(&file_list(text.drops));
     }
     body.push_str(&ending(text));
     body
@@ -229,62 +202,49 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
 
 /// What a body ends with, whatever else is in it.
 fn ending(text: &PullRequestText<'_>) -> String {
-    let language = text.language;
     let mut body = "\n\n".to_owned();
     match text.follows {
-        Some((past, true)) => body.push_str(&say!(
-            language,
-            "Follows #{past}, which was merged.\n",
-            "Folgt auf #{past}, der gemergt wurde.\n"
-        )),
-        Some((past, false)) => body.push_str(&say!(
-            language,
-            "Takes the place of #{past}, which was closed.\n",
-            "Tritt an die Stelle von #{past}, der geschlossen wurde.\n"
-        )),
+        Some((past, true)) => body.push_str(&format!("Follows #{past}, which was merged.\n")),
+        Some((past, false)) => body.push_str(&format!("Takes the place of #{past}, which was closed.\n")),
         None => {}
     }
     // GitHub closes issues by what goes to the default branch only, and by its own English word.
-    let keyword = if text.to_default_branch { "Closes" } else { word!(language, "For", "Für") };
+    let keyword = if text.to_default_branch { "Closes" } else { "For" };
     for issue in text.closes {
         body.push_str(&format!("{keyword} #{issue}\n"));
     }
     let model = text.model.map(|model| format!(" ({})", code(model, 100))).unwrap_or_default();
-    let (by, agent) = (login(text.asked_by), agent_name(language, text.agent));
-    let spent = spent(language, text.spent);
-    body.push_str(&say!(
-        language,
-        "\n---\nAsked for by @{by} · {agent}{model} · {spent}",
-        "\n---\nGewünscht von @{by} · {agent}{model} · {spent}"
-    ));
+    let (by, agent) = (login(text.asked_by), agent_name(text.agent));
+    let spent = spent(text.spent);
+    body.push_str(&format!("\n---\nAsked for by @{by} · {agent}{model} · {spent}"));
     body
 }
 
 /// What was done afterwards, under what it was about.
-fn told_later(language: Language, later: &Later) -> String {
+fn told_later(later: &Later) -> String {
     let by = login(&later.by);
-    let for_somebody = || say!(language, "For {by}", "Für {by}");
+    let for_somebody = || format!("For {by}");
     let about = match &later.about {
         About::Review(round) => match round.reviewers().as_slice() {
             [] => for_somebody(),
             reviewers => {
                 let names: Vec<String> = reviewers.iter().map(|by| login(by)).collect();
                 let names = names.join(", ");
-                say!(language, "After the review by {names}", "Nach dem Review von {names}")
+                format!("After the review by {names}")
             }
         },
         About::Checks(checks) => {
             let names: Vec<String> = checks.names().iter().map(|name| code(name, 100)).collect();
             let names = names.join(", ");
-            say!(language, "About what failed: {names}", "Wegen dem, was fehlschlug: {names}")
+            format!("About what failed: {names}")
         }
         About::SubIssue(together) => together.part().map_or_else(String::new, |part| {
             let number = part.number;
-            say!(language, "For #{number}", "Für #{number}")
+            format!("For #{number}")
         }),
         About::Issue | About::Base(_) => for_somebody(),
     };
-    format!("**{about}:**\n\n{}", whole(language, &later.summary, MOST_LATER_TEXT))
+    format!("**{about}:**\n\n{}", whole(&later.summary, MOST_LATER_TEXT))
 }
 
 /// The summary in the repository's template. An agent that has filled it in has all of it already; else the summary goes under
@@ -309,17 +269,14 @@ fn in_template(summary: &str, template: &str) -> String {
     }
 }
 
-fn question_and_answer(language: Language, asked: &AskedQuestion) -> Option<String> {
+fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
     let answer = asked.answer.as_ref()?;
-    let by = if answer.by.is_empty() {
-        word!(language, "Nobody, so the default was taken", "Niemand, deshalb galt die Vorgabe").to_owned()
-    } else {
-        people(&answer.by)
-    };
+    let by =
+        if answer.by.is_empty() { "Nobody, so the default was taken".to_owned() } else { people(&answer.by) };
     Some(format!(
         "- {} **{by}:** {}",
         contain_line(&asked.question.whole_text(), 500),
-        contain_line(&answer_words(language, answer), 500),
+        contain_line(&answer_words(answer), 500),
     ))
 }
 
@@ -327,7 +284,7 @@ fn question_and_answer(language: Language, asked: &AskedQuestion) -> Option<Stri
 mod tests {
     use super::*;
     use crate::ids::QuestionId;
-    use crate::message::{Why, assert_said};
+    use crate::message::Why;
     use crate::story::{Answer, Question};
 
     const SPENT: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3) };
@@ -387,10 +344,7 @@ mod tests {
 
     #[test]
     fn what_is_said_where_the_body_has_no_room() {
-        assert_said!("what_is_said_where_the_body_has_no_room", |language| no_room_for_report(
-            language,
-            "Closes #1"
-        ));
+        insta::assert_snapshot!("what_is_said_where_the_body_has_no_room", no_room_for_report("Closes #1"));
     }
 
     #[test]
@@ -421,23 +375,25 @@ mod tests {
                 summary: "Says which shape in the manual.\n\n- one line".to_owned(),
             },
         ];
-        assert_said!("a_pull_request", |language| pull_request_body(&PullRequestText {
-            language,
-            closes: &[IssueNumber(1)],
-            asked_by: "alice",
-            summary: Some("Adds `--json`.\n\n- one object per line"),
-            unfinished: None,
-            later: &later,
-            agent: AgentKind::Claude,
-            spent: SPENT,
-            questions: std::slice::from_ref(&asked),
-            drops: &["report.txt".to_owned()],
-            checked: None,
-            notable: &[Notable { path: "Cargo.lock".to_owned(), why: Why::SaysWhatItDependsOn }],
-            model: Some("opus"),
-            template: None,
-            to_default_branch: true,
-            follows: Some((PullNumber(2), true)),
-        }));
+        insta::assert_snapshot!(
+            "a_pull_request",
+            pull_request_body(&PullRequestText {
+                closes: &[IssueNumber(1)],
+                asked_by: "alice",
+                summary: Some("Adds `--json`.\n\n- one object per line"),
+                unfinished: None,
+                later: &later,
+                agent: AgentKind::Claude,
+                spent: SPENT,
+                questions: std::slice::from_ref(&asked),
+                drops: &["report.txt".to_owned()],
+                checked: None,
+                notable: &[Notable { path: "Cargo.lock".to_owned(), why: Why::SaysWhatItDependsOn }],
+                model: Some("opus"),
+                template: None,
+                to_default_branch: true,
+                follows: Some((PullNumber(2), true)),
+            })
+        );
     }
 }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::contain::{Sizes, contain_in_parts, cut_here};
-use crate::language::{Language, say, word};
 
 /// What encloses a rest: control characters, which `contain` leaves in no text.
 const START: char = '\u{1}';
@@ -24,31 +23,24 @@ pub struct Rest {
     pub key: String,
     /// The parts after the first, as Markdown.
     pub parts: Vec<String>,
-    /// The language of hob's words around it.
-    pub language: Language,
 }
 
 /// Makes an agent's text safe; what is beyond about `most` characters goes with it as a rest.
-pub(super) fn whole(language: Language, text: &str, most: usize) -> String {
-    whole_changed(language, text, most, |part| part.to_owned())
+pub(super) fn whole(text: &str, most: usize) -> String {
+    whole_changed(text, most, |part| part.to_owned())
 }
 
 /// The same, with every part changed.
-pub(super) fn whole_changed(
-    language: Language,
-    text: &str,
-    most: usize,
-    change: impl Fn(&str) -> String,
-) -> String {
+pub(super) fn whole_changed(text: &str, most: usize, change: impl Fn(&str) -> String) -> String {
     let sizes = Sizes { first: most, more: MOST_MORE, parts: MOST_PARTS };
-    let mut parts = contain_in_parts(language, text, sizes).into_iter().map(|part| change(&part));
+    let mut parts = contain_in_parts(text, sizes).into_iter().map(|part| change(&part));
     let first = parts.next().unwrap_or_default();
     let parts: Vec<String> = parts.collect();
     if parts.is_empty() {
         return first;
     }
     let digest = Sha256::new().chain_update(most.to_le_bytes()).chain_update(text).finalize();
-    let rest = Rest { key: hex::encode(&digest[..16]), parts, language };
+    let rest = Rest { key: hex::encode(&digest[..16]), parts };
     // JSON has no line breaks in it, so that a quotation of the text does not tear it.
     let json = serde_json::to_string(&rest).unwrap_or_default();
     format!("{first}\n\n{START}{json}{END}")
@@ -71,34 +63,29 @@ pub fn with_links(message: &str, links: impl Fn(&Rest) -> Option<Vec<String>>) -
         text.push_str(before);
         let Some(rest) = rest else { continue };
         let links = links(&rest).filter(|links| links.len() == rest.parts.len());
-        let cut = || cut_here(rest.language).replace("\n\n", " ");
-        text.push_str(&links.map_or_else(cut, |links| goes_on(rest.language, &links)));
+        let cut = || cut_here().replace("\n\n", " ");
+        text.push_str(&links.map_or_else(cut, |links| goes_on(&links)));
     }
     text
 }
 
 /// Said at the end of the first part.
-fn goes_on(language: Language, links: &[String]) -> String {
+fn goes_on(links: &[String]) -> String {
     if let [link] = links {
-        return say!(language, "… [the rest]({link})", "… [der Rest]({link})");
+        return format!("… [the rest]({link})");
     }
-    let part = word!(language, "part", "Teil");
-    let parts = links.iter().enumerate().map(|(at, link)| format!("[{part} {}]({link})", at + 2));
+    let parts = links.iter().enumerate().map(|(at, link)| format!("[part {}]({link})", at + 2));
     let parts = parts.collect::<Vec<_>>().join(", ");
-    say!(language, "… the rest: {parts}", "… der Rest: {parts}")
+    format!("… the rest: {parts}")
 }
 
 /// The comment that holds a part; the first part, which stands elsewhere, is part 1.
-pub fn rest_comment(language: Language, part: &str, number: usize, of: usize) -> String {
+pub fn rest_comment(part: &str, number: usize, of: usize) -> String {
     let which = match of {
         2 => String::new(),
-        of => say!(language, " Part {number} of {of}.", " Teil {number} von {of}."),
+        of => format!(" Part {number} of {of}."),
     };
-    say!(
-        language,
-        "<sub>The rest of what the agent wrote.{which}</sub>\n\n{part}",
-        "<sub>Der Rest dessen, was der Agent geschrieben hat.{which}</sub>\n\n{part}"
-    )
+    format!("<sub>The rest of what the agent wrote.{which}</sub>\n\n{part}")
 }
 
 /// The pieces of a message, each with the rest that follows it.
@@ -109,7 +96,7 @@ fn pieces(message: &str) -> impl Iterator<Item = (&str, Option<Rest>)> {
         let Some((before, after)) = text.split_once(START) else { return Some((text, None)) };
         let (json, after) = after.split_once(END).unwrap_or((after, ""));
         left = Some(after);
-        let unread = Rest { key: String::new(), parts: Vec::new(), language: Language::En };
+        let unread = Rest { key: String::new(), parts: Vec::new() };
         Some((before, Some(serde_json::from_str(json).unwrap_or(unread))))
     })
 }
@@ -117,7 +104,7 @@ fn pieces(message: &str) -> impl Iterator<Item = (&str, Option<Rest>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Spent, assert_said, nothing_to_change};
+    use crate::message::{Spent, nothing_to_change};
 
     fn report() -> String {
         format!(
@@ -128,18 +115,14 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_linked_to() {
-        assert_said!("what_is_too_long_is_linked_to", linked_report);
-        let [english, german] = Language::ALL.map(|language| {
-            rests(&nothing_to_change(language, Some(&report()), Spent::default()))[0].key.clone()
-        });
-        assert_eq!(english, german, "the rest is the agent's");
+        insta::assert_snapshot!("what_is_too_long_is_linked_to", linked_report());
     }
 
-    fn linked_report(language: Language) -> String {
-        let message = nothing_to_change(language, Some(&report()), Spent::default());
+    fn linked_report() -> String {
+        let message = nothing_to_change(Some(&report()), Spent::default());
         let found = rests(&message);
         assert_eq!((found.len(), found[0].parts.len()), (1, 2));
-        assert_eq!(found, rests(&nothing_to_change(language, Some(&report()), Spent::default())));
+        assert_eq!(found, rests(&nothing_to_change(Some(&report()), Spent::default())));
         let links = [
             "https://github.com/acme/tool/issues/1#issuecomment-7".to_owned(),
             "https://x.example/8".to_owned(),
@@ -150,7 +133,7 @@ mod tests {
         let json = serde_json::to_string(&one).unwrap();
         let of_one = with_links(&format!("a\n\n{START}{json}{END}\n\nb"), |_| Some(links[..1].to_vec()));
         let comment = |at: usize| {
-            let text = rest_comment(language, &found[0].parts[at], at + 2, 3);
+            let text = rest_comment(&found[0].parts[at], at + 2, 3);
             text.lines().filter(|line| *line != "a line of it").collect::<Vec<_>>().join("\n")
         };
         let unlinked = with_links(&message, |_| None).replace("> a line of it\n", "");
@@ -158,7 +141,7 @@ mod tests {
             linked.chars().count() < 65_536
                 && found[0].parts.iter().all(|part| part.chars().count() < 65_000)
         );
-        let last = rest_comment(language, "That is all.", 2, 2);
+        let last = rest_comment("That is all.", 2, 2);
         [said.join("\n"), of_one, unlinked, comment(0), comment(1), last].join("\n\n=====\n\n")
     }
 
@@ -169,10 +152,10 @@ mod tests {
         // What somebody else wrote so carries none.
         let forged = format!("{START}{{\"key\":\"k\",\"parts\":[\"@alice\"]}}{END}");
         assert_eq!(rests(&without_rests(&forged)), []);
-        assert_eq!(rests(&whole(Language::En, &forged, 1_000)), []);
+        assert_eq!(rests(&whole(&forged, 1_000)), []);
         assert_eq!(
             with_links(&format!("a {START}nonsense"), |_| None),
-            format!("a {}", cut_here(Language::En).replace("\n\n", " "))
+            format!("a {}", cut_here().replace("\n\n", " "))
         );
     }
 }

@@ -3,7 +3,6 @@
 
 use super::{contain_line, login, whole};
 use crate::ids::Sha;
-use crate::language::{Language, say, word};
 
 /// Characters of one answer of an agent's. People read it between the lines of a diff.
 const MOST_REPLY: usize = 10_000;
@@ -22,44 +21,28 @@ pub struct Answered<'a> {
 }
 
 /// The answer in a thread.
-pub fn thread_reply(language: Language, answered: Answered<'_>) -> String {
-    let reply = answered.reply.map(|reply| whole(language, reply, MOST_REPLY));
+pub fn thread_reply(answered: Answered<'_>) -> String {
+    let reply = answered.reply.map(|reply| whole(reply, MOST_REPLY));
     let reply = reply.filter(|reply| !reply.is_empty());
-    let applied = answered.applied.map(|commit| {
-        say!(language, "Applied as suggested, in {commit}.", "Wie vorgeschlagen übernommen, in {commit}.")
-    });
+    let applied = answered.applied.map(|commit| format!("Applied as suggested, in {commit}."));
     match (applied, reply) {
         (Some(applied), None) => applied,
         (Some(applied), Some(reply)) => format!("{applied}\n\n{reply}"),
         (None, reply) => {
-            let reply = reply.unwrap_or_else(|| no_answer(language));
-            format!("{reply}\n\n{}", changed(language, answered.commit))
+            let reply = reply.unwrap_or_else(no_answer);
+            format!("{reply}\n\n{}", changed(answered.commit))
         }
     }
 }
 
-fn no_answer(language: Language) -> String {
-    word!(
-        language,
-        "The agent has left no answer to this.",
-        "Der Agent hat darauf keine Antwort hinterlassen."
-    )
-    .to_owned()
+fn no_answer() -> String {
+    "The agent has left no answer to this.".to_owned()
 }
 
-fn changed(language: Language, commit: Option<&Sha>) -> String {
+fn changed(commit: Option<&Sha>) -> String {
     match commit {
-        Some(commit) => say!(
-            language,
-            "<sub>What was changed after this review is in {commit}.</sub>",
-            "<sub>Was nach diesem Review geändert wurde, steht in {commit}.</sub>"
-        ),
-        None => word!(
-            language,
-            "<sub>Nothing was changed after this review.</sub>",
-            "<sub>Nach diesem Review wurde nichts geändert.</sub>"
-        )
-        .to_owned(),
+        Some(commit) => format!("<sub>What was changed after this review is in {commit}.</sub>"),
+        None => "<sub>Nothing was changed after this review.</sub>".to_owned(),
     }
 }
 
@@ -75,61 +58,44 @@ pub struct WholeAnswered<'a> {
 }
 
 /// The answer on the pull request to what was said about the whole.
-pub fn whole_replies(language: Language, all: &[WholeAnswered<'_>], commit: Option<&Sha>) -> String {
+pub fn whole_replies(all: &[WholeAnswered<'_>], commit: Option<&Sha>) -> String {
     let answers = all.iter().map(|one| {
         // What they quote themselves is not what they say.
         let lines = one.said.lines().map(str::trim);
         let first = lines.clone().find(|line| !line.is_empty() && !line.starts_with('>'));
         let quote = contain_line(first.unwrap_or_default(), MOST_QUOTE);
-        let reply =
-            one.reply.map(|reply| whole(language, reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
-        let reply = reply.unwrap_or_else(|| no_answer(language));
+        let reply = one.reply.map(|reply| whole(reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
+        let reply = reply.unwrap_or_else(no_answer);
         format!("> **{}:** {quote}\n\n{reply}", login(one.by))
     });
-    format!("{}\n\n{}", answers.collect::<Vec<_>>().join("\n\n"), changed(language, commit))
+    format!("{}\n\n{}", answers.collect::<Vec<_>>().join("\n\n"), changed(commit))
 }
 
 /// Said about a round that is over before it began, because who spoke in it approves now.
-pub fn approved(language: Language, by: &str) -> String {
+pub fn approved(by: &str) -> String {
     let by = login(by);
-    say!(
-        language,
-        "**Nothing left to do:** {by} approved the pull request before I had begun with the review.",
-        "**Nichts mehr zu tun:** {by} hat den Pull Request genehmigt, bevor ich mit dem Review begonnen hatte."
-    )
+    format!("**Nothing left to do:** {by} approved the pull request before I had begun with the review.")
 }
 
 /// Said about a round that is over before it began, because its reviews were dismissed.
-pub fn dismissed(language: Language) -> String {
-    word!(
-        language,
-        "**Nothing left to do:** the review was dismissed before I had begun with it.",
-        "**Nichts mehr zu tun:** Das Review wurde verworfen, bevor ich damit begonnen hatte."
-    )
-    .to_owned()
+pub fn dismissed() -> String {
+    "**Nothing left to do:** the review was dismissed before I had begun with it.".to_owned()
 }
 
 /// Said in a thread of a review while a question holds up the work. `question` is the page of it.
-pub fn waits_for_answer(language: Language, question: &str) -> String {
-    say!(
-        language,
-        "I take this up once [my question]({question}) is answered.",
-        "Ich nehme das auf, sobald [meine Frage]({question}) beantwortet ist."
-    )
+pub fn waits_for_answer(question: &str) -> String {
+    format!("I take this up once [my question]({question}) is answered.")
 }
 
 /// Said about a round of nothing but suggestions. `{pull}` as in `pull_request_ready`.
-pub fn suggestions_applied(language: Language, count: usize) -> String {
+pub fn suggestions_applied(count: usize) -> String {
     match count {
-        1 => say!(
-            language,
-            "Done: the suggestion is applied in #{{pull}}, exactly as it stands. No agent was needed for that.",
-            "Fertig: #{{pull}} enthält den Vorschlag, genau so, wie er dasteht. Dafür war kein Agent nötig."
-        ),
-        count => say!(
-            language,
-            "Done: the {count} suggestions are applied in #{{pull}}, exactly as they stand. No agent was needed for that.",
-            "Fertig: #{{pull}} enthält die {count} Vorschläge, genau so, wie sie dastehen. Dafür war kein Agent nötig."
+        1 => {
+            "Done: the suggestion is applied in #{pull}, exactly as it stands. No agent was needed for that."
+                .to_owned()
+        }
+        count => format!(
+            "Done: the {count} suggestions are applied in #{{pull}}, exactly as they stand. No agent was needed for that."
         ),
     }
 }
@@ -137,7 +103,6 @@ pub fn suggestions_applied(language: Language, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::assert_said;
 
     #[test]
     fn what_people_are_answered_after_a_review() {
@@ -159,16 +124,16 @@ mod tests {
             },
             WholeAnswered { by: "bob", said: "Also a test.", reply: None },
         ];
-        assert_said!("what_people_are_answered_after_a_review", |language| {
-            let mut all = answers.map(|answered| thread_reply(language, answered)).to_vec();
+        insta::assert_snapshot!("what_people_are_answered_after_a_review", {
+            let mut all = answers.map(|answered| thread_reply(answered)).to_vec();
             all.extend([
-                whole_replies(language, &whole, Some(&sha)),
-                whole_replies(language, &whole[..1], None),
-                approved(language, "bob"),
-                dismissed(language),
-                waits_for_answer(language, "https://github.com/acme/tool/issues/4#issuecomment-7"),
-                suggestions_applied(language, 1),
-                suggestions_applied(language, 2),
+                whole_replies(&whole, Some(&sha)),
+                whole_replies(&whole[..1], None),
+                approved("bob"),
+                dismissed(),
+                waits_for_answer("https://github.com/acme/tool/issues/4#issuecomment-7"),
+                suggestions_applied(1),
+                suggestions_applied(2),
             ]);
             all.join("\n\n=====\n\n")
         });

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use super::{Spent, agent_name, contain_line, login, shown_as_draft, spent, waits_for_limit};
 use crate::agent::{TodoItem, TodoState};
 use crate::ids::{AgentKind, CheckRunId, CommentId, PullNumber, RunId};
-use crate::language::{Language, say, word};
 use crate::story::sub_issue::Standing;
 
 /// Entries of an agent's list that are shown.
@@ -19,8 +18,6 @@ const MOST_BEFORE: usize = 10_000;
 /// What a status comment is made from.
 #[derive(Debug, Clone)]
 pub struct StatusText<'a> {
-    /// The language of the comment.
-    pub language: Language,
     /// Where the story stands.
     pub phase: Phase,
     /// The repository's page, without a slash at its end.
@@ -121,181 +118,107 @@ pub fn status(text: &StatusText<'_>) -> String {
     }
     if matches!(text.phase, Phase::Working | Phase::Planning) {
         parts.extend(text.said.map(said).filter(|said| !said.is_empty()));
-        parts.extend(todo_list(text.language, text.todo));
+        parts.extend(todo_list(text.todo));
     }
     parts.extend(listening(text));
     let sub_issues = sub_issues(text, is_over);
-    let mut over = text.over.iter().map(|words| fill_in(text.language, words, text.pull));
+    let mut over = text.over.iter().map(|words| fill_in(words, text.pull));
     if let (true, Some(end), Some(pull)) = (is_over, text.pull_over, text.pull) {
         // What was cut short is still to be told.
         if !end.task_was_done {
             parts.extend(over.next());
         }
-        parts.push(pull_over(text.language, pull, end));
+        parts.push(pull_over(pull, end));
     } else if is_over {
-        parts.push(over.next().unwrap_or_else(|| nothing_under_way(text.language, text.pull)));
+        parts.push(over.next().unwrap_or_else(|| nothing_under_way(text.pull)));
     }
     parts.extend(sub_issues);
     parts.extend(queued_behind(text));
     if is_over || matches!(text.phase, Phase::Waiting(_)) {
-        parts.extend(text.draft.map(|pull| shown_as_draft(text.language, pull)));
+        parts.extend(text.draft.map(shown_as_draft));
     }
     parts.extend(links(text));
-    parts.extend(before(text.language, over));
+    parts.extend(before(over));
     parts.join("\n\n")
 }
 
 fn queued_behind(text: &StatusText<'_>) -> Option<String> {
-    let language = text.language;
     match text.queued_behind {
         0 => None,
-        1 => Some(
-            word!(
-                language,
-                "1 more request on this issue waits for that to end.",
-                "1 weiterer Auftrag zu diesem Issue wartet, bis das fertig ist."
-            )
-            .to_owned(),
-        ),
-        count => Some(say!(
-            language,
-            "{count} more requests on this issue wait for that to end.",
-            "{count} weitere Aufträge zu diesem Issue warten, bis das fertig ist."
-        )),
+        1 => Some("1 more request on this issue waits for that to end.".to_owned()),
+        count => Some(format!("{count} more requests on this issue wait for that to end.")),
     }
 }
 
 /// What became of the pull request, and what can be done.
-fn pull_over(language: Language, pull: PullNumber, end: PullOver<'_>) -> String {
-    let by = end.by.map(login).map(|by| say!(language, " by {by}", " von {by}")).unwrap_or_default();
+fn pull_over(pull: PullNumber, end: PullOver<'_>) -> String {
+    let by = end.by.map(login).map(|by| format!(" by {by}")).unwrap_or_default();
     if end.merged {
-        say!(
-            language,
+        format!(
             "**Merged.** #{pull} was merged{by}, and I am done here. If something is left, `/hob work …` begins on a branch of \
-             its own, with another pull request.",
-            "**Gemergt.** #{pull} wurde{by} gemergt, und ich bin hier fertig. Wenn noch etwas offen ist, beginnt `/hob work …` auf \
-             einem eigenen Branch, mit einem anderen Pull Request."
+             its own, with another pull request."
         )
     } else {
-        say!(
-            language,
+        format!(
             "**Closed.** #{pull} was closed{by} without a merge, so I do nothing more. If #{pull} is opened again, I go on with \
-             it. `/hob work …` goes on from its branch with another pull request.",
-            "**Geschlossen.** #{pull} wurde{by} ohne Merge geschlossen, also tue ich nichts weiter. Wenn #{pull} wieder geöffnet wird, \
-             mache ich damit weiter. `/hob work …` macht auf seinem Branch weiter, mit einem anderen Pull Request."
+             it. `/hob work …` goes on from its branch with another pull request."
         )
     }
 }
 
 /// What is happening now, in one line; nothing where all is over.
 fn happening(text: &StatusText<'_>) -> Option<String> {
-    let language = text.language;
     Some(match text.phase {
-        Phase::Queued { ahead } => queued(language, ahead.unwrap_or(0)),
+        Phase::Queued { ahead } => queued(ahead.unwrap_or(0)),
         Phase::WaitsUntil(at) => {
             let at = at.strftime("%Y-%m-%d %H:%M UTC");
-            say!(
-                language,
-                "**Waiting until {at}** to try again.",
-                "**Warte bis {at}** auf den nächsten Versuch."
-            )
+            format!("**Waiting until {at}** to try again.")
         }
         Phase::Gathering(at) => {
             let at = at.strftime("%H:%M:%S UTC");
-            say!(
-                language,
-                "**A check has failed.** I look into it at {at}, with what else has failed by then.",
-                "**Ein Check ist fehlgeschlagen.** Ich sehe es mir um {at} an, mit allem, was bis dahin sonst noch fehlgeschlagen ist."
-            )
+            format!("**A check has failed.** I look into it at {at}, with what else has failed by then.")
         }
         Phase::Listening(at) => {
             let at = at.strftime("%H:%M:%S UTC");
-            say!(
-                language,
-                "**Reading the review.** I begin at {at}, with what else is said by then.",
-                "**Ich lese das Review.** Ich beginne um {at}, mit allem, was bis dahin noch gesagt wird."
-            )
+            format!("**Reading the review.** I begin at {at}, with what else is said by then.")
         }
-        Phase::WaitsForLimit(agent, until) => waits_for_limit(language, agent, until),
+        Phase::WaitsForLimit(agent, until) => waits_for_limit(agent, until),
         Phase::Working => {
             let facts = facts(text);
-            say!(language, "**At work** · {facts}", "**An der Arbeit** · {facts}")
+            format!("**At work** · {facts}")
         }
         Phase::Planning => {
             let facts = facts(text);
-            say!(
-                language,
-                "**Planning,** nothing is changed yet · {facts}",
-                "**Ich plane,** noch ist nichts geändert · {facts}"
-            )
+            format!("**Planning,** nothing is changed yet · {facts}")
         }
         Phase::Publishing => {
             let facts = facts(text);
-            say!(
-                language,
-                "**Handing over.** The agent is done; its commits are on the way. · {facts}",
-                "**Übergabe.** Der Agent ist fertig; seine Commits sind unterwegs. · {facts}"
-            )
+            format!("**Handing over.** The agent is done; its commits are on the way. · {facts}")
         }
         Phase::Waiting(comment) => {
-            let question = linked(text, comment, word!(language, "my question", "meine Frage"));
-            say!(
-                language,
-                "**Waiting for an answer** to {question}.",
-                "**Ich warte auf eine Antwort** auf {question}."
-            )
+            let question = linked(text, comment, "my question");
+            format!("**Waiting for an answer** to {question}.")
         }
         Phase::WaitingForGo(comment) => {
-            let plan = linked(text, comment, word!(language, "my plan", "meinem Plan"));
-            say!(
-                language,
-                "**Waiting for your word** on {plan}: `/hob go` carries it out.",
-                "**Ich warte auf dein Wort** zu {plan}: `/hob go` führt ihn aus."
-            )
+            let plan = linked(text, comment, "my plan");
+            format!("**Waiting for your word** on {plan}: `/hob go` carries it out.")
         }
-        Phase::Starting => word!(
-            language,
-            "**Getting ready:** workspace and container.",
-            "**Ich bereite alles vor:** Workspace und Container."
-        )
-        .to_owned(),
-        Phase::Stopping => word!(
-            language,
-            "**Stopping.** What the agent has done goes to the branch.",
-            "**Ich halte an.** Was der Agent getan hat, kommt auf den Branch."
-        )
-        .to_owned(),
-        Phase::NotProposed => word!(
-            language,
+        Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
+        Phase::Stopping => "**Stopping.** What the agent has done goes to the branch.".to_owned(),
+        Phase::NotProposed => {
             "**GitHub does not take the pull request.** The commits are on the branch. Whoever runs hob \
-             sees the reason with `hob status`, and `hob retry` has it tried again.",
-            "**GitHub nimmt den Pull Request nicht an.** Die Commits sind auf dem Branch. Wer hob betreibt, sieht den Grund mit \
-             `hob status`, und `hob retry` versucht es noch einmal."
-        )
-        .to_owned(),
+             sees the reason with `hob status`, and `hob retry` has it tried again."
+                .to_owned()
+        }
         Phase::Over => return None,
     })
 }
 
-fn queued(language: Language, ahead: usize) -> String {
+fn queued(ahead: usize) -> String {
     match ahead {
-        0 => word!(
-            language,
-            "**Queued.** I begin as soon as a worker is free.",
-            "**In der Warteschlange.** Ich beginne, sobald ein Worker frei ist."
-        )
-        .to_owned(),
-        1 => word!(
-            language,
-            "**Queued.** One task is before it.",
-            "**In der Warteschlange.** Eine Aufgabe ist davor."
-        )
-        .to_owned(),
-        ahead => say!(
-            language,
-            "**Queued.** {ahead} tasks are before it.",
-            "**In der Warteschlange.** {ahead} Aufgaben sind davor."
-        ),
+        0 => "**Queued.** I begin as soon as a worker is free.".to_owned(),
+        1 => "**Queued.** One task is before it.".to_owned(),
+        ahead => format!("**Queued.** {ahead} tasks are before it."),
     }
 }
 
@@ -311,13 +234,13 @@ fn linked(text: &StatusText<'_>, comment: Option<CommentId>, words: &str) -> Str
 fn facts(text: &StatusText<'_>) -> String {
     let cap = text.cap_usd.map(|cap| {
         let so_far = text.took.cost_usd.unwrap_or(0.0);
-        say!(text.language, "${so_far:.2} of ${cap:.2}", "${so_far:.2} von ${cap:.2}")
+        format!("${so_far:.2} of ${cap:.2}")
     });
     let took = match cap {
-        None => spent(text.language, text.took),
-        Some(cap) => format!("{} · {cap}", spent(text.language, Spent { cost_usd: None, ..text.took })),
+        None => spent(text.took),
+        Some(cap) => format!("{} · {cap}", spent(Spent { cost_usd: None, ..text.took })),
     };
-    text.agent.map_or(took.clone(), |agent| format!("{} · {took}", agent_name(text.language, agent)))
+    text.agent.map_or(took.clone(), |agent| format!("{} · {took}", agent_name(agent)))
 }
 
 fn said(line: &str) -> String {
@@ -334,25 +257,17 @@ fn listening(text: &StatusText<'_>) -> Option<String> {
     };
     let told = (!text.told.is_empty()).then(|| {
         let by = of(text.told);
-        say!(
-            text.language,
-            "The agent was told what {by} wrote.",
-            "Der Agent weiß, was {by} geschrieben hat."
-        )
+        format!("The agent was told what {by} wrote.")
     });
     let heard = (!text.heard.is_empty()).then(|| {
         let by = of(text.heard);
-        say!(
-            text.language,
-            "What {by} wrote is told to the agent next, or taken up after this.",
-            "Was {by} geschrieben hat, erfährt der Agent als Nächstes, oder es kommt danach dran."
-        )
+        format!("What {by} wrote is told to the agent next, or taken up after this.")
     });
     let said: Vec<String> = [told, heard].into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join(" "))
 }
 
-fn todo_list(language: Language, items: &[TodoItem]) -> Option<String> {
+fn todo_list(items: &[TodoItem]) -> Option<String> {
     let mut lines: Vec<String> = items
         .iter()
         .take(MOST_TODO)
@@ -368,7 +283,7 @@ fn todo_list(language: Language, items: &[TodoItem]) -> Option<String> {
         .collect();
     if items.len() > MOST_TODO {
         let more = items.len() - MOST_TODO;
-        lines.push(say!(language, "- and {more} more", "- und {more} weitere"));
+        lines.push(format!("- and {more} more"));
     }
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
@@ -385,11 +300,7 @@ fn sub_issues(text: &StatusText<'_>, is_over: bool) -> Option<String> {
     let mut lines: Vec<String> = text.sub_issues.iter().map(line).collect();
     if is_over && text.sub_issues.iter().any(|standing| !standing.is_done) {
         let command = if text.can_be_retried { "/hob retry" } else { "/hob work" };
-        lines.push(say!(
-            text.language,
-            "\nWhat has no tick is not done: `{command}` goes on with it.",
-            "\nWas keinen Haken hat, ist nicht erledigt: `{command}` macht damit weiter."
-        ));
+        lines.push(format!("\nWhat has no tick is not done: `{command}` goes on with it."));
     }
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
@@ -397,31 +308,22 @@ fn sub_issues(text: &StatusText<'_>, is_over: bool) -> Option<String> {
 fn links(text: &StatusText<'_>) -> Option<String> {
     let branch = text.branch.map(|branch| format!("[`{branch}`]({}/tree/{branch})", text.web));
     let pull = text.pull.map(|pull| format!("#{pull}"));
-    let run = text.run.map(|run| say!(text.language, "run `{run}`", "Lauf `{run}`"));
-    let log = word!(text.language, "log", "Log");
+    let run = text.run.map(|run| format!("run `{run}`"));
+    let log = "log";
     let log = text.log.map(|check_run| format!("[{log}]({}/runs/{check_run})", text.web));
     let parts: Vec<String> = [branch, pull, log, run].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| format!("<sub>{}</sub>", parts.join(" · ")))
 }
 
-fn nothing_under_way(language: Language, pull: Option<PullNumber>) -> String {
+fn nothing_under_way(pull: Option<PullNumber>) -> String {
     match pull {
-        Some(pull) => say!(
-            language,
-            "Nothing is under way. #{pull} is there to review.",
-            "Gerade wird an nichts gearbeitet. #{pull} wartet auf dein Review."
-        ),
-        None => word!(
-            language,
-            "Nothing is under way. `/hob work` begins.",
-            "Gerade wird an nichts gearbeitet. `/hob work` beginnt."
-        )
-        .to_owned(),
+        Some(pull) => format!("Nothing is under way. #{pull} is there to review."),
+        None => "Nothing is under way. `/hob work` begins.".to_owned(),
     }
 }
 
 /// What ended before, folded in.
-fn before(language: Language, over: impl Iterator<Item = String>) -> Option<String> {
+fn before(over: impl Iterator<Item = String>) -> Option<String> {
     let mut room = MOST_BEFORE;
     let mut told = Vec::new();
     for words in over {
@@ -433,34 +335,32 @@ fn before(language: Language, over: impl Iterator<Item = String>) -> Option<Stri
         told.push(words);
     }
     (!told.is_empty()).then(|| {
-        let title = word!(language, "Before that", "Davor");
+        let title = "Before that";
         format!("<details><summary>{title}</summary>\n\n{}\n\n</details>", told.join("\n\n---\n\n"))
     })
 }
 
 /// The words about a task, with the pull request's number where it goes.
-fn fill_in(language: Language, words: &str, pull: Option<PullNumber>) -> String {
+fn fill_in(words: &str, pull: Option<PullNumber>) -> String {
     match pull {
         Some(pull) => words.replace("#{pull}", &format!("#{pull}")),
-        None => words.replace("#{pull}", the_branch(language)),
+        None => words.replace("#{pull}", the_branch()),
     }
 }
 
 /// What stands in the place of a pull request that there is not.
-pub(super) fn the_branch(language: Language) -> &'static str {
-    word!(language, "the branch", "der Branch")
+pub(super) fn the_branch() -> &'static str {
+    "the branch"
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::message::assert_said;
 
     const TOOK: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: None };
 
     pub(in crate::message) fn text(phase: Phase) -> StatusText<'static> {
         StatusText {
-            language: Language::En,
             phase,
             web: "https://github.com/acme/tool",
             issue: 1,
@@ -521,8 +421,8 @@ pub(super) mod tests {
         ];
         let failed = ["**The agent ended with an error.**\n\n<sub>finished in 3 s</sub>"];
         let branch = Some("hob/issue-1");
-        let all = |language: Language| {
-            let said = |phase| StatusText { language, ..text(phase) };
+        let all = || {
+            let said = text;
             [
                 status(&said(Phase::Queued { ahead: Some(3) })),
                 status(&said(Phase::WaitsUntil("2026-11-24T14:05:00Z".parse().unwrap()))),
@@ -532,7 +432,7 @@ pub(super) mod tests {
                 ))),
                 status(&said(Phase::Gathering("2026-11-24T14:05:00Z".parse().unwrap()))),
                 status(&said(Phase::Starting)),
-                status(&StatusText { language, ..working.clone() }),
+                status(&working),
                 status(&StatusText { said: Some("The parser is the place."), ..said(Phase::Planning) }),
                 status(&said(Phase::WaitingForGo(Some(CommentId(78))))),
                 status(&said(Phase::Publishing)),
@@ -573,6 +473,6 @@ pub(super) mod tests {
             ]
             .join("\n\n=====\n\n")
         };
-        assert_said!("the_status_of_a_story", all);
+        insta::assert_snapshot!("the_status_of_a_story", all());
     }
 }

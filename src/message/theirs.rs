@@ -2,7 +2,6 @@
 
 use super::contain::code;
 use crate::ids::IssueNumber;
-use crate::language::{Language, say, word};
 
 /// The longest name of a branch that is shown.
 const MOST_BRANCH: usize = 200;
@@ -21,44 +20,23 @@ pub enum NotThere {
 }
 
 /// Said where a command asks for work there.
-pub fn not_there(language: Language, why: &NotThere) -> String {
+pub fn not_there(why: &NotThere) -> String {
     match why {
-        NotThere::Fork => word!(
-            language,
-            "**Not here.** This pull request comes from a fork, and I work only on branches of this repository: I have no \
+        NotThere::Fork => "**Not here.** This pull request comes from a fork, and I work only on branches of this repository: I have no \
              right to push to the fork, and I run nothing for code that its owner can change under me. Open an issue for \
-             what is to be done, and put my label on it or write `/hob work` there.",
-            "**Nicht hier.** Dieser Pull Request kommt aus einem Fork, und ich arbeite nur auf Branches dieses Repositorys: Ich darf \
-             nicht in den Fork pushen, und ich führe nichts aus für Code, den sein Besitzer unter mir ändern kann. Öffne ein Issue \
-             für das, was zu tun ist, und setz mein Label darauf oder schreib dort `/hob work`."
-        )
+             what is to be done, and put my label on it or write `/hob work` there."
         .to_owned(),
-        NotThere::Over => word!(
-            language,
-            "**Not here.** This pull request is not open any more. Nothing was begun. Reopen it and write the command again, or write \
-             `/hob work` on an issue.",
-            "**Nicht hier.** Dieser Pull Request ist nicht mehr offen. Nichts wurde begonnen. Öffne ihn wieder und schreib den Befehl \
-             noch einmal, oder schreib `/hob work` auf ein Issue."
-        )
+        NotThere::Over => "**Not here.** This pull request is not open any more. Nothing was begun. Reopen it and write the command again, or write \
+             `/hob work` on an issue."
         .to_owned(),
         NotThere::DefaultBranch(branch) => {
             let branch = code(branch, MOST_BRANCH);
-            say!(
-                language,
-                "**Not here.** This pull request comes from {branch}, which others build on, and I push nothing to such a branch. Open \
-                 an issue for what is to be done; `/hob work --base BRANCH` there has the result go to a branch of your choice.",
-                "**Nicht hier.** Dieser Pull Request kommt aus {branch}, worauf andere aufbauen, und in so einen Branch pushe ich nichts. \
-                 Öffne ein Issue für das, was zu tun ist; mit `/hob work --base BRANCH` geht das Ergebnis dort in einen Branch deiner \
-                 Wahl."
-            )
+            format!("**Not here.** This pull request comes from {branch}, which others build on, and I push nothing to such a branch. Open \
+                 an issue for what is to be done; `/hob work --base BRANCH` there has the result go to a branch of your choice.")
         }
         NotThere::StoryBranch(branch, issue) => {
             let branch = code(branch, MOST_BRANCH);
-            say!(
-                language,
-                "**Not here.** {branch} is the branch on which I work for #{issue}. Write the command there.",
-                "**Nicht hier.** {branch} ist der Branch, auf dem ich für #{issue} arbeite. Schreib den Befehl dort."
-            )
+            format!("**Not here.** {branch} is the branch on which I work for #{issue}. Write the command there.")
         }
     }
 }
@@ -66,7 +44,6 @@ pub fn not_there(language: Language, why: &NotThere) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::assert_said;
 
     #[test]
     fn why_nothing_is_done_on_others_pull_requests() {
@@ -76,8 +53,8 @@ mod tests {
             NotThere::DefaultBranch("main".to_owned()),
             NotThere::StoryBranch("hob/issue-1".to_owned(), IssueNumber(1)),
         ];
-        assert_said!("why_nothing_is_done_on_others_pull_requests", |language| {
-            all.iter().map(|why| not_there(language, why)).collect::<Vec<_>>().join("\n\n")
+        insta::assert_snapshot!("why_nothing_is_done_on_others_pull_requests", {
+            all.iter().map(not_there).collect::<Vec<_>>().join("\n\n")
         });
     }
 }

@@ -2,7 +2,6 @@
 //! title.
 
 use super::contain_line;
-use crate::language::{Language, word};
 
 /// The longest title that GitHub takes.
 const MOST_TITLE: usize = 256;
@@ -11,25 +10,19 @@ const MOST_BEGINNING: usize = 72;
 const FEWEST_WORDS: usize = 4;
 
 /// A title of one line, and never empty.
-pub fn pull_request_title(language: Language, issue_title: &str) -> String {
+pub fn pull_request_title(issue_title: &str) -> String {
     let title = contain_line(issue_title, MOST_TITLE - 1);
     if title.is_empty() {
-        return word!(language, "Work on an issue without a title", "Arbeit an einem Issue ohne Titel")
-            .to_owned();
+        return "Work on an issue without a title".to_owned();
     }
     title
 }
 
 /// The pull request's title. `own` is what the agent calls it.
-pub fn title_of_work(
-    language: Language,
-    own: Option<&str>,
-    summary: Option<&str>,
-    issue_title: &str,
-) -> String {
+pub fn title_of_work(own: Option<&str>, summary: Option<&str>, issue_title: &str) -> String {
     let own = own.map(|own| contain_line(own, MOST_TITLE - 1)).filter(|own| !own.is_empty());
     own.or_else(|| summary.and_then(beginning).map(|words| contain_line(words, MOST_TITLE - 1)))
-        .unwrap_or_else(|| pull_request_title(language, issue_title))
+        .unwrap_or_else(|| pull_request_title(issue_title))
 }
 
 /// The beginning of a summary, where it can stand as a title: a title of its own, or a short first sentence that tells what was done
@@ -66,9 +59,7 @@ mod tests {
 
     #[test]
     fn a_title_is_the_agents_or_how_its_summary_begins_or_the_issues() {
-        let of = |own: Option<&str>, summary: &str| {
-            title_of_work(Language::En, own, Some(summary), "The issue's title")
-        };
+        let of = |own: Option<&str>, summary: &str| title_of_work(own, Some(summary), "The issue's title");
         assert_eq!(of(Some("Print JSON with --json"), "# Something else it says"), "Print JSON with --json");
         for (summary, title) in [
             ("# Print JSON with --json\n\nText.", "Print JSON with --json"),
@@ -86,20 +77,19 @@ mod tests {
         }
         let long = "Adds a flag for JSON ".repeat(10);
         assert_eq!(of(None, &long), "The issue's title");
-        assert_eq!(title_of_work(Language::En, Some(" \n"), None, "The issue's title"), "The issue's title");
+        assert_eq!(title_of_work(Some(" \n"), None, "The issue's title"), "The issue's title");
     }
 
     #[test]
     fn a_title_is_one_line_that_nothing_acts_in() {
-        let hostile =
-            title_of_work(Language::En, Some("Fixes #7 for @bob\n![x](http://e.example/x)"), None, "");
+        let hostile = title_of_work(Some("Fixes #7 for @bob\n![x](http://e.example/x)"), None, "");
         assert_eq!(hostile.replace('\u{2060}', "·"), "Fixes #·7 for @·bob !·[x](http://e.example/x)");
-        assert!(title_of_work(Language::En, Some(&"x ".repeat(500)), None, "").chars().count() <= MOST_TITLE);
+        assert!(title_of_work(Some(&"x ".repeat(500)), None, "").chars().count() <= MOST_TITLE);
     }
 
     #[test]
     fn an_issues_title_becomes_one_line_and_is_never_empty() {
-        assert_eq!(pull_request_title(Language::En, " Add\n--json  "), "Add --json");
-        assert_eq!(pull_request_title(Language::En, " "), "Work on an issue without a title");
+        assert_eq!(pull_request_title(" Add\n--json  "), "Add --json");
+        assert_eq!(pull_request_title(" "), "Work on an issue without a title");
     }
 }

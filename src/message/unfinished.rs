@@ -7,7 +7,6 @@ use super::{contain_line, login};
 use crate::agent::{TodoItem, TodoState};
 use crate::event::PullMove;
 use crate::ids::{IssueNumber, PullNumber};
-use crate::language::{Language, say, word};
 use crate::story::budget::Reached;
 
 /// Entries of the agent's list that are told.
@@ -34,8 +33,6 @@ pub enum WhyUnfinished<'a> {
 /// What a draft tells of unfinished work.
 #[derive(Debug, Clone)]
 pub struct UnfinishedText<'a> {
-    /// The language to say it in.
-    pub language: Language,
     /// Why.
     pub why: WhyUnfinished<'a>,
     /// The story's issue.
@@ -50,8 +47,8 @@ pub struct UnfinishedText<'a> {
 
 /// What stands at the beginning of a draft's body.
 pub fn unfinished(text: &UnfinishedText<'_>) -> String {
-    let (language, why, issue) = (text.language, why(text), text.issue);
-    let mut parts = vec![say!(language, "**Not finished.** {why}", "**Nicht fertig.** {why}")];
+    let (why, issue) = (why(text), text.issue);
+    let mut parts = vec![format!("**Not finished.** {why}")];
     let open: Vec<&TodoItem> = text
         .todo
         .iter()
@@ -61,137 +58,77 @@ pub fn unfinished(text: &UnfinishedText<'_>) -> String {
         open.iter().take(MOST_TODO).map(|item| format!("- {}", contain_line(&item.text, 200))).collect();
     if open.len() > MOST_TODO {
         let more = open.len() - MOST_TODO;
-        lines.push(say!(language, "- and {more} more", "- und {more} weitere"));
+        lines.push(format!("- and {more} more"));
     }
     if !lines.is_empty() {
         let lines = lines.join("\n");
-        parts.push(say!(
-            language,
-            "Still to do, by the agent's own list:\n\n{lines}",
-            "Noch zu tun, nach der Liste des Agenten:\n\n{lines}"
-        ));
+        parts.push(format!("Still to do, by the agent's own list:\n\n{lines}"));
     }
     if text.has_checks {
-        let not_run = word!(
-            language,
-            "The repository's checks have not run on this.",
-            "Die Checks des Repositorys sind hierauf nicht gelaufen."
-        );
+        let not_run = "The repository's checks have not run on this.";
         parts.push(not_run.to_owned());
     }
-    parts.push(say!(
-        language,
-        "It is a draft until it is done. #{issue} says where it stands.",
-        "Das bleibt ein Draft, bis es fertig ist. Wo es steht, sagt #{issue}."
-    ));
+    parts.push(format!("It is a draft until it is done. #{issue} says where it stands."));
     parts.join("\n\n")
 }
 
 fn why(text: &UnfinishedText<'_>) -> String {
-    let (language, issue) = (text.language, text.issue);
+    let issue = text.issue;
     match &text.why {
-        WhyUnfinished::Failed => say!(
-            language,
-            "The work has failed; #{issue} says why, and what to do.",
-            "Die Arbeit ist fehlgeschlagen; #{issue} sagt, warum, und was zu tun ist."
-        ),
-        WhyUnfinished::Parts { done, of } => say!(
-            language,
-            "{done} of {of} sub-issues of #{issue} are done.",
-            "{done} von {of} Sub-Issues von #{issue} sind erledigt."
-        ),
+        WhyUnfinished::Failed => format!("The work has failed; #{issue} says why, and what to do."),
+        WhyUnfinished::Parts { done, of } => format!("{done} of {of} sub-issues of #{issue} are done."),
         WhyUnfinished::AtCap(reached) => {
             let day = match reached.scope.is_days() {
-                true => word!(
-                    language,
-                    ", or when the next day begins (UTC)",
-                    ", oder wenn der nächste Tag beginnt (UTC)"
-                ),
+                true => ", or when the next day begins (UTC)",
                 false => "",
             };
-            let (asked, cap) = (text.asked_on, cap_is_reached(language, reached));
-            say!(
-                language,
-                "{cap} I have asked on #{asked} whether it may cost more. I go on after a yes{day}.",
-                "{cap} Ich habe bei #{asked} gefragt, ob es mehr kosten darf. Nach einem Ja mache ich weiter{day}."
-            )
+            let (asked, cap) = (text.asked_on, cap_is_reached(reached));
+            format!("{cap} I have asked on #{asked} whether it may cost more. I go on after a yes{day}.")
         }
-        WhyUnfinished::Stopped(why) => why_stopped(language, why),
+        WhyUnfinished::Stopped(why) => why_stopped(why),
     }
 }
 
-fn why_stopped(language: Language, why: &WhyStopped) -> String {
+fn why_stopped(why: &WhyStopped) -> String {
     match why {
         WhyStopped::Asked { by } => {
             let by = login(by);
-            say!(
-                language,
-                "{by} has stopped the work. `/hob work` goes on from here.",
-                "{by} hat die Arbeit angehalten. `/hob work` macht hier weiter."
-            )
+            format!("{by} has stopped the work. `/hob work` goes on from here.")
         }
         WhyStopped::Unlabeled { by } => {
             let by = login(by);
-            say!(
-                language,
-                "{by} took the label off. The label or `/hob work` goes on from here.",
-                "{by} hat das Label entfernt. Das Label oder `/hob work` macht hier weiter."
-            )
+            format!("{by} took the label off. The label or `/hob work` goes on from here.")
         }
         WhyStopped::Ended { ending, by } => {
-            let (ended, by) = (ending_words(language, *ending), login(by));
-            say!(
-                language,
-                "The issue was {ended} by {by}. `/hob work` goes on from here, should it be wanted after all.",
-                "Das Issue wurde von {by} {ended}. `/hob work` macht hier weiter, falls es doch noch gewünscht ist."
+            let (ended, by) = (ending_words(*ending), login(by));
+            format!(
+                "The issue was {ended} by {by}. `/hob work` goes on from here, should it be wanted after all."
             )
         }
-        WhyStopped::Pull { to: PullMove::Merged, .. } => {
-            word!(language, "It was merged as it is.", "Es wurde gemergt, wie es ist.").to_owned()
+        WhyStopped::Pull { to: PullMove::Merged, .. } => "It was merged as it is.".to_owned(),
+        WhyStopped::Pull { .. } => "`/hob work` goes on from here, with another pull request.".to_owned(),
+        WhyStopped::WaitedTooLong => {
+            "Nobody answered my question. `/hob work …`, with your answer, goes on from here.".to_owned()
         }
-        WhyStopped::Pull { .. } => word!(
-            language,
-            "`/hob work` goes on from here, with another pull request.",
-            "`/hob work` macht hier weiter, mit einem anderen Pull Request."
-        )
-        .to_owned(),
-        WhyStopped::WaitedTooLong => word!(
-            language,
-            "Nobody answered my question. `/hob work …`, with your answer, goes on from here.",
-            "Niemand hat meine Frage beantwortet. `/hob work …`, mit deiner Antwort, macht hier weiter."
-        )
-        .to_owned(),
         WhyStopped::AtMost { reached } => {
-            let cap = cap_is_reached(language, reached);
-            say!(
-                language,
-                "{cap} Whoever runs hob allows no more. When they do, `/hob work` goes on from here.",
-                "{cap} Wer hob betreibt, erlaubt nicht mehr. Sobald mehr erlaubt ist, macht `/hob work` hier weiter."
-            )
+            let cap = cap_is_reached(reached);
+            format!("{cap} Whoever runs hob allows no more. When they do, `/hob work` goes on from here.")
         }
-        WhyStopped::Untouched => word!(
-            language,
-            "Nothing has happened on it for a while. `/hob work` goes on from here.",
-            "Hier ist eine Weile nichts geschehen. `/hob work` macht hier weiter."
-        )
-        .to_owned(),
+        WhyStopped::Untouched => {
+            "Nothing has happened on it for a while. `/hob work` goes on from here.".to_owned()
+        }
     }
 }
 
 /// The line that names such a draft beside other words.
-pub fn shown_as_draft(language: Language, pull: PullNumber) -> String {
-    say!(
-        language,
-        "#{pull} shows what is done so far, as a draft.",
-        "#{pull} zeigt, was bisher getan ist, als Draft."
-    )
+pub fn shown_as_draft(pull: PullNumber) -> String {
+    format!("#{pull} shows what is done so far, as a draft.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::Ending;
-    use crate::message::assert_said;
     use crate::story::budget::{Amount, Scope};
 
     #[test]
@@ -222,14 +159,14 @@ mod tests {
         let others =
             [WhyUnfinished::AtCap(&reached), WhyUnfinished::AtCap(&day), WhyUnfinished::Failed, parts];
         let (issue, asked_on) = (IssueNumber(1), IssueNumber(4));
-        assert_said!("what_a_draft_of_unfinished_work_says", |language| {
+        insta::assert_snapshot!("what_a_draft_of_unfinished_work_says", {
             let with = |why, todo, has_checks| {
-                unfinished(&UnfinishedText { language, why, issue, asked_on, todo, has_checks })
+                unfinished(&UnfinishedText { why, issue, asked_on, todo, has_checks })
             };
             let mut said = vec![with(WhyUnfinished::AtCap(&reached), &todo[..], true)];
             let all = others.iter().cloned().chain(stops.iter().map(WhyUnfinished::Stopped));
             said.extend(all.map(|why| with(why, &[], false)));
-            said.push(shown_as_draft(language, PullNumber(2)));
+            said.push(shown_as_draft(PullNumber(2)));
             said.join("\n\n=====\n\n")
         });
     }

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use super::seen::{Author, Comment, Failing, FailingCheck, File, Image, Linked, MissingImage, Seen};
 use super::{Facts, Merged, News, PullNow, Purpose, Template, TemplateError, prompt};
 use crate::ids::{IssueNumber, PullNumber, QuestionId};
-use crate::language::Language;
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
 use crate::story::review::Applied;
@@ -65,7 +64,6 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
             issue: 1,
             branch: "hob/issue-1",
             base_branch: "main",
-            language: Language::En,
             ask: &ask,
             resumes,
             earlier: std::slice::from_ref(&ask),
@@ -79,10 +77,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         };
         prompt(&facts, template)?;
         let ask = Ask { about: part(), ..ask.clone() };
-        prompt(
-            &Facts { language: Language::De, ask: &ask, earlier: std::slice::from_ref(&ask), ..facts },
-            template,
-        )?;
+        prompt(&Facts { ask: &ask, earlier: std::slice::from_ref(&ask), ..facts }, template)?;
     }
     Ok(())
 }

@@ -58,7 +58,6 @@ mod tests {
             issue: 1,
             branch: "hob/issue-1",
             base_branch: "main",
-            language: crate::language::Language::En,
             ask: &ask,
             resumes: false,
             earlier: &[],

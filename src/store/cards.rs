@@ -15,8 +15,8 @@ use crate::story::card::whole_answer;
 use crate::story::{Answer, Ask, Card, Given, PartAnswer, Rests, plan};
 
 /// A card with what makes it one, but for its answers. It is open while a task waits for it: the last of the task's questions.
-const CARD: &str = "SELECT q.*, COALESCE(q.asked_on, s.issue) AS on_issue, s.language,
-        t.state = 'blocked' AND q.answer IS NULL
+const CARD: &str =
+    "SELECT q.*, COALESCE(q.asked_on, s.issue) AS on_issue,         t.state = 'blocked' AND q.answer IS NULL
             AND q.seq = (SELECT MAX(last.seq) FROM questions AS last WHERE last.task = q.task) AS is_open
     FROM questions AS q JOIN stories AS s ON s.id = q.story JOIN tasks AS t ON t.id = q.task";
 
@@ -313,7 +313,6 @@ fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<Card> {
     Ok(Card {
         id: asked.id,
         story: rows::parsed(row, "story")?,
-        language: rows::parsed(row, "language")?,
         on: IssueNumber(rows::number(row, "on_issue")?),
         comment: asked.comment,
         question: asked.question,

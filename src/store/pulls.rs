@@ -191,7 +191,7 @@ pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: 
             .execute(&mut **write)
             .await?;
         if keep::give_up_left_work(write, story).await? {
-            let body = message::left_work_given_up(before.language);
+            let body = message::left_work_given_up();
             let told = Effect::Comment { on: before.issue, body, question: None };
             want(write, story, &[NewEffect::new(told)]).await?;
         }

@@ -85,7 +85,6 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
         repo: parsed(row, "repo")?,
         issue: IssueNumber(number(row, "issue")?),
         title: row.try_get("title")?,
-        language: parsed(row, "language")?,
         installation: number_option(row, "installation")?.map(InstallationId),
         base_branch: row.try_get("base_branch")?,
         branch: row.try_get("branch")?,

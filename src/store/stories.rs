@@ -11,7 +11,6 @@ use super::write::Write;
 use super::{Store, cards, commands, deliveries, now, pulls, rows, sub_issues, wishes};
 use crate::event::{Ending, PullMove};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
-use crate::language::Language;
 use crate::story::plan::Mode;
 use crate::story::{Ask, AskedQuestion, Story, Turn};
 
@@ -31,8 +30,6 @@ pub struct StoryAsk {
     pub base_branch: String,
     /// The story branch, for a story without a task yet.
     pub branch: String,
-    /// The language to speak in, for a story without a task yet.
-    pub language: Language,
     /// The pull request of somebody else's that it is on, if it is on one.
     pub theirs: Option<PullNumber>,
 }
@@ -360,14 +357,13 @@ pub(super) async fn note_heard(write: &mut Write, story: StoryId, heard: &Heard)
 
 pub(super) async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyhow::Result<StoryId> {
     let row = sqlx::query(
-        "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at, language, pull)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)
+        "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at, pull)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
          ON CONFLICT (repo_key, issue) DO UPDATE SET repo = excluded.repo, title = excluded.title,
              installation = excluded.installation, updated_at = excluded.updated_at, pull = COALESCE(stories.pull, excluded.pull),
              base_branch = CASE WHEN stories.base_chosen = 1
                                   OR (stories.pull IS NOT NULL AND stories.pull_state IS NULL) THEN stories.base_branch ELSE excluded.base_branch END,
-             branch = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE story = stories.id) THEN branch ELSE excluded.branch END,
-             language = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE story = stories.id) THEN language ELSE excluded.language END
+             branch = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE story = stories.id) THEN branch ELSE excluded.branch END
          RETURNING id",
     )
     .bind(StoryId::new().to_string())
@@ -379,7 +375,6 @@ pub(super) async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyh
     .bind(&on.base_branch)
     .bind(&on.branch)
     .bind(now())
-    .bind(on.language.as_str())
     .bind(on.theirs.map(|pull| rows::to_i64(pull.0)).transpose()?)
     .fetch_one(&mut **transaction)
     .await?;

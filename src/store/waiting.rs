@@ -9,7 +9,6 @@ use super::effects::{NewEffect, want};
 use super::shown::show;
 use super::{Store, cards, now, rows};
 use crate::ids::{IssueNumber, QuestionId, StoryId, TaskId};
-use crate::language::Language;
 
 /// A story that waits for an answer.
 #[derive(Debug, Clone)]
@@ -20,8 +19,6 @@ pub struct Waiting {
     pub asked_on: IssueNumber,
     /// Its branch.
     pub branch: String,
-    /// The language that hob speaks there.
-    pub language: Language,
     /// The task that waits.
     pub task: TaskId,
     /// The question.
@@ -36,7 +33,7 @@ impl Store {
     /// Every story that waits for an answer, of the longest first.
     pub async fn waiting_stories(&self) -> anyhow::Result<Vec<Waiting>> {
         let found = sqlx::query(
-            "SELECT s.id, COALESCE(q.asked_on, s.issue) AS asked_on, s.branch, s.language, s.warned_at, t.id AS task, q.id AS question, q.asked_at
+            "SELECT s.id, COALESCE(q.asked_on, s.issue) AS asked_on, s.branch, s.warned_at, t.id AS task, q.id AS question, q.asked_at
              FROM tasks AS t JOIN stories AS s ON s.id = t.story JOIN questions AS q ON q.task = t.id
              WHERE t.state = 'blocked' AND q.answer IS NULL
                AND q.seq = (SELECT MAX(last.seq) FROM questions AS last WHERE last.task = t.id)
@@ -101,7 +98,6 @@ fn waiting(row: &SqliteRow) -> anyhow::Result<Waiting> {
         story: rows::parsed(row, "id")?,
         asked_on: IssueNumber(rows::number(row, "asked_on")?),
         branch: row.try_get("branch")?,
-        language: rows::parsed(row, "language")?,
         task: rows::parsed(row, "task")?,
         question: rows::parsed(row, "question")?,
         asked_at: rows::time(row, "asked_at")?,

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use crate::ids::{CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
-use crate::language::Language;
 
 /// What an agent asks: one thing, or several in one card.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,8 +82,6 @@ pub struct Card {
     pub id: QuestionId,
     /// Whose it is.
     pub story: StoryId,
-    /// The language that hob speaks there.
-    pub language: Language,
     /// The issue or pull request that it stands on.
     pub on: IssueNumber,
     /// The comment, once it is there.

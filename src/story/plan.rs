@@ -5,7 +5,6 @@ use super::{Outcome, Turn};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::QuestionId;
-use crate::language::{Language, word};
 
 /// Whether a task is to change anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +33,7 @@ impl Mode {
 }
 
 /// The answer by which a plan is carried out, as it is offered.
-pub fn go(language: Language) -> &'static str {
-    word!(language, "Go", "Los")
-}
+pub const GO: &str = "Go";
 
 /// The command that says the same. What follows it is to be different from the plan.
 pub const GO_COMMAND: &str = "/hob go";
@@ -47,7 +44,7 @@ pub fn go_answer(but: Option<&str>) -> String {
 }
 
 /// Whether an answer has a plan carried out. Any other words change the plan: who begins a sentence with "go" may go on
-/// in any way. Words of every language count, whichever was asked in.
+/// in any way.
 pub fn agrees(answer: &str) -> bool {
     let answer = answer.trim();
     if answer
@@ -58,7 +55,7 @@ pub fn agrees(answer: &str) -> bool {
     }
     let plain = answer.trim_end_matches(['.', '!']).to_lowercase();
     let plain = plain.strip_prefix("1.").unwrap_or(&plain).trim();
-    ["go", "yes", "1", "los", "ja"].contains(&plain)
+    ["go", "yes", "1"].contains(&plain)
 }
 
 /// Whether a completed run hands in a plan, which a person is asked about, and no work to publish.
@@ -90,11 +87,6 @@ mod tests {
             "1. Go",
             "/hob go",
             "/hob go but use tabs",
-            "Los",
-            "los!",
-            "Ja.",
-            "1. Los",
-            "/hob go aber mit Tabs",
             "/hob go\nbut slowly",
         ] {
             assert!(agrees(text), "{text}");
@@ -107,10 +99,7 @@ mod tests {
             "2",
             "/hob gone",
             "leave out 3",
-            "los geht das so nicht",
-            "ja, aber mit Tabs",
-            "nein",
-            "ja?",
+            "yes?",
         ] {
             assert!(!agrees(text), "{text}");
         }

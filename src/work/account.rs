@@ -12,7 +12,6 @@ use super::{Hitch, Job, Worker};
 use crate::account::{self, Login, LoginError, Obstructed};
 use crate::agent::{AgentKind, FailureClass};
 use crate::container::Mount;
-use crate::language::Language;
 use crate::message;
 use crate::story::{self, Outcome, Renewal, Run, RunEnd, Story};
 
@@ -21,23 +20,21 @@ const SSH_SOCKET: &str = "/run/hob/ssh-agent.sock";
 
 impl Worker {
     /// Whether the agent has a key or a login, and the SSH agent where there shall be one.
-    pub(super) async fn check_account(&self, language: Language, agent: AgentKind) -> Result<(), Hitch> {
+    pub(super) async fn check_account(&self, agent: AgentKind) -> Result<(), Hitch> {
         let config = &self.config;
         let names = agent.key_names();
         let has_key = names.is_empty() || names.iter().any(|name| config.agent.keys.contains_key(*name));
         if let Some(folder) = config.login_dir(agent) {
             let folder = folder.to_owned();
-            blocking(move || Login::read(&folder, agent))
-                .await?
-                .map_err(|e| self.unusable(language, agent, &e))?;
+            blocking(move || Login::read(&folder, agent)).await?.map_err(|e| self.unusable(agent, &e))?;
         } else if !has_key {
-            return Err(Hitch::not_ready(message::no_account(language, agent, names)));
+            return Err(Hitch::not_ready(message::no_account(agent, names)));
         }
         if let Some(socket) = self.ssh_socket()
             && !std::fs::metadata(socket).is_ok_and(|found| found.file_type().is_socket())
         {
             tracing::error!(socket = %socket.display(), "there is no SSH agent");
-            return Err(Hitch::not_ready(message::no_ssh_agent(language)));
+            return Err(Hitch::not_ready(message::no_ssh_agent()));
         }
         Ok(())
     }
@@ -57,11 +54,11 @@ impl Worker {
                 login.copy_in(&home, user)
             })
         });
-        match handed.await?.map_err(|error| self.unusable(story.language, agent, &error))? {
+        match handed.await?.map_err(|error| self.unusable(agent, &error))? {
             Err(error) if error.is::<Obstructed>() => {
                 tracing::error!(error = format!("{error:#}"), "the login was not put into the agent's home");
                 let path = error.downcast_ref::<Obstructed>().map_or("", |obstructed| &obstructed.path);
-                Err(Hitch::not_ready(message::login_obstructed(story.language, path)))
+                Err(Hitch::not_ready(message::login_obstructed(path)))
             }
             other => Ok(other?),
         }
@@ -149,10 +146,10 @@ impl Worker {
         container.ssh_auth_sock.as_deref().filter(|_| container.ssh_agent)
     }
 
-    fn unusable(&self, language: Language, agent: AgentKind, error: &LoginError) -> Hitch {
+    fn unusable(&self, agent: AgentKind, error: &LoginError) -> Hitch {
         tracing::error!(%error, "the login cannot be used");
         let can_sync = self.can_renew_login(agent);
-        Hitch::not_ready(message::login_unusable(language, agent, error.file, error.fault, can_sync))
+        Hitch::not_ready(message::login_unusable(agent, error.file, error.fault, can_sync))
     }
 }
 

@@ -41,34 +41,25 @@ impl Worker {
             return self.base_is_in(job, &noted).await;
         }
         let Some(head) = heads.story else {
-            return Ok(Some(
-                self.nothing_brought_in(job, message::no_branch_yet(job.story.language, branches)).await?,
-            ));
+            return Ok(Some(self.nothing_brought_in(job, message::no_branch_yet(branches)).await?));
         };
         let base =
             heads.base.ok_or_else(|| Hitch::not_ready(Detail::NoBaseAnyMore(story.base_branch.clone())))?;
         let keeps_work = !story.handed_over && self.data.story(story.id).workspace.exists();
         if moved.rewrite && keeps_work {
-            return Ok(Some(
-                self.nothing_brought_in(job, message::rebase_would_lose(job.story.language, branches))
-                    .await?,
-            ));
+            return Ok(Some(self.nothing_brought_in(job, message::rebase_would_lose(branches)).await?));
         }
         let words = match self.join(job, moved.rewrite, &head, &base).await? {
             Joined::Done { .. } if moved.because == Because::MovedIfConflict => String::new(),
             Joined::Done { tip, commits } => {
                 let words = match moved.rewrite {
-                    false => message::base_merged(job.story.language, branches, commits),
-                    true => {
-                        message::base_rebased(job.story.language, branches, commits, &head.as_str()[..10])
-                    }
+                    false => message::base_merged(branches, commits),
+                    true => message::base_rebased(branches, commits, &head.as_str()[..10]),
                 };
                 let push = AboutToPush { tip, from: Some(head.clone()), words };
                 return self.push_joined(job, &head, push).await;
             }
-            Joined::Conflicts(files) if moved.rewrite => {
-                message::rebase_conflicts(job.story.language, branches, &files)
-            }
+            Joined::Conflicts(files) if moved.rewrite => message::rebase_conflicts(branches, &files),
             Joined::Conflicts(files) => {
                 tracing::info!(
                     files = files.len(),
@@ -76,9 +67,9 @@ impl Worker {
                 );
                 return self.begin_run(job).await;
             }
-            Joined::UpToDate => message::base_up_to_date(job.story.language, branches),
-            Joined::Contained => message::base_has_it_all(job.story.language, branches),
-            Joined::Unrelated => message::base_unrelated(job.story.language, branches),
+            Joined::UpToDate => message::base_up_to_date(branches),
+            Joined::Contained => message::base_has_it_all(branches),
+            Joined::Unrelated => message::base_unrelated(branches),
         };
         Ok(Some(self.nothing_brought_in(job, words).await?))
     }
@@ -164,7 +155,7 @@ impl Worker {
             }
             Err(PushError::Refused(text)) => {
                 let detail = self.secrets.redact(&text);
-                let words = message::base_not_pushed(job.story.language, branches_of(&job.story), &detail);
+                let words = message::base_not_pushed(branches_of(&job.story), &detail);
                 let failure = Some(FailureClass::PushRefused);
                 self.end_join(
                     job,
@@ -196,7 +187,7 @@ impl Worker {
         let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
         let base = is_free.then(|| (push.tip.clone(), Some(push.tip.clone())));
         let story = StoryChange { base, ..StoryChange::default() };
-        let failing = message::still_failing(job.story.language, checked.as_ref());
+        let failing = message::still_failing(checked.as_ref());
         let words = Some(message::with_notes(&push.words, failing.as_slice()));
         let effects = evidence(job, checked.as_ref()).into_iter().collect();
         let advance = Advance { story, effects, words, ..Advance::default() };
@@ -237,22 +228,15 @@ impl Worker {
         let words = match taken.merged_in {
             0 => words,
             commits if is_merge => {
-                notes.extend(message::still_failing(job.story.language, checked));
-                message::base_merged_by_agent(
-                    job.story.language,
-                    branches,
-                    commits,
-                    self.spent_on(&job.task).await?,
-                )
+                notes.extend(message::still_failing(checked));
+                message::base_merged_by_agent(branches, commits, self.spent_on(&job.task).await?)
             }
             commits => {
-                notes.push(message::base_merged_note(job.story.language, branches, commits));
+                notes.push(message::base_merged_note(branches, commits));
                 words
             }
         };
-        notes.extend(
-            taken.with_theirs.then(|| message::theirs_merged_note(job.story.language, branches.story)),
-        );
+        notes.extend(taken.with_theirs.then(|| message::theirs_merged_note(branches.story)));
         Ok(message::with_notes(&words, &notes))
     }
 }

@@ -161,7 +161,7 @@ impl Worker {
             Kept::Pushed { commits, is_wip, .. } => Some(Pushed { commits: *commits, is_wip: *is_wip }),
             _ => None,
         };
-        let question = message::may_it_cost_more(job.story.language, &reached, &kept, asking.was_unclear);
+        let question = message::may_it_cost_more(&reached, &kept, asking.was_unclear);
         let mut advance = Advance {
             story: StoryChange {
                 base: tip.map(|tip| (tip.clone(), Some(tip))),

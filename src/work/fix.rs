@@ -158,7 +158,7 @@ impl Worker {
         failed: &FailedChecks,
         found: &NothingToMend<'_>,
     ) -> Result<TakenUp, Hitch> {
-        let said = message::nothing_to_mend(job.story.language, found);
+        let said = message::nothing_to_mend(found);
         let advance = match found {
             _ if failed.by_command => {
                 let on = job.task.ask.on.unwrap_or(job.story.issue);
@@ -176,7 +176,7 @@ impl Worker {
     /// Says that hob leaves the checks to people from now on.
     async fn mend_no_more(&self, job: &Job, judged: &Judged, most: u32) -> Result<TakenUp, Hitch> {
         let failed = FailedChecks { failing: judged.failing.clone(), ..FailedChecks::default() };
-        let said = self.secrets.redact(&message::fixes_used_up(job.story.language, &failed.names(), most));
+        let said = self.secrets.redact(&message::fixes_used_up(&failed.names(), most));
         tracing::info!(most, "checks still fail, and have been taken up as often as they may");
         let mut effects = Vec::new();
         if let Some(pull) = job.story.pull {

@@ -93,8 +93,8 @@ impl Worker {
                 let mut effects: Vec<NewEffect> =
                     self.draft(&of_run, why, Some(&kept)).await?.into_iter().collect();
                 let words = match is_merged {
-                    true => message::left_work_pushed(job.story.language, &kept),
-                    false => message::put_away(job.story.language, &kept),
+                    true => message::left_work_pushed(&kept),
+                    false => message::put_away(&kept),
                 };
                 effects.push(comment(&job.story, words, None));
                 self.store.work_saved(&job.task, tip.as_ref(), &effects).await?;
@@ -133,7 +133,7 @@ impl Worker {
             handed_over: is_needed_no_more.then_some(true),
             ..StoryChange::default()
         };
-        let words = message::stopped(job.story.language, why, &kept, self.spent_on(&job.task).await?);
+        let words = message::stopped(why, &kept, self.spent_on(&job.task).await?);
         let draft = self.draft(job, WhyUnfinished::Stopped(why), Some(&kept)).await?;
         let effects = draft.into_iter().collect();
         let advance = Advance { story, words: Some(words), effects, ..Advance::default() };
@@ -160,7 +160,7 @@ impl Worker {
         }
         match pushed {
             Err(Hitch::Fail { class, detail }) => {
-                let detail = self.secrets.redact(&detail.words(job.story.language));
+                let detail = self.secrets.redact(&detail.words());
                 Ok((Kept::NotPushed { class, detail }, None))
             }
             other => other,
@@ -192,7 +192,7 @@ impl Worker {
         // Nobody is asked about protected paths: they would be asked about work that is over.
         if !taken.objections.is_empty() {
             let (objections, more) = (&taken.objections, taken.more_objections);
-            return Err(refused(message::objections(job.story.language, objections, more)));
+            return Err(refused(message::objections(objections, more)));
         }
         let tip = self.push(holder, &job.story, run, &taken).await?;
         let kept =

@@ -82,7 +82,7 @@ impl Worker {
         let taken = self.take_over(job, run, base, handed).await?;
         if !taken.objections.iter().all(Objection::can_be_allowed) {
             let (objections, more) = (&taken.objections, taken.more_objections);
-            return Err(refused(message::objections(job.story.language, objections, more)));
+            return Err(refused(message::objections(objections, more)));
         }
         let protected = taken.objections.iter().filter_map(|objection| match objection {
             Objection::Protected { path } => Some(path.clone()),
@@ -105,7 +105,7 @@ impl Worker {
                 paths = held_back.paths.len() + held_back.more,
                 "a person is asked about protected paths"
             );
-            let question = message::may_this_be_pushed(job.story.language, &held_back);
+            let question = message::may_this_be_pushed(&held_back);
             let advance = ask(&job.story, question, Some(held_back));
             return Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?);
         }
@@ -240,7 +240,7 @@ impl Worker {
                 (vec![effect], words)
             }
             _ => {
-                let failing = message::still_failing(job.story.language, checked.as_ref());
+                let failing = message::still_failing(checked.as_ref());
                 let words = message::with_notes(&self.nothing_to_change(job).await?, failing.as_slice());
                 (evidence(job, checked.as_ref()).into_iter().collect(), words)
             }
@@ -278,12 +278,10 @@ impl Worker {
         let took = self.spent_on(&job.task).await?;
         let words = match checked.and_then(Checked::failing) {
             None if let About::Checks(checks) = &job.task.ask.about => {
-                message::checks_mended(job.story.language, &checks.names(), commits, took)
+                message::checks_mended(&checks.names(), commits, took)
             }
-            Some(failing) => {
-                message::pull_request_with_failing_check(job.story.language, commits, took, failing)
-            }
-            None => message::pull_request_ready(job.story.language, commits, took),
+            Some(failing) => message::pull_request_with_failing_check(commits, took, failing),
+            None => message::pull_request_ready(commits, took),
         };
         Ok((NewEffect::new(effect), words))
     }
@@ -307,7 +305,6 @@ impl Worker {
             runs.iter().filter_map(|run| run.end.as_ref()).flat_map(|end| end.drops.clone()).collect();
         let (settings, template) = (self.settings_for(job, run.agent), self.pull_template(&job.story).await?);
         let text = PullRequestText {
-            language: job.story.language,
             closes: &to_close(job.story.issue, &standings),
             asked_by: &job.task.ask.by,
             summary,
@@ -328,12 +325,7 @@ impl Worker {
             on_it.iter().flat_map(|(_, runs)| runs).filter_map(|run| run.end.as_ref()?.title.as_deref());
         let is_failing = proposed.checked.and_then(Checked::failing).is_some();
         Ok(Effect::PullRequest {
-            title: message::title_of_work(
-                job.story.language,
-                own_titles.next_back(),
-                summary,
-                &job.story.title,
-            ),
+            title: message::title_of_work(own_titles.next_back(), summary, &job.story.title),
             body: message::pull_request_body(&text),
             short: message::short_body(&text),
             unfinished: proposed.unfinished.is_some(),
@@ -353,10 +345,8 @@ impl Worker {
         let summary = self.summary(&job.task).await?;
         let took = self.spent_on(&job.task).await?;
         Ok(match &job.task.ask.about {
-            About::Checks(checks) => {
-                message::checks_left(job.story.language, &checks.names(), summary.as_deref(), took)
-            }
-            _ => message::nothing_to_change(job.story.language, summary.as_deref(), took),
+            About::Checks(checks) => message::checks_left(&checks.names(), summary.as_deref(), took),
+            _ => message::nothing_to_change(summary.as_deref(), took),
         })
     }
 

@@ -102,7 +102,6 @@ impl Worker {
         let path = self.data.mirror(&story.repo);
         let (branch, base_branch, id) = (story.branch.clone(), story.base_branch.clone(), story.id);
         let (known, start) = (story.remote_head.clone(), story.base.clone());
-        let language = story.language;
         let settings = self.data.story(id).settings;
         let there = settings.clone();
         let found = blocking(move || {
@@ -112,9 +111,9 @@ impl Worker {
             let took_back = match (&head, known.as_ref().filter(|_| goes_on)) {
                 // What the mirror does not have any more is on no branch.
                 (Some(head), Some(known)) if !mirror.holds(head, known).unwrap_or(false) => {
-                    Some(message::theirs_took_back(language))
+                    Some(message::theirs_took_back())
                 }
-                (None, Some(_)) => Some(message::theirs_removed(language)),
+                (None, Some(_)) => Some(message::theirs_removed()),
                 _ => None,
             };
             if let Some(detail) = took_back {

@@ -50,8 +50,8 @@ impl Worker {
         let approvals: Vec<TakenBack> = taken_back.into_iter().filter(is_approval).collect();
         let last = round.reviews.last().filter(|_| round.without_taken_back(&approvals).reviews.is_empty());
         let words = match last {
-            Some(last) => message::review::approved(job.story.language, &last.by),
-            None => message::review::dismissed(job.story.language),
+            Some(last) => message::review::approved(&last.by),
+            None => message::review::dismissed(),
         };
         let advance = Advance { words: Some(words), ..Advance::default() };
         let done = self.store.advance(&job.task, TaskState::Done, &advance).await?;
@@ -84,14 +84,14 @@ impl Worker {
                 }
                 What::Lines(remarks) => {
                     let applied = remarks.iter().rev().find_map(|(_, remark)| applied.commit_of(remark.id));
-                    let body = thread_reply(job.story.language, Answered { reply, commit, applied });
+                    let body = thread_reply(Answered { reply, commit, applied });
                     let thread = remarks[0].1.thread;
                     effects.push(NewEffect::new(Effect::ReviewReply { pull, thread, body }));
                 }
             }
         }
         if !whole.is_empty() {
-            let (on, body) = (IssueNumber(pull.0), whole_replies(job.story.language, &whole, commit));
+            let (on, body) = (IssueNumber(pull.0), whole_replies(&whole, commit));
             effects.push(NewEffect::new(Effect::Comment { on, body, question: None }));
         }
         let ask = |reviewer: &str| Effect::RequestReview { pull, reviewer: reviewer.to_owned() };

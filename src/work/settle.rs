@@ -58,8 +58,7 @@ impl Worker {
                 if renewal.succeeded() {
                     (TaskState::Queued, Advance { turn: Some(turn), ..Advance::default() })
                 } else {
-                    let detail =
-                        message::login_not_renewed(job.story.language, &renewal, settings.sync_timeout);
+                    let detail = message::login_not_renewed(&renewal, settings.sync_timeout);
                     (TaskState::Failed, self.failure(job, FailureClass::Authentication, &detail, &[]).await?)
                 }
             }
@@ -69,9 +68,7 @@ impl Worker {
             }
             Next::Fail(class) => {
                 let detail = match &end.outcome {
-                    Outcome::Failed { detail, .. } if synced => {
-                        message::login_refused_again(job.story.language, detail)
-                    }
+                    Outcome::Failed { detail, .. } if synced => message::login_refused_again(detail),
                     Outcome::Failed { detail, .. } => detail.clone(),
                     _ => String::new(),
                 };
@@ -109,7 +106,7 @@ impl Worker {
                 return self.save_later(task).await;
             }
             let job = self.job(task.clone()).await?;
-            let detail = &detail.words(job.story.language);
+            let detail = &detail.words();
             // A hand-over that did not get to its end may hold a secret. The sweep looks after it too.
             if let Some(run) = self.store.latest_run(task).await?
                 && let Err(hitch) = self.clear_hand_over(&run).await
@@ -157,20 +154,13 @@ impl Worker {
         let detail = &secrets.redact(detail);
         let uncommitted: Vec<String> =
             uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
-        let language = job.story.language;
         let has_worked = self.store.latest_run(&job.task).await?.is_some_and(|run| run.started_at.is_some());
-        let words = message::failed(&FailureText {
-            language,
-            class,
-            detail,
-            has_worked,
-            uncommitted: &uncommitted,
-            took,
-        });
+        let words =
+            message::failed(&FailureText { class, detail, has_worked, uncommitted: &uncommitted, took });
         let mut effects: Vec<NewEffect> =
             self.draft(job, WhyUnfinished::Failed, None).await?.into_iter().collect();
         effects.extend(failed_on(job).map(|on| {
-            let body = message::failed_here(language, &job.task.ask.about, &words);
+            let body = message::failed_here(&job.task.ask.about, &words);
             NewEffect::new(Effect::Comment { on, body, question: None })
         }));
         Ok(Advance { failure: Some(class), words: Some(words), effects, ..Advance::default() })
@@ -224,7 +214,7 @@ fn ask_about_plan(story: &Story, outcome: &Outcome) -> Advance {
         Outcome::Completed { summary } => summary.as_deref(),
         _ => None,
     };
-    Advance { is_plan: true, ..ask(story, message::may_this_be_done(story.language, plan), None) }
+    Advance { is_plan: true, ..ask(story, message::may_this_be_done(plan), None) }
 }
 
 /// A question to a person, about a hand-over where one is held back.

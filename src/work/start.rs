@@ -24,7 +24,6 @@ use crate::fail_point::around;
 use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
 use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, StoryId};
-use crate::language::Language;
 use crate::message::Detail;
 use crate::paths;
 use crate::prompt::{Facts, News, PullNow, Purpose};
@@ -94,7 +93,7 @@ impl Worker {
             None => {}
         }
         let settings = self.settings_for(job, run.agent);
-        self.check_ready(job.story.language, &settings, run.agent).await?;
+        self.check_ready(&settings, run.agent).await?;
         self.ensure_alone(job, &name).await?;
         if job.story.handed_over {
             // hob died, or failed, between a push and the removal. The commits in it are not those that were pushed,
@@ -161,19 +160,14 @@ impl Worker {
     }
 
     /// What would make the run fail later is said now, in words.
-    async fn check_ready(
-        &self,
-        language: Language,
-        settings: &TaskSettings,
-        agent: AgentKind,
-    ) -> Result<(), Hitch> {
+    async fn check_ready(&self, settings: &TaskSettings, agent: AgentKind) -> Result<(), Hitch> {
         if !self.config.allows_image(&settings.image) {
             return Err(Hitch::not_ready(Detail::ImageNotAllowed(settings.image.clone())));
         }
         if agent == AgentKind::Command && self.config.agent.command.is_empty() {
             return Err(Hitch::not_ready(Detail::NoCommand));
         }
-        self.check_account(language, agent).await?;
+        self.check_account(agent).await?;
         let free = paths::free_space(self.data.root())?;
         if free.is_below(self.config.data.min_free.0) {
             tracing::error!(?free, "the disk is nearly full; nothing is started");
@@ -366,7 +360,6 @@ impl Worker {
             issue: story.issue.0,
             branch: &story.branch,
             base_branch: &story.base_branch,
-            language: story.language,
             ask: &job.task.ask,
             resumes,
             earlier: &earlier,

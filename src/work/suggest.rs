@@ -65,8 +65,8 @@ impl Worker {
             suggestions = round.remarks().count(),
             "a review was nothing but suggestions, and all fit"
         );
-        let words = message::review::suggestions_applied(job.story.language, round.remarks().count());
-        let failing = message::still_failing(job.story.language, checked.as_ref());
+        let words = message::review::suggestions_applied(round.remarks().count());
+        let failing = message::still_failing(checked.as_ref());
         let words = message::with_notes(&words, failing.as_slice());
         let mut effects = self.review_answers(job, tip.as_ref()).await?;
         effects.extend(evidence(job, checked.as_ref()));
@@ -110,7 +110,7 @@ impl Worker {
                 tracing::warn!(why, "suggestions could not be pushed; they go to the agent");
                 Ok(Tried::Done(None))
             }
-            Err(error) => Err(push_hitch(job.story.language, error)),
+            Err(error) => Err(push_hitch(error)),
         }
     }
 

@@ -9,7 +9,6 @@ use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::git::{Joined, Mirror, PushError, RemoteError};
 use crate::ids::Sha;
-use crate::language::Language;
 use crate::message::{self, Detail};
 use crate::store::StoryChange;
 use crate::story::base::conflict_for_agent;
@@ -77,12 +76,12 @@ impl Worker {
                 }
                 Met::Conflicts(files) => {
                     let runs = self.store.runs_of(&job.task).await?;
-                    let again = message::theirs_conflict(job.story.language, &files);
+                    let again = message::theirs_conflict(&files);
                     let turn = conflict_for_agent(files, &runs).ok_or_else(|| moved(again))?;
                     tracing::info!(theirs = %found, "what was pushed meanwhile conflicts; the agent goes on");
                     return Ok(Brought::Back(turn));
                 }
-                Met::TakenBack => return Err(moved(message::theirs_took_back(job.story.language))),
+                Met::TakenBack => return Err(moved(message::theirs_took_back())),
             }
         }
         Err(moved(String::new()))
@@ -107,9 +106,9 @@ impl Worker {
                 Met::There => return Ok(found),
                 Met::Merged(tip) => (taken.tip, expected) = (tip, Some(found)),
                 Met::Conflicts(files) => {
-                    return Err(moved(message::theirs_conflict(story.language, &files)));
+                    return Err(moved(message::theirs_conflict(&files)));
                 }
-                Met::TakenBack => return Err(moved(message::theirs_took_back(story.language))),
+                Met::TakenBack => return Err(moved(message::theirs_took_back())),
             }
         }
         Err(moved(String::new()))
@@ -142,7 +141,7 @@ impl Worker {
             {
                 Box::pin(self.push_at(holder, story, run, taken, None)).await
             }
-            Err(error) => Err(push_hitch(story.language, error)),
+            Err(error) => Err(push_hitch(error)),
         }
     }
 
@@ -179,11 +178,11 @@ impl Worker {
 }
 
 /// What follows from a push that did not succeed.
-pub(super) fn push_hitch(language: Language, error: PushError) -> Hitch {
+pub(super) fn push_hitch(error: PushError) -> Hitch {
     match error {
         PushError::Refused(text) => Hitch::Fail { class: FailureClass::PushRefused, detail: text.into() },
         // Somebody has removed the branch: it is not for hob to bring it back.
-        PushError::Moved { found: None } => moved(message::theirs_removed(language)),
+        PushError::Moved { found: None } => moved(message::theirs_removed()),
         PushError::Moved { found: Some(_) } => moved(String::new()),
         PushError::Unauthorized(_) => {
             Hitch::Fail { class: FailureClass::PushRefused, detail: Detail::TokenRefused }

@@ -30,7 +30,6 @@ impl Worker {
         let todo = self.store.todo_of(&job.task).await?;
         let has_checks = !job.file.checks.is_empty();
         let unfinished = message::unfinished(&UnfinishedText {
-            language: story.language,
             why,
             issue: story.issue,
             asked_on,
@@ -52,14 +51,7 @@ impl Worker {
         let done = standings.iter().filter(|standing| standing.is_done).count();
         let why = WhyUnfinished::Parts { done, of: standings.len() };
         let issue = job.story.issue;
-        let text = UnfinishedText {
-            language: job.story.language,
-            why,
-            issue,
-            asked_on: issue,
-            todo: &[],
-            has_checks: false,
-        };
+        let text = UnfinishedText { why, issue, asked_on: issue, todo: &[], has_checks: false };
         Ok(Some(message::unfinished(&text)))
     }
 }

@@ -1,6 +1,6 @@
 //! What agents write, hostile and by chance, put into everything that hob says with an agent's words in it, and rendered as
 //! GitHub renders it: nobody is mentioned, nothing is closed or linked elsewhere, there is no image and no HTML beyond
-//! hob's own, and hob's own words around it stand as they always do. Each text is tried in one of the languages, turn about.
+//! hob's own, and hob's own words around it stand as they always do.
 //!
 //! `HOB_CONTAINMENT=N` tries so many texts instead of 10,000, and `HOB_CONTAINMENT_SEED=N` others.
 
@@ -14,7 +14,6 @@ use std::io::Write as _;
 use hob::agent::{FailureClass, Signal, TodoItem, TodoState};
 use hob::command::Mistake;
 use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
-use hob::language::Language;
 use hob::message::review::{Answered, WholeAnswered};
 use hob::message::{
     self, FailureText, Kept, Later, Phase, PullRequestText, Sizes, Spent, StatusText, WhyStopped,
@@ -32,153 +31,99 @@ struct Place {
     name: &'static str,
     /// The text has one line there, and makes no block.
     one_line: bool,
-    say: fn(Language, &str) -> String,
+    say: fn(&str) -> String,
 }
 
 /// Everything that hob says with somebody else's words in it. A new such message gets a line here.
 const PLACES: &[Place] = &[
-    Place { name: "question", one_line: false, say: |language, text| ask(language, text, "?", &[]) },
-    Place {
-        name: "question's context",
-        one_line: false,
-        say: |language, text| ask(language, "Which?", text, &["a", "b"]),
-    },
-    Place {
-        name: "question's option",
-        one_line: true,
-        say: |language, text| ask(language, "Which?", "", &["a", text, "b"]),
-    },
-    Place {
-        name: "all of a question",
-        one_line: false,
-        say: |language, text| ask(language, text, text, &[text, text]),
-    },
-    Place { name: "two questions", one_line: false, say: |language, text| ask_both(language, text, text) },
+    Place { name: "question", one_line: false, say: |text| ask(text, "?", &[]) },
+    Place { name: "question's context", one_line: false, say: |text| ask("Which?", text, &["a", "b"]) },
+    Place { name: "question's option", one_line: true, say: |text| ask("Which?", "", &["a", text, "b"]) },
+    Place { name: "all of a question", one_line: false, say: |text| ask(text, text, &[text, text]) },
+    Place { name: "two questions", one_line: false, say: |text| ask_both(text, text) },
     Place { name: "a default", one_line: true, say: by_default },
     Place {
         name: "an answer on the card",
         one_line: true,
-        say: |language, text| card(language, question("Which?", "", &["a", "b"]), Some(by_alice(text))),
+        say: |text| card(question("Which?", "", &["a", "b"]), Some(by_alice(text))),
     },
     Place {
         name: "answered_before",
         one_line: true,
-        say: |language, text| message::card::answered_before(language, "bob", &by_alice(text), None),
+        say: |text| message::card::answered_before("bob", &by_alice(text), None),
     },
     Place { name: "a plan", one_line: false, say: plan },
     Place {
         name: "a command that is none",
         one_line: true,
-        say: |language, text| message::misunderstood(language, &Mistake::UnknownCommand(text.to_owned())),
+        say: |text| message::misunderstood(&Mistake::UnknownCommand(text.to_owned())),
     },
     Place {
         name: "an option that is none",
         one_line: true,
-        say: |language, text| {
-            message::misunderstood(
-                language,
-                &Mistake::UnknownOption { command: "work", option: text.to_owned() },
-            )
+        say: |text| {
+            message::misunderstood(&Mistake::UnknownOption { command: "work", option: text.to_owned() })
         },
     },
     Place { name: "an option's value", one_line: true, say: bad_value },
     Place {
         name: "base_stays",
         one_line: true,
-        say: |language, text| message::base_stays(language, PullNumber(5), "main", text),
+        say: |text| message::base_stays(PullNumber(5), "main", text),
     },
     Place { name: "pull_request_title", one_line: true, say: message::pull_request_title },
-    Place {
-        name: "pull_request_body",
-        one_line: false,
-        say: |language, text| pull_request(language, Some(text), &[], &[]),
-    },
+    Place { name: "pull_request_body", one_line: false, say: |text| pull_request(Some(text), &[], &[]) },
     Place {
         name: "what was done later, in it",
         one_line: false,
-        say: |language, text| pull_request_with(language, None, &[later(text), later(text)], &[], &[]),
+        say: |text| pull_request_with(None, &[later(text), later(text)], &[], &[]),
     },
-    Place {
-        name: "a question in it",
-        one_line: true,
-        say: |language, text| pull_request(language, None, &[(text, "b")], &[]),
-    },
-    Place {
-        name: "an answer in it",
-        one_line: true,
-        say: |language, text| pull_request(language, None, &[("a?", text)], &[]),
-    },
-    Place {
-        name: "a file in it",
-        one_line: true,
-        say: |language, text| pull_request(language, None, &[], &[text]),
-    },
+    Place { name: "a question in it", one_line: true, say: |text| pull_request(None, &[(text, "b")], &[]) },
+    Place { name: "an answer in it", one_line: true, say: |text| pull_request(None, &[("a?", text)], &[]) },
+    Place { name: "a file in it", one_line: true, say: |text| pull_request(None, &[], &[text]) },
     Place {
         name: "nothing_to_change",
         one_line: false,
-        say: |language, text| message::nothing_to_change(language, Some(text), Spent::default()),
+        say: |text| message::nothing_to_change(Some(text), Spent::default()),
     },
-    Place { name: "failed", one_line: false, say: |language, text| failed(language, text, &[]) },
-    Place {
-        name: "a file that was left",
-        one_line: true,
-        say: |language, text| failed(language, "", &[text.to_owned()]),
-    },
+    Place { name: "failed", one_line: false, say: |text| failed(text, &[]) },
+    Place { name: "a file that was left", one_line: true, say: |text| failed("", &[text.to_owned()]) },
     Place {
         name: "stopped",
         one_line: false,
-        say: |language, text| {
-            message::stopped(language, &WhyStopped::WaitedTooLong, &not_pushed(text), Spent::default())
-        },
+        say: |text| message::stopped(&WhyStopped::WaitedTooLong, &not_pushed(text), Spent::default()),
     },
-    Place {
-        name: "put_away",
-        one_line: false,
-        say: |language, text| message::put_away(language, &not_pushed(text)),
-    },
+    Place { name: "put_away", one_line: false, say: |text| message::put_away(&not_pushed(text)) },
     Place { name: "an answer in a thread", one_line: false, say: in_thread },
-    Place {
-        name: "an answer to a review",
-        one_line: false,
-        say: |language, text| to_review(language, "a", text),
-    },
-    Place { name: "what it answers", one_line: true, say: |language, text| to_review(language, text, "a") },
-    Place { name: "status, said", one_line: true, say: |language, text| status(language, Some(text), "a") },
-    Place { name: "check run, log", one_line: true, say: |language, text| check_run(language, "a", text) },
-    Place {
-        name: "check run, what a check printed",
-        one_line: false,
-        say: |language, text| check_run(language, text, "a"),
-    },
-    Place { name: "status, to do", one_line: true, say: |language, text| status(language, Some("a"), text) },
-    Place {
-        name: "the first part of a text",
-        one_line: false,
-        say: |language, text| part_of(language, text, 0),
-    },
-    Place { name: "the rest of a text", one_line: false, say: |language, text| part_of(language, text, 1) },
+    Place { name: "an answer to a review", one_line: false, say: |text| to_review("a", text) },
+    Place { name: "what it answers", one_line: true, say: |text| to_review(text, "a") },
+    Place { name: "status, said", one_line: true, say: |text| status(Some(text), "a") },
+    Place { name: "check run, log", one_line: true, say: |text| check_run("a", text) },
+    Place { name: "check run, what a check printed", one_line: false, say: |text| check_run(text, "a") },
+    Place { name: "status, to do", one_line: true, say: |text| status(Some("a"), text) },
+    Place { name: "the first part of a text", one_line: false, say: |text| part_of(text, 0) },
+    Place { name: "the rest of a text", one_line: false, say: |text| part_of(text, 1) },
 ];
 
 /// A part of a text that is cut in the middle; of one that has no such part, the whole.
-fn part_of(language: Language, text: &str, nth: usize) -> String {
+fn part_of(text: &str, nth: usize) -> String {
     let half = text.chars().count() / 2;
     let sizes = Sizes { first: half.max(HARMLESS.len()), more: 10_000, parts: 2 };
-    let parts = message::contain_in_parts(language, text, sizes);
-    message::rest_comment(language, parts.get(nth).unwrap_or(&parts[0]), 2, 2)
+    let parts = message::contain_in_parts(text, sizes);
+    message::rest_comment(parts.get(nth).unwrap_or(&parts[0]), 2, 2)
 }
 
-fn in_thread(language: Language, text: &str) -> String {
-    message::review::thread_reply(language, Answered { reply: Some(text), commit: None, applied: None })
+fn in_thread(text: &str) -> String {
+    message::review::thread_reply(Answered { reply: Some(text), commit: None, applied: None })
 }
 
-fn to_review(language: Language, said: &str, reply: &str) -> String {
+fn to_review(said: &str, reply: &str) -> String {
     let one = |by| WholeAnswered { by, said, reply: Some(reply) };
-    message::review::whole_replies(language, &[one("alice"), one("bob")], None)
+    message::review::whole_replies(&[one("alice"), one("bob")], None)
 }
 
-fn status(language: Language, said: Option<&str>, todo: &str) -> String {
+fn status(said: Option<&str>, todo: &str) -> String {
     message::status(&StatusText {
-        language,
         phase: Phase::Working,
         web: "https://github.com/acme/tool",
         issue: 1,
@@ -203,7 +148,7 @@ fn status(language: Language, said: Option<&str>, todo: &str) -> String {
     })
 }
 
-fn check_run(language: Language, output: &str, said: &str) -> String {
+fn check_run(output: &str, said: &str) -> String {
     let result = CheckResult {
         command: "make test".to_owned(),
         end: CheckEnd::Exited(1),
@@ -220,7 +165,7 @@ fn check_run(language: Language, output: &str, said: &str) -> String {
         results: vec![result],
     };
     let log = [Signal::Says(format!("it says: {said}"))];
-    message::check_run_text(language, Some(&checked), &log).expect("there is something to say")
+    message::check_run_text(Some(&checked), &log).expect("there is something to say")
 }
 
 fn question(text: &str, context: &str, options: &[&str]) -> Question {
@@ -232,32 +177,23 @@ fn question(text: &str, context: &str, options: &[&str]) -> Question {
     }
 }
 
-fn ask(language: Language, text: &str, context: &str, options: &[&str]) -> String {
-    card(language, question(text, context, options), None)
+fn ask(text: &str, context: &str, options: &[&str]) -> String {
+    card(question(text, context, options), None)
 }
 
 /// Two questions in one card.
-fn ask_both(language: Language, first: &str, second: &str) -> String {
-    card(
-        language,
-        Question { also: vec![question(second, second, &["c"])], ..question(first, first, &["a"]) },
-        None,
-    )
+fn ask_both(first: &str, second: &str) -> String {
+    card(Question { also: vec![question(second, second, &["c"])], ..question(first, first, &["a"]) }, None)
 }
 
-fn by_default(language: Language, default: &str) -> String {
-    card(
-        language,
-        Question { default: Some(default.to_owned()), ..question("Which?", "", &["a", "b"]) },
-        None,
-    )
+fn by_default(default: &str) -> String {
+    card(Question { default: Some(default.to_owned()), ..question("Which?", "", &["a", "b"]) }, None)
 }
 
 /// The card, answered where there is an answer.
-fn card(language: Language, question: Question, answer: Option<Answer>) -> String {
+fn card(question: Question, answer: Option<Answer>) -> String {
     let given = answer.map(|answer| Given { answer, shown_at: None });
     message::card::card(&Card {
-        language,
         id: "01a20ba9-548f-767a-8884-d8d02bdb13df".parse().expect("an id"),
         story: StoryId::new(),
         on: IssueNumber(1),
@@ -275,22 +211,17 @@ fn by_alice(text: &str) -> Answer {
     Answer { text: text.to_owned(), by: "alice".to_owned() }
 }
 
-fn plan(language: Language, text: &str) -> String {
+fn plan(text: &str) -> String {
     // Of a plan without words other things are said.
-    card(language, message::may_this_be_done(language, Some(&format!("First:\n\n{text}"))), None)
+    card(message::may_this_be_done(Some(&format!("First:\n\n{text}"))), None)
 }
 
-fn bad_value(language: Language, value: &str) -> String {
-    message::misunderstood(language, &Mistake::BadValue { option: "--model", value: value.to_owned() })
+fn bad_value(value: &str) -> String {
+    message::misunderstood(&Mistake::BadValue { option: "--model", value: value.to_owned() })
 }
 
-fn pull_request(
-    language: Language,
-    summary: Option<&str>,
-    answered: &[(&str, &str)],
-    drops: &[&str],
-) -> String {
-    pull_request_with(language, summary, &[], answered, drops)
+fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]) -> String {
+    pull_request_with(summary, &[], answered, drops)
 }
 
 /// What was done on a pull request after it was opened.
@@ -299,7 +230,6 @@ fn later(text: &str) -> Later {
 }
 
 fn pull_request_with(
-    language: Language,
     summary: Option<&str>,
     later: &[Later],
     answered: &[(&str, &str)],
@@ -316,7 +246,6 @@ fn pull_request_with(
         })
         .collect();
     message::pull_request_body(&PullRequestText {
-        language,
         checked: None,
         notable: &[],
         model: None,
@@ -335,16 +264,9 @@ fn pull_request_with(
     })
 }
 
-fn failed(language: Language, detail: &str, uncommitted: &[String]) -> String {
+fn failed(detail: &str, uncommitted: &[String]) -> String {
     let class = FailureClass::LeftUncommitted;
-    message::failed(&FailureText {
-        language,
-        class,
-        detail,
-        has_worked: true,
-        uncommitted,
-        took: Spent::default(),
-    })
+    message::failed(&FailureText { class, detail, has_worked: true, uncommitted, took: Spent::default() })
 }
 
 fn not_pushed(detail: &str) -> Kept {
@@ -353,8 +275,8 @@ fn not_pushed(detail: &str) -> Kept {
 
 impl Place {
     /// What is wrong with how a text came out there.
-    fn fault(&self, language: Language, text: &str, usual: &Usual) -> Option<String> {
-        let said = (self.say)(language, text);
+    fn fault(&self, text: &str, usual: &Usual) -> Option<String> {
+        let said = (self.say)(text);
         let found = Rendered::of(&said);
         let same = [
             ("mentions", &found.mentions, &usual.rendered.mentions),
@@ -395,8 +317,8 @@ fn markers(said: &str) -> usize {
 }
 
 impl Usual {
-    fn of(place: &Place, language: Language) -> Usual {
-        let said = (place.say)(language, HARMLESS);
+    fn of(place: &Place) -> Usual {
+        let said = (place.say)(HARMLESS);
         let rendered = Rendered::of(&said);
         let holds: Vec<bool> = rendered.blocks.iter().map(|block| block.contains(HARMLESS)).collect();
         let first = holds.iter().position(|holds| *holds).unwrap_or_else(|| panic!("{}: {said}", place.name));
@@ -412,17 +334,14 @@ fn number(variable: &str, default: u64) -> u64 {
 
 /// Tries texts by their numbers; tells how many of them would do harm as they are. Fails on the first that does.
 fn harmful(seed: u64, numbers: impl Iterator<Item = u64>) -> u64 {
-    let usual = Language::ALL
-        .map(|language| PLACES.iter().map(|place| Usual::of(place, language)).collect::<Vec<_>>());
+    let usual: Vec<Usual> = PLACES.iter().map(Usual::of).collect();
     let mut unlike = 0;
     for number in numbers {
         let text = hostile::text(&mut fastrand::Rng::with_seed(seed << 32 | number));
         unlike += u64::from(Rendered::of(&text).does_harm());
-        let turn = (number % Language::ALL.len() as u64) as usize;
-        let language = Language::ALL[turn];
-        for (place, usual) in PLACES.iter().zip(&usual[turn]) {
-            if let Some(fault) = place.fault(language, &text, usual) {
-                let (name, said) = (place.name, (place.say)(language, &text));
+        for (place, usual) in PLACES.iter().zip(&usual) {
+            if let Some(fault) = place.fault(&text, usual) {
+                let (name, said) = (place.name, (place.say)(&text));
                 panic!("{name}, text {number}: {fault}\n--- text\n{text}\n--- said\n{said}");
             }
         }
@@ -446,23 +365,6 @@ fn of_ten_thousand_hostile_texts_none_mentions_closes_shows_or_opens_anything() 
     std::io::stderr().write_all(words.as_bytes()).expect("standard error");
 }
 
-/// GitHub closes issues by English words only, which German has no use for. With no agent's text in it, hob says one where it means
-/// it: in the pull request that ends the issue.
-#[test]
-fn the_frames_mention_nobody_and_close_nothing_in_any_language() {
-    for place in PLACES {
-        let usual = Language::ALL.map(|language| Usual::of(place, language));
-        let (english, german) = (&usual[0].rendered, &usual[1].rendered);
-        assert_eq!(german.mentions, english.mentions, "{}", place.name);
-        assert_eq!(german.closed, english.closed, "{}", place.name);
-        assert_eq!(german.html, english.html, "{}", place.name);
-        assert_eq!(usual[0].markers, usual[1].markers, "{}", place.name);
-        let [english, german] = Language::ALL.map(|language| (place.say)(language, HARMLESS));
-        let is_short = |said: &str| said.lines().count() <= 1 && place.name == "pull_request_title";
-        assert!(english != german || is_short(&german), "{} is said in English only", place.name);
-    }
-}
-
 #[test]
 fn an_ordinary_summary_stays_readable() {
     let summary = "Adds `--json` to `tool list`, see #12.\n\n## What changed\n\n\
@@ -474,6 +376,6 @@ fn an_ordinary_summary_stays_readable() {
         https://github.com/acme/tool/issues/7 asked for it.\n\n\
         ```rust\nfn main() { println!(\"{:?} @bob <b>\", 1); }\n```\n\nFixes #12. Thanks to @bob!";
     // The invisible character is shown here, so that one sees where it is.
-    let body = pull_request(Language::En, Some(summary), &[("Which shape?", "lines")], &["report.txt"]);
+    let body = pull_request(Some(summary), &[("Which shape?", "lines")], &["report.txt"]);
     insta::assert_snapshot!(body.replace('\u{2060}', "⁞"));
 }

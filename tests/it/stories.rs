@@ -18,7 +18,6 @@ mod egress;
 mod failures;
 mod happy;
 mod keeping;
-mod language;
 mod long;
 mod policy;
 mod proposing;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors of `docs/architecture.md`, lowest first.
 const FLOORS: &[(u8, &[&str])] = &[
-    (0, &["clock", "config", "event", "fail_point", "ids", "language", "paths", "pulse"]),
+    (0, &["clock", "config", "event", "fail_point", "ids", "paths", "pulse"]),
     (1, &["agent", "command", "message", "prompt", "redact", "story"]),
     (2, &["account", "container", "egress", "exchange", "git", "github", "store"]),
     (3, &["catch_up", "deliver", "intake", "sweep", "work"]),
@@ -17,7 +17,6 @@ const FLOORS: &[(u8, &[&str])] = &[
 /// no circle. These are the ones that do: the first imports the second.
 const FRIENDS: &[(&str, &str)] = &[
     ("config", "ids"),
-    ("config", "language"),
     ("event", "ids"),
     ("paths", "ids"),
     ("paths", "fail_point"),

@@ -41,7 +41,6 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("delete_branch", "delete_branch = true"),
     ("protected_paths", "protected_paths = [\"deploy/**\"]"),
     ("who", "who = \"write\""),
-    ("language", "language = \"en\""),
     ("prompt", "prompt = \".github/hob-prompt.j2\""),
     ("sub_issues", "sub_issues = \"together\""),
     ("follow_base", "follow_base = \"conflicts\""),

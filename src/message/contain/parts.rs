@@ -3,7 +3,6 @@
 
 use super::fence::Fence;
 use super::{MOST_DEPTH, cut_here, fit, lines_of, plain, quoted};
-use crate::language::Language;
 
 /// How long the parts of a text may be, in characters.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +16,7 @@ pub struct Sizes {
 }
 
 /// Makes an agent's text safe, in as many parts as it takes.
-pub fn contain_in_parts(language: Language, text: &str, sizes: Sizes) -> Vec<String> {
+pub fn contain_in_parts(text: &str, sizes: Sizes) -> Vec<String> {
     let text = plain(text);
     let mut rest = text.trim();
     let mut reopened = String::new();
@@ -34,7 +33,7 @@ pub fn contain_in_parts(language: Language, text: &str, sizes: Sizes) -> Vec<Str
         }
         if parts.len() >= sizes.parts {
             let last = parts.pop().unwrap_or_default();
-            parts.push(last + cut_here(language));
+            parts.push(last + cut_here());
             return parts;
         }
     }
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
 
     fn parts(text: &str, first: usize, more: usize) -> Vec<String> {
-        contain_in_parts(Language::En, text, Sizes { first, more, parts: 4 })
+        contain_in_parts(text, Sizes { first, more, parts: 4 })
     }
 
     #[test]
@@ -113,10 +112,7 @@ mod tests {
     fn what_is_too_long_for_all_parts_is_cut_and_says_so() {
         let made = parts(&"a line of it\n".repeat(100), 50, 50);
         assert_eq!(made.len(), 4);
-        assert!(
-            made[3].ends_with(cut_here(Language::En)) && !made[2].contains(cut_here(Language::En)),
-            "{made:?}"
-        );
+        assert!(made[3].ends_with(cut_here()) && !made[2].contains(cut_here()), "{made:?}");
     }
 
     #[test]
@@ -124,7 +120,7 @@ mod tests {
         // A fence that no part has room for.
         let text = format!("{}\ncode\nmore code\n", "`".repeat(80));
         for first in 0..12 {
-            let made = contain_in_parts(Language::En, &text, Sizes { first, more: 5, parts: 1000 });
+            let made = contain_in_parts(&text, Sizes { first, more: 5, parts: 1000 });
             let whole = made.concat().replace('\n', "");
             assert!(made.len() < 200 && whole.ends_with("codemore code"), "{made:?}");
         }

@@ -1,7 +1,6 @@
 //! The question whether work may cost more: the answers that are offered, and what somebody meant who gave one.
 
 use super::{Amount, LEAST_USD, MS_A_MINUTE, Reached};
-use crate::language::{Language, say, word};
 use crate::story::Answer;
 
 /// The answer with which hob itself closes a question about a day's cap, and who gives it.
@@ -11,46 +10,19 @@ pub const NEW_DAY: &str = "A new day has begun.";
 pub const HOB: &str = "hob";
 
 /// The answer that ends the task, as it is offered.
-pub fn stop_here(language: Language) -> &'static str {
-    word!(language, "Stop here", "Hier aufhören")
-}
+pub const STOP_HERE: &str = "Stop here";
 
 /// The answer that waits for the next day, as it is offered where the cap is a day's.
-pub fn wait(language: Language) -> &'static str {
-    word!(language, "Wait for the next day (UTC)", "Auf den nächsten Tag warten (UTC)")
-}
+pub const WAIT_FOR_NEXT_DAY: &str = "Wait for the next day (UTC)";
 
 /// Words that end the task, beside the option itself; those that wait for the next day; and those that take what is offered.
-const STOP: [&str; 6] = ["no", "stop", "nein", "stopp", "halt", "aufhören"];
-const WAIT: [&str; 2] = ["wait", "warten"];
-const YES: [&str; 5] = ["yes", "y", "ok", "ja", "okay"];
+const STOP: [&str; 3] = ["no", "stop", "halt"];
+const WAIT: [&str; 1] = ["wait"];
+const YES: [&str; 4] = ["yes", "y", "ok", "okay"];
 /// Words that stand around an amount and change nothing.
 const AROUND_AMOUNTS: &[&str] = &[
-    "$",
-    "spend",
-    "use",
-    "take",
-    "more",
-    "usd",
-    "dollars",
-    "dollar",
-    "tokens",
-    "minutes",
-    "min",
-    "yes,",
-    "yes",
-    "another",
-    "ja,",
-    "ja",
-    "noch",
-    "mehr",
-    "weitere",
-    "ausgeben",
-    "verbrauchen",
-    "länger",
-    "arbeiten",
-    "minuten",
-    "nimm",
+    "$", "spend", "use", "take", "more", "usd", "dollars", "dollar", "tokens", "minutes", "min", "yes,",
+    "yes", "another",
 ];
 
 /// What somebody meant who was asked about a cap.
@@ -68,7 +40,7 @@ pub enum Said {
     Unclear,
 }
 
-/// What somebody meant, in whichever language they said it. `more` is what was offered.
+/// What somebody meant, `more` is what was offered.
 pub fn said(answer: &Answer, at: &Reached) -> Said {
     let text = answer.text.trim().to_lowercase();
     if answer.by == HOB && answer.text == NEW_DAY {
@@ -76,8 +48,7 @@ pub fn said(answer: &Answer, at: &Reached) -> Said {
     }
     let plain = text.trim_end_matches(['.', '!']).trim();
     let is_days = at.scope.is_days();
-    // The options have the same order in every language.
-    let options = options(Language::En, at);
+    let options = options(at);
     let numbered = |n: usize| options.get(n).map(|option| option.to_lowercase());
     let chosen = plain.trim_end_matches(['.', ')']).parse::<usize>().ok().filter(|n| *n >= 1);
     // "2." and "2. stop here" are the second option; "2" is too, where there are as many.
@@ -85,39 +56,38 @@ pub fn said(answer: &Answer, at: &Reached) -> Said {
         Some(option) => option,
         None => without_number(plain).to_owned(),
     };
-    let is_offered =
-        |words: &dyn Fn(Language) -> String| Language::ALL.iter().any(|l| plain == words(*l).to_lowercase());
-    if is_offered(&|language| stop_here(language).to_owned()) || STOP.contains(&plain.as_str()) {
+    let is_offered = |words: &str| plain == words.to_lowercase();
+    if is_offered(STOP_HERE) || STOP.contains(&plain.as_str()) {
         return Said::Stop;
     }
-    if is_days && (is_offered(&|language| wait(language).to_owned()) || WAIT.contains(&plain.as_str())) {
+    if is_days && (is_offered(WAIT_FOR_NEXT_DAY) || WAIT.contains(&plain.as_str())) {
         return Said::Wait;
     }
     let Some(offered) = at.more else { return Said::Unclear };
-    if is_offered(&|language| more_words(language, offered)) || YES.contains(&plain.as_str()) {
+    if is_offered(&more_words(offered)) || YES.contains(&plain.as_str()) {
         return Said::More(offered);
     }
     amount(&plain, offered).map_or(Said::Unclear, Said::More)
 }
 
 /// The answers that are offered.
-pub fn options(language: Language, at: &Reached) -> Vec<String> {
-    let mut options: Vec<String> = at.more.map(|more| more_words(language, more)).into_iter().collect();
-    options.extend(at.scope.is_days().then(|| wait(language).to_owned()));
-    options.push(stop_here(language).to_owned());
+pub fn options(at: &Reached) -> Vec<String> {
+    let mut options: Vec<String> = at.more.map(more_words).into_iter().collect();
+    options.extend(at.scope.is_days().then(|| WAIT_FOR_NEXT_DAY.to_owned()));
+    options.push(STOP_HERE.to_owned());
     options
 }
 
 /// `Spend $3.00 more`, as it is offered.
-fn more_words(language: Language, more: Amount) -> String {
+fn more_words(more: Amount) -> String {
     match more {
-        Amount::Usd(usd) => say!(language, "Spend ${usd:.2} more", "${usd:.2} mehr ausgeben"),
+        Amount::Usd(usd) => format!("Spend ${usd:.2} more"),
         Amount::Tokens(tokens) => {
-            say!(language, "Use {tokens} tokens more", "{tokens} Tokens mehr verbrauchen")
+            format!("Use {tokens} tokens more")
         }
         Amount::Ms(ms) => {
             let minutes = ms.div_ceil(MS_A_MINUTE);
-            say!(language, "Take {minutes} min more", "{minutes} min länger arbeiten")
+            format!("Take {minutes} min more")
         }
     }
 }
@@ -135,7 +105,7 @@ fn amount(text: &str, unit: Amount) -> Option<Amount> {
     }
 }
 
-/// `1,250.5`, and `10,50` as it is written in German. What could be read as a small number and as a large one is none: of dollars
+/// `1,250.5`, and `10,50` as much of Europe writes it. What could be read as a small number and as a large one is none: of dollars
 /// and tokens, a thousandth is no answer that anybody gives.
 fn number_of(digits: &str) -> Option<f64> {
     let plain = digits.replace('_', "");
@@ -145,7 +115,7 @@ fn number_of(digits: &str) -> Option<f64> {
         Some((_, last)) if plain.contains(',') && !plain.contains('.') && last.len() == 3 => {
             (plain.as_str(), "0")
         }
-        // `1.250` is that in German, and little more than one in English.
+        // `1.250` is that in much of Europe, and little more than one in English.
         Some((whole, last)) if last.len() == 3 && !whole.contains(',') => return None,
         // Two commas of different meaning, or one that means nothing.
         Some((whole, last)) if !plain.contains('.') && (whole.contains(',') || last.len() > 2) => {
@@ -199,31 +169,11 @@ mod tests {
             assert_eq!(of(text), Said::More(Amount::Usd(10.0)), "{text}");
         }
         assert_eq!(of("$1,250.5"), Said::More(Amount::Usd(1250.5)));
-        let ten_and_a_half = ["10,50", "10.50", "$10,5", "noch 10,50 dollar", "10,50 $"];
+        let ten_and_a_half = ["10,50", "10.50", "$10,5", "another 10,50 dollars", "10,50 $"];
         for text in ten_and_a_half {
             assert_eq!(of(text), Said::More(Amount::Usd(10.5)), "{text}");
         }
-        for text in ["$3.00 mehr ausgeben", "Ja", "ja!", "1. $3.00 mehr ausgeben"] {
-            assert_eq!(of(text), Said::More(Amount::Usd(3.0)), "{text}");
-        }
-        for text in ["ja, 10 Dollar", "noch $10", "10 mehr", "$10 mehr ausgeben", "1,000.5 usd mehr"] {
-            assert!(
-                matches!(of(text), Said::More(Amount::Usd(usd)) if usd == 10.0 || usd == 1000.5),
-                "{text}"
-            );
-        }
-        let stop = [
-            "Stop here",
-            "stop",
-            "no",
-            "2",
-            "2. Stop here",
-            "No.",
-            "Hier aufhören",
-            "nein",
-            "2. hier aufhören",
-        ];
-        for text in stop {
+        for text in ["Stop here", "stop", "no", "2", "2. Stop here", "No."] {
             assert_eq!(of(text), Said::Stop, "{text}");
         }
         let unclear = [
@@ -243,10 +193,7 @@ mod tests {
             "1,250,50",
             "1,2345",
             "10,",
-            "nicht 10",
-            "warum?",
-            "5 oder 10",
-            "keine 10",
+            "not 10",
         ];
         for text in unclear {
             assert_eq!(of(text), Said::Unclear, "{text}");
@@ -256,8 +203,6 @@ mod tests {
         };
         assert_eq!(of_day("2", "alice"), Said::Wait);
         assert_eq!(of_day("wait", "alice"), Said::Wait);
-        assert_eq!(of_day("Auf den nächsten Tag warten (UTC)", "alice"), Said::Wait);
-        assert_eq!(of_day("warten", "alice"), Said::Wait);
         assert_eq!(of_day("3", "alice"), Said::Stop);
         assert_eq!(of_day(NEW_DAY, HOB), Said::NewDay);
         assert_eq!(of_day(NEW_DAY, "alice"), Said::Unclear);
@@ -272,11 +217,11 @@ mod tests {
         let of =
             |text: &str, at: &Reached| said(&Answer { text: text.to_owned(), by: "alice".to_owned() }, at);
         let tokens = at(Amount::Tokens(200_000), Amount::Tokens(120_000));
-        assert_eq!(options(Language::En, &tokens)[0], "Use 120000 tokens more");
+        assert_eq!(options(&tokens)[0], "Use 120000 tokens more");
         assert_eq!(of("use 120000 tokens more", &tokens), Said::More(Amount::Tokens(120_000)));
         assert_eq!(of("50,000", &tokens), Said::More(Amount::Tokens(50_000)));
         let minutes = at(Amount::Ms(600_000), Amount::Ms(360_000));
-        assert_eq!(options(Language::En, &minutes)[0], "Take 6 min more");
+        assert_eq!(options(&minutes)[0], "Take 6 min more");
         assert_eq!(of("20 minutes", &minutes), Said::More(Amount::Ms(1_200_000)));
     }
 

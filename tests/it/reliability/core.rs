@@ -332,7 +332,6 @@ impl Scene {
             installation: None,
             base_branch: "main".to_owned(),
             branch: format!("hob/issue-{issue}"),
-            language: hob::language::Language::En,
             theirs: None,
         };
         match decide(&act, known) {

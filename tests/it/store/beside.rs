@@ -149,7 +149,6 @@ async fn with_a_comment(w: &World, issue: u64) -> (Store, NewEffect) {
         installation: None,
         base_branch: "main".to_owned(),
         branch: "hob/issue-1".to_owned(),
-        language: hob::language::Language::En,
         theirs: None,
     };
     let said =

@@ -59,7 +59,6 @@ impl Desk {
             installation: None,
             base_branch: "main".to_owned(),
             branch: "hob/issue-1".to_owned(),
-            language: hob::language::Language::En,
             theirs: None,
         };
         let (mode, turn) = (Mode::Work, Turn::Begin);

@@ -43,7 +43,6 @@ pub(super) fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choic
         installation: None,
         base_branch: "main".to_owned(),
         branch: format!("hob/issue-{issue}"),
-        language: hob::language::Language::En,
         theirs: None,
     };
     let ask = Ask {

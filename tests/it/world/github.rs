@@ -225,7 +225,8 @@ impl GitHub {
     /// Gives a repository another name, or another owner. What is asked for under the old name is sent on.
     pub fn rename_repo(&self, from: &str, to: &str) {
         self.change(|state| {
-            let mut repository = state.repositories.remove(&from.to_ascii_lowercase()).expect("the repository");
+            let mut repository =
+                state.repositories.remove(&from.to_ascii_lowercase()).expect("the repository");
             let path = self.repositories().join(format!("{to}.git"));
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("make a folder");
             std::fs::rename(repository.bare.path(), &path).expect("move the repository");

@@ -86,7 +86,11 @@ fn answer(
 ) -> Value {
     let text = |name: &str| variables[name].as_str().unwrap_or_default();
     let key = format!("{}/{}", text("owner"), text("name")).to_ascii_lowercase();
-    let key = state.renamed.iter().find(|(old, _)| old.eq_ignore_ascii_case(&key)).map_or(key, |(_, new)| new.to_ascii_lowercase());
+    let key = state
+        .renamed
+        .iter()
+        .find(|(old, _)| old.eq_ignore_ascii_case(&key))
+        .map_or(key, |(_, new)| new.to_ascii_lowercase());
     let repository = state.repositories.get(&key).filter(|repository| {
         repository.permission(actor.login()) >= Permission::Read && actor.reaches(repository.name())
     });

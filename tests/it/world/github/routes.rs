@@ -182,7 +182,11 @@ async fn observe(
         let state = github.state();
         state.renamed.iter().find_map(|(old, new)| {
             let (api, git) = (format!("/repos/{old}/"), format!("/{old}.git/"));
-            let at = if path.starts_with(&git) { (git, format!("/{new}.git/")) } else { (api, format!("/repos/{new}/")) };
+            let at = if path.starts_with(&git) {
+                (git, format!("/{new}.git/"))
+            } else {
+                (api, format!("/repos/{new}/"))
+            };
             let with_end = format!("{path}/");
             let rest = with_end.strip_prefix(&at.0)?.trim_end_matches('/').to_owned();
             let prefix = if path.starts_with("/repos/") { API_PREFIX } else { "" };
