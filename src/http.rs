@@ -1,7 +1,11 @@
 //! The HTTP side: the webhook door and the health pages. The door verifies, writes the delivery down and
 //! answers; nothing else happens while GitHub waits. The address is the caller's; so would TLS be.
 
+mod body;
 mod listening;
+mod places;
+mod ready;
+mod turned_away;
 mod webhook;
 
 use std::sync::Arc;
@@ -13,13 +17,15 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use secrecy::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
-pub use listening::{Limits, serve};
+pub use listening::{BACKLOG, listen, serve};
+pub use places::Limits;
 
 use crate::container::Docker;
 use crate::store::Store;
+use ready::Readiness;
+use turned_away::TurnedAway;
 
 /// GitHub gives up after ten seconds; an answer after that is of no use to it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(9);
@@ -39,15 +45,22 @@ pub struct Http {
     pub body_limit: usize,
 }
 
-/// All routes.
+/// What the routes work with, and what they remember from one request to the next.
+struct Door {
+    http: Http,
+    readiness: Readiness,
+    turned_away: TurnedAway,
+}
+
+/// All routes, for [`serve`].
 pub fn router(http: Http) -> Router {
-    let limit = http.body_limit;
+    let readiness = Readiness::new(http.store.clone(), http.docker.clone());
+    let turned_away = TurnedAway::new(http.store.clone());
     Router::new()
         .route("/webhook", post(webhook::receive))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Arc::new(http))
-        .layer(RequestBodyLimitLayer::new(limit))
+        .with_state(Arc::new(Door { http, readiness, turned_away }))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN))
         .layer(CatchPanicLayer::new())
 }
@@ -58,19 +71,10 @@ async fn healthz() -> &'static str {
 }
 
 /// hob can do its work: the store can be written, Docker answers.
-async fn readyz(State(http): State<Arc<Http>>) -> (StatusCode, String) {
-    let store = in_time(http.store.check()).await.map_err(|e| format!("{e:#}"));
-    let docker = http.docker.ping().await.map_err(|e| e.to_string());
-    let mut body = String::new();
-    for (name, result) in [("store", &store), ("docker", &docker)] {
-        if let Err(error) = result {
-            tracing::warn!(error, "{name} is not ready");
-        }
-        body.push_str(&format!("{name}: {}\n", if result.is_ok() { "ok" } else { "not ready" }));
-    }
-    let status =
-        if store.is_ok() && docker.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, body)
+async fn readyz(State(door): State<Arc<Door>>) -> (StatusCode, String) {
+    let report = door.readiness.report().await;
+    let status = if report.is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, report.text)
 }
 
 /// What is asked of the store, unless it takes too long. What is under way there then is undone, or is done and not told

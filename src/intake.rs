@@ -68,8 +68,10 @@ pub struct Intake {
 enum Settled {
     /// It led to something, and was settled with it.
     Done(&'static str),
-    /// It leads to nothing, for this reason.
+    /// It leads to nothing, for this reason. Later it might.
     Ignored(String),
+    /// It never leads to anything, for this reason.
+    OfNoUse(String),
 }
 
 /// An issue's text, as far as people have seen it who asked for work.
@@ -127,7 +129,15 @@ impl Intake {
             Ok(Settled::Done(what)) => span.in_scope(|| tracing::info!(what, "delivery settled")),
             Ok(Settled::Ignored(why)) => {
                 span.in_scope(|| tracing::info!(why, "delivery ignored"));
-                self.store.ignore_delivery(&delivery.guid, &why).await?;
+                if is_of_people(&delivery.event) {
+                    self.store.ignore_delivery(&delivery.guid, &why).await?;
+                } else {
+                    self.store.drop_delivery(&delivery.guid, &why).await?;
+                }
+            }
+            Ok(Settled::OfNoUse(why)) => {
+                span.in_scope(|| tracing::info!(why, "delivery ignored"));
+                self.store.drop_delivery(&delivery.guid, &why).await?;
             }
             Err(error) => {
                 let wait = (FIRST_WAIT * 2u32.pow(delivery.attempts.min(10))).min(LONGEST_WAIT);
@@ -155,9 +165,9 @@ impl Intake {
             settings: Settings::default(),
         };
         match event {
-            Event::Ping => Ok(Settled::Ignored("GitHub's test of the webhook".to_owned())),
+            Event::Ping => Ok(Settled::OfNoUse("GitHub's test of the webhook".to_owned())),
             Event::Other { event, action } => {
-                Ok(Settled::Ignored(format!("hob has no use for {event}.{}", action.unwrap_or_default())))
+                Ok(Settled::OfNoUse(format!("hob has no use for {event}.{}", action.unwrap_or_default())))
             }
             Event::IssueLabeled { place, issue, label, at, sender } => {
                 let settings = self.settings_lately(&place).await?;
@@ -189,7 +199,7 @@ impl Intake {
             }
             Event::Commented { place, issue, comment, sender } => {
                 if self.is_own(&comment, &sender).await? {
-                    return Ok(Settled::Ignored("hob's own comment".to_owned()));
+                    return Ok(Settled::OfNoUse("hob's own comment".to_owned()));
                 }
                 let act = Act::Comment {
                     id: comment.id,
@@ -241,7 +251,7 @@ impl Intake {
         let known = self.known(on, act, story.as_ref()).await?;
         let decision = decide(act, &known);
         match &decision {
-            Decision::Nothing(why) => return Ok(Settled::Ignored((*why).to_owned())),
+            Decision::Nothing(why) => return Ok(Settled::OfNoUse((*why).to_owned())),
             Decision::NotYet(why) => anyhow::bail!("{why}"),
             Decision::Answer { .. } | Decision::Late { .. } | Decision::PutBack(_) => {
                 return self.answered(on, act, decision, &known).await;
@@ -632,6 +642,12 @@ async fn permission(repository: &Repository, delivery: &Delivery, login: &str) -
 /// ignored for one such answer would lose what somebody said.
 fn is_believed(delivery: &Delivery) -> bool {
     delivery.attempts >= ENOUGH_NOT_FOUND
+}
+
+/// Whether a person is behind a delivery of this event, who might want it replayed. Checks, statuses and pushes come by the
+/// thousand, and are found anew by looking.
+fn is_of_people(event: &str) -> bool {
+    matches!(event, "issues" | "issue_comment" | "pull_request" | "pull_request_review")
 }
 
 /// One label or comment, and where it came from.

@@ -348,6 +348,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn serve_http(http: Http, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-    http::serve(listener, http::router(http), http::Limits::default(), stop).await;
+    let limits = http::Limits::for_bodies_up_to(http.body_limit);
+    http::serve(listener, http::router(http), limits, stop).await;
     Ok(())
 }

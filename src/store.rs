@@ -31,6 +31,7 @@ mod status;
 mod stories;
 mod sub_issues;
 mod tasks;
+mod turned_away;
 mod waiting;
 mod waits;
 mod wishes;
@@ -68,6 +69,7 @@ pub use status::{Counts, OpenDelivery, OpenEffect, OpenTask, OpenWish, RecordedD
 pub use stories::{Heard, HowStopped, NewTask, Stop, StoryAsk, TheirPull};
 pub use sub_issues::ParentStory;
 pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
+pub use turned_away::TurnedAway;
 pub use waiting::Waiting;
 pub use waits::ClockWatch;
 pub use wishes::{BlockedBy, DueWish, Wish};

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::http;
 use crate::serve::Hob;
 
 pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -27,7 +27,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         // A large store takes its time to be looked through or brought up to date; both begin anew.
         () = stop.cancelled() => return Ok(()),
     };
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let listener = http::listen(address).with_context(|| format!("listening on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "hob is listening");
     hob.run(listener, stop).await?;
     tracing::info!("hob has stopped");
@@ -48,8 +48,9 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
                 // Everything durable is in the store and in Docker; the next start goes on from there.
                 std::process::exit(130);
             }
-            tracing::info!("stopping: no new work; running agents go on without hob");
+            // First: whatever becomes of the log, hob stops.
             stop.cancel();
+            tracing::info!("stopping: no new work; running agents go on without hob");
         }
     });
     Ok(())

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::ConfigArguments;
-use super::table::table;
+use super::table::{plain, table};
 use crate::clock;
 use crate::config::Config;
 use crate::paths::{self, DataDir};
@@ -106,6 +106,15 @@ fn text(report: &Report) -> String {
     section("Tasks not over", store.tasks.len(), tasks(&store.tasks, now));
     section("Blocked: begins by itself", store.wishes.len(), wishes(&store.wishes, now));
     section("Repositories", report.repositories.len(), repositories(&report.repositories, now));
+    if let Some(away) = &store.turned_away {
+        text.push_str(&format!(
+            "Webhooks turned away: {} in {}; the last {} ago: {}\n",
+            away.count,
+            age(away.since, now),
+            age(away.last, now),
+            plain(&away.why)
+        ));
+    }
     text.push_str(&format!("Disk: {} free in {}", size(report.disk.free), report.disk.folder));
     text.push_str(&format!("; a run wants {}\n", size(report.disk.min_free)));
     let used = report.disk.used.iter().map(|(name, bytes)| [(*name).to_owned(), size(*bytes)]);

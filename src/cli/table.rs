@@ -20,7 +20,8 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
     text
 }
 
-fn plain(cell: &str) -> String {
+/// The text on one line, without what could move the cursor.
+pub(super) fn plain(cell: &str) -> String {
     cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

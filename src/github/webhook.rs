@@ -8,6 +8,8 @@ mod on_pull;
 
 pub(super) use on_pull::WirePull;
 
+use std::str::FromStr;
+
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -40,23 +42,61 @@ pub struct DecodeError {
     reason: String,
 }
 
-/// Checks the header `X-Hub-Signature-256` against the raw body, in a time that does not tell how much
-/// of it was right.
+/// The signature of a delivery, as its header `X-Hub-Signature-256` has it: of the right form, and not believed yet.
+#[derive(Debug, Clone)]
+pub struct Signature([u8; 32]);
+
+impl FromStr for Signature {
+    type Err = SignatureError;
+
+    fn from_str(header: &str) -> Result<Self, SignatureError> {
+        let digits = header.strip_prefix("sha256=").ok_or(SignatureError::Malformed)?;
+        let mut signature = [0; 32];
+        hex::decode_to_slice(digits, &mut signature).map_err(|_| SignatureError::Malformed)?;
+        Ok(Self(signature))
+    }
+}
+
+/// Checks a signature against a body that comes piece by piece.
+pub struct Verifier {
+    /// Nothing where there is no secret: with an empty one anybody can sign.
+    mac: Option<Hmac<Sha256>>,
+}
+
+impl Verifier {
+    /// For deliveries that are signed with this secret.
+    pub fn new(secret: &SecretString) -> Verifier {
+        let secret = Some(secret.expose_secret().as_bytes()).filter(|secret| !secret.is_empty());
+        // An HMAC takes a key of any length.
+        Verifier { mac: secret.and_then(|secret| Hmac::<Sha256>::new_from_slice(secret).ok()) }
+    }
+
+    /// Takes the next piece of the raw body.
+    pub fn update(&mut self, piece: &[u8]) {
+        if let Some(mac) = &mut self.mac {
+            mac.update(piece);
+        }
+    }
+
+    /// Whether the whole body is what was signed, in a time that does not tell how much of it was right.
+    ///
+    /// # Errors
+    /// `Mismatch` if it is not.
+    pub fn verify(self, signature: &Signature) -> Result<(), SignatureError> {
+        let mac = self.mac.ok_or(SignatureError::Mismatch)?;
+        mac.verify_slice(&signature.0).map_err(|_| SignatureError::Mismatch)
+    }
+}
+
+/// Checks the header `X-Hub-Signature-256` against the raw body.
 ///
 /// # Errors
 /// `Malformed` or `Mismatch`; never believed with an empty secret, with which anybody can sign.
 pub fn verify(secret: &SecretString, body: &[u8], signature_header: &str) -> Result<(), SignatureError> {
-    let digits = signature_header.strip_prefix("sha256=").ok_or(SignatureError::Malformed)?;
-    let mut signature = [0; 32];
-    hex::decode_to_slice(digits, &mut signature).map_err(|_| SignatureError::Malformed)?;
-    let secret = secret.expose_secret().as_bytes();
-    if secret.is_empty() {
-        return Err(SignatureError::Mismatch);
-    }
-    // An HMAC takes a key of any length.
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| SignatureError::Mismatch)?;
-    mac.update(body);
-    mac.verify_slice(&signature).map_err(|_| SignatureError::Mismatch)
+    let signature = signature_header.parse()?;
+    let mut verifier = Verifier::new(secret);
+    verifier.update(body);
+    verifier.verify(&signature)
 }
 
 /// Whether a delivery of this event and action can lead to something.

@@ -1,59 +1,71 @@
-//! Taking connections: as many as hob has files for, and none that says nothing for long. Whoever reaches the address can
-//! open one, so what is silent must not keep GitHub out.
+//! Taking connections: as many as hob has files for. Who gets a place where there are more is in `places.rs`.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use super::places::{BodyRoom, Limits, Place, Places};
+
+/// Connections that the system takes before hob does: a burst of them waits for no second try. The system's own limit,
+/// `net.core.somaxconn`, may be lower.
+pub const BACKLOG: u32 = 4096;
 
 /// The pause after a connection could not be taken: mostly, hob is out of files for the moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// What connections may take up.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Connections at once; more wait for one to end.
-    pub connections: usize,
-    /// The longest that a request's head may take to come, the first as well as one after it.
-    pub head_within: Duration,
+/// What is read of a connection before it is worked with: the longest head, and the largest piece of a body.
+const BUFFER: usize = 64 << 10;
+
+/// Who sends a request: its connection's place.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    address: IpAddr,
+    place: Arc<Place>,
 }
 
-impl Default for Limits {
-    /// A process has 1,024 files where nobody says otherwise, and hob's work needs some. GitHub waits ten seconds for an
-    /// answer, and sends its heads at once.
-    fn default() -> Limits {
-        Limits { connections: 512, head_within: Duration::from_secs(10) }
+impl Peer {
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
     }
+
+    /// Room for the request's body.
+    pub(super) fn begin_body(&self) -> BodyRoom {
+        self.place.begin_body()
+    }
+}
+
+/// Listens at an address.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Or hob could not start again while connections of the last one are being forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until `stop` is set; then no connection is taken any more, and requests under way get their answer.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits);
     let connections = TaskTracker::new();
     loop {
         let taken = tokio::select! {
             () = stop.cancelled() => break,
-            taken = async {
-                let place = Arc::clone(&room).acquire_owned().await;
-                (place, listener.accept().await)
-            } => taken,
+            taken = take(&listener, &places) => taken,
         };
         match taken {
-            (place, Ok((stream, _))) => {
-                let (router, stop) = (router.clone(), stop.clone());
-                connections.spawn(async move {
-                    let _place = place;
-                    answer(stream, router, limits.head_within, stop).await;
-                });
+            Ok((stream, peer)) => {
+                connections.spawn(answer(stream, router.clone(), peer, stop.clone()));
             }
-            (_, Err(error)) => {
+            Err(error) => {
                 tracing::warn!(%error, "a connection could not be taken");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -64,26 +76,39 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     connections.wait().await;
 }
 
+async fn take(listener: &TcpListener, places: &Arc<Places>) -> io::Result<(TcpStream, Peer)> {
+    let (stream, address) = listener.accept().await?;
+    let place = places.take(address.ip()).await;
+    Ok((stream, Peer { address: address.ip(), place: Arc::new(place) }))
+}
+
 /// Answers the requests of one connection.
-async fn answer(stream: TcpStream, router: Router, head_within: Duration, stop: CancellationToken) {
+async fn answer(stream: TcpStream, router: Router, peer: Peer, stop: CancellationToken) {
+    let place = Arc::clone(&peer.place);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(head_within);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    http.timer(TokioTimer::new()).header_read_timeout(place.limits().head_within).max_buf_size(BUFFER);
+    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    // Whoever spoke no HTTP, hung up or said nothing needs no answer.
+    // Whoever spoke no HTTP, hung up or said nothing needs no answer. Who was told to leave in the middle of a body has its
+    // answer by then.
     tokio::select! {
+        biased;
         _ = connection.as_mut() => {}
+        () = place.told_to_leave() => {}
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            tokio::select! {
+                biased;
+                _ = connection => {}
+                () = place.told_to_leave() => {}
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::Notify;
@@ -108,7 +133,7 @@ mod tests {
     }
 
     async fn door(connections: usize, head_within: Duration) -> Door {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, go_on, stop) =
             (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
@@ -119,7 +144,7 @@ mod tests {
             "slow"
         };
         let router = Router::new().route("/", get(async || "here")).route("/slow", get(slow));
-        let limits = Limits { connections, head_within };
+        let limits = Limits { connections, head_within, ..Limits::for_bodies_up_to(1) };
         let ended = tokio::spawn(serve(listener, router, limits, stop.clone()));
         Door { address, stop, asked, go_on, ended }
     }
@@ -160,8 +185,8 @@ mod tests {
             silent.push(roomy.says(b"").await);
         }
         assert!(rest(roomy.says(REQUEST).await).await.ends_with("here"));
-        // Where there is no room, what is silent makes it.
-        let narrow = door(2, SOON).await;
+        // Where there is no room, what is silent makes it, at once.
+        let narrow = door(2, LONG).await;
         for _ in 0..4 {
             silent.push(narrow.says(b"").await);
         }
@@ -182,5 +207,20 @@ mod tests {
         assert!(told.starts_with("HTTP/1.1 200 OK\r\n") && told.ends_with("slow"), "{told}");
         door.ended.await.unwrap();
         assert!(TcpStream::connect(door.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_connections_waits_for_no_second_try() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let system: u32 =
+            std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
+        // Nobody takes one. Of more than the system keeps, the second try comes after a second.
+        let burst = 300.min(system);
+        let began = std::time::Instant::now();
+        let connecting = (0..burst).map(|_| TcpStream::connect(address));
+        let connected = futures_util::future::join_all(connecting).await;
+        assert!(connected.iter().all(Result::is_ok));
+        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
     }
 }

@@ -1,17 +1,24 @@
 //! `POST /webhook`: record, then answer. Three failures, three answers: what the sender did wrong is a
 //! 4xx, what hob cannot do right now is 503, so that GitHub shows the delivery as failed and it can be
-//! sent again.
+//! sent again. The headers are looked at before a byte of the body is read.
+//!
+//! What is signed is decoded here already, for two things only: a delivery that says the same as another is not recorded twice
+//! (its GUID is outside of the signature), and of one that leads to nothing only that it came is kept. What it leads to is
+//! intake's matter, which decodes it for itself.
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{Extension, Request, State};
+use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use super::{Http, in_time};
+use super::body::{self, NotTaken};
+use super::listening::Peer;
+use super::{Door, Http, in_time};
 use crate::event::Event;
-use crate::github::webhook::{self, SignatureError};
+use crate::github::webhook::{self, Signature, Verifier};
 use crate::message;
 use crate::store::Recorded;
 
@@ -21,54 +28,111 @@ const SIGNATURE: &str = "X-Hub-Signature-256";
 
 /// GUIDs and event names are short; what is longer comes from somebody else.
 const MOST_HEADER: usize = 100;
+/// A body larger than this is not decoded between other requests: it takes milliseconds.
+const LARGE: usize = 256 << 10;
 
 /// What is kept of a delivery that tells of a change of a status comment.
 const CHANGE_OF_STATUS: &str = "a status comment says something else";
 
 /// Takes a delivery in.
-pub(super) async fn receive(State(http): State<Arc<Http>>, request: Request) -> Response {
-    match accept(&http, request).await {
-        Ok((status, words)) | Err((status, words)) => (status, format!("{words}\n")).into_response(),
+pub(super) async fn receive(
+    State(door): State<Arc<Door>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
+    match accept(&door, &peer, request).await {
+        Ok((status, words)) => (status, format!("{words}\n")).into_response(),
+        Err(refusal) => {
+            if let Some(why) = &refusal.is_senders {
+                door.turned_away.note(why, &refusal.event, &refusal.guid, Some(peer.address()));
+            }
+            // The rest of the body is not read, so nothing can follow it.
+            let close = [(CONNECTION, "close")];
+            (refusal.status, close, format!("{}\n", refusal.words)).into_response()
+        }
     }
 }
 
 type Answer = (StatusCode, String);
 
-async fn accept(http: &Http, request: Request) -> Result<Answer, Answer> {
-    let headers = request.headers().clone();
-    let body = Bytes::from_request(request, &()).await.map_err(|rejection| {
-        let status = rejection.status();
-        (status, format!("the body was not read: {rejection}"))
-    })?;
-    let event = header(&headers, EVENT)?;
-    let guid = header(&headers, DELIVERY)?;
-    let signature = header(&headers, SIGNATURE)?;
-    webhook::verify(&http.webhook_secret, &body, signature).map_err(|error| {
-        let status = match error {
-            SignatureError::Malformed => StatusCode::BAD_REQUEST,
-            SignatureError::Mismatch => StatusCode::UNAUTHORIZED,
-        };
-        tracing::warn!(guid, event, %error, "a delivery was turned away");
-        (status, format!("{SIGNATURE}: {error}"))
-    })?;
-    // Its GUID is not signed, so that somebody who has seen a delivery could send it under another. What cannot be read
-    // has no meaning and is recorded all the same: intake says what is wrong with it.
-    let said = webhook::decode(event, &body).ok();
-    if said.as_ref().is_some_and(is_change_of_status) {
-        return answer(
-            http,
-            guid,
-            event,
-            in_time(http.store.note_delivery(guid, event, CHANGE_OF_STATUS)).await,
-        );
+/// Why a delivery was not recorded.
+struct Refusal {
+    status: StatusCode,
+    words: String,
+    /// Why it is the sender's doing, if it is.
+    is_senders: Option<String>,
+    event: String,
+    guid: String,
+}
+
+impl Refusal {
+    fn by_sender(status: StatusCode, words: &str) -> Refusal {
+        Refusal { is_senders: Some(words.to_owned()), ..Refusal::own(status, words) }
     }
-    let meaning = said.and_then(|event| event.meaning());
-    answer(
-        http,
-        guid,
-        event,
-        in_time(http.store.record_delivery(guid, event, &body, meaning.as_deref())).await,
-    )
+
+    fn own(status: StatusCode, words: &str) -> Refusal {
+        let words = words.to_owned();
+        Refusal { status, words, is_senders: None, event: String::new(), guid: String::new() }
+    }
+
+    /// The same, of a delivery whose headers are in their form.
+    fn of(self, event: &str, guid: &str) -> Refusal {
+        Refusal { event: event.to_owned(), guid: guid.to_owned(), ..self }
+    }
+}
+
+async fn accept(door: &Door, peer: &Peer, request: Request) -> Result<Answer, Refusal> {
+    let http = &door.http;
+    let (head, body) = request.into_parts();
+    let event = header(&head.headers, EVENT)?;
+    let guid = header(&head.headers, DELIVERY)?;
+    let signature = signature(&head.headers).map_err(|refusal| refusal.of(event, guid))?;
+    let verifier = Verifier::new(&http.webhook_secret);
+    let signed = body::read(body, http.body_limit, peer.begin_body(), &signature, verifier).await;
+    let signed = signed.map_err(|why| not_taken(why, http.body_limit).of(event, guid))?;
+    match worth(event, &signed.bytes).await {
+        Worth::Nothing(note) => {
+            tracing::debug!(guid, event, note, "a delivery leads to nothing");
+            let noted = in_time(http.store.note_delivery(guid, event, &note)).await;
+            answer(http, guid, event, noted)
+        }
+        Worth::Recording { meaning } => {
+            let bytes = &signed.bytes;
+            let recorded = in_time(http.store.record_delivery(guid, event, bytes, meaning.as_deref())).await;
+            answer(http, guid, event, recorded)
+        }
+    }
+}
+
+/// What a delivery is worth.
+enum Worth {
+    /// It is intake's. What it says, where hob acts on it.
+    Recording { meaning: Option<String> },
+    /// Nothing; why not.
+    Nothing(String),
+}
+
+async fn worth(event: &str, body: &Bytes) -> Worth {
+    if body.len() <= LARGE {
+        return decode(event, body);
+    }
+    let (name, bytes) = (event.to_owned(), body.clone());
+    let decoded = tokio::task::spawn_blocking(move || decode(&name, &bytes)).await;
+    decoded.unwrap_or(Worth::Recording { meaning: None })
+}
+
+fn decode(event: &str, body: &[u8]) -> Worth {
+    match webhook::decode(event, body) {
+        Ok(Event::Ping) => Worth::Nothing("GitHub's test of the webhook".to_owned()),
+        Ok(Event::Other { event, action }) => {
+            let action = action.map(|action| format!(".{action}")).unwrap_or_default();
+            Worth::Nothing(format!("hob has no use for {event}{action}"))
+        }
+        Ok(event) if is_change_of_status(&event) => Worth::Nothing(CHANGE_OF_STATUS.to_owned()),
+        Ok(event) => Worth::Recording { meaning: event.meaning() },
+        // What cannot be read is recorded all the same: intake says what is wrong with it.
+        Err(_) => Worth::Recording { meaning: None },
+    }
 }
 
 /// Whether a delivery tells that a status comment says something else now. hob changes each every few seconds; there is nothing to
@@ -87,7 +151,7 @@ fn answer(
     guid: &str,
     event: &str,
     recorded: anyhow::Result<Recorded>,
-) -> Result<Answer, Answer> {
+) -> Result<Answer, Refusal> {
     match recorded {
         Ok(Recorded::New) => Ok((StatusCode::ACCEPTED, "recorded".to_owned())),
         Ok(Recorded::Seen) => Ok((StatusCode::OK, "seen before; nothing was changed".to_owned())),
@@ -95,17 +159,48 @@ fn answer(
         Err(error) => {
             tracing::error!(guid, event, error = format!("{error:#}"), "a delivery was not recorded");
             http.store.report(&error);
-            Err((StatusCode::SERVICE_UNAVAILABLE, "the delivery was not recorded; send it again".to_owned()))
+            let words = "the delivery was not recorded; send it again";
+            Err(Refusal::own(StatusCode::SERVICE_UNAVAILABLE, words))
         }
     }
 }
 
+fn not_taken(why: NotTaken, limit: usize) -> Refusal {
+    match why {
+        NotTaken::TooLarge => Refusal::by_sender(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("the body has more than {limit} bytes, the most that server.body_limit allows"),
+        ),
+        NotTaken::TooSlow => Refusal::by_sender(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"),
+        NotTaken::Broken => Refusal::by_sender(StatusCode::BAD_REQUEST, "the body did not come whole"),
+        NotTaken::NotSigned(error) => {
+            Refusal::by_sender(StatusCode::UNAUTHORIZED, &format!("{SIGNATURE}: {error}"))
+        }
+        NotTaken::NoRoom => {
+            tracing::warn!("a webhook was not read: too many are sent at once");
+            Refusal::own(StatusCode::SERVICE_UNAVAILABLE, "too many webhooks are sent at once; send it again")
+        }
+    }
+}
+
+fn signature(headers: &HeaderMap) -> Result<Signature, Refusal> {
+    let text = header(headers, SIGNATURE)?;
+    text.parse()
+        .map_err(|error| Refusal::by_sender(StatusCode::BAD_REQUEST, &format!("{SIGNATURE}: {error}")))
+}
+
 /// A header that must be there: short, and of visible characters.
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Answer> {
-    let value = headers
-        .get(name)
-        .ok_or_else(|| (StatusCode::BAD_REQUEST, format!("the header {name} is missing")))?;
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refusal> {
+    let refuse = |words: String| Refusal::by_sender(StatusCode::BAD_REQUEST, &words);
+    let value = headers.get(name).ok_or_else(|| refuse(missing(name)))?;
     let text = value.to_str().unwrap_or_default();
     let is_fine = !text.is_empty() && text.len() <= MOST_HEADER && text.chars().all(|c| c.is_ascii_graphic());
-    if is_fine { Ok(text) } else { Err((StatusCode::BAD_REQUEST, format!("the header {name} is malformed"))) }
+    if is_fine { Ok(text) } else { Err(refuse(format!("the header {name} is malformed"))) }
+}
+
+fn missing(name: &str) -> String {
+    match name {
+        SIGNATURE => format!("the header {name} is missing: the webhook has no secret; set hob's there"),
+        _ => format!("the header {name} is missing"),
+    }
 }

@@ -36,6 +36,9 @@ pub enum Recorded {
     SaysTheSame,
 }
 
+/// What is kept of a body that is of no use. A delivery without one was never signed.
+const NO_BODY: &[u8] = b"";
+
 /// The number of a new row.
 const NEXT: &str = "(SELECT COALESCE(MAX(seq), 0) + 1 FROM deliveries)";
 
@@ -76,7 +79,7 @@ impl Store {
         let noted = sqlx::query(sqlx::AssertSqlSafe(noted))
             .bind(guid)
             .bind(event)
-            .bind(body)
+            .bind(NO_BODY)
             .bind(now())
             .bind(meaning)
             .execute(&mut *write)
@@ -95,7 +98,7 @@ impl Store {
         let written = sqlx::query(sqlx::AssertSqlSafe(insert))
             .bind(guid)
             .bind(event)
-            .bind(&b""[..])
+            .bind(NO_BODY)
             .bind(now())
             .bind(note)
             .execute(&mut *write)
@@ -106,23 +109,38 @@ impl Store {
 
     /// Puts a recorded delivery into the inbox once more, under a GUID of its own, because the operator says so.
     /// Tells that GUID.
+    ///
+    /// # Errors
+    /// If none is recorded under that GUID, or without its body; then nothing is changed.
     pub async fn replay_delivery(&self, guid: &str) -> anyhow::Result<String> {
         let again = format!("replay-{}", Uuid::new_v4());
         let mut write = self.begin("replay-delivery").await?;
+        let found = sqlx::query("SELECT length(body) AS bytes, note FROM deliveries WHERE guid = $1")
+            .bind(guid)
+            .fetch_optional(&mut *write)
+            .await?;
+        let Some(found) = found else {
+            anyhow::bail!(
+                "no delivery {guid} is recorded; settled ones are kept for as long as keep.deliveries says"
+            )
+        };
+        if found.try_get::<i64, _>("bytes")? == 0 {
+            let note: Option<String> = found.try_get("note")?;
+            anyhow::bail!(
+                "delivery {guid} is recorded without its body, so there is nothing to replay: {}. Nothing was changed",
+                note.unwrap_or_else(|| "it had none".to_owned())
+            );
+        }
         let insert = format!(
             "INSERT INTO deliveries (guid, event, body, received_at, state, note, seq)
              SELECT $2, event, body, $3, 'new', 'a replay of ' || guid, {NEXT} FROM deliveries WHERE guid = $1"
         );
-        let written = sqlx::query(sqlx::AssertSqlSafe(insert))
+        sqlx::query(sqlx::AssertSqlSafe(insert))
             .bind(guid)
             .bind(&again)
             .bind(now())
             .execute(&mut *write)
             .await?;
-        anyhow::ensure!(
-            written.rows_affected() == 1,
-            "no delivery {guid} is recorded; settled ones are kept for as long as keep.deliveries says"
-        );
         write.commit().await?;
         self.wakes.deliveries.notify_one();
         Ok(again)
@@ -165,10 +183,22 @@ impl Store {
         Ok(open.fetch_one(&self.reader).await?)
     }
 
-    /// Settles a delivery that leads to nothing; `note` says why.
+    /// Settles a delivery that leads to nothing; `note` says why. Its body stays, for a replay.
     pub async fn ignore_delivery(&self, guid: &str, note: &str) -> anyhow::Result<()> {
         let mut write = self.begin("ignore-delivery").await?;
         settle(&mut write, guid, "done", note).await?;
+        write.commit().await
+    }
+
+    /// Settles a delivery that can lead to nothing, whenever it is looked at; `note` says why. Its body is not kept.
+    pub async fn drop_delivery(&self, guid: &str, note: &str) -> anyhow::Result<()> {
+        let mut write = self.begin("drop-delivery").await?;
+        settle(&mut write, guid, "done", note).await?;
+        sqlx::query("UPDATE deliveries SET body = $2 WHERE guid = $1")
+            .bind(guid)
+            .bind(NO_BODY)
+            .execute(&mut *write)
+            .await?;
         write.commit().await
     }
 

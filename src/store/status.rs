@@ -7,6 +7,7 @@ use serde::Serialize;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
+use super::turned_away::{TurnedAway, turned_away};
 use super::{Effect, ReactTo, Store, Wish, now, rows};
 use crate::story::{Question, TaskState};
 
@@ -23,6 +24,8 @@ pub struct StoreStatus {
     pub wishes: Vec<OpenWish>,
     /// Effects that are not done, in the order in which they were wanted.
     pub effects: Vec<OpenEffect>,
+    /// Webhooks that the door has turned away lately.
+    pub turned_away: Option<TurnedAway>,
 }
 
 /// A delivery that has led to nothing yet.
@@ -146,6 +149,7 @@ impl Store {
             tasks: tasks(&mut snapshot).await?,
             wishes: wishes(&mut snapshot).await?,
             effects: effects(&mut snapshot).await?,
+            turned_away: turned_away(&mut snapshot).await?,
         };
         snapshot.rollback().await?;
         Ok(status)

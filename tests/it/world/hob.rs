@@ -36,7 +36,7 @@ pub struct RunningHob {
 impl RunningHob {
     /// The port that hob will listen on: whoever speaks to hob can know it before hob starts.
     pub async fn listen(config: &Config) -> TcpListener {
-        TcpListener::bind(config.server.listen).await.expect("a port")
+        hob::http::listen(config.server.listen).expect("a port")
     }
 
     pub async fn start(config: Config, listener: TcpListener) -> RunningHob {
