@@ -4,6 +4,8 @@ mod backup;
 mod check;
 mod import_hand_over;
 mod join;
+mod log;
+mod out;
 mod replay;
 mod retry;
 mod schema;
@@ -12,12 +14,10 @@ mod status;
 mod table;
 mod write_prompt;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, ConfigError, VARIABLES};
 
@@ -117,7 +117,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("hob: {error:#}");
+            out::complain(&error);
             ExitCode::FAILURE
         }
     }
@@ -126,14 +126,14 @@ pub fn main() -> ExitCode {
 impl ConfigArguments {
     /// Starts the log and reads the settings.
     fn load(&self) -> anyhow::Result<Config> {
-        start_log(self.log_format);
+        log::start(self.log_format)?;
         let environment = |name: &str| std::env::var(name).ok();
         Config::load(self.file().as_deref(), &environment).map_err(|error: ConfigError| error.into())
     }
 
     /// The same for a command beside a running hob, which needs no secrets.
     fn load_without_secrets(&self) -> anyhow::Result<Config> {
-        start_log(self.log_format);
+        log::start(self.log_format)?;
         let environment = |name: &str| std::env::var(name).ok();
         let loaded = Config::load_without_secrets(self.file().as_deref(), &environment);
         loaded.map_err(|error: ConfigError| error.into())
@@ -142,18 +142,6 @@ impl ConfigArguments {
     fn file(&self) -> Option<PathBuf> {
         let usual = PathBuf::from("hob.toml");
         self.config.clone().or_else(|| usual.exists().then_some(usual))
-    }
-}
-
-/// octocrab logs each failed request as an error of its own; hob says what became of it.
-const USUAL_FILTER: &str = "info,octocrab=off";
-
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("HOB_LOG").unwrap_or_else(|_| EnvFilter::new(USUAL_FILTER));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::ConfigArguments;
+use super::out::say;
 use crate::paths::DataDir;
 use crate::store;
 
@@ -22,8 +23,8 @@ pub(super) fn run(given: &Arguments) -> anyhow::Result<ExitCode> {
     let file = DataDir::beside(&config.data.dir).store();
     let bytes = super::runtime()?.block_on(store::backup(&file, &given.file))?;
     let (copy, store) = (given.file.display(), file.display());
-    println!("{copy}: {:.1} MiB, whole, on disk.", bytes as f64 / f64::from(1 << 20));
-    println!("To restore it: stop hob; move {store}, {store}-wal and {store}-shm away;");
-    println!("copy {copy} to {store} with hob's user as its owner; start hob.");
+    say(format_args!("{copy}: {:.1} MiB, whole, on disk.", bytes as f64 / f64::from(1 << 20)))?;
+    say(format_args!("To restore it: stop hob; move {store}, {store}-wal and {store}-shm away;"))?;
+    say(format_args!("copy {copy} to {store} with hob's user as its owner; start hob."))?;
     Ok(ExitCode::SUCCESS)
 }

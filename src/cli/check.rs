@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::out::say;
 use crate::account::Login;
 use crate::config::{Config, Credentials};
 use crate::container::Docker;
@@ -12,7 +13,7 @@ use crate::work;
 
 pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
     super::runtime()?.block_on(async {
-        println!("configuration   ok");
+        say("configuration   ok")?;
         let parts = [
             ("store", store(&config).await),
             ("docker", docker(&config).await),
@@ -25,9 +26,9 @@ pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
         let mut code = ExitCode::SUCCESS;
         for (name, result) in parts {
             match result {
-                Ok(words) => println!("{name:<15} ok: {words}"),
+                Ok(words) => say(format_args!("{name:<15} ok: {words}"))?,
                 Err(error) => {
-                    println!("{name:<15} NOT ok: {error:#}");
+                    say(format_args!("{name:<15} NOT ok: {error:#}"))?;
                     code = ExitCode::FAILURE;
                 }
             }

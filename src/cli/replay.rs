@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::ConfigArguments;
+use super::out::say;
 use crate::paths::DataDir;
 use crate::store::Store;
 
@@ -25,15 +26,15 @@ pub(super) fn run(given: &Arguments) -> anyhow::Result<ExitCode> {
         store.close().await;
         if let Some(before) = before {
             let became = before.note.unwrap_or_else(|| "not settled yet".to_owned());
-            println!("{}, received {:.0}: {became}.", before.event, before.received_at);
+            say(format_args!("{}, received {:.0}: {became}.", before.event, before.received_at))?;
         }
-        println!("It is in the inbox once more, as {again}.");
-        println!(
+        say(format_args!("It is in the inbox once more, as {again}."))?;
+        say(format_args!(
             "A hob that runs takes it up within {} s, otherwise the next start does. It is decided as if GitHub had sent it \
              now: whoever it names must still be allowed to command hob, a label that was taken up starts nothing \
              again, a command is carried out again.",
             config.work.poll.as_secs().max(1)
-        );
+        ))?;
         Ok(ExitCode::SUCCESS)
     })
 }

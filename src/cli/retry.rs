@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::ConfigArguments;
+use super::out::say;
 use crate::ids::EffectId;
 use crate::paths::DataDir;
 use crate::store::Store;
@@ -31,16 +32,16 @@ pub(super) fn run(given: &Arguments) -> anyhow::Result<ExitCode> {
             anyhow::bail!("no effect {effect} is parked; `hob status` shows those that are");
         }
         match retried {
-            0 => println!("Nothing is parked; nothing was changed."),
-            1 => println!("1 effect is wanted again."),
-            _ => println!("{retried} effects are wanted again."),
+            0 => say("Nothing is parked; nothing was changed.")?,
+            1 => say("1 effect is wanted again.")?,
+            _ => say(format_args!("{retried} effects are wanted again."))?,
         }
         if retried > 0 {
-            println!(
+            say(format_args!(
                 "A hob that runs tries within {} s, otherwise the next start does. \
                  It looks first whether an earlier try got through.",
                 config.work.poll.as_secs().max(1)
-            );
+            ))?;
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::ConfigArguments;
+use super::out::{print, say};
 use super::table::{plain, table};
 use crate::clock;
 use crate::config::Config;
@@ -51,9 +52,9 @@ pub(super) fn run(given: &Arguments) -> anyhow::Result<ExitCode> {
     let config = given.config.load_without_secrets()?;
     let report = super::runtime()?.block_on(report(&config))?;
     if given.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say(serde_json::to_string_pretty(&report)?)?;
     } else {
-        print!("{}", text(&report));
+        print(text(&report))?;
     }
     Ok(if report.needs_somebody() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

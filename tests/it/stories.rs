@@ -19,6 +19,7 @@ mod failures;
 mod happy;
 mod keeping;
 mod long;
+mod operating;
 mod policy;
 mod proposing;
 mod pulls;

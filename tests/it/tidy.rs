@@ -117,6 +117,18 @@ fn the_host_never_starts_the_git_program() {
     }
 }
 
+/// Each of these panics where nobody reads.
+#[test]
+fn nothing_is_printed_that_must_be_read() {
+    for (path, _, text) in files() {
+        for call in ["println!(", "print!(", "dbg!("] {
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let found: Vec<&str> = code.filter(|line| line.contains(call)).collect();
+            assert!(found.is_empty(), "{} has {found:?}; use cli/out.rs", path.display());
+        }
+    }
+}
+
 #[test]
 fn no_file_is_a_mod_rs_and_each_begins_with_what_it_is_for() {
     for (path, _, text) in files() {

@@ -217,6 +217,39 @@ pub fn spawn(folder: &Path, config: &Config) -> Child {
         .expect("hob starts")
 }
 
+/// Starts `hob serve` with a log that goes there.
+pub fn spawn_logging_to(folder: &Path, config: &Config, filter: &str, log: Stdio) -> Child {
+    let mut command = Command::new(binary());
+    command.env("HOB_LOG", filter);
+    serving(&mut command, folder, config).stderr(log).kill_on_drop(true).spawn().expect("hob starts")
+}
+
+/// Runs a command of hob's, with or without settings, that nobody listens to: its exit code, and what it complained where somebody
+/// listens to that.
+pub async fn run_unheard(
+    folder: &Path,
+    config: Option<&Config>,
+    arguments: &[&str],
+    complaints_too: bool,
+) -> (Option<i32>, String) {
+    let nobody = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let mut command = Command::new(binary());
+    command.args(arguments);
+    if let Some(config) = config {
+        configured(&mut command, folder, config);
+    }
+    command.stdout(nobody()).stderr(if complaints_too { nobody() } else { Stdio::piped() });
+    let running = command.kill_on_drop(true).spawn().expect("hob starts");
+    drop(command);
+    let ended = tokio::time::timeout(DEADLINE, running.wait_with_output());
+    let output = ended.await.expect("the command ends in time").expect("its end");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
 /// What `hob serve` does that is expected to end by itself: its exit code and what it said.
 pub async fn serve_in_vain(folder: &Path, config: &Config) -> (Option<i32>, String) {
     let mut command = Command::new(binary());
