@@ -155,7 +155,7 @@ mod tests {
             "WARN",
             "info,hob=debug",
             "hob::work=trace,off",
-            "info,[delivery{guid=x,y}]=debug",
+            "info,[delivery{guid=x}]=debug",
             USUAL_FILTER,
         ] {
             assert!(filter(fine).is_ok(), "{fine}");

@@ -33,13 +33,16 @@ pub(super) struct Signed {
     _room: BodyRoom,
 }
 
+/// A body larger than this is not worked with between other requests: it takes milliseconds.
+pub(super) const LARGE: usize = 256 << 10;
+
 /// Reads a body of at most `limit` bytes.
 pub(super) async fn read(
     body: Body,
     limit: usize,
     room: BodyRoom,
     signature: &Signature,
-    mut verifier: Verifier,
+    verifier: Verifier,
 ) -> Result<Signed, NotTaken> {
     let declared = body.size_hint().exact();
     if declared.is_some_and(|declared| declared > limit as u64) {
@@ -63,16 +66,30 @@ pub(super) async fn read(
             return Err(NotTaken::TooLarge);
         }
         make_room(&mut bytes, piece.len(), largest, &room).await.map_err(|Full| NotTaken::NoRoom)?;
-        verifier.update(&piece);
         bytes.extend_from_slice(&piece);
         room.received(piece.len());
         if is_too_slow(&limits, began, bytes.len()) {
             return Err(NotTaken::TooSlow);
         }
     }
-    verifier.verify(signature).map_err(NotTaken::NotSigned)?;
+    // Only now: who never ends a body costs no more than its memory.
+    let bytes = Bytes::from(bytes);
+    verify(verifier, &bytes, signature).await.map_err(NotTaken::NotSigned)?;
     room.is_signed();
-    Ok(Signed { bytes: bytes.into(), _room: room })
+    Ok(Signed { bytes, _room: room })
+}
+
+async fn verify(mut verifier: Verifier, bytes: &Bytes, signature: &Signature) -> Result<(), SignatureError> {
+    if bytes.len() <= LARGE {
+        verifier.update(bytes);
+        return verifier.verify(signature);
+    }
+    let (bytes, signature) = (bytes.clone(), signature.clone());
+    let verifying = tokio::task::spawn_blocking(move || {
+        verifier.update(&bytes);
+        verifier.verify(&signature)
+    });
+    verifying.await.unwrap_or(Err(SignatureError::Mismatch))
 }
 
 fn is_too_slow(limits: &Limits, began: Instant, received: usize) -> bool {

@@ -14,7 +14,7 @@ use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use super::body::{self, NotTaken};
+use super::body::{self, LARGE, NotTaken};
 use super::listening::Peer;
 use super::{Door, Http, in_time};
 use crate::event::Event;
@@ -28,8 +28,6 @@ const SIGNATURE: &str = "X-Hub-Signature-256";
 
 /// GUIDs and event names are short; what is longer comes from somebody else.
 const MOST_HEADER: usize = 100;
-/// A body larger than this is not decoded between other requests: it takes milliseconds.
-const LARGE: usize = 256 << 10;
 
 /// What is kept of a delivery that tells of a change of a status comment.
 const CHANGE_OF_STATUS: &str = "a status comment says something else";
