@@ -13,7 +13,10 @@ mod command;
 mod ending;
 mod failure;
 mod gemini;
+mod json;
 mod opencode;
+mod reset;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -21,9 +24,13 @@ mod text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::ending::Verdict;
 pub use self::ending::{Exit, Report, SoFar, Stopped};
 pub use self::failure::{Failure, FailureClass, Policy, UnknownClass};
-pub use self::text::{detail, short_line};
+pub use self::json::object as json_object;
+pub use self::reset::reset_time;
+use self::table::Evidence;
+pub use self::text::{detail, only_waits, short_line, whole};
 pub use crate::ids::AgentKind;
 
 /// Longer lines are counted and not read: 8 MiB is far above the longest event that hob uses, and
@@ -95,6 +102,17 @@ pub fn argv(kind: AgentKind, invocation: &Invocation<'_>) -> Vec<String> {
     }
 }
 
+/// The program of an agent, as its image has to have it; for [`AgentKind::Command`] the first word of `command`.
+pub fn program(kind: AgentKind, command: &[String]) -> &str {
+    match kind {
+        AgentKind::Claude => "claude",
+        AgentKind::Codex => "codex",
+        AgentKind::Gemini => "gemini",
+        AgentKind::OpenCode => "opencode",
+        AgentKind::Command => command.first().map_or("", String::as_str),
+    }
+}
+
 /// What a CLI that [listens](AgentKind::listens) is told, as a line of its standard input. Each has an id, by which hob knows
 /// what it has told.
 pub fn input(id: &str, text: &str) -> String {
@@ -111,8 +129,22 @@ pub fn environment(kind: AgentKind, invocation: &Invocation<'_>) -> Vec<(&'stati
     }
 }
 
-/// What a watcher wants to know while the agent works. The texts are as the agent wrote them, without terminal
-/// codes: who shows one takes secrets out of it first and makes it a [`short_line`] then.
+/// No run has more tools at work at once; what pretends to is not counted.
+const MOST_OPEN_TOOLS: usize = 10_000;
+
+/// Whether tools are at work in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tools {
+    /// None is: what runs beside the agent's program now is no sign of life.
+    Idle,
+    /// At least one is.
+    AtWork,
+    /// The CLI tells of a tool once that is done.
+    Unknown,
+}
+
+/// What a watcher wants to know while the agent works. The texts are as the agent wrote them: who shows one makes it
+/// [`whole`], takes secrets out of it and makes it a [`short_line`] then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
     /// The session's id, to be kept at once: a run that is killed later is resumed with it.
@@ -123,6 +155,8 @@ pub enum Signal {
     Uses(String),
     /// The agent's list of what there is to do, whole, as it is now.
     Todo(Vec<TodoItem>),
+    /// The agent says nothing but that it waits for something outside, in these words if it has some.
+    Waits(String),
     /// The agent has come to the end of a turn: it goes on only if it is told more.
     TurnEnded,
     /// Nothing good can come of this run any more, for this reason: stop the container, and pass
@@ -163,6 +197,8 @@ pub struct Parser {
     went_astray: bool,
     end_was_asked: bool,
     skipped_lines: u64,
+    /// Lines that tell of work, or of an end.
+    lines_of_work: u64,
 }
 
 #[derive(Debug)]
@@ -180,7 +216,7 @@ impl Parser {
         let stream = match kind {
             AgentKind::Claude => Stream::Claude(claude::Stream::default()),
             AgentKind::Codex => Stream::Codex(codex::Stream::new(resumed.is_some())),
-            AgentKind::Gemini => Stream::Gemini(gemini::Stream::default()),
+            AgentKind::Gemini => Stream::Gemini(gemini::Stream::new(resumed.is_some())),
             AgentKind::OpenCode => Stream::OpenCode(opencode::Stream::default()),
             AgentKind::Command => Stream::Command(command::Stream::default()),
         };
@@ -191,6 +227,7 @@ impl Parser {
             went_astray: false,
             end_was_asked: false,
             skipped_lines: 0,
+            lines_of_work: 0,
         }
     }
 
@@ -207,15 +244,34 @@ impl Parser {
         }
         let told = match &mut self.stream {
             Stream::Command(stream) => stream.line(line),
-            json => match serde_json::from_slice::<Value>(line) {
-                Ok(event) if event.is_object() => json.event(&event),
-                _ => {
+            stream => match json::object(line) {
+                Some(event) => stream.event(&event),
+                None => {
                     self.skipped_lines += 1;
                     return Vec::new();
                 }
             },
         };
-        told.into_iter().filter_map(|signal| self.check(signal)).collect()
+        if !told.iter().any(|signal| matches!(signal, Signal::Waits(_))) {
+            self.lines_of_work += 1;
+        }
+        let has_words = |signal: &Signal| !matches!(signal, Signal::Waits(words) if words.is_empty());
+        told.into_iter().filter(has_words).filter_map(|signal| self.check(signal)).collect()
+    }
+
+    /// How many lines have told of work so far. What only says that the agent waits does not, nor does what is no event.
+    pub fn lines_of_work(&self) -> u64 {
+        self.lines_of_work
+    }
+
+    /// Whether tools are at work now.
+    pub fn tools(&self) -> Tools {
+        match &self.stream {
+            Stream::Claude(stream) => stream.tools(),
+            Stream::Codex(stream) => stream.tools(),
+            Stream::Gemini(stream) => stream.tools(),
+            Stream::OpenCode(_) | Stream::Command(_) => Tools::Unknown,
+        }
     }
 
     /// What the run has used so far, as far as its program tells while it works.
@@ -233,6 +289,7 @@ impl Parser {
     /// The run is over. `stderr_tail` is the end of its standard error, some KiB of it.
     pub fn finish(self, exit: &Exit, stderr_tail: &str) -> Report {
         let so_far = self.so_far();
+        let (kind, has_begun) = (self.kind(), self.lines_of_work > 0);
         let end = match self.stream {
             Stream::Claude(stream) => stream.end(exit.code, stderr_tail),
             Stream::Codex(stream) => stream.end(stderr_tail),
@@ -247,7 +304,11 @@ impl Parser {
                 "the agent opened another session than the one to resume",
             ))
         } else {
-            ending::conclude(end.verdict, exit, stderr_tail)
+            let verdict = match end.verdict {
+                Verdict::Open(None) => by_code(kind, has_begun, exit, stderr_tail),
+                verdict => verdict,
+            };
+            ending::conclude(verdict, exit, stderr_tail)
         };
         let is_lost = matches!(&result, Err(failure) if failure.class == FailureClass::SessionLost);
         let session = if is_lost { None } else { self.session.or(self.resumed) };
@@ -261,9 +322,19 @@ impl Parser {
             input_tokens: tally.input_tokens,
             output_tokens: tally.output_tokens,
             turns: tally.turns,
-            final_text: tally.final_text.filter(|text| !text.is_empty()),
+            final_text: tally.final_text.map(|text| text::final_text(&text)).filter(|text| !text.is_empty()),
             result,
             skipped_lines: self.skipped_lines,
+        }
+    }
+
+    fn kind(&self) -> AgentKind {
+        match &self.stream {
+            Stream::Claude(_) => AgentKind::Claude,
+            Stream::Codex(_) => AgentKind::Codex,
+            Stream::Gemini(_) => AgentKind::Gemini,
+            Stream::OpenCode(_) => AgentKind::OpenCode,
+            Stream::Command(_) => AgentKind::Command,
         }
     }
 
@@ -290,6 +361,24 @@ impl Parser {
             }
             other => Some(other),
         }
+    }
+}
+
+/// What the exit code and the last lines of standard error say of a run whose output gives no reason.
+fn by_code(agent: AgentKind, has_begun: bool, exit: &Exit, stderr_tail: &str) -> Verdict {
+    let is_its_own =
+        exit.code != 0 && !exit.oom_killed && exit.stopped.is_none() && !ending::is_from_outside(exit.code);
+    // A program that has begun was there; some script of its own was not.
+    let says_missing = matches!(exit.code, 126 | 127);
+    if !is_its_own || (says_missing && has_begun) || (agent == AgentKind::Command && !says_missing) {
+        return Verdict::Open(None);
+    }
+    let message = text::last_lines(stderr_tail);
+    let evidence =
+        Evidence { agent: Some(agent), exit: Some(exit.code), message: &message, ..Evidence::default() };
+    match evidence.plain_class() {
+        Some(class) => Verdict::Failed(Failure::new(class, &format!("exit code {}: {message}", exit.code))),
+        None => Verdict::Open(None),
     }
 }
 

@@ -6,6 +6,7 @@
 //! means, what a label says and when to try again is left to the floors above. No type of the API
 //! leaves this module.
 
+mod activity;
 mod attached;
 mod engine;
 mod error;
@@ -26,6 +27,7 @@ use futures_util::StreamExt;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+pub use activity::{Activity, Child};
 pub use attached::{AttachLimits, Attached, AttachedEnd};
 pub use engine::{Engine, Kind};
 pub use error::ContainerError;

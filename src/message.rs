@@ -33,6 +33,7 @@ pub use base::{
     rebase_would_lose, theirs_conflict, theirs_merge_subject, theirs_merged_note, theirs_removed,
     theirs_took_back, with_notes,
 };
+use budget::thousands;
 pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
 pub use check_run::{
     check_run_summary, check_run_text, check_run_title, checked_again, has_moved_on, moved_on, told_elsewhere,
@@ -71,7 +72,7 @@ pub use settings::{
     blocked_by, blocked_for, fix_settings_at_fault, may_no_more, part_of, reviewers_refused,
     settings_at_fault, waits_for_blockers, waits_no_more,
 };
-pub use status::{Phase, PullOver, StatusText, status};
+pub use status::{Phase, PullOver, StatusText, Tries, status};
 pub use theirs::{NotThere, not_there};
 pub use title::{pull_request_title, title_of_work};
 pub use unfinished::{UnfinishedText, WhyUnfinished, shown_as_draft, unfinished};
@@ -131,6 +132,10 @@ pub struct Spent {
     pub cost_usd: Option<f64>,
     /// Turns of the model, where the agent tells them.
     pub turns: Option<u32>,
+    /// Tokens of the runs whose price the agent does not tell.
+    pub tokens: Option<u64>,
+    /// The agent that worked, and the one in whose place, where that one's usage limit was used up.
+    pub stand_in: Option<(AgentKind, AgentKind)>,
 }
 
 /// Several logins, as they stand in a whole answer.
@@ -192,6 +197,10 @@ fn spent(spent: Spent) -> String {
         1 => "1 turn".to_owned(),
         turns => format!("{turns} turns"),
     }));
+    parts.extend(spent.tokens.map(|tokens| format!("{} tokens", thousands(tokens))));
+    parts.extend(spent.stand_in.map(|(agent, usual)| {
+        format!("{} in place of {}, whose usage limit was reached", agent_name(agent), agent_name(usual))
+    }));
     parts.join(" · ")
 }
 
@@ -239,7 +248,8 @@ fn file_list(files: &[String]) -> String {
 mod tests {
     use super::*;
 
-    const SPENT: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3) };
+    const SPENT: Spent =
+        Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3), tokens: None, stand_in: None };
 
     #[test]
     fn what_is_said_on_the_issue() {

@@ -109,6 +109,8 @@ pub struct Task {
     pub turn: Turn,
     /// Retries for passing failures so far.
     pub retries: u32,
+    /// When the next run may start at the earliest, where that was put off.
+    pub not_before: Option<Timestamp>,
     /// Grows with each claim. A worker whose fence is old can change nothing any more.
     pub fence: i64,
 }

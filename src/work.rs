@@ -47,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::agent::FailureClass;
+use crate::clock;
 use crate::config::{Chosen, Config, RepositoryFile, TaskSettings};
 use crate::container::Docker;
 use crate::git::SigningKey;
@@ -231,6 +232,11 @@ impl Worker {
                     }
                     task = next;
                     trouble = Trouble::default();
+                    // A retry has its time; whoever claims the task then makes the run.
+                    if task.state == TaskState::Queued && task.not_before.is_some_and(|at| at > clock::now())
+                    {
+                        break;
+                    }
                     continue;
                 }
                 Ok(None) => break,

@@ -4,13 +4,14 @@
 //! is called `success`. A run succeeded when its last `result` is no error, is called `success`, and
 //! the exit code is 0.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
 use super::ending::{End, SoFar, Tally, Verdict};
-use super::failure::{Failure, FailureClass, Policy, classify};
-use super::{Invocation, Signal, text};
+use super::failure::{Failure, FailureClass, Policy};
+use super::table::Evidence;
+use super::{AgentKind, Invocation, MOST_OPEN_TOOLS, Signal, Tools, text};
 
 pub const KEY_NAMES: &[&str] = &["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
 
@@ -88,6 +89,7 @@ pub struct Stream {
     /// `total_cost_usd` of the last result: the run's in 2.1.197, the session's in 2.1.330.
     cost_total_usd: Option<f64>,
     last_words: Option<String>,
+    open_tools: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -102,13 +104,27 @@ impl Stream {
         let mut signals = Vec::new();
         match (event["type"].as_str(), event["subtype"].as_str()) {
             (Some("system"), Some("init")) => signals.extend(session(event)),
-            (Some("system"), Some("api_retry")) => signals.extend(self.api_retry(event)),
-            (Some("rate_limit_event"), _) => self.rate_limit(&event["rate_limit_info"]),
+            (Some("system"), Some("api_retry")) => signals.push(self.api_retry(event)),
+            (Some("rate_limit_event"), _) => {
+                self.rate_limit(&event["rate_limit_info"]);
+                signals.extend(
+                    (event["rate_limit_info"]["status"] == "rejected").then(|| Signal::Waits(String::new())),
+                );
+            }
             (Some("assistant"), _) => self.assistant(event, &mut signals),
+            (Some("user"), _) => {
+                for block in event["message"]["content"].as_array().into_iter().flatten() {
+                    self.open_tools.remove(block["tool_use_id"].as_str().unwrap_or_default());
+                }
+            }
             (Some("result"), _) => {
                 signals.extend(session(event));
                 signals.push(Signal::TurnEnded);
+                self.open_tools.clear();
                 self.result(event);
+            }
+            _ if text::event_only_waits(event) => {
+                signals.push(Signal::Waits(event["message"].as_str().unwrap_or_default().to_owned()));
             }
             _ => {}
         }
@@ -116,17 +132,27 @@ impl Stream {
     }
 
     /// A request failed and is tried again. A bad key stays bad over all the tries, so the run can end.
-    fn api_retry(&mut self, event: &Value) -> Option<Signal> {
+    fn api_retry(&mut self, event: &Value) -> Signal {
         let name = event["error"].as_str().unwrap_or_default();
-        let class = match (status(&event["error_status"]), class_of_name(name)) {
+        let status = status(&event["error_status"]);
+        let events = [name];
+        let evidence = Evidence { status, ..Self::evidence(&events, "") };
+        let class = match (status, evidence.class()) {
             (_, Some(class)) => class,
             (None, None) => FailureClass::Overloaded, // no answer at all: the way there is broken
-            (status, None) => classify(status, ""),
+            (Some(_), None) => FailureClass::Crashed,
         };
-        self.trouble =
-            Some(Failure::new(class, &format!("request failed: {name} {}", event["error_status"])));
-        (class.policy() == Policy::AskPerson || class == FailureClass::Authentication)
-            .then_some(Signal::EndNow(class))
+        let message = format!("request failed: {name} {}", event["error_status"]);
+        self.trouble = Some(Failure::new(class, &message));
+        if class.policy() == Policy::AskPerson || class == FailureClass::Authentication {
+            Signal::EndNow(class)
+        } else {
+            Signal::Waits(message)
+        }
+    }
+
+    fn evidence<'a>(events: &'a [&'a str], message: &'a str) -> Evidence<'a> {
+        Evidence { agent: Some(AgentKind::Claude), events, message, ..Evidence::default() }
     }
 
     fn rate_limit(&mut self, info: &Value) {
@@ -140,6 +166,7 @@ impl Stream {
         if message["model"] == "<synthetic>" {
             self.error_name = event["error"].as_str().map(str::to_owned);
             self.rate_limit(&event["api_error_params"]["rate_limit_info"]);
+            signals.push(Signal::Waits(String::new()));
             return;
         }
         self.trouble = None;
@@ -154,6 +181,12 @@ impl Stream {
                     text::keep_last(&mut self.last_words, words);
                     signals.extend(text::says(words));
                 }
+                (Some("tool_use"), _) if self.open_tools.len() < MOST_OPEN_TOOLS => {
+                    self.open_tools.extend(block["id"].as_str().map(str::to_owned));
+                }
+                _ => {}
+            }
+            match (block["type"].as_str(), block["name"].as_str()) {
                 (Some("tool_use"), Some("TodoWrite")) if !is_subagent => {
                     signals.extend(text::todo(&block["input"]["todos"]));
                 }
@@ -226,28 +259,20 @@ impl Stream {
     }
 
     fn class(&self, event: &Value, message: &str) -> FailureClass {
-        let terminal_reason = event["terminal_reason"].as_str().unwrap_or_default();
-        match event["subtype"].as_str() {
-            Some("error_max_turns") => return FailureClass::TurnLimit,
-            Some("error_max_budget_usd") => return FailureClass::BudgetLimit,
-            _ if is_lost_session(message) => return FailureClass::SessionLost,
-            _ => {}
-        }
-        match terminal_reason {
-            "prompt_too_long" => return FailureClass::ContextOverflow,
-            reason if reason.starts_with("aborted") => return FailureClass::Interrupted,
-            _ => {}
-        }
-        if event["stop_reason"] == "refusal" {
-            return FailureClass::Refused;
-        }
-        if event["api_error"] == "usage_limit_reached" {
-            return FailureClass::UsageLimit;
-        }
-        self.error_name
-            .as_deref()
-            .and_then(class_of_name)
-            .unwrap_or_else(|| classify(status(&event["api_error_status"]), message))
+        let reason = event["terminal_reason"].as_str().unwrap_or_default();
+        let reason = if reason.starts_with("aborted") { "aborted" } else { reason };
+        let named = [&event["subtype"], &event["stop_reason"], &event["api_error"]];
+        let mut events: Vec<&str> = named.into_iter().filter_map(Value::as_str).collect();
+        events.push(reason);
+        events.extend(self.error_name.as_deref());
+        let evidence =
+            Evidence { status: status(&event["api_error_status"]), ..Self::evidence(&events, message) };
+        evidence.class().unwrap_or(FailureClass::Crashed)
+    }
+
+    /// Whether a tool is at work.
+    pub fn tools(&self) -> Tools {
+        if self.open_tools.is_empty() { Tools::Idle } else { Tools::AtWork }
     }
 
     /// The run is over.
@@ -281,18 +306,6 @@ fn session(event: &Value) -> Option<Signal> {
 
 fn status(value: &Value) -> Option<u16> {
     text::count(value).and_then(|status| u16::try_from(status).ok())
-}
-
-/// Claude Code's own names of API errors, where one says enough. `invalid_request` and `unknown` do not.
-fn class_of_name(name: &str) -> Option<FailureClass> {
-    match name {
-        "authentication_failed" => Some(FailureClass::Authentication),
-        "billing_error" => Some(FailureClass::Billing),
-        "model_not_found" => Some(FailureClass::ModelUnknown),
-        "rate_limit" => Some(FailureClass::RateLimit),
-        "server_error" | "overloaded" => Some(FailureClass::Overloaded),
-        _ => None,
-    }
 }
 
 fn is_lost_session(message: &str) -> bool {

@@ -6,10 +6,8 @@
 
 use std::collections::VecDeque;
 
-use serde_json::Value;
-
 use super::ending::{End, SoFar, Tally, Verdict};
-use super::{Invocation, Signal, text};
+use super::{Invocation, Signal, json, text};
 
 /// Lines at the end of the output that are its final text: what fits on a screen.
 const FINAL_LINES: usize = 20;
@@ -36,7 +34,7 @@ impl Stream {
     /// Reads one line, which is not empty.
     pub fn line(&mut self, line: &[u8]) -> Vec<Signal> {
         if line.starts_with(b"{")
-            && let Ok(object) = serde_json::from_slice::<Value>(line)
+            && let Some(object) = json::object(line)
             && (object["session"].is_string()
                 || object["cost_usd"].is_number()
                 || object["tokens"].is_number())
@@ -46,7 +44,8 @@ impl Stream {
             return object["session"].as_str().map(|id| Signal::Session(id.to_owned())).into_iter().collect();
         }
         let line = text::final_text(&String::from_utf8_lossy(line));
-        let signal = text::says(&line);
+        let signal =
+            if text::only_waits(&line) { Some(Signal::Waits(line.clone())) } else { text::says(&line) };
         if signal.is_some() {
             if self.last_lines.len() == FINAL_LINES {
                 self.last_lines.pop_front();

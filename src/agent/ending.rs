@@ -87,6 +87,8 @@ pub struct Tally {
 pub enum Verdict {
     /// It said that it was done.
     Done,
+    /// It said so after an error that it got over by itself. Its exit code may tell of that error.
+    DoneAfterError,
     /// It said why it failed.
     Failed(Failure),
     /// It said neither. With the trouble that it was in when it fell silent, if it had named one:
@@ -106,12 +108,16 @@ pub fn conclude(verdict: Verdict, exit: &Exit, stderr_tail: &str) -> Result<(), 
     use FailureClass::{Crashed, Interrupted, OutOfMemory, Stalled, TimedOut};
     let (was_done, told, trouble) = match verdict {
         // Also when hob wanted to stop it or a tool ran out of memory: it got there all the same.
-        Verdict::Done if exit.code == 0 => return Ok(()),
+        Verdict::Done | Verdict::DoneAfterError if exit.code == 0 => return Ok(()),
+        // The codes of signals, and the shell's, are not the program's own.
+        Verdict::DoneAfterError if (1..126).contains(&exit.code) => return Ok(()),
         // Its last step passed the cap and was its last anyhow.
-        Verdict::Done if exit.stopped == Some(Stopped::EndedEarly(FailureClass::BudgetLimit)) => {
+        Verdict::Done | Verdict::DoneAfterError
+            if exit.stopped == Some(Stopped::EndedEarly(FailureClass::BudgetLimit)) =>
+        {
             return Ok(());
         }
-        Verdict::Done => (true, None, None),
+        Verdict::Done | Verdict::DoneAfterError => (true, None, None),
         Verdict::Failed(failure) => (false, Some(failure), None),
         Verdict::Open(trouble) => (false, None, trouble),
     };
@@ -154,7 +160,7 @@ pub fn conclude(verdict: Verdict, exit: &Exit, stderr_tail: &str) -> Result<(), 
 
 /// Whether an exit code tells of a signal that a process gets from others (hang-up, interrupt, kill,
 /// terminate), rather than one that its own mistake brings.
-fn is_from_outside(code: i64) -> bool {
+pub fn is_from_outside(code: i64) -> bool {
     matches!(code, 129 | 130 | 137 | 143 | -1 | -2 | -9 | -15)
 }
 
@@ -188,6 +194,13 @@ mod tests {
         assert_eq!(class(Verdict::Done, 143, false, for_budget), None);
         assert_eq!(class(Verdict::Open(None), 143, false, for_budget), Some(BudgetLimit));
         assert_eq!(class(failed(RateLimit), 0, false, None), Some(RateLimit));
+    }
+
+    #[test]
+    fn an_exit_code_may_tell_of_an_error_that_the_agent_got_over() {
+        assert_eq!(class(Verdict::DoneAfterError, 1, false, None), None);
+        assert_eq!(class(Verdict::DoneAfterError, 143, false, None), Some(Interrupted));
+        assert_eq!(class(Verdict::DoneAfterError, 139, false, None), Some(Crashed));
     }
 
     #[test]

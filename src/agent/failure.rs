@@ -1,6 +1,6 @@
-//! Why a run failed, in one list for all agents, and what each reason calls for. Also the one place
-//! that turns what a model's API said (an HTTP status, an error's text) into a class. How long to
-//! wait, how often to try and what to tell people is decided above.
+//! Why a run failed, in one list for all agents, and what each reason calls for. Which reason it was
+//! is looked up in `table.rs`. How long to wait, how often to try and what to tell people is decided
+//! above.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,6 +34,8 @@ pub enum FailureClass {
     Refused,
     /// There is no such model, or not for this key.
     ModelUnknown,
+    /// The model's API does not take the request itself: something in the session that it holds is not valid.
+    RequestRefused,
     /// The session to resume is gone, or the CLI went on in another one.
     SessionLost,
     /// A signal ended the run, and neither hob nor the agent had a reason for it.
@@ -89,12 +91,14 @@ pub struct Failure {
     pub detail: String,
     /// When a limit ends, in seconds since 1970, where the agent said so.
     pub resets_at: Option<i64>,
+    /// In how many seconds a limit ends, where the agent said that instead.
+    pub resets_in: Option<u64>,
 }
 
 impl Failure {
     /// A failure with its message and without a time.
     pub fn new(class: FailureClass, message: &str) -> Self {
-        Self { class, detail: text::whole(message), resets_at: None }
+        Self { class, detail: text::whole(message), resets_at: None, resets_in: None }
     }
 }
 
@@ -105,7 +109,7 @@ pub struct UnknownClass(String);
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Authentication,
         Self::Billing,
         Self::RateLimit,
@@ -116,6 +120,7 @@ impl FailureClass {
         Self::BudgetLimit,
         Self::Refused,
         Self::ModelUnknown,
+        Self::RequestRefused,
         Self::SessionLost,
         Self::Interrupted,
         Self::OutOfMemory,
@@ -146,6 +151,7 @@ impl FailureClass {
             Self::BudgetLimit => "budget-limit",
             Self::Refused => "refused",
             Self::ModelUnknown => "model-unknown",
+            Self::RequestRefused => "request-refused",
             Self::SessionLost => "session-lost",
             Self::Interrupted => "interrupted",
             Self::OutOfMemory => "out-of-memory",
@@ -170,7 +176,7 @@ impl FailureClass {
             // Keys are renewed behind hob's back: read them again and try once.
             Self::Authentication => Policy::RetryNow,
             // In a fresh session, whose prompt tells the whole story; the work is in the workspace.
-            Self::SessionLost | Self::ContextOverflow => Policy::RetryNow,
+            Self::SessionLost | Self::ContextOverflow | Self::RequestRefused => Policy::RetryNow,
             // Nothing was wrong with the task: someone or the machine ended the process.
             Self::Interrupted => Policy::RetryNow,
             // These pass by themselves.
@@ -198,9 +204,9 @@ impl FailureClass {
     }
 
     /// Whether the next run may resume the session of the failed one. A session that is lost, full or
-    /// holds what the model declined would fail the same way.
+    /// holds what the model or its API declined would fail the same way.
     pub fn keeps_session(self) -> bool {
-        !matches!(self, Self::SessionLost | Self::ContextOverflow | Self::Refused)
+        !matches!(self, Self::SessionLost | Self::ContextOverflow | Self::Refused | Self::RequestRefused)
     }
 }
 
@@ -219,76 +225,12 @@ impl FromStr for FailureClass {
     }
 }
 
-/// Phrases in the errors of model APIs and CLIs, in lower case, that say more than the status does.
-/// The first class of which a phrase is found is the one.
-const PHRASES: [(FailureClass, &[&str]); 7] = [
-    (
-        FailureClass::ContextOverflow,
-        &[
-            "prompt is too long",
-            "context_length_exceeded",
-            "context window",
-            "maximum context length",
-            "exceeds the maximum number of tokens",
-        ],
-    ),
-    (
-        FailureClass::Billing,
-        &["credit balance", "insufficient_quota", "insufficient balance", "quota exceeded. check your plan"],
-    ),
-    (FailureClass::UsageLimit, &["usage limit", "usage_limit", "daily quota"]),
-    (
-        FailureClass::Authentication,
-        &["api key not valid", "api_key_invalid", "invalid api key", "incorrect api key", "not logged in"],
-    ),
-    (
-        FailureClass::ModelUnknown,
-        &["model_not_found", "model not found", "model is not supported", "issue with the selected model"],
-    ),
-    (FailureClass::Refused, &["content_policy", "content policy", "prohibited_content"]),
-    (
-        FailureClass::Overloaded,
-        &[
-            "overloaded",
-            "stream disconnected",
-            "connection",
-            "unable to connect",
-            "fetch failed",
-            "econnrefused",
-            "econnreset",
-            "enotfound",
-            "etimedout",
-        ],
-    ),
-];
-
-/// The class of an error that a model's API or the way to it gave. `status` is the HTTP status where
-/// the CLI names it; otherwise one is looked for in the text. `Crashed` when nothing fits.
-pub fn classify(status: Option<u16>, message: &str) -> FailureClass {
-    // Enough of it: the phrases stand at the beginning, and a message can be a whole web page.
-    let text = text::detail(message).to_lowercase();
-    let by_phrase = || PHRASES.iter().find(|(_, phrases)| phrases.iter().any(|phrase| text.contains(phrase)));
-    if let Some((class, _)) = by_phrase().filter(|(class, _)| *class != FailureClass::Overloaded) {
-        return *class;
-    }
-    match status.or_else(|| status_in(&text)) {
-        Some(401 | 403) => FailureClass::Authentication,
-        Some(402) => FailureClass::Billing,
-        Some(404) => FailureClass::ModelUnknown,
-        Some(413) => FailureClass::ContextOverflow,
-        Some(429) => FailureClass::RateLimit,
-        Some(408 | 500..=599) => FailureClass::Overloaded,
-        _ if text.contains("rate limit") => FailureClass::RateLimit,
-        _ => by_phrase().map_or(FailureClass::Crashed, |(class, _)| *class),
-    }
-}
-
-/// The HTTP status of an error that is named in a text: `status 401`, `"code":401`, `API Error: 529`.
+/// The HTTP status of an error that is named in a text: `status 401`, `"code":401`, `API Error: 529`, `HTTP 429`.
 pub fn status_in(text: &str) -> Option<u16> {
     let text = text.to_lowercase();
-    ["status", "code", "error:"].iter().find_map(|word| {
+    ["status", "code", "error:", "http", "returned"].iter().find_map(|word| {
         text.match_indices(word).find_map(|(at, _)| {
-            let rest = text[at + word.len()..].trim_start_matches([' ', ':', '"', '\\', '=']);
+            let rest = text[at + word.len()..].trim_start_matches([' ', ':', '"', '\\', '=', '(', '[']);
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             rest.get(..digits)?.parse().ok().filter(|status| (400..600).contains(status))
         })
@@ -318,33 +260,5 @@ mod tests {
             assert_eq!(class.policy(), Policy::AskPerson, "{class}");
         }
         assert_eq!((SessionLost.policy(), SessionLost.keeps_session()), (Policy::RetryNow, false));
-    }
-
-    #[test]
-    fn an_api_error_is_known_by_its_words_or_its_status() {
-        use FailureClass::*;
-        let cases = [
-            ("unexpected status 401 Unauthorized: no, url: http://x/v1", Authentication),
-            ("exceeded retry limit, last status: 429 Too Many Requests", RateLimit),
-            ("[API Error: {\"error\":{\"code\":503,\"message\":\"try later\"}}]", Overloaded),
-            (
-                "[API Error: {\"error\":{\"code\":400,\"message\":\"API key not valid. Please pass a valid API key.\"}}]",
-                Authentication,
-            ),
-            ("stream disconnected before completion: error sending request", Overloaded),
-            ("You've hit your usage limit. Try again at 3:05 PM.", UsageLimit),
-            ("Quota exceeded. Check your plan and billing details.", Billing),
-            ("Codex ran out of room in the model's context window. Start a new thread.", ContextOverflow),
-            ("The 'gpt-9' model is not supported when using Codex with a ChatGPT account.", ModelUnknown),
-            ("API Error: 529 Overloaded.", Overloaded),
-            ("unexpected status 400 Bad Request: no such field", Crashed),
-            ("the status of my code is 40 errors", Crashed),
-            ("", Crashed),
-        ];
-        for (message, class) in cases {
-            assert_eq!(classify(None, message), class, "{message}");
-        }
-        assert_eq!(classify(Some(529), "who knows"), Overloaded);
-        assert_eq!(classify(Some(429), "Connection: too many requests"), RateLimit);
     }
 }

@@ -6,8 +6,9 @@
 use serde_json::Value;
 
 use super::ending::{End, SoFar, Tally, Verdict};
-use super::failure::{Failure, FailureClass, classify};
-use super::{Invocation, Signal, text};
+use super::failure::{Failure, FailureClass};
+use super::table::Evidence;
+use super::{AgentKind, Invocation, Signal, json, text};
 
 /// Which of them is used follows from the model's provider.
 pub const KEY_NAMES: &[&str] =
@@ -34,8 +35,10 @@ pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
 pub struct Stream {
     /// Why the last step ended, in OpenCode's word.
     last_step: Option<String>,
-    /// The last error, unless a step was finished after it.
+    /// The last error.
     error: Option<Failure>,
+    /// Whether a step was finished after it.
+    went_on: bool,
     cost_usd: Option<f64>,
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
@@ -61,14 +64,24 @@ impl Stream {
                 None => None,
             }),
             Some("step_finish") => self.step_finish(part),
-            Some("error") => self.error = Some(failure(&event["error"])),
+            Some("error") => {
+                let failure = failure(&event["error"]);
+                signals.push(Signal::Waits(failure.detail.clone()));
+                self.error = Some(failure);
+                self.went_on = false;
+            }
+            Some("step_start" | "reasoning") => {}
+            _ if text::event_only_waits(event) => {
+                let message = event["message"].as_str().or(event["status"]["message"].as_str());
+                signals.push(Signal::Waits(message.unwrap_or_default().to_owned()));
+            }
             _ => {}
         }
         signals
     }
 
     fn step_finish(&mut self, part: &Value) {
-        self.error = None;
+        self.went_on = true;
         self.last_step = Some(part["reason"].as_str().unwrap_or_default().to_owned());
         self.steps = self.steps.saturating_add(1);
         if let Some(cost) = text::amount(&part["cost"]) {
@@ -89,14 +102,22 @@ impl Stream {
 
     /// The run is over.
     pub fn end(self, stderr: &str) -> End {
-        let verdict = match (self.error, self.last_step.as_deref()) {
+        let is_finished = !matches!(self.last_step.as_deref(), None | Some("tool-calls"));
+        let verdict = match (self.error, self.last_step) {
+            // It got over the error by itself, a full context for example; its exit code tells of it all the same.
+            (Some(_), _) if self.went_on && is_finished => Verdict::DoneAfterError,
+            (Some(failure), _) if self.went_on => Verdict::Open(Some(failure)),
             (Some(failure), _) => Verdict::Failed(failure),
             (None, None) if stderr.contains("Session not found") => {
                 Verdict::Failed(Failure::new(FailureClass::SessionLost, &text::last_lines(stderr)))
             }
+            (None, Some(reason)) if reason == "content-filter" => Verdict::Failed(Failure::new(
+                FailureClass::Refused,
+                "the model's provider has filtered the answer",
+            )),
+            (None, Some(_)) if is_finished => Verdict::Done,
             // The model had called a tool and was to be told what came of it.
-            (None, None | Some("tool-calls")) => Verdict::Open(None),
-            (None, Some(_)) => Verdict::Done,
+            (None, _) => Verdict::Open(None),
         };
         let tally = Tally {
             cost_usd: self.cost_usd,
@@ -113,15 +134,32 @@ fn failure(error: &Value) -> Failure {
     let data = &error["data"];
     let name = error["name"].as_str().unwrap_or_default();
     let message = data["message"].as_str().unwrap_or(name);
-    let class = match name {
-        "ProviderAuthError" => FailureClass::Authentication,
-        "ProviderModelNotFoundError" => FailureClass::ModelUnknown,
-        "ContextOverflowError" => FailureClass::ContextOverflow,
-        "MessageAbortedError" => FailureClass::Interrupted,
-        _ => {
-            let status = text::count(&data["statusCode"]).and_then(|status| u16::try_from(status).ok());
-            classify(status, message)
-        }
+    // What the provider answered, as it was: its own word for the error, and when a limit ends.
+    let answer =
+        data["responseBody"].as_str().and_then(|body| json::object(body.as_bytes())).unwrap_or_default();
+    let places = [&answer["error"], &answer, data, error];
+    let find =
+        |name: &str| places.iter().find_map(|place| text::amount(&place[name])).map(|number| number as u64);
+    let kind = places[..2].iter().find_map(|place| place["type"].as_str()).unwrap_or_default();
+    let code = answer["error"]["code"].as_str().unwrap_or_default();
+    let status = text::count(&data["statusCode"]).and_then(|status| u16::try_from(status).ok());
+    let said = answer["error"]["message"].as_str().unwrap_or_default();
+    let all = format!("{message} {code} {said}");
+    let evidence = Evidence {
+        agent: Some(AgentKind::OpenCode),
+        exit: None,
+        events: &[name, kind],
+        status,
+        message: &all,
     };
-    Failure::new(class, message)
+    let resets_at = find("resets_at").or_else(|| find("resetsAt"));
+    Failure {
+        resets_at: resets_at.and_then(|seconds| i64::try_from(seconds).ok()),
+        resets_in: find("resets_in_seconds").or_else(|| header(data, "retry-after")),
+        ..Failure::new(evidence.class().unwrap_or(FailureClass::Crashed), message)
+    }
+}
+
+fn header(data: &Value, name: &str) -> Option<u64> {
+    data["responseHeaders"][name].as_str()?.parse().ok()
 }

@@ -101,7 +101,7 @@ fn claude() -> Vec<Sample> {
         failed("nokey", 1, Authentication).in_session("ee8a5a3c-a8d9-46f2-b166-e13e643c6a96").cost(0.0).turns(1),
         failed("e403", 1, Authentication).in_session("b69be076-ee07-46a4-ab62-0f1c4b837c4b").cost(0.0).turns(1),
         failed("e402", 1, Billing).in_session("82c42866-d65a-45ee-ac9b-9142b0aec80f").cost(0.0).turns(1),
-        failed("e400", 1, Crashed).in_session("bf1391b1-5b1d-4b0c-bdcb-06667db5dc59").cost(0.0).turns(1),
+        failed("e400", 1, RequestRefused).in_session("bf1391b1-5b1d-4b0c-bdcb-06667db5dc59").cost(0.0).turns(1),
         failed("e404", 1, ModelUnknown).in_session("b3167d14-fffd-4ab6-94af-a1ab9e5572c3").cost(0.0).turns(1),
         failed("e429-max1", 1, RateLimit).in_session("9906f694-4af5-41b2-94fe-491c1f58f54c").cost(0.0).turns(1),
         failed("e529-max1", 1, Overloaded).in_session("118f18c6-c753-485f-90b4-ac8b4089b2bf").cost(0.0).turns(1),
@@ -148,9 +148,9 @@ fn gemini() -> Vec<Sample> {
         ok("edit", "dcea3d26-c408-473f-af38-44be112d9139").tokens(300, 60),
         ok("resume", "dcea3d26-c408-473f-af38-44be112d9139").resuming("dcea3d26-c408-473f-af38-44be112d9139").tokens(200, 40),
         failed("missing", 42, SessionLost).resuming("11111111-2222-3333-4444-555555555555"),
-        failed("401", 145, Authentication).in_session("4e86c202-4068-48e1-850d-6901b32d6b29").tokens(0, 0),
+        failed("401", 145, Authentication).tokens(0, 0),
         failed("nokey", 41, Authentication),
-        failed("429-killed", 137, RateLimit).in_session("a49a5105-a406-4790-a216-118618cf8e2c"),
+        failed("429-killed", 137, RateLimit),
     ]
 }
 
@@ -410,13 +410,12 @@ fn a_session_that_would_be_an_option_is_not_believed() {
 #[test]
 fn garbage_is_counted_and_harms_nothing() {
     let nested = "[".repeat(100_000);
-    let garbage: [&[u8]; 8] = [
+    let garbage: [&[u8]; 7] = [
         b"Warning: no stdin data received",
         b"{\"type\":\"result\",\"subtype\":\"succ", // the stream was cut off here
         b"\xff\xfe\x00",
         b"[1, 2, 3]",
         b"null",
-        b"{\"type\":\"result\",\"total_cost_usd\":1e999}",
         nested.as_bytes(),
         b"}{",
     ];
@@ -520,6 +519,269 @@ fn only_claudes_last_result_counts() {
         }
         assert_eq!(parser.finish(&exit(0), "").result.is_ok(), is_success, "{lines:?}");
     }
+}
+
+/// A recorded run with something in its place that JSON allows, or that programs print, and that `serde_json` refuses.
+fn with_odd(agent: AgentKind, case: &str, before: &str, odd: &[u8]) -> Report {
+    let text = read(agent, case, "jsonl").into_bytes();
+    let mut parser = Parser::new(agent, None);
+    let mut found = false;
+    for line in text.split(|byte| *byte == b'\n') {
+        let at = line.windows(before.len()).position(|window| window == before.as_bytes());
+        found |= at.is_some();
+        let at = at.map_or(line.len(), |at| at + before.len());
+        let odd = if at == line.len() { b"" } else { odd };
+        parser.line(&[&line[..at], odd, &line[at..]].concat());
+    }
+    assert!(found, "{agent}: {before} is nowhere in {case}");
+    parser.finish(&exit(0), "")
+}
+
+#[test]
+fn one_odd_value_does_not_cost_the_event() {
+    let deep = format!("\"deep\":{}{},", "[".repeat(5_000), "]".repeat(5_000));
+    let values: [&[u8]; 4] =
+        [b"\"huge\":1e999,", b"\"nan\":NaN,", b"\"\\ud83d\":\"\\udc00\",", deep.as_bytes()];
+    let texts: [&[u8]; 5] = [b"\\ud83d ", b"\\ude00", b"\0", b"\xff\xfe", b"\x1b[1m\t"];
+    let cases = [
+        (AgentKind::Claude, "{", "\"result\":\""),
+        (AgentKind::Codex, "{", "\"agent_message\",\"text\":\""),
+        (AgentKind::Gemini, "{", "\"role\":\"assistant\",\"content\":\""),
+        (AgentKind::OpenCode, "{", "\"type\":\"text\",\"text\":\""),
+    ];
+    for (agent, object, text) in cases {
+        let clean = parse(agent, "edit", None).0.finish(&exit(0), "");
+        for odd in values {
+            assert_eq!(
+                with_odd(agent, "edit", object, odd),
+                clean,
+                "{agent}: {}",
+                String::from_utf8_lossy(&odd[..10])
+            );
+        }
+        for odd in texts {
+            let report = with_odd(agent, "edit", text, odd);
+            assert_eq!((&report.result, report.skipped_lines), (&Ok(()), 0), "{agent}: {odd:?}");
+            let (words, expected) = (report.final_text.unwrap(), clean.final_text.clone().unwrap());
+            assert!(words.ends_with(expected.split_whitespace().last().unwrap()), "{agent}: {words:?}");
+        }
+    }
+}
+
+#[test]
+fn opencode_that_got_over_an_error_by_itself_is_done_whatever_its_exit_code() {
+    let overflow = r#"{"type":"error","sessionID":"ses_1","error":{"name":"ContextOverflowError","data":{"message":"prompt is too long"}}}"#;
+    let step = |reason: &str| {
+        format!(
+            r#"{{"type":"step_finish","sessionID":"ses_1","part":{{"reason":"{reason}","cost":0.1,"tokens":{{"input":1}}}}}}"#
+        )
+    };
+    let class = |lines: &[&str], code| {
+        let mut parser = Parser::new(AgentKind::OpenCode, None);
+        lines.iter().for_each(|line| drop(parser.line(line.as_bytes())));
+        parser.finish(&exit(code), "").result.err().map(|failure| failure.class)
+    };
+    let (done, tools) = (step("stop"), step("tool-calls"));
+    assert_eq!(class(&[&tools, overflow, &tools, &done], 1), None);
+    assert_eq!(class(&[&tools, overflow, &done], 0), None);
+    assert_eq!(class(&[&done, overflow], 1), Some(FailureClass::ContextOverflow));
+    assert_eq!(class(&[overflow, &tools], 1), Some(FailureClass::ContextOverflow));
+    assert_eq!(class(&[&done], 1), Some(FailureClass::Crashed), "no error explains that code");
+    assert_eq!(class(&[&step("content-filter")], 0), Some(FailureClass::Refused));
+}
+
+#[test]
+fn an_error_in_geminis_stream_counts_unless_the_model_goes_on() {
+    let asked = r#"{"type":"message","role":"user","content":"go"}"#;
+    let words = r#"{"type":"message","role":"assistant","content":"Done.","delta":true}"#;
+    let good = r#"{"type":"result","status":"success","stats":{}}"#;
+    let error = |message: &str| format!(r#"{{"type":"error","severity":"error","message":"{message}"}}"#);
+    let declined = error("Response stopped due to safety reasons.");
+    let cut = error("Invalid stream: The model returned an empty response or malformed tool call.");
+    let class = |lines: &[&str], code| {
+        let mut parser = Parser::new(AgentKind::Gemini, None);
+        lines.iter().for_each(|line| drop(parser.line(line.as_bytes())));
+        parser.finish(&exit(code), "").result.err().map(|failure| failure.class)
+    };
+    assert_eq!(class(&[asked, &declined, good], 0), Some(FailureClass::Refused));
+    assert_eq!(class(&[asked, words, &cut, good], 0), Some(FailureClass::Overloaded));
+    assert_eq!(class(&[asked, &cut], 1), Some(FailureClass::Overloaded));
+    assert_eq!(class(&[asked, &cut, words, good], 0), None);
+    let warning = r#"{"type":"error","severity":"warning","message":"Loop detected, stopping execution"}"#;
+    assert_eq!(class(&[asked, words, warning, good], 0), None);
+    // The words say nothing, the exit code does.
+    let unknown =
+        r#"{"type":"result","status":"error","error":{"type":"unknown","message":"[API Error: something]"}}"#;
+    assert_eq!(class(&[asked, unknown], 173), Some(FailureClass::RateLimit));
+    assert_eq!(class(&[asked, unknown], 148), Some(FailureClass::ModelUnknown));
+    assert_eq!(class(&[asked, unknown], 1), Some(FailureClass::Crashed));
+    assert_eq!(class(&[asked], 173), Some(FailureClass::RateLimit));
+}
+
+#[test]
+fn a_session_of_geminis_is_there_once_the_model_has_answered() {
+    let init = r#"{"type":"init","session_id":"dcea3d26-c408-473f-af38-44be112d9139"}"#;
+    let words = r#"{"type":"message","role":"assistant","content":"Well","delta":true}"#;
+    assert_eq!(signals(AgentKind::Gemini, &[init]), []);
+    assert_eq!(signals(AgentKind::Gemini, &[init, words]), [session("dcea3d26-c408-473f-af38-44be112d9139")]);
+    let mut parser = Parser::new(AgentKind::Gemini, Some("another"));
+    assert_eq!(parser.line(init.as_bytes()), [Signal::EndNow(FailureClass::SessionLost)]);
+}
+
+#[test]
+fn codex_that_ends_without_a_word_was_declined() {
+    let begun = r#"{"type":"turn.started"}"#;
+    let thought = r#"{"type":"item.completed","item":{"id":"item_0","type":"reasoning","text":"Hm."}}"#;
+    let empty = r#"{"type":"item.completed","item":{"id":"item_1","type":"agent_message","text":" "}}"#;
+    let command =
+        r#"{"type":"item.completed","item":{"id":"item_1","type":"command_execution","command":"make"}}"#;
+    let end = r#"{"type":"turn.completed","usage":{"input_tokens":200,"output_tokens":1}}"#;
+    let class = |lines: &[&str]| {
+        let mut parser = Parser::new(AgentKind::Codex, None);
+        lines.iter().for_each(|line| drop(parser.line(line.as_bytes())));
+        parser.finish(&exit(0), "").result.err().map(|failure| failure.class)
+    };
+    assert_eq!(class(&[begun, thought, end]), Some(FailureClass::Refused));
+    assert_eq!(class(&[begun, thought, empty, end]), Some(FailureClass::Refused));
+    assert_eq!(class(&[begun, command, end]), None);
+}
+
+#[test]
+fn a_limit_that_names_its_end_as_a_number_is_read_from_opencode() {
+    let line = r#"{"type":"error","sessionID":"ses_1","error":{"name":"APIError","data":{"message":"The usage limit has been reached","statusCode":429,"responseBody":"{\"error\":{\"type\":\"usage_limit_reached\",\"resets_at\":1795500000,\"resets_in_seconds\":600}}"}}}"#;
+    let (body, name) = ("responseBody", "resets_at");
+    assert!(line.contains(body) && line.contains(name));
+    let failure = |line: &str| {
+        let mut parser = Parser::new(AgentKind::OpenCode, None);
+        parser.line(line.as_bytes());
+        parser.finish(&exit(1), "").result.unwrap_err()
+    };
+    let found = failure(line);
+    assert_eq!(
+        (found.class, found.resets_at, found.resets_in),
+        (FailureClass::UsageLimit, Some(1_795_500_000), Some(600))
+    );
+    let found = failure(
+        r#"{"type":"error","error":{"name":"APIError","data":{"message":"You've hit your usage limit.","resets_at":1795500000}}}"#,
+    );
+    assert_eq!((found.class, found.resets_at), (FailureClass::UsageLimit, Some(1_795_500_000)));
+}
+
+#[test]
+fn what_only_waits_is_no_work() {
+    let work = |agent, line: &str| {
+        let mut parser = Parser::new(agent, None);
+        parser.line(line.as_bytes());
+        parser.lines_of_work()
+    };
+    let waiting = [
+        (
+            AgentKind::Claude,
+            r#"{"type":"system","subtype":"api_retry","attempt":1,"error_status":529,"error":"overloaded"}"#,
+        ),
+        (AgentKind::Codex, r#"{"type":"error","message":"Reconnecting... 1/5 (stream disconnected)"}"#),
+        (AgentKind::Codex, r#"{"type":"error","message":"waiting for network"}"#),
+        (
+            AgentKind::Codex,
+            r#"{"type":"item.completed","item":{"id":"item_3","type":"error","message":"waiting for network"}}"#,
+        ),
+        (
+            AgentKind::Codex,
+            r#"{"type":"item.updated","item":{"id":"item_3","type":"status","text":"Waiting for network (40 s)"}}"#,
+        ),
+        (AgentKind::Codex, r#"{"type":"network.waiting","seconds":40}"#),
+        (AgentKind::Codex, r#"{"type":"heartbeat"}"#),
+        (AgentKind::Codex, "waiting for network..."),
+        (
+            AgentKind::Gemini,
+            r#"{"type":"error","severity":"warning","message":"Attempt 2 failed. Retrying"}"#,
+        ),
+        (
+            AgentKind::OpenCode,
+            r#"{"type":"error","error":{"name":"APIError","data":{"message":"Overloaded","statusCode":529}}}"#,
+        ),
+        (
+            AgentKind::OpenCode,
+            r#"{"type":"session.status","status":{"type":"retry","attempt":2,"message":"Overloaded"}}"#,
+        ),
+        (AgentKind::Command, "waiting for network"),
+    ];
+    for (agent, line) in waiting {
+        assert_eq!(work(agent, line), 0, "{agent}: {line}");
+    }
+    let working = [
+        (
+            AgentKind::Claude,
+            r#"{"type":"assistant","message":{"id":"m","content":[{"type":"text","text":"I am waiting for network access to be described."}]}}"#,
+        ),
+        (
+            AgentKind::Codex,
+            r#"{"type":"item.completed","item":{"id":"item_3","type":"agent_message","text":"The test is retrying the request."}}"#,
+        ),
+        (AgentKind::Codex, r#"{"type":"turn.started"}"#),
+        (AgentKind::Gemini, r#"{"type":"tool_use","tool_name":"read_file","tool_id":"t","parameters":{}}"#),
+        (AgentKind::OpenCode, r#"{"type":"text","part":{"text":"Retrying."}}"#),
+        (AgentKind::Command, "compiling"),
+    ];
+    for (agent, line) in working {
+        assert_eq!(work(agent, line), 1, "{agent}: {line}");
+    }
+}
+
+#[test]
+fn a_tool_is_at_work_until_its_result_comes() {
+    let after = |agent, lines: &[&str]| {
+        let mut parser = Parser::new(agent, None);
+        lines.iter().for_each(|line| drop(parser.line(line.as_bytes())));
+        parser.tools()
+    };
+    let cases = [
+        (
+            AgentKind::Claude,
+            r#"{"type":"assistant","message":{"id":"m","content":[{"type":"tool_use","id":"t1","name":"Bash","input":{"command":"make"}}]}}"#,
+            r#"{"type":"user","message":{"role":"user","content":[{"tool_use_id":"t1","type":"tool_result","content":"ok"}]}}"#,
+        ),
+        (
+            AgentKind::Codex,
+            r#"{"type":"item.started","item":{"id":"item_1","type":"command_execution","command":"make","status":"in_progress"}}"#,
+            r#"{"type":"item.completed","item":{"id":"item_1","type":"command_execution","command":"make","status":"completed"}}"#,
+        ),
+        (
+            AgentKind::Gemini,
+            r#"{"type":"tool_use","tool_name":"run_shell_command","tool_id":"t1","parameters":{}}"#,
+            r#"{"type":"tool_result","tool_id":"t1","status":"success"}"#,
+        ),
+    ];
+    for (agent, begin, end) in cases {
+        assert_eq!(after(agent, &[begin]), Tools::AtWork, "{agent}");
+        assert_eq!(after(agent, &[begin, end]), Tools::Idle, "{agent}");
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_is_not_ready_and_one_of_its_scripts_is_no_sign_of_that() {
+    let class = |agent, said: &str, code, stderr: &str| {
+        let mut parser = Parser::new(agent, None);
+        parser.line(said.as_bytes());
+        parser.finish(&exit(code), stderr).result.unwrap_err().class
+    };
+    for agent in AgentKind::ALL {
+        assert_eq!(
+            class(agent, "", 127, "hob: 19: exec: codex: not found\n"),
+            FailureClass::NotReady,
+            "{agent}"
+        );
+        assert_eq!(
+            class(agent, "", 126, "hob: 19: exec: codex: Exec format error\n"),
+            FailureClass::NotReady,
+            "{agent}"
+        );
+    }
+    assert_eq!(
+        class(AgentKind::Command, "working", 127, "my-script: 3: jq: not found\n"),
+        FailureClass::Crashed
+    );
+    assert_eq!(class(AgentKind::Codex, r#"{"type":"turn.started"}"#, 127, ""), FailureClass::Crashed);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Reading and shortening what agents write: text without terminal codes, tool calls as one line,
-//! lists of things to do, amounts. It knows no CLI in particular. What leaves the parser is not shortened: a
-//! secret that is cut is known to nobody any more, so whoever shows it takes secrets out before.
+//! lists of things to do, amounts. It knows no CLI in particular. What leaves the parser is neither cleaned nor
+//! shortened: most of it is shown to nobody. Whoever shows a text takes terminal codes out of it, then secrets, and
+//! shortens it then: a secret that is cut is known to nobody any more.
 
 use serde_json::Value;
 
@@ -45,7 +46,7 @@ pub fn printable(text: &str) -> impl Iterator<Item = char> {
 
 /// The text on one line, every run of white space one space, cut after `max_chars`. Looks at no more
 /// of a long text than it needs.
-fn one_line(text: &str, max_chars: usize) -> String {
+pub fn one_line(text: &str, max_chars: usize) -> String {
     let mut line = String::new();
     let mut count = 0;
     let mut space_is_due = false;
@@ -97,12 +98,19 @@ fn kept(text: &str, max_chars: usize) -> String {
     format!("{}{}", kept.trim(), if is_cut { "…" } else { "" })
 }
 
-/// Makes `words` the agent's last ones, if there are any: an empty block must not hide what it said.
+/// Makes `words` the agent's last ones, if there are any: an empty block must not hide what it said. They are kept as they are:
+/// only the last of all is cleaned, as the [`final_text`].
 pub fn keep_last(last_words: &mut Option<String>, words: &str) {
-    let words = final_text(words);
-    if !words.is_empty() {
-        *last_words = Some(words);
+    if has_words(words) {
+        let words = last_words.insert(words.to_owned());
+        // Terminal codes and space included, that is more than is kept of it.
+        words.truncate(words.floor_char_boundary(8 * FINAL_TEXT_CHARS));
     }
+}
+
+/// Whether there is something to read in a text. Looks no further than to the first of it.
+pub fn has_words(text: &str) -> bool {
+    printable(text).any(|c| !c.is_whitespace())
 }
 
 /// The last lines of standard error that say something, as the message of a failure.
@@ -123,14 +131,79 @@ pub fn is_session_id(text: &str) -> bool {
 
 /// The agent's own words as a signal, if there are any.
 pub fn says(text: &str) -> Option<Signal> {
-    let words = whole(text);
-    (!words.is_empty()).then_some(Signal::Says(words))
+    has_words(text).then(|| Signal::Says(text.to_owned()))
+}
+
+/// Words in which programs say that they wait for something outside, in lower case.
+const WAITING: [&str; 22] = [
+    "waiting for network",
+    "waiting for the network",
+    "waiting for internet",
+    "waiting for connect",
+    "waiting for the connect",
+    "waiting for a connect",
+    "waiting to reconnect",
+    "waiting to retry",
+    "waiting before",
+    "still waiting",
+    "reconnecting",
+    "retrying",
+    "will retry",
+    "retry in",
+    "retry after",
+    "trying again",
+    "trying to reconnect",
+    "network unavailable",
+    "network is unreachable",
+    "no network",
+    "connection lost",
+    "unable to connect",
+];
+/// What says that it waits is short; a longer text tells more than that.
+const WAITING_CHARS: usize = 300;
+
+/// Whether a text says nothing but that its program waits for something outside, such as the network.
+pub fn only_waits(text: &str) -> bool {
+    if text.len() > 4 * WAITING_CHARS {
+        return false;
+    }
+    let text = one_line(text, WAITING_CHARS + 1).to_lowercase();
+    let is_attempt = text.starts_with("attempt ") && text.contains("failed");
+    is_attempt || WAITING.iter().any(|words| text.contains(words))
+}
+
+/// Whether an event of a kind that hob does not know says nothing but that its program waits, or is still there.
+pub fn event_only_waits(event: &Value) -> bool {
+    const KINDS: [&str; 9] = [
+        "heartbeat",
+        "ping",
+        "keepalive",
+        "keep_alive",
+        "keep-alive",
+        "retry",
+        "wait",
+        "reconnect",
+        "offline",
+    ];
+    const TEXTS: [&str; 6] = ["message", "text", "status", "detail", "reason", "subtype"];
+    let says_so = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| only_waits(text) || KINDS.iter().any(|kind| text.eq_ignore_ascii_case(kind)))
+    };
+    let kind = event["type"].as_str().unwrap_or_default().to_ascii_lowercase();
+    kind.split(['.', '_', '-', '/', ' ']).any(|word| KINDS.iter().any(|known| word.starts_with(known)))
+        || TEXTS.iter().any(|name| says_so(&event[*name]))
+        || ["item", "part", "status", "data", "error"].iter().any(|part| {
+            event[*part].is_object()
+                && (says_so(&event[*part]["type"]) || TEXTS.iter().any(|name| says_so(&event[*part][*name])))
+        })
 }
 
 /// A tool call as a signal: its name and what it is used on.
 pub fn uses(tool: &str, input: &Value) -> Signal {
     let subject = TOOL_SUBJECTS.iter().find_map(|name| input[*name].as_str()).unwrap_or_default();
-    Signal::Uses(if subject.is_empty() { whole(tool) } else { whole(&format!("{tool}: {subject}")) })
+    Signal::Uses(if subject.is_empty() { tool.to_owned() } else { format!("{tool}: {subject}") })
 }
 
 /// A list of things to do as a signal. The CLIs differ in the names only: the text is `content`,
@@ -145,7 +218,7 @@ pub fn todo(list: &Value) -> Option<Signal> {
             None if item["completed"].as_bool() == Some(true) => TodoState::Completed,
             _ => TodoState::Pending,
         };
-        Some(TodoItem { text: whole(text), state })
+        Some(TodoItem { text: text.to_owned(), state })
     });
     Some(Signal::Todo(items.collect()))
 }

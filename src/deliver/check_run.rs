@@ -285,7 +285,7 @@ impl Deliver {
         let checked = self.store.checked_on(story.id, head).await?;
         let web = self.web(story);
         let lines = Lines::of(facts);
-        let mut text = status_text(facts, &lines, &web, self.config.agent.max_budget_usd);
+        let mut text = status_text(facts, &lines, &web, &self.config.agent);
         text.log = None;
         let log = match &facts.run {
             Some(run) => {
@@ -327,6 +327,7 @@ fn state_of(facts: &StatusFacts, checked: Option<&Checked>) -> CheckState {
     match phase_of(facts) {
         Phase::Queued { .. }
         | Phase::WaitsUntil(_)
+        | Phase::Retrying(..)
         | Phase::Gathering(_)
         | Phase::Listening(_)
         | Phase::WaitsForLimit(..) => Queued,

@@ -8,15 +8,16 @@ use tokio_util::sync::CancellationToken;
 use super::pace::Pace;
 use super::{Deliver, ENOUGH_NOT_FOUND, FIRST_WAIT, LONGEST_WAIT, MOST_REFUSALS, ensure_comment, is_refusal};
 use crate::clock;
+use crate::config::Agent;
 use crate::github::{GitHubError, Repository};
 use crate::ids::{CommentId, EffectId};
-use crate::message::{self, Phase, PullOver, Spent, StatusText};
+use crate::message::{self, Phase, PullOver, Spent, StatusText, Tries};
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{StatusFacts, StoryToShow, WantedEffect};
 use crate::story::plan::Mode;
 use crate::story::pull::PullState;
-use crate::story::{About, Story, TaskState};
+use crate::story::{About, Outcome, Story, TaskState};
 
 /// The longest pause between two edits while an agent works.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -159,7 +160,7 @@ impl Deliver {
 
     fn status_body(&self, facts: &StatusFacts) -> String {
         let web = format!("{}/{}", self.config.github.git_url.trim_end_matches('/'), facts.story.repo);
-        status_body(facts, &web, self.config.agent.max_budget_usd, &self.secrets)
+        status_body(facts, &web, &self.config.agent, &self.secrets)
     }
 
     /// How long the comment stays as it is now, unless the story comes to stand elsewhere.
@@ -178,9 +179,9 @@ fn with_marker(body: &str, effect: EffectId) -> String {
     format!("{body}\n\n{}", message::status_marker(effect))
 }
 
-fn status_body(facts: &StatusFacts, web: &str, cap_usd: Option<f64>, secrets: &Secrets) -> String {
+fn status_body(facts: &StatusFacts, web: &str, agent: &Agent, secrets: &Secrets) -> String {
     let lines = Lines::of(facts);
-    secrets.redact(&message::status(&status_text(facts, &lines, web, cap_usd)))
+    secrets.redact(&message::status(&status_text(facts, &lines, web, agent)))
 }
 
 /// What is borrowed of the facts for [`status_text`].
@@ -209,17 +210,24 @@ pub(super) fn status_text<'a>(
     facts: &'a StatusFacts,
     lines: &'a Lines<'a>,
     web: &'a str,
-    cap_usd: Option<f64>,
+    agent: &Agent,
 ) -> StatusText<'a> {
     let story = &facts.story;
+    let phase = match phase_of(facts) {
+        Phase::Retrying(at, class, tries) => {
+            let most = agent.retries.saturating_add(1).max(tries.most);
+            Phase::Retrying(at, class, Tries { most, ..tries })
+        }
+        phase => phase,
+    };
     StatusText {
-        phase: phase_of(facts),
+        phase,
         web,
         issue: story.issue.0,
         asked_on: facts.question.as_ref().and_then(|asked| asked.asked_on).unwrap_or(story.issue).0,
         agent: facts.run.as_ref().map(|run| run.agent),
         took: took(facts),
-        cap_usd: facts.run.as_ref().map_or(cap_usd, |run| run.may_use.usd),
+        cap_usd: facts.run.as_ref().map_or(agent.max_budget_usd, |run| run.may_use.usd),
         said: facts.said.as_deref(),
         todo: &facts.todo,
         branch: story.remote_head.as_ref().map(|_| story.branch.as_str()),
@@ -255,12 +263,19 @@ fn pull_over(facts: &StatusFacts) -> Option<PullOver<'_>> {
 /// What the newest run has taken so far.
 fn took(facts: &StatusFacts) -> Spent {
     let Some(run) = &facts.run else { return Spent::default() };
+    let stand_in = run.instead_of.map(|usual| (run.agent, usual));
     match &run.end {
-        Some(end) => Spent { duration_ms: end.duration_ms, cost_usd: end.cost_usd, turns: end.turns },
+        Some(end) => Spent {
+            duration_ms: end.duration_ms,
+            cost_usd: end.cost_usd,
+            turns: end.turns,
+            tokens: end.tokens.filter(|_| end.cost_usd.is_none()),
+            stand_in,
+        },
         None => {
             let age = run.started_at.map_or(Duration::ZERO, age_of);
             let duration_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-            Spent { duration_ms, cost_usd: facts.so_far_usd, turns: None }
+            Spent { duration_ms, cost_usd: facts.so_far_usd, turns: None, tokens: None, stand_in }
         }
     }
 }
@@ -277,7 +292,15 @@ pub(super) fn phase_of(facts: &StatusFacts) -> Phase {
             (Some(at), None) if matches!(task.ask.about, About::Checks(_)) && facts.run.is_none() => {
                 Phase::Gathering(at)
             }
-            (Some(at), None) => Phase::WaitsUntil(at),
+            (Some(at), None) => {
+                match facts.run.as_ref().and_then(|run| run.end.as_ref()).map(|end| &end.outcome) {
+                    Some(Outcome::Failed { class, .. }) if task.retries > 0 => {
+                        let attempt = task.retries.saturating_add(1);
+                        Phase::Retrying(at, *class, Tries { attempt, most: attempt })
+                    }
+                    _ => Phase::WaitsUntil(at),
+                }
+            }
             (None, _) => Phase::Queued { ahead: facts.ahead },
         },
         TaskState::Running => match &facts.run {

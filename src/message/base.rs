@@ -174,7 +174,8 @@ mod tests {
     #[test]
     fn what_is_said_about_a_base_that_moved() {
         let branches = Branches { base: "main", story: "hob/issue-1" };
-        let took = Spent { duration_ms: 61_000, cost_usd: Some(0.2), turns: Some(2) };
+        let took =
+            Spent { duration_ms: 61_000, cost_usd: Some(0.2), turns: Some(2), tokens: None, stand_in: None };
         let files = ["src/a.rs".to_owned(), "odd`name".to_owned()];
         let said = || {
             [

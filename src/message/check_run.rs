@@ -38,7 +38,7 @@ pub fn checked_again() -> &'static str {
 pub fn check_run_title(text: &StatusText<'_>, checked: Option<&Checked>) -> String {
     let title = match text.phase {
         Phase::Queued { .. } => "Queued",
-        Phase::WaitsUntil(_) => "Waiting to try again",
+        Phase::WaitsUntil(_) | Phase::Retrying(..) => "Waiting to try again",
         Phase::Gathering(_) => "A check has failed",
         Phase::Listening(_) => "Reading the review",
         Phase::WaitsForLimit(..) => "Waiting for a usage limit",

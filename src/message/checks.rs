@@ -146,7 +146,13 @@ mod tests {
         fenced.hosts = vec!["crates.io".parse().unwrap(), "*.npmjs.org:8443".parse().unwrap()];
         fenced.results[0].refused =
             vec![refused("example.org:443", Why::NotListed), refused("intern.example:80", Why::Private)];
-        let took = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: Some(3) };
+        let took = Spent {
+            duration_ms: 252_000,
+            cost_usd: Some(0.83),
+            turns: Some(3),
+            tokens: None,
+            stand_in: None,
+        };
         insta::assert_snapshot!("what_is_said_about_checks", {
             let said = pull_request_with_failing_check(2, took, failing.failing().unwrap());
             let beside = still_failing(Some(&failing)).unwrap();

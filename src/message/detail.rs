@@ -14,6 +14,13 @@ pub enum Detail {
     DockerRefused,
     /// It has no such image.
     NoImage(String),
+    /// The image has no such program, or one that does not run in it.
+    NoProgram {
+        /// The image.
+        image: String,
+        /// The agent's program.
+        program: String,
+    },
     /// The settings do not allow this image.
     ImageNotAllowed(String),
     /// The same, once the agent has worked in it.
@@ -83,6 +90,12 @@ impl Detail {
             Self::Said(words) => return words.clone(),
             Self::NoImage(image) => {
                 return format!("Docker has no image `{image}`.");
+            }
+            Self::NoProgram { image, program } => {
+                return format!(
+                    "The image `{image}` has no program `{program}` that runs in it. Whoever runs hob can install it in the image. \
+                     `--image` and `--agent` choose another image or agent."
+                );
             }
             Self::ImageNotAllowed(image) => {
                 return format!("The image `{image}` is not one that may be chosen.");

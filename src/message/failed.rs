@@ -97,6 +97,11 @@ pub(super) fn failure_words(class: FailureClass) -> FailureWords {
             kept,
             "Whoever runs hob has to correct the model's name; then `/hob work` goes on.",
         ),
+        F::RequestRefused => (
+            "The agent ended with an error.",
+            kept,
+            "The model's service does not take the request itself. `/hob retry --fresh` goes on from there in a new session.",
+        ),
         F::SessionLost => (
             "The agent's session was lost, and starting over failed too.",
             kept,

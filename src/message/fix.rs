@@ -144,7 +144,13 @@ mod tests {
     #[test]
     fn what_is_said_about_failed_checks() {
         let head: Sha = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
-        let took = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: Some(3) };
+        let took = Spent {
+            duration_ms: 252_000,
+            cost_usd: Some(0.83),
+            turns: Some(3),
+            tokens: None,
+            stand_in: None,
+        };
         let none = |red_before| NothingToMend::NoneFails {
             head: &head,
             red_before,

@@ -237,7 +237,8 @@ fn day(time: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    const SPENT: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3) };
+    const SPENT: Spent =
+        Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3), tokens: None, stand_in: None };
 
     #[test]
     fn what_is_said_when_work_is_cut_short() {

@@ -287,7 +287,8 @@ mod tests {
     use crate::message::Why;
     use crate::story::{Answer, Question};
 
-    const SPENT: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3) };
+    const SPENT: Spent =
+        Spent { duration_ms: 252_000, cost_usd: Some(0.834), turns: Some(3), tokens: None, stand_in: None };
 
     #[test]
     fn what_people_write_around_the_report_stays() {

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{Spent, agent_name, contain_line, login, shown_as_draft, spent, waits_for_limit};
-use crate::agent::{TodoItem, TodoState};
+use crate::agent::{FailureClass, TodoItem, TodoState};
 use crate::ids::{AgentKind, CheckRunId, CommentId, PullNumber, RunId};
 use crate::story::sub_issue::Standing;
 
@@ -72,6 +72,8 @@ pub enum Phase {
     },
     /// A task waits for a time.
     WaitsUntil(Timestamp),
+    /// A task is tried again at a time, for that reason.
+    Retrying(Timestamp, FailureClass, Tries),
     /// A task waits for more of what it is about.
     Gathering(Timestamp),
     /// A task about a review waits for what else is said.
@@ -96,6 +98,15 @@ pub enum Phase {
     NotProposed,
     /// Nothing is under way.
     Over,
+}
+
+/// Which try the next one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tries {
+    /// Counted from 1.
+    pub attempt: u32,
+    /// How many there are at most.
+    pub most: u32,
 }
 
 /// A pull request that is not open any more.
@@ -174,6 +185,10 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
             let at = at.strftime("%Y-%m-%d %H:%M UTC");
             format!("**Waiting until {at}** to try again.")
         }
+        Phase::Retrying(at, class, Tries { attempt, most }) => {
+            let (at, why) = (at.strftime("%H:%M UTC"), passing(class));
+            format!("**Retrying at {at}: {why} (attempt {attempt} of {most}).** I go on by myself.")
+        }
         Phase::Gathering(at) => {
             let at = at.strftime("%H:%M:%S UTC");
             format!("**A check has failed.** I look into it at {at}, with what else has failed by then.")
@@ -214,6 +229,16 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
     })
 }
 
+/// Why a run is tried again, as a clause.
+fn passing(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::Overloaded => "the model is overloaded",
+        FailureClass::RateLimit => "the model's service limits requests",
+        FailureClass::UsageLimit => "the usage limit of the model's account is reached",
+        _ => "the last try failed",
+    }
+}
+
 fn queued(ahead: usize) -> String {
     match ahead {
         0 => "**Queued.** I begin as soon as a worker is free.".to_owned(),
@@ -240,7 +265,10 @@ fn facts(text: &StatusText<'_>) -> String {
         None => spent(text.took),
         Some(cap) => format!("{} · {cap}", spent(Spent { cost_usd: None, ..text.took })),
     };
-    text.agent.map_or(took.clone(), |agent| format!("{} · {took}", agent_name(agent)))
+    match text.agent.filter(|_| text.took.stand_in.is_none()) {
+        Some(agent) => format!("{} · {took}", agent_name(agent)),
+        None => took,
+    }
 }
 
 fn said(line: &str) -> String {
@@ -357,7 +385,8 @@ pub(super) fn the_branch() -> &'static str {
 pub(super) mod tests {
     use super::*;
 
-    const TOOK: Spent = Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: None };
+    const TOOK: Spent =
+        Spent { duration_ms: 252_000, cost_usd: Some(0.83), turns: None, tokens: None, stand_in: None };
 
     pub(in crate::message) fn text(phase: Phase) -> StatusText<'static> {
         StatusText {
@@ -426,6 +455,11 @@ pub(super) mod tests {
             [
                 status(&said(Phase::Queued { ahead: Some(3) })),
                 status(&said(Phase::WaitsUntil("2026-11-24T14:05:00Z".parse().unwrap()))),
+                status(&said(Phase::Retrying(
+                    "2026-11-24T14:05:00Z".parse().unwrap(),
+                    FailureClass::Overloaded,
+                    Tries { attempt: 2, most: 4 },
+                ))),
                 status(&said(Phase::WaitsForLimit(
                     AgentKind::Claude,
                     "2026-11-24T14:05:00Z".parse().unwrap(),

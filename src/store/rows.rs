@@ -142,6 +142,7 @@ pub(super) fn task(row: &SqliteRow) -> anyhow::Result<Task> {
         state: task_state(row, "state")?,
         turn: json(row, "turn")?,
         retries: u32::try_from(number(row, "retries")?).unwrap_or(u32::MAX),
+        not_before: time_option(row, "not_before")?.filter(|at| at.as_millisecond() > 0),
         fence: row.try_get("fence")?,
     })
 }

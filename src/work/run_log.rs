@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::agent::{Parser, Signal, SoFar};
+use crate::agent::{self, Parser, Signal, SoFar, Tools};
 use crate::container::Output;
 use crate::paths::RunPaths;
 use crate::redact::{Redactor, Stream};
@@ -17,6 +17,9 @@ const STDERR_TAIL: usize = 8 * 1024;
 
 /// As much of it is remembered: a secret that is cut where this begins is not in the end of it.
 const STDERR_KEPT: usize = STDERR_TAIL + 64 * 1024;
+
+/// As much of a line of stderr tells what it says.
+const STDERR_LINE: usize = 2_000;
 
 /// A line longer than this is handed to the parser cut off; it counts it as unreadable.
 const MOST_LINE: usize = 16 << 20;
@@ -32,6 +35,10 @@ pub(super) struct RunLog {
     stdout: Kept,
     stderr: Kept,
     stderr_tail: Vec<u8>,
+    /// The line of stderr that is being written, as far as it is looked at.
+    stderr_line: Vec<u8>,
+    /// Lines of stderr that told of work, before the agent began to speak: the set-up command writes there.
+    stderr_work: u64,
     secrets: Arc<Redactor>,
 }
 
@@ -51,6 +58,8 @@ impl RunLog {
             stdout: Kept::create(&paths.stdout, secrets)?,
             stderr: Kept::create(&paths.stderr, secrets)?,
             stderr_tail: Vec::new(),
+            stderr_line: Vec::new(),
+            stderr_work: 0,
             secrets: secrets.clone(),
         })
     }
@@ -64,6 +73,7 @@ impl RunLog {
             }
             Output::Stderr(bytes) => {
                 self.stderr.write(bytes)?;
+                self.read_stderr(bytes);
                 self.stderr_tail.extend_from_slice(bytes);
                 let surplus = self.stderr_tail.len().saturating_sub(STDERR_KEPT);
                 self.stderr_tail.drain(..surplus);
@@ -75,6 +85,32 @@ impl RunLog {
     /// What the run has used so far.
     pub(super) fn so_far(&self) -> SoFar {
         self.parser.so_far()
+    }
+
+    /// Grows with each line that tells of work. What only says that the agent waits does not count.
+    pub(super) fn lines_of_work(&self) -> u64 {
+        self.parser.lines_of_work() + self.stderr_work
+    }
+
+    /// Whether tools of the agent's are at work.
+    pub(super) fn tools(&self) -> Tools {
+        self.parser.tools()
+    }
+
+    fn read_stderr(&mut self, bytes: &[u8]) {
+        let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
+        while let Some(piece) = pieces.next() {
+            let room = STDERR_LINE.saturating_sub(self.stderr_line.len());
+            self.stderr_line.extend_from_slice(&piece[..piece.len().min(room)]);
+            if pieces.peek().is_some() {
+                let has_begun = self.parser.lines_of_work() > 0;
+                let line = String::from_utf8_lossy(&self.stderr_line);
+                if !has_begun && !line.trim().is_empty() && !agent::only_waits(&line) {
+                    self.stderr_work += 1;
+                }
+                self.stderr_line.clear();
+            }
+        }
     }
 
     /// The parser and the end of stderr without known secrets, once everything is taken in.

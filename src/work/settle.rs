@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{Hitch, Job, Worker};
-use crate::agent::FailureClass;
+use crate::agent::{self, FailureClass};
 use crate::ids::{IssueNumber, QuestionId};
 use crate::message::{self, Detail, FailureText, Spent, WhyUnfinished};
 use crate::store::{Advance, Effect, NewEffect, NewQuestion};
 use crate::story::budget::Limit;
 use crate::story::plan;
 use crate::story::{
-    self, About, HeldBack, Next, Outcome, Question, Run, Story, Task, TaskHistory, TaskState,
+    self, About, HeldBack, Next, Outcome, Question, Run, RunEnd, Story, Task, TaskHistory, TaskState, Turn,
 };
 
 /// A retry's wait doubles with each, up to so many times.
@@ -34,7 +34,17 @@ impl Worker {
             can_sync: self.can_renew_login(run.agent),
             synced,
         };
-        let (to, advance) = match story::after_run(&run.turn, &end.outcome, history) {
+        let next = match story::after_run(&run.turn, &end.outcome, history) {
+            // A session in which nothing had been said yet is no reason for the refusal.
+            Next::Again { turn: Turn::StartOver, .. }
+                if has_failed(end, FailureClass::RequestRefused)
+                    && !self.had_said_something(job, run).await? =>
+            {
+                Next::Fail(FailureClass::RequestRefused)
+            }
+            next => next,
+        };
+        let (to, advance) = match next {
             Next::Publish if plan::is_plan(job.task.mode, &end.outcome) => {
                 if self.store.stop_wanted(&job.task).await?.is_some() {
                     return self.cancel(job).await;
@@ -48,7 +58,12 @@ impl Worker {
             }
             Next::Ask(question) => (TaskState::Blocked, ask(&job.story, question, None)),
             Next::Again { turn, retry } => {
-                let retry_in = retry.map(|n| settings.retry_after * 2u32.pow(n.min(MOST_DOUBLINGS)));
+                // Nothing is wrong outside where the process was only ended.
+                let first_wait = match has_failed(end, FailureClass::Interrupted) {
+                    true => Duration::ZERO,
+                    false => settings.retry_after,
+                };
+                let retry_in = retry.map(|n| first_wait * 2u32.pow(n.min(MOST_DOUBLINGS)));
                 // A limit that says when it ends is waited for that long.
                 let retry_in = retry_in.map(|wait| wait.max(end.resets_at.map_or(Duration::ZERO, until)));
                 (TaskState::Queued, Advance { turn: Some(turn), retry_in, ..Advance::default() })
@@ -68,6 +83,11 @@ impl Worker {
             }
             Next::Fail(class) => {
                 let detail = match &end.outcome {
+                    Outcome::Failed { class: FailureClass::NotReady, .. } => {
+                        let settings = self.settings_for(job, run.agent);
+                        let program = agent::program(run.agent, &self.config.agent.command).to_owned();
+                        Detail::NoProgram { image: settings.image, program }.words()
+                    }
                     Outcome::Failed { detail, .. } if synced => message::login_refused_again(detail),
                     Outcome::Failed { detail, .. } => detail.clone(),
                     _ => String::new(),
@@ -76,6 +96,22 @@ impl Worker {
             }
         };
         Ok(self.store.advance(&job.task, to, &advance).await?)
+    }
+
+    /// Whether the session of a run had anything in it: an earlier run had begun it, or the model has answered in this one.
+    async fn had_said_something(&self, job: &Job, run: &Run) -> Result<bool, Hitch> {
+        if run.turn != Turn::Begin
+            || run.end.as_ref().and_then(|end| end.tokens).is_some_and(|tokens| tokens > 0)
+        {
+            return Ok(true);
+        }
+        for task in self.store.tasks_of(job.story.id).await? {
+            let runs = self.store.runs_of(&task).await?;
+            if runs.iter().any(|before| before.id != run.id && before.started_at.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Fails a task and says so on its issue.
@@ -154,7 +190,11 @@ impl Worker {
         let detail = &secrets.redact(detail);
         let uncommitted: Vec<String> =
             uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
-        let has_worked = self.store.latest_run(&job.task).await?.is_some_and(|run| run.started_at.is_some());
+        let is_work = |run: &Run| {
+            run.started_at.is_some()
+                && !run.end.as_ref().is_some_and(|end| has_failed(end, FailureClass::NotReady))
+        };
+        let has_worked = self.store.latest_run(&job.task).await?.as_ref().is_some_and(is_work);
         let words =
             message::failed(&FailureText { class, detail, has_worked, uncommitted: &uncommitted, took });
         let mut effects: Vec<NewEffect> =
@@ -192,6 +232,10 @@ fn failed_on(job: &Job) -> Option<IssueNumber> {
     is_of_pull.then_some(pull)
 }
 
+fn has_failed(end: &RunEnd, as_: FailureClass) -> bool {
+    matches!(&end.outcome, Outcome::Failed { class, .. } if *class == as_)
+}
+
 /// The time until a moment, in seconds since 1970; at most a week, so that a wrong clock parks nothing for
 /// ever.
 fn until(seconds: i64) -> Duration {
@@ -201,10 +245,19 @@ fn until(seconds: i64) -> Duration {
 
 fn add(sum: Spent, run: &Run) -> Spent {
     let Some(end) = &run.end else { return sum };
+    // A run that met a limit at once is none of the figures of those that worked.
+    let has_used = end.cost_usd.is_some_and(|cost| cost > 0.0)
+        || end.tokens.is_some_and(|tokens| tokens > 0)
+        || !matches!(end.outcome, Outcome::Failed { .. });
+    let cost = end.cost_usd.filter(|_| has_used);
+    // Where there is a price, the number of tokens says nothing more.
+    let tokens = end.tokens.filter(|tokens| *tokens > 0 && end.cost_usd.is_none());
     Spent {
         duration_ms: sum.duration_ms + end.duration_ms,
-        cost_usd: end.cost_usd.map(|cost| sum.cost_usd.unwrap_or(0.0) + cost).or(sum.cost_usd),
-        turns: end.turns.map(|turns| sum.turns.unwrap_or(0) + turns).or(sum.turns),
+        cost_usd: cost.map(|cost| sum.cost_usd.unwrap_or(0.0) + cost).or(sum.cost_usd),
+        turns: end.turns.filter(|_| has_used).map(|turns| sum.turns.unwrap_or(0) + turns).or(sum.turns),
+        tokens: tokens.map(|tokens| sum.tokens.unwrap_or(0).saturating_add(tokens)).or(sum.tokens),
+        stand_in: run.instead_of.map(|usual| (run.agent, usual)).or(sum.stand_in),
     }
 }
 

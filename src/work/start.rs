@@ -43,8 +43,9 @@ const KEYS: &str = "/run/hob/env";
 /// that says that no more will.
 ///
 /// The repository's set-up command runs before the keys are read. Its output is no event of the agent's,
-/// so it goes to stderr.
+/// so it goes to stderr. It may install the agent's program; without it, an image that has none is noticed at once.
 const ENTRY: &str = r#"
+[ -n "${HOB_SETUP:-}" ] || command -v "$1" >/dev/null || { echo "$1: not found" >&2; exit 127; }
 input=/hob/prompt.md
 if [ -e /run/hob/inbox ]; then
   input=/tmp/.hob-input

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -14,9 +15,9 @@ use super::run_log::RunLog;
 use super::start::{SETUP_FAILED, blocking, docker_hitch, remove_keys, resumable};
 use super::talk::Talking;
 use super::{Hitch, Job, Worker};
-use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped, TodoItem};
+use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped, TodoItem, Tools};
 use crate::clock;
-use crate::container::{ContainerError, Exit, Output, State};
+use crate::container::{Activity, Child, ContainerError, Exit, Output, State};
 use crate::exchange::{self, Handed};
 use crate::fail_point::around;
 use crate::paths;
@@ -43,6 +44,9 @@ const TALK_ROUND: Duration = Duration::from_secs(1);
 const LISTEN_AT_LEAST: Duration = Duration::from_secs(10);
 /// How long a run shows nothing at most: time passes, and people see that.
 const SHOWN_AT_LEAST: Duration = Duration::from_secs(60);
+
+/// A limit of requests that lasts longer is one of the account.
+const LONG_LIMIT_SECONDS: i64 = 5 * 60;
 
 /// How often the disk that a story takes up is looked at.
 const DISK_ROUND: Duration = Duration::from_secs(5);
@@ -76,9 +80,14 @@ enum Followed {
     CutOff(ContainerError),
 }
 
-/// What an agent has told of its work that people have not been shown.
+/// What an agent has told of its work that people have not been shown. The texts are as the agent wrote them: what nobody is
+/// shown is not cleaned.
 struct Progress {
     said: Option<String>,
+    /// It says only that it waits, in these words.
+    waits: Option<String>,
+    /// What they were shown last that the agent waits for.
+    shown_waits: Option<String>,
     todo: Option<Vec<TodoItem>>,
     /// When they were shown something last.
     shown: Instant,
@@ -86,7 +95,7 @@ struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { said: None, todo: None, shown: Instant::now() }
+        Self { said: None, waits: None, shown_waits: None, todo: None, shown: Instant::now() }
     }
 }
 
@@ -181,7 +190,9 @@ impl Worker {
         let (longest, too_long) = longest_run(settings.timeout, run);
         let left = longest.saturating_sub(ran_for);
         let deadline = Instant::now() + left.max(longest.min(LISTEN_AT_LEAST));
-        let mut silent_until = Instant::now() + settings.stall_timeout;
+        let mut life = Life::new(settings.stall_timeout);
+        let mut look_round = tokio::time::interval(life.round());
+        look_round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut output = self.docker.follow(name);
         let mut keys_lie_there = true;
         let mut progress = Progress::default();
@@ -204,7 +215,19 @@ impl Worker {
             let piece = tokio::select! {
                 () = self.stop.cancelled() => return Err(Hitch::Stopping),
                 () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(too_long)),
-                () = tokio::time::sleep_until(silent_until) => return Ok(Followed::Stop(Stopped::Stalled)),
+                () = tokio::time::sleep_until(life.until()) => {
+                    // The last look may be some time ago.
+                    if self.is_alive(name, &mut life, log).await {
+                        continue;
+                    }
+                    return Ok(Followed::Stop(Stopped::Stalled));
+                }
+                _ = look_round.tick() => {
+                    if life.is_silent() {
+                        self.is_alive(name, &mut life, log).await;
+                    }
+                    continue;
+                }
                 () = &mut cancelled => return Ok(Followed::Stop(Stopped::Cancelled)),
                 _ = show.tick() => {
                     self.show_progress(job, run, &mut progress, log.so_far().cost_usd).await?;
@@ -222,12 +245,12 @@ impl Worker {
                 Some(Err(error)) => return Ok(Followed::CutOff(error)),
                 Some(Ok(piece)) => piece,
             };
-            silent_until = Instant::now() + settings.stall_timeout;
             if std::mem::take(&mut keys_lie_there) {
                 // The agent speaks, so the shell before it has read the keys.
                 remove_keys(&self.key_file(run));
             }
             let taken = self.take(job, run, (log, &mut progress), &piece).await?;
+            life.hear(log.lines_of_work());
             if let Some(class) = taken.end_now {
                 return Ok(Followed::Stop(Stopped::EndedEarly(class)));
             }
@@ -237,6 +260,17 @@ impl Worker {
             if taken.turn_ended {
                 talking.is_answered = true;
                 self.talk(job, run, &mut talking).await?;
+            }
+        }
+    }
+
+    /// Whether something goes on in the container of an agent that says nothing. A daemon that does not answer says neither.
+    async fn is_alive(&self, name: &str, life: &mut Life, log: &RunLog) -> bool {
+        match self.docker.activity(name).await {
+            Ok(activity) => life.look(&activity, log.tools()),
+            Err(error) => {
+                tracing::warn!(%error, "what goes on in a silent container could not be seen");
+                false
             }
         }
     }
@@ -319,16 +353,22 @@ impl Worker {
                 Signal::EndNow(class) => taken.end_now = Some(class),
                 Signal::TurnEnded => taken.turn_ended = true,
                 Signal::Says(text) => {
-                    let text = self.shown(&text);
-                    tracing::debug!(text, "the agent says");
-                    progress.said = Some(text);
+                    if tracing::enabled!(tracing::Level::DEBUG) {
+                        tracing::debug!(text = self.shown(&text), "the agent says");
+                    }
+                    (progress.said, progress.waits) = (Some(text), None);
                 }
-                Signal::Uses(tool) => tracing::debug!(tool = self.shown(&tool), "the agent uses"),
+                Signal::Uses(tool) => {
+                    if tracing::enabled!(tracing::Level::DEBUG) {
+                        tracing::debug!(tool = self.shown(&tool), "the agent uses");
+                    }
+                    progress.waits = None;
+                }
                 Signal::Todo(items) => {
                     tracing::debug!(items = items.len(), "the agent plans");
-                    let clean = |item: TodoItem| TodoItem { text: self.shown(&item.text), ..item };
-                    progress.todo = Some(items.into_iter().map(clean).collect());
+                    progress.todo = Some(items);
                 }
+                Signal::Waits(text) => progress.waits = Some(text),
             }
         }
         Ok(taken)
@@ -336,7 +376,7 @@ impl Worker {
 
     /// What an agent said as it is shown. A secret that was cut would not be known any more.
     fn shown(&self, said: &str) -> String {
-        agent::short_line(&self.secrets.redact(said))
+        agent::short_line(&self.secrets.redact(&agent::whole(said)))
     }
 
     /// Writes down what the agent has told of its work, and now and then that time has passed.
@@ -347,14 +387,23 @@ impl Worker {
         progress: &mut Progress,
         cost_usd: Option<f64>,
     ) -> Result<(), Hitch> {
-        let has_news = progress.said.is_some() || progress.todo.is_some();
+        // The same trouble again is no news.
+        let waits = progress.waits.take().map(|text| self.shown(&text));
+        let waits = waits.filter(|text| progress.shown_waits.as_ref() != Some(text));
+        let said = match &waits {
+            Some(text) => Some(format!("No progress: {text}")),
+            None => progress.said.take().map(|text| self.shown(&text)),
+        };
+        let todo: Option<Vec<TodoItem>> = progress.todo.take().map(|items| {
+            items.into_iter().map(|item| TodoItem { text: self.shown(&item.text), ..item }).collect()
+        });
+        let has_news = said.is_some() || todo.is_some();
         if !has_news && progress.shown.elapsed() < SHOWN_AT_LEAST {
             return Ok(());
         }
-        self.store
-            .run_progress(&job.task, run.id, progress.said.as_deref(), progress.todo.as_deref(), cost_usd)
-            .await?;
-        *progress = Progress::default();
+        self.store.run_progress(&job.task, run.id, said.as_deref(), todo.as_deref(), cost_usd).await?;
+        let shown_waits = if said.is_some() { waits } else { progress.shown_waits.take() };
+        *progress = Progress { shown_waits, ..Progress::default() };
         Ok(())
     }
 
@@ -416,7 +465,7 @@ impl Worker {
             exit_code: Some(exit.code),
             session: session.clone(),
             drops: left.drops,
-            resets_at: report.result.as_ref().err().and_then(|failure| failure.resets_at),
+            resets_at: report.result.as_ref().err().and_then(|failure| self.resets_at(failure, ended_at)),
             outcome: without_secrets(outcome(exit, stopped, report, left.handed), &self.secrets),
             renewal: None,
         };
@@ -427,6 +476,26 @@ impl Worker {
         self.write_record(job, run, &end).await?;
         self.store.end_run(&job.task, run, end, &change).await?;
         Ok(())
+    }
+
+    /// When a limit ends that a run met, in seconds since 1970: as a number where the agent's program has one, else by its words.
+    fn resets_at(&self, failure: &agent::Failure, ended_at: Timestamp) -> Option<i64> {
+        let now = ended_at.as_second();
+        let in_seconds = || Some(now.saturating_add(i64::try_from(failure.resets_in?).ok()?));
+        let told = failure.resets_at.or_else(in_seconds);
+        let in_words = || {
+            let zone = self.config.agent.env.iter().find(|(name, _)| name.as_str() == "TZ");
+            let zone = zone.and_then(|(_, name)| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+            agent::reset_time(&failure.detail, ended_at, &zone).map(|at| at.as_second())
+        };
+        match failure.class {
+            FailureClass::UsageLimit => told.or_else(in_words),
+            // A limit of seconds or minutes is one that any retry waits out.
+            FailureClass::RateLimit => {
+                told.or_else(in_words).filter(|at| at.saturating_sub(now) >= LONG_LIMIT_SECONDS)
+            }
+            _ => told,
+        }
     }
 
     /// What a run used of a session that is counted as a whole: what there is beyond the run before.
@@ -518,6 +587,81 @@ impl Worker {
     }
 }
 
+/// How long a run has shown no sign of life. A line that tells of work is one; where there is none, what goes on in its container
+/// is: a build that prints nothing for twenty minutes is work. What only says that it waits is none.
+struct Life {
+    limit: Duration,
+    /// The last sign.
+    seen: Instant,
+    lines_of_work: u64,
+    /// When the last of those lines came.
+    heard: Instant,
+    /// The processor's time at the last look.
+    cpu: Option<(Duration, Instant)>,
+}
+
+/// The part of one processor that work takes up at least. A program that asks again and again whether its network is back, or
+/// that waits for an answer, takes far less.
+const LEAST_CPU: f64 = 0.25;
+
+/// A process that was started at a line may seem to be older than it: times are in whole seconds.
+const AGE_SLACK: Duration = Duration::from_secs(3);
+
+impl Life {
+    fn new(limit: Duration) -> Self {
+        let now = Instant::now();
+        Self { limit, seen: now, lines_of_work: 0, heard: now, cpu: None }
+    }
+
+    /// How often it is looked into the container of a run that says nothing.
+    fn round(&self) -> Duration {
+        (self.limit / 10).clamp(Duration::from_millis(500), Duration::from_secs(30))
+    }
+
+    fn until(&self) -> Instant {
+        self.seen + self.limit
+    }
+
+    /// Whether it is worth looking into the container.
+    fn is_silent(&self) -> bool {
+        self.seen.elapsed() >= self.round()
+    }
+
+    fn hear(&mut self, lines_of_work: u64) {
+        if lines_of_work > self.lines_of_work {
+            (self.seen, self.heard) = (Instant::now(), Instant::now());
+            self.lines_of_work = lines_of_work;
+        }
+    }
+
+    /// Takes in what goes on in the container; tells whether that is a sign of life.
+    fn look(&mut self, activity: &Activity, tools: Tools) -> bool {
+        let now = Instant::now();
+        let before = match activity.cpu {
+            Some(cpu) => self.cpu.replace((cpu, now)),
+            None => None,
+        };
+        let is_busy = before.zip(activity.cpu).is_some_and(|((before, at), cpu)| {
+            let passed = now.duration_since(at).as_secs_f64();
+            passed > 0.0 && cpu.saturating_sub(before).as_secs_f64() / passed >= LEAST_CPU
+        });
+        // What was there before the agent's last word is no tool that it has used since; and what is gone at once only waits.
+        let newest = self.heard.elapsed() + AGE_SLACK;
+        let lasts = |child: &Child| child.age >= self.limit / 10 && child.age <= newest;
+        let mut children = activity.children.iter();
+        let has_tools = match tools {
+            Tools::AtWork => children.next().is_some(),
+            // A program that has started others in their turn is more than a pause of the agent's.
+            Tools::Idle => children.any(|child| child.is_nested && lasts(child)),
+            Tools::Unknown => children.any(lasts),
+        };
+        if is_busy || has_tools {
+            self.seen = now;
+        }
+        is_busy || has_tools
+    }
+}
+
 /// The outcome of a run. A question counts however the program ended: it was written on purpose, and a
 /// person's answer is what can help.
 fn outcome(exit: &Exit, stopped: Option<Stopped>, report: Report, handed: Handed) -> Outcome {
@@ -591,6 +735,49 @@ mod tests {
             assert!(!told.contains("sk-"), "{told}");
         }
         assert_eq!(words("one\n two\nthree\nfour\n"), "exit code 2: two three four");
+    }
+
+    const LIMIT: Duration = Duration::from_secs(900);
+
+    fn child(seconds: u64, is_nested: bool) -> Child {
+        Child { age: Duration::from_secs(seconds), is_nested }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tool_that_is_at_work_is_a_sign_of_life_and_a_pause_is_none() {
+        let alive = async |tools, children: &[Child]| {
+            let mut life = Life::new(LIMIT);
+            tokio::time::advance(Duration::from_secs(600)).await;
+            life.hear(1);
+            tokio::time::advance(Duration::from_secs(200)).await;
+            life.look(&Activity { cpu: None, children: children.to_vec() }, tools)
+        };
+        // Since 200 seconds the agent has said nothing.
+        for tools in [Tools::AtWork, Tools::Idle, Tools::Unknown] {
+            assert!(!alive(tools, &[]).await, "{tools:?}");
+        }
+        assert!(alive(Tools::AtWork, &[child(1, false)]).await);
+        assert!(alive(Tools::AtWork, &[child(790, false)]).await, "hob may have begun to listen later");
+        assert!(alive(Tools::Unknown, &[child(199, false)]).await);
+        assert!(!alive(Tools::Unknown, &[child(790, false)]).await, "it was there before the last word");
+        assert!(!alive(Tools::Unknown, &[child(1, false)]).await, "a pause between two tries");
+        assert!(alive(Tools::Idle, &[child(199, true)]).await);
+        assert!(!alive(Tools::Idle, &[child(199, false), child(790, true)]).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_processor_is_a_sign_of_life_and_asking_for_the_network_is_none() {
+        for (percent, is_alive) in [(100, true), (30, true), (5, false), (0, false)] {
+            let mut life = Life::new(LIMIT);
+            let mut cpu = Duration::ZERO;
+            for round in 0..40 {
+                tokio::time::advance(Duration::from_secs(30)).await;
+                cpu += Duration::from_secs(30) * percent / 100;
+                let looks = life.look(&Activity { cpu: Some(cpu), children: Vec::new() }, Tools::Idle);
+                assert_eq!(looks, is_alive && round > 0, "{percent} %, round {round}");
+            }
+            assert_eq!(life.until() > Instant::now(), is_alive, "{percent} %");
+        }
     }
 
     #[test]

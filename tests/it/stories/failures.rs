@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hob::ids::{AgentKind, IssueNumber};
+
 use crate::world::{REPO, World};
 
 /// Plays an issue that ends in a failure; gives back what hob says.
@@ -67,6 +69,135 @@ async fn an_overloaded_service_is_given_up_after_the_retries() {
     let w = World::with(|config| config.agent.retries = 1).await;
     let (_, said) = failing(&w, "overloaded").await;
     assert!(said.starts_with("**The model's service was overloaded"), "{said}");
+    w.finish().await;
+}
+
+/// When each run of the only story's only task was started.
+async fn starts(w: &World, issue: u64) -> Vec<jiff::Timestamp> {
+    let story = w.store().story_at(&REPO.parse().unwrap(), IssueNumber(issue)).await.unwrap().unwrap();
+    let mut starts = Vec::new();
+    for task in w.store().tasks_of(story.id).await.unwrap() {
+        starts.extend(w.store().runs_of(&task).await.unwrap().iter().filter_map(|run| run.started_at));
+    }
+    starts
+}
+
+#[tokio::test]
+async fn a_retry_waits_as_long_as_is_configured_and_the_issue_says_so() {
+    let wait = Duration::from_secs(4);
+    let w = World::with(|config| (config.agent.retry_after, config.agent.retries) = (wait, 2)).await;
+    let issue = w.alice().opens_issue("Trouble", "[scenario: overloaded]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let starts = starts(&w, issue).await;
+    assert_eq!(starts.len(), 3, "{starts:?}");
+    // Each wait is twice the one before, and begins when the run before has ended.
+    for (pair, least) in starts.windows(2).zip([4, 8]) {
+        let waited = pair[1].duration_since(pair[0]);
+        assert!(waited.as_secs() >= least && waited.as_secs() < least + 15, "{starts:?}");
+    }
+    let revisions = w.status(issue).unwrap().revisions;
+    for attempt in [2, 3] {
+        let told = format!(" UTC: the model is overloaded (attempt {attempt} of 3)");
+        let says = |text: &str| text.contains("Retrying at ") && text.contains(&told);
+        assert!(revisions.iter().any(|(_, text)| says(text)), "{told}: {revisions:#?}");
+    }
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_task_that_waits_to_be_tried_again_holds_no_worker_and_can_be_stopped() {
+    let w = World::with(|config| {
+        config.agent.retry_after = Duration::from_secs(600);
+        config.work.parallel = 1;
+    })
+    .await;
+    let issue = w.alice().opens_issue("Trouble", "[scenario: overloaded]").await;
+    w.alice().labels(issue, "hob").await;
+    let waits = || w.status(issue).filter(|status| status.body.contains("Retrying at "));
+    w.until("the status to tell of the retry", |_| waits().map(|_| ())).await;
+    let other = w.alice().opens_issue("Another", "[scenario: work]").await;
+    w.alice().labels(other, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(other).await;
+    w.alice().comments(issue, "/hob stop").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.contains("**Stopped"), "{said}");
+    w.finish().await;
+}
+
+/// A hob whose agent is this shell script.
+async fn scripted(script: &'static str, change: impl FnOnce(&mut hob::config::Config)) -> World {
+    World::with(|config| {
+        config.agent.kind = AgentKind::Command;
+        config.agent.command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+        change(config);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_agent_that_only_says_that_it_waits_is_stopped_as_stalled() {
+    let script = "cat >/dev/null; while :; do echo 'waiting for network'; sleep 0.3; done";
+    let w = scripted(script, |config| config.agent.stall_timeout = Duration::from_secs(4)).await;
+    let before = std::time::Instant::now();
+    let issue = w.alice().opens_issue("Trouble", "").await;
+    w.alice().labels(issue, "hob").await;
+    let says = || w.status(issue).filter(|status| status.body.contains("> No progress: waiting for network"));
+    w.until("the status to tell of it", |_| says().map(|_| ())).await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**The agent said nothing for too long"), "{said}");
+    assert!(before.elapsed() < Duration::from_secs(45), "{:?}", before.elapsed());
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_silent_build_is_work_whether_it_computes_or_waits() {
+    let limit = |config: &mut hob::config::Config| config.agent.stall_timeout = Duration::from_secs(3);
+    let w = World::with(limit).await;
+    // A tool of the agent's that waits, then one that computes, each without a word for longer than an agent may be silent.
+    let text = "sleep 9; end=$(($(date +%s) + 8)); while [ $(date +%s) -lt $end ]; do :; done; echo ok >built.md; git add built.md; \
+                git commit -qm Built";
+    let body = format!("[scenario: script]\n```sh\n{text}\n```");
+    let issue = w.alice().opens_issue("Build", &body).await;
+    w.alice().labels(issue, "hob").await;
+    let pull = w.next_pull_request().await;
+    assert!(w.github.file_at(REPO, &pull.head, "built.md").is_some());
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn an_image_without_the_agents_program_is_not_ready_and_says_what_to_do() {
+    let w = scripted("true", |config| config.agent.command = vec!["no-such-agent".to_owned()]).await;
+    let issue = w.alice().opens_issue("Trouble", "").await;
+    w.alice().labels(issue, "hob").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**hob could not start the agent.**"), "{said}");
+    let missing =
+        "has no program `no-such-agent` that runs in it. Whoever runs hob can install it in the image.";
+    assert!(said.contains(missing) && !said.contains("exit code"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_session_that_the_models_service_refuses_is_left_once_by_itself() {
+    let w = World::start().await;
+    // Half an emoji in the session: each request of it is refused from then on.
+    let text = "if [ -e begun.md ]; then echo ok >done.md; git add done.md; git commit -qm Done\n\
+                else touch begun.md; git add begun.md; git commit -qm Begun; echo '{\"question\": \"Go on?\"}' >/hob/question.json\n\
+                echo '{\"text\":\"\\ud83d\"}' | tee -a \"$HOME\"/.claude/projects/*/*.jsonl; fi";
+    let issue = w.alice().opens_issue("Go", &format!("[scenario: script]\n```sh\n{text}\n```")).await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    w.alice().comments(issue, "yes").await;
+    let pull = w.next_pull_request().await;
+    assert!(w.github.file_at(REPO, &pull.head, "done.md").is_some());
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert_eq!(starts(&w, issue).await.len(), 3, "the question, the refusal, a new session");
     w.finish().await;
 }
 
