@@ -1,9 +1,9 @@
-//! Git for hob, all of it through libgit2: the mirror of a repository, the workspace made from it, the
+//! Git for hob, all of it through libgit2: the mirror of a repository, the repository of a workspace, the
 //! import of what an agent hands over, merge and rebase, and the push. Every function blocks: call it from
 //! `tokio::task::spawn_blocking`, never from an async task.
 //!
 //! No git program is run, and no repository is opened in which an agent has run (promise P2): a workspace
-//! is hob's until it is renamed into place, and is never looked at from here again. What may be in a
+//! is hob's until git has checked it out, and is never looked at from here again. What may be in a
 //! hand-over is the caller's policy; this module answers only what is in it and that it is whole.
 
 mod bundle;
@@ -35,7 +35,7 @@ pub use rewrite::{Author, Authorship, STORY_TRAILER, rewrite_commits};
 pub use signing::{NoSigningKey, SigningKey, sign};
 pub use squash::Squash;
 pub use suggest::{Replacement, apply_replacements, chain};
-pub use workspace::{NewWorkspace, Workspace, create_checkout, create_workspace};
+pub use workspace::{NewWorkspace, checkout_size, lay_out};
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -7,6 +7,7 @@ mod account;
 mod base;
 mod budget;
 mod check_again;
+mod checkout;
 mod checks;
 mod child;
 mod commits;

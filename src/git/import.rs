@@ -14,7 +14,9 @@ use super::bundle::{self, Header};
 use super::changes::{self, Change};
 use super::connectivity::{self, Fresh};
 use super::mirror::init_bare;
+use super::workspace::tree_size;
 use super::{Mirror, borrow_objects, oid, pack, prepare, sha};
+use crate::config::ByteSize;
 use crate::ids::Sha;
 use crate::paths::remove_tree;
 
@@ -47,6 +49,8 @@ pub struct ImportLimits {
     pub max_object_bytes: u64,
     /// Bytes of all objects together, unpacked.
     pub max_unpacked_bytes: u64,
+    /// Bytes on disk of a checkout of the tip, in which each path counts: a blob of 10 MB in 500 places is small in a pack.
+    pub max_checkout_bytes: u64,
     /// Commits listed in the result; there may be more.
     pub max_commits: usize,
     /// Changed paths listed in the result; there may be more.
@@ -61,6 +65,7 @@ impl Default for ImportLimits {
             max_objects: 200_000,
             max_object_bytes: 100 << 20,
             max_unpacked_bytes: 1 << 30,
+            max_checkout_bytes: 20 << 30,
             max_commits: 250,
             max_changes: 10_000,
         }
@@ -78,6 +83,9 @@ pub enum ImportError {
         /// The limit it is over.
         limit: u64,
     },
+    /// Checked out it would take more disk than this.
+    #[error("checked out, the work would take more than the {0} that `container.disk` allows")]
+    CheckoutTooLarge(ByteSize),
     /// It is not a bundle, or not one git would make.
     #[error("the hand-over is not a sound bundle: {0}")]
     Malformed(String),
@@ -235,7 +243,17 @@ fn import_into(
             return Err(ImportError::NotDescended);
         }
     }
+    check_size(&repository, header.tip, hand_over.limits.max_checkout_bytes)?;
     describe(&repository, hand_over, base, header.tip, fresh).map_err(ImportError::Other)
+}
+
+/// Whoever looks at the work has to check it out.
+fn check_size(repository: &Repository, tip: Oid, limit: u64) -> Result<(), ImportError> {
+    let tree = repository.find_commit(tip).map_err(failed("reading the tip"))?.tree_id();
+    match tree_size(repository, tree).map_err(ImportError::Other)? {
+        bytes if bytes > limit => Err(ImportError::CheckoutTooLarge(ByteSize(limit))),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn make_quarantine(mirror: &Mirror, path: &Path) -> anyhow::Result<Repository> {

@@ -1,26 +1,23 @@
-//! The making of a story's workspace: a checkout that borrows its objects from the mirror, so that its
-//! cost does not follow the length of the history. Once it is in place it belongs to the agent, and
-//! nothing in hob opens it again. An overlay over a shared checkout could take the place of
-//! [`check_out`] later; the rest would stay.
+//! What a workspace is before git has checked it out: a repository that borrows its objects from the
+//! mirror, so that its cost does not follow the length of the history. The checkout is the git program's,
+//! in a container (`work/checkout.rs`): libgit2 does not do all that attributes ask for. Once a workspace
+//! is in place it belongs to the agent, and nothing in hob opens it again.
 
-use std::ffi::OsStr;
+use std::collections::HashMap;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, lchown};
+use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use git2::build::CheckoutBuilder;
-use git2::{IndexTime, Repository, RepositoryInitOptions};
+use git2::{ObjectType, Odb, Oid, Repository, RepositoryInitOptions};
 
-use super::mirror::sibling;
+use super::import::open_quarantine;
 use super::{Mirror, borrow_from, branch_reference, check_branch, oid, prepare, transport};
-use crate::fail_point::around;
 use crate::ids::Sha;
 use crate::paths::remove_tree;
 
-/// The mode of an index entry that stands for another repository.
-const GITLINK_MODE: u32 = 0o160000;
+/// What a file takes up on disk is a multiple of this.
+const BLOCK_BYTES: u64 = 4096;
 
 /// What a workspace should be.
 #[derive(Debug)]
@@ -39,55 +36,94 @@ pub struct NewWorkspace<'a> {
     pub owner: Option<(u32, u32)>,
 }
 
-/// Whether a workspace was made or was there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workspace {
-    /// It was made by this call.
-    Created,
-    /// Something is at the path already. It was made whole by an earlier call, and was not looked into,
-    /// since an agent may have been there.
-    Found,
-}
-
-/// Makes a workspace, unless there is one. A call that was cut short has left nothing at `path`; what it
-/// left beside it is removed by the next. The caller sees to it that one path is made by one call at a time.
-pub fn create_workspace(mirror: &Mirror, new: &NewWorkspace<'_>) -> anyhow::Result<Workspace> {
-    prepare()?;
-    check_branch(new.branch)?;
-    check_branch(new.base_branch)?;
-    transport::check_address(new.origin)?;
-    // `symlink_metadata`, because even a dangling link is something that is there.
-    if fs::symlink_metadata(new.path).is_ok() {
-        return Ok(Workspace::Found);
-    }
-    let draft = sibling(new.path, "new")?;
-    remove_tree(&draft)?;
-    let repository = init(mirror, &[mirror.objects()], new, &draft)?;
-    check_out(&repository)?;
-    if let Some((uid, gid)) = new.owner {
-        hand_to(&repository, &draft, uid, gid)?;
-    }
-    drop(repository);
-    // Until here a crash leaves only the draft; from here on the workspace is whole.
-    around("disk", "workspace-rename", || fs::rename(&draft, new.path))
-        .with_context(|| format!("renaming {} into place", draft.display()))?;
-    Ok(Workspace::Created)
-}
-
-/// Makes a checkout of a commit that lies in a quarantine, for something that looks at it and is gone again. What is at the
-/// path is removed. The quarantine's objects are borrowed as the mirror's are.
-pub fn create_checkout(mirror: &Mirror, quarantine: &Path, new: &NewWorkspace<'_>) -> anyhow::Result<()> {
+/// Makes the repository of a workspace, without a work tree in it. What is at the path is removed, which nobody may be using. A
+/// commit that is not in the mirror has to lie in the quarantine, whose objects are borrowed too.
+pub fn lay_out(mirror: &Mirror, quarantine: Option<&Path>, new: &NewWorkspace<'_>) -> anyhow::Result<()> {
     prepare()?;
     check_branch(new.branch)?;
     check_branch(new.base_branch)?;
     transport::check_address(new.origin)?;
     remove_tree(new.path)?;
-    let repository = init(mirror, &[mirror.objects(), quarantine.join("objects")], new, new.path)?;
-    check_out(&repository)?;
-    match new.owner {
-        Some((uid, gid)) => hand_to(&repository, new.path, uid, gid),
-        None => Ok(()),
+    let lenders: Vec<PathBuf> =
+        [mirror.objects()].into_iter().chain(quarantine.map(|path| path.join("objects"))).collect();
+    drop(init(mirror, &lenders, new, new.path)?);
+    if let Some((uid, gid)) = new.owner {
+        change_owner(new.path, uid, gid)?;
     }
+    Ok(())
+}
+
+/// How many bytes on disk a checkout of a commit takes. Each path counts, also where many have the same content.
+pub fn checkout_size(mirror: &Mirror, quarantine: Option<&Path>, at: &Sha) -> anyhow::Result<u64> {
+    prepare()?;
+    let repository = match quarantine {
+        Some(path) => open_quarantine(path)?,
+        None => mirror.open()?,
+    };
+    let commit = repository.find_commit(oid(at)?).with_context(|| format!("finding {at}"))?;
+    tree_size(&repository, commit.tree_id())
+}
+
+/// A folder whose size is being added up.
+struct Open {
+    id: Oid,
+    bytes: u64,
+    folders: Vec<Oid>,
+}
+
+/// The same of a tree. One that stands in many places is read once, and counts for each.
+pub(super) fn tree_size(repository: &Repository, root: Oid) -> anyhow::Result<u64> {
+    let odb = repository.odb().context("opening the objects")?;
+    let mut files = HashMap::new();
+    let mut known: HashMap<Oid, u64> = HashMap::new();
+    let mut way = vec![open(repository, &odb, root, &mut files)?];
+    while let Some(here) = way.last_mut() {
+        if let Some(folder) = here.folders.pop() {
+            match known.get(&folder) {
+                Some(bytes) => here.bytes = here.bytes.saturating_add(*bytes),
+                None => way.push(open(repository, &odb, folder, &mut files)?),
+            }
+            continue;
+        }
+        let (id, bytes) = (here.id, here.bytes);
+        way.pop();
+        known.insert(id, bytes);
+        match way.last_mut() {
+            Some(above) => above.bytes = above.bytes.saturating_add(bytes),
+            None => return Ok(bytes),
+        }
+    }
+    Ok(0)
+}
+
+fn open(
+    repository: &Repository,
+    odb: &Odb<'_>,
+    id: Oid,
+    files: &mut HashMap<Oid, u64>,
+) -> anyhow::Result<Open> {
+    let tree = repository.find_tree(id).with_context(|| format!("reading the tree {id}"))?;
+    let mut here = Open { id, bytes: BLOCK_BYTES, folders: Vec::new() };
+    for entry in &tree {
+        match entry.kind() {
+            Some(ObjectType::Tree) => here.folders.push(entry.id()),
+            Some(ObjectType::Blob) => {
+                let bytes = match files.get(&entry.id()) {
+                    Some(bytes) => *bytes,
+                    None => {
+                        let (size, _) = odb.read_header(entry.id()).context("looking at a file")?;
+                        let bytes = (size as u64).checked_next_multiple_of(BLOCK_BYTES).unwrap_or(u64::MAX);
+                        files.insert(entry.id(), bytes);
+                        bytes
+                    }
+                };
+                here.bytes = here.bytes.saturating_add(bytes);
+            }
+            // A submodule is an empty folder.
+            _ => here.bytes = here.bytes.saturating_add(BLOCK_BYTES),
+        }
+    }
+    Ok(here)
 }
 
 fn init(
@@ -116,25 +152,6 @@ fn init(
     Ok(repository)
 }
 
-fn check_out(repository: &Repository) -> anyhow::Result<()> {
-    // Forced: the folder is empty, and without force libgit2 takes every file for one deleted on purpose.
-    repository.checkout_head(Some(CheckoutBuilder::new().force())).context("checking the branch out")
-}
-
-fn hand_to(repository: &Repository, root: &Path, uid: u32, gid: u32) -> anyhow::Result<()> {
-    for entry in fs::read_dir(root).context("listing the workspace")? {
-        let entry = entry.context("listing the workspace")?;
-        if entry.file_name() != ".git" {
-            change_owner(&entry.path(), uid, gid)?;
-        }
-    }
-    // The index notes each file's owner and time of change. Left as they were, the agent's first
-    // `git status` would have to read every file again.
-    restamp(repository, root)?;
-    change_owner(&root.join(".git"), uid, gid)?;
-    lchown(root, Some(uid), Some(gid)).context("giving the workspace away")
-}
-
 /// Gives `path` and everything in it away. Links themselves are given, not what they point at.
 fn change_owner(path: &Path, uid: u32, gid: u32) -> anyhow::Result<()> {
     let context = || format!("giving {} away", path.display());
@@ -144,22 +161,4 @@ fn change_owner(path: &Path, uid: u32, gid: u32) -> anyhow::Result<()> {
         }
     }
     lchown(path, Some(uid), Some(gid)).with_context(context)
-}
-
-fn restamp(repository: &Repository, root: &Path) -> anyhow::Result<()> {
-    let mut index = repository.index().context("opening the index")?;
-    for position in 0..index.len() {
-        let Some(mut entry) = index.get(position) else { break };
-        if entry.mode == GITLINK_MODE {
-            continue;
-        }
-        let path = root.join(OsStr::from_bytes(&entry.path));
-        let found = fs::symlink_metadata(&path).with_context(|| format!("looking at {}", path.display()))?;
-        // The index keeps the low 32 bits of each, as git does.
-        entry.ctime = IndexTime::new(found.ctime() as i32, found.ctime_nsec() as u32);
-        entry.uid = found.uid();
-        entry.gid = found.gid();
-        index.add(&entry).with_context(|| format!("restamping {}", path.display()))?;
-    }
-    index.write().context("writing the index")
 }

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use tokio::time::Instant;
 
+use super::checkout::NewCheckout;
 use super::egress::Fenced;
 use super::import_child::Taken;
 use super::start::{HOME, WORKSPACE, blocking, docker_hitch, make_private_folder, mount};
@@ -16,7 +16,6 @@ use super::{Hitch, Job, Worker};
 use crate::config::ChecksNetwork;
 use crate::container::{AttachLimits, AttachedEnd, ContainerError, ContainerSpec, Log, Network};
 use crate::fail_point::around;
-use crate::git::{self, Mirror, NewWorkspace};
 use crate::ids::Sha;
 use crate::paths;
 use crate::story::Run;
@@ -153,26 +152,21 @@ impl Worker {
     async fn make_place(&self, job: &Job, run: &Run, checked: &Checked) -> Result<Place, Hitch> {
         self.clear_checks(run).await?;
         let paths = self.data.run(run.id);
-        let mirror = self.data.mirror(&job.story.repo);
-        let (story, origin, tip, user) =
-            (job.story.clone(), self.remote_url(&job.story), checked.tip.clone(), self.user);
-        let made = blocking(move || -> anyhow::Result<Place> {
-            let place = Place { workspace: paths.checks.join("workspace"), home: paths.checks.join("home") };
+        let place = Place { workspace: paths.checks.join("workspace"), home: paths.checks.join("home") };
+        let (home, user) = (place.home.clone(), self.user);
+        blocking(move || -> anyhow::Result<()> {
             make_private_folder(&paths.checks, None)?;
-            make_private_folder(&place.home, Some(user))?;
-            let new = NewWorkspace {
-                path: &place.workspace,
-                branch: &story.branch,
-                start: &tip,
-                base_branch: &story.base_branch,
-                origin: &origin,
-                owner: Some(user),
-            };
-            git::create_checkout(&Mirror::ensure(&mirror)?, &paths.quarantine, &new)
-                .context("making a checkout for a check")?;
-            Ok(place)
-        });
-        Ok(made.await??)
+            make_private_folder(&home, Some(user))
+        })
+        .await??;
+        let new = NewCheckout {
+            folder: place.workspace.clone(),
+            at: &checked.tip,
+            quarantine: Some(paths.quarantine),
+            image: checked.image_id.clone(),
+        };
+        self.check_out(job, run, new).await?;
+        Ok(place)
     }
 
     fn check_container(

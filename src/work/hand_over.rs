@@ -154,7 +154,12 @@ impl Worker {
             timeout: self.config.container.hand_over_timeout,
         };
         let mut file = File::create(&paths.bundle).context("making the hand-over's file")?;
-        let attached = self.docker.run_attached(&spec, &mut file, limits).await.map_err(docker_hitch)?;
+        let attached = tokio::select! {
+            attached = self.docker.run_attached(&spec, &mut file, limits) => attached.map_err(docker_hitch)?,
+            () = self.until_too_much_disk(vec![paths.folder]) => {
+                return Err(Hitch::not_ready(Detail::DiskFull));
+            }
+        };
         match attached.end {
             AttachedEnd::Exited(exit) if exit.code == 0 => {}
             AttachedEnd::Exited(exit) => {

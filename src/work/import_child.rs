@@ -34,6 +34,7 @@ pub(super) struct Request {
     /// The newest commit of the branch that the work is to go to.
     pub(super) base_branch: Option<Sha>,
     pub(super) max_bytes: u64,
+    pub(super) max_checkout_bytes: u64,
     /// Address space, in bytes.
     pub(super) memory_bytes: u64,
     /// Time on a processor.
@@ -125,7 +126,11 @@ fn answer(request: &Request) -> Answer {
 fn take(request: &Request) -> Result<Taken, ImportError> {
     let mirror = Mirror::ensure(&request.mirror).map_err(ImportError::Other)?;
     let mut bundle = open_at(&request.bundle).map_err(ImportError::Other)?;
-    let limits = ImportLimits { max_bytes: request.max_bytes, ..ImportLimits::default() };
+    let limits = ImportLimits {
+        max_bytes: request.max_bytes,
+        max_checkout_bytes: request.max_checkout_bytes,
+        ..ImportLimits::default()
+    };
     let hand_over = HandOver {
         quarantine: &request.quarantine,
         base: &request.base,

@@ -41,7 +41,12 @@ impl Worker {
             most_answer: MOST_ANSWER,
         };
         reach("process", "import", When::Before);
-        let said = self.ask_child(&asked).await?;
+        let said = tokio::select! {
+            said = self.ask_child(&asked) => said?,
+            () = self.until_too_much_disk(vec![self.data.run(run.id).folder]) => {
+                return Err(Hitch::not_ready(Detail::DiskFull));
+            }
+        };
         reach("process", "import", When::After);
         let Some((status, answer)) = said else {
             return Err(refused(Detail::CommitsTooSlow));
@@ -68,6 +73,7 @@ impl Worker {
             base: base.clone(),
             base_branch: handed.base_branch.clone(),
             max_bytes: config.container.hand_over_limit.0,
+            max_checkout_bytes: config.container.disk.0,
             memory_bytes: config.policy.import_memory.0,
             cpu_seconds: config.container.hand_over_timeout.as_secs().max(1),
             rules: Rules::from(&config.policy_of(&job.file)),

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
+use super::checkout::NewCheckout;
 use super::prompting::told;
 use super::talk::{INBOX, make_inbox};
 use super::{Hitch, Job, Worker};
@@ -21,7 +22,7 @@ use crate::config::TaskSettings;
 use crate::container::{ContainerError, ContainerSpec, Ensured, Limits, Log, Mount, Network, State};
 use crate::exchange;
 use crate::fail_point::around;
-use crate::git::{self, Mirror, NewWorkspace, Remote, RemoteError};
+use crate::git::{Mirror, Remote, RemoteError};
 use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, StoryId};
 use crate::message::Detail;
@@ -102,7 +103,7 @@ impl Worker {
             self.clear_workspace(&job.story).await?;
         }
         let is_kept = self.data.story(job.story.id).workspace.exists();
-        let (story, is_fresh) = self.ensure_workspace(job).await?;
+        let (story, is_fresh) = self.ensure_workspace(job, run).await?;
         let refreshed = match is_fresh {
             true => None,
             false => {
@@ -196,7 +197,7 @@ impl Worker {
     /// Makes the workspace if it is not there. One that is there is complete, and the agent's: it is not
     /// looked into. Also tells whether the workspace is as the base branch has it, so that nothing in it can
     /// be an agent's.
-    async fn ensure_workspace(&self, job: &Job) -> Result<(Story, bool), Hitch> {
+    async fn ensure_workspace(&self, job: &Job, run: &Run) -> Result<(Story, bool), Hitch> {
         let paths = self.data.story(job.story.id);
         let mut story = job.story.clone();
         if paths.workspace.exists() {
@@ -230,29 +231,20 @@ impl Worker {
         self.store.change_story(&job.task, &change).await?;
         let is_fresh = branch.is_none();
         (story.base, story.remote_head) = (Some(start.clone()), branch);
-        let origin = self.remote_url(&story);
-        let (id, branch, base_branch, user) =
-            (story.id, story.branch.clone(), story.base_branch.clone(), self.user);
+        let (id, at, folder) = (story.id, start.clone(), paths.folder.clone());
         blocking(move || -> anyhow::Result<()> {
-            mirror.pin(id, &start)?;
-            make_private_folder(
-                paths.workspace.parent().context("a workspace lies in its story's folder")?,
-                None,
-            )?;
-            git::create_workspace(
-                &mirror,
-                &NewWorkspace {
-                    path: &paths.workspace,
-                    branch: &branch,
-                    start: &start,
-                    base_branch: &base_branch,
-                    origin: &origin,
-                    owner: Some(user),
-                },
-            )?;
-            Ok(())
+            mirror.pin(id, &at)?;
+            make_private_folder(&folder, None)
         })
         .await??;
+        let draft = paths::draft(&paths.workspace);
+        let image = self.settings_for(job, run.agent).image;
+        let new = NewCheckout { folder: draft.clone(), at: &start, quarantine: None, image };
+        self.check_out(job, run, new).await?;
+        // Until here a crash leaves only the draft; from here on the workspace is whole.
+        blocking(move || around("disk", "workspace-rename", || std::fs::rename(&draft, &paths.workspace)))
+            .await?
+            .context("putting the workspace in place")?;
         Ok((story, is_fresh))
     }
 

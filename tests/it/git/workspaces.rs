@@ -1,15 +1,16 @@
-//! Workspaces, looked at with the git program as an agent would.
+//! The repositories of workspaces, checked out and looked at with the git program as in a container.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::world::*;
-use hob::git::{Mirror, NewWorkspace, Workspace, create_workspace};
+use hob::git::{ImportError, ImportLimits, Mirror, NewWorkspace, checkout_size, lay_out};
 use hob::ids::Sha;
 
 /// A user and group that exist nowhere.
 const OWNER: (u32, u32) = (54321, 54322);
 
+/// Checked out, unless it belongs to somebody else.
 fn create(world: &World, mirror: &Mirror, start: &Sha, owner: Option<(u32, u32)>) -> PathBuf {
     let path = world.dir.path().join("stories/1/workspace");
     let new = NewWorkspace {
@@ -20,7 +21,10 @@ fn create(world: &World, mirror: &Mirror, start: &Sha, owner: Option<(u32, u32)>
         origin: "https://example.com/acme/tool.git",
         owner,
     };
-    assert_eq!(create_workspace(mirror, &new).unwrap(), Workspace::Created);
+    lay_out(mirror, None, &new).unwrap();
+    if owner.is_none() {
+        git(&path, &["read-tree", "--reset", "-u", "HEAD"]);
+    }
     path
 }
 
@@ -58,7 +62,7 @@ fn a_workspace_is_a_clean_checkout_that_borrows_its_objects() {
 }
 
 #[test]
-fn a_workspace_is_given_away_whole_and_its_index_still_fits() {
+fn a_workspace_is_given_away_whole() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
@@ -71,35 +75,75 @@ fn a_workspace_is_given_away_whole_and_its_index_still_fits() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(strangers.stdout).unwrap(), "");
-    // A link is given away itself, not what it points at.
-    assert_eq!(path.join("link").symlink_metadata().unwrap().uid(), OWNER.0);
-    // `diff-files` believes the index: it lists every file whose stamp differs.
-    let safe = format!("safe.directory={}", path.display());
-    assert_eq!(git(&path, &["-c", &safe, "diff-files"]), "");
-    assert_eq!(git(&path, &["-c", &safe, "status", "--porcelain"]), "");
 }
 
 #[test]
-fn a_workspace_that_is_there_is_left_alone_and_a_draft_is_not() {
+fn what_a_try_before_has_left_is_made_again() {
     let world = World::new();
     let mirror = world.mirror();
-    let path = world.dir.path().join("workspace");
-    let start = world.sha("main");
-    let new = NewWorkspace {
-        path: &path,
-        branch: "story",
-        start: &start,
-        base_branch: "main",
-        origin: "https://example.com/acme/tool.git",
-        owner: None,
-    };
-    let draft = world.dir.path().join("workspace.new");
-    std::fs::create_dir_all(draft.join(".git")).unwrap();
-    assert_eq!(create_workspace(&mirror, &new).unwrap(), Workspace::Created);
-    assert!(!draft.exists());
-    std::fs::remove_dir_all(path.join(".git")).unwrap();
-    assert_eq!(create_workspace(&mirror, &new).unwrap(), Workspace::Found);
-    assert!(!path.join(".git").exists());
+    let path = world.dir.path().join("stories/1/workspace");
+    std::fs::create_dir_all(path.join(".git/objects")).unwrap();
+    std::fs::write(path.join("half"), "half").unwrap();
+    create(&world, &mirror, &world.sha("main"), None);
+    assert!(!path.join("half").exists());
+    assert_eq!(git(&path, &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_checkout_counts_each_path_however_often_its_content_is_there() {
+    let world = World::new();
+    let mirror = world.mirror();
+    let base = world.sha("main");
+    let before = checkout_size(&mirror, None, &base).unwrap();
+    // README.md, link, src/run.sh, src/deep/data.txt, and three folders.
+    assert_eq!(before, 7 * 4096);
+    git(&world.work, &["checkout", "-q", "-b", "story"]);
+    for folder in 0..4 {
+        for file in 0..5 {
+            world.write(&format!("d{folder}/{file}"), &"0".repeat(1 << 20));
+        }
+    }
+    world.commit_all("work");
+    let bundle = world.bundle("story", &base);
+    assert!(bundle.len() < 10_000);
+    let size = before + 4 * (4096 + 5 * (1 << 20));
+    let limits = |max_checkout_bytes| ImportLimits { max_checkout_bytes, ..ImportLimits::default() };
+    let error = world.import_within(&mirror, &base, &bundle, limits(size - 1)).unwrap_err();
+    assert!(matches!(error, ImportError::CheckoutTooLarge(_)), "{error}");
+    let imported = world.import_within(&mirror, &base, &bundle, limits(size)).unwrap();
+    assert_eq!(checkout_size(&mirror, Some(imported.quarantine()), &imported.tip).unwrap(), size);
+}
+
+#[test]
+fn a_tree_that_nests_itself_a_million_times_over_is_measured_at_once() {
+    let world = World::new();
+    let mirror = world.mirror();
+    git(&world.work, &["checkout", "-q", "-b", "story"]);
+    let blob = String::from_utf8(
+        with_input(&world.work, &["hash-object", "-w", "--stdin"], &vec![b'0'; 1 << 20]).stdout,
+    )
+    .unwrap()
+    .trim()
+    .to_owned();
+    let mut tree = String::from_utf8(
+        with_input(&world.work, &["mktree"], format!("100644 blob {blob}\tf\n").as_bytes()).stdout,
+    )
+    .unwrap()
+    .trim()
+    .to_owned();
+    for _ in 0..20 {
+        let lines =
+            ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| format!("040000 tree {tree}\t{name}\n"));
+        tree = String::from_utf8(with_input(&world.work, &["mktree"], lines.concat().as_bytes()).stdout)
+            .unwrap()
+            .trim()
+            .to_owned();
+    }
+    let tip = git(&world.work, &["commit-tree", "-p", "main", "-m", "many", &tree]);
+    git(&world.work, &["reset", "-q", "--soft", &tip]);
+    let base = world.sha("main");
+    let error = world.import(&mirror, &base, &world.bundle("story", &base)).unwrap_err();
+    assert!(matches!(error, ImportError::CheckoutTooLarge(_)), "{error}");
 }
 
 #[test]
@@ -117,12 +161,12 @@ fn names_and_addresses_that_would_do_harm_are_refused() {
         owner: None,
     };
     for branch in ["-x", "a..b", "a b", "", "a.lock", "a/../b", "HEAD", "@{-1}"] {
-        assert!(create_workspace(&mirror, &NewWorkspace { branch, ..good }).is_err(), "{branch}");
+        assert!(lay_out(&mirror, None, &NewWorkspace { branch, ..good }).is_err(), "{branch}");
     }
     let origin = "https://x-access-token:secret@example.com/acme/tool.git";
-    assert!(create_workspace(&mirror, &NewWorkspace { origin, ..good }).is_err());
-    let missing = "0123456789012345678901234567890123456789".parse().unwrap();
-    assert!(create_workspace(&mirror, &NewWorkspace { start: &missing, ..good }).is_err());
-    assert!(create_workspace(&mirror, &NewWorkspace { base_branch: "nowhere", ..good }).is_err());
+    assert!(lay_out(&mirror, None, &NewWorkspace { origin, ..good }).is_err());
     assert!(!path.exists());
+    let missing = "0123456789012345678901234567890123456789".parse().unwrap();
+    assert!(lay_out(&mirror, None, &NewWorkspace { start: &missing, ..good }).is_err());
+    assert!(lay_out(&mirror, None, &NewWorkspace { base_branch: "nowhere", ..good }).is_err());
 }
