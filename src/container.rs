@@ -24,7 +24,7 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, RwLock};
 use tokio::time::Instant;
 
 pub use activity::{Activity, Child};
@@ -62,6 +62,8 @@ pub struct Docker {
     address: Arc<Address>,
     /// Made at the first call that reaches the daemon, since the API's version is agreed on there.
     connection: Arc<OnceCell<Connection>>,
+    /// Held by each removal that nobody waits for.
+    removals: Arc<RwLock<()>>,
 }
 
 /// What `Docker::ensure` found or made.
@@ -96,7 +98,11 @@ impl Docker {
     /// Takes the address of a daemon: `unix:///var/run/docker.sock`, `tcp://host:port` or
     /// `http://host:port`. Nothing is asked yet, so a daemon that is down is no error here.
     pub fn connect(address: &str) -> anyhow::Result<Docker> {
-        Ok(Docker { address: Arc::new(address.parse()?), connection: Arc::default() })
+        Ok(Docker {
+            address: Arc::new(address.parse()?),
+            connection: Arc::default(),
+            removals: Arc::default(),
+        })
     }
 
     /// Whether the daemon answers.
@@ -244,7 +250,31 @@ impl Docker {
         self.remove_this(name, name).await
     }
 
-    /// The same for the container of an id, and no other that has the name by now.
+    /// Removes a container that has ended, without anybody waiting for it; one that has not, before this returns.
+    pub async fn clear(&self, name: &str) -> Result<(), ContainerError> {
+        match self.inspect(name).await? {
+            None => Ok(()),
+            Some(found) if matches!(found.state, State::Exited(_)) => {
+                let (docker, name) = (self.clone(), name.to_owned());
+                let at_work = self.removals.clone().read_owned().await;
+                tokio::spawn(async move {
+                    let _at_work = at_work;
+                    if let Err(error) = docker.remove(&name).await {
+                        tracing::warn!(container = name, %error, "a container was left over");
+                    }
+                });
+                Ok(())
+            }
+            Some(_) => self.remove(name).await,
+        }
+    }
+
+    /// Waits for the removals that nobody has waited for.
+    pub async fn settled(&self) {
+        drop(self.removals.write().await);
+    }
+
+    /// The same as `remove` for the container of an id, and no other that has the name by now.
     async fn remove_this(&self, name: &str, id: &str) -> Result<(), ContainerError> {
         let client = self.client().await?;
         let operation = format!("remove the container {name}");

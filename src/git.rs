@@ -11,6 +11,7 @@ mod changes;
 mod connectivity;
 mod drivers;
 mod export;
+mod filtered;
 mod import;
 mod join;
 mod mirror;
@@ -25,6 +26,7 @@ mod workspace;
 
 pub use changes::{Change, ChangeKind};
 pub use export::TextFile;
+pub use filtered::{FilterFault, Filtered};
 pub use import::{
     CommitSummary, HandOver, ImportError, ImportLimits, Imported, NewObject, ObjectKind, import,
 };

@@ -208,7 +208,9 @@ fn told_news(news: &News, base_branch: &str) -> Option<String> {
     }
     if !news.restored.is_empty() {
         told.push(format!(
-            "For this run these files are as the base branch has them; your branch's own versions are safe in git: {}.",
+            "For this run these files are as the base branch has them; your branch's own versions are safe in git: {}. What \
+             was in their place is in /workspace/.git/hob. To change such a file, first run `git update-index \
+             --no-skip-worktree FILE` and `git checkout -- FILE`.",
             news.restored.join(", ")
         ));
     }

@@ -4,6 +4,7 @@
 //! from what they find is decided in `story/next.rs`.
 
 mod account;
+mod agent_files;
 mod base;
 mod budget;
 mod check_again;
@@ -180,7 +181,10 @@ impl Worker {
                 Some(_) = jobs.join_next() => {}
             }
         }
-        let drained = async { while jobs.join_next().await.is_some() {} };
+        let drained = async {
+            while jobs.join_next().await.is_some() {}
+            self.docker.settled().await;
+        };
         if tokio::time::timeout(self.config.work.drain, drained).await.is_err() {
             tracing::warn!(
                 tasks = jobs.len(),

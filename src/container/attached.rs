@@ -49,10 +49,10 @@ impl Docker {
     /// container of the same name and labels is what an earlier hob left when it died; it is removed
     /// first, so the name must not be that of a container whose work counts.
     ///
-    /// The container is removed before this returns, whatever happened. If the future is dropped, a
-    /// task is left behind that removes it. It can outlive that where the process dies, the daemon is
-    /// away, or the future is dropped within the call that creates it: then it is for the sweep, which
-    /// finds it by its labels.
+    /// What it ran is dead when this returns, whatever happened. One that has ended by itself is removed by a task
+    /// that is left behind, since nobody needs to wait for that; so it is where the future is dropped. It can
+    /// outlive that where the process dies, the daemon is away, or the future is dropped within the call that
+    /// creates it: then it is for the sweep, which finds it by its labels.
     ///
     /// `sink` is written to on this task, so it shall be memory or a local file. Use `Log::None`.
     pub async fn run_attached(
@@ -68,11 +68,13 @@ impl Docker {
             Ok(end) => end,
             Err(_) => Ok(AttachedEnd::TimedOut),
         };
-        // Still guarded here: the future may be dropped while the container is being removed.
-        let removed = self.remove_own(spec).await;
-        leftover.id = None;
-        if let Err(error) = removed {
-            tracing::warn!(container = spec.name, %error, "a container was left over");
+        if !matches!(end, Ok(AttachedEnd::Exited(_))) {
+            // Still guarded here: the future may be dropped while the container is being removed.
+            let removed = self.remove_own(spec).await;
+            leftover.id = None;
+            if let Err(error) = removed {
+                tracing::warn!(container = spec.name, %error, "a container was left over");
+            }
         }
         let Taken { stdout_bytes, stderr, stderr_truncated, .. } = taken;
         Ok(Attached { end: end?, stdout_bytes, stderr, stderr_truncated })
@@ -150,7 +152,7 @@ impl Taken<'_> {
     }
 }
 
-/// Removes the container if the future that waits for it is dropped. That one and no other: whoever has lost a task to another worker
+/// Removes the container when it is dropped, with the future that waits for the container or after that one has ended. That one and no other: whoever has lost a task to another worker
 /// is dropped, and the other has a container of the same name by then.
 struct Leftover {
     docker: Docker,
@@ -165,7 +167,10 @@ impl Drop for Leftover {
             return;
         };
         let (docker, name) = (self.docker.clone(), std::mem::take(&mut self.name));
+        // A free place unless hob is about to end, which waits for none that comes later.
+        let at_work = docker.removals.clone().try_read_owned();
         runtime.spawn(async move {
+            let _at_work = at_work;
             if let Err(error) = docker.remove_this(&name, &id).await {
                 tracing::warn!(container = name, %error, "a container was left over");
             }

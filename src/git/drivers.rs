@@ -7,7 +7,7 @@ use anyhow::Context;
 use git2::{AttrCheckFlags, AttrValue, Commit, DiffOptions, Repository};
 
 /// libgit2's `GIT_ATTR_CHECK_INCLUDE_HEAD`, which git2 has no name for.
-const INCLUDE_HEAD: u32 = 1 << 3;
+pub(super) const INCLUDE_HEAD: u32 = 1 << 3;
 
 /// The paths that both sides have changed since they parted, and for which ours names a way to merge that is not the usual one.
 pub(super) fn merged_otherwise(

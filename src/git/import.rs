@@ -13,6 +13,7 @@ use git2::{Commit, ErrorClass, ErrorCode, ObjectType, Oid, Repository, Sort};
 use super::bundle::{self, Header};
 use super::changes::{self, Change};
 use super::connectivity::{self, Fresh};
+use super::filtered::{self, Filtered};
 use super::mirror::init_bare;
 use super::workspace::tree_size;
 use super::{Mirror, borrow_objects, oid, pack, prepare, sha};
@@ -153,6 +154,8 @@ pub struct Imported {
     pub changes: Vec<Change>,
     /// Whether `changes` is not all. A policy that looks at paths has to refuse then.
     pub changes_truncated: bool,
+    /// The changed files that are not what their filters make.
+    pub filtered: Vec<Filtered>,
     /// The paths in which the whole branch differs from the base branch it left, as many as the limit allows. Empty where no base
     /// branch is named.
     pub branch_paths: Vec<String>,
@@ -350,6 +353,8 @@ fn describe(
     let tree = |commit: Oid| repository.find_commit(commit).map(|commit| commit.tree_id());
     let before: Vec<Oid> = [base].iter().chain(&merged).map(|id| tree(*id)).collect::<Result<_, _>>()?;
     let found = changes::between(repository, &before, tree(tip)?, hand_over.limits.max_changes)?;
+    let new: HashSet<Oid> = fresh.blobs.iter().map(|(id, _)| *id).collect();
+    let filtered = filtered::faults(repository, tip, &found.changes, &new)?;
     Ok(Imported {
         tip: sha(tip)?,
         commits,
@@ -357,6 +362,7 @@ fn describe(
         merged_in: count(repository, &merged, base)?,
         changes: found.changes,
         changes_truncated: found.truncated,
+        filtered,
         branch_paths: branch_paths(repository, hand_over, tip)?,
         quarantine: hand_over.quarantine.to_owned(),
         base,

@@ -51,6 +51,10 @@ pub enum Detail {
     TemplateUnusable,
     /// Something was away for too long.
     OutOfReach,
+    /// Checked out, the branch would take more disk than this.
+    CheckoutTooLarge(ByteSize),
+    /// git cannot check the branch out.
+    NotCheckedOut,
     /// git cannot read what the agent left.
     WorkspaceUnreadable,
     /// What people have pushed could not be brought into a kept workspace.
@@ -115,6 +119,11 @@ impl Detail {
             Self::CommitsTooLarge(limit) => {
                 return format!("The commits are larger than {limit}.");
             }
+            Self::CheckoutTooLarge(limit) => {
+                return format!(
+                    "Checked out, the branch takes more disk space than the {limit} that `container.disk` allows a story."
+                );
+            }
             Self::CommitsNotSound(reason) => {
                 return format!("The commits were not accepted: {reason}.");
             }
@@ -144,6 +153,7 @@ impl Detail {
             Self::OutOfReach => {
                 "Something that hob needs was out of reach for too long; hob's log has the details."
             }
+            Self::NotCheckedOut => "git could not check the branch out; hob's log has its reason.",
             Self::WorkspaceUnreadable => "git could not read the repository that the agent left.",
             Self::NotRefreshed => {
                 "The kept workspace could not be brought up to date: git in it does not work any more."
@@ -189,6 +199,8 @@ mod tests {
             Detail::NoProxy,
             Detail::TemplateUnusable,
             Detail::OutOfReach,
+            Detail::CheckoutTooLarge(ByteSize(20 << 30)),
+            Detail::NotCheckedOut,
             Detail::WorkspaceUnreadable,
             Detail::NotRefreshed,
             Detail::ElsewhereCheckedOut,

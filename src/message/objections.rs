@@ -34,6 +34,21 @@ pub enum Objection {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A file that belongs in Git LFS holds its content, and not a pointer to it.
+    ContentForPointer {
+        /// The path.
+        path: String,
+    },
+    /// A pointer of Git LFS to content that is not on its server.
+    NewPointer {
+        /// The path.
+        path: String,
+    },
+    /// A file that the repository keeps encrypted is not.
+    NotEncrypted {
+        /// The path.
+        path: String,
+    },
     /// Too many paths differ.
     TooManyFiles {
         /// The limit.
@@ -93,6 +108,18 @@ fn words(objection: &Objection) -> String {
         Objection::LargeFile { name, limit } => {
             let (name, limit) = (code(name), limit.div_ceil(1024));
             format!("{name} is larger than {limit} KiB")
+        }
+        Objection::ContentForPointer { path } => {
+            let path = code(path);
+            format!("{path} belongs in Git LFS, and holds content where a pointer should be")
+        }
+        Objection::NewPointer { path } => {
+            let path = code(path);
+            format!("{path} is a Git LFS pointer to new content, which hob cannot upload")
+        }
+        Objection::NotEncrypted { path } => {
+            let path = code(path);
+            format!("{path} is kept encrypted in this repository, and is not encrypted here")
         }
         Objection::TooManyFiles { limit } => {
             format!("more than {limit} files are changed")

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use super::start::{WORKSPACE, blocking, docker_hitch, mount};
 use super::{Hitch, Job, Worker};
-use crate::config::ByteSize;
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Mount, Network};
 use crate::git::{self, Mirror, NewWorkspace};
 use crate::ids::Sha;
@@ -87,7 +86,7 @@ impl Worker {
             // Some filters and encodings make files larger.
             () = self.until_too_much_disk(vec![folder]) => {
                 self.docker.remove(&spec.name).await.map_err(docker_hitch)?;
-                return Err(Hitch::not_ready(too_large(self.config.container.disk)));
+                return Err(Hitch::not_ready(Detail::CheckoutTooLarge(self.config.container.disk)));
             }
             () = self.stop.cancelled() => return Err(Hitch::Stopping),
         };
@@ -101,11 +100,7 @@ impl Worker {
         }
         tracing::error!(end = ?attached.end, complaints, "the branch could not be checked out");
         let is_full = complaints.contains("No space left on device");
-        Err(Hitch::not_ready(if is_full {
-            Detail::DiskFull
-        } else {
-            Detail::Said(NOT_CHECKED_OUT.to_owned())
-        }))
+        Err(Hitch::not_ready(if is_full { Detail::DiskFull } else { Detail::NotCheckedOut }))
     }
 
     /// Whether hob may write so many bytes beside what it has: not more than a story may take up, and not the disk's last ones.
@@ -113,7 +108,7 @@ impl Worker {
         let limit = self.config.container.disk;
         if bytes > limit.0 {
             tracing::warn!(bytes, %limit, "a checkout would be larger than container.disk");
-            return Err(Hitch::not_ready(too_large(limit)));
+            return Err(Hitch::not_ready(Detail::CheckoutTooLarge(limit)));
         }
         let free = paths::free_space(self.data.root())?;
         if free.is_below(bytes.saturating_add(self.config.data.min_free.0 / 2)) {
@@ -146,10 +141,4 @@ impl Worker {
             log: Log::None,
         }
     }
-}
-
-const NOT_CHECKED_OUT: &str = "git could not check the branch out; hob's log has the reason.";
-
-fn too_large(limit: ByteSize) -> Detail {
-    Detail::Said(format!("Checked out, the branch takes more than the {limit} that `container.disk` allows."))
 }

@@ -179,7 +179,12 @@ impl Worker {
     ) -> ContainerSpec {
         let quarantine = self.data.run(run.id).quarantine.join("objects");
         let mounted = |path: &Path| path.to_string_lossy().into_owned();
-        let own = [("HOME", HOME.to_owned()), ("CI", "true".to_owned()), ("HOB_CHECK", command.to_owned())];
+        let own = [
+            ("HOME", HOME.to_owned()),
+            ("CI", "true".to_owned()),
+            ("HOB_CHECK", command.to_owned()),
+            ("GIT_LFS_SKIP_SMUDGE", "1".to_owned()),
+        ];
         let setup = self.settings(job).setup.map(|setup| ("HOB_SETUP", setup));
         let configured = self.config.agent.env.iter().map(|(name, value)| (name.clone(), value.clone()));
         let env = own.into_iter().chain(setup).map(|(name, value)| (name.to_owned(), value));

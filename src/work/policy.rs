@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notable::notable;
 use crate::config::{PathGlobs, Policy};
-use crate::git::{Change, Imported, ObjectKind};
+use crate::git::{Change, FilterFault, Imported, ObjectKind};
 use crate::message::{Notable, Objection};
 use crate::redact::Redactor;
 
@@ -52,6 +52,14 @@ pub(super) fn examine(
     secrets: &Redactor,
 ) -> anyhow::Result<(Vec<Objection>, usize)> {
     let mut found = in_objects(imported, rules, secrets)?;
+    found.extend(imported.filtered.iter().map(|filtered| {
+        let path = told(&filtered.path, secrets);
+        match filtered.fault {
+            FilterFault::ContentForPointer => Objection::ContentForPointer { path },
+            FilterFault::NewPointer => Objection::NewPointer { path },
+            FilterFault::NotEncrypted => Objection::NotEncrypted { path },
+        }
+    }));
     found.extend(in_changes(&imported.changes, imported.changes_truncated, rules, secrets)?);
     Ok(worst(found))
 }

@@ -1,12 +1,15 @@
 //! Before a run in a workspace that is not fresh: commits that people have pushed to the story branch are
-//! brought in, and the files by which a repository configures an agent are put back to what the base
-//! branch has. Without that, an agent could plant a hook for the next run, or somebody could push one.
-//! Both happen in a container, without network and keys, since the workspace's `.git` is the agent's.
+//! brought in, and the files by which a repository configures agents are put back to what the base
+//! branch has, where they may not be otherwise (`agent_files.rs`). Without that, an agent could plant a hook
+//! for the next run, or somebody could push one. Both happen in a container, without network and keys, since
+//! the workspace's `.git` is the agent's; where there is nothing to do, none is started.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
 
+use super::agent_files::{self, SETTINGS};
 use super::start::{WORKSPACE, blocking, docker_hitch, mount, remote_hitch};
 use super::theirs::moved;
 use super::{Hitch, Job, Worker};
@@ -16,37 +19,20 @@ use crate::ids::Sha;
 use crate::message::{self, Detail};
 use crate::paths;
 use crate::prompt::{Merged, News};
-use crate::story::{Run, Story};
+use crate::story::{Outcome, Run, Story};
 
-/// What agents read as their settings from a repository: hooks, servers to start, commands to run. From
-/// the facts about Claude Code, and the same for the other CLIs.
-const SETTINGS: &[&str] = &[
-    ".claude",
-    ".claude.json",
-    ".mcp.json",
-    "CLAUDE.md",
-    "CLAUDE.local.md",
-    ".codex",
-    ".gemini",
-    "GEMINI.md",
-    ".opencode",
-    "opencode.json",
-    "opencode.jsonc",
-    "AGENTS.md",
-    ".gitmodules",
-    ".ripgreprc",
-    ".husky",
-];
-
-/// Where the base branch's settings are in the container.
+/// Where the base branch's settings are in the container, and the list of what others have put on the story branch.
 const TRUSTED: &str = "/run/hob/settings";
+/// The parts of that folder.
+const FILES: &str = "files";
+const PUT_BY_OTHERS: &str = "put-by-others";
 
-/// Arguments: the commit to bring in, or `-`, then the names of the settings. Prints how the merge went
-/// and the settings that were put back. A tracked file that differs is marked so that git does not take
-/// the difference for a change of the agent's. Files are compared and copied by no program of git's, so
-/// that nothing planted in its configuration can have a say in it.
+/// Arguments: the commit to bring in, or `-`, then the paths of the settings. Prints how the merge went
+/// and the settings that were put back. A tracked file that is put back is marked so that git does not take
+/// the difference for a change of the agent's, and what was in its place is kept. Files are compared and copied by no program of
+/// git's, so that nothing planted in its configuration can have a say in it.
 const SCRIPT: &str = r#"
-export HOME=/tmp GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
+export HOME=/tmp GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 GIT_LFS_SKIP_SMUDGE=1
 git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }
 theirs=$1; shift
 # Nothing else runs here: what holds a lock was ended with an earlier container.
@@ -66,16 +52,36 @@ printf 'hob-refresh 1\nmerged %s\n' "$merged"
 for name do
   [ -e "$name" ] || [ -L "$name" ] || continue
   find "$name" ! -type d -exec sh -c '
-    for file do
-      trusted=/run/hob/settings/$file
-      if [ -f "$trusted" ]; then
-        if [ ! -L "$file" ] && [ -f "$file" ] && cmp -s "$file" "$trusted"; then continue; fi
+    is_text() {
+      case $1 in
+        CLAUDE.md|CLAUDE.local.md|GEMINI.md|AGENTS.md) ;;
+        .claude/skills/*|.codex/skills/*|.gemini/skills/*|.opencode/skills/*) ;;
+        .claude/*.md|.codex/*.md|.gemini/*.md|.opencode/*.md) ;;
+        .claude|.claude/*|.codex|.codex/*|.gemini|.gemini/*|.opencode|.opencode/*|.husky|.husky/*) return 1 ;;
+        .claude.json|.mcp.json|opencode.json|opencode.jsonc|.gitmodules|.ripgreprc) return 1 ;;
+      esac
+    }
+    is_same() {
+      if [ -L "$1" ] || [ -L "$2" ]; then
+        [ -L "$1" ] && [ -L "$2" ] && [ "$(readlink -- "$1")" = "$(readlink -- "$2")" ]
+        return
       fi
+      [ -f "$1" ] && [ -f "$2" ] || return 1
+      cmp -s -- "$1" "$2" || [ "$(tr -d "\r" <"$1" | cksum)" = "$(tr -d "\r" <"$2" | cksum)" ]
+    }
+    kept=$0
+    for file do
+      trusted=/run/hob/settings/files/$file
+      if is_same "$file" "$trusted"; then continue; fi
+      if is_text "$file" && ! grep -qxF -e "$file" /run/hob/settings/put-by-others; then continue; fi
       git ls-files --error-unmatch -- "$file" >/dev/null 2>&1 && git update-index --skip-worktree -- "$file"
+      if [ -f "$file" ] && [ ! -L "$file" ]; then
+        mkdir -p -- "$kept/$(dirname -- "$file")" && cp -p -- "$file" "$kept/$file"
+      fi
       rm -f -- "$file"
-      if [ -f "$trusted" ]; then cp -p -- "$trusted" "$file"; fi
+      if [ -e "$trusted" ] || [ -L "$trusted" ]; then cp -RpP -- "$trusted" "$file"; fi
       printf "restored %s\n" "$file"
-    done' hob {} +
+    done' "$git_dir/hob" {} +
 done
 echo end
 "#;
@@ -95,7 +101,7 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        goes_on: bool,
+        kept: Kept,
     ) -> Result<(News, Option<Sha>), Hitch> {
         let story = &job.story;
         let remote = self.remote(story).await?;
@@ -103,6 +109,9 @@ impl Worker {
         let (branch, base_branch, id) = (story.branch.clone(), story.base_branch.clone(), story.id);
         let (known, start) = (story.remote_head.clone(), story.base.clone());
         let settings = self.data.story(id).settings;
+        // What is on somebody else's branch is nobody's of the story's own, whoever committed it.
+        let own = if story.is_theirs() { String::new() } else { self.config.git.author_email.clone() };
+        let goes_on = kept == Kept::GoesOn;
         let there = settings.clone();
         let found = blocking(move || {
             let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
@@ -123,18 +132,40 @@ impl Worker {
                 mirror.pin(id, new).map_err(RemoteError::Other)?;
             }
             let base = mirror.branch(&base_branch).map_err(RemoteError::Other)?;
-            write_settings(&mirror, base.as_ref(), &there).map_err(RemoteError::Other)?;
+            let trusted = Trusted::write(&mirror, (base.as_ref(), head.as_ref()), &own, &there);
+            let trusted = trusted.map_err(RemoteError::Other)?;
             let base_moved = moved_base(&mirror, head.as_ref().or(start.as_ref()), base);
             if let Some(base) = &base_moved {
                 // The agent may merge it, and then borrows from it.
                 mirror.pin(id, base).map_err(RemoteError::Other)?;
             }
-            Ok::<_, RemoteError>(Ok((head, base_moved)))
+            Ok::<_, RemoteError>(Ok((head, base_moved, trusted)))
         });
-        let (head, base_moved) = found.await?.map_err(remote_hitch)?.map_err(moved)?;
+        let (head, base_moved, trusted) = found.await?.map_err(remote_hitch)?.map_err(moved)?;
         let theirs = head.clone().filter(|head| story.remote_head.as_ref() != Some(head));
-        let news = self.refresh_inside(job, run, theirs.as_ref(), &settings).await?;
+        let is_clean = theirs.is_none() && (kept == Kept::Not || self.has_ended_by_itself(job).await?);
+        let news = match is_clean && self.has_nothing_to_put_back(job, &trusted).await? {
+            true => News { commit: None, merged: Merged::Done, restored: Vec::new(), base_moved: None },
+            false => self.refresh_inside(job, run, theirs.as_ref(), &settings, &trusted.paths).await?,
+        };
         Ok((News { base_moved, ..news }, head))
+    }
+
+    /// Whether the last run in a story's workspace was ended by nobody. One that was may have left locks of git's.
+    async fn has_ended_by_itself(&self, job: &Job) -> Result<bool, Hitch> {
+        let last = self.store.last_started_run(job.story.id).await?;
+        let outcome = last.and_then(|(_, run)| run.end).map(|end| end.outcome);
+        Ok(matches!(outcome, Some(Outcome::Completed { .. } | Outcome::Blocked { .. })))
+    }
+
+    async fn has_nothing_to_put_back(&self, job: &Job, trusted: &Trusted) -> Result<bool, Hitch> {
+        let paths = self.data.story(job.story.id);
+        let (workspace, files) = (paths.workspace, paths.settings.join(FILES));
+        let trusted = trusted.clone();
+        let looked = blocking(move || {
+            agent_files::are_as_they_may_be(&workspace, &files, &trusted.paths, &trusted.put_by_others)
+        });
+        Ok(looked.await?.unwrap_or(false))
     }
 
     async fn refresh_inside(
@@ -143,10 +174,11 @@ impl Worker {
         run: &Run,
         theirs: Option<&Sha>,
         settings: &Path,
+        paths: &[String],
     ) -> Result<News, Hitch> {
         let mut command: Vec<String> = ["/bin/sh", "-c", SCRIPT, "hob"].map(str::to_owned).to_vec();
         command.push(theirs.map_or("-", Sha::as_str).to_owned());
-        command.extend(SETTINGS.iter().map(|name| (*name).to_owned()));
+        command.extend_from_slice(paths);
         let spec = ContainerSpec {
             name: format!("{}-refresh", run.container_name()),
             image: self.settings_for(job, run.agent).image,
@@ -213,11 +245,49 @@ fn moved_base(mirror: &Mirror, story: Option<&Sha>, base: Option<Sha>) -> Option
     (!mirror.holds(story, &base).unwrap_or(true)).then_some(base)
 }
 
-fn write_settings(mirror: &Mirror, base: Option<&Sha>, folder: &Path) -> anyhow::Result<()> {
-    paths::remove_tree(folder)?;
-    match base {
-        Some(base) => mirror.export(base, SETTINGS, folder),
-        None => std::fs::create_dir_all(folder).context("making the folder for settings"),
+/// What there is of a workspace that a run begins in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Nothing but the story branch: hob has just made it.
+    Not,
+    /// An earlier task has left it.
+    FromBefore,
+    /// The task goes on in it.
+    GoesOn,
+}
+
+/// What the files that configure agents may be.
+#[derive(Debug, Clone)]
+struct Trusted {
+    /// Where such files lie.
+    paths: Vec<String>,
+    /// Those on the story branch that neither the base nor hob has put there.
+    put_by_others: BTreeSet<String>,
+}
+
+impl Trusted {
+    /// Writes what the base has of them into a folder, and the list beside it.
+    fn write(
+        mirror: &Mirror,
+        (base, head): (Option<&Sha>, Option<&Sha>),
+        own: &str,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        paths::remove_tree(folder)?;
+        let files = folder.join(FILES);
+        std::fs::create_dir_all(&files).context("making the folder for settings")?;
+        let paths = match base {
+            Some(base) => mirror.export(base, SETTINGS, &files)?,
+            None => SETTINGS.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let put_by_others = match (base, head) {
+            (Some(base), Some(head)) => mirror.put_by_others(head, base, &paths, own)?,
+            _ => Vec::new(),
+        };
+        let mut list = put_by_others.join("\n");
+        list.push('\n');
+        std::fs::write(folder.join(PUT_BY_OTHERS), list).context("writing the list of settings")?;
+        Ok(Self { paths, put_by_others: put_by_others.into_iter().collect() })
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::checkout::NewCheckout;
 use super::prompting::told;
+use super::refresh::Kept;
 use super::talk::{INBOX, make_inbox};
 use super::{Hitch, Job, Worker};
 use crate::account;
@@ -109,7 +110,12 @@ impl Worker {
             false => {
                 let runs = self.store.runs_of(&job.task).await?;
                 let has_begun = runs.iter().any(|before| before.id != run.id && before.started_at.is_some());
-                Some(self.refresh(job, run, is_kept && has_begun).await?)
+                let kept = match (is_kept, has_begun) {
+                    (false, _) => Kept::Not,
+                    (true, false) => Kept::FromBefore,
+                    (true, true) => Kept::GoesOn,
+                };
+                Some(self.refresh(job, run, kept).await?)
             }
         };
         let news = refreshed.as_ref().map(|(news, _)| news);
@@ -385,6 +391,8 @@ impl Worker {
             ("HOB_STORY_ID", job.story.id.to_string()),
             ("HOB_TASK_ID", job.task.id.to_string()),
             ("HOB_RUN_ID", run.id.to_string()),
+            // No container has a way to the content of Git LFS.
+            ("GIT_LFS_SKIP_SMUDGE", "1".to_owned()),
         ];
         let configured = self.config.agent.env.iter().map(|(name, value)| (name.clone(), value.clone()));
         own.into_iter()

@@ -576,7 +576,7 @@ impl Worker {
     /// Removes the run's container, now that its outcome is recorded, and its keys.
     pub(super) async fn clear_container(&self, run: &Run) -> Result<(), Hitch> {
         remove_keys(&self.key_file(run));
-        self.docker.remove(&run.container_name()).await.map_err(|error| Hitch::Later(error.into()))
+        self.docker.clear(&run.container_name()).await.map_err(|error| Hitch::Later(error.into()))
     }
 
     pub(super) async fn pause(&self, wait: Duration) -> Result<(), Hitch> {

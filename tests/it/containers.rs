@@ -78,6 +78,15 @@ impl Case {
         tokio::time::timeout(DEADLINE, self.docker.wait(self.name())).await.unwrap().unwrap()
     }
 
+    /// Waits until it is removed, which nobody else waits for.
+    async fn is_removed(&self) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.state().await.is_some() {
+            assert!(Instant::now() < deadline, "it is still there");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn state(&self) -> Option<State> {
         self.docker.state(self.name()).await.unwrap()
     }
@@ -352,7 +361,7 @@ async fn an_attached_container_gives_its_bytes_exactly() {
         (1_000_000, 1_000_000, false)
     );
     assert_eq!(hex::encode(sha2::Sha256::digest(&bytes)) + "\n", String::from_utf8(attached.stderr).unwrap());
-    assert_eq!(case.state().await, None);
+    case.is_removed().await;
 }
 
 #[tokio::test]
@@ -375,7 +384,7 @@ async fn an_attached_container_may_complain_without_end_but_only_the_beginning_i
     let attached = case.docker.run_attached(&case.spec, &mut bytes, limits(70_000, DEADLINE)).await.unwrap();
     assert!(matches!(attached.end, AttachedEnd::Exited(_)), "{attached:?}");
     assert_eq!((attached.stderr.len(), attached.stderr_truncated), (1000, true));
-    assert_eq!(case.state().await, None);
+    case.is_removed().await;
 }
 
 #[tokio::test]
@@ -431,11 +440,7 @@ async fn an_attached_container_is_removed_when_nobody_waits_for_it_any_more() {
         ended = case.docker.run_attached(&case.spec, &mut bell, limits(10, DEADLINE)) => panic!("{ended:?}"),
         rung = rung => rung.unwrap(),
     }
-    let deadline = Instant::now() + DEADLINE;
-    while case.state().await.is_some() {
-        assert!(Instant::now() < deadline, "it is still there");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    case.is_removed().await;
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! real Docker and real git.
 
 mod account;
+mod agent_files;
 mod agents;
 mod base;
 mod blocked;
@@ -9,6 +10,7 @@ mod budgets;
 mod cards;
 mod catch_up;
 mod check_runs;
+mod checkout;
 mod checks;
 mod colleague;
 mod commanding;

@@ -354,9 +354,14 @@ impl World {
         &self.config.data.dir
     }
 
-    /// Every container of this world's hob, by name.
+    /// Every container of this world's hob in which something runs, by name.
     pub async fn containers(&self) -> Vec<String> {
         hob::containers(&self.config).await
+    }
+
+    /// Whatever there is of this world's hob in Docker.
+    pub async fn everything(&self) -> Vec<String> {
+        hob::everything(&self.config).await
     }
 
     /// Ends the world. Fails on anything that should not be left.
@@ -364,8 +369,11 @@ impl World {
         if self.hob.is_some() {
             self.quiet().await;
         }
-        let left = self.containers().await;
-        assert!(left.is_empty(), "containers were left over: {left:?}");
+        // Those that have ended are removed while the work goes on.
+        self.eventually("every container to be removed", async || {
+            self.everything().await.is_empty().then_some(())
+        })
+        .await;
         if let Some(hob) = self.hob.take() {
             assert_eq!(
                 hob.store().effect_counts().await.unwrap(),

@@ -324,8 +324,11 @@ fn trees_with_more_paths_than_atoms_are_given_up_on() {
     let tip = commit(&world, &inner, base.as_str());
     objects.extend([inner, tip.clone()]);
     let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
-    let imported = world.import(&mirror, &base, &bundle_of_objects(&world, &tip, &objects)).unwrap();
-    assert!(imported.changes_truncated);
+    let bundle = bundle_of_objects(&world, &tip, &objects);
+    let error = world.import(&mirror, &base, &bundle).unwrap_err();
+    assert!(matches!(error, ImportError::CheckoutTooLarge(_)), "{error}");
+    let endless = ImportLimits { max_checkout_bytes: u64::MAX, ..ImportLimits::default() };
+    assert!(world.import_within(&mirror, &base, &bundle, endless).unwrap().changes_truncated);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The repositories of workspaces, checked out and looked at with the git program as in a container.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::world::*;

@@ -64,7 +64,7 @@ pub async fn left_over(w: &World) -> Vec<String> {
             .lines()
             .filter(|line| UNWANTED.iter().any(|u| line.contains(u)))
             .map(str::to_owned)
-            .chain(w.containers().await)
+            .chain(w.everything().await)
             .collect();
         if left.is_empty() {
             break;
@@ -108,7 +108,7 @@ pub async fn take(w: &World, exact: bool) -> String {
     on_github(w, exact, &mut text);
     in_the_store(w, &mut text).await;
     on_disk(w, &mut text);
-    writeln!(text, "containers: {:?}", w.containers().await).unwrap();
+    writeln!(text, "containers: {:?}", w.everything().await).unwrap();
     text
 }
 

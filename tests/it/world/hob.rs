@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use hob::config::{ChecksNetwork, Config};
-use hob::container::Docker;
+use hob::container::{Docker, Listed, State};
 use hob::ids::LABEL_INSTANCE;
 use hob::serve::Hob;
 use hob::store::Store;
@@ -364,8 +364,22 @@ fn toml_of(config: &Config) -> String {
 /// Seconds that a Docker daemon may take to be back, on a machine that is busy.
 const DAEMON_TRIES: u32 = 90;
 
-/// The containers, and networks, that belong to the hob of this data folder.
+/// The containers in which something runs for an agent or a check, and networks, that belong to the hob of this data folder. Those
+/// that have ended are removed while the work goes on, and a checkout is only the beginning of a run.
 pub async fn containers(config: &Config) -> Vec<String> {
+    let is_live = |container: &Listed| {
+        !matches!(container.state, State::Exited(_) | State::Removing)
+            && !container.name.ends_with("-checkout")
+    };
+    listed(config, is_live).await
+}
+
+/// Whatever there is of that hob in Docker.
+pub async fn everything(config: &Config) -> Vec<String> {
+    listed(config, |_| true).await
+}
+
+async fn listed(config: &Config, is_wanted: impl Fn(&Listed) -> bool) -> Vec<String> {
     let file = config.data.dir.join("hob.db");
     if !file.exists() {
         return Vec::new();
@@ -387,7 +401,7 @@ pub async fn containers(config: &Config) -> Vec<String> {
     };
     let networks = docker.list_networks((LABEL_INSTANCE, &instance)).await.expect("docker answers");
     let networks = networks.into_iter().map(|network| network.name);
-    listed.into_iter().map(|container| container.name).chain(networks).collect()
+    listed.into_iter().filter(is_wanted).map(|container| container.name).chain(networks).collect()
 }
 
 /// Larger files are not shown: those that hob writes stay far below, and an agent may leave one of
