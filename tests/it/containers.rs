@@ -406,6 +406,7 @@ async fn what_an_earlier_attempt_left_is_in_nobodys_way() {
     let mut bytes = Vec::new();
     case.docker.run_attached(&case.spec, &mut bytes, limits(10, DEADLINE)).await.unwrap();
     assert_eq!(bytes, b"fresh\n");
+    case.is_removed().await;
 
     let mut strangers = case.spec.clone();
     strangers.labels = BTreeMap::from([("hob.it".to_owned(), "another hob's".to_owned())]);
