@@ -15,7 +15,7 @@ mod sync;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -80,6 +80,19 @@ impl Login {
             }
         }
         Ok(Login { files })
+    }
+
+    /// The files of a login that everybody on the machine can read, with their modes.
+    pub fn open_files(folder: &Path, kind: AgentKind) -> Vec<(PathBuf, u32)> {
+        let places = files::of(kind).iter().flat_map(|file| {
+            let beside = folder.parent().filter(|_| file.may_lie_beside);
+            [Some(folder), beside].into_iter().flatten().map(|place| place.join(file.name))
+        });
+        let open = places.filter_map(|path| {
+            let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+            (mode & 0o006 != 0).then_some((path, mode))
+        });
+        open.collect()
     }
 
     /// The secret values in it, for whatever keeps secrets out of logs, comments and commits.

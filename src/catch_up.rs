@@ -99,7 +99,8 @@ impl CatchUp {
                 let looked = self.look_at_deliveries(memory).await;
                 return memory.note(None, "the App's deliveries", looked);
             }
-            for facts in self.installed(memory).await? {
+            let installed = self.installed(memory).await?.into_iter();
+            for facts in installed.filter(|facts| self.config.github.allows(&facts.repo)) {
                 self.look_at(memory, &facts.repo, Some(&facts)).await?;
             }
         } else {
@@ -136,6 +137,7 @@ impl CatchUp {
         let named = self.config.github.repositories.iter().chain(self.config.repositories.keys());
         let mut keys = HashSet::new();
         let all = heard.chain(named.filter_map(|name| name.parse().ok()));
+        let all = all.filter(|repo| self.config.github.allows(repo));
         Ok(all.filter(|repo: &Repo| keys.insert(repo.key())).collect())
     }
 

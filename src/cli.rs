@@ -102,7 +102,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Serve(given) => given.load().and_then(serve::run),
-        Command::Check(given) => given.load().and_then(check::run),
+        Command::Check(given) => check::run(&given),
         Command::Status(given) => status::run(&given),
         Command::Backup(given) => backup::run(&given),
         Command::Replay(given) => replay::run(&given),
@@ -129,6 +129,13 @@ impl ConfigArguments {
         log::start(self.log_format)?;
         let environment = |name: &str| std::env::var(name).ok();
         Config::load(self.file().as_deref(), &environment).map_err(|error: ConfigError| error.into())
+    }
+
+    /// The same, with everything that is wrong with them.
+    fn look(&self) -> anyhow::Result<(Option<Config>, Vec<ConfigError>)> {
+        log::start(self.log_format)?;
+        let environment = |name: &str| std::env::var(name).ok();
+        Ok(Config::look(self.file().as_deref(), &environment))
     }
 
     /// The same for a command beside a running hob, which needs no secrets.

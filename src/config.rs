@@ -14,6 +14,7 @@ mod hosts;
 mod policy;
 mod pull_request;
 mod questions;
+mod reading;
 mod repository;
 mod secret;
 mod task;
@@ -44,6 +45,7 @@ pub use task::{Chosen, RepositoryOverrides, TaskSettings};
 pub use values::{Age, BranchTemplate, ByteSize, CommentsOf, is_well_formed_branch};
 
 use crate::ids::{AgentKind, IssueNumber, Repo};
+use reading::Document;
 
 /// Everything that can be set. Sections are the tables of `hob.toml`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -77,6 +79,9 @@ pub struct Config {
     pub pull_request: PullRequest,
     /// Settings for one repository, by `owner/name`.
     pub repositories: BTreeMap<String, RepositoryOverrides>,
+    /// What is not as it should be, though hob can work with it.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 /// `[server]`
@@ -84,6 +89,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// Address and port to listen on.
+    #[serde(deserialize_with = "values::address")]
     pub listen: SocketAddr,
     /// The largest webhook body that is accepted. GitHub sends up to 25 MB.
     pub body_limit: ByteSize,
@@ -190,20 +196,20 @@ pub struct Work {
     /// How many of them may be asked for by one person. Not set: all.
     pub per_person: Option<u32>,
     /// How often the loops look for work that no one told them of.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub poll: Duration,
     /// How often hob compares what is there with what should be, and tidies up.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub sweep: Duration,
     /// How long a worker may be silent before its task is free for another.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub lease: Duration,
     /// How long a task waits for something that is away, Docker or the git host for example, before
     /// it fails and says so.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub patience: Duration,
     /// How long a stop waits for steps that are under way. Containers are never waited for.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub drain: Duration,
 }
 
@@ -259,14 +265,44 @@ impl Default for Keep {
 impl Config {
     /// Reads the file and the environment. `environment` answers what a variable holds; it is an
     /// argument so that tests need not change the process.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
     pub fn load(
         file: Option<&Path>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, ConfigError> {
-        let mut config = Self::load_without_secrets(file, environment)?;
-        secret::read_files(&mut config, environment)?;
-        config.check()?;
-        Ok(config)
+        let (config, mistakes) = Self::look(file, environment);
+        ConfigError::of(mistakes).map_or(Ok(config.unwrap_or_default()), Err)
+    }
+
+    /// The same, with everything that is wrong beside what could be read; nothing could of a file that is not there, or is not TOML.
+    pub fn look(
+        file: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> (Option<Config>, Vec<ConfigError>) {
+        let path = file.unwrap_or(Path::new(""));
+        let text = match file.map(read_text).transpose() {
+            Ok(text) => text.unwrap_or_default(),
+            Err(mistake) => return (None, vec![mistake]),
+        };
+        let document = match Document::parse(&text, path) {
+            Ok(document) => document,
+            Err(mistakes) => {
+                return (None, mistakes.into_iter().map(reading::with_example).collect());
+            }
+        };
+        let (mut config, mut mistakes) = Self::of(&document);
+        mistakes.extend(secret::check_file(&mut config, file));
+        mistakes.extend(secret::overlay_environment(&mut config, environment));
+        mistakes.extend(secret::read_files(&mut config, environment));
+        let follows = |mistake: &ConfigError| mistakes.iter().any(|known| mistake.follows_from(known));
+        let checked: Vec<_> = config.check().into_iter().filter(|mistake| !follows(mistake)).collect();
+        mistakes.extend(checked);
+        let mut mistakes: Vec<_> = mistakes.into_iter().map(|mistake| document.with_line(mistake)).collect();
+        // What stands on no line is told last.
+        mistakes.sort_by_key(|mistake| mistake.line().unwrap_or(usize::MAX));
+        (Some(config), mistakes)
     }
 
     /// The same for commands beside a running hob, which need no secret and may not be able to read one: the files that
@@ -276,31 +312,36 @@ impl Config {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, ConfigError> {
         let mut config = match file {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|e| ConfigError::Unreadable { path: path.to_owned(), reason: e.to_string() })?;
-                Self::parse(&text, path)?
-            }
+            Some(path) => Self::parse(&read_text(path)?, path)?,
             None => Config::default(),
         };
-        secret::overlay_environment(&mut config, environment)?;
-        Ok(config)
+        let mistakes = secret::overlay_environment(&mut config, environment);
+        ConfigError::of(mistakes).map_or(Ok(config), Err)
     }
 
     /// Reads the text of a configuration file; `path` is used in errors only.
     pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
-        let deserializer =
-            toml::Deserializer::parse(text).map_err(|e| error::from_toml(text, path, "", &e))?;
-        let config: Config = serde_path_to_error::deserialize(deserializer).map_err(|e| {
-            let key = e.path().to_string();
-            error::from_toml(text, path, &key, e.inner())
-        })?;
-        for name in config.repositories.keys() {
-            name.parse::<Repo>().map_err(|e| {
-                ConfigError::invalid(&format!("repositories.\"{name}\""), &e.to_string(), "owner/name")
-            })?;
+        let (config, mistakes) = match Document::parse(text, path) {
+            Ok(document) => Self::of(&document),
+            Err(mistakes) => (Config::default(), mistakes.into_iter().map(reading::with_example).collect()),
+        };
+        ConfigError::of(mistakes).map_or(Ok(config), Err)
+    }
+
+    /// What a file says, as far as it can be read, and what cannot.
+    fn of(document: &Document<'_>) -> (Config, Vec<ConfigError>) {
+        let (config, mut mistakes) = document.read::<Config>();
+        let config = config.unwrap_or_default();
+        for name in config.repositories.keys().filter(|name| name.parse::<Repo>().is_err()) {
+            let key = format!("repositories.\"{name}\"");
+            mistakes.push(document.with_line(ConfigError::invalid(
+                &key,
+                "names no repository",
+                "owner/name",
+            )));
         }
-        Ok(config)
+        mistakes.sort_by_key(|mistake| mistake.line().unwrap_or(usize::MAX));
+        (config, mistakes.into_iter().map(reading::with_example).collect())
     }
 
     /// The folder of the login that an agent works with, where it does not work with a key.
@@ -333,6 +374,16 @@ impl Config {
     pub fn webhook_secret(&self) -> SecretString {
         self.github.webhook_secret.clone().unwrap_or_default()
     }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let mut reason = error::reason(&error);
+        if path.starts_with("~") {
+            reason.push_str("; hob does not expand `~`: write the whole path");
+        }
+        ConfigError::Unreadable { path: path.to_owned(), reason }
+    })
 }
 
 #[cfg(test)]
@@ -377,13 +428,18 @@ mod tests {
     #[test]
     fn a_wrong_value_is_named_with_its_key_and_line() {
         let error = parse("[work]\n\nparallel = \"two\"\n").unwrap_err();
-        assert!(error.starts_with("hob.toml:3: `work.parallel`: invalid type"), "{error}");
+        let wanted =
+            "hob.toml:3: `work.parallel` is a text and not a whole number; write for example `parallel = 2`";
+        assert_eq!(error, wanted);
         let error = parse("[agent]\ntimeout = \"soon\"\n").unwrap_err();
         assert!(error.starts_with("hob.toml:2: `agent.timeout`: "), "{error}");
         let error = parse("[github]\nbranch = \"hob\"\n").unwrap_err();
         assert!(error.contains("hob.toml:2: `github.branch`: `hob` lacks `{issue}`"), "{error}");
         let error = parse("[agent]\nkind = \"clod\"\n").unwrap_err();
-        assert!(error.contains("hob.toml:2: `agent.kind`: unknown variant `clod`"), "{error}");
+        assert_eq!(
+            error,
+            "hob.toml:2: `agent.kind`: there is no `clod`; known here: claude, codex, gemini, opencode, command"
+        );
     }
 
     #[test]
@@ -428,10 +484,10 @@ mod tests {
         for mode in [0o644, 0o660, 0o602] {
             let error = load(mode, "").unwrap_err();
             let mode = format!("which is not hob's alone (mode {mode:04o}); it wants mode 0600");
-            assert!(error.starts_with("`git.signing_key_file` names ") && error.contains(&mode), "{error}");
+            assert!(error.contains(":5: `git.signing_key_file` names ") && error.contains(&mode), "{error}");
         }
         let error = load(0o600, "rewrite_authors = false\n").unwrap_err();
-        assert!(error.starts_with("`git.rewrite_authors` is false beside"), "{error}");
+        assert!(error.contains(":6: `git.rewrite_authors` is false beside"), "{error}");
     }
 
     #[test]
@@ -442,7 +498,7 @@ mod tests {
         assert_eq!(Config::load(None, &environment).unwrap().container.ssh_auth_sock, None);
         let mut wanted = Config::default();
         wanted.container.ssh_agent = true;
-        secret::overlay_environment(&mut wanted, &environment).unwrap();
+        assert_eq!(secret::overlay_environment(&mut wanted, &environment), []);
         assert_eq!(wanted.container.ssh_auth_sock, Some(PathBuf::from("/run/a.sock")));
     }
 

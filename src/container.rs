@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod follow;
 mod network;
+mod probe;
 mod spec;
 mod state;
 

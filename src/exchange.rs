@@ -197,7 +197,7 @@ fn keep_drop(drops: &File, name: &str, keep_in: &Path, room: u64) -> anyhow::Res
     };
     let copy = || -> std::io::Result<u64> {
         std::fs::create_dir_all(keep_in)?;
-        let mut to = File::create(keep_in.join(name))?;
+        let mut to = paths::create_private(&keep_in.join(name))?;
         std::io::copy(&mut file.take(room), &mut to)
     };
     match copy() {

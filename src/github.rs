@@ -5,6 +5,7 @@
 //! do GitHub's own: what comes out are hob's types and [`GitHubError`]. What to write, and whether an
 //! effect that may have happened is there already, is decided above: no write is ever repeated here.
 
+mod access;
 mod assets;
 mod branches;
 mod checks;
@@ -41,6 +42,7 @@ use crate::ids::{InstallationId, Repo};
 use client::{Answer, Client, Verb};
 use tokens::InstallationTokens;
 
+pub use access::{Access, AppAccess, Granted, Installation, answers};
 pub use assets::{AssetHosts, ImageFile, NoImage};
 pub use checks::{
     Button, CheckRun, CheckRunText, CheckState, CommitStatus, Conclusion, FoundCheckRun, MOST_DESCRIPTION,

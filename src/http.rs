@@ -16,6 +16,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use secrecy::SecretString;
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -39,6 +40,8 @@ pub struct Http {
     pub store: Store,
     /// The containers, for `/readyz`.
     pub docker: Docker,
+    /// Why GitHub does not let hob in, while it does not.
+    pub shut_out: watch::Receiver<Option<String>>,
     /// What webhooks are signed with.
     pub webhook_secret: SecretString,
     /// The largest body that is read, in bytes.
@@ -54,7 +57,7 @@ struct Door {
 
 /// All routes, for [`serve`].
 pub fn router(http: Http) -> Router {
-    let readiness = Readiness::new(http.store.clone(), http.docker.clone());
+    let readiness = Readiness::new(http.store.clone(), http.docker.clone(), http.shut_out.clone());
     let turned_away = TurnedAway::new(http.store.clone());
     Router::new()
         .route("/webhook", post(webhook::receive))
@@ -70,7 +73,7 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// hob can do its work: the store can be written, Docker answers.
+/// hob can do its work: the store can be written, Docker answers, GitHub lets hob in.
 async fn readyz(State(door): State<Arc<Door>>) -> (StatusCode, String) {
     let report = door.readiness.report().await;
     let status = if report.is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

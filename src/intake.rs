@@ -152,6 +152,9 @@ impl Intake {
 
     async fn decide(&self, delivery: &Delivery, event: Event) -> anyhow::Result<Settled> {
         let began = Instant::now();
+        if let Some(place) = event.place().filter(|place| !self.config.github.allows(&place.repo)) {
+            return Ok(Settled::Ignored(format!("github.allow leaves {} out", place.repo)));
+        }
         if let Some(place) = event.place() {
             self.store.know_repository(&place.repo, place.installation, &place.default_branch).await?;
         }

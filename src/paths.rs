@@ -3,8 +3,9 @@
 
 mod tree;
 
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -131,6 +132,12 @@ impl DataDir {
         }
     }
 
+    /// Whether a hob is using it. Makes nothing.
+    pub fn is_in_use(&self) -> bool {
+        let Ok(file) = File::open(self.root.join("lock")) else { return false };
+        matches!(Flock::lock(file, FlockArg::LockExclusiveNonblock), Err((_, nix::errno::Errno::EWOULDBLOCK)))
+    }
+
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
@@ -223,6 +230,19 @@ pub fn free_space(path: &Path) -> anyhow::Result<Free> {
         bytes: disk.blocks_available() * disk.fragment_size(),
         files: (disk.files() > 0).then(|| disk.files_available()),
     })
+}
+
+/// Makes a file, or empties it, that only its owner may read and write.
+pub fn create_private(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // One that was there keeps its mode otherwise.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// The same, with this content.
+pub fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    create_private(path)?.write_all(content)
 }
 
 /// Removes a file, if it is there.

@@ -2,6 +2,7 @@
 //! A loop that ends before it was told to ends the process: a hob that accepts deliveries and does
 //! nothing with them would be worse than one that is down.
 
+mod access;
 mod systemd;
 
 use std::collections::BTreeSet;
@@ -13,9 +14,11 @@ use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use nix::unistd::{getegid, geteuid};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::account::Login;
 use crate::catch_up::{self, CatchUp};
 use crate::config::{Config, Credentials};
 use crate::container::Docker;
@@ -34,6 +37,9 @@ use crate::work::{self, Worker};
 
 /// How long after `work.drain` hob ends whatever still hangs: time to write down what the drain has brought.
 pub const GRACE: Duration = Duration::from_secs(5);
+
+/// What Docker and Podman put into a container.
+const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 
 /// A hob that is ready to run.
 pub struct Hob {
@@ -125,7 +131,8 @@ impl Hob {
     ) -> anyhow::Result<()> {
         under_way.begin("start");
         self.prepare(stop).await?;
-        let report = tokio::spawn(report_engine(self.docker.clone()));
+        let report =
+            tokio::spawn(report_engine(self.docker.clone(), Arc::clone(&self.config), self.data.clone()));
         let mut parts = self.start_parts(listener, stop, under_way);
         under_way.end("start");
         systemd::ready();
@@ -159,6 +166,17 @@ impl Hob {
                 Err(error) => self.store.sit_out(error, stop).await?,
             }
         }
+        let agent = self.config.agent.kind;
+        for (path, mode) in
+            self.config.login_dir(agent).map(|folder| Login::open_files(folder, agent)).unwrap_or_default()
+        {
+            let mode = format!("{mode:04o}");
+            tracing::warn!(path = %path.display(), mode, "others on this machine can read or change a file of the login");
+        }
+        let weak = self.config.weak_webhook_secret();
+        for warning in self.config.warnings.iter().chain(&weak) {
+            tracing::warn!("{warning}");
+        }
         if self.config.container.ssh_agent {
             tracing::warn!(
                 "container.ssh_agent is on: while it runs, an agent can use every key in the SSH agent"
@@ -187,7 +205,10 @@ impl Hob {
         let catch_up = pulse("catch-up", catch_up::LONGEST_STEP);
         let sweep = pulse("sweep", sweep::LONGEST_STEP);
         let pulses = vec![intake.clone(), work.clone(), deliver.clone(), catch_up.clone(), sweep.clone()];
-        start("http", Box::pin(serve_http(self.http(), listener, stop.clone())));
+        let (shut_out, told) = watch::channel(None);
+        let access = access::watch_access(self.github.clone(), self.store.clone(), shut_out, stop.clone());
+        start("access", Box::pin(access));
+        start("http", Box::pin(serve_http(self.http(told), listener, stop.clone())));
         start("intake", Box::pin(self.intake().run(stop.clone(), intake)));
         start("work", Box::pin(self.worker(stop.clone()).run(work)));
         start("deliver", Box::pin(self.deliver().run(stop.clone(), deliver)));
@@ -198,10 +219,11 @@ impl Hob {
         parts
     }
 
-    fn http(&self) -> Http {
+    fn http(&self, shut_out: watch::Receiver<Option<String>>) -> Http {
         Http {
             store: self.store.clone(),
             docker: self.docker.clone(),
+            shut_out,
             webhook_secret: self.config.webhook_secret(),
             body_limit: self.config.server.body_limit.as_usize(),
         }
@@ -265,7 +287,7 @@ fn take_data_folder(folder: &Path) -> anyhow::Result<(DataDir, DataLock)> {
 
 /// Logs what containers will run on and what that cannot do. Beside the start, which neither waits for the
 /// daemon nor needs it.
-async fn report_engine(docker: Docker) {
+async fn report_engine(docker: Docker, config: Arc<Config>, data: DataDir) {
     let engine = match docker.engine().await {
         Ok(engine) => engine,
         Err(error) => {
@@ -284,6 +306,21 @@ async fn report_engine(docker: Docker) {
     );
     for shortcoming in engine.shortcomings() {
         tracing::warn!("{shortcoming}");
+    }
+    let is_in_container = CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists());
+    let folders = [data.root(), &config.container.secrets_dir];
+    for folder in folders.into_iter().filter(|_| is_in_container) {
+        match docker.sees(folder, config.container.image_of(config.agent.kind)).await {
+            Ok(true) => {}
+            Ok(false) => tracing::error!(
+                folder = %folder.display(),
+                "Docker does not find in this folder what hob puts there, so no agent can start: hob runs in a container, or \
+                 Docker on another machine; `hob check` tells what to do"
+            ),
+            Err(error) => {
+                tracing::debug!(folder = %folder.display(), error = format!("{error:#}"), "whether Docker sees a folder was not tried");
+            }
+        }
     }
 }
 

@@ -1,40 +1,112 @@
-//! `hob check`: says whether hob could work with these settings, a line for each part.
+//! `hob check`: says whether hob could work with these settings. Everything is looked at, whatever else is wrong, and each thing that is
+//! wrong is a line with what to do about it. Nothing is changed.
+
+mod github;
+mod machine;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use super::ConfigArguments;
 use super::out::say;
 use crate::account::Login;
-use crate::config::{Config, Credentials};
-use crate::container::Docker;
-use crate::github::{self, GitHub};
+use crate::config::Config;
+use crate::ids::AgentKind;
 use crate::paths::DataDir;
 use crate::store::{self, Store};
 use crate::work;
 
-pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
-    super::runtime()?.block_on(async {
-        say("configuration   ok")?;
-        let parts = [
-            ("store", store(&config).await),
-            ("docker", docker(&config).await),
-            ("agent image", image(&config).await),
-            ("agent key", key(&config)),
-            ("prompt", prompt(&config)),
-            ("commits", commits(&config)),
-            ("github", github(&config).await),
-        ];
-        let mut code = ExitCode::SUCCESS;
-        for (name, result) in parts {
-            match result {
-                Ok(words) => say(format_args!("{name:<15} ok: {words}"))?,
-                Err(error) => {
-                    say(format_args!("{name:<15} NOT ok: {error:#}"))?;
-                    code = ExitCode::FAILURE;
+/// The longest that one part may take.
+const LONGEST: Duration = Duration::from_secs(45);
+
+/// What was found about one part.
+enum Found {
+    /// As it should be.
+    Good(String),
+    /// hob can work so, and should not have to.
+    Doubtful(String),
+    /// hob cannot work so.
+    Wrong(String),
+}
+
+use Found::{Doubtful, Good, Wrong};
+
+impl From<anyhow::Result<String>> for Found {
+    fn from(result: anyhow::Result<String>) -> Found {
+        result.map_or_else(|error| Wrong(format!("{error:#}")), Good)
+    }
+}
+
+pub(super) fn run(given: &ConfigArguments) -> anyhow::Result<ExitCode> {
+    let (config, mistakes) = given.look()?;
+    let mut told = Told::default();
+    let Some(config) = config else {
+        told.part("configuration", mistakes.iter().map(|mistake| Wrong(mistake.to_string())).collect())?;
+        say("\nNothing else was looked at: the settings could not be read.")?;
+        return Ok(ExitCode::FAILURE);
+    };
+    told.part("configuration", configuration(&config, mistakes))?;
+    super::runtime()?.block_on(parts(&config, &mut told))?;
+    if told.wrong == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let things = if told.wrong == 1 { "1 thing is" } else { &format!("{} things are", told.wrong) };
+    say(format_args!("\n{things} not ok; hob cannot work as these settings say."))?;
+    Ok(ExitCode::FAILURE)
+}
+
+async fn parts(config: &Config, told: &mut Told) -> anyhow::Result<()> {
+    told.part("data folder", machine::data_folder(config))?;
+    told.part("store", vec![store(config).await.into()])?;
+    told.part("address", machine::address(config))?;
+    let docker = in_time(machine::docker(config));
+    let (docker, on_github, git_host) =
+        tokio::join!(docker, in_time(github::access(config)), in_time(github::git_host(config)));
+    told.part("docker", docker)?;
+    told.part("agent key", keys(config))?;
+    told.part("prompt", vec![prompt(config).into()])?;
+    told.part("commits", vec![commits(config).into()])?;
+    told.part("github", on_github)?;
+    told.part("git host", git_host)
+}
+
+async fn in_time(part: impl Future<Output = Vec<Found>>) -> Vec<Found> {
+    let late = || vec![Wrong(format!("there was no answer within {} s", LONGEST.as_secs()))];
+    tokio::time::timeout(LONGEST, part).await.unwrap_or_else(|_| late())
+}
+
+/// What was told so far.
+#[derive(Default)]
+struct Told {
+    wrong: usize,
+}
+
+impl Told {
+    fn part(&mut self, name: &str, found: Vec<Found>) -> anyhow::Result<()> {
+        for found in found {
+            match found {
+                Good(words) if words.is_empty() => say(format_args!("{name:<15} ok"))?,
+                Good(words) => say(format_args!("{name:<15} ok: {words}"))?,
+                Doubtful(words) => say(format_args!("{name:<15} WARNING: {words}"))?,
+                Wrong(words) => {
+                    self.wrong += 1;
+                    say(format_args!("{name:<15} NOT ok: {words}"))?;
                 }
             }
         }
-        Ok(code)
-    })
+        Ok(())
+    }
+}
+
+fn configuration(config: &Config, mistakes: Vec<crate::config::ConfigError>) -> Vec<Found> {
+    let weak = config.weak_webhook_secret().map(Wrong);
+    let mut found: Vec<Found> =
+        mistakes.iter().map(|mistake| Wrong(mistake.to_string())).chain(weak).collect();
+    if found.is_empty() {
+        found.push(Good(String::new()));
+    }
+    found.extend(config.warnings.iter().cloned().map(Doubtful));
+    found
 }
 
 /// Looks without changing anything; the data folder need not be there yet.
@@ -50,36 +122,49 @@ async fn store(config: &Config) -> anyhow::Result<String> {
     })
 }
 
-async fn docker(config: &Config) -> anyhow::Result<String> {
-    let engine = Docker::connect(&config.container.docker)?.engine().await?;
-    let missing = if engine.missing.is_empty() {
-        String::new()
-    } else {
-        format!("; it cannot: {}", engine.missing.join(", "))
-    };
-    Ok(format!("{} {}, {} processors{missing}", engine.kind.name(), engine.version, engine.cpus))
-}
-
-async fn image(config: &Config) -> anyhow::Result<String> {
-    let image = config.container.image_of(config.agent.kind);
-    let there = Docker::connect(&config.container.docker)?.has_image(image).await?;
-    anyhow::ensure!(there, "Docker has no image `{image}`; deploy/image/build.sh makes one");
-    Ok(image.to_owned())
-}
-
-fn key(config: &Config) -> anyhow::Result<String> {
-    if let Some(folder) = config.login_dir(config.agent.kind) {
-        Login::read(folder, config.agent.kind)?;
-        return Ok(format!("the login in {}", folder.display()));
+/// The agents that can get work by these settings, without those that only a repository or a person chooses.
+fn agents(config: &Config) -> Vec<AgentKind> {
+    let own = config.repositories.values().filter_map(|own| own.agent);
+    let mut agents = vec![config.agent.kind];
+    for agent in config.agent.fallback.iter().copied().chain(own) {
+        if !agents.contains(&agent) {
+            agents.push(agent);
+        }
     }
-    let names = config.agent.kind.key_names();
+    agents
+}
+
+fn keys(config: &Config) -> Vec<Found> {
+    let agents = agents(config);
+    let open = agents
+        .iter()
+        .filter_map(|agent| Some(Login::open_files(config.login_dir(*agent)?, *agent)))
+        .flatten();
+    let open = open.map(|(path, mode)| {
+        let path = path.display();
+        Doubtful(format!(
+            "others on this machine can read or change {path} (mode {mode:04o}): `chmod 0600 {path}`"
+        ))
+    });
+    agents.iter().map(|agent| key(config, *agent).into()).chain(open).collect()
+}
+
+fn key(config: &Config, agent: AgentKind) -> anyhow::Result<String> {
+    if let Some(folder) = config.login_dir(agent) {
+        Login::read(folder, agent)?;
+        return Ok(format!("{agent}: the login in {}", folder.display()));
+    }
+    let names = agent.key_names();
     let found = names.iter().find(|name| config.agent.keys.contains_key(**name));
     match found {
-        Some(name) => Ok((*name).to_owned()),
+        Some(name) => Ok(format!("{agent}: {name}")),
         None if names.is_empty() => {
-            Ok("the agent is a command; it gets the keys in agent.key_files".to_owned())
+            Ok(format!("{agent}: a program of yours; it gets the keys in agent.key_files"))
         }
-        None => anyhow::bail!("none of {} is set", names.join(", ")),
+        None => anyhow::bail!(
+            "{agent}: none of {} is set; name a file with one in agent.key_files, or set it in hob's environment",
+            names.join(", ")
+        ),
     }
 }
 
@@ -96,13 +181,4 @@ fn commits(config: &Config) -> anyhow::Result<String> {
     let key = work::signing_key(config)?;
     let signed = key.map_or_else(|| "not signed".to_owned(), |key| format!("signed, {}", key.fingerprint()));
     Ok(format!("{} <{}>, {signed}", git.author_name, git.author_email))
-}
-
-async fn github(config: &Config) -> anyhow::Result<String> {
-    let credentials = match config.github.credentials()? {
-        Credentials::App { id, key } => github::Credentials::App { app_id: id, private_key_pem: key },
-        Credentials::Token(token) => github::Credentials::Token(token),
-    };
-    let github = GitHub::new(&config.github.api_url, credentials)?;
-    Ok(format!("{} answers; hob is {}", config.github.api_url, github.own_login().await?))
 }

@@ -83,7 +83,8 @@ fn repository(known: KnownRepository) -> Repository {
 
 impl Report {
     fn needs_somebody(&self) -> bool {
-        self.store.effects.iter().any(|effect| effect.is_parked)
+        self.store.shut_out.is_some()
+            || self.store.effects.iter().any(|effect| effect.is_parked)
             || self.store.deliveries.iter().any(|delivery| delivery.is_unreadable)
     }
 }
@@ -92,6 +93,9 @@ fn text(report: &Report) -> String {
     let (store, now) = (&report.store, report.now);
     let (parked, wanted): (Vec<_>, Vec<_>) = store.effects.iter().partition(|effect| effect.is_parked);
     let mut text = String::new();
+    if let Some(shut_out) = &store.shut_out {
+        text.push_str(&format!("SHUT OUT for {}: {}\n", age(shut_out.since, now), plain(&shut_out.why)));
+    }
     let mut section = |title: &str, count: usize, table: String| {
         text.push_str(&format!(
             "{title}: {}\n",

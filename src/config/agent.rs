@@ -7,6 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::values;
+
 use crate::ids::AgentKind;
 
 /// `[agent]`
@@ -26,15 +28,15 @@ pub struct Agent {
     /// Dollars after which a run is ended: the cap of a run. Those of a story and a day are in `[budget]`.
     pub max_budget_usd: Option<f64>,
     /// The longest a run may take.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub timeout: Duration,
     /// The longest a run may stay without a word.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub stall_timeout: Duration,
     /// How often a run that failed for a passing reason (overload, rate limit) is tried again.
     pub retries: u32,
     /// The wait before the first such retry; it doubles each time.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub retry_after: Duration,
     /// Environment names of keys given to the agent, each with the file that holds its value. Keys
     /// of the agent's own CLI are also taken from hob's environment.
@@ -52,7 +54,7 @@ pub struct Agent {
     /// environment and without input; exit code 0 means that the login is renewed.
     pub sync_command: Vec<String>,
     /// The longest that command may take. After that it is killed with everything it has started.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub sync_timeout: Duration,
     /// Further environment values for the agent. Not for secrets.
     pub env: BTreeMap<String, String>,

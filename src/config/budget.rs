@@ -29,8 +29,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Refuses caps that no run could stay below.
-    pub(super) fn check(&self, run_usd: Option<f64>) -> Result<(), ConfigError> {
+    /// Caps that no run could stay below.
+    pub(super) fn check(&self, run_usd: Option<f64>) -> Vec<ConfigError> {
         let dollars = [
             ("agent.max_budget_usd", run_usd),
             ("budget.story_usd", self.story_usd),
@@ -47,13 +47,9 @@ impl Budget {
         ];
         let bad_dollars = dollars.into_iter().filter(|(_, cap)| cap.is_some_and(|cap| !is_a_price(cap)));
         let bad_counts = counts.into_iter().filter(|(_, cap)| *cap == Some(0));
-        let bad = bad_dollars.map(|(key, _)| key).chain(bad_counts.map(|(key, _)| key)).next();
-        match bad {
-            Some(key) => {
-                Err(ConfigError::invalid(key, "lets nothing be done", "more than 0, or nothing for no cap"))
-            }
-            None => Ok(()),
-        }
+        let bad = bad_dollars.map(|(key, _)| key).chain(bad_counts.map(|(key, _)| key));
+        bad.map(|key| ConfigError::invalid(key, "lets nothing be done", "more than 0, or nothing for no cap"))
+            .collect()
     }
 }
 
@@ -68,12 +64,12 @@ mod tests {
 
     #[test]
     fn a_cap_of_nothing_is_refused_by_its_name() {
-        let key = |budget: &Budget, run_usd| match budget.check(run_usd) {
-            Err(ConfigError::Invalid { key, .. }) => key,
+        let key = |budget: &Budget, run_usd| match &*budget.check(run_usd) {
+            [ConfigError::Invalid { key, .. }] => key.clone(),
             other => panic!("{other:?}"),
         };
-        assert!(Budget::default().check(None).is_ok());
-        assert!(Budget { day_usd: Some(0.01), ..Budget::default() }.check(Some(5.0)).is_ok());
+        assert_eq!(Budget::default().check(None), []);
+        assert_eq!(Budget { day_usd: Some(0.01), ..Budget::default() }.check(Some(5.0)), []);
         assert_eq!(key(&Budget::default(), Some(0.0)), "agent.max_budget_usd");
         assert_eq!(key(&Budget { story_usd: Some(f64::NAN), ..Budget::default() }, None), "budget.story_usd");
         assert_eq!(key(&Budget { day_minutes: Some(0), ..Budget::default() }, None), "budget.day_minutes");

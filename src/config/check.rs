@@ -1,129 +1,233 @@
 //! What can be known to be wrong with settings without asking the world: said at start, with the key and what it wants instead.
 
+use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::{Age, ChecksNetwork, Config, ConfigError};
+use super::secret::with_tilde;
+use super::{Age, ByteSize, ChecksNetwork, Config, ConfigError};
 use crate::ids::{AgentKind, Repo};
 
 /// Looking through GitHub more often than this gets hob limited.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
+/// A secret with fewer characters can be guessed.
+const SHORTEST_SECRET: usize = 16;
+/// The least that Docker takes.
+const LEAST_MEMORY: ByteSize = ByteSize::mib(6);
 /// For so long GitHub can send a delivery again.
 const REDELIVERED: Age = Age::days(3);
 
 impl Config {
     /// What can be known to be wrong without asking the world.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let github = &self.github;
-        let has_secret = github.webhook_secret.as_ref().is_some_and(|s| !s.expose_secret().is_empty());
-        if !has_secret && github.poll.is_none() {
-            return Err(ConfigError::missing(
-                "github.webhook_secret",
-                "the secret set at the webhook; without it anybody could command hob. \
-                 Set HOB_WEBHOOK_SECRET or github.webhook_secret_file, or github.poll to work without a webhook",
-            ));
+    pub(super) fn check(&self) -> Vec<ConfigError> {
+        let mut mistakes = Vec::new();
+        let (github, mut invalid) = (&self.github, |key: &str, what: &str, wanted: &str| {
+            mistakes.push(ConfigError::invalid(key, what, wanted));
+        });
+        for name in github.repositories.iter().filter(|name| name.parse::<Repo>().is_err()) {
+            invalid("github.repositories", &format!("names `{name}`"), "owner/name");
         }
-        for name in &github.repositories {
-            name.parse::<Repo>()
-                .map_err(|e| ConfigError::invalid("github.repositories", &e.to_string(), "owner/name"))?;
+        for name in github.allow.iter().filter(|name| name.parse::<Repo>().is_err() && !is_owner(name)) {
+            invalid("github.allow", &format!("names `{name}`"), "an owner, or owner/name");
         }
-        self.check_intervals()?;
-        github.credentials()?;
-        for (key, url) in [("github.api_url", &github.api_url), ("github.git_url", &github.git_url)] {
-            if url.contains('@') {
-                return Err(ConfigError::invalid(key, "holds a user or password", "a plain address"));
-            }
-            if !is_safe_for_a_token(url) {
-                let what = "would send hob's token unencrypted over the network";
-                return Err(ConfigError::invalid(key, what, "https://, or http:// to this machine"));
-            }
+        if let Some(what) = no_label(&github.label) {
+            invalid("github.label", what, "a label of GitHub's, of 1 to 50 characters");
         }
-        if self.agent.kind == AgentKind::Command && self.agent.command.is_empty() {
-            return Err(ConfigError::missing(
-                "agent.command",
-                "the program to run, for agent.kind = \"command\"",
-            ));
-        }
-        self.check_account()?;
-        self.check_queue()?;
-        self.budget.check(self.agent.max_budget_usd)?;
         for (key, text) in
             [("git.author_name", &self.git.author_name), ("git.author_email", &self.git.author_email)]
         {
             if text.trim().is_empty() || text.contains(['<', '>', '\n', '\0']) {
-                return Err(ConfigError::invalid(key, "is not what git takes", "a plain name or address"));
+                invalid(key, "is not what git takes", "a plain name or address");
             }
         }
         if self.git.signing_key_file.is_some() && !self.git.rewrite_authors {
-            return Err(ConfigError::invalid(
-                "git.rewrite_authors",
-                "is false beside git.signing_key_file: hob would sign for whomever the agent names",
-                "true, or no key",
-            ));
-        }
-        if self.container.uid == 0 {
-            return Err(ConfigError::invalid("container.uid", "is 0, which is root", "an unprivileged uid"));
+            let what = "is false beside git.signing_key_file: hob would sign for whomever the agent names";
+            invalid("git.rewrite_authors", what, "true, or no key");
         }
         if self.container.network == "none" && self.container.checks_network != ChecksNetwork::Nothing {
-            return Err(ConfigError::invalid(
-                "container.checks_network",
-                "lets checks reach servers, and container.network is \"none\"",
-                "false, or a network",
-            ));
+            let what = "lets checks reach servers, and container.network is \"none\"";
+            invalid("container.checks_network", what, "false, or a network");
         }
-        Ok(())
+        mistakes.extend(self.check_ways_in());
+        mistakes.extend(self.check_addresses());
+        mistakes.extend(self.check_paths());
+        mistakes.extend(self.check_amounts());
+        mistakes.extend(self.check_intervals());
+        mistakes.extend(self.check_account());
+        mistakes.extend(self.budget.check(self.agent.max_budget_usd));
+        mistakes
     }
 
-    fn check_queue(&self) -> Result<(), ConfigError> {
-        let work = &self.work;
+    /// What is wrong with the secret of the webhook, though hob can work with it.
+    pub fn weak_webhook_secret(&self) -> Option<String> {
+        let length = self.github.webhook_secret.as_ref()?.expose_secret().chars().count();
+        (length < SHORTEST_SECRET).then(|| {
+            format!(
+                "github.webhook_secret has {length} characters, so that it can be guessed, and whoever guesses it can command hob; \
+                 make one with `openssl rand -hex 32`, and set it at the webhook too"
+            )
+        })
+    }
+
+    fn check_ways_in(&self) -> Vec<ConfigError> {
+        let github = &self.github;
+        let has_secret = github.webhook_secret.as_ref().is_some_and(|s| !s.expose_secret().is_empty());
+        let secret = (!has_secret && github.poll.is_none()).then(|| {
+            ConfigError::missing(
+                "github.webhook_secret",
+                "the secret set at the webhook; without it anybody could command hob. \
+                 Set HOB_WEBHOOK_SECRET or github.webhook_secret_file, or github.poll to work without a webhook",
+            )
+        });
+        let needs_program = self.agent.kind == AgentKind::Command;
+        let program = (self.agent.command.is_empty()
+            && (needs_program || self.agent.fallback.contains(&AgentKind::Command)))
+        .then(|| {
+            let what = if needs_program {
+                "the program to run, for agent.kind = \"command\""
+            } else {
+                "the program to run, since agent.fallback names `command`"
+            };
+            ConfigError::missing("agent.command", what)
+        });
+        [secret, github.credentials().err(), program].into_iter().flatten().collect()
+    }
+
+    fn check_addresses(&self) -> Vec<ConfigError> {
+        let mut mistakes = Vec::new();
+        let (github, mut invalid) = (&self.github, |key: &str, what: &str, wanted: &str| {
+            mistakes.push(ConfigError::invalid(key, what, wanted));
+        });
+        for (key, url) in [("github.api_url", &github.api_url), ("github.git_url", &github.git_url)] {
+            if url.contains('@') {
+                invalid(key, "holds a user or password", "a plain address");
+            } else if !is_web_address(url) {
+                invalid(key, "is no address of a server", "https://HOST, with a path where there is one");
+            } else if !is_safe_for_a_token(url) {
+                let what = "would send hob's token unencrypted over the network";
+                invalid(key, what, "https://, or http:// to this machine");
+            }
+        }
+        if self.server.api_url.as_ref().is_some_and(|url| !is_web_address(url)) {
+            invalid("server.api_url", "is no address of a server", "for example http://localhost:8470");
+        }
+        let docker = &self.container.docker;
+        let is_docker = match docker.split_once("://") {
+            Some(("unix", path)) => path.starts_with('/'),
+            Some(("tcp" | "http", host)) => !host.trim_end_matches('/').is_empty(),
+            _ => false,
+        };
+        if !is_docker {
+            let wanted = "unix:///path/to/socket, tcp://host:port or http://host:port";
+            invalid("container.docker", &format!("is `{docker}`, which is no address of Docker"), wanted);
+        }
+        mistakes
+    }
+
+    /// Paths that only a shell would understand. Those of secrets are looked at when they are read.
+    fn check_paths(&self) -> Vec<ConfigError> {
+        let (agent, container) = (&self.agent, &self.container);
+        let program = agent.sync_command.first().map(|program| ("agent.sync_command", Path::new(program)));
+        let paths = [
+            Some(("data.dir", self.data.dir.as_path())),
+            Some(("container.secrets_dir", container.secrets_dir.as_path())),
+            agent.login_dir.as_deref().map(|path| ("agent.login_dir", path)),
+            self.prompt.template.as_deref().map(|path| ("prompt.template", path)),
+            program,
+        ];
+        paths.into_iter().flatten().filter_map(|(key, path)| with_tilde(key, path)).collect()
+    }
+
+    /// Numbers and sizes with which nothing can work.
+    fn check_amounts(&self) -> Vec<ConfigError> {
+        let mut mistakes = Vec::new();
+        let mut invalid = |key: &str, what: &str, wanted: &str| {
+            mistakes.push(ConfigError::invalid(key, what, wanted));
+        };
+        let (work, container) = (&self.work, &self.container);
         if work.parallel == 0 {
-            return Err(ConfigError::invalid("work.parallel", "is 0", "1 or more"));
+            invalid("work.parallel", "is 0", "1 or more");
         }
         for (key, limit) in
             [("work.per_repository", work.per_repository), ("work.per_person", work.per_person)]
         {
             if limit == Some(0) {
-                return Err(ConfigError::invalid(key, "is 0", "1 or more, or nothing for no limit"));
+                invalid(key, "is 0", "1 or more, or nothing for no limit");
             }
         }
-        if self.agent.fallback.contains(&AgentKind::Command) && self.agent.command.is_empty() {
-            let what = "the program to run, since agent.fallback names `command`";
-            return Err(ConfigError::missing("agent.command", what));
+        if container.uid == 0 {
+            invalid("container.uid", "is 0, which is root", "an unprivileged uid");
         }
-        Ok(())
+        // A hundredth of a processor is the least that Docker takes.
+        if !container.cpus.is_finite() || container.cpus < 0.01 {
+            invalid("container.cpus", &format!("is {}", container.cpus), "0.01 or more");
+        }
+        for (key, count) in [("container.pids", container.pids), ("container.nofile", container.nofile)] {
+            if count < 1 {
+                invalid(key, &format!("is {count}"), "1 or more");
+            }
+        }
+        if container.memory < LEAST_MEMORY {
+            let what = format!("is {}, and Docker takes no less than {LEAST_MEMORY}", container.memory);
+            invalid("container.memory", &what, "for example \"4 GiB\"");
+        }
+        for (key, size) in [
+            ("server.body_limit", self.server.body_limit),
+            ("container.tmp", container.tmp),
+            ("container.disk", container.disk),
+            ("container.hand_over_limit", container.hand_over_limit),
+            ("policy.max_file_size", self.policy.max_file_size),
+            ("policy.import_memory", self.policy.import_memory),
+        ] {
+            if size.0 == 0 {
+                invalid(key, "is 0", "a size such as \"512 MiB\"");
+            }
+        }
+        if self.policy.max_files == 0 {
+            invalid("policy.max_files", "is 0", "1 or more");
+        }
+        mistakes
     }
 
-    fn check_intervals(&self) -> Result<(), ConfigError> {
+    fn check_intervals(&self) -> Vec<ConfigError> {
+        let mut mistakes = Vec::new();
+        let mut invalid = |key: &str, what: &str, wanted: &str| {
+            mistakes.push(ConfigError::invalid(key, what, wanted));
+        };
         // GitHub allows 5,000 requests an hour, and a look takes two for each repository.
         if self.github.poll.is_some_and(|poll| poll < SHORTEST_POLL) {
-            return Err(ConfigError::invalid("github.poll", "is too short", "\"1s\" or longer"));
+            invalid("github.poll", "is too short", "\"1s\" or longer");
         }
-        if self.work.sweep.is_zero() {
-            return Err(ConfigError::invalid("work.sweep", "is 0", "for example \"5m\""));
+        for (key, duration, example) in [
+            ("work.sweep", self.work.sweep, "5m"),
+            ("work.poll", self.work.poll, "5s"),
+            ("work.lease", self.work.lease, "1m"),
+            ("agent.timeout", self.agent.timeout, "1h"),
+            ("agent.stall_timeout", self.agent.stall_timeout, "15m"),
+            ("agent.sync_timeout", self.agent.sync_timeout, "60s"),
+            ("container.hand_over_timeout", self.container.hand_over_timeout, "5m"),
+        ] {
+            if duration.is_zero() {
+                invalid(key, "is 0", &format!("for example \"{example}\""));
+            }
         }
         // One that is forgotten and comes again would count as new.
         if self.keep.deliveries < REDELIVERED {
-            return Err(ConfigError::invalid(
-                "keep.deliveries",
-                "is shorter than GitHub can send a delivery again",
-                "\"3d\" or longer",
-            ));
+            let what = "is shorter than GitHub can send a delivery again";
+            invalid("keep.deliveries", what, "\"3d\" or longer");
         }
         if self.keep.notice.0 >= self.keep.waiting.0 {
-            return Err(ConfigError::invalid(
-                "keep.notice",
-                "is not shorter than keep.waiting",
-                "for example \"7d\" with keep.waiting = \"60d\"",
-            ));
+            let wanted = "for example \"7d\" with keep.waiting = \"60d\"";
+            invalid("keep.notice", "is not shorter than keep.waiting", wanted);
         }
-        Ok(())
+        mistakes
     }
 
-    fn check_account(&self) -> Result<(), ConfigError> {
-        let agent = &self.agent;
+    fn check_account(&self) -> Vec<ConfigError> {
+        let (agent, mut mistakes) = (&self.agent, Vec::new());
         if agent.login_dir.is_some() && agent.kind == AgentKind::Command {
-            return Err(ConfigError::invalid(
+            mistakes.push(ConfigError::invalid(
                 "agent.login_dir",
                 "is set, but hob knows no login of a command",
                 "agent.key_files, or another agent.kind",
@@ -131,18 +235,39 @@ impl Config {
         }
         if !agent.sync_command.is_empty() && agent.login_dir.is_none() {
             let what = "the folder of the login that agent.sync_command renews";
-            return Err(ConfigError::missing("agent.login_dir", what));
-        }
-        if agent.sync_timeout.is_zero() {
-            return Err(ConfigError::invalid("agent.sync_timeout", "is 0", "for example \"60s\""));
+            mistakes.push(ConfigError::missing("agent.login_dir", what));
         }
         if self.container.ssh_agent && self.container.ssh_auth_sock.is_none() {
             let what =
                 "the environment variable that names the SSH agent's socket, for container.ssh_agent = true";
-            return Err(ConfigError::missing("SSH_AUTH_SOCK", what));
+            mistakes.push(ConfigError::missing("SSH_AUTH_SOCK", what));
         }
-        Ok(())
+        mistakes
     }
+}
+
+/// Whether an account of GitHub's can have this name.
+fn is_owner(name: &str) -> bool {
+    (1..=39).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+/// Why a text is no label of GitHub's.
+fn no_label(text: &str) -> Option<&'static str> {
+    match text.chars().count() {
+        _ if text.trim().is_empty() => Some("is empty"),
+        51.. => Some("is longer than a label can be"),
+        _ if text.chars().any(char::is_control) => Some("has a line break"),
+        _ => None,
+    }
+}
+
+/// Whether this is `https://HOST` or `http://HOST`, with a port and a path at most.
+fn is_web_address(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://").or(url.strip_prefix("http://")) else { return false };
+    let host = rest.split('/').next().unwrap_or_default();
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '?' | '#' | '\\');
+    !host.is_empty() && !host.starts_with(':') && rest.chars().all(is_plain)
 }
 
 /// Whether a token may be sent there: encrypted, or to this machine itself.
@@ -159,14 +284,17 @@ fn is_safe_for_a_token(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::config::tests::{load, parse};
 
     #[test]
     fn without_a_webhook_secret_or_a_way_in_hob_does_not_start() {
-        assert!(load(&[]).unwrap_err().starts_with("`github.webhook_secret` is not set"));
+        let error = load(&[]).unwrap_err();
+        assert!(
+            error.starts_with("2 mistakes in the settings:\n  `github.webhook_secret` is not set"),
+            "{error}"
+        );
+        assert!(error.contains("\n  `github.app_id` is not set"), "{error}");
         assert!(load(&[("WEBHOOK_SECRET", "s")]).unwrap_err().starts_with("`github.app_id` is not set"));
         let error = load(&[("WEBHOOK_SECRET", "s"), ("APP_ID", "7")]).unwrap_err();
         assert!(error.starts_with("`github.private_key_file` is not set"), "{error}");
@@ -199,11 +327,10 @@ mod tests {
         for (text, wanted) in [
             ("[agent]\nsync_command = [\"renew\"]\n", "`agent.login_dir` is not set"),
             ("[agent]\nkind = \"command\"\nlogin_dir = \"/x\"\n", "`agent.login_dir` is set, but"),
-            ("[agent]\nsync_timeout = \"0s\"\n", "`agent.sync_timeout` is 0"),
             ("[container]\nssh_agent = true\n", "`SSH_AUTH_SOCK` is not set"),
         ] {
-            let error = parse(text).unwrap().check_account().unwrap_err().to_string();
-            assert!(error.starts_with(wanted), "{error}");
+            let mistakes = parse(text).unwrap().check_account();
+            assert!(mistakes.len() == 1 && mistakes[0].to_string().starts_with(wanted), "{mistakes:?}");
         }
     }
 }

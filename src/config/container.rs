@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{ByteSize, ChecksNetwork};
+use super::{ByteSize, ChecksNetwork, values};
 use crate::ids::AgentKind;
 
 /// `[container]`
@@ -55,10 +55,10 @@ pub struct Container {
     /// What the checks that a repository names in its `.github/hob.toml` may reach on the network, where it asks for that.
     pub checks_network: ChecksNetwork,
     /// How long an agent has to end after it is told to.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub stop_grace: Duration,
     /// The longest that reading the result out of the workspace may take.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub hand_over_timeout: Duration,
     /// The largest hand-over: the agent's commits as one packed bundle.
     pub hand_over_limit: ByteSize,

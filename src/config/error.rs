@@ -1,6 +1,9 @@
 //! What a person reads who made a mistake in the configuration.
 
+use std::io;
 use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
 
 /// A mistake in the configuration, told so that it can be mended without reading the source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +27,8 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
+        /// The key, as far as there is one.
+        key: String,
         /// Key and mistake.
         what: String,
         /// What to do about it, where that is known.
@@ -47,9 +52,58 @@ pub enum ConfigError {
         /// What would be right.
         wanted: String,
     },
+    /// More than one of these.
+    #[error("{} mistakes in the settings:{}", .0.len(), .0.iter().map(|mistake| format!("\n  {mistake}")).collect::<String>())]
+    Several(Vec<ConfigError>),
 }
 
+/// What says who hob is on GitHub. Where one of these is wrong, that the others are not set is no mistake of its own.
+const IDENTITY: [&str; 4] = ["github.app_id", "github.private_key", "github.token", "APP_ID"];
+
 impl ConfigError {
+    /// All of them as one, if there is any.
+    pub(super) fn of(mut mistakes: Vec<ConfigError>) -> Option<ConfigError> {
+        match mistakes.len() {
+            0 | 1 => mistakes.pop(),
+            _ => Some(Self::Several(mistakes)),
+        }
+    }
+
+    /// Whether this is wrong only because something else is: a secret that could not be read is not set.
+    pub(super) fn follows_from(&self, other: &ConfigError) -> bool {
+        let stem = |key: &str| key.strip_suffix("_file").unwrap_or(key).to_owned();
+        match (self, other) {
+            (
+                Self::Missing { key, .. },
+                Self::InFile { key: known, .. } | Self::Invalid { key: known, .. },
+            ) => {
+                stem(key) == stem(known)
+                    || (key == "github.app_id" && IDENTITY.contains(&stem(known).as_str()))
+            }
+            (
+                Self::Invalid { key, .. },
+                Self::InFile { key: known, .. } | Self::Invalid { key: known, .. },
+            ) => key == known,
+            _ => false,
+        }
+    }
+
+    /// Its line, where it has one.
+    pub(super) fn line(&self) -> Option<usize> {
+        match self {
+            Self::InFile { line, .. } => Some(*line),
+            _ => None,
+        }
+    }
+
+    /// Each by itself.
+    pub fn each(self) -> Vec<ConfigError> {
+        match self {
+            Self::Several(all) => all,
+            one => vec![one],
+        }
+    }
+
     pub(super) fn missing(key: &str, what: &str) -> Self {
         Self::Missing { key: key.to_owned(), what: what.to_owned() }
     }
@@ -59,42 +113,150 @@ impl ConfigError {
     }
 }
 
-/// Turns an error of the TOML reader into one for people. `key` is the path to the value, as far as
-/// the reader got.
-pub(super) fn from_toml(text: &str, path: &Path, key: &str, error: &toml::de::Error) -> ConfigError {
-    let line = match error.span() {
-        Some(span) => text[..span.start.min(text.len())].matches('\n').count() + 1,
-        None => 1,
+/// The line of a place in a text, counted from 1.
+pub(super) fn line_at(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// What is wrong with a line that is not TOML.
+pub(super) fn of_form(text: &str, path: &Path, error: &toml::de::Error) -> ConfigError {
+    let span = error.span().unwrap_or_default();
+    let named = text.get(span.clone()).unwrap_or_default().trim();
+    let message = error.message();
+    let has = |part: &str| message.contains(part);
+    let (what, hint) = if has("duplicate key") {
+        let name = named.trim_matches(['"', '\'']);
+        (format!("the key `{name}` is there twice"), Some("keep one of them".to_owned()))
+    } else if has("missing key") || has("unquoted keys") || (has("extra `=`")) {
+        ("this is not TOML: a value has no key".to_owned(), None)
+    } else if named.is_empty() && (has("value") || has("quoted")) {
+        ("this is not TOML: a key has no value".to_owned(), None)
+    } else if has("quoted") || has("opening quote") {
+        ("this is not TOML: a text wants quotes around it".to_owned(), None)
+    } else if has("unclosed")
+        || has("invalid basic string")
+        || has("invalid literal string")
+        || has("multi-line")
+    {
+        ("this is not TOML: a quote or a bracket is not closed".to_owned(), None)
+    } else if has("key with no value") || has("missing value") {
+        ("this is not TOML: a key has no value".to_owned(), None)
+    } else {
+        ("this is not TOML".to_owned(), None)
     };
-    let key = if key == "." { "" } else { key };
-    let (what, hint) = match unknown_field(error.message()) {
-        Some(("language", _)) => (
-            "`language` is no longer a setting".to_owned(),
-            Some(
-                "hob writes English, and agents answer in the language of the issue; remove this line"
-                    .to_owned(),
-            ),
-        ),
-        Some((field, known)) => {
-            let section = key.strip_suffix(field).unwrap_or(key);
-            let nearest = nearest(field, &known);
-            (
-                format!("unknown key `{section}{field}`"),
-                Some(match nearest {
-                    Some(name) => format!("did you mean `{section}{name}`?"),
-                    None => format!("known here: {}", known.join(", ")),
-                }),
-            )
-        }
-        None if key.is_empty() => (error.message().to_owned(), None),
-        None => (format!("`{key}`: {}", error.message()), None),
+    let line = line_at(text, span.start);
+    ConfigError::InFile { path: path.to_owned(), line, key: String::new(), what, hint }
+}
+
+/// What is wrong with a value that is TOML. `keys` lead to it, and `found` is what stands there. No text of a library is handed
+/// on, and of the value only what cannot be a secret.
+pub(super) fn of_value(
+    text: &str,
+    path: &Path,
+    keys: &[String],
+    found: Option<&DeValue<'_>>,
+    error: &toml::de::Error,
+) -> ConfigError {
+    let line = error.span().map_or(1, |span| line_at(text, span.start));
+    let key = shown(keys);
+    let message = error.message().trim();
+    let (what, hint) = if let Some((field, known)) = listed(message, "unknown field `") {
+        unknown_key(keys, field, &known)
+    } else if let Some((variant, known)) = listed(message, "unknown variant `") {
+        (format!("`{key}`: there is no `{variant}`"), Some(format!("known here: {}", known.join(", "))))
+    } else if let Some(number) = number_out_of_range(message, found) {
+        let limit = if number.starts_with('-') { "which is less than 0" } else { "which is too much" };
+        (format!("`{key}` is {number}, {limit}"), None)
+    } else if of_library(message) {
+        let wanted = wanted(message).map(|wanted| format!(" and not {wanted}")).unwrap_or_default();
+        (format!("`{key}` is {}{wanted}", found.map_or("something else", kind)), None)
+    } else {
+        (format!("`{key}`: {}", message.replace('\n', " ")), None)
     };
-    ConfigError::InFile { path: path.to_owned(), line, what, hint }
+    ConfigError::InFile { path: path.to_owned(), line, key, what, hint }
+}
+
+fn unknown_key(keys: &[String], field: &str, known: &[&str]) -> (String, Option<String>) {
+    if field == "language" {
+        let hint = "hob writes English, and agents answer in the language of the issue; remove this line";
+        return ("`language` is no longer a setting".to_owned(), Some(hint.to_owned()));
+    }
+    let above = keys.strip_suffix(&[field.to_owned()]).unwrap_or(keys);
+    let whole = |name: &str| shown(&above.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>());
+    let hint = match nearest(field, known) {
+        Some(name) => format!("did you mean `{}`?", whole(name)),
+        None => format!("known here: {}", known.join(", ")),
+    };
+    (format!("unknown key `{}`", whole(field)), Some(hint))
+}
+
+/// Keys as they are written: with dots between, and in quotes where they have to be.
+fn shown(keys: &[String]) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let part = |key: &String| if key.chars().all(is_bare) { key.clone() } else { format!("\"{key}\"") };
+    keys.iter().map(part).collect::<Vec<_>>().join(".")
+}
+
+/// What a value is, for people.
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(true) => "`true`",
+        DeValue::Boolean(false) => "`false`",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// Whether serde or the TOML reader says so, and not a type of hob's own.
+fn of_library(message: &str) -> bool {
+    const FORMS: [&str; 9] = [
+        "invalid type: ",
+        "invalid value: ",
+        "invalid length ",
+        "data did not match any variant",
+        "missing field ",
+        "duplicate field ",
+        "wanted ",
+        "expected ",
+        "value is missing",
+    ];
+    FORMS.iter().any(|form| message.starts_with(form))
+}
+
+/// What a library wants in the place of something else.
+fn wanted(message: &str) -> Option<&'static str> {
+    if message.contains("RawSize") {
+        return Some("a size");
+    }
+    let wanted = message.rsplit_once("expected ").map_or(message, |(_, wanted)| wanted);
+    Some(match wanted {
+        "usize" | "u64" | "u32" | "u16" | "u8" | "i64" | "i32" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a sequence" => "a list",
+        wanted if wanted.contains("string") => "a text",
+        wanted if wanted.contains("map") || wanted.starts_with("struct ") => "a table",
+        _ => return None,
+    })
+}
+
+/// The number that is there, if it is one of the right kind and not of the right size.
+fn number_out_of_range(message: &str, found: Option<&DeValue<'_>>) -> Option<String> {
+    let Some(DeValue::Integer(number)) = found else { return None };
+    let number = number.to_string();
+    let is_out = message.starts_with("invalid value: ")
+        || message.contains("overflowed")
+        || (message.contains("RawSize") && number.starts_with('-'));
+    is_out.then_some(number)
 }
 
 /// serde says it in a fixed form: ``unknown field `a`, expected one of `b`, `c` ``.
-fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
-    let rest = message.strip_prefix("unknown field `")?;
+fn listed<'a>(message: &'a str, form: &str) -> Option<(&'a str, Vec<&'a str>)> {
+    let rest = message.strip_prefix(form)?;
     let (field, rest) = rest.split_once('`')?;
     Some((field, rest.split('`').skip(1).step_by(2).collect()))
 }
@@ -109,4 +271,15 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .filter(|(similarity, _)| *similarity >= CLOSE_ENOUGH)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, k)| k)
+}
+
+/// Why a file could not be read, in words.
+pub(super) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "it is not there".to_owned(),
+        io::ErrorKind::PermissionDenied => "hob's user may not read it".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        io::ErrorKind::InvalidData => "it is no text in UTF-8".to_owned(),
+        _ => error.to_string(),
+    }
 }

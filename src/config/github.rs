@@ -6,7 +6,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{BranchTemplate, ConfigError};
+use super::{BranchTemplate, ConfigError, values};
+use crate::ids::Repo;
 
 /// `[github]`
 #[derive(Debug, Clone, Deserialize)]
@@ -39,15 +40,17 @@ pub struct GitHub {
     /// How often GitHub is looked through for labels and comments that no webhook told of. Set it where GitHub cannot reach
     /// hob; then hob needs no webhook. Not set: an App asks GitHub every five minutes for deliveries that failed, and with a
     /// token hob looks through as often.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(deserialize_with = "values::some_duration")]
     pub poll: Option<Duration>,
     /// Repositories to look through beside those that hob has heard from, `owner/name`. An App knows them by itself.
     pub repositories: Vec<String>,
+    /// Owners (`acme`) and repositories (`acme/tool`) that hob works for; nothing else is heard. Empty: all that reach hob.
+    pub allow: Vec<String>,
     /// How long after an answer that did not come hob looks whether GitHub has made a comment twice.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub recheck: Duration,
     /// How often the status comment is changed at most while an agent works.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub status_every: Duration,
     /// Whether issues get labels that say where the story stands.
     pub state_labels: bool,
@@ -70,6 +73,7 @@ impl Default for GitHub {
             draft: false,
             poll: None,
             repositories: Vec::new(),
+            allow: Vec::new(),
             recheck: Duration::from_secs(60),
             status_every: Duration::from_secs(5),
             state_labels: true,
@@ -78,6 +82,15 @@ impl Default for GitHub {
 }
 
 impl GitHub {
+    /// Whether hob works for a repository.
+    pub fn allows(&self, repo: &Repo) -> bool {
+        let is_it = |name: &String| match name.parse::<Repo>() {
+            Ok(allowed) => allowed == *repo,
+            Err(_) => name.eq_ignore_ascii_case(repo.owner()),
+        };
+        self.allow.is_empty() || self.allow.iter().any(is_it)
+    }
+
     /// The way in to the git host that is configured: exactly one.
     pub fn credentials(&self) -> Result<Credentials, ConfigError> {
         match (self.app_id, &self.private_key, &self.token) {

@@ -5,13 +5,15 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::values;
+
 /// `[pull_request]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PullRequest {
     /// How long hob waits after a review, a check that has failed, or a push to a base branch, for more of them, before it takes them
     /// up together.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "values::duration")]
     pub wait: Duration,
     /// How often hob takes up failed checks on one pull request by itself. 0: never.
     pub fixes: u32,

@@ -11,7 +11,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{BranchTemplate, ChecksNetwork, Config, ConfigError, FollowBase, PathGlobs, Policy, error};
+use super::reading::Document;
+use super::{BranchTemplate, ChecksNetwork, Config, ConfigError, FollowBase, PathGlobs, Policy};
 use crate::ids::{AgentKind, IssueNumber};
 
 /// Where the file lies in the repository.
@@ -334,16 +335,17 @@ pub fn lower(operator: Option<f64>, repository: Option<f64>) -> Option<f64> {
 
 /// Line, mistake and remedy of a text that cannot be read.
 fn read(text: &str) -> Result<RepositoryFile, (usize, String, String)> {
-    let path = Path::new(REPOSITORY_FILE);
-    let told = |key: &str, inner: &toml::de::Error| match error::from_toml(text, path, key, inner) {
-        ConfigError::InFile { line, what, hint, .. } => told(line, what, hint, key),
-        other => (1, other.to_string(), fields::remedy("")),
+    let first = |mistakes: Vec<ConfigError>| match mistakes.into_iter().next() {
+        Some(ConfigError::InFile { line, key, what, hint, .. }) => {
+            (line, what, hint.unwrap_or_else(|| fields::remedy(&key)))
+        }
+        other => (1, other.map(|mistake| mistake.to_string()).unwrap_or_default(), fields::remedy("")),
     };
-    let deserializer = toml::Deserializer::parse(text).map_err(|error| told("", &error))?;
-    serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let key = error.path().to_string();
-        told(&key, error.inner())
-    })
+    let document = Document::parse(text, Path::new(REPOSITORY_FILE)).map_err(first)?;
+    match document.read() {
+        (Some(file), mistakes) if mistakes.is_empty() => Ok(file),
+        (_, mistakes) => Err(first(mistakes)),
+    }
 }
 
 /// A text that was stored when `language` was still a setting, without it.
@@ -353,11 +355,6 @@ fn without_language(text: &str) -> Cow<'_, str> {
         Some(_) => Cow::Owned(table.to_string()),
         None => Cow::Borrowed(text),
     }
-}
-
-fn told(line: usize, what: String, hint: Option<String>, key: &str) -> (usize, String, String) {
-    // serde ends some of its sentences with a line break.
-    (line, what.trim().replace('\n', " "), hint.unwrap_or_else(|| fields::remedy(key)))
 }
 
 /// The label and who may steer, read from a file that has a mistake somewhere.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, error};
 
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -28,20 +28,28 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("SSH_AUTH_SOCK", "the SSH agent, where container.ssh_agent is true"),
 ];
 
-/// Puts the environment on top of the file.
-pub(super) fn overlay_environment(config: &mut Config, environment: Environment) -> Result<(), ConfigError> {
+/// Puts the environment on top of the file. What cannot be read leaves what the file says, and is told.
+pub(super) fn overlay_environment(config: &mut Config, environment: Environment) -> Vec<ConfigError> {
+    let mut mistakes = Vec::new();
     let first = |names: &[&'static str]| {
         names.iter().find_map(|name| environment(name).filter(|v| !v.is_empty()).map(|v| (*name, v)))
     };
     let secret = |names: &[&'static str]| first(names).map(|(_, v)| SecretString::from(v));
     if let Some((name, v)) = first(&["HOB_LISTEN"]) {
-        config.server.listen = v
-            .parse()
-            .map_err(|_| ConfigError::invalid(name, "is not an address", "for example 127.0.0.1:8470"))?;
+        match v.trim().parse() {
+            Ok(listen) => config.server.listen = listen,
+            Err(_) => mistakes.push(ConfigError::invalid(
+                name,
+                "is not an address with a port",
+                "for example 127.0.0.1:8470",
+            )),
+        }
     }
     if let Some((name, v)) = first(&["HOB_APP_ID", "APP_ID"]) {
-        config.github.app_id =
-            Some(v.parse().map_err(|_| ConfigError::invalid(name, "is not a number", "the App's id"))?);
+        match v.trim().parse() {
+            Ok(id) => config.github.app_id = Some(id),
+            Err(_) => mistakes.push(ConfigError::invalid(name, "is not a number", "the App's id")),
+        }
     }
     if let Some((_, v)) = first(&["HOB_DATA_DIR"]) {
         config.data.dir = PathBuf::from(v);
@@ -70,25 +78,82 @@ pub(super) fn overlay_environment(config: &mut Config, environment: Environment)
     github.private_key = key.or(github.private_key.take());
     github.webhook_secret =
         secret(&["HOB_WEBHOOK_SECRET", "WEBHOOK_SECRET"]).or(github.webhook_secret.take());
-    Ok(())
+    mistakes
+}
+
+/// Looks at the settings file itself: whether it says a secret twice, and who else may read or change it.
+pub(super) fn check_file(config: &mut Config, file: Option<&Path>) -> Vec<ConfigError> {
+    let github = &config.github;
+    let secrets = [
+        ("token", &github.token, &github.token_file),
+        ("private_key", &github.private_key, &github.private_key_file),
+        ("webhook_secret", &github.webhook_secret, &github.webhook_secret_file),
+    ];
+    let twice = secrets.iter().filter(|(_, value, file)| value.is_some() && file.is_some());
+    let mut mistakes: Vec<ConfigError> = twice
+        .map(|(name, ..)| {
+            let (key, what) = (format!("github.{name}_file"), format!("is set beside github.{name}"));
+            ConfigError::invalid(&key, &what, "to be the only one of the two")
+        })
+        .collect();
+    let holds_secrets = secrets.iter().any(|(_, value, _)| value.is_some());
+    let Some(file) = file else { return mistakes };
+    match mode_of(file) {
+        Some(mode) if mode & OTHERS_WRITE != 0 => {
+            let reason = format!(
+                "everybody on this machine can change it (mode {mode:04o}): `chmod o-w {}`",
+                file.display()
+            );
+            mistakes.push(ConfigError::Unreadable { path: file.to_owned(), reason });
+        }
+        Some(mode) if mode & OTHERS_READ != 0 && holds_secrets => {
+            config.warnings.push(readable(&format!("{} holds a secret", file.display()), file, mode));
+        }
+        _ => {}
+    }
+    mistakes
+}
+
+const OTHERS_READ: u32 = 0o004;
+const OTHERS_WRITE: u32 = 0o002;
+
+fn mode_of(file: &Path) -> Option<u32> {
+    std::fs::metadata(file).ok().map(|found| found.permissions().mode() & 0o777)
+}
+
+fn readable(what: &str, file: &Path, mode: u32) -> String {
+    format!(
+        "{what}, and everybody on this machine can read it (mode {mode:04o}): `chmod o-rwx {}`",
+        file.display()
+    )
 }
 
 /// Reads the files that hold secrets, and the agent's keys.
-pub(super) fn read_files(config: &mut Config, environment: Environment) -> Result<(), ConfigError> {
+pub(super) fn read_files(config: &mut Config, environment: Environment) -> Vec<ConfigError> {
+    let (mut mistakes, mut warnings) = (Vec::new(), Vec::new());
+    let mut read = |key: &str, file: &Path| match read_secret(key, file) {
+        Ok((secret, warning)) => {
+            warnings.extend(warning);
+            Some(secret)
+        }
+        Err(mistake) => {
+            mistakes.push(mistake);
+            None
+        }
+    };
     let github = &mut config.github;
     for (key, file, value) in [
         ("github.token_file", &github.token_file, &mut github.token),
         ("github.private_key_file", &github.private_key_file, &mut github.private_key),
         ("github.webhook_secret_file", &github.webhook_secret_file, &mut github.webhook_secret),
     ] {
-        if let (Some(file), None) = (file, &value) {
-            *value = Some(read_secret(key, file)?);
-        }
+        let Some(file) = file else { continue };
+        // One that is not used, because the environment says it, is looked at all the same: the next start may need it.
+        let found = read(key, file);
+        *value = value.take().or(found);
     }
     if let Some(file) = &config.git.signing_key_file {
-        let key = "git.signing_key_file";
-        config.git.signing_key = Some(read_secret(key, file)?);
-        check_private(key, file)?;
+        config.git.signing_key = read("git.signing_key_file", file);
     }
     let agent = &mut config.agent;
     let mut keys = BTreeMap::new();
@@ -98,10 +163,20 @@ pub(super) fn read_files(config: &mut Config, environment: Environment) -> Resul
         }
     }
     for (name, file) in &agent.key_files {
-        keys.insert(name.clone(), read_secret(&format!("agent.key_files.{name}"), file)?);
+        if let Some(secret) = read(&format!("agent.key_files.{name}"), file) {
+            keys.insert(name.clone(), secret);
+        }
     }
     agent.keys = keys;
-    Ok(())
+    if let Some(file) = &config.git.signing_key_file
+        && config.git.signing_key.is_some()
+    {
+        mistakes.extend(check_private("git.signing_key_file", file).err());
+        // Which is told as a mistake.
+        warnings.retain(|warning| !warning.starts_with("`git.signing_key_file`"));
+    }
+    config.warnings.extend(warnings);
+    mistakes
 }
 
 /// Keys of the agents' services that are taken from hob's own environment when they are there.
@@ -116,20 +191,41 @@ pub const KEY_NAMES: &[&str] = &[
     "OPENCODE_API_KEY",
 ];
 
-/// The content of a secret's file without the line end that editors add.
-fn read_secret(key: &str, file: &Path) -> Result<SecretString, ConfigError> {
-    let text = std::fs::read_to_string(file).map_err(|e| {
-        ConfigError::invalid(key, &format!("names {}: {e}", file.display()), "a readable file")
+/// The content of a secret's file without the line end that editors add, and what is to be said about the file.
+fn read_secret(key: &str, file: &Path) -> Result<(SecretString, Option<String>), ConfigError> {
+    if let Some(mistake) = with_tilde(key, file) {
+        return Err(mistake);
+    }
+    let named = format!("names {}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        ConfigError::invalid(
+            key,
+            &format!("{named}: {}", error::reason(&error)),
+            "a file that hob's user may read",
+        )
     })?;
     let text = text.trim_end_matches(['\n', '\r']);
     if text.is_empty() {
-        return Err(ConfigError::invalid(
-            key,
-            &format!("names {}, which is empty", file.display()),
-            "a secret",
-        ));
+        return Err(ConfigError::invalid(key, &format!("{named}, which is empty"), "a secret"));
     }
-    Ok(SecretString::from(text))
+    let warning = match mode_of(file) {
+        Some(mode) if mode & OTHERS_WRITE != 0 && key != "git.signing_key_file" => {
+            let what = format!("{named}, which everybody on this machine can change (mode {mode:04o})");
+            return Err(ConfigError::invalid(key, &what, "mode 0600, or 0640 with hob's group"));
+        }
+        Some(mode) if mode & OTHERS_READ != 0 => {
+            Some(readable(&format!("`{key}` names {}", file.display()), file, mode))
+        }
+        _ => None,
+    };
+    Ok((SecretString::from(text), warning))
+}
+
+/// What is wrong with a path that begins with `~`, which only a shell understands.
+pub(super) fn with_tilde(key: &str, path: &Path) -> Option<ConfigError> {
+    let is_one = path.to_string_lossy().starts_with('~');
+    let what = format!("is {}, and hob does not know what `~` is", path.display());
+    is_one.then(|| ConfigError::invalid(key, &what, "the whole path"))
 }
 
 /// A file that everybody on the machine can read, or that others can put something else into, is no place for a key.

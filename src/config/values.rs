@@ -1,10 +1,12 @@
 //! Values in the configuration that are more than a text or a number.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::ids::IssueNumber;
 
@@ -28,6 +30,31 @@ impl ByteSize {
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
+}
+
+/// How a duration is written.
+const A_DURATION: &str = "a duration such as \"90s\" or \"1h 30m\"";
+
+/// Reads a duration, `90s` or `1h 30m`.
+pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    let parsed = text.trim().parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    parsed.ok_or_else(|| D::Error::custom(format!("`{text}` is not {A_DURATION}")))
+}
+
+/// The same, for what may be left out.
+pub(super) fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    duration(from).map(Some)
+}
+
+/// Reads an address with a port.
+pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    text.trim().parse().map_err(|_| {
+        D::Error::custom(format!(
+            "`{text}` is not an address with a port, such as \"127.0.0.1:8470\" or \"[::1]:8470\""
+        ))
+    })
 }
 
 /// Whose comments an agent sees.

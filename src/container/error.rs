@@ -55,15 +55,16 @@ impl ContainerError {
             }
             // Sockets that do not exist, connections that broke, answers that did not come or that
             // stopped in the middle: the daemon is down, or going down.
-            ApiError::SocketNotFoundError(path) => {
-                Self::Unreachable(format!("{operation}: no socket at {path}"))
-            }
+            ApiError::SocketNotFoundError(path) => Self::Unreachable(format!(
+                "{operation}: there is no socket {path}; is Docker installed, and does it run?"
+            )),
             error @ (ApiError::RequestTimeoutError
             | ApiError::IOError { .. }
             | ApiError::HyperResponseError { .. }
-            | ApiError::HyperLegacyError { .. }) => {
-                Self::Unreachable(format!("{operation}: {}", with_causes(&error)))
-            }
+            | ApiError::HyperLegacyError { .. }) => match no_connection(&error) {
+                Some(why) => Self::Unreachable(why.to_owned()),
+                None => Self::Unreachable(format!("{operation}: {}", root_cause(&error))),
+            },
             error => Self::Other(format!("{operation}: {}", with_causes(&error))),
         }
     }
@@ -104,6 +105,37 @@ fn place(operation: &str) -> String {
         }
     });
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+/// Why there is no connection at all, and what to do about it, where that is known.
+fn no_connection(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+            Some(std::io::ErrorKind::PermissionDenied) => {
+                return Some(
+                    "hob's user may not use its socket, most likely because it is not in the group `docker`: \
+                     `usermod -aG docker USER`, then start hob again",
+                );
+            }
+            Some(std::io::ErrorKind::ConnectionRefused) => {
+                return Some("nothing listens at its address; does Docker run? `systemctl start docker`");
+            }
+            Some(std::io::ErrorKind::NotFound) => {
+                return Some("there is no socket at its address; is Docker installed, and does it run?");
+            }
+            _ => next = error.source(),
+        }
+    }
+    None
+}
+
+/// What is behind a connection that broke. The layers above it say only which library noticed.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => root_cause(cause),
+        None => error.to_string(),
+    }
 }
 
 /// The error with what caused it: hyper's own text says only `client error (Connect)`.

@@ -57,6 +57,12 @@ impl Docker {
         gateway.ok_or_else(|| ContainerError::Other(format!("the network {name} has no addresses")))
     }
 
+    /// Whether the daemon has a network of that name.
+    pub async fn has_network(&self, name: &str) -> Result<bool, ContainerError> {
+        // The filter finds parts of names too.
+        Ok(self.networks("name", name).await?.iter().any(|found| found.name == name))
+    }
+
     /// Removes the networks of that name. What is gone already is fine; one that containers are on is an error.
     pub async fn remove_network(&self, name: &str) -> Result<(), ContainerError> {
         for found in self.networks("name", name).await? {

@@ -16,6 +16,7 @@ use octocrab::Octocrab;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 use super::error::{GitHubError, clip, complaint, describe, failure, named_wait};
 use crate::fail_point::{When, reach};
@@ -46,6 +47,8 @@ pub(super) enum Verb {
 pub(super) struct Client {
     octocrab: Octocrab,
     address: Arc<Address>,
+    /// Rung when GitHub does not accept the credentials of a request.
+    refused: Arc<Notify>,
 }
 
 /// Where the API is.
@@ -72,7 +75,13 @@ impl Client {
     /// client for each token and panics on one with a line break.)
     pub(super) fn with_token(&self, token: &SecretString) -> Result<Client, GitHubError> {
         let octocrab = self.octocrab.user_access_token(token.clone()).map_err(not_sent)?;
-        Ok(Client { octocrab, address: self.address.clone() })
+        Ok(Client { octocrab, address: self.address.clone(), refused: self.refused.clone() })
+    }
+
+    /// The same address, asked by nobody in particular.
+    pub(super) fn without_credentials(&self) -> Result<Client, GitHubError> {
+        let Address { origin, base_path } = &*self.address;
+        Self::anonymous(&format!("{origin}{base_path}"))
     }
 
     fn build(api_url: &str, app: Option<(u64, &SecretString)>) -> Result<Client, GitHubError> {
@@ -90,13 +99,16 @@ impl Client {
             .set_read_timeout(Some(SILENCE_LIMIT))
             .set_write_timeout(Some(SILENCE_LIMIT));
         if let Some((id, pem)) = app {
-            builder = builder.app_from_rsa_pem(id.into(), pem.expose_secret()).map_err(|error| {
-                let reason = describe(&error);
-                GitHubError::Unexpected(format!("the App's private key is no RSA key in PEM: {reason}"))
+            builder = builder.app_from_rsa_pem(id.into(), pem.expose_secret()).map_err(|_| {
+                GitHubError::Setting(
+                    "the App's private key is no RSA key in PEM: take the file that GitHub gives you on the App's page, \
+                     under Private keys"
+                        .to_owned(),
+                )
             })?;
         }
         let octocrab = builder.build().map_err(not_sent)?;
-        Ok(Client { octocrab, address: Arc::new(address) })
+        Ok(Client { octocrab, address: Arc::new(address), refused: Arc::default() })
     }
 
     /// Reads `path`, which begins with `/`. Repeated twice after a failure that may pass.
@@ -230,7 +242,15 @@ impl Client {
             GitHubError::Unavailable(format!("no whole answer within {} s", REQUEST_LIMIT.as_secs()))
         })?;
         reach("github", place, When::After);
+        if answer.as_ref().is_ok_and(|answer| answer.status == 401) {
+            self.refused.notify_one();
+        }
         answer
+    }
+
+    /// Returns when GitHub has not accepted the credentials of a request.
+    pub(super) async fn was_refused(&self) {
+        self.refused.notified().await;
     }
 }
 
@@ -291,9 +311,8 @@ impl Answer {
     /// The body as `T`, which names only the fields that hob uses.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, GitHubError> {
         let mut deserializer = serde_json::Deserializer::from_str(&self.body);
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            GitHubError::Unexpected(clip(&format!("GitHub's answer is not what its docs say: {error}")))
-        })
+        serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| GitHubError::Unexpected(clip(&error.to_string())))
     }
 
     /// An answer of GraphQL's, which says no with the status 200 and in words of its own.
@@ -302,6 +321,11 @@ impl Answer {
             Some(error) => Err(error),
             None => Ok(self),
         }
+    }
+
+    /// A header of the answer.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// GitHub's clock when it answered.
@@ -329,8 +353,9 @@ impl Answer {
 
 impl Address {
     fn parse(api_url: &str) -> Result<Address, GitHubError> {
-        let wrong = |why: &str| GitHubError::Unexpected(format!("the address of GitHub's API {why}"));
-        let url = reqwest::Url::parse(api_url).map_err(|error| wrong(&format!("is not one: {error}")))?;
+        let wrong =
+            |why: &str| GitHubError::Setting(format!("the address of GitHub's API, `github.api_url`, {why}"));
+        let url = reqwest::Url::parse(api_url).map_err(|_| wrong("is not one: it wants https://HOST"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong("begins neither with https:// nor with http://"));
         }

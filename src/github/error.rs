@@ -44,9 +44,12 @@ pub enum GitHubError {
     /// A server error, a broken connection or silence. A write may have taken effect, or not.
     #[error("GitHub could not be reached, or stumbled: {0}")]
     Unavailable(String),
-    /// An answer or a setting that makes no sense to hob. Of a write, it may have taken effect.
-    #[error("unexpected: {0}")]
+    /// An answer that makes no sense to hob. Of a write, it may have taken effect.
+    #[error("hob does not understand what GitHub answered: {0}")]
     Unexpected(String),
+    /// A setting with which nothing can be asked.
+    #[error("{0}")]
+    Setting(String),
 }
 
 impl GitHubError {

@@ -309,7 +309,7 @@ impl Repository {
 }
 
 /// Every page of a list that counts its pages.
-async fn pages<T>(
+pub(super) async fn pages<T>(
     client: &Client,
     path: &str,
     read: impl Fn(&Answer) -> Result<Vec<T>, GitHubError>,

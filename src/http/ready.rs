@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 use super::in_time;
@@ -28,12 +28,13 @@ pub(super) struct Report {
 pub(super) struct Readiness {
     store: Store,
     docker: Docker,
+    shut_out: watch::Receiver<Option<String>>,
     last: Arc<Mutex<Option<(Instant, Report)>>>,
 }
 
 impl Readiness {
-    pub(super) fn new(store: Store, docker: Docker) -> Readiness {
-        Readiness { store, docker, last: Arc::default() }
+    pub(super) fn new(store: Store, docker: Docker, shut_out: watch::Receiver<Option<String>>) -> Readiness {
+        Readiness { store, docker, shut_out, last: Arc::default() }
     }
 
     /// What the last look found; where that is too old, what a new one finds.
@@ -59,13 +60,15 @@ impl Readiness {
         let store = async { in_time(self.store.check()).await.map_err(|error| format!("{error:#}")) };
         let (store, docker) = tokio::join!(store, docker);
         let mut text = String::new();
-        for (name, result) in [("store", &store), ("docker", &docker)] {
+        let github = self.shut_out.borrow().clone().map_or(Ok(()), Err);
+        let parts = [("store", &store), ("docker", &docker), ("github", &github)];
+        for (name, result) in parts {
             if let Err(error) = result {
                 tracing::warn!(error, "{name} is not ready");
             }
             text.push_str(&format!("{name}: {}\n", if result.is_ok() { "ok" } else { "not ready" }));
         }
-        let report = Report { is_ready: store.is_ok() && docker.is_ok(), text };
+        let report = Report { is_ready: parts.iter().all(|(_, result)| result.is_ok()), text };
         last.insert((Instant::now(), report)).1.clone()
     }
 }

@@ -1,8 +1,8 @@
 //! Opening the store: the file and how SQLite treats it, its schema brought up to date, and what keeps hob from working with
 //! a file that it should leave alone. Also its copy, `hob backup`.
 
-use std::fs::{File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +46,7 @@ impl Store {
     async fn opened(file: &Path) -> anyhow::Result<Store> {
         // Before anything can change it: a file that hob has to leave alone stays as it is, to the byte.
         look_closely(file).await?;
+        make_private(file);
         let options = options(file);
         let writer = writer(options.clone().create_if_missing(true)).await?;
         migrator().run(&writer).await.context("bringing the store up to date")?;
@@ -81,6 +82,22 @@ impl Store {
     /// The number of the newest step of the schema that this hob knows.
     pub fn newest_schema() -> i64 {
         MIGRATIONS.last().map_or(0, |(version, ..)| *version)
+    }
+}
+
+/// Lets only its owner read and write it: it holds what people wrote in private repositories. SQLite gives the files beside it the
+/// same mode. Where this does not succeed SQLite says what is wrong.
+fn make_private(file: &Path) {
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
+    drop(made);
+    for name in ["", "-wal", "-shm"] {
+        let mut path = file.as_os_str().to_owned();
+        path.push(name);
+        let path = Path::new(&path);
+        let is_open = path.metadata().is_ok_and(|found| found.permissions().mode() & 0o077 != 0);
+        if is_open && let Err(error) = std::fs::set_permissions(path, Permissions::from_mode(0o600)) {
+            tracing::warn!(file = %path.display(), %error, "others on this machine may read a file of the store");
+        }
     }
 }
 

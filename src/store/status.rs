@@ -7,6 +7,7 @@ use serde::Serialize;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
+use super::shut_out::{ShutOut, shut_out};
 use super::turned_away::{TurnedAway, turned_away};
 use super::{Effect, ReactTo, Store, Wish, now, rows};
 use crate::story::{Question, TaskState};
@@ -24,6 +25,8 @@ pub struct StoreStatus {
     pub wishes: Vec<OpenWish>,
     /// Effects that are not done, in the order in which they were wanted.
     pub effects: Vec<OpenEffect>,
+    /// Why GitHub does not let hob in, where it does not.
+    pub shut_out: Option<ShutOut>,
     /// Webhooks that the door has turned away lately.
     pub turned_away: Option<TurnedAway>,
 }
@@ -149,6 +152,7 @@ impl Store {
             tasks: tasks(&mut snapshot).await?,
             wishes: wishes(&mut snapshot).await?,
             effects: effects(&mut snapshot).await?,
+            shut_out: shut_out(&mut snapshot).await?,
             turned_away: turned_away(&mut snapshot).await?,
         };
         snapshot.rollback().await?;

@@ -153,7 +153,7 @@ impl Worker {
             max_stderr_bytes: MOST_STDERR,
             timeout: self.config.container.hand_over_timeout,
         };
-        let mut file = File::create(&paths.bundle).context("making the hand-over's file")?;
+        let mut file = crate::paths::create_private(&paths.bundle).context("making the hand-over's file")?;
         let attached = tokio::select! {
             attached = self.docker.run_attached(&spec, &mut file, limits) => attached.map_err(docker_hitch)?,
             () = self.until_too_much_disk(vec![paths.folder]) => {

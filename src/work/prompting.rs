@@ -135,7 +135,7 @@ impl Worker {
                     (&paths.template, template.as_bytes()),
                     (&paths.prompt_facts, &facts),
                 ];
-                files.into_iter().try_for_each(|(path, bytes)| std::fs::write(path, bytes))
+                files.into_iter().try_for_each(|(path, bytes)| crate::paths::write_private(path, bytes))
             })
             .context("keeping the prompt")
         })

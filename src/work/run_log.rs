@@ -146,7 +146,8 @@ impl RunLog {
 
 impl Kept {
     fn create(path: &std::path::Path, secrets: &Arc<Redactor>) -> anyhow::Result<Kept> {
-        let file = File::create(path).with_context(|| format!("opening {}", path.display()))?;
+        let file =
+            crate::paths::create_private(path).with_context(|| format!("opening {}", path.display()))?;
         Ok(Kept { file, bytes: 0, stream: Stream::new(secrets.clone()) })
     }
 

@@ -567,9 +567,11 @@ impl Worker {
         })
         .context("writing the run's record")?;
         let path = self.data.run(run.id).record;
-        blocking(move || around("disk", "run-record", || std::fs::write(&path, record)))
-            .await?
-            .context("writing the run's record")?;
+        blocking(move || {
+            around("disk", "run-record", || crate::paths::write_private(&path, record.as_ref()))
+        })
+        .await?
+        .context("writing the run's record")?;
         Ok(())
     }
 

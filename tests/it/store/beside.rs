@@ -242,7 +242,7 @@ async fn check_looks_at_the_store_and_makes_none() {
     .await;
     let (_, said) = w.command(&["check"]).await;
     assert!(said.contains("is not there yet; `hob serve` makes it"), "{said}");
-    assert!(said.contains("agent image     ok: ") && !said.contains("not-there:1"), "{said}");
+    assert!(said.contains(" for the agent claude is there") && !said.contains("not-there:1"), "{said}");
     assert!(!w.data().exists(), "a check makes nothing");
     let (code, said) = w.command(&["status"]).await;
     assert!(code == Some(1) && said.contains("it is not there; `hob serve` makes it"), "{said}");

@@ -170,11 +170,11 @@ async fn the_health_pages_tell_the_truth() {
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     assert_eq!(get(&w, "/healthz").await, (200, "ok\n".to_owned()));
-    assert_eq!(get(&w, "/readyz").await, (200, "store: ok\ndocker: ok\n".to_owned()));
+    assert_eq!(get(&w, "/readyz").await, (200, "store: ok\ndocker: ok\ngithub: ok\n".to_owned()));
     assert_eq!(get(&w, "/webhook").await.0, 405);
     w.finish().await;
     let w = World::with(|config| config.container.docker = "unix:///nowhere".to_owned()).await;
-    assert_eq!(get(&w, "/readyz").await, (503, "store: ok\ndocker: not ready\n".to_owned()));
+    assert_eq!(get(&w, "/readyz").await, (503, "store: ok\ndocker: not ready\ngithub: ok\n".to_owned()));
     w.finish().await;
 }
 

@@ -1,5 +1,6 @@
 //! What an operator sees of hob: its log, its commands, what it says about settings that cannot work.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr};
 
-use crate::world::World;
-use crate::world::hob;
+use crate::world::github::Fault;
+use crate::world::{REPO, SECRET, World, hob, image};
 
 /// What the machine may add to a bound.
 const SLACK: Duration = Duration::from_secs(6);
@@ -26,7 +27,7 @@ async fn listening(w: &World, log: &mut BufReader<ChildStderr>) {
             break entry["fields"]["address"].as_str().expect("an address").to_owned();
         }
     };
-    w.github.send_webhooks_to(&format!("http://{address}/webhook"), crate::world::SECRET);
+    w.github.send_webhooks_to(&format!("http://{address}/webhook"), SECRET);
 }
 
 /// hob takes a delivery, and does what comes of it.
@@ -115,5 +116,270 @@ async fn what_a_command_says_may_be_left_unread() {
         }
     }
     w.quiet().await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn check_tells_everything_that_is_wrong_at_once() {
+    let w = World::prepare(|_| {}).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = w.folder().join("hob.toml");
+    let text = format!(
+        r#"[server]
+listen = "{taken}"
+[data]
+dir = "/etc/passwd/hob"
+[github]
+api_url = "{api}"
+git_url = "http://127.0.0.1:9"
+token = "{token}"
+token_file = "/nowhere/token"
+webhook_secret = "x"
+repositories = ["acme/nothing", "acme/tool"]
+[agent]
+fallback = ["codex"]
+key_files = {{ OPENAI_API_KEY = "~/key" }}
+[container]
+image = "not-there:1"
+network = "nowhere"
+[work]
+parallel = 0
+paralel = 3
+[keep]
+runs = "soon"
+"#,
+        taken = taken.local_addr().unwrap(),
+        api = w.github.api_url(),
+        token = w.github.token(),
+    );
+    std::fs::write(&file, text).unwrap();
+    let (code, said) = hob::run_by(Some(&file), &[("DOCKER_HOST", "")], &["check"], |_| {}).await;
+    assert_eq!(code, Some(1), "{said}");
+    let at = |line: usize| format!("NOT ok: {}:{line}: ", file.display());
+    for wanted in [
+        at(9) + "`github.token_file` is set beside github.token; it wants to be the only one of the two",
+        at(9) + "`github.token_file` names /nowhere/token: it is not there; it wants a file that hob's user may read",
+        "NOT ok: github.webhook_secret has 1 characters".to_owned(),
+        at(14) + "`agent.key_files.OPENAI_API_KEY` is ~/key, and hob does not know what `~` is; it wants the whole path",
+        at(19) + "`work.parallel` is 0; it wants 1 or more",
+        at(20) + "unknown key `work.paralel`; did you mean `work.parallel`?",
+        at(22) + "`keep.runs`: `soon` is no age",
+        "data folder     NOT ok: /etc/passwd/hob is not there, and hob's user may not make it".to_owned(),
+        format!("address         NOT ok: something else listens at {}", taken.local_addr().unwrap()),
+        "NOT ok: Docker has no network `nowhere`, which container.network names; make it: `docker network create nowhere`".to_owned(),
+        "NOT ok: Docker has no image `not-there:1` for the agent claude, and hob pulls none".to_owned(),
+        "NOT ok: agent.fallback or a repository names the agent codex, and container.images names no image for it".to_owned(),
+        "NOT ok: claude: none of ANTHROPIC_API_KEY".to_owned(),
+        "NOT ok: codex: none of ".to_owned(),
+        "NOT ok: GitHub shows hob no repository acme/nothing, which the settings name".to_owned(),
+        "git host        NOT ok: http://127.0.0.1:9 does not answer".to_owned(),
+        "WARNING: ".to_owned() + &file.display().to_string() + " holds a secret, and everybody on this machine can read it",
+    ] {
+        assert!(said.contains(&wanted), "no {wanted:?} in\n{said}");
+    }
+    assert!(!said.contains("repository acme/tool"), "{said}");
+    assert!(said.ends_with(" things are not ok; hob cannot work as these settings say.\n"), "{said}");
+    // And a hob that is to serve tells all of the settings.
+    let (code, said) = hob::run_by(Some(&file), &[], &["serve"], |_| {}).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with("hob: 6 mistakes in the settings:\n"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn of_settings_that_are_not_toml_check_tells_every_line_and_looks_no_further() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hob.toml");
+    std::fs::write(&file, "[github]\nlabel = hob\nlabel = \"hob\"\n[work\nparallel = 2\n").unwrap();
+    let (code, said) = hob::run_by(Some(&file), &[], &["check"], |_| {}).await;
+    assert_eq!(code, Some(1), "{said}");
+    for line in [2, 3, 4] {
+        assert!(said.contains(&format!("configuration   NOT ok: {}:{line}: ", file.display())), "{said}");
+    }
+    assert!(said.ends_with("\nNothing else was looked at: the settings could not be read.\n"), "{said}");
+    for (filter, code) in [("loud", 1), ("debug", 0)] {
+        let schema = hob::run_by(None, &[("HOB_LOG", filter)], &["schema"], |_| {}).await;
+        assert_eq!(schema.0, Some(0));
+        let (found, said) = hob::run_by(None, &[("HOB_LOG", filter)], &["check"], |_| {}).await;
+        let is_told = said.contains("`HOB_LOG`: `loud` names no level");
+        assert!(is_told == (code == 1) && found == Some(1), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn check_finds_nothing_wrong_where_everything_is_there() {
+    let w = World::prepare_app(|_| {}).await;
+    let (code, said) = w.command(&["check"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    for part in ["hob is the App hob", "installed at acme", "git host        ok: ", " is there\n"] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    assert!(!said.contains("WARNING"), "{said}");
+    assert!(!w.data().exists(), "a check makes nothing");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn check_tells_what_an_app_lacks() {
+    let w = World::prepare_app(|_| {}).await;
+    let permissions = serde_json::json!({"issues": "read", "metadata": "read", "contents": "write"});
+    w.github.set_app_page(Some(permissions), Some(&["issues", "push"]), true);
+    let (code, said) = w.command(&["check"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    for wanted in [
+        "NOT ok: the App lacks permissions: Issues (read and write), Pull requests (read and write), Checks (read and write), \
+         Commit statuses (read), Actions (read); add them on the App's page",
+        "NOT ok: the App is not told of: Issue comment, Pull request, Pull request review, Check run, Status, Workflow run; subscribe",
+        "WARNING: every account can install the App, and so use your agent's key",
+    ] {
+        assert!(said.contains(wanted), "no {wanted:?} in {said}");
+    }
+    w.github.set_app_page(None, None, false);
+    w.github.uninstall_app();
+    let (code, said) = w.command(&["check"]).await;
+    assert!(code == Some(1) && said.contains("NOT ok: the App is installed nowhere; install it"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn check_tells_who_may_not_use_docker_and_who_was_refused_by_github() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("*** SKIPPED: only root can be somebody else for this test ***");
+        return;
+    }
+    let w = World::prepare(|_| {}).await;
+    w.github.fault("GET", "/user", Fault::Status(401, vec![]), 1);
+    let api = w.github.api_url();
+    let folder = tempfile::tempdir().unwrap();
+    // The program where everybody may run it.
+    let program = folder.path().join("hob");
+    std::fs::copy(hob::binary(), &program).unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = tokio::process::Command::new(&program)
+        .args(["check"])
+        .current_dir("/")
+        .envs([
+            ("HOB_GITHUB_TOKEN", w.github.token()),
+            ("WEBHOOK_SECRET", SECRET),
+            ("HOB_GITHUB_API_URL", &api),
+        ])
+        .env("HOB_DATA_DIR", folder.path().join("data"))
+        .uid(65_534)
+        .gid(65_534)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    for wanted in [
+        "docker          NOT ok: docker does not answer: hob's user may not use its socket, most likely because it is not in the group `docker`",
+        "github          NOT ok: GitHub does not accept hob's credentials",
+        "; make a new token, and put it in the place of the old one",
+        "data folder     NOT ok: ",
+    ] {
+        assert!(said.contains(wanted), "no {wanted:?} in {said}");
+    }
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn check_tells_of_folders_that_docker_does_not_see() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("*** SKIPPED: only root can mount a disk for this test ***");
+        return;
+    }
+    let w = World::prepare(|_| {}).await;
+    std::fs::create_dir_all(w.data()).unwrap();
+    // The folder is there for Docker too, but it is another one, as for a hob in a container.
+    let file = w.folder().join("hob.toml");
+    let text = format!(
+        "[data]\ndir = {:?}\n[github]\napi_url = {:?}\n[container]\nimage = {:?}\n",
+        w.data(),
+        w.github.api_url(),
+        image()
+    );
+    std::fs::write(&file, text).unwrap();
+    let script =
+        format!("mount -t tmpfs none {:?} && exec {:?} check --config {:?}", w.data(), hob::binary(), file);
+    let output = tokio::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .envs([("HOB_GITHUB_TOKEN", w.github.token()), ("WEBHOOK_SECRET", SECRET)])
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wanted =
+        format!("NOT ok: Docker does not find in {}, data.dir, what hob puts there", w.data().display());
+    assert!(said.contains(&wanted) && !said.contains("/dev/shm"), "{said}");
+    let (_, said) = w.command(&["check"]).await;
+    assert!(!said.contains("Docker does not find"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_that_github_refuses_is_told_everywhere() {
+    let w = World::prepare(|_| {}).await;
+    w.github.fault("GET", "/user", Fault::Status(401, vec![]), 1);
+    let hob = w.start_program().await;
+    let words = "Until then nothing is done. Put a new token in the place of the old one";
+    w.eventually("hob to tell", async || w.log().contains(words).then_some(())).await;
+    assert!(w.log().contains(r#""level":"ERROR""#), "{}", w.log());
+    let (code, said) = w.command(&["status"]).await;
+    assert!(code == Some(1) && said.starts_with("SHUT OUT for ") && said.contains(words), "{code:?} {said}");
+    let ready = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = ready.get(format!("http://{}/readyz", hob.address())).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 503);
+    assert_eq!(answer.text().await.unwrap(), "store: ok\ndocker: ok\ngithub: not ready\n");
+    assert_eq!(hob.terminate().await, Some(0));
+
+    let hob = w.start_program().await;
+    w.eventually("hob to be let in", async || {
+        let (code, said) = w.command(&["status"]).await;
+        (code == Some(0) && !said.contains("SHUT OUT")).then_some(())
+    })
+    .await;
+    assert_eq!(hob.terminate().await, Some(0));
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn hob_works_for_those_that_the_settings_allow() {
+    let w =
+        World::with(|config| config.github.allow = vec!["other".to_owned(), "acme/else".to_owned()]).await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    w.alice().comments(issue, "/hob help").await;
+    w.quiet().await;
+    let labeled = w.github.deliveries().into_iter().find(|d| d.action.as_deref() == Some("labeled")).unwrap();
+    let recorded = w.store().recorded_delivery(&labeled.guid).await.unwrap().expect("it came");
+    assert_eq!(recorded.note.as_deref(), Some("github.allow leaves acme/tool out"));
+    assert!(w.github.issue_reactions(REPO, issue).is_empty() && w.said(issue).is_empty());
+    w.finish().await;
+
+    let w = World::with(|config| config.github.allow = vec!["ACME".to_owned()]).await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: nothing]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_comment(issue).await;
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn store_and_logs_are_for_their_owner_alone() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let mut looked = 0;
+    let mut look = |path: &std::path::Path, _: &[u8]| {
+        let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:04o}", path.display());
+        looked += 1;
+    };
+    hob::for_each_file(&w.data().join("runs"), &mut look);
+    for name in ["hob.db", "hob.db-wal", "hob.db-shm"] {
+        look(&w.data().join(name), b"");
+    }
+    assert!(looked > 6, "only {looked} files");
     w.finish().await;
 }

@@ -264,6 +264,26 @@ impl GitHub {
         });
     }
 
+    /// Changes what the App asks for: permissions, events, and whether every account can install it.
+    pub fn set_app_page(
+        &self,
+        permissions: Option<serde_json::Value>,
+        events: Option<&[&str]>,
+        is_public: bool,
+    ) {
+        self.change(|state| {
+            state.app_page.permissions = permissions;
+            state.app_page.events =
+                events.map(|events| events.iter().map(|event| (*event).to_owned()).collect());
+            state.app_page.is_public = is_public;
+        });
+    }
+
+    /// The App is installed nowhere.
+    pub fn uninstall_app(&self) {
+        self.change(|state| state.app_page.is_uninstalled = true);
+    }
+
     /// Sets what `login` may do in `repo`: admin, maintain, write, triage, read or none. hob's own
     /// accounts are `hob-bot` (the token's) and `hob[bot]` (the App's).
     pub fn set_permission(&self, repo: &str, login: &str, permission: &str) {

@@ -250,6 +250,28 @@ pub async fn run_unheard(
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// Runs hob with a settings file and an environment that say everything; `prepare` may change how it is run. Its exit code, and what it
+/// said.
+pub async fn run_by(
+    file: Option<&Path>,
+    environment: &[(&str, &str)],
+    arguments: &[&str],
+    prepare: impl FnOnce(&mut Command),
+) -> (Option<i32>, String) {
+    let mut command = Command::new(binary());
+    command.args(arguments).env_remove("HOB_LOG").current_dir("/");
+    if let Some(file) = file {
+        command.arg("--config").arg(file);
+    }
+    command.envs(environment.iter().copied());
+    prepare(&mut command);
+    let output = tokio::time::timeout(DEADLINE, command.kill_on_drop(true).output());
+    let output = output.await.expect("hob ends in time").expect("hob starts");
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), said)
+}
+
 /// What `hob serve` does that is expected to end by itself: its exit code and what it said.
 pub async fn serve_in_vain(folder: &Path, config: &Config) -> (Option<i32>, String) {
     let mut command = Command::new(binary());

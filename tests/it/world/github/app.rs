@@ -1,11 +1,13 @@
 //! Routes about accounts: the user, the App and its installation, the repository and who may do what.
 
+use axum::extract::{Path, State as Extract};
+use axum::response::{IntoResponse as _, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::GitHub;
-use super::account::{INSTALLATION_ID, INSTALLATION_TOKEN_SECONDS, InstallationToken};
+use super::account::{APP_SLUG, INSTALLATION_ID, INSTALLATION_TOKEN_SECONDS, InstallationToken};
 use super::call::{Call, Reply};
 use super::state::{Permission, State};
 use super::webhooks::Outgoing;
@@ -15,8 +17,29 @@ pub(super) fn get_user(github: &GitHub, _: &mut State, call: &Call) -> Reply {
     Reply::new(200, github.writer().private_user(call.actor.login()))
 }
 
-pub(super) fn get_app(github: &GitHub, _: &mut State, _: &Call) -> Reply {
-    Reply::new(200, github.writer().app())
+pub(super) fn get_app(github: &GitHub, state: &mut State, _: &Call) -> Reply {
+    Reply::new(200, with_page(github.writer().app(), state))
+}
+
+/// The App, or its installation, as its page says.
+fn with_page(mut value: Value, state: &State) -> Value {
+    let page = &state.app_page;
+    if let Some(permissions) = &page.permissions {
+        value["permissions"] = permissions.clone();
+    }
+    if let Some(events) = &page.events {
+        value["events"] = json!(events);
+    }
+    value
+}
+
+/// What everybody may see of an App that every account can install.
+pub(super) async fn public_page(Extract(github): Extract<GitHub>, Path(slug): Path<String>) -> Response {
+    let state = github.state();
+    if !state.app_page.is_public || slug != APP_SLUG {
+        return Reply::not_found().into_response();
+    }
+    Reply::new(200, with_page(github.writer().app(), &state)).into_response()
 }
 
 pub(super) fn get_installation(github: &GitHub, _: &mut State, call: &Call) -> Reply {
@@ -72,7 +95,8 @@ fn within(wanted: &Value, granted: &Value) -> bool {
 /// The App's installations: the one, on the account that owns the first repository.
 pub(super) fn list_installations(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let owner = state.repositories.values().next().map(|repository| repository.owner().to_owned());
-    let all: Vec<_> = owner.iter().map(|owner| github.writer().installation(owner)).collect();
+    let owner = owner.iter().filter(|_| !state.app_page.is_uninstalled);
+    let all: Vec<_> = owner.map(|owner| with_page(github.writer().installation(owner), state)).collect();
     Reply::page(github, call, &all)
 }
 

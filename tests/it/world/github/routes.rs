@@ -152,6 +152,8 @@ pub(super) fn router(github: &GitHub) -> Router {
         router = router.route(&format!("{API_PREFIX}{path}"), any(endpoint));
     }
     router
+        .route(&format!("{API_PREFIX}/apps/{{slug}}"), get(app::public_page))
+        .route("/", get(async || "GitHub's start page"))
         .route(GRAPHQL_PATH, any(graphql::serve))
         .route(&format!("{}{{id}}", actions::LOG_PATH), get(actions::serve_log))
         .route("/user-attachments/assets/{id}", get(assets::serve))

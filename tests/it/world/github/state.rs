@@ -25,6 +25,19 @@ pub(super) struct LastAnswer {
     pub(super) body: Bytes,
 }
 
+/// What a test has changed about the App.
+#[derive(Default)]
+pub(super) struct AppPage {
+    /// Permissions that it has in place of the usual ones.
+    pub(super) permissions: Option<serde_json::Value>,
+    /// Events that it is told of in place of the usual ones.
+    pub(super) events: Option<Vec<String>>,
+    /// Whether every account can install it.
+    pub(super) is_public: bool,
+    /// Whether it is installed nowhere.
+    pub(super) is_uninstalled: bool,
+}
+
 #[derive(Default)]
 pub(super) struct State {
     /// By lower-case full name.
@@ -44,6 +57,8 @@ pub(super) struct State {
     pub(super) assets: HashMap<String, Asset>,
     /// Old names of repositories that were renamed, with the new ones.
     pub(super) renamed: Vec<(String, String)>,
+    /// What was set on the App's page, over what is usual.
+    pub(super) app_page: AppPage,
     /// How often the App was installed anew.
     pub(super) reinstalled: u64,
     last_id: u64,

@@ -59,7 +59,7 @@ impl Writer {
         let own = json!({
             "id": APP_ID, "slug": APP_SLUG, "node_id": node_id("App", APP_ID), "owner": self.user("acme"),
             "name": "hob", "html_url": format!("{}/apps/{APP_SLUG}", self.web),
-            "permissions": app_permissions(), "events": ["issues", "issue_comment"],
+            "permissions": app_permissions(), "events": APP_EVENTS,
         });
         merged(example("GET /app"), own)
     }
@@ -72,7 +72,7 @@ impl Writer {
             "access_tokens_url": format!("{}/app/installations/{INSTALLATION_ID}/access_tokens", self.api),
             "repositories_url": format!("{}/installation/repositories", self.api),
             "html_url": format!("{}/settings/installations/{INSTALLATION_ID}", self.web),
-            "permissions": app_permissions(), "events": ["issues", "issue_comment"],
+            "permissions": app_permissions(), "events": APP_EVENTS,
             "single_file_name": null, "has_multiple_single_files": false, "single_file_paths": [],
         });
         merged(example("GET /repos/{owner}/{repo}/installation"), own)
@@ -306,6 +306,18 @@ impl Writer {
 }
 
 /// What the App may do, as its owner set it up.
+/// The events that README.md has the App told of.
+const APP_EVENTS: [&str; 8] = [
+    "issues",
+    "issue_comment",
+    "pull_request",
+    "pull_request_review",
+    "check_run",
+    "status",
+    "push",
+    "workflow_run",
+];
+
 pub(super) fn app_permissions() -> Value {
     json!({
         "actions": "read", "checks": "write", "contents": "write", "issues": "write", "metadata": "read",
