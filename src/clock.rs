@@ -2,6 +2,8 @@
 //! a test can make the clock jump. How long something takes is measured with tokio's own clock, which
 //! never jumps, and has no place here.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 /// Now.
@@ -12,6 +14,11 @@ pub fn now() -> Timestamp {
 /// Now, in milliseconds since 1970, as the store keeps it.
 pub fn now_ms() -> i64 {
     now().as_millisecond()
+}
+
+/// How long it is until a moment as the store keeps it; a moment at least, so that nobody waits for what is over in a circle.
+pub fn until_ms(at: i64) -> Duration {
+    Duration::from_millis(u64::try_from(at.saturating_sub(now_ms())).unwrap_or(0).max(1))
 }
 
 #[cfg(not(feature = "fail-points"))]

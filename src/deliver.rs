@@ -12,26 +12,29 @@ mod rest;
 mod review;
 mod status;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::config::Config;
 use crate::github::{self, FoundComment, GitHub, GitHubError, Repository};
-use crate::ids::{CommentId, IssueNumber};
+use crate::ids::{CommentId, InstallationId, IssueNumber, StoryId};
+use crate::lanes::{Lanes, Room};
 use crate::message;
 use crate::message::Report;
 use crate::paths::DataDir;
 use crate::pulse::Pulse;
 use crate::redact::Secrets;
-use crate::store::{Double, Effect, ReactTo, Store, WantedEffect};
+use crate::store::{Beside, Double, DoubleKind, Effect, EffectClass, ReactTo, Store, WantedEffect};
 use crate::story::Story;
-use pace::Pace;
+use pace::{Leave, Pace, Urgency};
+use status::LabelTimes;
 
-/// Effects of different stories that are under way at once. GitHub asks for few parallel writes.
-const PARALLEL: usize = 4;
+/// What is under way at once: of different stories, since GitHub asks for few parallel writes, and of one repository.
+const ROOM: Room = Room { most: 4, of_lane: 2 };
 /// The first wait after a failure; it doubles up to `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
@@ -60,46 +63,130 @@ pub struct Deliver {
     pub secrets: Secrets,
 }
 
+/// What ended.
+struct Ended {
+    story: StoryId,
+    /// An error is the store's.
+    result: anyhow::Result<()>,
+}
+
+/// What the outbox knows while it runs.
+#[derive(Default)]
+struct Running {
+    pace: Pace,
+    /// Stories of which something is under way: one thing at a time.
+    busy: HashSet<StoryId>,
+    /// When a story's label changes though nothing else does.
+    labels: LabelTimes,
+}
+
 impl Deliver {
     /// Works off the outbox until `stop` is set.
     pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
-        let pace = Pace::default();
+        let mut running = Running::default();
+        let mut lanes = Lanes::new(ROOM);
         while !stop.is_cancelled() {
             pulse.beat();
-            if let Err(error) = self.step(&pace, &stop, &pulse).await {
-                self.store.sit_out(error, &stop).await?;
+            let wait = match self.begin_due(&mut running, &mut lanes).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    self.store.sit_out(error, &stop).await?;
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                ended = lanes.next() => {
+                    running.busy.remove(&ended.story);
+                    if let Err(error) = ended.result {
+                        self.store.sit_out(error, &stop).await?;
+                    }
+                }
+                () = self.store.wakes().effects.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        // A stop lets those come to an end that are under way, and begins no other.
+        while !lanes.is_empty() {
+            if let Err(error) = lanes.next().await.result {
+                tracing::warn!(error = format!("{error:#}"), "an effect under way was not recorded");
             }
         }
         Ok(())
     }
 
-    async fn step(&self, pace: &Pace, stop: &CancellationToken, pulse: &Pulse) -> anyhow::Result<()> {
-        for double in self.store.possible_doubles().await? {
-            if stop.is_cancelled() {
-                return Ok(());
+    /// Begins what is due, as far as there is room; tells in what time to look again, if nothing happens before.
+    async fn begin_due<'a>(
+        &'a self,
+        running: &mut Running,
+        lanes: &mut Lanes<'a, Ended>,
+    ) -> anyhow::Result<Duration> {
+        self.begin_doubles(running, lanes).await?;
+        let mut wait = self.config.work.poll;
+        for (class, urgency) in [(EffectClass::First, Urgency::Outcome), (EffectClass::Second, Urgency::Soon)]
+        {
+            let beside = self.beside(running, lanes, urgency);
+            for wanted in self.store.due_effects_of(class, &beside).await? {
+                let (story, repo_key) = (wanted.story, wanted.repo_key.clone());
+                let Some(leave) =
+                    self.leave(running, lanes, (story, &repo_key), (wanted.installation, urgency))
+                else {
+                    continue;
+                };
+                let pace = running.pace.clone();
+                lanes.begin(repo_key, async move {
+                    let result = self.carry_out(wanted, &pace).await;
+                    drop(leave);
+                    Ended { story, result }
+                });
             }
-            self.remove_double(&double).await?;
-            pulse.beat();
         }
-        let due = self.store.due_effects().await?;
-        let has_effects = !due.is_empty();
-        // A stop lets those come to an end that are under way, and begins no other.
-        let tried = futures_util::stream::iter(due)
-            .take_until(stop.cancelled())
-            .map(|wanted| self.carry_out(wanted, pace))
-            .buffer_unordered(PARALLEL)
-            .inspect(|_| pulse.beat());
-        let results: Vec<anyhow::Result<()>> = tried.collect().await;
-        results.into_iter().collect::<anyhow::Result<()>>()?;
-        // After the effects: a status tells of what they have done.
-        self.show_statuses(pace, stop, pulse).await?;
-        self.show_checks(pace, stop, pulse).await?;
-        if !has_effects {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.store.wakes().effects.notified() => {}
-                () = tokio::time::sleep(self.config.work.poll.min(self.config.github.status_every)) => {}
+        self.begin_shows(running, lanes).await?;
+        for urgency in Urgency::ALL {
+            wait = wait.min(running.pace.held_up(&self.github, urgency).1.unwrap_or(wait));
+        }
+        wait = wait.min(running.labels.next().unwrap_or(wait));
+        wait = wait.min(lanes.room_in().unwrap_or(wait));
+        for next in [self.store.next_effect_at().await?, self.store.next_show_at().await?] {
+            wait = wait.min(next.map_or(wait, clock::until_ms));
+        }
+        Ok(wait)
+    }
+
+    /// What nothing can be begun for now.
+    fn beside(&self, running: &Running, lanes: &Lanes<'_, Ended>, urgency: Urgency) -> Beside {
+        let (installations, _) = running.pace.held_up(&self.github, urgency);
+        Beside { repositories: lanes.full(), installations }
+    }
+
+    /// Leave to begin something on a story, where there is room for it.
+    fn leave(
+        &self,
+        running: &mut Running,
+        lanes: &Lanes<'_, Ended>,
+        (story, repo_key): (StoryId, &str),
+        (who, urgency): (Option<InstallationId>, Urgency),
+    ) -> Option<Leave> {
+        if running.busy.contains(&story) || !lanes.has_room() || !lanes.has_room_in(repo_key) {
+            return None;
+        }
+        let leave = running.pace.take(&self.github, who, urgency).ok()?;
+        running.busy.insert(story);
+        Some(leave)
+    }
+
+    async fn begin_doubles<'a>(
+        &'a self,
+        running: &mut Running,
+        lanes: &mut Lanes<'a, Ended>,
+    ) -> anyhow::Result<()> {
+        for double in self.store.possible_doubles().await? {
+            let (story, repo_key) = (double.story, double.repo_key.clone());
+            if running.busy.contains(&story) || !lanes.has_room() || !lanes.has_room_in(&repo_key) {
+                continue;
             }
+            running.busy.insert(story);
+            lanes.begin(repo_key, async move { Ended { story, result: self.remove_double(&double).await } });
         }
         Ok(())
     }
@@ -107,12 +194,6 @@ impl Deliver {
     /// Tries one effect. An error is the store's; what GitHub says is recorded.
     async fn carry_out(&self, wanted: WantedEffect, pace: &Pace) -> anyhow::Result<()> {
         let story = self.store.story(wanted.story).await?;
-        if let Err(wait) = pace.take(story.installation) {
-            return self
-                .store
-                .effect_failed(wanted.id, wait, "it waits for GitHub's rate limit", false)
-                .await;
-        }
         self.store.effect_attempted(wanted.id).await?;
         let Err(error) = self.act(&story, &wanted).await? else {
             return Ok(());
@@ -127,7 +208,7 @@ impl Deliver {
             return self.store.effect_parked(wanted.id, &error.to_string()).await;
         }
         if let GitHubError::RateLimited { .. } = error {
-            pace.limit(story.installation, error.retry_after().unwrap_or(FIRST_WAIT));
+            pace.limit(wanted.installation, error.retry_after().unwrap_or(FIRST_WAIT));
         }
         let wait = (FIRST_WAIT * 2u32.pow(wanted.attempts.min(10))).min(LONGEST_WAIT);
         tracing::warn!(effect = %wanted.id, story = %story.id, %error, "an effect did not succeed; it is tried again");
@@ -150,7 +231,7 @@ impl Deliver {
                 }
                 Err(error) => Ok(Err(error)),
             },
-            Effect::Comment { on, body, question } => {
+            Effect::Comment { on, body } => {
                 let body = match self.with_rests(&repository, story.id, *on, body).await? {
                     Ok(body) => self.secrets.redact(&body),
                     Err(error) => return Ok(Err(error)),
@@ -158,9 +239,7 @@ impl Deliver {
                 // More than one try: GitHub may carry out an earlier one later still.
                 let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
                 match ensure_comment(&repository, wanted, *on, &body, &message::marker(wanted.id)).await {
-                    Ok(comment) => {
-                        self.store.comment_posted(wanted.id, *question, comment, recheck).await.map(Ok)
-                    }
+                    Ok(comment) => self.store.comment_posted(wanted.id, None, comment, recheck).await.map(Ok),
                     Err(error) => Ok(Err(error)),
                 }
             }
@@ -186,7 +265,9 @@ impl Deliver {
             Effect::Status => {
                 let recheck = (wanted.attempts > 0).then_some(self.config.github.recheck);
                 match self.ensure_status(&repository, story, wanted).await? {
-                    Ok(comment) => self.store.status_posted(wanted.id, comment, recheck).await.map(Ok),
+                    Ok((comment, says)) => {
+                        self.store.status_posted(wanted.id, comment, says.as_deref(), recheck).await.map(Ok)
+                    }
                     Err(error) => Ok(Err(error)),
                 }
             }
@@ -229,18 +310,26 @@ impl Deliver {
 
     async fn try_remove_double(&self, story: &Story, double: &Double) -> Result<bool, GitHubError> {
         let repository = self.github.repository(&story.repo, story.installation).await?;
-        // The id is in the marker, whichever kind of marker it is.
-        let id = double.card.map_or_else(|| double.effect.to_string(), |question| question.to_string());
-        if double.in_review {
-            return review::remove_double(&repository, double, &id).await;
+        let marker = marker_of(double);
+        if double.kind == DoubleKind::ReviewReply {
+            return review::remove_double(&repository, double, &marker).await;
         }
-        let found = repository.comments_with(double.on, &id).await?;
+        let found = repository.comments_with(double.on, &marker).await?;
         let is_there = found.iter().any(|comment| comment.id == double.comment);
         for other in found.iter().filter(|comment| is_there && comment.id != double.comment) {
             tracing::info!(comment = %other.id, "GitHub has made a comment twice; the second is removed");
             repository.delete_comment(other.id).await?;
         }
         Ok(is_there)
+    }
+}
+
+/// The whole marker of a comment that may be there twice: the bare id may stand in another comment's text.
+fn marker_of(double: &Double) -> String {
+    match double.kind {
+        DoubleKind::Comment | DoubleKind::ReviewReply => message::marker(double.effect),
+        DoubleKind::Status => message::status_marker(double.effect),
+        DoubleKind::Card(question) => message::card::marker(question),
     }
 }
 

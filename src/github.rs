@@ -90,6 +90,8 @@ struct Shared {
     own_login: OnceCell<String>,
     /// Which installation covers a repository, by `Repo::key`, for callers that did not get it in a delivery.
     known_installations: Mutex<HashMap<String, InstallationId>>,
+    /// How many requests that make or change something were sent for each installation.
+    writes: Mutex<HashMap<Option<InstallationId>, u64>>,
     /// What was read of repositories' settings, by `Repo::key`.
     known_settings: Mutex<HashMap<String, SettingsText>>,
 }
@@ -120,9 +122,19 @@ impl GitHub {
             identity,
             own_login: OnceCell::new(),
             known_installations: Mutex::default(),
+            writes: Mutex::default(),
             known_settings: Mutex::default(),
         };
         Ok(GitHub { shared: Arc::new(shared) })
+    }
+
+    /// How many requests that make or change something were sent so far for an installation; without one, for all.
+    pub fn writes(&self, installation: Option<InstallationId>) -> u64 {
+        let writes = self.shared.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        match installation {
+            Some(_) => writes.get(&installation).copied().unwrap_or(0),
+            None => writes.values().sum(),
+        }
     }
 
     /// The login that hob's own comments carry: the token's user, or `<slug>[bot]` for an App. Asked once
@@ -278,9 +290,16 @@ impl Repository {
         }
     }
 
+    /// Counts a write that is about to be sent.
+    fn count_write(&self) {
+        let mut writes = self.github.shared.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        *writes.entry(self.installation).or_default() += 1;
+    }
+
     /// Writes to `/repos/{owner}/{name}{path}`, once, whatever happens.
     async fn send(&self, verb: Verb, path: &str, body: &impl Serialize) -> Result<Answer, GitHubError> {
         let (client, token) = self.client().await?;
+        self.count_write();
         let result = client.send(verb, &format!("/repos/{}{path}", self.repo), body).await;
         if let Err(GitHubError::Unauthorized(_)) = result {
             self.forget(&token).await;

@@ -1,6 +1,6 @@
 //! Intake: a recorded delivery becomes a change to stories and tasks, or nothing. What it leads to is decided in
-//! `intake/decide.rs`; who may command hob is asked here, of the git host, at that moment. Deliveries are settled one by one,
-//! each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
+//! `intake/decide.rs`; who may command hob is asked here, of the git host, at that moment. The deliveries of one repository are settled
+//! one by one, each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
 
 mod answers;
 mod base;
@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::event::{Comment, Ending, Event, Issue, Person, Place, Pull};
 use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
 use crate::ids::IssueNumber;
+use crate::lanes::{Lanes, Room};
 use crate::message::{self, NotThere, Part, TextChanged};
 use crate::pulse::Pulse;
 use crate::store::{
@@ -49,6 +50,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// How often a delivery has been put off, 14 s after the first try, when a 404 about it is believed.
 const ENOUGH_NOT_FOUND: u32 = 3;
+
+/// Deliveries that are settled at once, and of one repository: there each has to find what the one before it has led to.
+const ROOM: Room = Room { most: 8, of_lane: 1 };
 
 /// The longest honest step: one delivery, for which GitHub is asked a few times, each with two repeats of a minute.
 pub const LONGEST_STEP: Duration = Duration::from_secs(20 * 60);
@@ -85,34 +89,53 @@ enum Seen {
 }
 
 impl Intake {
-    /// Works off the inbox until `stop` is set.
+    /// Works off the inbox until `stop` is set: several repositories at once, the deliveries of each one after the other.
     pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
+        let mut lanes = Lanes::new(ROOM);
         while !stop.is_cancelled() {
             pulse.beat();
-            if let Err(error) = self.step(&stop).await {
-                self.store.sit_out(error, &stop).await?;
+            let wait = match self.begin_due(&mut lanes).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    self.store.sit_out(error, &stop).await?;
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                settled = lanes.next() => {
+                    if let Err(error) = settled {
+                        self.store.sit_out(error, &stop).await?;
+                    }
+                }
+                () = self.store.wakes().deliveries.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        // A stop lets those come to an end that are under way.
+        while !lanes.is_empty() {
+            if let Err(error) = lanes.next().await {
+                tracing::warn!(error = format!("{error:#}"), "a delivery under way was not settled");
             }
         }
         Ok(())
     }
 
-    async fn step(&self, stop: &CancellationToken) -> anyhow::Result<()> {
-        match self.store.next_delivery().await? {
-            Some(delivery) => self.settle(&delivery).await?,
-            None => match self.store.due_wish().await? {
-                Some(due) => self.look_at_wish(&due).await?,
-                None => self.wait(stop).await,
-            },
+    /// Begins what is due, as far as there is room; tells in what time to look again, if nothing happens before.
+    async fn begin_due<'a>(&'a self, lanes: &mut Lanes<'a, anyhow::Result<()>>) -> anyhow::Result<Duration> {
+        while lanes.has_room() {
+            let busy = lanes.full();
+            if let Some(delivery) = self.store.next_delivery_beside(&busy).await? {
+                lanes.begin(delivery.lane.clone(), async move { self.settle(&delivery).await });
+            } else if let Some(due) = self.store.due_wish(&busy).await? {
+                lanes.begin(due.lane.clone(), async move { self.look_at_wish(&due).await });
+            } else {
+                break;
+            }
         }
-        Ok(())
-    }
-
-    async fn wait(&self, stop: &CancellationToken) {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.store.wakes().deliveries.notified() => {}
-            () = tokio::time::sleep(self.config.work.poll) => {}
-        }
+        let next = self.store.next_intake_at().await?.map(clock::until_ms);
+        let waits = [next, lanes.room_in()].into_iter().flatten();
+        Ok(waits.fold(self.config.work.poll, Duration::min))
     }
 
     /// Settles one delivery, or puts it off.
@@ -414,7 +437,10 @@ impl Intake {
                 ..new.on
             };
         }
-        new.effects.insert(0, on.seen("eyes"));
+        // A label is answered by the status comment; of a comment people see that it was read.
+        if on.comment.is_some() {
+            new.effects.insert(0, on.seen("eyes"));
+        }
         new.labeled_at = labeled_at;
         self.store.open_task(&on.delivery.guid, &new).await.context("opening a task")?;
         Ok(Settled::Done("opened a task"))
@@ -683,6 +709,6 @@ impl Happening<'_> {
     }
 
     fn say_on(&self, number: IssueNumber, body: String) -> NewEffect {
-        NewEffect::new(Effect::Comment { on: number, body, question: None })
+        NewEffect::new(Effect::Comment { on: number, body })
     }
 }

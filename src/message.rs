@@ -72,7 +72,7 @@ pub use settings::{
     blocked_by, blocked_for, fix_settings_at_fault, may_no_more, part_of, reviewers_refused,
     settings_at_fault, waits_for_blockers, waits_no_more,
 };
-pub use status::{Phase, PullOver, StatusText, Tries, status};
+pub use status::{MOST_AHEAD, Phase, PullOver, StatusText, Tries, status};
 pub use theirs::{NotThere, not_there};
 pub use title::{pull_request_title, title_of_work};
 pub use unfinished::{UnfinishedText, WhyUnfinished, shown_as_draft, unfinished};

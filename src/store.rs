@@ -51,7 +51,9 @@ pub use budgets::{AtCapQuestion, WaitsForLimit};
 pub use cards::NewAnswers;
 pub use check_runs::{CheckToShow, CheckedHead, ShownCheck};
 pub use deliveries::{Delivery, Recorded};
-pub use effects::{Double, Effect, NewEffect, PullShown, ReactTo, WantedEffect};
+pub use effects::{
+    Beside, Double, DoubleKind, Effect, EffectClass, NewEffect, PullShown, ReactTo, WantedEffect,
+};
 pub use fault::StoreFault;
 pub use fixes::{Fix, NewFix};
 pub use held_back::HeldBackQuestion;

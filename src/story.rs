@@ -215,11 +215,9 @@ pub enum TaskState {
 /// the row has moved on meanwhile.
 pub const MOVES: &[(TaskState, TaskState)] = &[
     (TaskState::Queued, TaskState::Running),
-    // There is nothing to do any more.
-    (TaskState::Queued, TaskState::Done),
     // A cap is reached before a run begins: a person is asked.
     (TaskState::Queued, TaskState::Blocked),
-    // hob has done by itself all that was asked for: applied suggestions, merged a base.
+    // Nothing is left to do, or hob has done all of it by itself: applied suggestions, merged a base.
     (TaskState::Queued, TaskState::Done),
     (TaskState::Running, TaskState::Publishing),
     (TaskState::Running, TaskState::Blocked),
@@ -390,6 +388,13 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_move_is_listed_once() {
+        for (at, listed) in MOVES.iter().enumerate() {
+            assert!(!MOVES[..at].contains(listed), "{listed:?}");
+        }
+    }
 
     #[test]
     fn a_final_state_is_left_by_no_move_and_every_other_can_fail() {

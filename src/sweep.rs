@@ -29,8 +29,10 @@ use sizes::Sizes;
 
 /// So many deliveries are forgotten in one write, so that nobody waits long for the store.
 const DELIVERIES_AT_ONCE: u32 = 500;
-/// How often it looks whether the clock was put back.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
+/// How often it looks whether the clock was put back, and whether a question with a deadline has been asked.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
+/// So long it waits between two looks at least.
+const SHORTEST: Duration = Duration::from_millis(200);
 
 /// The longest honest step. Nobody waits for the sweep, so it may take its time.
 pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
@@ -67,9 +69,12 @@ impl Sweep {
             if let Err(error) = self.mind_the_clock(&mut clock).await {
                 self.store.sit_out(error, &stop).await?;
             }
+            let deadline = self.store.next_deadline().await.ok().flatten().map(clock::until_ms);
+            let wait = deadline.map_or(LOOK_AT_CLOCK, |deadline| deadline.min(LOOK_AT_CLOCK));
+            let wait = wait.min(next.saturating_duration_since(Instant::now())).max(SHORTEST);
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(LOOK_AT_CLOCK) => {}
+                () = tokio::time::sleep(wait) => {}
             }
             logged("defaults", self.defaults().await);
             if Instant::now() < next {

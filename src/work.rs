@@ -171,13 +171,17 @@ impl Worker {
         let mut jobs = JoinSet::new();
         while !self.stop.is_cancelled() {
             pulse.beat();
-            if let Err(error) = self.claim(&mut jobs).await {
-                self.store.sit_out(error, &self.stop).await?;
-            }
+            let wait = match self.claim(&mut jobs).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    self.store.sit_out(error, &self.stop).await?;
+                    Duration::ZERO
+                }
+            };
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = self.store.wakes().tasks.notified() => {}
-                () = tokio::time::sleep(self.config.work.poll) => {}
+                () = tokio::time::sleep(wait) => {}
                 Some(_) = jobs.join_next() => {}
             }
         }
@@ -194,8 +198,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes as many tasks as there is room for.
-    async fn claim(&self, jobs: &mut JoinSet<()>) -> anyhow::Result<()> {
+    /// Takes as many tasks as there is room for; tells in what time to look again, if nothing happens before.
+    async fn claim(&self, jobs: &mut JoinSet<()>) -> anyhow::Result<Duration> {
         let work = &self.config.work;
         let sharing = Sharing { per_repository: work.per_repository, per_person: work.per_person };
         while jobs.len() < work.parallel {
@@ -203,7 +207,8 @@ impl Worker {
             let span = tracing::info_span!("task", task = %task.id, story = %task.story);
             jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
         }
-        Ok(())
+        let next = self.store.next_task_at().await?.map(crate::clock::until_ms);
+        Ok(next.map_or(work.poll, |next| next.min(work.poll)))
     }
 
     /// Drives a task while its lease is kept.

@@ -314,10 +314,8 @@ impl CatchUp {
         all.sort_by_key(|found| found.at);
         for found in all {
             let event = webhook::decode(found.event, &found.body)?;
-            let recorded = self
-                .store
-                .record_delivery(&found.guid, found.event, &found.body, event.meaning().as_deref())
-                .await?;
+            let recorded =
+                self.store.record_delivery(&found.guid, found.event, &found.body, Some(&event)).await?;
             if recorded == Recorded::New {
                 tracing::info!(guid = found.guid, "a look found what no webhook has told of");
             }

@@ -2,11 +2,8 @@
 //! status. Like the status comment this is no queue: what is shown is read from the store at the moment it is written. A check
 //! run is looked for by the story's id before one is made, so that a hob that died in between makes no second.
 
-use sha2::{Digest as _, Sha256};
-use tokio_util::sync::CancellationToken;
-
 use super::log::end_of_log;
-use super::pace::Pace;
+use super::pace::{Pace, Who};
 use super::status::{Lines, phase_of, status_text};
 use super::{Deliver, ENOUGH_NOT_FOUND, FIRST_WAIT, LONGEST_WAIT, MOST_REFUSALS, is_refusal};
 use crate::github::{
@@ -15,10 +12,10 @@ use crate::github::{
 };
 use crate::ids::{CheckRunId, CommentId, Sha, TaskId};
 use crate::message::{self, Phase};
-use crate::pulse::Pulse;
 use crate::store::{CheckToShow, CheckedHead, ShownCheck, StatusFacts};
 use crate::story::checks::Checked;
 use crate::story::{RETRY_BUTTON, STOP_BUTTON, Story, TaskState, button};
+use sha2::{Digest as _, Sha256};
 
 /// The name of hob's check run, and the context of its commit status.
 pub const CHECK_NAME: &str = "hob";
@@ -35,7 +32,7 @@ struct Wanted {
 }
 
 /// Why nothing, or not all, was written.
-enum Halt {
+pub(super) enum Halt {
     /// GitHub did not take it.
     GitHub(GitHubError),
     /// The store did not.
@@ -55,54 +52,55 @@ impl From<anyhow::Error> for Halt {
 }
 
 impl Deliver {
-    /// Brings check runs up to date, until all are or `stop` is set. An error is the store's.
-    pub(super) async fn show_checks(
+    /// Ends what stands on earlier heads, and writes what is wanted on this one. The story's facts name the check run then.
+    pub(super) async fn write_checks(
         &self,
-        pace: &Pace,
-        stop: &CancellationToken,
-        pulse: &Pulse,
-    ) -> anyhow::Result<()> {
-        if !self.config.pull_request.check_run {
-            return Ok(());
+        repository: &Repository,
+        to_show: &CheckToShow,
+        facts: &mut StatusFacts,
+    ) -> Result<(), Halt> {
+        let Some(head) = facts.story.remote_head.clone() else { return Ok(()) };
+        let wanted = self.wanted(facts, &head, to_show.comment).await?;
+        let story = facts.story.clone();
+        for earlier in to_show.heads.iter().filter(|known| known.head != head && !known.is_completed) {
+            self.end_earlier(repository, &story, &head, earlier, &wanted.details_url).await?;
         }
-        for to_show in self.store.checks_to_show().await? {
-            if stop.is_cancelled() {
-                break;
-            }
-            self.show_check(&to_show, pace).await?;
-            pulse.beat();
+        let known = to_show.heads.iter().find(|known| known.head == head);
+        if !repository.makes_check_runs() {
+            return self.write_status_of(repository, &story, &head, known, commit_status(&wanted)).await;
         }
+        facts.check_run = Some(self.write_check_run(repository, &story, &head, known, &wanted).await?);
         Ok(())
     }
 
-    async fn show_check(&self, to_show: &CheckToShow, pace: &Pace) -> anyhow::Result<()> {
-        let mut facts = self.store.status_facts(to_show.story).await?;
-        self.with_known_rests(&mut facts).await?;
-        let is_elsewhere = matches!(facts.ended.as_deref(), Some("deleted" | "transferred"));
-        let Some(head) = facts.story.remote_head.clone().filter(|_| !is_elsewhere) else {
-            return self.store.checks_shown(to_show.story, facts.version, FIRST_WAIT).await;
-        };
-        let wanted = self.wanted(&facts, &head, to_show.comment).await?;
-        let can_wait = !matches!(wanted.state, CheckState::Completed(_));
-        let installation = facts.story.installation;
-        let taken = if can_wait { pace.take_spare(installation) } else { pace.take(installation) };
-        if let Err(wait) = taken {
-            return self.store.checks_put_off(to_show.story, wait, false).await;
-        }
-        let error = match self.write_checks(to_show, &facts.story, &head, &wanted).await {
+    /// Records what came of writing a check run.
+    pub(super) async fn check_is_shown(
+        &self,
+        to_show: &CheckToShow,
+        facts: &StatusFacts,
+        shown: Result<(), Halt>,
+        (pace, who): (&Pace, Who),
+    ) -> anyhow::Result<()> {
+        let is_over = matches!(
+            phase_of(facts),
+            Phase::Over | Phase::NotProposed | Phase::Waiting(_) | Phase::WaitingForGo(_)
+        );
+        let error = match shown {
             Ok(()) => {
-                let pause = if can_wait { self.pause_of(&facts) } else { FIRST_WAIT };
+                let pause = if is_over { FIRST_WAIT } else { self.pause_of(facts) };
                 return self.store.checks_shown(to_show.story, facts.version, pause).await;
             }
             Err(Halt::Store(error)) => return Err(error),
             Err(Halt::GitHub(error)) => error,
         };
         if let GitHubError::RateLimited { .. } = error {
-            pace.limit(installation, error.retry_after().unwrap_or(FIRST_WAIT));
+            pace.limit(who, error.retry_after().unwrap_or(FIRST_WAIT));
         }
         // Somebody has deleted it, or the commit; the next try makes another.
         if error == GitHubError::NotFound && to_show.tries >= ENOUGH_NOT_FOUND {
-            for known in to_show.heads.iter().filter(|known| known.head == head || !known.is_completed) {
+            let head = facts.story.remote_head.as_ref();
+            for known in to_show.heads.iter().filter(|known| Some(&known.head) == head || !known.is_completed)
+            {
                 self.store.check_is_gone(to_show.story, &known.head).await?;
             }
         }
@@ -117,26 +115,6 @@ impl Deliver {
         self.store.checks_put_off(to_show.story, error.retry_after().unwrap_or(wait), true).await
     }
 
-    /// Ends what stands on earlier heads, and writes what is wanted on this one.
-    async fn write_checks(
-        &self,
-        to_show: &CheckToShow,
-        story: &Story,
-        head: &Sha,
-        wanted: &Wanted,
-    ) -> Result<(), Halt> {
-        let repository = self.github.repository(&story.repo, story.installation).await?;
-        for earlier in to_show.heads.iter().filter(|known| known.head != *head && !known.is_completed) {
-            self.end_earlier(&repository, story, head, earlier, &wanted.details_url).await?;
-        }
-        let known = to_show.heads.iter().find(|known| known.head == *head);
-        if repository.makes_check_runs() {
-            self.write_check_run(&repository, story, head, known, wanted).await
-        } else {
-            self.write_status_of(&repository, story, head, known, commit_status(wanted)).await
-        }
-    }
-
     async fn write_check_run(
         &self,
         repository: &Repository,
@@ -144,7 +122,7 @@ impl Deliver {
         head: &Sha,
         known: Option<&CheckedHead>,
         wanted: &Wanted,
-    ) -> Result<(), Halt> {
+    ) -> Result<CheckRunId, Halt> {
         let run = CheckRun::from(CheckRunText {
             name: CHECK_NAME,
             head: head.clone(),
@@ -158,22 +136,23 @@ impl Deliver {
         });
         let says = digest(&run);
         let is_completed = matches!(wanted.state, CheckState::Completed(_));
-        let id = known.and_then(|known| known.check_run);
-        if id.is_none() || known.and_then(|known| known.says.as_ref()) != Some(&says) {
-            let id = match id {
-                Some(id) => {
-                    repository.update_check_run(id, &run).await?;
-                    id
-                }
-                None => self.ensure_check_run(repository, story, head, &run).await?,
-            };
+        let says_so = known.and_then(|known| known.says.as_ref()) == Some(&says);
+        let id = match known.and_then(|known| known.check_run) {
+            Some(id) if says_so => id,
+            Some(id) => {
+                repository.update_check_run(id, &run).await?;
+                id
+            }
+            None => self.ensure_check_run(repository, story, head, &run).await?,
+        };
+        if !says_so || known.is_none_or(|known| known.check_run != Some(id)) {
             let shown = ShownCheck { head, check_run: Some(id), says: &says, is_completed };
             self.store.check_written(story.id, shown).await?;
         }
         if is_completed && known.is_some_and(|known| known.is_unclear) {
             self.end_doubles(repository, story, head).await?;
         }
-        Ok(())
+        Ok(id)
     }
 
     /// The story's check run on a commit: found, where an earlier try may have made it, or made.
@@ -388,7 +367,7 @@ fn commit_status(wanted: &Wanted) -> CommitStatus {
 }
 
 /// By which hob knows what it has written last.
-fn digest(written: &impl serde::Serialize) -> String {
+pub(super) fn digest(written: &impl serde::Serialize) -> String {
     let json = serde_json::to_vec(written).unwrap_or_default();
     hex::encode(&Sha256::digest(json)[..16])
 }

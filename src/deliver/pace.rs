@@ -1,79 +1,179 @@
 //! How fast hob may write to GitHub. GitHub allows an installation, or a token's account, about 80 requests a minute and 500 an
-//! hour that make something, and says in an answer when it wants to be left alone for a while. Kept in memory: a restart
-//! asks once too often at worst, and is told.
+//! hour that make something, and says in an answer when it wants to be left alone for a while. Every write that hob sends counts
+//! (`GitHub::writes`). What people wait for goes as long as there is anything left; the rest goes the slower the less there is
+//! left, so that a status comment is never frozen and never in the way. Kept in memory: a restart asks once too often at worst,
+//! and is told.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::github::GitHub;
 use crate::ids::InstallationId;
 
-/// GitHub's documented limits on requests that make content, a little below.
-const WINDOWS: [(Duration, usize); 2] = [(Duration::from_secs(60), 75), (Duration::from_secs(3600), 480)];
+/// Whose pace it is; the token's account counts as one.
+pub(super) type Who = Option<InstallationId>;
 
-/// One pace for each installation; the token's account counts as one.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    of: Mutex<HashMap<Option<InstallationId>, One>>,
+/// What a write is for, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Urgency {
+    /// The outcome of work, a question, an answer.
+    Outcome,
+    /// A reaction, a first status comment, what follows from an outcome.
+    Soon,
+    /// A change of what is shown anyway: status comments, labels, check runs.
+    Status,
 }
 
-#[derive(Debug, Default)]
+impl Urgency {
+    /// Every urgency.
+    pub(super) const ALL: [Urgency; 3] = [Self::Outcome, Self::Soon, Self::Status];
+
+    /// How much it slows down as the allowance runs out.
+    fn patience(self) -> f64 {
+        match self {
+            Self::Outcome => 0.0,
+            Self::Soon => 0.05,
+            Self::Status => 1.0,
+        }
+    }
+}
+
+/// An allowance that fills up again: so much at once, and in any stretch of time no more than that and what has come since.
+#[derive(Debug, Clone, Copy)]
+struct Allowance {
+    most: f64,
+    per_second: f64,
+}
+
+/// Together a little below GitHub's documented limits: 65 + 13 in a minute, 160 + 320 in an hour.
+const ALLOWANCES: [Allowance; 2] = [
+    Allowance { most: 65.0, per_second: 13.0 / 60.0 },
+    Allowance { most: 160.0, per_second: 320.0 / 3600.0 },
+];
+
+impl Allowance {
+    /// How long it is until there is a whole write left.
+    fn until_one(self, left: f64) -> Duration {
+        Duration::from_secs_f64(((1.0 - left) / self.per_second).max(0.0))
+    }
+
+    /// How long after one write of this urgency another may follow, where so much is left. Half of the allowance is left where
+    /// statuses alone use up what comes.
+    fn pause(self, left: f64, urgency: Urgency) -> Duration {
+        let share = (left / self.most).clamp(0.01, 1.0);
+        Duration::from_secs_f64(urgency.patience() / self.per_second * (1.0 / share - 1.0))
+    }
+}
+
+/// One pace for each installation.
+#[derive(Clone, Default)]
+pub(super) struct Pace {
+    of: Arc<Mutex<HashMap<Who, One>>>,
+}
+
+#[derive(Debug)]
 struct One {
     limited_until: Option<Instant>,
-    writes: VecDeque<Instant>,
+    /// What is left of each allowance.
+    left: [f64; ALLOWANCES.len()],
+    /// As of when.
+    at: Instant,
+    /// How many writes had been sent by then.
+    sent: u64,
+    /// Pieces of work that may write and have not ended.
+    under_way: u32,
+    /// When a write of each urgency began last.
+    last: HashMap<Urgency, Instant>,
+}
+
+impl One {
+    fn new(now: Instant, sent: u64) -> Self {
+        let left = ALLOWANCES.map(|allowance| allowance.most);
+        Self { limited_until: None, left, at: now, sent, under_way: 0, last: HashMap::new() }
+    }
+
+    /// Fills up what time has brought, and takes off what was sent.
+    fn catch_up(&mut self, now: Instant, sent: u64) {
+        let (passed, new) = ((now - self.at).as_secs_f64(), sent.saturating_sub(self.sent));
+        for (left, allowance) in self.left.iter_mut().zip(ALLOWANCES) {
+            #[expect(clippy::cast_precision_loss, reason = "a count of writes")]
+            let spent = new as f64;
+            *left = (*left + passed * allowance.per_second).min(allowance.most) - spent;
+        }
+        (self.at, self.sent) = (now, sent);
+    }
+
+    fn wait(&self, now: Instant, urgency: Urgency) -> Duration {
+        let limited = self.limited_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let since = self.last.get(&urgency).map_or(Duration::MAX, |at: &Instant| now - *at);
+        let waits = self.left.iter().zip(ALLOWANCES).map(|(left, allowance)| {
+            let left = left - f64::from(self.under_way);
+            allowance.until_one(left).max(allowance.pause(left, urgency).saturating_sub(since))
+        });
+        waits.fold(limited, Duration::max)
+    }
+}
+
+/// Leave to write. What was sent meanwhile counts when it is given back.
+pub(super) struct Leave {
+    pace: Pace,
+    who: Who,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        if let Some(one) = self.pace.all().get_mut(&self.who) {
+            one.under_way = one.under_way.saturating_sub(1);
+        }
+    }
 }
 
 impl Pace {
-    /// Counts a write that is about to be made, or says how long to wait before it may be.
-    pub(super) fn take(&self, who: Option<InstallationId>) -> Result<(), Duration> {
+    /// Leave for a piece of work that writes, or how long to wait before there is any.
+    pub(super) fn take(&self, github: &GitHub, who: Who, urgency: Urgency) -> Result<Leave, Duration> {
+        self.take_as_of(Instant::now(), github.writes(who), who, urgency)
+    }
+
+    fn take_as_of(&self, now: Instant, sent: u64, who: Who, urgency: Urgency) -> Result<Leave, Duration> {
+        let mut all = self.all();
+        let one = all.entry(who).or_insert_with(|| One::new(now, sent));
+        one.catch_up(now, sent);
+        let wait = one.wait(now, urgency);
+        if !wait.is_zero() {
+            return Err(wait.max(Duration::from_millis(10)));
+        }
+        one.under_way += 1;
+        one.last.insert(urgency, now);
+        Ok(Leave { pace: self.clone(), who })
+    }
+
+    /// Notes that GitHub wants to be left alone for a while.
+    pub(super) fn limit(&self, who: Who, wait: Duration) {
         let now = Instant::now();
         let mut all = self.all();
-        let one = all.entry(who).or_default();
-        if let Some(until) = one.limited_until.filter(|until| *until > now) {
-            return Err(until - now);
-        }
-        one.limited_until = None;
-        let longest = WINDOWS.iter().map(|(window, _)| *window).max().unwrap_or_default();
-        while one.writes.front().is_some_and(|at| now - *at >= longest) {
-            one.writes.pop_front();
-        }
-        for (window, most) in WINDOWS {
-            // The write that has to leave the window before another may come in.
-            let oldest = one.writes.len().checked_sub(most).and_then(|at| one.writes.get(at));
-            if let Some(oldest) = oldest.filter(|at| now - **at < window) {
-                return Err(window - (now - *oldest));
-            }
-        }
-        one.writes.push_back(now);
-        Ok(())
+        let one = all.entry(who).or_insert_with(|| One::new(now, 0));
+        one.limited_until = one.limited_until.max(Some(now + wait));
     }
 
-    /// The same for a write that can wait: it leaves a third of what GitHub allows to those that cannot.
-    pub(super) fn take_spare(&self, who: Option<InstallationId>) -> Result<(), Duration> {
+    /// Those that may not write with this urgency now, and the shortest wait among them.
+    pub(super) fn held_up(&self, github: &GitHub, urgency: Urgency) -> (Vec<Who>, Option<Duration>) {
         let now = Instant::now();
-        for (window, most) in WINDOWS {
-            let writes = self
-                .all()
-                .get(&who)
-                .map_or(0, |one| one.writes.iter().filter(|at| now - **at < window).count());
-            if writes * 3 >= most * 2 {
-                return Err(window / 10);
+        let (mut held_up, mut shortest) = (Vec::new(), None::<Duration>);
+        for (who, one) in self.all().iter_mut() {
+            one.catch_up(now, github.writes(*who));
+            let wait = one.wait(now, urgency);
+            if !wait.is_zero() {
+                held_up.push(*who);
+                shortest = Some(shortest.map_or(wait, |shortest| shortest.min(wait)));
             }
         }
-        self.take(who)
+        (held_up, shortest.map(|wait| wait.max(Duration::from_millis(10))))
     }
 
-    /// GitHub wants no requests for this long.
-    pub(super) fn limit(&self, who: Option<InstallationId>, wait: Duration) {
-        let until = Instant::now() + wait;
-        let mut all = self.all();
-        let one = all.entry(who).or_default();
-        one.limited_until = one.limited_until.max(Some(until));
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<Option<InstallationId>, One>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<Who, One>> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,44 +184,92 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    #[tokio::test(start_paused = true)]
-    async fn no_more_is_written_in_a_minute_or_an_hour_than_github_allows() {
-        let pace = Pace::default();
-        for hour in 0..3 {
-            let began = Instant::now();
-            let mut times = Vec::new();
-            while began.elapsed() < Duration::from_secs(3600) {
-                match pace.take(None) {
-                    Ok(()) => times.push(Instant::now()),
-                    Err(wait) => tokio::time::advance(wait).await,
+    /// Plays one installation for a while: each urgency writes whenever it may, as often as it wants to. Tells when each wrote.
+    fn play(wants: &[(Urgency, Duration)], seconds: u64) -> Vec<(Urgency, Duration)> {
+        let (pace, start) = (Pace::default(), Instant::now());
+        let (mut sent, mut written) = (0, Vec::<(Urgency, Duration)>::new());
+        for tick in 0..seconds * 10 {
+            let passed = Duration::from_millis(tick * 100);
+            for (urgency, every) in wants {
+                let last = written.iter().rev().find(|(of, _)| of == urgency).map(|(_, at)| *at);
+                let is_wanted = last.is_none_or(|last| passed - last >= *every);
+                if is_wanted && pace.take_as_of(start + passed, sent, None, *urgency).is_ok() {
+                    sent += 1;
+                    written.push((*urgency, passed));
                 }
             }
-            assert!((400..=480).contains(&times.len()), "hour {hour}: {}", times.len());
-            for (at, time) in times.iter().enumerate() {
-                let in_a_minute = times[at..].iter().take_while(|t| **t - *time < 60 * SECOND).count();
-                assert!(in_a_minute <= 75, "{in_a_minute} in a minute");
-            }
         }
+        written
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_can_wait_leaves_a_third_to_what_cannot() {
-        let pace = Pace::default();
-        let spare = std::iter::from_fn(|| pace.take_spare(None).ok()).count();
-        assert_eq!(spare, 50);
-        let urgent = std::iter::from_fn(|| pace.take(None).ok()).count();
-        assert_eq!(urgent, 25);
+    fn most_within(written: &[(Urgency, Duration)], window: Duration) -> usize {
+        let times: Vec<Duration> = written.iter().map(|(_, at)| *at).collect();
+        let within =
+            |from: &Duration| times.iter().filter(|at| **at >= *from && **at - *from < window).count();
+        times.iter().map(within).max().unwrap_or(0)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
+    async fn no_minute_and_no_hour_has_more_writes_than_github_allows() {
+        for urgency in Urgency::ALL {
+            let written = play(&[(urgency, Duration::ZERO)], 5400);
+            assert!(most_within(&written, 60 * SECOND) <= 80, "{urgency:?}");
+            assert!(most_within(&written, 3600 * SECOND) <= 500, "{urgency:?}");
+        }
+        let all = Urgency::ALL.map(|urgency| (urgency, Duration::ZERO));
+        assert!(most_within(&play(&all, 5400), 3600 * SECOND) <= 500);
+    }
+
+    /// Whatever statuses do, a pull request goes at once; and statuses go on at an even pace.
+    #[tokio::test]
+    async fn statuses_leave_room_for_outcomes_and_are_never_frozen() {
+        let wants = [(Urgency::Status, Duration::ZERO), (Urgency::Outcome, 60 * SECOND)];
+        let written = play(&wants, 5400);
+        let of = |urgency| written.iter().filter(move |(of, _)| *of == urgency).map(|(_, at)| *at);
+        let outcomes: Vec<Duration> = of(Urgency::Outcome).collect();
+        assert_eq!(outcomes.len(), 90, "one each minute, none late");
+        let statuses: Vec<Duration> = of(Urgency::Status).collect();
+        let longest = statuses.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+        assert!(longest <= 30 * SECOND, "no status for {longest:?}");
+        assert!(statuses.len() > 300, "{}", statuses.len());
+    }
+
+    #[tokio::test]
+    async fn after_a_burst_of_outcomes_statuses_come_again_within_a_minute() {
+        let (pace, start) = (Pace::default(), Instant::now());
+        let mut sent = 0;
+        while pace.take_as_of(start, sent, None, Urgency::Outcome).is_ok() {
+            sent += 1;
+        }
+        assert_eq!(sent, 65);
+        let waits = |after: u64| {
+            pace.take_as_of(start + Duration::from_secs(after), sent, None, Urgency::Status).err()
+        };
+        let first = (0..300).find(|after| waits(*after).is_none()).expect("it comes");
+        assert!((5..=60).contains(&first), "{first} s");
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_by_the_way_counts() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        assert!(pace.take_as_of(now, 0, None, Urgency::Outcome).is_ok());
+        assert!(pace.take_as_of(now, 64, None, Urgency::Outcome).is_ok());
+        let wait = pace.take_as_of(now, 65, None, Urgency::Outcome).err().expect("nothing is left");
+        assert!(wait > SECOND && wait < 6 * SECOND, "{wait:?}");
+    }
+
+    #[tokio::test]
     async fn one_that_is_limited_does_not_hold_up_another() {
-        let pace = Pace::default();
+        let (pace, now) = (Pace::default(), Instant::now());
         let (limited, other) = (Some(InstallationId(1)), Some(InstallationId(2)));
         pace.limit(limited, 60 * SECOND);
         pace.limit(limited, 10 * SECOND);
-        assert_eq!(pace.take(limited), Err(60 * SECOND));
-        assert_eq!(pace.take(other), Ok(()));
-        tokio::time::advance(60 * SECOND).await;
-        assert_eq!(pace.take(limited), Ok(()));
+        let at = |after: u64, who| {
+            pace.take_as_of(now + Duration::from_secs(after), 0, who, Urgency::Outcome).map(drop)
+        };
+        assert!(at(0, limited).unwrap_err() > 59 * SECOND);
+        assert!(at(0, other).is_ok());
+        assert!(at(50, limited).is_err());
+        assert!(at(61, limited).is_ok());
     }
 }

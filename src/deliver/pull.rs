@@ -75,7 +75,6 @@ impl Deliver {
                 let told = NewEffect::new(Effect::Comment {
                     on: IssueNumber(number.0),
                     body: message::no_room_for_report(pull.report.short),
-                    question: None,
                 });
                 let effects = if there.has_room { Vec::new() } else { vec![told] };
                 let (draft, title) = (there.draft, there.title);

@@ -55,13 +55,13 @@ pub(super) async fn request(
     }
 }
 
-/// Removes answers that GitHub has made twice. `id` is in their marker. False: the one that counts is not there.
+/// Removes answers that GitHub has made twice, which end with `marker`. False: the one that counts is not there.
 pub(super) async fn remove_double(
     repository: &Repository,
     double: &Double,
-    id: &str,
+    marker: &str,
 ) -> Result<bool, GitHubError> {
-    let found = repository.review_comments_with(PullNumber(double.on.0), id).await?;
+    let found = repository.review_comments_with(PullNumber(double.on.0), marker).await?;
     let counts = ReviewCommentId(double.comment.0);
     let is_there = found.contains(&counts);
     for other in found.iter().filter(|other| is_there && **other != counts) {

@@ -1,77 +1,217 @@
-//! The status comment of each story, brought up to date, and the label beside it. This is no queue: what is shown is read from
-//! the store at the moment it is written, so a repeated or a late edit does no harm, and many changes become one.
+//! The status comment of each story, brought up to date, the label beside it, and with it the check run (`check_run.rs`). This is no
+//! queue: what is shown is read from the store at the moment it is written, so a repeated or a late edit does no harm, and many
+//! changes become one. What says the same is not sent again.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
-use super::pace::Pace;
-use super::{Deliver, ENOUGH_NOT_FOUND, FIRST_WAIT, LONGEST_WAIT, MOST_REFUSALS, ensure_comment, is_refusal};
+use super::check_run::digest;
+use super::pace::{Pace, Urgency, Who};
+use super::{Deliver, ENOUGH_NOT_FOUND, Ended, FIRST_WAIT, LONGEST_WAIT, MOST_REFUSALS, Running, is_refusal};
 use crate::clock;
 use crate::config::Agent;
 use crate::github::{GitHubError, Repository};
-use crate::ids::{CommentId, EffectId};
+use crate::ids::{CommentId, EffectId, InstallationId, StoryId};
+use crate::lanes::Lanes;
 use crate::message::{self, Phase, PullOver, Spent, StatusText, Tries};
-use crate::pulse::Pulse;
 use crate::redact::Secrets;
-use crate::store::{StatusFacts, StoryToShow, WantedEffect};
+use crate::store::{CheckToShow, StatusFacts, StoryToShow, WantedEffect};
 use crate::story::plan::Mode;
 use crate::story::pull::PullState;
 use crate::story::{About, Outcome, Story, TaskState};
 
 /// The longest pause between two edits while an agent works.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A run's age is so many pauses: what is said once is read later, and GitHub counts edits.
-const PAUSES: u32 = 24;
+/// What is over sooner is not shown before its end, nor what is over before twice `github.status_every`.
+const LEAST_SHOWN: Duration = Duration::from_secs(3);
+/// After so many times `github.status_every` of an agent's work the issue is labelled: two minutes, by default.
+const LABELLED_AFTER: u32 = 24;
+
+/// The label of an issue that is worked on, behind hob's own.
+const WORKING: &str = "working";
 
 /// The labels that say where a story stands: how each is called behind hob's own label, its colour, and what it means.
 const STATE_LABELS: [(&str, &str, &str); 4] = [
-    ("working", "1d76db", "hob works on this, or is about to"),
+    (WORKING, "1d76db", "hob works on this"),
     ("waiting", "fbca04", "hob waits for an answer"),
     ("review", "0e8a16", "hob's pull request waits for a review"),
     ("failed", "d93f0b", "hob's work has failed; the status comment says why"),
 ];
 
+/// When labels change though nothing else does: a run has lasted so long that its issue is labelled. A restart forgets it, and the
+/// next change brings the label.
+#[derive(Clone, Default)]
+pub(super) struct LabelTimes(Arc<Mutex<HashMap<StoryId, Instant>>>);
+
+impl LabelTimes {
+    /// In what time the next is due.
+    pub(super) fn next(&self) -> Option<Duration> {
+        let now = Instant::now();
+        self.all().values().map(|at| at.saturating_duration_since(now)).min()
+    }
+
+    fn set(&self, story: StoryId, wait: Option<Duration>) {
+        match wait {
+            Some(wait) => self.all().insert(story, Instant::now() + wait),
+            None => self.all().remove(&story),
+        };
+    }
+
+    fn take_due(&self) -> Vec<StoryId> {
+        let now = Instant::now();
+        let mut all = self.all();
+        let due: Vec<StoryId> = all.iter().filter(|(_, at)| **at <= now).map(|(story, _)| *story).collect();
+        for story in &due {
+            all.remove(story);
+        }
+        due
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<StoryId, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A story of which something is to be shown.
+#[derive(Default)]
+struct ToShow {
+    status: Option<StoryToShow>,
+    check: Option<CheckToShow>,
+}
+
 impl Deliver {
-    /// Brings status comments up to date, until all are or `stop` is set. An error is the store's.
-    pub(super) async fn show_statuses(
-        &self,
-        pace: &Pace,
-        stop: &CancellationToken,
-        pulse: &Pulse,
+    /// Begins to bring status comments and check runs up to date, as far as there is room.
+    pub(super) async fn begin_shows<'a>(
+        &'a self,
+        running: &mut Running,
+        lanes: &mut Lanes<'a, Ended>,
     ) -> anyhow::Result<()> {
-        for to_show in self.store.stories_to_show().await? {
-            if stop.is_cancelled() {
+        for story in running.labels.take_due() {
+            self.store.show_again(story).await?;
+        }
+        // First those that stand elsewhere now; what an agent says can wait.
+        for (urgency, elsewhere) in [(Urgency::Soon, true), (Urgency::Status, false)] {
+            if !lanes.has_room() {
                 break;
             }
-            self.show_status(&to_show, pace).await?;
-            pulse.beat();
+            let beside = self.beside(running, lanes, urgency);
+            let mut found: Vec<(StoryId, String, Option<InstallationId>, ToShow)> = Vec::new();
+            for status in self.store.stories_to_show(&beside, elsewhere).await? {
+                let to_show = ToShow { status: Some(status.clone()), check: None };
+                found.push((status.story, status.repo_key, status.installation, to_show));
+            }
+            let checks = match self.config.pull_request.check_run {
+                true => self.store.checks_to_show(&beside, elsewhere).await?,
+                false => Vec::new(),
+            };
+            for check in checks {
+                match found.iter_mut().find(|(story, ..)| *story == check.story) {
+                    Some((.., to_show)) => to_show.check = Some(check),
+                    None => {
+                        let (story, repo_key) = (check.story, check.repo_key.clone());
+                        let installation = check.installation;
+                        found.push((
+                            story,
+                            repo_key,
+                            installation,
+                            ToShow { status: None, check: Some(check) },
+                        ));
+                    }
+                }
+            }
+            for (story, repo_key, who, to_show) in found {
+                let Some(leave) = self.leave(running, lanes, (story, &repo_key), (who, urgency)) else {
+                    continue;
+                };
+                let (pace, labels) = (running.pace.clone(), running.labels.clone());
+                lanes.begin(repo_key, async move {
+                    let result = self.show(story, to_show, (&pace, who), &labels).await;
+                    drop(leave);
+                    Ended { story, result }
+                });
+            }
         }
         Ok(())
     }
 
-    async fn show_status(&self, to_show: &StoryToShow, pace: &Pace) -> anyhow::Result<()> {
-        let mut facts = self.store.status_facts(to_show.story).await?;
-        let installation = facts.story.installation;
+    /// Brings a story's status comment, its label and its check run up to date. An error is the store's.
+    async fn show(
+        &self,
+        story: StoryId,
+        to_show: ToShow,
+        pace: (&Pace, Who),
+        labels: &LabelTimes,
+    ) -> anyhow::Result<()> {
+        let mut facts = self.store.status_facts(story).await?;
         // The story is elsewhere now, and GitHub with it: nothing can be shown, and nobody looks.
         if matches!(facts.ended.as_deref(), Some("deleted" | "transferred")) {
-            return self.store.status_given_up(to_show.story, facts.version).await;
+            self.store.status_given_up(story, facts.version).await?;
+            return self.store.checks_shown(story, facts.version, FIRST_WAIT).await;
         }
-        // What an agent says, or a place in the queue, can wait; where a story has come to stand cannot.
-        let can_wait = matches!(phase_of(&facts), Phase::Working | Phase::Planning | Phase::Queued { .. });
-        let taken = if can_wait { pace.take_spare(installation) } else { pace.take(installation) };
-        if let Err(wait) = taken {
-            return self.store.status_put_off(to_show.story, wait, false).await;
+        if let Some(wait) = self.is_passing(&facts) {
+            return self.store.show_later(story, facts.version, wait).await;
         }
-        let error = match self.write_status(to_show, &mut facts).await? {
-            Ok(label) => {
-                let pause = self.pause_of(&facts);
-                return self.store.status_shown(to_show.story, facts.version, label.as_deref(), pause).await;
+        let repository = self.github.repository(&facts.story.repo, facts.story.installation).await;
+        // What both of them link to.
+        let rests = match (&repository, &to_show.status) {
+            (Ok(repository), Some(_)) => self.with_rests_of_ends(repository, &mut facts).await?,
+            (Ok(_), None) => self.with_known_rests(&mut facts).await.map(Ok)?,
+            (Err(error), _) => Err(error.clone()),
+        };
+        if let Some(check) = to_show.check {
+            let shown = match &repository {
+                Ok(repository) => self.write_checks(repository, &check, &mut facts).await,
+                Err(error) => Err(error.clone().into()),
+            };
+            self.check_is_shown(&check, &facts, shown, pace).await?;
+        }
+        if let Some(status) = to_show.status {
+            let shown = match (&repository, rests) {
+                (Ok(repository), Ok(())) => self.write_status_and_label(repository, &status, &facts).await,
+                (Err(error), _) => Err(error.clone()),
+                (_, Err(error)) => Err(error),
+            };
+            self.status_is_shown(&status, &facts, shown, pace, labels).await?;
+        }
+        Ok(())
+    }
+
+    /// How long a story has to stand where it does before that is shown, where it soon stands elsewhere: what is over in seconds is
+    /// told with its end.
+    fn is_passing(&self, facts: &StatusFacts) -> Option<Duration> {
+        let since = match phase_of(facts) {
+            // What has moved up in the queue is news.
+            Phase::Queued { ahead: None | Some(0) } if facts.run.is_some() => facts.since,
+            Phase::Starting | Phase::Publishing => facts.since,
+            Phase::Working | Phase::Planning => facts.run.as_ref().and_then(|run| run.started_at),
+            _ => None,
+        }?;
+        let least = (self.config.github.status_every * 2).max(LEAST_SHOWN);
+        least.checked_sub(age_of(since)).filter(|wait| !wait.is_zero())
+    }
+
+    /// Records what came of writing a status comment.
+    async fn status_is_shown(
+        &self,
+        to_show: &StoryToShow,
+        facts: &StatusFacts,
+        shown: Result<Shown, GitHubError>,
+        (pace, who): (&Pace, Who),
+        labels: &LabelTimes,
+    ) -> anyhow::Result<()> {
+        let error = match shown {
+            Ok(Shown { says, label }) => {
+                let (story, pause) = (to_show.story, self.pause_of(facts));
+                labels.set(story, self.label_comes_in(facts, label.as_deref()));
+                return self.store.status_shown(story, facts.version, label.as_deref(), &says, pause).await;
             }
             Err(error) => error,
         };
         if let GitHubError::RateLimited { .. } = error {
-            pace.limit(installation, error.retry_after().unwrap_or(FIRST_WAIT));
+            pace.limit(who, error.retry_after().unwrap_or(FIRST_WAIT));
         }
         if error == GitHubError::NotFound && to_show.tries >= ENOUGH_NOT_FOUND {
             tracing::info!(story = %to_show.story, "somebody has deleted the status comment; another is made");
@@ -86,35 +226,51 @@ impl Deliver {
         self.store.status_put_off(to_show.story, error.retry_after().unwrap_or(wait), true).await
     }
 
-    /// Writes comment and label as they should be; returns the label.
-    async fn write_status(
-        &self,
-        to_show: &StoryToShow,
-        facts: &mut StatusFacts,
-    ) -> anyhow::Result<Result<Option<String>, GitHubError>> {
-        let repository = match self.github.repository(&facts.story.repo, facts.story.installation).await {
-            Ok(repository) => repository,
-            Err(error) => return Ok(Err(error)),
-        };
-        if let Err(error) = self.with_rests_of_ends(&repository, facts).await? {
-            return Ok(Err(error));
-        }
-        Ok(self.write_status_and_label(&repository, to_show, facts).await)
-    }
-
+    /// Writes comment and label as they should be, where they are not.
     async fn write_status_and_label(
         &self,
         repository: &Repository,
         to_show: &StoryToShow,
         facts: &StatusFacts,
-    ) -> Result<Option<String>, GitHubError> {
+    ) -> Result<Shown, GitHubError> {
         let body = with_marker(&self.status_body(facts), to_show.effect);
-        repository.update_comment(to_show.comment, &body).await?;
-        let label = state_of(facts).map(|state| format!("{}: {state}", self.config.github.label));
+        let says = digest(&body);
+        if to_show.says.as_ref() != Some(&says) {
+            repository.update_comment(to_show.comment, &body).await?;
+        }
+        let label = self.label_of(facts, to_show.label.as_deref());
         if self.config.github.state_labels && label != to_show.label {
             self.set_state_label(repository, &facts.story, label.as_deref()).await?;
         }
-        Ok(label)
+        Ok(Shown { says, label })
+    }
+
+    /// The label that says where a story stands, where there is one now.
+    fn label_of(&self, facts: &StatusFacts, present: Option<&str>) -> Option<String> {
+        let label = |state: &str| format!("{}: {state}", self.config.github.label);
+        let state = state_of(facts)?;
+        let is_at_work = state == WORKING;
+        let is_shown = present == Some(label(WORKING).as_str()) && facts.waits_until.is_none();
+        (!is_at_work || is_shown || self.has_worked_long(facts)).then(|| label(state))
+    }
+
+    /// Whether a run has lasted so long that its issue is labelled. What is over sooner is two labels less.
+    fn has_worked_long(&self, facts: &StatusFacts) -> bool {
+        self.worked_until_labelled(facts).is_some_and(|left| left.is_zero())
+    }
+
+    fn worked_until_labelled(&self, facts: &StatusFacts) -> Option<Duration> {
+        if !matches!(phase_of(facts), Phase::Working | Phase::Planning) {
+            return None;
+        }
+        let started_at = facts.run.as_ref()?.started_at?;
+        Some((self.config.github.status_every * LABELLED_AFTER).saturating_sub(age_of(started_at)))
+    }
+
+    /// In what time an agent at work has the issue labelled, where it is not.
+    fn label_comes_in(&self, facts: &StatusFacts, label: Option<&str>) -> Option<Duration> {
+        let is_wanted = self.config.github.state_labels && label.is_none();
+        self.worked_until_labelled(facts).filter(|_| is_wanted)
     }
 
     /// Has exactly this one of the labels that say where a story stands on its issue, or none.
@@ -127,12 +283,10 @@ impl Deliver {
         let own = |state: &str| format!("{}: {state}", self.config.github.label);
         let present = repository.labels(story.issue).await?;
         let has = |name: &str| present.iter().any(|label| label.eq_ignore_ascii_case(name));
-        if let Some(wanted) = wanted.filter(|name| !has(name)) {
-            for (state, color, description) in STATE_LABELS.iter().filter(|(state, ..)| own(state) == wanted)
-            {
-                repository.ensure_label(&own(state), color, description).await?;
-            }
-            repository.add_label(story.issue, wanted).await?;
+        if let Some(wanted) = wanted.filter(|name| !has(name))
+            && repository.add_label(story.issue, wanted).await?
+        {
+            self.describe_state_label(repository, wanted).await?;
         }
         for name in STATE_LABELS.iter().map(|(state, ..)| own(state)) {
             if has(&name) && wanted != Some(name.as_str()) {
@@ -142,20 +296,43 @@ impl Deliver {
         Ok(())
     }
 
-    /// Makes the status comment of a story, or finds that an earlier try has made it.
+    /// Gives a label that the repository did not have its colour. Without it, it says the same.
+    async fn describe_state_label(&self, repository: &Repository, wanted: &str) -> Result<(), GitHubError> {
+        let own = |state: &str| format!("{}: {state}", self.config.github.label);
+        for (state, color, description) in STATE_LABELS.iter().filter(|(state, ..)| own(state) == wanted) {
+            match repository.describe_label(&own(state), color, description).await {
+                Err(error) if is_refusal(&error) => {
+                    tracing::info!(label = wanted, %error, "a label could not be given a colour");
+                }
+                described => described?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the status comment of a story, or finds that an earlier try has made it; with a digest of what it says, if it was made
+    /// now.
     pub(super) async fn ensure_status(
         &self,
         repository: &Repository,
         story: &Story,
         wanted: &WantedEffect,
-    ) -> anyhow::Result<Result<CommentId, GitHubError>> {
+    ) -> anyhow::Result<Result<(CommentId, Option<String>), GitHubError>> {
         let mut facts = self.store.status_facts(story.id).await?;
         if let Err(error) = self.with_rests_of_ends(repository, &mut facts).await? {
             return Ok(Err(error));
         }
-        let body = self.status_body(&facts);
-        let marker = message::status_marker(wanted.id);
-        Ok(ensure_comment(repository, wanted, story.issue, &body, &marker).await)
+        let body = with_marker(&self.status_body(&facts), wanted.id);
+        let made = async {
+            let marker = message::status_marker(wanted.id);
+            if wanted.attempts > 0
+                && let Some(found) = repository.find_comment(story.issue, &marker, None).await?
+            {
+                return Ok((found.id, None));
+            }
+            Ok((repository.create_comment(story.issue, &body).await?.id, Some(digest(&body))))
+        };
+        Ok(made.await)
     }
 
     fn status_body(&self, facts: &StatusFacts) -> String {
@@ -163,16 +340,22 @@ impl Deliver {
         status_body(facts, &web, &self.config.agent, &self.secrets)
     }
 
-    /// How long the comment stays as it is now, unless the story comes to stand elsewhere.
+    /// How long the comment stays as it is now, unless the story comes to stand elsewhere: as long again as the run has lasted, so
+    /// that a short one is told of a few times and a long one every minute.
     pub(super) fn pause_of(&self, facts: &StatusFacts) -> Duration {
         let age = facts.run.as_ref().and_then(|run| run.started_at).map_or(Duration::ZERO, age_of);
-        (age / PAUSES)
-            .clamp(self.config.github.status_every, LONGEST_PAUSE.max(self.config.github.status_every))
+        age.clamp(self.config.github.status_every, LONGEST_PAUSE.max(self.config.github.status_every))
     }
 }
 
 fn age_of(at: jiff::Timestamp) -> Duration {
     clock::now().duration_since(at).try_into().unwrap_or(Duration::ZERO)
+}
+
+/// What a status comment shows, and the label beside it.
+struct Shown {
+    says: String,
+    label: Option<String>,
 }
 
 fn with_marker(body: &str, effect: EffectId) -> String {
@@ -330,7 +513,7 @@ fn state_of(facts: &StatusFacts) -> Option<&'static str> {
         return None;
     }
     match state {
-        TaskState::Queued | TaskState::Running | TaskState::Publishing => Some("working"),
+        TaskState::Queued | TaskState::Running | TaskState::Publishing => Some(WORKING),
         TaskState::Blocked => Some("waiting"),
         TaskState::Done => facts.story.pull.filter(|_| !facts.story.pull_unfinished).map(|_| "review"),
         TaskState::Failed => Some("failed"),

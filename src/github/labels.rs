@@ -10,6 +10,16 @@ use crate::ids::IssueNumber;
 #[derive(Deserialize)]
 struct WireLabel {
     name: String,
+    color: Option<String>,
+    description: Option<String>,
+}
+
+impl WireLabel {
+    /// Whether it is as GitHub makes one that somebody puts on an issue without having made it.
+    fn is_bare(&self) -> bool {
+        let has_no_color = self.color.as_deref().is_some_and(|color| color.eq_ignore_ascii_case("ededed"));
+        has_no_color && self.description.as_deref().unwrap_or_default().is_empty()
+    }
 }
 
 impl Repository {
@@ -20,10 +30,13 @@ impl Repository {
         Ok(labels.into_iter().map(|label| label.name).collect())
     }
 
-    /// Puts a label on an issue. One that is on it stays.
-    pub async fn add_label(&self, issue: IssueNumber, name: &str) -> Result<(), GitHubError> {
-        self.send(Verb::Post, &format!("/issues/{issue}/labels"), &json!({ "labels": [name] })).await?;
-        Ok(())
+    /// Puts a label on an issue; tells whether it looks as if the repository had no such label before: GitHub makes one then, grey
+    /// and without a description. One that is on the issue already stays.
+    pub async fn add_label(&self, issue: IssueNumber, name: &str) -> Result<bool, GitHubError> {
+        let body = json!({ "labels": [name] });
+        let labels: Vec<WireLabel> =
+            self.send(Verb::Post, &format!("/issues/{issue}/labels"), &body).await?.json()?;
+        Ok(labels.iter().any(|label| label.name.eq_ignore_ascii_case(name) && label.is_bare()))
     }
 
     /// Takes a label off an issue. One that is not on it is fine.
@@ -34,12 +47,14 @@ impl Repository {
         }
     }
 
-    /// Makes a label with a colour (six hexadecimal digits) and a description. One that is there stays as it is.
-    pub async fn ensure_label(&self, name: &str, color: &str, description: &str) -> Result<(), GitHubError> {
-        let label = json!({ "name": name, "color": color, "description": description });
-        match self.send(Verb::Post, "/labels", &label).await {
-            Ok(_) | Err(GitHubError::Unprocessable { already_exists: true, .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+    /// Gives a label of the repository a colour (six hexadecimal digits) and a description.
+    pub async fn describe_label(
+        &self,
+        name: &str,
+        color: &str,
+        description: &str,
+    ) -> Result<(), GitHubError> {
+        let body = json!({ "color": color, "description": description });
+        self.send(Verb::Patch, &format!("/labels/{}", escape(name)), &body).await.map(drop)
     }
 }

@@ -102,6 +102,7 @@ impl Repository {
     /// Makes a pull request a draft, or ready for review.
     pub async fn set_draft(&self, node_id: &str, draft: bool) -> Result<(), GitHubError> {
         let question = if draft { MAKE_DRAFT } else { MAKE_READY };
+        self.count_write();
         self.graphql(&json!({"query": question, "variables": {"id": node_id}})).await.map(drop)
     }
 

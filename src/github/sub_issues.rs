@@ -12,7 +12,7 @@ use crate::ids::{IssueNumber, Repo};
 
 /// The most that GitHub gives at once, and lets an issue have.
 const PAGE: usize = 100;
-/// After so many pages an issue's history is left as it is.
+/// After so many pages a list is left as it is.
 const MOST_PAGES: usize = 50;
 
 /// A sub-issue, as a list has it.
@@ -69,13 +69,13 @@ impl Repository {
     /// Server that does not know them yet.
     pub async fn sub_issues(&self, number: IssueNumber) -> Result<Vec<ListedSubIssue>, GitHubError> {
         let mut all = Vec::new();
-        for page in 1.. {
+        for page in 1..=MOST_PAGES {
             let path = format!("/issues/{number}/sub_issues?per_page={PAGE}&page={page}");
             let answer = self.get(&path).await?;
             let found: Vec<WireSubIssue> = answer.json()?;
             let is_full = found.len() == PAGE;
             all.extend(found.into_iter().map(ListedSubIssue::from));
-            if !(is_full && answer.has_next_page()) {
+            if !(is_full || answer.has_next_page()) {
                 break;
             }
         }

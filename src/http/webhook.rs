@@ -94,9 +94,9 @@ async fn accept(door: &Door, peer: &Peer, request: Request) -> Result<Answer, Re
             let noted = in_time(http.store.note_delivery(guid, event, &note)).await;
             answer(http, guid, event, noted)
         }
-        Worth::Recording { meaning } => {
-            let bytes = &signed.bytes;
-            let recorded = in_time(http.store.record_delivery(guid, event, bytes, meaning.as_deref())).await;
+        Worth::Recording { said } => {
+            let (bytes, said) = (&signed.bytes, said.as_deref());
+            let recorded = in_time(http.store.record_delivery(guid, event, bytes, said)).await;
             answer(http, guid, event, recorded)
         }
     }
@@ -104,8 +104,8 @@ async fn accept(door: &Door, peer: &Peer, request: Request) -> Result<Answer, Re
 
 /// What a delivery is worth.
 enum Worth {
-    /// It is intake's. What it says, where hob acts on it.
-    Recording { meaning: Option<String> },
+    /// It is intake's. What it says, where it can be read.
+    Recording { said: Option<Box<Event>> },
     /// Nothing; why not.
     Nothing(String),
 }
@@ -116,7 +116,7 @@ async fn worth(event: &str, body: &Bytes) -> Worth {
     }
     let (name, bytes) = (event.to_owned(), body.clone());
     let decoded = tokio::task::spawn_blocking(move || decode(&name, &bytes)).await;
-    decoded.unwrap_or(Worth::Recording { meaning: None })
+    decoded.unwrap_or(Worth::Recording { said: None })
 }
 
 fn decode(event: &str, body: &[u8]) -> Worth {
@@ -127,9 +127,9 @@ fn decode(event: &str, body: &[u8]) -> Worth {
             Worth::Nothing(format!("hob has no use for {event}{action}"))
         }
         Ok(event) if is_change_of_status(&event) => Worth::Nothing(CHANGE_OF_STATUS.to_owned()),
-        Ok(event) => Worth::Recording { meaning: event.meaning() },
+        Ok(event) => Worth::Recording { said: Some(Box::new(event)) },
         // What cannot be read is recorded all the same: intake says what is wrong with it.
-        Err(_) => Worth::Recording { meaning: None },
+        Err(_) => Worth::Recording { said: None },
     }
 }
 

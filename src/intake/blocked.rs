@@ -119,8 +119,13 @@ impl Intake {
             read_later: false,
         };
         let sender = Person { login: wish.by.clone(), id: wish.by_id, is_bot: false };
-        let delivery =
-            Delivery { guid: due.guid.clone(), event: String::new(), body: Vec::new(), attempts: due.tries };
+        let delivery = Delivery {
+            guid: due.guid.clone(),
+            event: String::new(),
+            body: Vec::new(),
+            attempts: due.tries,
+            lane: due.lane.clone(),
+        };
         let settings = self.settings(&place, Instant::now()).await?;
         let on = Happening {
             delivery: &delivery,

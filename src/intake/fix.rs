@@ -40,7 +40,7 @@ impl Intake {
             let Some(pull) = story.pull else { return ignored("a mistake in the repository's settings") };
             let on = IssueNumber(pull.0);
             let body = message::fix_settings_at_fault(fault, &place.default_branch);
-            let said = NewEffect::new(Effect::Comment { on, body, question: None });
+            let said = NewEffect::new(Effect::Comment { on, body });
             self.store.tell_fault_once(&delivery.guid, story.id, &settings.version(), said).await?;
             return Ok(Settled::Done("said that the repository's settings have a mistake"));
         }

@@ -239,10 +239,14 @@ fn passing(class: FailureClass) -> &'static str {
     }
 }
 
+/// A place further back is not told: it changes with each run that begins, and is no news.
+pub const MOST_AHEAD: usize = 10;
+
 fn queued(ahead: usize) -> String {
     match ahead {
         0 => "**Queued.** I begin as soon as a worker is free.".to_owned(),
         1 => "**Queued.** One task is before it.".to_owned(),
+        MOST_AHEAD.. => format!("**Queued.** {MOST_AHEAD} tasks or more are before it."),
         ahead => format!("**Queued.** {ahead} tasks are before it."),
     }
 }

@@ -106,8 +106,10 @@ impl Store {
             "SELECT t.id AS task, t.story, s.repo_key, r.ended_at >= $2 AS is_todays,
                     COALESCE(SUM(r.cost_usd), 0.0) AS usd, COALESCE(SUM(r.tokens), 0) AS tokens,
                     COALESCE(SUM(r.took_ms), 0) AS ms
-             FROM runs AS r JOIN tasks AS t ON t.id = r.task JOIN stories AS s ON s.id = t.story
-             WHERE r.ended IS NOT NULL AND (t.story = $1 OR r.ended_at >= $2)
+             FROM (SELECT of_story.id FROM tasks AS own JOIN runs AS of_story ON of_story.task = own.id WHERE own.story = $1
+                   UNION SELECT id FROM runs WHERE ended_at >= $2) AS counted
+                 CROSS JOIN runs AS r CROSS JOIN tasks AS t CROSS JOIN stories AS s
+             WHERE r.id = counted.id AND t.id = r.task AND s.id = t.story AND r.ended IS NOT NULL
              GROUP BY t.id, t.story, s.repo_key, r.ended_at >= $2",
         )
         .bind(story.id.to_string())
@@ -158,8 +160,11 @@ impl Store {
         since: i64,
     ) -> anyhow::Result<Vec<(AtCapQuestion, String)>> {
         let found = sqlx::query(
-            "SELECT q.*, s.repo_key FROM questions AS q JOIN stories AS s ON s.id = q.story
-             WHERE q.answer IS NOT NULL AND (q.story = $1 OR q.answered_at >= $2)
+            "SELECT q.*, s.repo_key
+             FROM (SELECT own.id FROM tasks AS t JOIN questions AS own ON own.task = t.id WHERE t.story = $1
+                   UNION SELECT id FROM questions WHERE answer IS NOT NULL AND answered_at >= $2) AS counted
+                 CROSS JOIN questions AS q CROSS JOIN stories AS s
+             WHERE q.id = counted.id AND s.id = q.story AND q.answer IS NOT NULL
                AND json_extract(q.question, '$.at_cap') IS NOT NULL ORDER BY q.seq",
         )
         .bind(story.to_string())
@@ -237,8 +242,8 @@ impl Store {
     pub async fn begin_new_day(&self) -> anyhow::Result<usize> {
         let today = budget::start_of_day(crate::clock::now());
         let found = sqlx::query(
-            "SELECT q.* FROM questions AS q JOIN tasks AS t ON t.id = q.task
-             WHERE q.answer IS NULL AND t.state = 'blocked' AND q.asked_at < $1
+            "SELECT q.* FROM tasks AS t CROSS JOIN questions AS q
+             WHERE t.state = 'blocked' AND q.task = t.id AND q.answer IS NULL AND q.asked_at < $1
                AND json_extract(q.question, '$.at_cap') IS NOT NULL ORDER BY q.seq",
         )
         .bind(today.as_millisecond())

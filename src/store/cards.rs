@@ -45,7 +45,10 @@ impl Store {
 
     /// Every card that is on GitHub and waits, of the longest first.
     pub async fn waiting_cards(&self) -> anyhow::Result<Vec<Card>> {
-        self.cards_where("q.answer IS NULL AND t.state = $1 AND q.comment IS NOT NULL", "blocked").await
+        let waiting = "q.id IN (SELECT asked.id FROM tasks AS waiting CROSS JOIN questions AS asked
+                                WHERE waiting.state = 'blocked' AND asked.task = waiting.id AND asked.answer IS NULL
+                                  AND asked.comment IS NOT NULL) AND t.state = $1";
+        self.cards_where(waiting, "blocked").await
     }
 
     async fn cards_where(&self, condition: &'static str, value: &str) -> anyhow::Result<Vec<Card>> {
@@ -172,18 +175,23 @@ impl Store {
 
     /// Whether an open question has a deadline that has passed. Cheap: asked often.
     pub async fn has_deadline_before(&self, at: Timestamp) -> anyhow::Result<bool> {
-        let found = sqlx::query("SELECT 1 FROM questions WHERE answer IS NULL AND deadline_at <= $1 LIMIT 1")
-            .bind(at.as_millisecond())
-            .fetch_optional(&self.reader)
-            .await?;
-        Ok(found.is_some())
+        Ok(self.next_deadline().await?.is_some_and(|next| next <= at.as_millisecond()))
+    }
+
+    /// The first deadline of the questions that wait.
+    pub async fn next_deadline(&self) -> anyhow::Result<Option<i64>> {
+        let next = sqlx::query_scalar(
+            "SELECT MIN(q.deadline_at) FROM tasks AS t CROSS JOIN questions AS q
+             WHERE t.state = 'blocked' AND q.task = t.id AND q.answer IS NULL",
+        );
+        Ok(next.fetch_one(&self.reader).await?)
     }
 
     /// Questions that people are to be reminded of: on GitHub since before a moment, open, and not reminded of.
     pub async fn cards_to_remind_of(&self, asked_before: Timestamp) -> anyhow::Result<Vec<QuestionId>> {
         let found = sqlx::query(
-            "SELECT q.id FROM questions AS q JOIN tasks AS t ON t.id = q.task
-             WHERE q.answer IS NULL AND t.state = 'blocked' AND q.comment IS NOT NULL
+            "SELECT q.id FROM tasks AS t CROSS JOIN questions AS q
+             WHERE t.state = 'blocked' AND q.task = t.id AND q.answer IS NULL AND q.comment IS NOT NULL
                AND q.reminded_at IS NULL AND q.asked_at <= $1 ORDER BY q.seq",
         )
         .bind(asked_before.as_millisecond())

@@ -7,11 +7,11 @@ use std::time::Duration;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::effects::want;
+use super::effects::{Beside, want};
 use super::shown::{show, show_soon};
 use super::tasks::hold;
 use super::{NewEffect, Store, after, deliveries, now, rows};
-use crate::ids::{CheckRunId, CommentId, Repo, RunId, Sha, StoryId};
+use crate::ids::{CheckRunId, CommentId, InstallationId, Repo, RunId, Sha, StoryId};
 use crate::story::Task;
 use crate::story::checks::Checked;
 
@@ -26,6 +26,10 @@ pub struct CheckToShow {
     pub tries: u32,
     /// What is known of each head that the branch has had.
     pub heads: Vec<CheckedHead>,
+    /// The key of its repository.
+    pub repo_key: String,
+    /// Whose pace it goes by.
+    pub installation: Option<InstallationId>,
 }
 
 /// What hob shows beside one commit.
@@ -57,14 +61,18 @@ pub struct ShownCheck<'a> {
 }
 
 impl Store {
-    /// The stories whose check runs are to be changed now.
-    pub async fn checks_to_show(&self) -> anyhow::Result<Vec<CheckToShow>> {
+    /// The stories whose check runs are to be changed now; `beside` and `elsewhere` as with status comments.
+    pub async fn checks_to_show(&self, beside: &Beside, elsewhere: bool) -> anyhow::Result<Vec<CheckToShow>> {
         let found = sqlx::query(
-            "SELECT id, status_comment, check_tries FROM stories
+            "SELECT id, status_comment, check_tries, repo_key, installation FROM stories
              WHERE remote_head IS NOT NULL AND status_wanted <> check_shown AND check_not_before <= $1
+               AND repo_key NOT IN (SELECT value FROM json_each($2))
+               AND COALESCE(installation, 0) NOT IN (SELECT value FROM json_each($3))
              ORDER BY check_not_before LIMIT 100",
         )
-        .bind(now())
+        .bind(if elsewhere { 0 } else { now() })
+        .bind(beside.repositories()?)
+        .bind(beside.installations()?)
         .fetch_all(&self.reader)
         .await?;
         let mut to_show = Vec::new();
@@ -75,6 +83,8 @@ impl Store {
                 comment: rows::number_option(row, "status_comment")?.map(CommentId),
                 tries: u32::try_from(rows::number(row, "check_tries")?).unwrap_or(u32::MAX),
                 heads: self.checked_heads(story).await?,
+                repo_key: row.try_get("repo_key")?,
+                installation: rows::number_option(row, "installation")?.map(InstallationId),
             });
         }
         Ok(to_show)

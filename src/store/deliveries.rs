@@ -10,7 +10,8 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::write::Write;
-use super::{Store, after, now};
+use super::{Store, after, now, rows};
+use crate::event::Event;
 
 /// A webhook as received.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Delivery {
     pub body: Vec<u8>,
     /// How often intake tried it before.
     pub attempts: u32,
+    /// The key of its repository, or nothing.
+    pub lane: String,
 }
 
 /// What recording a delivery found.
@@ -43,26 +46,29 @@ const NO_BODY: &[u8] = b"";
 const NEXT: &str = "(SELECT COALESCE(MAX(seq), 0) + 1 FROM deliveries)";
 
 impl Store {
-    /// Writes a delivery down. When this returns, the delivery survives a power cut. `meaning` is what it
-    /// says, where hob acts on it: two of one meaning lead to one thing, whatever their GUIDs are.
+    /// Writes a delivery down. When this returns, the delivery survives a power cut. `said` is what it says, where it can be read:
+    /// two of one meaning lead to one thing, whatever their GUIDs are, and those of one repository are settled one after the other.
     pub async fn record_delivery(
         &self,
         guid: &str,
         event: &str,
         body: &[u8],
-        meaning: Option<&str>,
+        said: Option<&Event>,
     ) -> anyhow::Result<Recorded> {
+        let meaning = said.and_then(Event::meaning);
+        let lane = said.and_then(Event::place).map(|place| place.repo.key());
         let mut write = self.begin("record-delivery").await?;
         let insert = format!(
-            "INSERT INTO deliveries (guid, event, body, received_at, state, meaning, seq)
-             VALUES ($1, $2, $3, $4, 'new', $5, {NEXT}) ON CONFLICT DO NOTHING"
+            "INSERT INTO deliveries (guid, event, body, received_at, state, meaning, lane, seq)
+             VALUES ($1, $2, $3, $4, 'new', $5, $6, {NEXT}) ON CONFLICT DO NOTHING"
         );
         let written = sqlx::query(sqlx::AssertSqlSafe(insert))
             .bind(guid)
             .bind(event)
             .bind(body)
             .bind(now())
-            .bind(meaning)
+            .bind(&meaning)
+            .bind(lane.unwrap_or_default())
             .execute(&mut *write)
             .await?;
         if written.rows_affected() == 1 {
@@ -132,8 +138,8 @@ impl Store {
             );
         }
         let insert = format!(
-            "INSERT INTO deliveries (guid, event, body, received_at, state, note, seq)
-             SELECT $2, event, body, $3, 'new', 'a replay of ' || guid, {NEXT} FROM deliveries WHERE guid = $1"
+            "INSERT INTO deliveries (guid, event, body, received_at, state, note, lane, seq)
+             SELECT $2, event, body, $3, 'new', 'a replay of ' || guid, lane, {NEXT} FROM deliveries WHERE guid = $1"
         );
         sqlx::query(sqlx::AssertSqlSafe(insert))
             .bind(guid)
@@ -167,14 +173,38 @@ impl Store {
     /// The oldest delivery that is not settled and due. Deliveries are worked off in the order of their
     /// arrival, except that one which had to be put off does not hold up the others.
     pub async fn next_delivery(&self) -> anyhow::Result<Option<Delivery>> {
+        self.next_delivery_beside(&[]).await
+    }
+
+    /// The same, beside those of lanes that are busy.
+    pub async fn next_delivery_beside(&self, busy: &[String]) -> anyhow::Result<Option<Delivery>> {
+        // Each lane is found from the one before it, so that a long one is not read to find the others.
         let row = sqlx::query(
-            "SELECT guid, event, body, attempts FROM deliveries
-             WHERE state = 'new' AND not_before <= $1 ORDER BY seq LIMIT 1",
+            "WITH RECURSIVE lanes (lane) AS (
+                 SELECT MIN(lane) FROM deliveries WHERE state = 'new'
+                 UNION ALL SELECT (SELECT MIN(d.lane) FROM deliveries AS d WHERE d.state = 'new' AND d.lane > known.lane)
+                 FROM lanes AS known WHERE known.lane IS NOT NULL),
+             heads (seq) AS (
+                 SELECT (SELECT d.seq FROM deliveries AS d
+                         WHERE d.state = 'new' AND d.lane = lanes.lane AND d.not_before <= $1 ORDER BY d.seq LIMIT 1)
+                 FROM lanes WHERE lanes.lane IS NOT NULL AND lanes.lane NOT IN (SELECT value FROM json_each($2)))
+             SELECT guid, event, body, attempts, lane FROM deliveries WHERE seq = (SELECT MIN(seq) FROM heads)",
         )
         .bind(now())
+        .bind(rows::to_json(&busy)?)
         .fetch_optional(&self.reader)
         .await?;
         row.map(|r| delivery(&r)).transpose()
+    }
+
+    /// When the next delivery that is put off is due again, or a wish is to be looked at.
+    pub async fn next_intake_at(&self) -> anyhow::Result<Option<i64>> {
+        let next = sqlx::query_scalar(
+            "SELECT MIN(at) FROM (
+                 SELECT MIN(not_before) AS at FROM deliveries WHERE state = 'new' AND not_before > $1
+                 UNION ALL SELECT MIN(look_at) FROM wishes WHERE look_at > $1) AS next",
+        );
+        Ok(next.bind(now()).fetch_one(&self.reader).await?)
     }
 
     /// How many deliveries are not settled, due or not.
@@ -219,7 +249,7 @@ impl Store {
                    AND NOT EXISTS (SELECT 1 FROM tasks AS t WHERE t.delivery = d.guid
                                    AND t.state IN ('queued', 'running', 'publishing', 'blocked'))
                    AND NOT EXISTS (SELECT 1 FROM wishes AS w WHERE w.delivery = d.guid)
-                 ORDER BY d.seq LIMIT $2)",
+                 ORDER BY d.received_at LIMIT $2)",
         )
         .bind(before.as_millisecond())
         .bind(i64::from(most))
@@ -270,5 +300,6 @@ fn delivery(row: &SqliteRow) -> anyhow::Result<Delivery> {
         event: row.try_get("event")?,
         body: row.try_get("body").context("column body of the store")?,
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        lane: row.try_get("lane")?,
     })
 }

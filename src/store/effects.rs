@@ -11,7 +11,9 @@ use sqlx::sqlite::SqliteRow;
 use super::shown::show;
 use super::write::Write;
 use super::{Store, after, now, rows};
-use crate::ids::{CommentId, EffectId, IssueNumber, PullNumber, QuestionId, ReviewCommentId, Sha, StoryId};
+use crate::ids::{
+    CommentId, EffectId, InstallationId, IssueNumber, PullNumber, QuestionId, ReviewCommentId, Sha, StoryId,
+};
 
 /// Something that hob wants to be so on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,14 +26,12 @@ pub enum Effect {
         /// GitHub's word for it: `eyes`, `confused`.
         content: String,
     },
-    /// A comment on the story's issue.
+    /// A comment. An earlier hob asked questions in such; they are cards since.
     Comment {
         /// The issue or pull request.
         on: IssueNumber,
         /// Markdown, without the hidden marker.
         body: String,
-        /// The question that it asks, if it asks one.
-        question: Option<QuestionId>,
     },
     /// The card of a question says what the store holds of it at that moment.
     Card {
@@ -96,6 +96,50 @@ pub enum Effect {
     Status,
 }
 
+/// Which effects of a story go first. The rank is in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EffectClass {
+    /// What people wait for: the outcome of work, a question, an answer.
+    First,
+    /// What they can do without for a while.
+    Second,
+}
+
+impl Effect {
+    /// The word for it, as it is in the JSON.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::React { .. } => "react",
+            Self::Comment { .. } => "comment",
+            Self::Card { .. } => "card",
+            Self::PullRequest { .. } => PULL_REQUEST,
+            Self::DeleteBranch { .. } => "delete_branch",
+            Self::ReviewReply { .. } => "review_reply",
+            Self::RequestReview { .. } => "request_review",
+            Self::Evidence { .. } => "evidence",
+            Self::Status => "status",
+        }
+    }
+
+    /// Whether it goes before others of its story.
+    pub fn class(&self) -> EffectClass {
+        match self {
+            Self::PullRequest { .. }
+            | Self::Comment { .. }
+            | Self::Card { .. }
+            | Self::ReviewReply { .. } => EffectClass::First,
+            Self::React { .. }
+            | Self::DeleteBranch { .. }
+            | Self::RequestReview { .. }
+            | Self::Evidence { .. }
+            | Self::Status => EffectClass::Second,
+        }
+    }
+}
+
+/// The kind of the effect that opens a pull request or brings it up to date.
+pub(super) const PULL_REQUEST: &str = "pull_request";
+
 /// What a reaction is put on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -137,6 +181,30 @@ pub struct WantedEffect {
     pub attempts: u32,
     /// How often GitHub refused it, as opposed to being away.
     pub refusals: u32,
+    /// The key of its repository.
+    pub repo_key: String,
+    /// Whose pace it goes by.
+    pub installation: Option<InstallationId>,
+}
+
+/// What can begin nothing now: repositories in which enough is under way, and installations that may not write.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// Repositories, by their keys.
+    pub repositories: Vec<String>,
+    /// Installations; none stands for the token's account.
+    pub installations: Vec<Option<InstallationId>>,
+}
+
+impl Beside {
+    pub(super) fn repositories(&self) -> anyhow::Result<String> {
+        rows::to_json(&self.repositories)
+    }
+
+    pub(super) fn installations(&self) -> anyhow::Result<String> {
+        let number = |installation: &Option<InstallationId>| installation.map_or(0, |id| id.0);
+        rows::to_json(&self.installations.iter().map(number).collect::<Vec<_>>())
+    }
 }
 
 /// A story's pull request as it is on GitHub.
@@ -159,28 +227,43 @@ pub struct PullShown {
 pub struct Double {
     /// The effect, or the part of a rest.
     pub effect: EffectId,
-    /// The question whose card it is, where it is one. The comments carry its marker, or else the effect's.
-    pub card: Option<QuestionId>,
-    /// Whether it is an answer in a thread of a review.
-    pub in_review: bool,
+    /// What it is, which decides the marker that it ends with.
+    pub kind: DoubleKind,
     /// Whose it is.
     pub story: StoryId,
+    /// The key of its repository.
+    pub repo_key: String,
     /// The issue or pull request.
     pub on: IssueNumber,
     /// The comment that counts.
     pub comment: CommentId,
 }
 
+/// The kinds of comments that may be there twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoubleKind {
+    /// A comment, or a part of a rest.
+    Comment,
+    /// The story's status comment.
+    Status,
+    /// The card of a question.
+    Card(QuestionId),
+    /// An answer in a thread of a review.
+    ReviewReply,
+}
+
 /// Writes effects down as part of another transaction.
 pub(super) async fn want(write: &mut Write, story: StoryId, effects: &[NewEffect]) -> anyhow::Result<()> {
     for new in effects {
         sqlx::query(
-            "INSERT INTO effects (id, story, effect, state, created_at, seq)
-             VALUES ($1, $2, $3, 'wanted', $4, (SELECT COALESCE(MAX(seq), 0) + 1 FROM effects))",
+            "INSERT INTO effects (id, story, effect, kind, class, state, created_at, seq)
+             VALUES ($1, $2, $3, $4, $5, 'wanted', $6, (SELECT COALESCE(MAX(seq), 0) + 1 FROM effects))",
         )
         .bind(new.id.to_string())
         .bind(story.to_string())
         .bind(rows::to_json(&new.effect)?)
+        .bind(new.effect.kind())
+        .bind(new.effect.class() as i64)
         .bind(now())
         .execute(&mut **write)
         .await?;
@@ -189,25 +272,57 @@ pub(super) async fn want(write: &mut Write, story: StoryId, effects: &[NewEffect
 }
 
 impl Store {
-    /// The first wanted effect of each story, where it is due.
+    /// The effect of each story that goes next, where it is due: of those that go first the oldest, else the oldest.
     pub async fn due_effects(&self) -> anyhow::Result<Vec<WantedEffect>> {
+        let mut due = self.due_effects_of(EffectClass::First, &Beside::default()).await?;
+        due.extend(self.due_effects_of(EffectClass::Second, &Beside::default()).await?);
+        Ok(due)
+    }
+
+    /// The same of one class, a hundred of them, beside what can begin nothing now.
+    pub async fn due_effects_of(
+        &self,
+        class: EffectClass,
+        beside: &Beside,
+    ) -> anyhow::Result<Vec<WantedEffect>> {
         let found = sqlx::query(
-            "SELECT id, story, effect, attempts, refusals FROM effects AS e
-             WHERE state = 'wanted' AND not_before <= $1
+            "SELECT e.id, e.story, e.effect, e.attempts, e.refusals, s.repo_key, s.installation
+             FROM effects AS e CROSS JOIN stories AS s
+             WHERE e.state = 'wanted' AND e.class = $2 AND e.not_before <= $1 AND s.id = e.story
+               AND s.repo_key NOT IN (SELECT value FROM json_each($3))
+               AND COALESCE(s.installation, 0) NOT IN (SELECT value FROM json_each($4))
                AND NOT EXISTS (SELECT 1 FROM effects AS earlier
-                               WHERE earlier.story = e.story AND earlier.state = 'wanted' AND earlier.seq < e.seq)
-             ORDER BY seq LIMIT 100",
+                               WHERE earlier.story = e.story AND earlier.state = 'wanted' AND earlier.class < e.class)
+               AND NOT EXISTS (SELECT 1 FROM effects AS earlier
+                               WHERE earlier.story = e.story AND earlier.state = 'wanted' AND earlier.class = e.class
+                                 AND earlier.seq < e.seq)
+             ORDER BY e.seq LIMIT 100",
         )
         .bind(now())
+        .bind(class as i64)
+        .bind(beside.repositories()?)
+        .bind(beside.installations()?)
         .fetch_all(&self.reader)
         .await?;
         found.iter().map(wanted).collect()
     }
 
+    /// When the next effect that is not due yet will be, or a comment is to be looked for twice.
+    pub async fn next_effect_at(&self) -> anyhow::Result<Option<i64>> {
+        let next = sqlx::query_scalar(
+            "SELECT MIN(at) FROM (
+                 SELECT MIN(not_before) AS at FROM effects WHERE state = 'wanted' AND not_before > $1
+                 UNION ALL SELECT MIN(recheck_at) FROM effects WHERE recheck_at IS NOT NULL AND recheck_at > $1
+                 UNION ALL SELECT MIN(recheck_at) FROM rests WHERE recheck_at IS NOT NULL AND recheck_at > $1) AS next",
+        );
+        Ok(next.bind(now()).fetch_one(&self.reader).await?)
+    }
+
     /// How many effects of each kind of end there are: wanted and parked.
     pub async fn effect_counts(&self) -> anyhow::Result<(u64, u64)> {
         let row = sqlx::query(
-            "SELECT COALESCE(SUM(state = 'wanted'), 0) AS wanted, COALESCE(SUM(state = 'parked'), 0) AS parked FROM effects",
+            "SELECT (SELECT COUNT(*) FROM effects WHERE state = 'wanted') AS wanted,
+                    (SELECT COUNT(*) FROM effects WHERE state = 'parked') AS parked",
         )
         .fetch_one(&self.reader)
         .await?;
@@ -358,7 +473,7 @@ impl Store {
     /// Comments that it is time to look for twice.
     pub async fn possible_doubles(&self) -> anyhow::Result<Vec<Double>> {
         let found = sqlx::query(
-            "SELECT e.id, e.story, e.effect, e.comment, s.issue, COALESCE(q.asked_on, s.issue) AS asked_on
+            "SELECT e.id, e.story, e.effect, e.comment, s.issue, s.repo_key, COALESCE(q.asked_on, s.issue) AS asked_on
              FROM effects AS e JOIN stories AS s ON s.id = e.story
              LEFT JOIN questions AS q ON q.comment = e.comment AND q.story = e.story
              WHERE e.recheck_at <= $1 AND e.comment IS NOT NULL ORDER BY e.recheck_at LIMIT 100",
@@ -368,12 +483,13 @@ impl Store {
         .await?;
         let double = |row: &SqliteRow| -> anyhow::Result<Option<Double>> {
             let effect = rows::json(row, "effect")?;
-            let in_review = matches!(effect, Effect::ReviewReply { .. });
-            let (on, card) = match effect {
-                Effect::Comment { on, .. } => (on, None),
-                Effect::Card { question } => (IssueNumber(rows::number(row, "asked_on")?), Some(question)),
-                Effect::Status => (IssueNumber(rows::number(row, "issue")?), None),
-                Effect::ReviewReply { pull, .. } => (IssueNumber(pull.0), None),
+            let (on, kind) = match effect {
+                Effect::Comment { on, .. } => (on, DoubleKind::Comment),
+                Effect::Card { question } => {
+                    (IssueNumber(rows::number(row, "asked_on")?), DoubleKind::Card(question))
+                }
+                Effect::Status => (IssueNumber(rows::number(row, "issue")?), DoubleKind::Status),
+                Effect::ReviewReply { pull, .. } => (IssueNumber(pull.0), DoubleKind::ReviewReply),
                 Effect::React { .. }
                 | Effect::PullRequest { .. }
                 | Effect::Evidence { .. }
@@ -385,9 +501,9 @@ impl Store {
             let comment: i64 = row.try_get("comment")?;
             Ok(Some(Double {
                 effect: rows::parsed(row, "id")?,
-                card,
-                in_review,
+                kind,
                 story: rows::parsed(row, "story")?,
+                repo_key: row.try_get("repo_key")?,
                 on,
                 comment: CommentId(comment.unsigned_abs()),
             }))
@@ -429,6 +545,8 @@ fn wanted(row: &SqliteRow) -> anyhow::Result<WantedEffect> {
         effect: rows::json(row, "effect")?,
         attempts: count("attempts")?,
         refusals: count("refusals")?,
+        repo_key: row.try_get("repo_key")?,
+        installation: rows::number_option(row, "installation")?.map(InstallationId),
     })
 }
 
@@ -442,4 +560,36 @@ pub(super) async fn finish(write: &mut Write, effect: EffectId) -> anyhow::Resul
     .await?;
     anyhow::ensure!(done.rows_affected() == 1, "effect {effect} is settled already");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_an_effect_is_the_one_in_its_json() {
+        let effects = [
+            Effect::React { to: ReactTo::Issue(IssueNumber(1)), content: "eyes".to_owned() },
+            Effect::Comment { on: IssueNumber(1), body: String::new() },
+            Effect::Card { question: QuestionId::new() },
+            Effect::PullRequest {
+                title: String::new(),
+                body: String::new(),
+                short: String::new(),
+                unfinished: false,
+                draft: None,
+                reviewers: Vec::new(),
+                asker: None,
+                labels: Vec::new(),
+            },
+            Effect::DeleteBranch { branch: String::new(), head: "c".repeat(40).parse().unwrap() },
+            Effect::ReviewReply { pull: PullNumber(1), thread: ReviewCommentId(1), body: String::new() },
+            Effect::RequestReview { pull: PullNumber(1), reviewer: String::new() },
+            Effect::Evidence { pull: PullNumber(1) },
+            Effect::Status,
+        ];
+        for effect in effects {
+            assert_eq!(serde_json::to_value(&effect).unwrap()["kind"], effect.kind());
+        }
+    }
 }

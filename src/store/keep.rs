@@ -57,6 +57,8 @@ pub enum Saving {
 pub struct KeptRun {
     /// Which.
     pub id: RunId,
+    /// Its place in the order in which runs were made.
+    pub seq: i64,
     /// When it ended, or began where it did not end.
     pub at: Timestamp,
     /// Whether it is over, so that nothing of it is needed but its record.
@@ -80,36 +82,48 @@ const HAS_LEFT_WORK: &str = "(s.handed_over = 0 AND EXISTS (
     WHERE worked.story = s.id AND r.started_at IS NOT NULL))";
 
 impl Store {
-    /// Every story, of the longest untouched first.
-    pub async fn kept_stories(&self) -> anyhow::Result<Vec<KeptStory>> {
-        let found = sqlx::query(sqlx::AssertSqlSafe(kept_stories_where("1 = 1")))
+    /// A story, if there is one of that id.
+    pub async fn kept_story(&self, id: StoryId) -> anyhow::Result<Option<KeptStory>> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(kept_stories_where("s.id = $2")))
             .bind(now())
-            .fetch_all(&self.reader)
+            .bind(id.to_string())
+            .fetch_optional(&self.reader)
             .await?;
-        let mut stories = found.iter().map(kept_story).collect::<anyhow::Result<Vec<_>>>()?;
-        stories.sort_by_key(|story| (story.touched, story.id.to_string()));
-        Ok(stories)
+        row.as_ref().map(kept_story).transpose()
     }
 
-    /// Every run, oldest first.
-    pub async fn kept_runs(&self) -> anyhow::Result<Vec<KeptRun>> {
+    /// The stories whose homes are to hold a session.
+    pub async fn stories_with_session(&self) -> anyhow::Result<Vec<StoryId>> {
+        let found = sqlx::query("SELECT id FROM stories WHERE session_id IS NOT NULL ORDER BY id")
+            .fetch_all(&self.reader)
+            .await?;
+        found.iter().map(|row| rows::parsed(row, "id")).collect()
+    }
+
+    /// A run, if there is one of that id.
+    pub async fn kept_run(&self, id: RunId) -> anyhow::Result<Option<KeptRun>> {
         let query = format!(
-            "SELECT r.id, COALESCE(r.ended_at, r.created_at) AS at,
+            "SELECT r.id, r.seq, COALESCE(r.ended_at, r.created_at) AS at,
                  (r.ended IS NOT NULL OR t.state IN ('done', 'failed', 'cancelled')) AS is_over,
                  EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story
                          AND (other.{IS_OPEN} OR other.lease_until > $1 OR other.save_work = 'wanted')) AS is_busy
-             FROM runs AS r JOIN tasks AS t ON t.id = r.task ORDER BY r.seq"
+             FROM runs AS r JOIN tasks AS t ON t.id = r.task WHERE r.id = $2"
         );
-        let found = sqlx::query(sqlx::AssertSqlSafe(query)).bind(now()).fetch_all(&self.reader).await?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(now())
+            .bind(id.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
         let read = |row: &SqliteRow| {
             Ok(KeptRun {
                 id: rows::parsed(row, "id")?,
+                seq: row.try_get("seq")?,
                 at: rows::time(row, "at")?,
                 is_over: rows::is_true(row, "is_over")?,
                 is_busy: rows::is_true(row, "is_busy")?,
             })
         };
-        found.iter().map(read).collect()
+        row.as_ref().map(read).transpose()
     }
 
     /// Holds a story, if it neither waits nor works and nothing has happened on it since it was looked at.

@@ -175,6 +175,12 @@ pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: 
     if before.pull_state == PullState::Open {
         return Ok(());
     }
+    // What was said about the tasks so far is about this one.
+    sqlx::query("UPDATE tasks SET pull = $2 WHERE story = $1 AND words IS NOT NULL AND pull IS NULL")
+        .bind(story.to_string())
+        .bind(before.pull.map(|pull| rows::to_i64(pull.0)).transpose()?)
+        .execute(&mut **write)
+        .await?;
     sqlx::query(
         "UPDATE stories SET past_pull = pull, past_pull_state = pull_state, pull_since = $2, pull = NULL, pull_state = NULL,
              pull_draft = NULL, pull_title = NULL, pull_unfinished = 0, fixes_told_at = NULL
@@ -192,7 +198,7 @@ pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: 
             .await?;
         if keep::give_up_left_work(write, story).await? {
             let body = message::left_work_given_up();
-            let told = Effect::Comment { on: before.issue, body, question: None };
+            let told = Effect::Comment { on: before.issue, body };
             want(write, story, &[NewEffect::new(told)]).await?;
         }
     }

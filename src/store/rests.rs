@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::effects::Double;
+use super::effects::{Double, DoubleKind};
 use super::{Store, after, now, rows};
 use crate::ids::{CommentId, EffectId, IssueNumber, StoryId};
 use crate::message::Rest;
@@ -108,8 +108,8 @@ impl Store {
     /// Parts that it is time to look for twice.
     pub(super) async fn possible_double_rests(&self) -> anyhow::Result<Vec<Double>> {
         let found = sqlx::query(
-            "SELECT id, story, on_issue, comment FROM rests
-             WHERE recheck_at <= $1 AND comment IS NOT NULL ORDER BY recheck_at LIMIT 100",
+            "SELECT r.id, r.story, r.on_issue, r.comment, s.repo_key FROM rests AS r JOIN stories AS s ON s.id = r.story
+             WHERE r.recheck_at <= $1 AND r.comment IS NOT NULL ORDER BY r.recheck_at LIMIT 100",
         )
         .bind(now())
         .fetch_all(&self.reader)
@@ -117,9 +117,9 @@ impl Store {
         let double = |row: &SqliteRow| {
             anyhow::Ok(Double {
                 effect: rows::parsed(row, "id")?,
-                card: None,
-                in_review: false,
+                kind: DoubleKind::Comment,
                 story: rows::parsed(row, "story")?,
+                repo_key: row.try_get("repo_key")?,
                 on: IssueNumber(rows::number(row, "on_issue")?),
                 comment: CommentId(rows::number(row, "comment")?),
             })

@@ -3,7 +3,8 @@
 
 use sqlx::sqlite::SqliteRow;
 
-use super::shown::{show, show_queue_soon, show_soon};
+use super::queue::show_line;
+use super::shown::{show, show_soon};
 use super::tasks::{advance, change_story, hold};
 use super::{Advance, Store, StoryChange, now, rows};
 use crate::agent::TodoItem;
@@ -48,7 +49,7 @@ impl Store {
         let mut write = self.begin("begin-run").await?;
         let task = advance(&mut write, task, TaskState::Running, &Advance::default()).await?;
         // Those behind it move up.
-        show_queue_soon(&mut write).await?;
+        show_line(&mut write).await?;
         sqlx::query(
             "INSERT INTO runs (id, task, turn, agent, instead_of, may_use, created_at, seq)
              VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT COALESCE(MAX(seq), 0) + 1 FROM runs))",

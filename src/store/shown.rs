@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::effects::{Effect, NewEffect, want};
+use super::effects::{Beside, Effect, NewEffect, PULL_REQUEST, want};
 use super::write::Write;
 use super::{Store, after, now, rows};
 use crate::agent::{FailureClass, TodoItem};
-use crate::ids::{AgentKind, CheckRunId, CommentId, EffectId, StoryId};
+use crate::ids::{AgentKind, CheckRunId, CommentId, EffectId, InstallationId, StoryId};
 use crate::story::sub_issue::Standing;
 use crate::story::{AskedQuestion, Run, Story, Task, TaskState};
 
@@ -30,8 +30,14 @@ pub struct StoryToShow {
     pub comment: CommentId,
     /// The label that was put on last to say where the story stands.
     pub label: Option<String>,
+    /// A digest of what it says, where that is known.
+    pub says: Option<String>,
     /// How often GitHub did not take the change.
     pub tries: u32,
+    /// The key of its repository.
+    pub repo_key: String,
+    /// Whose pace it goes by.
+    pub installation: Option<InstallationId>,
 }
 
 /// Where a story stands, for people.
@@ -92,7 +98,8 @@ pub struct StatusFacts {
 pub struct EndedTask {
     /// How it ended.
     pub state: TaskState,
-    /// What people are told about it.
+    /// What people are told about it. `{pull}` stands for the number of the story's present pull request; an earlier one is
+    /// named.
     pub words: String,
 }
 
@@ -126,25 +133,24 @@ pub(super) async fn show_soon(write: &mut Write, story: StoryId) -> anyhow::Resu
     Ok(())
 }
 
-/// There is something to show of every story that waits for a worker: its place in the queue.
-pub(super) async fn show_queue_soon(write: &mut Write) -> anyhow::Result<()> {
-    sqlx::query(
-        "UPDATE stories SET status_wanted = status_wanted + 1 WHERE id IN (SELECT story FROM tasks WHERE state = 'queued')",
-    )
-    .execute(&mut **write)
-    .await?;
-    Ok(())
-}
-
 impl Store {
-    /// The status comments that are to be changed now.
-    pub async fn stories_to_show(&self) -> anyhow::Result<Vec<StoryToShow>> {
+    /// The status comments that are to be changed now, beside those of whom nothing can be: where the story stands elsewhere, or
+    /// also others.
+    pub async fn stories_to_show(
+        &self,
+        beside: &Beside,
+        elsewhere: bool,
+    ) -> anyhow::Result<Vec<StoryToShow>> {
         let found = sqlx::query(
-            "SELECT id, status_effect, status_comment, state_label, status_tries FROM stories
+            "SELECT id, status_effect, status_comment, state_label, status_says, status_tries, repo_key, installation FROM stories
              WHERE status_wanted <> status_shown AND status_comment IS NOT NULL AND status_not_before <= $1
+               AND repo_key NOT IN (SELECT value FROM json_each($2))
+               AND COALESCE(installation, 0) NOT IN (SELECT value FROM json_each($3))
              ORDER BY status_not_before LIMIT 100",
         )
-        .bind(now())
+        .bind(if elsewhere { 0 } else { now() })
+        .bind(beside.repositories()?)
+        .bind(beside.installations()?)
         .fetch_all(&self.reader)
         .await?;
         let read = |row: &SqliteRow| {
@@ -153,10 +159,46 @@ impl Store {
                 effect: rows::parsed(row, "status_effect")?,
                 comment: CommentId(rows::number(row, "status_comment")?),
                 label: row.try_get("state_label")?,
+                says: row.try_get("status_says")?,
+                repo_key: row.try_get("repo_key")?,
+                installation: rows::number_option(row, "installation")?.map(InstallationId),
                 tries: u32::try_from(rows::number(row, "status_tries")?).unwrap_or(u32::MAX),
             })
         };
         found.iter().map(read).collect()
+    }
+
+    /// When the next status comment or check run that is not to be changed yet will be.
+    pub async fn next_show_at(&self) -> anyhow::Result<Option<i64>> {
+        let next = sqlx::query_scalar(
+            "SELECT MIN(at) FROM (
+                 SELECT MIN(status_not_before) AS at FROM stories
+                 WHERE status_wanted <> status_shown AND status_not_before > $1
+                 UNION ALL SELECT MIN(check_not_before) FROM stories
+                 WHERE remote_head IS NOT NULL AND status_wanted <> check_shown AND check_not_before > $1) AS next",
+        );
+        Ok(next.bind(now()).fetch_one(&self.reader).await?)
+    }
+
+    /// Puts off what is to be shown of a story, unless something has happened since its facts were read.
+    pub async fn show_later(&self, story: StoryId, version: i64, wait: Duration) -> anyhow::Result<()> {
+        let mut write = self.begin("show-later").await?;
+        sqlx::query(
+            "UPDATE stories SET status_not_before = $3, check_not_before = $3 WHERE id = $1 AND status_wanted = $2",
+        )
+        .bind(story.to_string())
+        .bind(version)
+        .bind(after(wait))
+        .execute(&mut *write)
+        .await?;
+        write.commit().await
+    }
+
+    /// Has a story shown once more: it stands where it did, and something has become worth to be shown with time.
+    pub async fn show_again(&self, story: StoryId) -> anyhow::Result<()> {
+        let mut write = self.begin("show-again").await?;
+        show_soon(&mut write, story).await?;
+        write.commit().await
     }
 
     /// How many status comments do not say yet what they should.
@@ -184,11 +226,12 @@ impl Store {
         // Read first: what changes after it counts as not shown.
         let row = sqlx::query(
             "SELECT status_wanted, ended,
-                 EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'wanted' AND effect LIKE '{\"kind\":\"pull_request\"%') AS is_proposing,
-                 EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'parked' AND effect LIKE '{\"kind\":\"pull_request\"%') AS is_parked
+                 EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'wanted' AND kind = $2) AS is_proposing,
+                 EXISTS (SELECT 1 FROM effects WHERE story = $1 AND state = 'parked' AND kind = $2) AS is_parked
              FROM stories WHERE id = $1",
         )
         .bind(story.to_string())
+        .bind(PULL_REQUEST)
         .fetch_one(&self.reader)
         .await?;
         let task = sqlx::query(
@@ -284,7 +327,7 @@ impl Store {
 
     async fn ended_tasks(&self, story: StoryId) -> anyhow::Result<Vec<EndedTask>> {
         let found = sqlx::query(
-            "SELECT state, words FROM tasks WHERE story = $1 AND words IS NOT NULL
+            "SELECT state, words, pull FROM tasks WHERE story = $1 AND words IS NOT NULL
                AND state IN ('done', 'failed', 'cancelled') ORDER BY seq DESC LIMIT $2",
         )
         .bind(story.to_string())
@@ -292,17 +335,22 @@ impl Store {
         .fetch_all(&self.reader)
         .await?;
         let read = |row: &SqliteRow| {
-            anyhow::Ok(EndedTask { state: rows::task_state(row, "state")?, words: row.try_get("words")? })
+            let mut words: String = row.try_get("words")?;
+            if let Some(pull) = rows::number_option(row, "pull")? {
+                words = words.replace("#{pull}", &format!("#{pull}"));
+            }
+            anyhow::Ok(EndedTask { state: rows::task_state(row, "state")?, words })
         };
         found.iter().map(read).collect()
     }
 
-    /// Records that a story has a status comment. `recheck` says in what time to look whether an earlier try has made a second
+    /// Records that a story has a status comment, and a digest of what it says, where that is known. `recheck` says in what time to look whether an earlier try has made a second
     /// one. What the comment says is still to be shown.
     pub async fn status_posted(
         &self,
         effect: EffectId,
         comment: CommentId,
+        says: Option<&str>,
         recheck: Option<Duration>,
     ) -> anyhow::Result<()> {
         let mut write = self.begin("status-posted").await?;
@@ -313,25 +361,30 @@ impl Store {
             .bind(recheck.map(after))
             .execute(&mut *write)
             .await?;
-        sqlx::query("UPDATE stories SET status_comment = $2, status_tries = 0 WHERE status_effect = $1")
-            .bind(effect.to_string())
-            .bind(rows::to_i64(comment.0)?)
-            .execute(&mut *write)
-            .await?;
+        sqlx::query(
+            "UPDATE stories SET status_comment = $2, status_says = $3, status_tries = 0
+             WHERE id = (SELECT story FROM effects WHERE id = $1) AND status_effect = $1",
+        )
+        .bind(effect.to_string())
+        .bind(rows::to_i64(comment.0)?)
+        .bind(says)
+        .execute(&mut *write)
+        .await?;
         write.commit().await
     }
 
-    /// Records what a status comment shows, and the label beside it; it is changed next after `pause` at the earliest.
+    /// Records what a status comment shows, with its digest, and the label beside it; it is changed next after `pause` at the earliest.
     pub async fn status_shown(
         &self,
         story: StoryId,
         version: i64,
         label: Option<&str>,
+        says: &str,
         pause: Duration,
     ) -> anyhow::Result<()> {
         let mut write = self.begin("status-shown").await?;
         sqlx::query(
-            "UPDATE stories SET status_shown = $2, state_label = $3, status_tries = 0,
+            "UPDATE stories SET status_shown = $2, state_label = $3, status_says = $5, status_tries = 0,
                  status_not_before = CASE WHEN status_wanted <> $2 AND status_not_before = 0 THEN 0 ELSE $4 END
              WHERE id = $1",
         )
@@ -339,6 +392,7 @@ impl Store {
         .bind(version)
         .bind(label)
         .bind(after(pause))
+        .bind(says)
         .execute(&mut *write)
         .await?;
         write.commit().await
@@ -378,7 +432,7 @@ impl Store {
     pub async fn status_is_gone(&self, story: StoryId) -> anyhow::Result<()> {
         let mut write = self.begin("status-is-gone").await?;
         sqlx::query(
-            "UPDATE stories SET status_effect = NULL, status_comment = NULL, status_tries = 0 WHERE id = $1",
+            "UPDATE stories SET status_effect = NULL, status_comment = NULL, status_says = NULL, status_tries = 0 WHERE id = $1",
         )
         .bind(story.to_string())
         .execute(&mut *write)

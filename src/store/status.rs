@@ -223,7 +223,7 @@ async fn deliveries(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenD
 async fn wishes(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenWish>> {
     let found = sqlx::query(
         "SELECT w.wish, w.blockers, w.look_at AS not_before, s.repo, s.issue
-         FROM wishes AS w JOIN stories AS s ON s.id = w.story ORDER BY json_extract(w.wish, '$.at'), s.id",
+         FROM wishes AS w CROSS JOIN stories AS s WHERE s.id = w.story ORDER BY json_extract(w.wish, '$.at'), s.id",
     )
     .fetch_all(snapshot)
     .await?;
@@ -277,7 +277,9 @@ async fn tasks(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenTask>>
 async fn effects(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenEffect>> {
     let found = sqlx::query(
         "SELECT e.id, e.effect, e.state, e.created_at, e.attempts, e.not_before, e.error, s.repo, s.issue
-         FROM effects AS e JOIN stories AS s ON s.id = e.story WHERE e.state <> 'done' ORDER BY e.seq",
+         FROM (SELECT id FROM effects WHERE state = 'wanted' UNION ALL SELECT id FROM effects WHERE state = 'parked') AS open
+             CROSS JOIN effects AS e CROSS JOIN stories AS s
+         WHERE e.id = open.id AND s.id = e.story ORDER BY e.seq",
     )
     .fetch_all(snapshot)
     .await?;
@@ -307,8 +309,7 @@ fn words(effect: &Effect, issue: i64) -> String {
         Effect::React { to: ReactTo::ReviewComment(comment), content } => {
             format!("{content} on comment {comment} of a review for #{issue}")
         }
-        Effect::Comment { on, question: Some(_), .. } => format!("a question on #{on}"),
-        Effect::Comment { on, question: None, .. } => format!("a comment on #{on}"),
+        Effect::Comment { on, .. } => format!("a comment on #{on}"),
         Effect::Card { .. } => format!("the question card for #{issue}"),
         Effect::PullRequest { .. } => format!("the pull request for #{issue}"),
         Effect::Evidence { pull } => format!("what came of the checks, in #{pull}"),

@@ -241,11 +241,7 @@ impl Store {
             .await?;
         for row in &parked {
             match rows::json(row, "effect")? {
-                Effect::Comment { question: Some(id), .. } | Effect::Card { question: id }
-                    if id == question =>
-                {
-                    return Ok(true);
-                }
+                Effect::Card { question: id } if id == question => return Ok(true),
                 _ => {}
             }
         }
@@ -319,12 +315,17 @@ pub(super) async fn end(write: &mut Write, story: StoryId, ending: Ending) -> an
         .await?;
     if ending.is_gone() {
         let note = format!("the issue was {}", ending.as_str());
-        sqlx::query("UPDATE effects SET state = 'done', done_at = $2, error = $3 WHERE story = $1 AND state <> 'done'")
-            .bind(story.to_string())
-            .bind(now())
-            .bind(note)
-            .execute(&mut **write)
-            .await?;
+        for given_up in [
+            "UPDATE effects SET state = 'done', done_at = $2, error = $3 WHERE story = $1 AND state = 'wanted'",
+            "UPDATE effects SET state = 'done', done_at = $2, error = $3 WHERE story = $1 AND state = 'parked'",
+        ] {
+            sqlx::query(given_up)
+                .bind(story.to_string())
+                .bind(now())
+                .bind(&note)
+                .execute(&mut **write)
+                .await?;
+        }
     }
     Ok(())
 }

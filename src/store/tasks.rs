@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 
 use super::effects::{NewEffect, want};
+use super::queue::{BUSY, IS_FIRST, IS_FREE, IS_NEWEST, REPOSITORIES};
 use super::shown::show;
 use super::stories::NewTask;
 use super::write::Write;
@@ -117,45 +118,55 @@ impl Store {
     pub async fn claim_task(&self, lease: Duration, sharing: &Sharing) -> anyhow::Result<Option<Task>> {
         let mut write = self.begin("claim-task").await?;
         let (per_repository, per_person) = sharing.limits();
-        let row = sqlx::query(
-            "WITH busy AS MATERIALIZED (
-                 SELECT s.repo_key, t.asked_by FROM tasks AS t JOIN stories AS s ON s.id = t.story
-                 WHERE t.state IN ('running', 'publishing') OR t.lease_until > $2),
-             of_repository AS MATERIALIZED (SELECT repo_key, COUNT(*) AS busy FROM busy GROUP BY repo_key),
-             of_person AS MATERIALIZED (SELECT asked_by, COUNT(*) AS busy FROM busy GROUP BY asked_by)
-             UPDATE tasks SET fence = fence + 1, lease_until = $1 WHERE id = (
-                 SELECT t.id FROM tasks AS t JOIN stories AS s ON s.id = t.story
-                 WHERE t.lease_until <= $2 AND t.not_before <= $2
-                   AND (t.state IN ('queued', 'running', 'publishing')
-                        OR (t.save_work = 'wanted' AND t.state IN ('done', 'failed', 'cancelled'))
-                        OR (t.check_again IS NOT NULL AND t.state = 'done'))
-                   AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
-                                   AND (other.state IN ('running', 'publishing', 'blocked')
-                                        OR other.lease_until > $2
-                                        OR (other.state = 'queued' AND t.state = 'queued' AND other.seq < t.seq
-                                            AND NOT (other.about = 'checks' AND other.not_before > $2
-                                                     AND NOT EXISTS (SELECT 1 FROM runs WHERE task = other.id)))
-                                        OR (t.state IN ('done', 'failed', 'cancelled') AND other.seq > t.seq)))
-                   AND (t.state <> 'queued' OR t.stop_why IS NOT NULL
-                        OR (COALESCE((SELECT busy FROM of_repository AS r WHERE r.repo_key = s.repo_key), 0) < $3
-                            AND COALESCE((SELECT busy FROM of_person AS p WHERE p.asked_by = t.asked_by), 0) < $4))
-                 ORDER BY CASE WHEN t.state IN ('running', 'publishing') THEN 0 ELSE 1 END,
-                          COALESCE((SELECT busy FROM of_repository AS r WHERE r.repo_key = s.repo_key), 0), t.seq
+        let claim = format!(
+            "WITH RECURSIVE {BUSY},
+             of_person AS MATERIALIZED (SELECT asked_by, COUNT(*) AS busy FROM busy GROUP BY asked_by),
+             {REPOSITORIES},
+             candidates (id, turn) AS (
+                 SELECT t.id, 0 FROM tasks AS t WHERE t.state IN ('running', 'publishing') AND {IS_FREE}
+                 UNION ALL SELECT (
+                     SELECT t.id FROM tasks AS t
+                     WHERE t.state = 'queued' AND t.repo_key = repositories_with_tasks.repo_key AND {IS_FREE} AND {IS_FIRST}
+                       AND (t.stop_why IS NOT NULL
+                            OR (COALESCE((SELECT busy FROM of_repository AS r WHERE r.repo_key = t.repo_key), 0) < $2
+                                AND COALESCE((SELECT busy FROM of_person AS p WHERE p.asked_by = t.asked_by), 0) < $3))
+                     ORDER BY t.seq LIMIT 1), 1
+                 FROM repositories_with_tasks WHERE repositories_with_tasks.repo_key IS NOT NULL
+                 UNION ALL SELECT t.id, 1 FROM tasks AS t
+                 WHERE t.save_work = 'wanted' AND t.state IN ('done', 'failed', 'cancelled') AND {IS_FREE} AND {IS_NEWEST}
+                 UNION ALL SELECT t.id, 1 FROM tasks AS t
+                 WHERE t.check_again IS NOT NULL AND t.state = 'done' AND {IS_FREE} AND {IS_NEWEST})
+             UPDATE tasks SET fence = fence + 1, lease_until = $4 WHERE id = (
+                 SELECT t.id FROM candidates AS c CROSS JOIN tasks AS t WHERE t.id = c.id
+                 ORDER BY c.turn, COALESCE((SELECT busy FROM of_repository AS r WHERE r.repo_key = t.repo_key), 0), t.seq
                  LIMIT 1)
-             RETURNING *",
-        )
-        .bind(after(lease))
-        .bind(now())
-        .bind(per_repository)
-        .bind(per_person)
-        .fetch_optional(&mut *write)
-        .await?;
+             RETURNING *"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(claim))
+            .bind(now())
+            .bind(per_repository)
+            .bind(per_person)
+            .bind(after(lease))
+            .fetch_optional(&mut *write)
+            .await?;
         // Nothing to claim is the usual answer, and no write.
         match &row {
             Some(_) => write.commit().await?,
             None => write.undo().await?,
         }
         row.as_ref().map(rows::task).transpose()
+    }
+
+    /// When the next task can be claimed that cannot be now: one that waits is due, or a lease runs out.
+    pub async fn next_task_at(&self) -> anyhow::Result<Option<i64>> {
+        let next = sqlx::query_scalar(
+            "SELECT MIN(at) FROM (
+                 SELECT MIN(not_before) AS at FROM tasks WHERE state = 'queued' AND not_before > $1
+                 UNION ALL SELECT MIN(lease_until) FROM tasks WHERE lease_until > 0 AND lease_until > $1
+                 UNION ALL SELECT MIN(not_before) FROM tasks WHERE save_work = 'wanted' AND not_before > $1
+                 UNION ALL SELECT MIN(not_before) FROM tasks WHERE check_again IS NOT NULL AND not_before > $1) AS next",
+        );
+        Ok(next.bind(now()).fetch_one(&self.reader).await?)
     }
 
     /// Keeps a claimed task for another while. An error of type [`Lost`] means that it is too late.
@@ -321,9 +332,10 @@ impl Store {
     /// How many tasks wait for a worker or are with one.
     pub async fn waiting_tasks(&self) -> anyhow::Result<i64> {
         let waiting = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM tasks AS t WHERE state IN ('queued', 'running', 'publishing')
-               OR (check_again IS NOT NULL
-                   AND NOT EXISTS (SELECT 1 FROM tasks AS newer WHERE newer.story = t.story AND newer.seq > t.seq))",
+            "SELECT (SELECT COUNT(*) FROM tasks WHERE state = 'queued')
+                  + (SELECT COUNT(*) FROM tasks WHERE state IN ('running', 'publishing'))
+                  + (SELECT COUNT(*) FROM tasks AS t WHERE check_again IS NOT NULL AND state NOT IN ('queued', 'running', 'publishing')
+                       AND NOT EXISTS (SELECT 1 FROM tasks AS newer WHERE newer.story = t.story AND newer.seq > t.seq))",
         )
         .fetch_one(&self.reader)
         .await?;
@@ -332,10 +344,11 @@ impl Store {
 
     /// How many leases are held now.
     pub async fn live_leases(&self) -> anyhow::Result<i64> {
-        let held = sqlx::query_scalar("SELECT COUNT(*) FROM tasks WHERE lease_until > $1")
-            .bind(now())
-            .fetch_one(&self.reader)
-            .await?;
+        let held =
+            sqlx::query_scalar("SELECT COUNT(*) FROM tasks WHERE lease_until > 0 AND lease_until > $1")
+                .bind(now())
+                .fetch_one(&self.reader)
+                .await?;
         Ok(held)
     }
 }
@@ -380,8 +393,10 @@ impl<'a> Queued<'a> {
 pub(super) async fn queue(write: &mut Write, new: &Queued<'_>) -> anyhow::Result<Option<TaskId>> {
     let id = TaskId::new();
     let inserted = sqlx::query(
-        "INSERT INTO tasks (id, story, delivery, ask, mode, settings, state, turn, not_before, quiet, created_at, updated_at, seq)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks))
+        "INSERT INTO tasks (id, story, delivery, ask, mode, settings, state, turn, not_before, quiet, created_at, updated_at, seq,
+             repo_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks),
+             (SELECT repo_key FROM stories WHERE id = $2))
          ON CONFLICT (delivery) DO NOTHING",
     )
     .bind(id.to_string())

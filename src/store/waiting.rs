@@ -34,8 +34,8 @@ impl Store {
     pub async fn waiting_stories(&self) -> anyhow::Result<Vec<Waiting>> {
         let found = sqlx::query(
             "SELECT s.id, COALESCE(q.asked_on, s.issue) AS asked_on, s.branch, s.warned_at, t.id AS task, q.id AS question, q.asked_at
-             FROM tasks AS t JOIN stories AS s ON s.id = t.story JOIN questions AS q ON q.task = t.id
-             WHERE t.state = 'blocked' AND q.answer IS NULL
+             FROM tasks AS t CROSS JOIN stories AS s CROSS JOIN questions AS q
+             WHERE t.state = 'blocked' AND s.id = t.story AND q.task = t.id AND q.answer IS NULL
                AND q.seq = (SELECT MAX(last.seq) FROM questions AS last WHERE last.task = t.id)
              ORDER BY q.seq",
         )

@@ -16,6 +16,19 @@ const ADJUSTMENT: Duration = Duration::from_secs(5);
 /// write to the disk.
 const RECORD_EVERY: Duration = Duration::from_secs(60);
 
+/// Every column that says when something that waits is due, with the rows in which it does.
+const WAITS: [(&str, &str, &str); 9] = [
+    ("deliveries", "not_before", "state = 'new'"),
+    ("tasks", "not_before", "state = 'queued' OR save_work = 'wanted' OR check_again IS NOT NULL"),
+    ("tasks", "lease_until", "lease_until > 0"),
+    ("effects", "not_before", "state = 'wanted'"),
+    ("effects", "recheck_at", "recheck_at IS NOT NULL"),
+    ("rests", "recheck_at", "recheck_at IS NOT NULL"),
+    ("stories", "status_not_before", "status_not_before > 0"),
+    ("stories", "check_not_before", "check_not_before > 0"),
+    ("wishes", "look_at", "look_at > 0"),
+];
+
 /// What was seen of the clock. A new one begins with what is on record.
 #[derive(Debug, Default)]
 pub struct ClockWatch {
@@ -55,15 +68,10 @@ impl Store {
         .execute(&mut *write)
         .await?;
         if back > 0 {
-            for move_back in [
-                "UPDATE deliveries SET not_before = not_before - $1 WHERE state = 'new' AND not_before > $1",
-                "UPDATE tasks SET not_before = not_before - $1 WHERE state = 'queued' AND not_before > $1",
-                "UPDATE tasks SET lease_until = lease_until - $1 WHERE lease_until > $1",
-                "UPDATE effects SET not_before = not_before - $1 WHERE state = 'wanted' AND not_before > $1",
-                "UPDATE stories SET check_not_before = check_not_before - $1 WHERE check_not_before > $1",
-                "UPDATE effects SET recheck_at = recheck_at - $1 WHERE recheck_at > $1",
-            ] {
-                sqlx::query(move_back).bind(back).execute(&mut *write).await?;
+            for (table, column, waits) in WAITS {
+                let move_back =
+                    format!("UPDATE {table} SET {column} = {column} - $1 WHERE ({waits}) AND {column} > $1");
+                sqlx::query(sqlx::AssertSqlSafe(move_back)).bind(back).execute(&mut *write).await?;
             }
         }
         write.commit().await
@@ -72,4 +80,75 @@ impl Store {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sqlx::Row as _;
+
+    use super::*;
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("hob.db")).await.unwrap();
+        (folder, store)
+    }
+
+    /// A new column of this kind fails here until it is in the list.
+    #[tokio::test]
+    async fn every_column_that_is_a_wait_is_in_the_list() {
+        let (_folder, store) = store().await;
+        let columns = sqlx::query(
+            "SELECT m.name AS of_table, c.name AS of_column FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c
+             WHERE m.type = 'table'",
+        );
+        let is_wait = |column: &str| {
+            ["not_before", "lease_until", "recheck_at", "look_at"].iter().any(|end| column.ends_with(end))
+        };
+        let found: BTreeSet<(String, String)> = columns
+            .fetch_all(&store.reader)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| (row.get("of_table"), row.get("of_column")))
+            .filter(|(_, column): &(String, String)| is_wait(column))
+            .collect();
+        let listed = WAITS.map(|(table, column, _)| (table.to_owned(), column.to_owned()));
+        assert_eq!(found, BTreeSet::from(listed));
+    }
+
+    /// The clock goes back by an hour: what was due in a minute is due in a minute, and not in an hour and a minute.
+    #[tokio::test]
+    async fn a_clock_that_is_put_back_makes_nothing_wait_longer() {
+        const HOUR: i64 = 3_600_000;
+        let (_folder, store) = store().await;
+        let due = now() + HOUR + 60_000;
+        let mut write = store.begin("test").await.unwrap();
+        for row in [
+            "INSERT INTO stories (id, repo, repo_key, issue, title, base_branch, branch, remote_head, created_at, updated_at,
+                 status_wanted, status_not_before, check_not_before)
+             VALUES ('s', 'a/b', 'a/b', 1, '', 'main', 'hob', 'c', 0, 0, 1, $1, $1)",
+            "INSERT INTO tasks (id, story, delivery, ask, state, turn, not_before, lease_until, created_at, updated_at)
+             VALUES ('t', 's', 'd', '{}', 'queued', '\"begin\"', $1, $1, 0, 0)",
+            "INSERT INTO deliveries (guid, event, body, received_at, state, not_before) VALUES ('d', 'issues', X'', 0, 'new', $1)",
+            "INSERT INTO effects (id, story, effect, state, created_at, not_before, recheck_at)
+             VALUES ('e', 's', '{}', 'wanted', 0, $1, $1)",
+            "INSERT INTO rests (story, key, part, id, on_issue, recheck_at) VALUES ('s', 'k', 0, 'r', 1, $1)",
+            "INSERT INTO wishes (story, delivery, wish, blockers, look_at) VALUES ('s', 'd', '{}', '[]', $1)",
+        ] {
+            sqlx::query(row).bind(due).execute(&mut *write).await.unwrap();
+        }
+        write.commit().await.unwrap();
+        let mut watch = ClockWatch { last: Some(now() + HOUR), recorded: 0 };
+        let back = store.mind_the_clock(&mut watch).await.unwrap().expect("it was put back");
+        assert!(back.as_secs() > 3_590, "{back:?}");
+        for (table, column, _) in WAITS {
+            let select = format!("SELECT {column} FROM {table}");
+            let at: i64 =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(select)).fetch_one(&store.reader).await.unwrap();
+            assert!((at - now() - 60_000).abs() < 30_000, "{table}.{column} waits for {} ms", at - now());
+        }
+    }
 }

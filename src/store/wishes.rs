@@ -52,6 +52,8 @@ pub struct DueWish {
     pub wish: Wish,
     /// How often a look has not succeeded.
     pub tries: u32,
+    /// The key of its repository.
+    pub lane: String,
 }
 
 /// An issue that blocks another.
@@ -119,18 +121,24 @@ impl Store {
         Ok(sqlx::query_scalar("SELECT COUNT(*) FROM wishes").fetch_one(&self.reader).await?)
     }
 
-    /// The wish that is to be looked at first, if one is due.
-    pub async fn due_wish(&self) -> anyhow::Result<Option<DueWish>> {
-        let row = sqlx::query("SELECT * FROM wishes WHERE look_at <= $1 ORDER BY look_at, story LIMIT 1")
-            .bind(now())
-            .fetch_optional(&self.reader)
-            .await?;
+    /// The wish that is to be looked at first, if one is due, beside those of repositories that are busy.
+    pub async fn due_wish(&self, busy: &[String]) -> anyhow::Result<Option<DueWish>> {
+        let row = sqlx::query(
+            "SELECT w.*, s.repo_key FROM wishes AS w CROSS JOIN stories AS s
+             WHERE w.look_at <= $1 AND s.id = w.story AND s.repo_key NOT IN (SELECT value FROM json_each($2))
+             ORDER BY w.look_at, w.story LIMIT 1",
+        )
+        .bind(now())
+        .bind(rows::to_json(&busy)?)
+        .fetch_optional(&self.reader)
+        .await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(DueWish {
             story: rows::parsed(&row, "story")?,
             guid: row.try_get("delivery")?,
             wish: rows::json(&row, "wish")?,
             tries: u32::try_from(rows::number(&row, "tries")?).unwrap_or(u32::MAX),
+            lane: row.try_get("repo_key")?,
         }))
     }
 

@@ -31,7 +31,7 @@ impl Sweep {
         for question in self.store.cards_to_remind_of(ago(after.0)).await? {
             let card = self.store.card(question).await?;
             let body = message::card::reminder(&card);
-            let effect = NewEffect::new(Effect::Comment { on: card.on, body, question: None });
+            let effect = NewEffect::new(Effect::Comment { on: card.on, body });
             if self.store.remind(&card, &effect).await? {
                 tracing::info!(story = %card.story, question = %card.id, "people are reminded of a question");
             }

@@ -2,7 +2,7 @@
 //! of them together take up too much; work that was not pushed is pushed before. A story that waits or works keeps
 //! everything, and one that is taken up at the same moment wins: its folders are put away while the store is held.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::sizes::Sizes;
@@ -27,13 +27,22 @@ impl Sweep {
     pub(super) async fn folders(&self, sizes: &mut Sizes) -> anyhow::Result<()> {
         // The folders first: a story has its row before it has a folder.
         let folder = self.data.stories();
-        let there: HashSet<StoryId> = blocking(move || paths::ids_in(&folder)).await?.into_iter().collect();
-        let stories = self.store.kept_stories().await?;
-        let known: HashSet<StoryId> = stories.iter().map(|story| story.id).collect();
-        for id in there.difference(&known) {
-            tracing::info!(story = %id, "the folders of a story that nobody knows are removed");
-            remove(self.data.story(*id).folder).await?;
+        let there: Vec<StoryId> = blocking(move || paths::ids_in(&folder)).await?;
+        let with_session = self.store.stories_with_session().await?;
+        // Those that have something on disk, or should have: what is long gone costs nothing.
+        let ids: BTreeSet<String> = there.iter().chain(&with_session).map(ToString::to_string).collect();
+        let mut stories = Vec::new();
+        for id in ids {
+            let id: StoryId = id.parse()?;
+            match self.store.kept_story(id).await? {
+                Some(story) => stories.push(story),
+                None => {
+                    tracing::info!(story = %id, "the folders of a story that nobody knows are removed");
+                    remove(self.data.story(id).folder).await?;
+                }
+            }
         }
+        stories.sort_by_key(|story| (story.touched, story.id.to_string()));
         let mut kept = Vec::new();
         for story in stories {
             self.tidy(&story).await?;

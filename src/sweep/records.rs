@@ -1,7 +1,7 @@
 //! Records of runs: those of runs that are long over, or too many, are removed, oldest first; and what a hob that died
 //! left of a run, hand-overs and keys. Nothing of a story that waits or works is touched.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::sizes::Sizes;
 use super::{Sweep, age, blocking, is_over, remove};
@@ -17,14 +17,19 @@ impl Sweep {
         // The folders first: a run has its row before it has a folder.
         let folder = self.data.runs();
         let there: HashSet<RunId> = blocking(move || paths::ids_in(&folder)).await?.into_iter().collect();
-        let runs = self.store.kept_runs().await?;
-        let known: HashSet<RunId> = runs.iter().map(|run| run.id).collect();
-        for id in there.difference(&known) {
-            tracing::info!(run = %id, "the record of a run that nobody knows is removed");
-            remove(self.data.run(*id).folder).await?;
+        let mut runs = Vec::new();
+        for id in there {
+            match self.store.kept_run(id).await? {
+                Some(run) => runs.push(run),
+                None => {
+                    tracing::info!(run = %id, "the record of a run that nobody knows is removed");
+                    remove(self.data.run(id).folder).await?;
+                }
+            }
         }
+        runs.sort_by_key(|run| run.seq);
         let mut kept = Vec::new();
-        for run in runs.into_iter().filter(|run| there.contains(&run.id)) {
+        for run in runs {
             let folder = self.data.run(run.id).folder;
             let half_removed = folder.clone();
             blocking(move || paths::remove_gone(&half_removed)).await?;
@@ -73,20 +78,23 @@ impl Sweep {
     /// Removes the keys of runs that are over. The folder for keys may be shared with another hob, so those of runs that
     /// are not known here stay.
     pub(super) async fn keys(&self) -> anyhow::Result<()> {
-        let runs = self.store.kept_runs().await?;
-        let over: HashMap<RunId, bool> = runs.into_iter().map(|run| (run.id, run.is_over)).collect();
         let folder = self.config.container.secrets_dir.clone();
-        blocking(move || {
-            for entry in std::fs::read_dir(&folder)?.flatten() {
-                let name = entry.file_name().into_string().unwrap_or_default();
-                let run = name.strip_prefix(KEYS_OF).and_then(|id| id.parse::<RunId>().ok());
-                if run.is_some_and(|run| over.get(&run) == Some(&true)) {
-                    tracing::warn!(name, "the keys of a run that is over are removed");
-                    paths::remove_tree(&entry.path())?;
-                }
-            }
-            Ok(())
+        let listed = folder.clone();
+        let names: Vec<String> = blocking(move || {
+            let entries = std::fs::read_dir(&listed)?.flatten();
+            Ok(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect())
         })
-        .await
+        .await?;
+        for name in names {
+            let Some(run) = name.strip_prefix(KEYS_OF).and_then(|id| id.parse::<RunId>().ok()) else {
+                continue;
+            };
+            if self.store.kept_run(run).await?.is_some_and(|run| run.is_over) {
+                tracing::warn!(name, "the keys of a run that is over are removed");
+                let keys = folder.join(name);
+                blocking(move || paths::remove_tree(&keys)).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -36,7 +36,7 @@ impl Sweep {
         let by_notice = clock::now().checked_add(keep.notice.0)?;
         let until = by_patience.max(by_notice);
         let body = message::still_waiting(age(waiting.asked_at), until, &waiting.branch);
-        let effect = NewEffect::new(Effect::Comment { on: waiting.asked_on, body, question: None });
+        let effect = NewEffect::new(Effect::Comment { on: waiting.asked_on, body });
         if self.store.warn_waiting(waiting, &effect).await? {
             tracing::info!(story = %waiting.story, %until, "people are told that the waiting has an end");
         }

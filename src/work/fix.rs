@@ -162,7 +162,7 @@ impl Worker {
         let advance = match found {
             _ if failed.by_command => {
                 let on = job.task.ask.on.unwrap_or(job.story.issue);
-                let effect = NewEffect::new(Effect::Comment { on, body: said, question: None });
+                let effect = NewEffect::new(Effect::Comment { on, body: said });
                 Advance { effects: vec![effect], ..Advance::default() }
             }
             // Somebody has pushed, or closed the pull request: they know.
@@ -181,7 +181,7 @@ impl Worker {
         let mut effects = Vec::new();
         if let Some(pull) = job.story.pull {
             let on = IssueNumber(pull.0);
-            effects.push(NewEffect::new(Effect::Comment { on, body: said.clone(), question: None }));
+            effects.push(NewEffect::new(Effect::Comment { on, body: said.clone() }));
         }
         let advance = Advance {
             words: Some(said),

@@ -96,7 +96,7 @@ impl Worker {
                     true => message::left_work_pushed(&kept),
                     false => message::put_away(&kept),
                 };
-                effects.push(comment(&job.story, words, None));
+                effects.push(comment(&job.story, words));
                 self.store.work_saved(&job.task, tip.as_ref(), &effects).await?;
             }
             Kept::Nothing | Kept::NotBegun => self.store.work_saved(&job.task, None, &[]).await?,

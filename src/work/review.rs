@@ -92,7 +92,7 @@ impl Worker {
         }
         if !whole.is_empty() {
             let (on, body) = (IssueNumber(pull.0), whole_replies(&whole, commit));
-            effects.push(NewEffect::new(Effect::Comment { on, body, question: None }));
+            effects.push(NewEffect::new(Effect::Comment { on, body }));
         }
         let ask = |reviewer: &str| Effect::RequestReview { pull, reviewer: reviewer.to_owned() };
         effects.extend(round.reviewers().into_iter().map(|reviewer| NewEffect::new(ask(reviewer))));

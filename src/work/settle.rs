@@ -201,7 +201,7 @@ impl Worker {
             self.draft(job, WhyUnfinished::Failed, None).await?.into_iter().collect();
         effects.extend(failed_on(job).map(|on| {
             let body = message::failed_here(&job.task.ask.about, &words);
-            NewEffect::new(Effect::Comment { on, body, question: None })
+            NewEffect::new(Effect::Comment { on, body })
         }));
         Ok(Advance { failure: Some(class), words: Some(words), effects, ..Advance::default() })
     }
@@ -281,6 +281,6 @@ pub(super) fn ask(_story: &Story, question: Question, held_back: Option<HeldBack
 }
 
 /// A comment on the story's issue.
-pub(super) fn comment(story: &Story, body: String, question: Option<QuestionId>) -> NewEffect {
-    NewEffect::new(Effect::Comment { on: story.issue, body, question })
+pub(super) fn comment(story: &Story, body: String) -> NewEffect {
+    NewEffect::new(Effect::Comment { on: story.issue, body })
 }

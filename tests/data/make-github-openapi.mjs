@@ -43,6 +43,7 @@ const ROUTES = [
   "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
   "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
   "POST /repos/{owner}/{repo}/labels",
+  "PATCH /repos/{owner}/{repo}/labels/{name}",
   "GET /repos/{owner}/{repo}/pulls",
   "POST /repos/{owner}/{repo}/pulls",
   "GET /repos/{owner}/{repo}/pulls/{pull_number}",

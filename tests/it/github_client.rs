@@ -630,6 +630,32 @@ async fn a_comment_is_found_on_the_third_page_by_marker_and_author() {
 }
 
 #[tokio::test]
+async fn sub_issues_are_read_beyond_a_page_that_is_short() {
+    let sub_issue = |number: u64| {
+        json!({
+            "number": number, "state": "open", "repository_url": "https://x.example/repos/acme/tool", "user": null,
+            "created_at": "2026-01-02T03:04:05Z",
+        })
+    };
+    // GitHub leaves out what it hides after it has cut the pages.
+    let server = Server::start(move |request| match request.query("page") {
+        Some("1") => {
+            let next = "<http://elsewhere.example/?page=2>; rel=\"next\"";
+            with(says(200, json!([sub_issue(8)])), "link", next)
+        }
+        Some("2") => says(200, json!([sub_issue(9)])),
+        _ => unknown(request),
+    })
+    .await;
+    let found = server.repository().await.sub_issues(ISSUE).await.unwrap();
+    assert_eq!(found.iter().map(|found| found.number.0).collect::<Vec<_>>(), [8, 9]);
+    // One that is cut short at a whole page goes on too, and a list without an end has one.
+    let server = Server::start(move |_| says(200, vec![sub_issue(8); 100].into())).await;
+    let found = server.repository().await.sub_issues(ISSUE).await.unwrap();
+    assert!(found.len() >= 1_000 && found.len() <= 10_000, "{}", found.len());
+}
+
+#[tokio::test]
 async fn comments_are_read_written_and_changed() {
     let server = Server::start(three_pages).await;
     let repository = server.repository().await;

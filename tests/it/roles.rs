@@ -333,8 +333,8 @@ impl Scene {
     }
 
     async fn hears(&self, guid: &str, event: &str, body: &[u8]) {
-        let meaning = webhook::decode(event, body).expect("a body").meaning();
-        self.store.record_delivery(guid, event, body, meaning.as_deref()).await.expect("a record");
+        let said = webhook::decode(event, body).expect("a body");
+        self.store.record_delivery(guid, event, body, Some(&said)).await.expect("a record");
     }
 
     /// Plays the outbox. False if there was nothing.
@@ -346,11 +346,11 @@ impl Scene {
                     *self.reactions.entry(*to).or_default() += 1;
                     self.store.effect_done(wanted.id).await.unwrap();
                 }
-                Effect::Comment { on, body, question } => {
+                Effect::Comment { on, body } => {
                     *self.words.entry(on.0).or_default() += 1;
                     let body = format!("{body}\n\n{}", message::marker(wanted.id));
                     let posted = CommentId(self.w.github.comment(REPO, on.0, HOB, &body).await);
-                    self.store.comment_posted(wanted.id, *question, posted, None).await.unwrap();
+                    self.store.comment_posted(wanted.id, None, posted, None).await.unwrap();
                 }
                 Effect::ReviewReply { .. } | Effect::RequestReview { .. } | Effect::Evidence { .. } => {
                     panic!("no worker is played that ends a review")
@@ -360,7 +360,7 @@ impl Scene {
                     let body = message::marker(wanted.id);
                     let on = self.store.story(wanted.story).await.unwrap().issue;
                     let posted = CommentId(self.w.github.comment(REPO, on.0, HOB, &body).await);
-                    self.store.status_posted(wanted.id, posted, None).await.unwrap();
+                    self.store.status_posted(wanted.id, posted, None, None).await.unwrap();
                 }
                 Effect::Card { question } => {
                     let card = self.store.card(*question).await.unwrap();
@@ -553,11 +553,10 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         store.advance(&task, TaskState::Failed, &Advance::default()).await.unwrap()
     } else {
         let id = QuestionId::new();
-        let comment = Effect::Comment { on: story.issue, body: "Which one?".to_owned(), question: Some(id) };
         let change = Advance {
             question: Some(NewQuestion { id, question: question(), held_back: None, at_cap: None }),
             is_plan: stage == Stage::Planned,
-            effects: vec![NewEffect::new(comment)],
+            effects: vec![NewEffect::new(Effect::Card { question: id })],
             ..Advance::default()
         };
         store.advance(&task, TaskState::Blocked, &change).await.unwrap()
@@ -634,13 +633,21 @@ async fn press(scene: &Scene, case: &Case, name: Option<&str>) {
     scene.w.github.press(REPO, case.role.login, id.0, pressed.as_deref()).await;
 }
 
+/// Whether the status comment is the answer: where a label begins work.
+fn is_answered(case: &Case, wanted: Leads) -> bool {
+    case.event.act == Act::Label && wanted == Leads::Task
+}
+
 /// What is wrong with a case: it led to something else than it should, or was not acknowledged.
 fn objection(case: &Case, before: &Look, after: &Look) -> Option<String> {
     let wanted = if case.role.may { (case.event.leads_to)(case.command) } else { Leads::Nothing };
     let found = leads(before, after);
     let acknowledged = after.reactions > before.reactions;
     let is_right = found == [wanted]
-        && acknowledged == (wanted != Leads::Nothing && case.event.act.can_be_acknowledged());
+        && acknowledged
+            == (wanted != Leads::Nothing
+                && case.event.act.can_be_acknowledged()
+                && !is_answered(case, wanted));
     let seen = if acknowledged { "with" } else { "without" };
     (!is_right).then(|| format!("{}: {found:?} {seen} a reaction instead of {wanted:?}", case.name()))
 }

@@ -5,6 +5,7 @@ mod beside;
 mod messages;
 mod migrating;
 mod misbehaving;
+mod plans;
 mod reviews;
 
 use std::path::Path;

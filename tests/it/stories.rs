@@ -35,3 +35,4 @@ mod stopping;
 mod sub_issues;
 mod talking;
 mod templates;
+mod writes;

@@ -242,8 +242,8 @@ impl Scene {
     // ---- hob
 
     async fn record(&mut self, guid: &str, event: &str, body: &[u8]) -> Recorded {
-        let meaning = webhook::decode(event, body).expect("a body").meaning();
-        self.store.record_delivery(guid, event, body, meaning.as_deref()).await.expect("a record")
+        let said = webhook::decode(event, body).expect("a body");
+        self.store.record_delivery(guid, event, body, Some(&said)).await.expect("a record")
     }
 
     async fn arrive(&mut self, at: usize) {
@@ -508,17 +508,17 @@ impl Scene {
                 self.store.effect_done(wanted.id).await.unwrap()
             }
             Effect::ReviewReply { .. } => panic!("there are no reviews here"),
-            Effect::Comment { question, .. } => {
+            Effect::Comment { .. } => {
                 self.last_comment += 1;
                 let comment = CommentId(self.last_comment);
-                self.posted.push((wanted.story, *question, comment));
-                self.store.comment_posted(wanted.id, *question, comment, None).await.unwrap();
+                self.posted.push((wanted.story, None, comment));
+                self.store.comment_posted(wanted.id, None, comment, None).await.unwrap();
             }
             Effect::Card { question } => self.show_card(wanted, *question).await,
             Effect::Status => {
                 self.last_comment += 1;
                 let comment = CommentId(self.last_comment);
-                self.store.status_posted(wanted.id, comment, None).await.unwrap();
+                self.store.status_posted(wanted.id, comment, None, None).await.unwrap();
             }
             Effect::DeleteBranch { branch, .. } => self.store.branch_gone(wanted, branch).await.unwrap(),
             Effect::PullRequest { .. } => {

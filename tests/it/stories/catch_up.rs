@@ -62,7 +62,6 @@ async fn a_label_put_on_while_hob_is_down_is_found_by_looking_and_its_late_webho
     w.quiet().await;
     is_one_pull_request(&w, issue);
     assert_eq!(said(&w, issue), 1);
-    assert_eq!(w.github.issue_reactions(REPO, issue), [(BOT.to_owned(), "eyes".to_owned())]);
 
     // The story is over, and the next start of hob looks again.
     w.stop_hob().await;
@@ -454,4 +453,25 @@ async fn a_comment_that_a_list_behind_does_not_show_is_there_once_in_the_end() {
         w.github.fault("GET", "/issues/1/comments", Fault::StaleList, 2);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_comment_that_only_names_the_id_of_another_is_no_double_of_it() {
+    let w = World::with(|config| config.github.recheck = Duration::from_secs(3)).await;
+    let issue = w.alice().opens_issue("Nothing", "[scenario: nothing]").await;
+    w.github.fault("POST", "/issues/1/comments", Fault::AnswerLost, 1);
+    w.alice().labels(issue, "hob").await;
+    let end = w.next_comment(issue).await;
+    let status = w.status(issue).expect("a status comment");
+    let id = status.body.rsplit_once("hob:status ").expect("a marker").1.trim_end_matches(" -->");
+    let other = w.github.comment(REPO, issue, BOT, &format!("See effect {id}.")).await;
+    w.eventually("the look for doubles", async || {
+        (w.store().open_rechecks().await.unwrap() == 0).then_some(())
+    })
+    .await;
+    let left: Vec<u64> = w.written(issue).into_iter().map(|comment| comment.id).collect();
+    assert_eq!(left, [status.id, other]);
+    assert!(end.body.starts_with("**Nothing to change.**"), "{}", end.body);
+    w.next_comment(issue).await;
+    w.finish().await;
 }

@@ -321,7 +321,7 @@ async fn github_that_stumbles_or_says_no_gets_one_check_run_and_holds_up_nothing
 
     // An App without the right to it.
     let w = app().await;
-    w.github.fault("POST", "/check-runs", Fault::Forbidden, 2);
+    w.github.fault("POST", "/check-runs", Fault::Forbidden, 1);
     let issue = asked(&w, "work").await;
     w.next_pull_request().await;
     w.next_comment(issue).await;

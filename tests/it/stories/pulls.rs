@@ -82,6 +82,9 @@ async fn a_merge_is_the_good_end_and_work_begins_anew_on_a_branch_of_its_own() {
     assert!(next.body.contains("Follows #2, which was merged.\n"), "{}", next.body);
     let done = w.next_comment(issue).await.body;
     assert!(done.starts_with("Done: #3 has 1 commit for you to review."), "{done}");
+    let shown = status(&w, issue);
+    let (_, before) = shown.split_once("<summary>Before that</summary>").expect("what was before");
+    assert!(before.contains("Done: #2 has 1 commit") && !before.contains("#3"), "{shown}");
     let ours = w.github.commits(REPO, "hob/issue-1-2");
     assert_eq!(ours[1].sha, w.github.commits(REPO, "main")[0].sha, "it begins at what was merged");
     w.quiet().await;

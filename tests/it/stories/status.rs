@@ -141,7 +141,8 @@ async fn the_states_labels_are_made_with_a_colour_and_a_label_of_ones_own_stays(
     w.alice().labels(issue, "hob").await;
     w.next_comment(issue).await;
     is_labeled(&w, issue, &["bug", "hob", "hob: waiting"]).await;
-    assert_eq!(w.github.label_color(REPO, "hob: waiting").as_deref(), Some("fbca04"));
+    let has_colour = |color: String| (color == "fbca04").then_some(());
+    w.until("its colour", |github| github.label_color(REPO, "hob: waiting").and_then(has_colour)).await;
     // Put on by somebody, and wrong: the next change sets it right.
     w.alice().labels(issue, "hob: failed").await;
     w.alice().comments(issue, "/hob stop").await;

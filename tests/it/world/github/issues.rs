@@ -195,6 +195,9 @@ pub(super) fn add_labels(github: &GitHub, state: &mut State, call: &Call) -> Rep
             continue;
         }
         issue.put_label(&label, call.actor.login());
+        // As on GitHub: one that the repository does not have is made, grey.
+        let labels = &mut state.repository_mut(&name).labels;
+        labels.entry(label.to_lowercase()).or_insert_with(|| ("ededed".to_owned(), None));
         let event =
             webhooks::issues(github, state, &name, number, call.actor.login(), "labeled", Some(&label));
         state.outgoing.push(Outgoing::New(event));
@@ -223,6 +226,20 @@ pub(super) fn create_label(github: &GitHub, state: &mut State, call: &Call) -> R
     let color = call.text("color").unwrap_or("ededed").to_owned();
     made.insert(name.to_lowercase(), (color, call.text("description").map(str::to_owned)));
     Reply::new(201, github.writer().label(state.repository(&repository), &name))
+}
+
+pub(super) fn update_label(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    let (repository, name) = (call.repository(), call.part("name").to_owned());
+    let Some(label) = state.repository_mut(&repository).labels.get_mut(&name.to_lowercase()) else {
+        return Reply::not_found();
+    };
+    if let Some(color) = call.text("color") {
+        label.0 = color.to_owned();
+    }
+    if let Some(description) = call.text("description") {
+        label.1 = Some(description.to_owned());
+    }
+    Reply::new(200, github.writer().label(state.repository(&repository), &name))
 }
 
 fn issue_labels(github: &GitHub, state: &State, call: &Call) -> Reply {

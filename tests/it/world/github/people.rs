@@ -88,6 +88,19 @@ impl GitHub {
         id
     }
 
+    /// Deletes a label of the repository, which takes it off every issue.
+    pub fn delete_label(&self, repo: &str, name: &str) {
+        self.change(|state| {
+            let repository = state.repository_mut(repo);
+            repository.labels.remove(&name.to_lowercase());
+            for issue in repository.issues.values_mut() {
+                if issue.has_label(name) {
+                    issue.take_label(name);
+                }
+            }
+        });
+    }
+
     /// Changes the text of a comment, also somebody else's, as who may push can. Returns the delivery.
     pub async fn edit_comment(&self, repo: &str, login: &str, comment: u64, body: &str) -> Delivery {
         let webhook = self.change(|state| {

@@ -80,6 +80,7 @@ const ROUTES: &[(&str, &str, Who, Handle)] = &[
     ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Who::Token, issues::add_labels),
     ("DELETE", "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}", Who::Token, issues::remove_label),
     ("POST", "/repos/{owner}/{repo}/labels", Who::Token, issues::create_label),
+    ("PATCH", "/repos/{owner}/{repo}/labels/{name}", Who::Token, issues::update_label),
     ("GET", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::list),
     ("POST", "/repos/{owner}/{repo}/pulls", Who::Token, pulls::create),
     ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", Who::Token, pulls::get),
