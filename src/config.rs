@@ -42,7 +42,7 @@ pub use repository::{
 };
 pub use secret::{KEY_NAMES, VARIABLES};
 pub use task::{Chosen, RepositoryOverrides, TaskSettings};
-pub use values::{Age, BranchTemplate, ByteSize, CommentsOf, is_well_formed_branch};
+pub use values::{Age, BranchTemplate, ByteSize, CommentsOf};
 
 use crate::ids::{AgentKind, IssueNumber, Repo};
 use reading::Document;
@@ -137,6 +137,8 @@ pub struct Git {
     pub rewrite_authors: bool,
     /// Whether the commits of one hand-over become one.
     pub squash: bool,
+    /// Whether commits are signed off by the author above.
+    pub sign_off: bool,
     /// A file that holds the private SSH key with which commits are signed: Ed25519, without a passphrase.
     pub signing_key_file: Option<PathBuf>,
     /// What it holds, read at start.
@@ -151,6 +153,7 @@ impl Default for Git {
             author_email: "hob@users.noreply.github.com".to_owned(),
             rewrite_authors: true,
             squash: false,
+            sign_off: false,
             signing_key_file: None,
             signing_key: None,
         }

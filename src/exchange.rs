@@ -136,7 +136,12 @@ pub fn read(folder: &Path) -> anyhow::Result<Handed> {
 fn title(text: &str) -> Option<String> {
     let lines = text.lines().map(|line| line.trim().trim_start_matches('#').trim());
     let line = lines.into_iter().find(|line| !line.is_empty())?;
-    Some(line.chars().take(MOST_TITLE).collect())
+    Some(line.to_owned())
+}
+
+/// A title that is no longer than any place has room for. Secrets are taken out before.
+pub fn short_title(title: &str) -> String {
+    title.chars().take(MOST_TITLE).collect()
 }
 
 /// A file that the agent left for people, now kept with the run.

@@ -33,7 +33,7 @@ pub use import::{
 pub use join::{Join, Joined, empty_quarantine, merge, rebase};
 pub use mirror::{Mirror, remove_stale_locks};
 pub use push::{Push, PushError, Pushed, push};
-pub use rewrite::{Author, Authorship, STORY_TRAILER, rewrite_commits};
+pub use rewrite::{Author, Authorship, SIGN_OFF, STORY_TRAILER, rewrite_commits};
 pub use signing::{NoSigningKey, SigningKey, sign};
 pub use squash::Squash;
 pub use suggest::{Replacement, apply_replacements, chain};
@@ -46,7 +46,7 @@ use anyhow::{Context, anyhow, bail};
 use git2::{ConfigLevel, Oid, Reference};
 use secrecy::SecretString;
 
-use crate::ids::Sha;
+use crate::ids::{Sha, is_branch_name};
 
 /// A repository somewhere else, and the token that opens it.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ pub enum RemoteError {
 
 /// Whether a branch of this name can exist and is safe to hand to programs as an argument.
 pub fn is_valid_branch(name: &str) -> bool {
-    !name.starts_with('-') && name != "HEAD" && Reference::is_valid_name(&branch_reference(name))
+    is_branch_name(name) && Reference::is_valid_name(&branch_reference(name))
 }
 
 fn branch_reference(name: &str) -> String {

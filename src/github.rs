@@ -61,7 +61,7 @@ pub use pull_facts::PullFacts;
 pub use pulls::{NewPull, Pull};
 pub use reviews::ReviewComment;
 pub use settings::SettingsText;
-pub use standing::CheckOutput;
+pub use standing::{CheckOutput, JobLog};
 pub use sub_issues::ListedSubIssue;
 
 /// With what hob shows GitHub who it is.

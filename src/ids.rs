@@ -30,6 +30,26 @@ impl Malformed {
     }
 }
 
+/// GitHub takes no longer name of a branch; a file system of git's takes hardly a longer one.
+const MOST_BRANCH: usize = 255;
+
+/// Whether a branch can have this name: git's own rule (`git check-ref-format --branch`), wherever a name comes from. Such a
+/// name is no option of a program, since it does not begin with a hyphen. It may hold what Markdown, HTML, an address or
+/// a shell takes for its own: it is quoted where it is shown.
+pub fn is_branch_name(name: &str) -> bool {
+    let is_taken =
+        |c: char| c <= ' ' || c == '\u{7f}' || matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    (1..=MOST_BRANCH).contains(&name.len())
+        && !matches!(name, "HEAD" | "@")
+        && !name.starts_with('-')
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.contains(is_taken)
+        && name.split('/').all(is_part)
+}
+
 /// A repository on the git host, `owner/name`. Compared without regard to case, as GitHub does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -344,6 +364,60 @@ mod tests {
         assert!("0".repeat(64).parse::<Sha>().is_ok());
         for text in ["", "abc", &"A".repeat(40), &"g".repeat(40), &"a".repeat(41)] {
             assert!(text.parse::<Sha>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_branch_has_the_names_that_git_takes() {
+        for name in [
+            "main",
+            "release(2.x)",
+            "users/@alice/next",
+            "wip/a&b",
+            "feature/#12-\u{fc}ber",
+            "a/-b",
+            "a./b",
+            "a`b",
+            "a|b<c>\"d'",
+            "$x;y!{}%20+=,",
+            "HEAD/x",
+            "@/x",
+            "x@",
+            "\u{1f600}",
+            &"a".repeat(255),
+        ] {
+            assert!(is_branch_name(name), "{name:?}");
+        }
+        for name in [
+            "",
+            "-x",
+            "HEAD",
+            "@",
+            "a..b",
+            "/a",
+            "a/",
+            "a//b",
+            "a.lock",
+            "a.lock/b",
+            ".a",
+            "a/.b",
+            "a.",
+            "a~1",
+            "a^",
+            "a:b",
+            "a?",
+            "a*",
+            "a[",
+            "a\\b",
+            "a b",
+            "a\tb",
+            "a\nb",
+            "a\u{7f}",
+            "a@{1}",
+            "@{u}",
+            &"a".repeat(256),
+        ] {
+            assert!(!is_branch_name(name), "{name:?}");
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::command;
 use crate::config::Config;
 use crate::event::{Comment, Ending, Event, Issue, Person, Place, Pull};
 use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
-use crate::ids::IssueNumber;
+use crate::ids::{AgentKind, IssueNumber};
 use crate::lanes::{Lanes, Room};
 use crate::message::{self, NotThere, Part, TextChanged};
 use crate::pulse::Pulse;
@@ -331,11 +331,15 @@ impl Intake {
                 }
                 Ok(Settled::Done("noted a label; the story is under work already"))
             }
+            (Decision::Choose(agent), Some(story)) => self.choose(on, act, &story, agent).await,
             (Decision::Hear, Some(story)) => self.hear(on, &story).await,
             (Decision::Discuss, Some(story)) => self.on_pull_comment(on, &story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
             (Decision::CheckAgain, Some(story)) => self.check_again(on, &story).await,
             (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
+            (Decision::Unlabeled, Some(_)) if !self.own_labels(on).await?.is_empty() => {
+                Ok(Settled::Ignored("another of hob's labels is on the issue".to_owned()))
+            }
             (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
             (Decision::End(ending), Some(story)) => {
                 tracing::info!(story = %story.id, repo = %story.repo, issue = %story.issue, why = ending.as_str(), "a story ends");
@@ -350,6 +354,52 @@ impl Intake {
             (Decision::Refuse(why), story) => self.reply(on, story, "eyes", message::nothing_done(why)).await,
             (_, _) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
         }
+    }
+
+    /// What hob's labels choose that are on the issue now. It is the set that counts: events of one act come in any order.
+    async fn own_labels(&self, on: &Happening<'_>) -> anyhow::Result<Vec<Choice>> {
+        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let labels = match repository.labels(on.issue.number).await {
+            Err(GitHubError::NotFound) => Vec::new(),
+            labels => labels?,
+        };
+        let own = on.settings.label(&self.config);
+        Ok(labels.iter().filter_map(|label| command::chosen_by_label(own, label)).collect())
+    }
+
+    /// Has the agent do the work that a label names, which was put on beside the one that asked for it. Once another has begun, that is
+    /// said.
+    async fn choose(
+        &self,
+        on: &Happening<'_>,
+        act: &Act,
+        story: &Story,
+        agent: AgentKind,
+    ) -> anyhow::Result<Settled> {
+        let Act::Label { label, at, .. } = act else {
+            return Ok(Settled::Ignored("this is no label".to_owned()));
+        };
+        let guid = &on.delivery.guid;
+        if self.store.choose_agent(guid, story.id, agent, *at).await? {
+            return Ok(Settled::Done("another label chose the agent"));
+        }
+        let task = self.store.open_task_of(story.id).await?;
+        let at_work = match &task {
+            Some(task) => self.store.latest_run(task).await?.map(|run| run.agent).or(task.ask.choice.agent),
+            None => None,
+        };
+        let Some(at_work) = at_work.filter(|at_work| *at_work != agent) else {
+            self.store.remember_label(guid, story.id, *at).await?;
+            return Ok(Settled::Done("noted a label; the story is under work already"));
+        };
+        // What a look finds again was said when the webhook told of it.
+        if story.labeled_at.is_some_and(|taken| *at <= taken) && guid.starts_with("look-") {
+            return Ok(Settled::Ignored("the label was taken up already, or a later one was".to_owned()));
+        }
+        let about = self.story_ask(on, on.issue, Some(story));
+        let effects = [on.say(message::label_too_late(label, at_work, agent))];
+        self.store.only_say(guid, &about, &Heard::Label(*at), &effects).await?;
+        Ok(Settled::Done("said that another agent has begun"))
     }
 
     /// Takes a comment as a message to the agent at work.
@@ -408,6 +458,13 @@ impl Intake {
                 }
             },
             _ => on.issue.clone(),
+        };
+        let opening = match act {
+            Act::Label { .. } if opening.choice.agent.is_none() => {
+                let chosen = self.own_labels(on).await?.into_iter().find(|choice| choice.agent.is_some());
+                Opening { choice: chosen.unwrap_or(opening.choice), ..opening }
+            }
+            _ => opening,
         };
         let blockers = match theirs {
             Some(_) => Vec::new(),

@@ -51,8 +51,8 @@ use failed::failure_words;
 pub use failed::{FailureText, failed};
 pub use fix::{NothingToMend, checks_left, checks_mended, failed_here, fixes_used_up, nothing_to_mend};
 pub use kept::{
-    Kept, WhyStopped, left_work_given_up, left_work_pushed, put_away, still_waiting, stopped,
-    work_in_progress,
+    Kept, WhyStopped, cut_short_on_branch, left_work_given_up, left_work_pushed, put_away, still_waiting,
+    stopped, work_in_progress,
 };
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
@@ -79,6 +79,9 @@ pub use unfinished::{UnfinishedText, WhyUnfinished, shown_as_draft, unfinished};
 
 use crate::agent::FailureClass;
 use crate::ids::{AgentKind, IssueNumber};
+
+/// Characters of a branch's name that are shown: all of them.
+const MOST_BRANCH: usize = 255;
 
 /// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
 const MOST_AGENT_TEXT: usize = 50_000;
@@ -184,15 +187,28 @@ pub fn nothing_to_stop(is_publishing: bool) -> String {
     "There is nothing to stop: no work is under way here.".to_owned()
 }
 
-/// `finished in 4 m 12 s · $0.83 · 3 turns`
+/// Said where a label names an agent and another one has begun the work.
+pub fn label_too_late(label: &str, at_work: AgentKind, chosen: AgentKind) -> String {
+    let (label, has_it, other) = (code(label, 100), agent_name(at_work), agent_name(chosen));
+    format!(
+        "**{label} came after {has_it} had begun.** The work goes on with {has_it}. To have {other} do it, comment `/hob stop`, then \
+         `/hob work --agent {}`.",
+        chosen.as_str()
+    )
+}
+
+/// `finished in 4 m 12 s · $0.83 · 3 turns`; of what ended before an agent ran, that.
 fn finished(took: Spent) -> String {
+    if took.duration_ms == 0 && took.cost_usd.is_none() {
+        return "<sub>no agent ran</sub>".to_owned();
+    }
     let spent = spent(took);
     format!("<sub>finished in {spent}</sub>")
 }
 
 fn spent(spent: Spent) -> String {
     let mut parts = vec![duration(spent.duration_ms)];
-    parts.extend(spent.cost_usd.map(|cost| format!("${cost:.2}")));
+    parts.extend(spent.cost_usd.map(dollars));
     parts.extend(spent.turns.map(|turns| match turns {
         1 => "1 turn".to_owned(),
         turns => format!("{turns} turns"),
@@ -202,6 +218,16 @@ fn spent(spent: Spent) -> String {
         format!("{} in place of {}, whose usage limit was reached", agent_name(agent), agent_name(usual))
     }));
     parts.join(" · ")
+}
+
+/// `$0.83`; of less than a cent, as much as there is of it: `$0.0046`.
+fn dollars(usd: f64) -> String {
+    match usd {
+        0.01.. => format!("${usd:.2}"),
+        0.0001..0.01 => format!("${}", format!("{usd:.4}").trim_end_matches('0')),
+        _ if usd > 0.0 => "less than $0.0001".to_owned(),
+        _ => "$0.00".to_owned(),
+    }
 }
 
 fn duration(ms: u64) -> String {
@@ -221,6 +247,19 @@ fn agent_name(agent: AgentKind) -> &'static str {
         AgentKind::OpenCode => "OpenCode",
         AgentKind::Command => "a command of this hob's",
     }
+}
+
+/// A branch's name or a path as a part of an address: nothing in it means anything there but the slashes.
+fn in_address(path: &str) -> String {
+    let mut address = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
+            address.push(char::from(byte));
+        } else {
+            address.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    address
 }
 
 fn quoted(text: &str) -> String {

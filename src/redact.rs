@@ -1,11 +1,15 @@
 //! The redactor of known secrets. Everything that is written to a log, the store or GitHub and was said
 //! by somebody else goes through it, and the hand-over's policy asks it whether an object holds one. It
 //! knows each secret as it is and in the encodings that a line of shell makes: base64, hexadecimal,
-//! percent signs, also where a tool has wrapped or spaced them. A secret that was encrypted, compressed or
-//! cut in pieces it does not know: a text is shortened only after it went through here.
+//! percent signs; also where a tool has wrapped, quoted, spaced or coloured them, or written them with the escapes of
+//! JSON or HTML (`redact/views.rs`). A secret that was encrypted, compressed or cut in pieces it does not know: a text is
+//! shortened only after it went through here.
+
+mod addresses;
+mod views;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,8 +17,14 @@ use aho_corasick::AhoCorasick;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use addresses::Addresses;
+use views::{Places, View};
+
 /// What stands where a secret was.
 pub const MARK: &str = "[secret]";
+
+/// As many bytes before a piece of a text as are enough to know every secret that ends in it, wrapped and with escapes.
+pub const CONTEXT: usize = 32 << 10;
 
 /// A shorter text is no secret worth the name, and would be found everywhere.
 const LEAST_BYTES: usize = 8;
@@ -22,24 +32,40 @@ const LEAST_BYTES: usize = 8;
 /// A shorter form is looked for as it is and over line ends, but not with spaces in it: it may be made of words.
 const LEAST_SPACED: usize = 20;
 
-/// The most bytes between two of a form's in a stream: `\\r\\n` as JSON in JSON, or some indentation.
-const MOST_GAP: usize = 8;
+/// A longer line of a stream is looked through in pieces, each with as much of the one before as half of this.
+const MOST_LINE: usize = 256 << 10;
 
 /// Tokens that were handed out at run time and are remembered; each is good for an hour.
 const MOST_HANDED_OUT: usize = 64;
 
 /// Knows a set of secrets.
 pub struct Redactor {
-    automaton: Option<AhoCorasick>,
+    all: Option<Forms>,
     /// The forms that are long enough to be looked for with gaps in them.
-    spaced: Option<AhoCorasick>,
-    /// Bytes of the longest form.
-    longest: usize,
+    spaced: Option<Forms>,
+}
+
+/// What some secrets may look like.
+struct Forms {
+    automaton: AhoCorasick,
+    /// The secret that each form is of, by its place among them.
+    of: Vec<usize>,
 }
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}
+
+impl Forms {
+    /// Fails only on more bytes than fit in 32 bits.
+    fn new<'a>(forms: impl Iterator<Item = (&'a String, &'a usize)>) -> Option<Forms> {
+        let (forms, of): (Vec<&String>, Vec<usize>) = forms.unzip();
+        if forms.is_empty() {
+            return None;
+        }
+        Some(Forms { automaton: AhoCorasick::new(forms).ok()?, of })
     }
 }
 
@@ -50,133 +76,95 @@ impl Redactor {
         let lines = secrets.into_iter().flat_map(str::lines).map(str::trim);
         // The first and the last line of a PEM key are no secret.
         let known = lines.filter(|line| line.len() >= LEAST_BYTES && !line.starts_with("-----"));
-        let forms: BTreeSet<String> = known.flat_map(forms).collect();
-        let longest = forms.iter().map(String::len).max().unwrap_or(0);
-        // Fails only on more bytes than fit in 32 bits.
-        let automaton = (!forms.is_empty()).then(|| AhoCorasick::new(&forms).ok()).flatten();
-        let long: Vec<&String> = forms.iter().filter(|form| form.len() >= LEAST_SPACED).collect();
-        let spaced = (!long.is_empty()).then(|| AhoCorasick::new(&long).ok()).flatten();
-        Redactor { automaton, spaced, longest }
+        let mut all: BTreeMap<String, usize> = BTreeMap::new();
+        for (place, secret) in known.enumerate() {
+            for form in forms(secret) {
+                all.entry(form).or_insert(place);
+            }
+        }
+        let spaced = Forms::new(all.iter().filter(|(form, _)| form.len() >= LEAST_SPACED));
+        Redactor { all: Forms::new(all.iter()), spaced }
     }
 
     /// The text with every secret replaced, also where a form of it is wrapped over several lines or spaced.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let bytes = text.as_bytes();
-        let mut spans = self.spans(bytes);
-        if has_line_ends(bytes) {
-            let joined = Joined::new(bytes, |_, byte| is_line_end(byte));
-            spans.extend(joined.spans(self.spans(&joined.bytes)));
-        }
-        spans.extend(self.spaced(&Joined::new(bytes, is_gap)));
-        if spans.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        let mut clean = String::with_capacity(text.len());
-        let mut at = 0;
-        for (start, end) in merged(spans) {
-            // Every form is ASCII or a whole secret, so both ends lie between characters.
-            clean.push_str(&text[at..start]);
-            clean.push_str(MARK);
-            at = end;
-        }
-        clean.push_str(&text[at..]);
-        Cow::Owned(clean)
+        let spans = self.spans(text.as_bytes());
+        if spans.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(without(text, 0, spans)) }
+    }
+
+    /// What the text reads from a place on, with every secret replaced, also one that begins before that place. Before it there
+    /// have to be [`CONTEXT`] bytes, or the beginning.
+    pub fn redact_from(&self, text: &str, from: usize) -> String {
+        without(text, text.ceil_char_boundary(from), self.spans(text.as_bytes()))
     }
 
     /// Whether a secret is in there, in any form, also where it is wrapped over several lines or spaced.
     pub fn finds(&self, bytes: &[u8]) -> bool {
-        let Some(automaton) = &self.automaton else { return false };
-        if automaton.is_match(bytes) {
-            return true;
-        }
-        if has_line_ends(bytes) {
-            let joined: Vec<u8> = bytes.iter().copied().filter(|byte| !is_line_end(*byte)).collect();
-            if automaton.is_match(&joined) {
-                return true;
-            }
-        }
-        // An object may have many megabytes: one plain loop.
-        let Some(spaced) = &self.spaced else { return false };
-        let mut joined = Vec::with_capacity(bytes.len());
-        let mut before = 0;
-        for byte in bytes {
-            if !is_gap(before, *byte) {
-                joined.push(*byte);
-            }
-            before = *byte;
-        }
-        spaced.is_match(&joined)
+        let mut is_found = false;
+        self.look(bytes, Places::Unknown, |view, forms| {
+            is_found = forms.automaton.is_match(view.bytes());
+            !is_found
+        });
+        is_found
+    }
+
+    /// Which secrets are in there, each by a number of its own.
+    pub fn found_in(&self, bytes: &[u8]) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        self.look(bytes, Places::Unknown, |view, forms| {
+            let matches = forms.automaton.find_overlapping_iter(view.bytes());
+            found.extend(matches.map(|found| forms.of[found.pattern().as_usize()]));
+            true
+        });
+        found
     }
 
     /// Where the secrets are; may overlap.
     fn spans(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
-        all_of(self.automaton.as_ref(), bytes)
+        let mut spans = Vec::new();
+        self.look(bytes, Places::Known, |view, forms| {
+            let matches = forms.automaton.find_overlapping_iter(view.bytes());
+            spans.extend(matches.map(|found| view.span(found.start(), found.end())));
+            true
+        });
+        spans
     }
 
-    /// Where the long forms are that have gaps.
-    fn spaced(&self, joined: &Joined) -> impl Iterator<Item = (usize, usize)> {
-        joined.spans(all_of(self.spaced.as_ref(), &joined.bytes))
-    }
-
-    /// Bytes of the longest form in a stream, with all the gaps that it may have there.
-    fn widest(&self) -> usize {
-        self.longest + self.longest.saturating_sub(1) * MOST_GAP
+    /// Shows every way to read the bytes with the forms to be looked for in it, until `look` says that it is enough.
+    fn look(&self, bytes: &[u8], places: Places, mut look: impl FnMut(&View<'_>, &Forms) -> bool) {
+        let Some(all) = &self.all else { return };
+        views::each(bytes, places, &mut |view, has_gaps| match (has_gaps, &self.spaced) {
+            (false, _) => look(view, all),
+            (true, Some(spaced)) => look(view, spaced),
+            (true, None) => true,
+        });
     }
 }
 
-fn all_of(automaton: Option<&AhoCorasick>, bytes: &[u8]) -> Vec<(usize, usize)> {
-    let Some(automaton) = automaton else { return Vec::new() };
-    automaton.find_overlapping_iter(bytes).map(|found| (found.start(), found.end())).collect()
-}
-
-/// Bytes without some of them.
-struct Joined {
-    bytes: Vec<u8>,
-    /// Where each of them was.
-    places: Vec<usize>,
-}
-
-impl Joined {
-    /// Without what `is_out` says of a byte and the one before it.
-    fn new(bytes: &[u8], is_out: impl Fn(u8, u8) -> bool) -> Joined {
-        let stays = |at: &usize| !is_out(at.checked_sub(1).map_or(0, |before| bytes[before]), bytes[*at]);
-        let places: Vec<usize> = (0..bytes.len()).filter(stays).collect();
-        Joined { bytes: places.iter().map(|at| bytes[*at]).collect(), places }
-    }
-
-    /// Where these spans of what was joined were.
-    fn spans(&self, spans: Vec<(usize, usize)>) -> impl Iterator<Item = (usize, usize)> {
-        spans.into_iter().map(|(start, end)| (self.places[start], self.places[end - 1] + 1))
-    }
-
-    /// Lines without gaps; `before` is the byte that came before them. A line end stays, and one stands for a
-    /// gap that is too long: no form has a line end in it.
-    fn lines(bytes: &[u8], before: u8) -> Joined {
-        let mut joined = Joined { bytes: Vec::with_capacity(bytes.len()), places: Vec::new() };
-        let (mut before, mut gap) = (before, 0);
-        for (at, byte) in bytes.iter().copied().enumerate() {
-            let is_gap = byte != b'\n' && is_gap(before, byte);
-            before = byte;
-            gap = if is_gap { gap + 1 } else { 0 };
-            if !is_gap || gap == MOST_GAP + 1 {
-                joined.bytes.push(if is_gap { b'\n' } else { byte });
-                joined.places.push(at);
-            }
+/// The text from a place on, without these spans.
+fn without(text: &str, from: usize, spans: Vec<(usize, usize)>) -> String {
+    let mut clean = String::with_capacity(text.len() - from);
+    let mut at = from;
+    for (start, end) in merged(spans) {
+        if end <= from {
+            continue;
         }
-        joined
+        let start = text.floor_char_boundary(start).max(at);
+        clean.push_str(&text[at..start]);
+        clean.push_str(MARK);
+        at = text.ceil_char_boundary(end);
     }
+    clean.push_str(&text[at..]);
+    clean
 }
 
-/// Redacts bytes that come in pieces. What comes out does not depend on where they were cut. A form that is
-/// spaced, or wrapped over lines that stand in one as JSON has them, is found; one that is wrapped over several
-/// lines of the stream is not.
+/// Redacts bytes that come in pieces, line by line. What comes out does not depend on where they were cut. A form that is
+/// wrapped over several lines of the stream is not found; in one line, as JSON has them, it is.
 #[derive(Debug)]
 pub struct Stream {
     redactor: Arc<Redactor>,
-    /// What may be the beginning of a secret.
+    /// The line so far, or what may be the beginning of a secret in it.
     held: Vec<u8>,
-    /// The byte that was given out last.
-    before: u8,
     /// So many bytes of `held` belong to a secret whose mark is out already.
     marked: usize,
 }
@@ -184,16 +172,26 @@ pub struct Stream {
 impl Stream {
     /// A stream at its beginning.
     pub fn new(redactor: Arc<Redactor>) -> Stream {
-        Stream { redactor, held: Vec::new(), before: 0, marked: 0 }
+        Stream { redactor, held: Vec::new(), marked: 0 }
     }
 
     /// Takes a piece in; gives out what can be given out. Whole lines are never held back.
     pub fn push(&mut self, piece: &[u8]) -> Vec<u8> {
-        self.held.extend_from_slice(piece);
-        let safe = self.held.len().saturating_sub(self.redactor.widest().saturating_sub(1));
-        // No form has a line end in it.
-        let lines = self.held.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        self.give(safe.max(lines))
+        let mut out = Vec::new();
+        for line in piece.split_inclusive(|byte| *byte == b'\n') {
+            let mut rest = line;
+            while !rest.is_empty() {
+                let (part, after) = rest.split_at(rest.len().min(MOST_LINE - self.held.len()));
+                self.held.extend_from_slice(part);
+                rest = after;
+                if self.held.last() == Some(&b'\n') {
+                    out.extend(self.give(self.held.len()));
+                } else if self.held.len() == MOST_LINE {
+                    out.extend(self.give(MOST_LINE / 2));
+                }
+            }
+        }
+        out
     }
 
     /// The rest, once nothing more comes.
@@ -203,11 +201,7 @@ impl Stream {
 
     /// Gives out the first `cut` bytes. Whatever begins in them lies in `held` whole.
     fn give(&mut self, cut: usize) -> Vec<u8> {
-        if cut == 0 {
-            return Vec::new();
-        }
         let mut spans = self.redactor.spans(&self.held);
-        spans.extend(self.redactor.spaced(&Joined::lines(&self.held, self.before)));
         let goes_on = self.marked > 0;
         if goes_on {
             spans.push((0, self.marked));
@@ -228,7 +222,6 @@ impl Stream {
             out.extend_from_slice(&self.held[at..cut]);
         }
         self.marked = at.saturating_sub(cut);
-        self.before = self.held[cut - 1];
         self.held.drain(..cut);
         out
     }
@@ -353,21 +346,6 @@ fn merged(mut spans: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
     merged
 }
 
-fn has_line_ends(bytes: &[u8]) -> bool {
-    bytes.contains(&b'\n')
-}
-
-fn is_line_end(byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\r')
-}
-
-/// Whether a byte can be what a tool puts between two pieces of a form: white space, a sign that the line goes on,
-/// or white space as JSON writes it, also as JSON in JSON.
-fn is_gap(before: u8, byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\r' | b'\t' | b' ' | b'\\')
-        || (before == b'\\' && matches!(byte, b'n' | b'r' | b't'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -443,6 +421,166 @@ mod tests {
         for text in ["mysecret", "twelve -bytes", r"twelve\n-bytes"] {
             assert!(!redactor.finds(text.as_bytes()), "{text}");
             assert!(matches!(redactor.redact(text), Cow::Borrowed(_)));
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_coloured_or_quoted_is_found() {
+        let redactor = Arc::new(Redactor::new([KEY]));
+        let each =
+            |write: &dyn Fn(u32) -> String| -> String { KEY.chars().map(|c| write(u32::from(c))).collect() };
+        let json = each(&|code| format!("\\u{code:04x}"));
+        let coloured = KEY.replace('/', "\u{1b}[0m\u{1b}[01;31m\u{1b}[K/\u{1b}[m");
+        let (first, second) = KEY.split_at(13);
+        // A line that begins with a sign of its own.
+        let (head, tail) = KEY.split_at(KEY.find('+').unwrap());
+        let hidden = [
+            KEY.replace('/', "\\/"),
+            KEY.replace('-', "\\u002d"),
+            json.clone(),
+            json.to_uppercase().replace("\\U", "\\u"),
+            serde_json::to_string(&json).unwrap(),
+            serde_json::to_string(&coloured).unwrap(),
+            each(&|code| format!("\\x{code:02x}")),
+            each(&|code| format!("\\{code:03o}")),
+            each(&|code| format!("\\u{{{code:x}}}")),
+            each(&|code| format!("\\U{code:08x}")),
+            each(&|code| format!("&#{code};")),
+            each(&|code| format!("&#x{code:X};")),
+            each(&|code| format!("%{code:02X}")).replace("%61", "a"),
+            KEY.replace('-', "&hyphen;")
+                .replace('/', "&sol;")
+                .replace('+', "&plus;")
+                .replace('=', "&equals;"),
+            KEY.replace('+', "&amp;plus;"),
+            coloured.clone(),
+            KEY.replace('-', "-\u{1b}]8;;https://e.example\u{1b}\\\u{1b}]8;;\u{7}"),
+            KEY.replace('-', "-\u{9b}1m\u{1b}(B"),
+            KEY.replace('-', "-[31m"),
+            KEY.replace('-', "\\x1b[1m-\\033[0m\\e[m"),
+            KEY.replace('a', "a\u{200b}\u{ad}\u{feff}\u{0}"),
+            format!("> {first}\n> {second}"),
+            format!("> > {first}\r\n> > {second}"),
+            format!("# {first} \\\n#   {second}"),
+            format!("+{first}\n+{second}"),
+            format!("+{head}\n+{tail}"),
+            format!("+> {head}\n+> {tail}"),
+            format!("// {head}\n// {tail}"),
+            format!("/// {first}\n/// {second}"),
+            format!(" * {first}\n * {second}"),
+            format!("-- {first}\n-- {second}"),
+            format!("    12\t{first}\n    13\t{second}"),
+            format!("a.txt\n12:{first}\n13:{second}"),
+            STANDARD.encode(format!("{}{KEY}", "x".repeat(50))).replace('e', "e\n# "),
+            serde_json::to_string(&format!("> {first}\n> {second}")).unwrap(),
+        ];
+        for form in hidden {
+            assert!(redactor.finds(form.as_bytes()), "{form:?}");
+            assert_eq!(redactor.found_in(form.as_bytes()), BTreeSet::from([0]), "{form:?}");
+            let clean = redactor.redact(&form);
+            assert!(clean.contains(MARK) && !redactor.finds(clean.as_bytes()), "{form:?}: {clean}");
+            if !form.contains('\n') {
+                let mut stream = Stream::new(redactor.clone());
+                let given = [stream.push(form.as_bytes()), stream.finish()].concat();
+                assert_eq!(String::from_utf8(given).unwrap(), clean);
+            }
+        }
+        for text in [
+            "\\u", "&#;", "&;", "%", "%4", "\u{1b}", "\u{1b}[", "\u{1b}]", "\\u{", "\\ud800", "[1",
+            "> a\n> b", "\\",
+        ] {
+            assert!(matches!(redactor.redact(text), Cow::Borrowed(_)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_text_is_without_what_began_before_it() {
+        let redactor = Redactor::new([KEY]);
+        let text = format!("é{KEY} and é {KEY}");
+        assert_eq!(redactor.redact_from(&text, 0), "é[secret] and é [secret]");
+        assert_eq!(redactor.redact_from(&text, 1), "[secret] and é [secret]");
+        assert_eq!(redactor.redact_from(&text, 9), "[secret] and é [secret]");
+        assert_eq!(redactor.redact_from(&text, 2 + KEY.len()), " and é [secret]");
+        assert_eq!(redactor.redact_from(&text, text.len()), "");
+    }
+
+    #[test]
+    fn a_long_line_of_a_stream_is_given_out_in_pieces() {
+        let redactor = Arc::new(Redactor::new([KEY]));
+        for before in [MOST_LINE / 2 - 7, MOST_LINE - 7, 3 * MOST_LINE / 2 - 7] {
+            let mut stream = Stream::new(redactor.clone());
+            let text = format!("{}{KEY}{}\n", "x".repeat(before), "y".repeat(MOST_LINE));
+            let mut given = Vec::new();
+            for piece in text.as_bytes().chunks(4099) {
+                given.extend(stream.push(piece));
+                assert!(stream.held.len() < MOST_LINE);
+            }
+            let clean = format!("{}[secret]{}\n", "x".repeat(before), "y".repeat(MOST_LINE));
+            assert!(String::from_utf8(given).unwrap() == clean, "{before}");
+        }
+    }
+
+    /// Each of them once read by a function that took ever longer with every one more.
+    #[test]
+    fn no_text_takes_longer_than_its_length() {
+        let redactor = Redactor::new([KEY, "0123456789abcdef0123456789abcdef", "aaaaaaaaaaaaaaaaaaaaaaaa"]);
+        let patterns = [
+            "\\",
+            "\\u",
+            "\\u00",
+            "&",
+            "&#",
+            "&#x",
+            "&amp;",
+            "&amp;amp;",
+            "%",
+            "%2",
+            "%25",
+            "\u{1b}",
+            "\u{1b}[",
+            "\u{1b}]",
+            "\u{1b}]8;;",
+            "[",
+            "[1",
+            "[1;",
+            "\u{9b}",
+            "\u{9b}1",
+            "\n",
+            "\n ",
+            "\n>",
+            "\n> ",
+            "\n+",
+            "\n//",
+            "\r",
+            " ",
+            "\t",
+            "\n1",
+            "\n12:",
+            "\n\n>\n",
+            "\u{200b}",
+            "\u{0}",
+            "a",
+            "a\n",
+            "a\n> ",
+            "ab",
+            KEY,
+            "\\ud800",
+            "\\ud83d\\u",
+        ];
+        let took = |pattern: &str, bytes: usize| {
+            let text = pattern.repeat(bytes / pattern.len());
+            let begun = std::time::Instant::now();
+            let _ = redactor.redact(&text);
+            assert!(!redactor.finds(text.as_bytes()) || pattern.starts_with('a') || pattern == KEY);
+            begun.elapsed()
+        };
+        for pattern in patterns {
+            let (short, long) = (took(pattern, 8 << 10), took(pattern, 128 << 10));
+            // Sixteen times the length; with room for a busy machine.
+            assert!(
+                long < short * 64 + std::time::Duration::from_millis(500),
+                "{pattern:?}: {short:?}, {long:?}"
+            );
         }
     }
 

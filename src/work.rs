@@ -74,6 +74,8 @@ pub use joining::COMMAND as JOIN_COMMAND;
 pub use prompt_child::run as run_prompt;
 pub use prompting::{COMMAND as PROMPT_COMMAND, operators_template};
 
+/// Tasks that are being stopped beside those that agents are at.
+const MOST_STOPS: usize = 4;
 /// The first wait after a passing failure. It doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Tries of a step that is refused, beyond the first. With the pauses between them some seconds.
@@ -204,6 +206,12 @@ impl Worker {
         let sharing = Sharing { per_repository: work.per_repository, per_person: work.per_person };
         while jobs.len() < work.parallel {
             let Some(task) = self.store.claim_task(self.config.work.lease, &sharing).await? else { break };
+            let span = tracing::info_span!("task", task = %task.id, story = %task.story);
+            jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
+        }
+        // Who wants work stopped that no agent is at does not wait until one has time.
+        while jobs.len() < work.parallel + MOST_STOPS {
+            let Some(task) = self.store.claim_task_to_stop(work.lease).await? else { break };
             let span = tracing::info_span!("task", task = %task.id, story = %task.story);
             jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
         }

@@ -1,8 +1,7 @@
 //! The options of a command, before its text: `--agent codex`, `--model=gpt-5`.
 
 use super::{Mistake, first_word, text_of};
-use crate::config::is_well_formed_branch;
-use crate::ids::AgentKind;
+use crate::ids::{AgentKind, is_branch_name};
 use crate::story::Choice;
 
 /// Every option.
@@ -49,7 +48,7 @@ fn choose(choice: &mut Choice, option: &str, value: &str) -> Option<()> {
         "--agent" => choice.agent = Some(value.parse::<AgentKind>().ok()?),
         "--model" => choice.model = Some(if_fit(is_name)?),
         "--image" => choice.image = Some(if_fit(is_name)?),
-        "--base" => choice.base = Some(if_fit(is_branch)?),
+        "--base" => choice.base = Some(if_fit(is_branch_name)?),
         _ => choice.budget_usd = Some(dollars(value)?),
     }
     Some(())
@@ -88,13 +87,6 @@ fn is_name(value: &str) -> bool {
     (1..=200).contains(&value.len()) && !value.starts_with('-') && value.chars().all(allowed)
 }
 
-/// Whether a value can be a branch's name: what git allows, less what no branch needs. It is part of a ref that is
-/// fetched, and stands in texts.
-fn is_branch(value: &str) -> bool {
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '#' | '=' | ',');
-    (1..=200).contains(&value.len()) && value.chars().all(allowed) && is_well_formed_branch(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +97,16 @@ mod tests {
 
     #[test]
     fn a_base_is_a_branch_that_git_can_have() {
-        for base in ["main", "release/1.2", "feature/a_b-c", "über"] {
+        for base in [
+            "main",
+            "release/1.2",
+            "feature/a_b-c",
+            "über",
+            "release(2.x)",
+            "users/@alice/next",
+            "wip/a&b",
+            "feature/#12-über",
+        ] {
             assert_eq!(choice(&format!("--base {base} text")).base.as_deref(), Some(base));
         }
         for base in

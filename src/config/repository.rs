@@ -82,6 +82,9 @@ pub struct RepositoryFile {
     /// Whether the commits of one hand-over become one.
     #[schemars(with = "bool")]
     pub squash: Option<bool>,
+    /// Whether hob signs its commits off (`Signed-off-by`), as the author that whoever runs hob has named.
+    #[schemars(with = "bool")]
+    pub sign_off: Option<bool>,
     /// Logins of people whose review is requested when the pull request is opened.
     #[serde(deserialize_with = "fields::logins")]
     #[schemars(length(max = 15))]
@@ -299,6 +302,11 @@ impl Config {
     /// Whether the commits of one hand-over become one in a repository with this file.
     pub fn squash_of(&self, file: &RepositoryFile) -> bool {
         file.squash.unwrap_or(self.git.squash)
+    }
+
+    /// Whether commits are signed off in a repository with this file.
+    pub fn signs_off(&self, file: &RepositoryFile) -> bool {
+        file.sign_off.unwrap_or(self.git.sign_off)
     }
 
     /// The labels that a new pull request gets in a repository with this file.

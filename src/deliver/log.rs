@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::agent::{Parser, Signal, short_line};
 use crate::ids::AgentKind;
-use crate::redact::Redactor;
+use crate::redact::{CONTEXT, Redactor};
 
 /// As much of the end of the record as is read: tools print a lot between two lines that are shown.
 const MOST_READ: u64 = 1 << 20;
@@ -36,7 +36,7 @@ fn read(record: &Path, agent: AgentKind, secrets: &Redactor) -> std::io::Result<
     file.take(MOST_READ).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     // As a whole, where a program's lines are wrapped; once more when the text of each is known.
-    let text = secrets.redact(&text);
+    let text = secrets.redact_from(&text, if begin > 0 { CONTEXT } else { 0 });
     // The first line is cut off where this is not the beginning.
     let lines = text.split('\n').skip(usize::from(begin > 0));
     let mut parser = Parser::new(agent, None);

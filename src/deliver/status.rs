@@ -36,7 +36,7 @@ const WORKING: &str = "working";
 /// The labels that say where a story stands: how each is called behind hob's own label, its colour, and what it means.
 const STATE_LABELS: [(&str, &str, &str); 4] = [
     (WORKING, "1d76db", "hob works on this"),
-    ("waiting", "fbca04", "hob waits for an answer"),
+    ("waiting", "fbca04", "hob waits for an answer, or for a usage limit to be reset"),
     ("review", "0e8a16", "hob's pull request waits for a review"),
     ("failed", "d93f0b", "hob's work has failed; the status comment says why"),
 ];
@@ -513,6 +513,8 @@ fn state_of(facts: &StatusFacts) -> Option<&'static str> {
         return None;
     }
     match state {
+        // Nothing is done until the limit is reset.
+        TaskState::Queued if matches!(phase_of(facts), Phase::WaitsForLimit(..)) => Some("waiting"),
         TaskState::Queued | TaskState::Running | TaskState::Publishing => Some(WORKING),
         TaskState::Blocked => Some("waiting"),
         TaskState::Done => facts.story.pull.filter(|_| !facts.story.pull_unfinished).map(|_| "review"),

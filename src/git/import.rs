@@ -162,6 +162,7 @@ pub struct Imported {
     pub(super) quarantine: PathBuf,
     pub(super) base: Oid,
     pub(super) fresh: Fresh,
+    pub(super) replaced: Vec<Oid>,
 }
 
 impl Imported {
@@ -184,6 +185,20 @@ impl Imported {
         for (kind, id, name) in commits.chain(trees).chain(blobs) {
             let object = odb.read(id).with_context(|| format!("reading {id}"))?;
             look(NewObject { kind, id: id.to_string(), name, bytes: object.data() })?;
+        }
+        Ok(())
+    }
+
+    /// Shows what stood, in the base and in what was merged of its branch, where something is different now: the bytes of files
+    /// and folders.
+    pub fn for_each_replaced_object(
+        &self,
+        mut look: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let repository = open_quarantine(&self.quarantine)?;
+        let odb = repository.odb().context("opening the quarantine's objects")?;
+        for id in &self.replaced {
+            look(odb.read(*id).with_context(|| format!("reading {id}"))?.data())?;
         }
         Ok(())
     }
@@ -363,6 +378,7 @@ fn describe(
         changes: found.changes,
         changes_truncated: found.truncated,
         filtered,
+        replaced: found.replaced,
         branch_paths: branch_paths(repository, hand_over, tip)?,
         quarantine: hand_over.quarantine.to_owned(),
         base,

@@ -1,6 +1,6 @@
 //! Commits of a hand-over written anew: with the author that hob's configuration names, with trailers that say who took part and
 //! what it is about, without words that close issues, and as one commit where that is wanted. Trees, dates and the rest of the
-//! messages stay. What comes out depends on what goes in alone, so that a publish that is repeated makes the same commits.
+//! messages stay, less what vouches in somebody else's name: hob signs these commits, and knows of nobody else's word. What comes out depends on what goes in alone, so that a publish that is repeated makes the same commits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,11 +16,37 @@ use crate::message::without_closing_words;
 /// The key of the trailer that names the story.
 pub const STORY_TRAILER: &str = "Hob-Story";
 
+/// The key of the trailer by which an author vouches for having the right to hand a commit in.
+pub const SIGN_OFF: &str = "Signed-off-by";
+
+/// The key of the trailer that names another author. GitHub shows them beside the author.
+const CO_AUTHOR: &str = "Co-authored-by";
+
+/// Keys of trailers that hob makes itself begin so.
+const OWN_KEYS: &str = "Hob-";
+
+/// Keys of other trailers in which somebody gives their word, or an organisation its name.
+const VOUCHING: [&str; 6] =
+    ["Co-developed-by", "Reviewed-by", "Acked-by", "Tested-by", "Approved-by", "On-behalf-of"];
+
+/// The addresses under which agents name themselves as co-authors.
+const AGENTS: [&str; 6] = [
+    "noreply@anthropic.com",
+    "noreply@openai.com",
+    "codex@openai.com",
+    "gemini-cli@google.com",
+    "218195315+gemini-cli@users.noreply.github.com",
+    "noreply@opencode.ai",
+];
+
 /// How commits are written anew.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Authorship {
     /// Author and committer; absent: those that the agent has set.
     pub author: Option<Author>,
+    /// Whose sign-off stays: that of the author whose name stands on commits of hob's. It takes the place of the sign-off of an
+    /// author who is replaced.
+    pub signer: Option<Author>,
     /// Lines such as `Co-authored-by: name <address>`, for the end of each message.
     pub trailers: Vec<String>,
     /// Present: as one commit.
@@ -34,6 +60,13 @@ pub struct Author {
     pub name: String,
     /// Their address.
     pub email: String,
+}
+
+impl Author {
+    /// The line by which this author signs a commit off.
+    pub fn sign_off(&self) -> String {
+        format!("{SIGN_OFF}: {} <{}>", self.name, self.email)
+    }
 }
 
 /// A commit as it is to be.
@@ -56,7 +89,7 @@ pub fn rewrite_commits(imported: &mut Imported, authorship: &Authorship) -> anyh
     let odb = repository.odb().context("opening the quarantine's objects")?;
     let order = parents_first(&repository, &imported.fresh.commits)?;
     let old = super::oid(&imported.tip)?;
-    let pieces = pieces(&repository, &order, (imported.base, old), authorship.squash.as_ref())?;
+    let pieces = pieces(&repository, &order, (imported.base, old), authorship)?;
     let mut renamed: HashMap<Oid, Oid> = HashMap::new();
     for piece in &pieces {
         let id = piece.of;
@@ -113,8 +146,9 @@ fn pieces(
     repository: &Repository,
     order: &[Oid],
     (base, tip): (Oid, Oid),
-    squash: Option<&Squash>,
+    authorship: &Authorship,
 ) -> anyhow::Result<Vec<Piece>> {
+    let squash = authorship.squash.as_ref();
     let parents = |id: Oid| -> anyhow::Result<Vec<Oid>> {
         Ok(repository.find_commit(id).with_context(|| format!("reading {id}"))?.parent_ids().collect())
     };
@@ -132,7 +166,7 @@ fn pieces(
     for group in groups {
         let message = match group.commits.len() {
             1 => None,
-            _ => Some(squash::message(repository, &group.commits, title.take())?),
+            _ => Some(squash::message(repository, &group.commits, title.take(), authorship)?),
         };
         pieces.push(Piece { of: group.last, parents: group.parents, message });
     }
@@ -150,7 +184,8 @@ fn rewritten(
     let parents: Vec<Oid> =
         piece.parents.iter().map(|parent| renamed.get(parent).copied().unwrap_or(*parent)).collect();
     let old_message = piece.message.as_deref().unwrap_or_else(|| commit.message_raw_bytes());
-    let message = with_trailers(without_closing_words(old_message), &authorship.trailers);
+    let message = vouched(old_message, commit, authorship);
+    let message = with_trailers(without_closing_words(&message), &authorship.trailers);
     let encoding = commit.message_encoding().ok().flatten().filter(|_| piece.message.is_none());
     let is_plain = encoding.is_none_or(holds_ascii);
     let stays = authorship.author.is_none()
@@ -206,6 +241,77 @@ fn holds_ascii(encoding: &str) -> bool {
     ];
     let encoding = encoding.to_ascii_lowercase();
     FAMILIES.iter().any(|family| encoding.starts_with(family))
+}
+
+/// A commit's message without the lines in which somebody vouches of whom hob does not know that they do. The author's own sign-off
+/// stays, and so do the co-authors that hob names, and agents.
+pub(super) fn vouched(message: &[u8], commit: &Commit<'_>, authorship: &Authorship) -> Vec<u8> {
+    let is_author = |address: &[u8]| {
+        let (author, committer) = (commit.author(), commit.committer());
+        [author.email_bytes(), committer.email_bytes()].iter().any(|own| own.eq_ignore_ascii_case(address))
+    };
+    let mut kept = Vec::with_capacity(message.len());
+    let mut is_folded = false;
+    for line in message.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+        // Goes on from a line that is left out.
+        if is_folded && line.starts_with(b" ") && !line.trim_ascii().is_empty() {
+            continue;
+        }
+        is_folded = false;
+        let Some((key, value)) = trailer(line) else {
+            kept.extend_from_slice(line);
+            continue;
+        };
+        let is_hobs =
+            authorship.trailers.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(line.trim_ascii()));
+        let address = address(value);
+        let signer = authorship.signer.as_ref();
+        let is_signer = signer.is_some_and(|signer| signer.email.as_bytes().eq_ignore_ascii_case(address));
+        if key.eq_ignore_ascii_case(SIGN_OFF.as_bytes()) {
+            match signer.filter(|_| authorship.author.is_some()) {
+                Some(signer) if is_signer || is_author(address) => {
+                    kept.extend_from_slice(format!("{}\n", signer.sign_off()).as_bytes());
+                }
+                None if is_signer || is_author(address) => kept.extend_from_slice(line),
+                _ => is_folded = true,
+            }
+        } else if key.eq_ignore_ascii_case(CO_AUTHOR.as_bytes()) {
+            let is_agent = AGENTS.iter().any(|agent| agent.as_bytes().eq_ignore_ascii_case(address));
+            is_folded = !(is_hobs || is_signer || is_agent);
+            kept.extend_from_slice(if is_folded { b"" } else { line });
+        } else {
+            let starts_as =
+                |name: &str| key.get(..name.len()).is_some_and(|k| k.eq_ignore_ascii_case(name.as_bytes()));
+            let vouches =
+                VOUCHING.iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes())) || starts_as(OWN_KEYS);
+            is_folded = vouches && !is_hobs;
+            kept.extend_from_slice(if is_folded { b"" } else { line });
+        }
+    }
+    kept
+}
+
+/// Key and value of a line that can be a trailer.
+pub(super) fn trailer(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let (key, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
+    let is_key = !key.is_empty() && key.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    is_key.then_some((key, value))
+}
+
+/// Whether a line names a co-author or signs off.
+pub(super) fn names_somebody(line: &[u8]) -> bool {
+    let names =
+        |key: &[u8]| [SIGN_OFF, CO_AUTHOR].iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes()));
+    trailer(line).is_some_and(|(key, _)| names(key))
+}
+
+/// The address in `name <address>`; all of it where there is none.
+fn address(value: &[u8]) -> &[u8] {
+    let Some(start) = value.iter().rposition(|byte| *byte == b'<') else { return value };
+    let inside = &value[start + 1..];
+    let end = inside.iter().position(|byte| *byte == b'>').unwrap_or(inside.len());
+    inside[..end].trim_ascii()
 }
 
 /// The message with each of the trailers once. Of what names a story, this one counts.

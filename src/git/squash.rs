@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use git2::{Commit, Oid, Repository};
 use serde::{Deserialize, Serialize};
 
+use super::rewrite::{Authorship, names_somebody, vouched};
+
 /// How the one commit is called.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Squash {
@@ -117,16 +119,18 @@ pub(super) fn message(
     repository: &Repository,
     commits: &[Oid],
     title: Option<&str>,
+    authorship: &Authorship,
 ) -> anyhow::Result<Vec<u8>> {
     let mut subjects = Vec::new();
     let mut people: Vec<Vec<u8>> = Vec::new();
     for id in commits {
         let commit = repository.find_commit(*id).with_context(|| format!("reading {id}"))?;
-        let text = commit.message_raw_bytes();
-        for (key, value) in git2::message_trailers_bytes(text)?.iter() {
-            let line = [key, b": ", value].concat();
-            if key.eq_ignore_ascii_case(b"co-authored-by") && !people.contains(&line) {
-                people.push(line);
+        let text = &vouched(commit.message_raw_bytes(), &commit, authorship);
+        for line in
+            text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| names_somebody(line))
+        {
+            if !people.iter().any(|known| known.eq_ignore_ascii_case(line)) {
+                people.push(line.to_owned());
             }
         }
         // What only joins branches of the agent's own says nothing.

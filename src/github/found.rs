@@ -310,7 +310,7 @@ mod tests {
             let app_id = app.as_ref().map(|_| 15_368);
             let check =
                 FailedCheck { kind, id: 7, name: "build".into(), app: app.clone(), url: None, said: None };
-            let found = FoundCheck { check, app_id, state: CheckState::Failed, at: Some(at) };
+            let found = FoundCheck { check, app_id, workflow: None, state: CheckState::Failed, at: Some(at) };
             let body = check_ended(&place, &head, &found, at);
             let ended = EndedCheck {
                 kind,

@@ -1,7 +1,7 @@
 //! What others have to say about commits, as it stands now: check runs, commit statuses, runs of workflows that could not start. And what a
 //! check has to say: its output, and the log of a job.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,6 +24,8 @@ const LOG_END: usize = 256 * 1024;
 const LONGEST_LOG: usize = 128 * 1024 * 1024;
 /// From the first byte of a log to the last.
 const LOG_LIMIT: Duration = Duration::from_secs(120);
+/// How check runs end that wait for somebody to do something.
+const NEEDS_ACTION: &str = "action_required";
 /// How check runs and runs of workflows end that found something wrong, or could not look.
 pub(super) const FAILED: [&str; 3] = ["failure", "timed_out", "startup_failure"];
 
@@ -40,6 +42,15 @@ pub struct CheckOutput {
     pub notes: Vec<(String, u64, String)>,
 }
 
+/// What a job of GitHub Actions has printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobLog {
+    /// The end of it.
+    pub end: String,
+    /// Whether there is more before that.
+    pub is_cut: bool,
+}
+
 #[derive(Deserialize)]
 struct WireCheckRun {
     id: u64,
@@ -51,6 +62,12 @@ struct WireCheckRun {
     details_url: Option<String>,
     output: WireOutput,
     app: Option<WireApp>,
+    check_suite: Option<WireSuite>,
+}
+
+#[derive(Deserialize)]
+struct WireSuite {
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +99,7 @@ struct WireWorkflowRun {
     id: u64,
     name: Option<String>,
     workflow_id: u64,
+    check_suite_id: Option<u64>,
     conclusion: Option<String>,
     html_url: String,
     updated_at: Timestamp,
@@ -118,8 +136,12 @@ impl Repository {
             .await?;
         let is_hidden = runs.is_none() || statuses.is_none();
         let (runs, statuses) = (runs.unwrap_or_default(), statuses.unwrap_or_default());
-        let not_started = not_started(workflows.unwrap_or_default(), &runs);
-        let found = runs.into_iter().map(check_run);
+        let workflows = workflows.unwrap_or_default();
+        // A job names its suite, and the run of the workflow names it too.
+        let suites = workflows.iter().filter_map(|run| Some((run.check_suite_id?, run.workflow_id)));
+        let suites: HashMap<u64, u64> = suites.collect();
+        let not_started = not_started(workflows, &runs);
+        let found = runs.into_iter().map(|run| check_run(run, &suites));
         let found = found.chain(statuses.into_iter().map(status)).chain(not_started).collect();
         Ok(ChecksOn { found, is_hidden })
     }
@@ -168,7 +190,7 @@ impl Repository {
 
     /// The end of what a job of GitHub Actions has printed; nothing where GitHub has no log of it, or does not show it to hob.
     /// The log lies at an address that GitHub signs, to which no token is sent.
-    pub async fn job_log(&self, job: u64) -> Result<Option<String>, GitHubError> {
+    pub async fn job_log(&self, job: u64) -> Result<Option<JobLog>, GitHubError> {
         let address = match self.redirect_of(&format!("/actions/jobs/{job}/logs")).await {
             Err(GitHubError::Forbidden(_) | GitHubError::NotFound) => return Ok(None),
             address => address?,
@@ -190,7 +212,7 @@ impl Repository {
 }
 
 /// The end of what lies at an address.
-async fn end_of(address: &str) -> Result<Option<String>, reqwest::Error> {
+async fn end_of(address: &str) -> Result<Option<JobLog>, reqwest::Error> {
     let client = reqwest::Client::builder()
         .user_agent(concat!("hob/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::limited(4))
@@ -213,15 +235,18 @@ async fn end_of(address: &str) -> Result<Option<String>, reqwest::Error> {
         }
     }
     end.drain(..end.len().saturating_sub(LOG_END));
-    Ok(Some(String::from_utf8_lossy(&end).into_owned()))
+    Ok(Some(JobLog { is_cut: end.len() < read, end: String::from_utf8_lossy(&end).into_owned() }))
 }
 
-fn check_run(run: WireCheckRun) -> FoundCheck {
+/// `suites`: the workflow of each suite that is one of GitHub Actions.
+fn check_run(run: WireCheckRun, suites: &HashMap<u64, u64>) -> FoundCheck {
     let state = match run.conclusion.as_deref() {
         _ if run.status != "completed" => CheckState::Pending,
         Some(conclusion) if FAILED.contains(&conclusion) => CheckState::Failed,
+        Some(NEEDS_ACTION) => CheckState::NeedsAction,
         _ => CheckState::Passed,
     };
+    let workflow = run.check_suite.as_ref().and_then(|suite| suites.get(&suite.id)).copied();
     let (app_id, app) = run.app.map_or((None, None), |app| (Some(app.id), app.slug));
     let check = FailedCheck {
         kind: CheckKind::CheckRun,
@@ -231,7 +256,7 @@ fn check_run(run: WireCheckRun) -> FoundCheck {
         url: run.html_url.or(run.details_url),
         said: run.output.title,
     };
-    FoundCheck { check, app_id, state, at: run.completed_at }
+    FoundCheck { check, app_id, workflow, state, at: run.completed_at }
 }
 
 fn status(status: WireStatus) -> FoundCheck {
@@ -248,7 +273,7 @@ fn status(status: WireStatus) -> FoundCheck {
         url: status.target_url,
         said: status.description,
     };
-    FoundCheck { check, app_id: None, state, at: Some(status.updated_at) }
+    FoundCheck { check, app_id: None, workflow: None, state, at: Some(status.updated_at) }
 }
 
 /// The runs of workflows that have failed without a job: a job of theirs would be a check run, with the run's number in its
@@ -275,6 +300,7 @@ fn not_started(workflows: Vec<WireWorkflowRun>, runs: &[WireCheckRun]) -> Vec<Fo
                 said: None,
             },
             app_id: None,
+            workflow: Some(run.workflow_id),
             state: CheckState::Failed,
             at: Some(run.updated_at),
         })

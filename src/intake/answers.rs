@@ -53,6 +53,7 @@ impl Intake {
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
             is_under_work: self.store.is_under_work(story.id).await?,
+            chosen: self.store.open_task_of(story.id).await?.and_then(|task| task.ask.choice.agent),
             is_blocked: self.store.wish_of(story.id).await?.is_some(),
             question,
             card: card.cloned(),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::reply::{CardEdit, read_edit, read_reply};
 use crate::command::{Command, Mistake};
 use crate::event::Ending;
-use crate::ids::{CommentId, QuestionId};
+use crate::ids::{AgentKind, CommentId, QuestionId};
 use crate::message::NoGo;
 use crate::message::card::marker;
 use crate::story::plan::{self, Mode};
@@ -118,6 +118,8 @@ pub struct KnownStory {
     pub stopped_at: Option<Timestamp>,
     /// Whether a task of it is not over.
     pub is_under_work: bool,
+    /// The agent that was chosen for that task, where one was.
+    pub chosen: Option<AgentKind>,
     /// Whether work waits for what blocks its issue.
     pub is_blocked: bool,
     /// The question that it waits with.
@@ -143,6 +145,8 @@ pub enum Decision {
     NotYet(&'static str),
     /// Nothing but to remember the label, since the story is under work.
     RememberLabel,
+    /// Let the agent do the work that the label names: it was put on beside the one that asked for the work.
+    Choose(AgentKind),
     /// A task.
     Open {
         /// What was chosen.
@@ -261,14 +265,17 @@ fn on_label(choice: Option<&Choice>, at: Timestamp, known: &Known) -> Decision {
         return Decision::Nothing("the label is on a pull request");
     }
     if let Some(story) = &known.story {
-        if story.labeled_at.is_some_and(|taken| at <= taken + SAME_ACT) {
+        // Of two labels that are put on together the one that chooses an agent counts, whichever hob hears of first.
+        let adds = choice.agent.filter(|agent| story.is_under_work && story.chosen != Some(*agent));
+        let is_same_act = story.labeled_at.is_some_and(|taken| taken <= at + SAME_ACT);
+        if story.labeled_at.is_some_and(|taken| at <= taken + SAME_ACT) && !(is_same_act && adds.is_some()) {
             return Decision::Nothing("the label was taken up already, or a later one was");
         }
         if story.stopped_at.is_some_and(|stopped| at < stopped) {
             return Decision::Nothing("the work was stopped after the label was put on");
         }
         if story.is_under_work {
-            return Decision::RememberLabel;
+            return adds.map_or(Decision::RememberLabel, Decision::Choose);
         }
     }
     Decision::Open { choice: choice.clone(), text: None, mode: Mode::Work }

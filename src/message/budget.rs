@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::kept::what_became;
-use super::{Kept, agent_name};
+use super::{Kept, agent_name, dollars};
 use crate::ids::AgentKind;
 use crate::story::budget::{self, Amount, Caps, HOB, Limit, NEW_DAY, Reached, Scope};
 use crate::story::{Answer, Question};
@@ -113,7 +113,7 @@ pub fn waits_for_limit(agent: AgentKind, until: Timestamp) -> String {
 
 fn amount(amount: Amount) -> String {
     match amount {
-        Amount::Usd(usd) => format!("${usd:.2}"),
+        Amount::Usd(usd) => dollars(usd),
         Amount::Tokens(tokens) => {
             let tokens = thousands(tokens);
             format!("{tokens} tokens")

@@ -3,7 +3,7 @@
 
 use super::contain::{contain_line, tail_as_code};
 use super::status::the_branch;
-use super::{StatusText, status};
+use super::{MOST_BRANCH, StatusText, code, status};
 use crate::agent::Signal;
 use crate::message::Phase;
 use crate::story::checks::Checked;
@@ -89,7 +89,8 @@ pub fn check_run_summary(text: &StatusText<'_>) -> String {
 /// The summary of a check run of a commit that is not the story branch's head any more.
 pub fn moved_on(web: &str, branch: &str, to: &str) -> String {
     let short: String = to.chars().take(12).collect();
-    format!("`{branch}` is at [{short}]({web}/commit/{to}) now. What hob does is told there.")
+    let branch = code(branch, MOST_BRANCH);
+    format!("{branch} is at [{short}]({web}/commit/{to}) now. What hob does is told there.")
 }
 
 /// What stands below the summary: the evidence, and the end of the agent's log. Nothing where there is neither.

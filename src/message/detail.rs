@@ -1,6 +1,7 @@
 //! What keeps a task from going on, in a sentence or two for people on GitHub: the detail of a failure. What follows from it is decided
 //! where it is met. Paths of the host and Docker's own words are for the log.
 
+use super::{MOST_BRANCH, code};
 use crate::config::ByteSize;
 
 /// What keeps a task from going on.
@@ -108,10 +109,10 @@ impl Detail {
                 return format!("The key {name} holds a zero byte.");
             }
             Self::NoBaseToStart(branch) => {
-                return format!("The repository has no branch `{branch}` to start from.");
+                return format!("The repository has no branch {} to start from.", code(branch, MOST_BRANCH));
             }
             Self::NoBaseAnyMore(branch) => {
-                return format!("The repository has no branch `{branch}` any more.");
+                return format!("The repository has no branch {} any more.", code(branch, MOST_BRANCH));
             }
             Self::HandOverUnreadable(reason) => {
                 return format!("What came out of the workspace cannot be read: {reason}.");

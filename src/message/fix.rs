@@ -22,6 +22,8 @@ pub enum NothingToMend<'a> {
         head: &'a Sha,
         /// What fails, and failed before the work began.
         red_before: &'a [String],
+        /// What waits for somebody to do something.
+        needs_action: &'a [String],
         /// Whether some have not come to their end.
         is_pending: bool,
         /// Whether hob may not see all of them.
@@ -31,12 +33,13 @@ pub enum NothingToMend<'a> {
 
 /// Said where checks were to be mended and there is nothing to mend.
 pub fn nothing_to_mend(found: &NothingToMend<'_>) -> String {
-    let NothingToMend::NoneFails { head, red_before, is_pending, is_hidden } = found else {
+    let NothingToMend::NoneFails { head, red_before, needs_action, is_pending, is_hidden } = found else {
         return "There is no open pull request here whose checks I could mend. `/hob work` has me work on the issue, and opens \
              one; with a pull request that was closed, reopen it first."
         .to_owned();
     };
     let head: String = head.as_str().chars().take(SHORT).collect();
+    let waiting = names(needs_action);
     let names = names(red_before);
     let mut text = match red_before.len() {
         0 => format!("**No check fails** on `{head}` now, so there is nothing to mend."),
@@ -47,6 +50,13 @@ pub fn nothing_to_mend(found: &NothingToMend<'_>) -> String {
             "**Nothing to mend on `{head}`:** {names} fail, and they failed before this work began. I leave them as they are."
         ),
     };
+    match needs_action.len() {
+        0 => {}
+        1 => text
+            .push_str(&format!(" {waiting} has not passed: it asks for something to be done by a person.")),
+        _ => text
+            .push_str(&format!(" {waiting} have not passed: they ask for something to be done by a person.")),
+    }
     if *is_pending {
         text.push_str(" Some checks are still running.");
     }
@@ -154,11 +164,25 @@ mod tests {
         let none = |red_before| NothingToMend::NoneFails {
             head: &head,
             red_before,
+            needs_action: &[],
             is_pending: false,
             is_hidden: false,
         };
-        let hidden =
-            NothingToMend::NoneFails { head: &head, red_before: &[], is_pending: true, is_hidden: true };
+        let deploy = ["deploy".to_owned(), "approval".to_owned()];
+        let hidden = NothingToMend::NoneFails {
+            head: &head,
+            red_before: &[],
+            needs_action: &deploy[..1],
+            is_pending: true,
+            is_hidden: true,
+        };
+        let waiting = NothingToMend::NoneFails {
+            head: &head,
+            red_before: &deploy[..1],
+            needs_action: &deploy,
+            is_pending: false,
+            is_hidden: false,
+        };
         let red = ["lint".to_owned(), "build `x`\n@all".to_owned()];
         let many: Vec<String> = (1..=12).map(|n| format!("job {n}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -169,6 +193,7 @@ mod tests {
                 nothing_to_mend(&none(&red[..1])),
                 nothing_to_mend(&none(&red)),
                 nothing_to_mend(&hidden),
+                nothing_to_mend(&waiting),
                 checks_mended(&["build"], 1, took),
                 checks_mended(&many, 2, took),
                 checks_left(&["build", "test"], Some("The runner has no network."), took),

@@ -5,8 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::budget::{at_cap_subject, cap_is_reached};
-use super::{FailureClass, Spent, commits_in_words, failure_words, finished, login, quoted, whole};
+use super::{
+    FailureClass, MOST_BRANCH, Spent, code, commits_in_words, failure_words, finished, login, quoted, whole,
+};
 use crate::event::{Ending, PullMove};
+use crate::ids::IssueNumber;
 use crate::story::budget::Reached;
 
 /// Why work was cut short.
@@ -173,6 +176,16 @@ pub fn left_work_given_up() -> String {
     .to_owned()
 }
 
+/// Said on a pull request that is ready for review where work that was cut short is on its branch now.
+pub fn cut_short_on_branch(commits: usize, is_wip: bool, issue: IssueNumber) -> String {
+    let commits = commits_of(commits, is_wip);
+    let are = if commits.starts_with("1 commit") { "is" } else { "are" };
+    format!(
+        "**Work that was stopped {are} on this branch now:** {commits}. Nothing in it has been checked. #{issue} says why it was \
+         stopped and how it goes on."
+    )
+}
+
 pub(super) fn what_became(kept: &Kept, again: &str) -> String {
     match kept {
         Kept::NotBegun => {
@@ -181,7 +194,8 @@ pub(super) fn what_became(kept: &Kept, again: &str) -> String {
         Kept::Nothing => "The agent had changed nothing. `/hob work` starts again.".to_owned(),
         Kept::Pushed { branch, commits, is_wip } => {
             let commits = commits_of(*commits, *is_wip);
-            format!("What the agent had done is on the branch `{branch}`: {commits}. {again}")
+            let branch = code(branch, MOST_BRANCH);
+            format!("What the agent had done is on the branch {branch}: {commits}. {again}")
         }
         Kept::NotPushed { class, detail } => {
             let mut why = Vec::new();
@@ -210,10 +224,10 @@ fn commits_of(commits: usize, is_wip: bool) -> String {
 
 /// Said on the issue when a question has been open for long.
 pub fn still_waiting(waited: Duration, until: Timestamp, branch: &str) -> String {
-    let (waited, until) = (for_people(waited), day(until));
+    let (waited, until, branch) = (for_people(waited), day(until), code(branch, MOST_BRANCH));
     format!(
         "**I am still waiting for an answer to my question,** {waited} by now. If there is none by {until}, I push what I have to \
-         the branch `{branch}` and give my workspace up.\n\nAny answer keeps it."
+         the branch {branch} and give my workspace up.\n\nAny answer keeps it."
     )
 }
 

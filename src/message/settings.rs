@@ -1,16 +1,17 @@
 //! What is said about a repository's own settings, `.github/hob.toml`.
 
-use super::{contain, login};
+use super::{MOST_BRANCH, code, contain, login};
 use crate::config::{Fault, REPOSITORY_FILE};
 use crate::ids::{IssueNumber, PullNumber};
 
 /// Said where work was asked for and the file has a mistake.
 pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
+    let default_branch = code(default_branch, MOST_BRANCH);
     let remedy = contain(&fault.remedy, 500).replace('\n', " ");
     let end = if remedy.ends_with(['?', '.']) { "" } else { "." };
     format!(
         "**Not started: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo mend it: {remedy}{end}\n\nUntil that is mended on \
-         `{default_branch}` I start nothing in this repository. Then `/hob work`, or the label put on anew, starts this.",
+         {default_branch} I start nothing in this repository. Then `/hob work`, or the label put on anew, starts this.",
         fault.line,
         contain(&fault.what, 500).replace('\n', " "),
     )
@@ -18,11 +19,12 @@ pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
 
 /// Said on the pull request where a check has failed and the file has a mistake.
 pub fn fix_settings_at_fault(fault: &Fault, default_branch: &str) -> String {
+    let default_branch = code(default_branch, MOST_BRANCH);
     let remedy = contain(&fault.remedy, 500).replace('\n', " ");
     let end = if remedy.ends_with(['?', '.']) { "" } else { "." };
     format!(
         "**I do not look at the check that failed: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo mend it: \
-         {remedy}{end}\n\nOnce that is mended on `{default_branch}`, `/hob fix` has me look.",
+         {remedy}{end}\n\nOnce that is mended on {default_branch}, `/hob fix` has me look.",
         fault.line,
         contain(&fault.what, 500).replace('\n', " "),
     )

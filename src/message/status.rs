@@ -3,7 +3,10 @@
 
 use jiff::Timestamp;
 
-use super::{Spent, agent_name, contain_line, login, shown_as_draft, spent, waits_for_limit};
+use super::{
+    MOST_BRANCH, Spent, agent_name, code, contain_line, dollars, in_address, login, shown_as_draft, spent,
+    waits_for_limit,
+};
 use crate::agent::{FailureClass, TodoItem, TodoState};
 use crate::ids::{AgentKind, CheckRunId, CommentId, PullNumber, RunId};
 use crate::story::sub_issue::Standing;
@@ -219,6 +222,7 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
             format!("**Waiting for your word** on {plan}: `/hob go` carries it out.")
         }
         Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
+        Phase::Stopping if text.run.is_none() => "**Stopping.**".to_owned(),
         Phase::Stopping => "**Stopping.** What the agent has done goes to the branch.".to_owned(),
         Phase::NotProposed => {
             "**GitHub does not take the pull request.** The commits are on the branch. Whoever runs hob \
@@ -263,7 +267,7 @@ fn linked(text: &StatusText<'_>, comment: Option<CommentId>, words: &str) -> Str
 fn facts(text: &StatusText<'_>) -> String {
     let cap = text.cap_usd.map(|cap| {
         let so_far = text.took.cost_usd.unwrap_or(0.0);
-        format!("${so_far:.2} of ${cap:.2}")
+        format!("{} of {}", dollars(so_far), dollars(cap))
     });
     let took = match cap {
         None => spent(text.took),
@@ -338,7 +342,8 @@ fn sub_issues(text: &StatusText<'_>, is_over: bool) -> Option<String> {
 }
 
 fn links(text: &StatusText<'_>) -> Option<String> {
-    let branch = text.branch.map(|branch| format!("[`{branch}`]({}/tree/{branch})", text.web));
+    let to = |branch| format!("[{}]({}/tree/{})", code(branch, MOST_BRANCH), text.web, in_address(branch));
+    let branch = text.branch.map(to);
     let pull = text.pull.map(|pull| format!("#{pull}"));
     let run = text.run.map(|run| format!("run `{run}`"));
     let log = "log";

@@ -46,8 +46,14 @@ impl Store {
             started_at: None,
             end: None,
         };
+        let chosen = task.ask.choice.agent;
         let mut write = self.begin("begin-run").await?;
         let task = advance(&mut write, task, TaskState::Running, &Advance::default()).await?;
+        if task.ask.choice.agent != chosen {
+            // The caller looks again, and takes the one that was chosen.
+            write.undo().await?;
+            anyhow::bail!("another agent was chosen for the task at this moment");
+        }
         // Those behind it move up.
         show_line(&mut write).await?;
         sqlx::query(

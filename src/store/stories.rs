@@ -330,7 +330,7 @@ pub(super) async fn end(write: &mut Write, story: StoryId, ending: Ending) -> an
     Ok(())
 }
 
-async fn note_label(write: &mut Write, story: StoryId, at: Timestamp) -> anyhow::Result<()> {
+pub(super) async fn note_label(write: &mut Write, story: StoryId, at: Timestamp) -> anyhow::Result<()> {
     sqlx::query("UPDATE stories SET labeled_at = $2 WHERE id = $1 AND COALESCE(labeled_at, 0) < $2")
         .bind(story.to_string())
         .bind(at.as_millisecond())

@@ -12,10 +12,12 @@ use super::queue::{BUSY, IS_FIRST, IS_FREE, IS_NEWEST, REPOSITORIES};
 use super::shown::show;
 use super::stories::NewTask;
 use super::write::Write;
-use super::{Sharing, Store, after, commands, held_back, messages, now, rows, sub_issues};
+use super::{
+    Sharing, Store, after, commands, deliveries, held_back, messages, now, rows, stories, sub_issues,
+};
 use crate::agent::FailureClass;
 use crate::event::{Ending, PullMove};
-use crate::ids::{QuestionId, Sha, StoryId, TaskId};
+use crate::ids::{AgentKind, QuestionId, Sha, StoryId, TaskId};
 use crate::story::budget::AtCap;
 use crate::story::plan::Mode;
 use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
@@ -169,6 +171,30 @@ impl Store {
         Ok(next.bind(now()).fetch_one(&self.reader).await?)
     }
 
+    /// Takes a task that is to be stopped and that no worker has, as [`Store::claim_task`] does: it takes no agent's place.
+    pub async fn claim_task_to_stop(&self, lease: Duration) -> anyhow::Result<Option<Task>> {
+        let mut write = self.begin("claim-task-to-stop").await?;
+        let row = sqlx::query(
+            "UPDATE tasks SET fence = fence + 1, lease_until = $1 WHERE id = (
+                 SELECT t.id FROM tasks AS t
+                 WHERE t.state = 'queued' AND t.stop_why IS NOT NULL AND t.lease_until <= $2 AND t.not_before <= $2
+                   AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
+                                   AND (other.state IN ('running', 'publishing', 'blocked') OR other.lease_until > $2
+                                        OR (other.state = 'queued' AND other.seq < t.seq)))
+                 ORDER BY t.seq LIMIT 1)
+             RETURNING *",
+        )
+        .bind(after(lease))
+        .bind(now())
+        .fetch_optional(&mut *write)
+        .await?;
+        match &row {
+            Some(_) => write.commit().await?,
+            None => write.undo().await?,
+        }
+        row.as_ref().map(rows::task).transpose()
+    }
+
     /// Keeps a claimed task for another while. An error of type [`Lost`] means that it is too late.
     pub async fn renew_lease(&self, task: &Task, lease: Duration) -> anyhow::Result<()> {
         let mut write = self.begin("renew-lease").await?;
@@ -280,6 +306,54 @@ impl Store {
             .await?;
         write.commit().await?;
         Ok(Task { ask, ..task.clone() })
+    }
+
+    /// Settles a delivery that chooses the agent for a story's task, if none was chosen and none has begun.
+    pub async fn choose_agent(
+        &self,
+        guid: &str,
+        story: StoryId,
+        agent: AgentKind,
+        at: Timestamp,
+    ) -> anyhow::Result<bool> {
+        let mut write = self.begin("choose-agent").await?;
+        let row = sqlx::query(
+            "SELECT * FROM tasks AS t WHERE story = $1 AND state = 'queued' AND stop_why IS NULL
+               AND NOT EXISTS (SELECT 1 FROM runs WHERE task = t.id) ORDER BY seq LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&mut *write)
+        .await?;
+        let task = row.as_ref().map(rows::task).transpose()?;
+        let Some(mut task) = task.filter(|task| task.ask.choice.agent.is_none()) else {
+            write.undo().await?;
+            return Ok(false);
+        };
+        task.ask.choice.agent = Some(agent);
+        sqlx::query("UPDATE tasks SET ask = $2 WHERE id = $1")
+            .bind(task.id.to_string())
+            .bind(rows::to_json(&task.ask)?)
+            .execute(&mut *write)
+            .await?;
+        stories::note_label(&mut write, story, at).await?;
+        show(&mut write, story).await?;
+        deliveries::settle(&mut write, guid, "done", "another label chose the agent").await?;
+        write.commit().await?;
+        Ok(true)
+    }
+
+    /// The agent that was chosen for a task since it was claimed, if one was.
+    pub async fn chosen_since(&self, task: &Task) -> anyhow::Result<Option<Task>> {
+        let row = sqlx::query("SELECT * FROM tasks WHERE id = $1")
+            .bind(task.id.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
+        let now = row.as_ref().map(rows::task).transpose()?.map(|task| task.ask.choice.agent);
+        Ok(now.filter(|agent| *agent != task.ask.choice.agent).map(|agent| {
+            let mut task = task.clone();
+            task.ask.choice.agent = agent;
+            task
+        }))
     }
 
     /// The task of a story that is not over, if there is one.

@@ -61,6 +61,8 @@ pub struct FoundCheck {
     pub check: FailedCheck,
     /// The App that made it, by its number.
     pub app_id: Option<u64>,
+    /// The workflow of GitHub Actions that it is of, by its number, where that is known.
+    pub workflow: Option<u64>,
     /// Where it stands.
     pub state: CheckState,
     /// When it came to its end, by the host's clock.
@@ -76,6 +78,8 @@ pub enum CheckState {
     Passed,
     /// It has found something wrong, or could not look.
     Failed,
+    /// It waits for somebody to do something, and has not passed before that.
+    NeedsAction,
 }
 
 /// What stands on a commit, as far as hob may see it.
@@ -94,8 +98,37 @@ pub struct Judged {
     pub failing: Vec<FailedCheck>,
     /// The names of what fails there, and failed before the work began too.
     pub red_before: Vec<String>,
+    /// The names of what waits for somebody to do something.
+    pub needs_action: Vec<String>,
     /// Whether some have not come to their end.
     pub is_pending: bool,
+}
+
+impl FoundCheck {
+    /// Whether it is the same check as one on another commit. Names alone do not tell: two workflows may each have a job `test`.
+    fn is_same(&self, other: &FoundCheck) -> bool {
+        (self.check.kind, self.app_id, &self.check.name)
+            == (other.check.kind, other.app_id, &other.check.name)
+            && (self.workflow == other.workflow || self.workflow.is_none() || other.workflow.is_none())
+    }
+
+    /// Whether it failed before too. Where it is not known which of several checks of that name it is, all of them must have.
+    fn was_red(&self, before: &[FoundCheck]) -> bool {
+        let mut same = before.iter().filter(|found| self.is_same(found)).peekable();
+        let failed = |found: &FoundCheck| found.state == CheckState::Failed;
+        match self.workflow {
+            Some(_) => {
+                let (known, unknown): (Vec<_>, Vec<_>) = same.partition(|found| found.workflow.is_some());
+                if known.is_empty() {
+                    !unknown.is_empty() && unknown.into_iter().all(failed)
+                } else {
+                    known.into_iter().any(failed)
+                }
+            }
+            None if self.check.app.as_deref() == Some(ACTIONS) => same.peek().is_some() && same.all(failed),
+            None => same.any(failed),
+        }
+    }
 }
 
 impl FailedChecks {
@@ -120,28 +153,36 @@ pub fn is_own(kind: CheckKind, name: &str, app_id: Option<u64>, own_app: Option<
     }
 }
 
-/// Which checks on a commit are the work's doing: those that fail there, and not by the same name where the work began.
-pub fn judge(on_head: &[FoundCheck], before: &[FoundCheck], own_app: Option<u64>) -> Judged {
+/// Which checks on a commit are the work's doing: those that fail there, and did not fail where the work began. With `is_asked` a
+/// person wants them seen to, and what an App waits for counts too: that may be something about the commits. What GitHub Actions
+/// waits for is a person's approval.
+pub fn judge(on_head: &[FoundCheck], before: &[FoundCheck], own_app: Option<u64>, is_asked: bool) -> Judged {
     let of_others = |found: &&FoundCheck| !is_own(found.check.kind, &found.check.name, found.app_id, own_app);
-    let failed = |found: &&FoundCheck| found.state == CheckState::Failed;
-    let was_red: HashSet<(CheckKind, &str)> =
-        before.iter().filter(failed).map(|found| (found.check.kind, found.check.name.as_str())).collect();
-    let (red_before, failing): (Vec<&FoundCheck>, Vec<&FoundCheck>) = on_head
-        .iter()
-        .filter(of_others)
-        .filter(failed)
-        .partition(|found| was_red.contains(&(found.check.kind, found.check.name.as_str())));
-    Judged {
-        failing: failing.into_iter().map(|found| found.check.clone()).collect(),
-        red_before: red_before.into_iter().map(|found| found.check.name.clone()).collect(),
-        is_pending: on_head.iter().filter(of_others).any(|found| found.state == CheckState::Pending),
+    let mut judged = Judged::default();
+    for found in on_head.iter().filter(of_others) {
+        let name = || found.check.name.clone();
+        match found.state {
+            CheckState::Passed => {}
+            CheckState::Pending => judged.is_pending = true,
+            CheckState::Failed if found.was_red(before) => judged.red_before.push(name()),
+            CheckState::NeedsAction if !is_asked || found.check.app.as_deref() == Some(ACTIONS) => {
+                judged.needs_action.push(name());
+            }
+            CheckState::Failed | CheckState::NeedsAction => judged.failing.push(found.check.clone()),
+        }
     }
+    judged
 }
 
-/// The end of a log, as an agent reads it: without the time before each line, without colours, and no more than so much of it.
-pub fn log_tail(log: &str) -> String {
+/// A log as a person reads it: without the time before each line, and without colours.
+pub fn plain_log(log: &str) -> String {
     let plain = without_escapes(log);
-    let lines: Vec<&str> = plain.lines().map(without_time).collect();
+    plain.lines().map(without_time).collect::<Vec<_>>().join("\n")
+}
+
+/// The end of a log, as an agent gets it: no more than so much of it. Secrets are taken out before.
+pub fn log_tail(plain: &str) -> String {
+    let lines: Vec<&str> = plain.lines().collect();
     let mut first = lines.len().saturating_sub(MOST_LINES);
     let mut bytes: usize = lines[first..].iter().map(|line| line.len() + 1).sum();
     while bytes > MOST_BYTES && first + 1 < lines.len() {
@@ -151,8 +192,7 @@ pub fn log_tail(log: &str) -> String {
     let mut tail = lines[first..].join("\n");
     if tail.len() > MOST_BYTES {
         // One line, and longer than all may be.
-        let at = (tail.len() - MOST_BYTES..=tail.len()).find(|at| tail.is_char_boundary(*at));
-        tail = tail.split_off(at.unwrap_or(tail.len()));
+        tail = tail.split_off(tail.ceil_char_boundary(tail.len() - MOST_BYTES));
     }
     tail.trim().to_owned()
 }
@@ -205,7 +245,48 @@ mod tests {
 
     fn found(kind: CheckKind, name: &str, app_id: Option<u64>, state: CheckState) -> FoundCheck {
         let check = FailedCheck { kind, id: 1, name: name.to_owned(), app: None, url: None, said: None };
-        FoundCheck { check, app_id, state, at: None }
+        FoundCheck { check, app_id, workflow: None, state, at: None }
+    }
+
+    fn job(name: &str, workflow: Option<u64>, state: CheckState) -> FoundCheck {
+        let mut job = found(CheckKind::CheckRun, name, Some(15368), state);
+        job.check.app = Some(ACTIONS.to_owned());
+        FoundCheck { workflow, ..job }
+    }
+
+    #[test]
+    fn a_check_is_known_by_app_workflow_and_name() {
+        use CheckState::{Failed, Passed};
+        let excused =
+            |head: FoundCheck, before: &[FoundCheck]| judge(&[head], before, None, false).failing.is_empty();
+        let red = |workflow| job("test", Some(workflow), Failed);
+        assert!(excused(red(1), &[red(1)]));
+        assert!(!excused(red(1), &[red(2), job("test", Some(1), Passed)]), "another workflow's");
+        assert!(!excused(red(1), &[red(2)]), "another workflow's, and this one is new");
+        let of_app = found(CheckKind::CheckRun, "test", Some(7), Failed);
+        assert!(
+            !excused(red(1), std::slice::from_ref(&of_app)) && !excused(of_app, &[red(1)]),
+            "another App's"
+        );
+        // hob may not see which workflow it is.
+        let unknown = |state| job("test", None, state);
+        assert!(excused(unknown(Failed), &[unknown(Failed)]) && excused(red(1), &[unknown(Failed)]));
+        assert!(!excused(unknown(Failed), &[unknown(Failed), unknown(Passed)]), "one of two");
+        assert!(!excused(unknown(Failed), &[]) && !excused(red(1), &[]));
+    }
+
+    #[test]
+    fn what_waits_for_somebody_has_not_passed_and_is_taken_up_where_a_person_asks() {
+        let app = found(CheckKind::CheckRun, "DCO", Some(7), CheckState::NeedsAction);
+        let on_head = [app, job("deploy", Some(1), CheckState::NeedsAction)];
+        let judged = judge(&on_head, &[], None, false);
+        assert_eq!(
+            (judged.failing.len(), judged.needs_action),
+            (0, vec!["DCO".to_owned(), "deploy".to_owned()])
+        );
+        let judged = judge(&on_head, &[], None, true);
+        let failing: Vec<&str> = judged.failing.iter().map(|check| check.name.as_str()).collect();
+        assert_eq!((failing, judged.needs_action), (vec!["DCO"], vec!["deploy".to_owned()]));
     }
 
     #[test]
@@ -223,7 +304,7 @@ mod tests {
             found(CheckRun, "old", Some(1), CheckState::Failed),
             found(CheckRun, "build", Some(1), CheckState::Passed),
         ];
-        let judged = judge(&on_head, &before, Some(7));
+        let judged = judge(&on_head, &before, Some(7), false);
         let names: Vec<(CheckKind, &str)> =
             judged.failing.iter().map(|check| (check.kind, check.name.as_str())).collect();
         assert_eq!(names, [(CheckRun, "build"), (Status, "old")], "a status is no check run");
@@ -232,9 +313,9 @@ mod tests {
         assert!(!is_own(CheckRun, "hob", Some(1), Some(7)));
         assert!(!is_own(CheckRun, "hob", Some(1), None));
         let pending = [found(CheckRun, "slow", Some(1), CheckState::Pending)];
-        assert!(judge(&pending, &[], None).is_pending);
+        assert!(judge(&pending, &[], None, false).is_pending);
         let own = [found(CheckRun, "hob", Some(7), CheckState::Pending)];
-        assert!(!judge(&own, &[], Some(7)).is_pending);
+        assert!(!judge(&own, &[], Some(7), false).is_pending);
     }
 
     #[test]
@@ -242,7 +323,7 @@ mod tests {
         let log = "\u{feff}2026-11-24T08:00:00.1234567Z \u{1b}[36;1mmake\u{1b}[0m\r\n\
                    2026-11-24T08:00:01.1234567Z ##[error]no\u{202e} \u{1b}]x\u{7}\n\
                    2026-11-24 is a day\nplain\n";
-        assert_eq!(log_tail(log), "make\n##[error]no ]x\n2026-11-24 is a day\nplain");
+        assert_eq!(log_tail(&plain_log(log)), "make\n##[error]no ]x\n2026-11-24 is a day\nplain");
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Worker {
             quarantine,
             ours: head.clone(),
             theirs: base.clone(),
-            message: message::base_merge_subject(branches_of(&job.story)),
+            message: self.signed_off(job, &message::base_merge_subject(branches_of(&job.story))),
             rewrite,
         };
         let mut joined = self.join_sides(sides).await?;

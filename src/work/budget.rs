@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::keep::KeptAt;
+use super::keep::{KeptAt, cut_short_on_ready};
 use super::settle::ask;
 use super::suggest::Suggestions;
 use super::{Hitch, Job, Worker};
@@ -70,6 +70,10 @@ impl Worker {
                 ));
             }
         };
+        // A label beside the one that asked for the work may have chosen another agent.
+        if let Some(task) = self.store.chosen_since(&job.task).await? {
+            return Ok(Some(task));
+        }
         let Some((agent, instead_of)) = self.agent_for_run(job).await? else { return Ok(None) };
         let new = NewRun { turn: reason.or(held_up), agent, instead_of, may_use };
         Ok(Some(self.store.begin_run(&job.task, new).await?.0))
@@ -161,6 +165,7 @@ impl Worker {
             Kept::Pushed { commits, is_wip, .. } => Some(Pushed { commits: *commits, is_wip: *is_wip }),
             _ => None,
         };
+        let told = tip.as_ref().and_then(|_| cut_short_on_ready(job, &kept));
         let question = message::may_it_cost_more(&reached, &kept, asking.was_unclear);
         let mut advance = Advance {
             story: StoryChange {
@@ -173,6 +178,7 @@ impl Worker {
         // Before the card, which names it.
         let draft = self.draft(job, WhyUnfinished::AtCap(&reached), Some(&kept)).await?;
         advance.effects.splice(0..0, draft);
+        advance.effects.extend(told);
         if let Some(new) = &mut advance.question {
             new.at_cap = Some(AtCap { reached, asked_at: clock::now(), held_up: asking.held_up, pushed });
         }

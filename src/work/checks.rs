@@ -18,6 +18,7 @@ use crate::container::{AttachLimits, AttachedEnd, ContainerError, ContainerSpec,
 use crate::fail_point::around;
 use crate::ids::Sha;
 use crate::paths;
+use crate::redact::{CONTEXT, Redactor};
 use crate::story::Run;
 use crate::story::checks::{CheckEnd, CheckResult, Checked, Refused};
 
@@ -122,7 +123,7 @@ impl Worker {
             }
         };
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let mut output = self.secrets.redact(&tail.text());
+        let mut output = tail.text(&self.secrets.redactor());
         // Programs say of this at most that a proxy said no.
         for one in &refused {
             output.push_str(&format!("\n[{}]", one.words()));
@@ -210,7 +211,7 @@ impl Worker {
     }
 }
 
-/// The end of what is written to it.
+/// The end of what is written to it, with enough before that to know the secrets in it.
 #[derive(Debug, Default)]
 struct Tail {
     kept: VecDeque<u8>,
@@ -219,9 +220,10 @@ struct Tail {
 
 impl Write for Tail {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let last = &bytes[bytes.len().saturating_sub(TAIL)..];
+        const MOST: usize = TAIL + CONTEXT;
+        let last = &bytes[bytes.len().saturating_sub(MOST)..];
         self.kept.extend(last);
-        let over = self.kept.len().saturating_sub(TAIL);
+        let over = self.kept.len().saturating_sub(MOST);
         self.kept.drain(..over);
         self.is_cut |= over > 0 || last.len() < bytes.len();
         Ok(bytes.len())
@@ -233,13 +235,15 @@ impl Write for Tail {
 }
 
 impl Tail {
-    /// As text, from the beginning of a line where something was cut off.
-    fn text(self) -> String {
+    /// As text without secrets, from the beginning of a line where something was cut off.
+    fn text(self, secrets: &Redactor) -> String {
         let bytes: Vec<u8> = self.kept.into();
         let text = String::from_utf8_lossy(&bytes);
-        match text.split_once('\n').filter(|_| self.is_cut) {
+        let begin = text.len().saturating_sub(TAIL);
+        let clean = secrets.redact_from(&text, begin);
+        match clean.split_once('\n').filter(|_| self.is_cut || begin > 0) {
             Some((_, rest)) => format!("…\n{rest}"),
-            None => text.into_owned(),
+            None => clean,
         }
     }
 }
@@ -250,18 +254,39 @@ mod tests {
 
     #[test]
     fn the_end_of_long_output_is_kept_from_the_beginning_of_a_line() {
+        let none = Redactor::new([]);
         let mut tail = Tail::default();
         tail.write_all(b"short\n").unwrap();
-        assert_eq!(tail.text(), "short\n");
+        assert_eq!(tail.text(&none), "short\n");
         let mut tail = Tail::default();
         for line in 0..10_000 {
             tail.write_all(format!("line {line}\n").as_bytes()).unwrap();
         }
-        let text = tail.text();
+        let text = tail.text(&none);
         assert!(text.starts_with("…\nline ") && text.ends_with("line 9999\n"), "{}", &text[..40]);
         assert!(text.len() <= TAIL + 4);
         let mut tail = Tail::default();
         tail.write_all(&[b'x'; 3 * TAIL]).unwrap();
-        assert_eq!(tail.text().len(), TAIL);
+        assert_eq!(tail.text(&none).len(), TAIL);
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_in_the_end_wherever_that_begins() {
+        const KEY: &str = "sk-ant-0123456789-abcdefghij";
+        let secrets = Redactor::new([KEY]);
+        for after in (0..KEY.len() + 2).flat_map(|n| [TAIL - n, TAIL + CONTEXT - n]) {
+            let mut tail = Tail::default();
+            let (first, second) = KEY.split_at(12);
+            let text = format!("{}\n> {first}\n> {second}{}", "y".repeat(5000), "x".repeat(after));
+            text.as_bytes().chunks(700).for_each(|piece| tail.write_all(piece).unwrap());
+            let text = tail.text(&secrets);
+            assert!(text.ends_with('x') && !text.contains("sk-") && !text.contains("ghij"), "{after}");
+        }
+        let mut tail = Tail::default();
+        for _ in 0..10_000 {
+            tail.write_all(KEY.as_bytes()).unwrap();
+        }
+        let text = tail.text(&secrets);
+        assert!(text.starts_with("[secret]") && !text.contains("ghij"), "{text}");
     }
 }

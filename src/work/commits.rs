@@ -34,21 +34,42 @@ impl Worker {
         // Work that was pushed before has the issue's title already.
         let title = job.story.remote_head.is_none().then(|| job.task.ask.title.clone());
         let squash = (config.squash_of(&job.file) && !is_wip).then_some(Squash { title });
+        let signer = self.author();
+        let sign_off = config.signs_off(&job.file).then(|| signer.sign_off());
         if !config.git.rewrite_authors {
-            return Authorship { squash, ..Authorship::default() };
+            return Authorship {
+                squash,
+                signer: Some(signer),
+                trailers: sign_off.into_iter().collect(),
+                ..Authorship::default()
+            };
         }
         let (git_url, story) = (config.github.git_url.trim_end_matches('/'), &job.story);
         let link = format!("{STORY_TRAILER}: {git_url}/{}/issues/{}", story.repo, story.issue.0);
         let people = people(&job.task.ask).into_iter();
         let people = people.map(|(login, number)| format!("Co-authored-by: {}", co_author(&login, number)));
         Authorship {
-            author: Some(Author {
-                name: config.git.author_name.clone(),
-                email: config.git.author_email.clone(),
-            }),
-            trailers: std::iter::once(link).chain(people).collect(),
+            author: Some(signer.clone()),
+            signer: Some(signer),
+            trailers: std::iter::once(link).chain(people).chain(sign_off).collect(),
             squash,
         }
+    }
+
+    /// Whose name stands on commits of hob's.
+    pub(super) fn author(&self) -> Author {
+        Author { name: self.config.git.author_name.clone(), email: self.config.git.author_email.clone() }
+    }
+
+    /// The message of a commit that hob makes itself, signed off where the repository wants that.
+    pub(super) fn signed_off(&self, job: &Job, message: &str) -> String {
+        if !self.config.signs_off(&job.file) {
+            return message.to_owned();
+        }
+        let message = message.trim_end();
+        let is_trailer = |line: &str| line.starts_with("Co-authored-by: ");
+        let gap = if message.lines().last().is_some_and(is_trailer) { "\n" } else { "\n\n" };
+        format!("{message}{gap}{}\n", self.author().sign_off())
     }
 
     /// Signs what was taken over, where there is a key.

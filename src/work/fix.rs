@@ -16,6 +16,7 @@ use crate::github::{CheckOutput, Repository};
 use crate::ids::{IssueNumber, Sha};
 use crate::message::{self, NothingToMend};
 use crate::prompt::{Failing, FailingCheck};
+use crate::redact::CONTEXT;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
 use crate::story::fix::{self, ACTIONS, FailedCheck, FailedChecks, Judged, MOST_SHOWN, log_tail};
 use crate::story::{About, Run, Task, TaskState, Turn};
@@ -58,12 +59,12 @@ impl Worker {
         let own_app = self.config.github.app_id;
         let on_head = repository.checks_on(&commits.head).await.map_err(github_hitch)?;
         let mut before = Vec::new();
-        if !fix::judge(&on_head.found, &[], own_app).failing.is_empty() {
+        if !fix::judge(&on_head.found, &[], own_app, failed.by_command).failing.is_empty() {
             for base in &commits.base {
                 before.extend(repository.checks_on(base).await.map_err(github_hitch)?.found);
             }
         }
-        let judged = fix::judge(&on_head.found, &before, own_app);
+        let judged = fix::judge(&on_head.found, &before, own_app, failed.by_command);
         tracing::info!(
             failing = judged.failing.len(), red_before = judged.red_before.len(), head = %commits.head, "looked at the checks"
         );
@@ -71,6 +72,7 @@ impl Worker {
             let found = NothingToMend::NoneFails {
                 head: &commits.head,
                 red_before: &judged.red_before,
+                needs_action: &judged.needs_action,
                 is_pending: judged.is_pending,
                 is_hidden: on_head.is_hidden,
             };
@@ -203,7 +205,12 @@ impl Looking<'_> {
         let mut checks = Vec::new();
         for check in failed.failing.iter().take(MOST_SHOWN) {
             let output = self.output_of(check).await?;
-            let output = output.map(|text| self.worker.secrets.redact(&text)).filter(|text| !text.is_empty());
+            // Without what stands before each line, and before it is shortened.
+            let output = output.map(|(log, from)| {
+                let begun = fix::plain_log(&log[..log.floor_char_boundary(from)]).len();
+                log_tail(&self.worker.secrets.redactor().redact_from(&fix::plain_log(&log), begun))
+            });
+            let output = output.filter(|text| !text.is_empty());
             let of = match (check.kind, check.app.as_deref()) {
                 (CheckKind::CheckRun, Some(ACTIONS)) => "GitHub Actions".to_owned(),
                 (CheckKind::CheckRun, app) => app.unwrap_or("a GitHub App").to_owned(),
@@ -216,19 +223,20 @@ impl Looking<'_> {
         Ok(Some(Failing { head: head.to_string(), checks, more }))
     }
 
-    /// What a check has to say, if anything.
-    async fn output_of(&self, check: &FailedCheck) -> Result<Option<String>, Hitch> {
+    /// What a check has to say, if anything, and where in that what may be told of it begins.
+    async fn output_of(&self, check: &FailedCheck) -> Result<Option<(String, usize)>, Hitch> {
         Ok(match check.kind {
             CheckKind::CheckRun => {
                 if check.app.as_deref() == Some(ACTIONS)
                     && let Some(log) = self.repository.job_log(check.id).await.map_err(github_hitch)?
                 {
-                    return Ok(Some(log_tail(&log)));
+                    // Of a secret that began before the end that is kept, nothing is told.
+                    return Ok(Some((log.end, if log.is_cut { CONTEXT } else { 0 })));
                 }
                 let output = self.repository.check_output(check.id).await.map_err(github_hitch)?;
-                output.map(|output| log_tail(&told(&output)))
+                output.map(|output| (told(&output), 0))
             }
-            CheckKind::Status => check.said.as_deref().map(log_tail),
+            CheckKind::Status => check.said.clone().map(|said| (said, 0)),
             CheckKind::WorkflowRun => None,
         })
     }

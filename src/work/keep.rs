@@ -15,10 +15,10 @@ use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::event::PullMove;
 use crate::git::Mirror;
-use crate::ids::Sha;
+use crate::ids::{IssueNumber, Sha};
 use crate::message::{self, Detail, Kept, WhyStopped, WhyUnfinished};
 use crate::paths;
-use crate::store::{Advance, NewEffect, StopWanted, StoryChange};
+use crate::store::{Advance, Effect, NewEffect, StopWanted, StoryChange};
 use crate::story::pull::PullState;
 use crate::story::{Run, Story, Task, TaskState};
 
@@ -97,6 +97,7 @@ impl Worker {
                     false => message::put_away(&kept),
                 };
                 effects.push(comment(&job.story, words));
+                effects.extend(cut_short_on_ready(job, &kept));
                 self.store.work_saved(&job.task, tip.as_ref(), &effects).await?;
             }
             Kept::Nothing | Kept::NotBegun => self.store.work_saved(&job.task, None, &[]).await?,
@@ -135,7 +136,8 @@ impl Worker {
         };
         let words = message::stopped(why, &kept, self.spent_on(&job.task).await?);
         let draft = self.draft(job, WhyUnfinished::Stopped(why), Some(&kept)).await?;
-        let effects = draft.into_iter().collect();
+        let mut effects: Vec<NewEffect> = draft.into_iter().collect();
+        effects.extend(cut_short_on_ready(job, &kept));
         let advance = Advance { story, words: Some(words), effects, ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
     }
@@ -233,6 +235,17 @@ impl Worker {
         .await??;
         Ok(())
     }
+}
+
+/// Said on the pull request where work that was cut short is on its branch now, and people may take it for what they were asked to
+/// review: a draft says so in its text.
+pub(super) fn cut_short_on_ready(job: &Job, kept: &Kept) -> Option<NewEffect> {
+    let story = &job.story;
+    let is_told = |on: u64| on == story.issue.0 || job.task.ask.on == Some(IssueNumber(on));
+    let pull = story.open_pull().filter(|pull| story.draft_pull().is_none() && !is_told(pull.0))?;
+    let Kept::Pushed { commits, is_wip, .. } = kept else { return None };
+    let body = message::cut_short_on_branch(*commits, *is_wip, story.issue);
+    Some(NewEffect::new(Effect::Comment { on: IssueNumber(pull.0), body }))
 }
 
 /// When a run ended, as it is recorded: a moment that stays the same however often it is asked for.

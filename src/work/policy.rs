@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notable::notable;
 use crate::config::{PathGlobs, Policy};
-use crate::git::{Change, FilterFault, Imported, ObjectKind};
+use crate::git::{Change, ChangeKind, FilterFault, Imported, ObjectKind};
 use crate::message::{Notable, Objection};
 use crate::redact::Redactor;
 
@@ -96,8 +96,14 @@ pub(super) fn notable_paths(
 fn in_objects(imported: &Imported, rules: &Rules, secrets: &Redactor) -> anyhow::Result<Vec<Objection>> {
     let mut found = Vec::new();
     let mut secret_names = false;
+    // What the base has is no secret any more; a change beside it does not make it one.
+    let mut known: Option<BTreeSet<usize>> = None;
     imported.for_each_new_object(|object| {
-        let holds_secret = secrets.finds(object.bytes);
+        let holds_secret = secrets.finds(object.bytes)
+            && !secrets.found_in(object.bytes).is_subset(match &mut known {
+                Some(known) => known,
+                None => known.insert(in_base(imported, secrets)?),
+            });
         let name = || told(object.name, secrets);
         match object.kind {
             ObjectKind::Blob if holds_secret => found.push(Objection::SecretInFile { name: name() }),
@@ -113,12 +119,25 @@ fn in_objects(imported: &Imported, rules: &Rules, secrets: &Redactor) -> anyhow:
         Ok(())
     })?;
     // A secret with a slash in it is a folder's name and a file's.
-    let in_path = imported.changes.iter().any(|change| secrets.finds(change.path.as_bytes()));
+    let is_new = |change: &&Change| change.kind == ChangeKind::Added && secrets.finds(change.path.as_bytes());
+    let in_path = imported.changes.iter().any(|change| is_new(&change));
     if secret_names || in_path {
         found.push(Objection::SecretInName);
     }
     found.sort_by_key(|objection| !objection.is_secret());
     Ok(found)
+}
+
+/// The secrets that the base has in the files and folders that differ.
+fn in_base(imported: &Imported, secrets: &Redactor) -> anyhow::Result<BTreeSet<usize>> {
+    let mut known = BTreeSet::new();
+    imported.for_each_replaced_object(|bytes| {
+        if secrets.finds(bytes) {
+            known.extend(secrets.found_in(bytes));
+        }
+        Ok(())
+    })?;
+    Ok(known)
 }
 
 /// Looks at what differs between where the work began and where it ended.
@@ -136,10 +155,11 @@ fn in_changes(
     let mut guarded = BTreeSet::new();
     for change in changes {
         let path = || told(&change.path, secrets);
-        if change.is_gitlink() && !rules.submodules {
+        // What the base has was let in by people, and to move it is no new way out.
+        if change.is_gitlink() && !change.is_moved && !rules.submodules {
             found.push(Objection::Submodule { path: path() });
         }
-        if change.link_leaves_tree() {
+        if change.link_leaves_tree() && !change.is_moved {
             found.push(Objection::LeavingLink { path: path() });
         }
         let stands_in = change.is_gitlink() || change.link.is_some();
@@ -154,7 +174,6 @@ fn in_changes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::git::ChangeKind;
 
     const FILE: u32 = 0o100644;
     const LINK: u32 = 0o120000;
@@ -168,6 +187,7 @@ mod tests {
             new_mode: mode,
             size: 1,
             link: link.map(str::to_owned),
+            is_moved: false,
         }
     }
 
@@ -214,6 +234,9 @@ mod tests {
         ];
         assert_eq!(found, wanted);
         assert!(!found.iter().any(Objection::can_be_allowed));
+        let moved: Vec<Change> =
+            changes.iter().map(|change| Change { is_moved: true, ..change.clone() }).collect();
+        assert_eq!(judged(&moved, &Policy::default()), [], "the base has them");
         let lenient = Policy { submodules: true, ..Policy::default() };
         assert_eq!(judged(&changes, &lenient), wanted[1..]);
     }

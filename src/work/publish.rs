@@ -306,7 +306,8 @@ impl Worker {
         let (settings, template) = (self.settings_for(job, run.agent), self.pull_template(&job.story).await?);
         let text = PullRequestText {
             closes: &to_close(job.story.issue, &standings),
-            asked_by: &job.task.ask.by,
+            // Later tasks may be about what others have said of it.
+            asked_by: on_it.first().map_or(&job.task.ask.by, |(first, _)| &first.ask.by),
             summary,
             unfinished: proposed.unfinished,
             later: &later,
@@ -321,11 +322,11 @@ impl Worker {
             to_default_branch: self.goes_to_default_branch(&job.story).await?,
             follows: job.story.past_pull.map(|(past, state)| (past, state == PullState::Merged)),
         };
-        let mut own_titles =
+        let own_titles =
             on_it.iter().flat_map(|(_, runs)| runs).filter_map(|run| run.end.as_ref()?.title.as_deref());
         let is_failing = proposed.checked.and_then(Checked::failing).is_some();
         Ok(Effect::PullRequest {
-            title: message::title_of_work(own_titles.next_back(), summary, &job.story.title),
+            title: message::title_of_work(own_titles.rev(), summary, &job.story.title),
             body: message::pull_request_body(&text),
             short: message::short_body(&text),
             unfinished: proposed.unfinished.is_some(),

@@ -1,5 +1,5 @@
 //! The record of a run: what the agent printed goes to disk as it comes, and line by line to the
-//! agent's parser. What is kept is without known secrets; the parser sees all of it. Reading again from the beginning, after a restart, makes the same record.
+//! agent's parser, which shortens what it reads: known secrets are taken out before both. Reading again from the beginning, after a restart, makes the same record.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use crate::agent::{self, Parser, Signal, SoFar, Tools};
 use crate::container::Output;
 use crate::paths::RunPaths;
-use crate::redact::{Redactor, Stream};
+use crate::redact::{CONTEXT, Redactor, Stream};
 
 /// As much of the end of stderr as an error message needs.
 const STDERR_TAIL: usize = 8 * 1024;
 
 /// As much of it is remembered: a secret that is cut where this begins is not in the end of it.
-const STDERR_KEPT: usize = STDERR_TAIL + 64 * 1024;
+const STDERR_KEPT: usize = STDERR_TAIL + CONTEXT;
 
 /// As much of a line of stderr tells what it says.
 const STDERR_LINE: usize = 2_000;
@@ -68,8 +68,8 @@ impl RunLog {
     pub(super) fn take(&mut self, output: &Output) -> anyhow::Result<Vec<Signal>> {
         match output {
             Output::Stdout(bytes) => {
-                self.stdout.write(bytes)?;
-                Ok(self.lines(bytes))
+                let clean = self.stdout.write(bytes)?;
+                Ok(self.lines(&clean))
             }
             Output::Stderr(bytes) => {
                 self.stderr.write(bytes)?;
@@ -115,17 +115,15 @@ impl RunLog {
 
     /// The parser and the end of stderr without known secrets, once everything is taken in.
     pub(super) fn end(mut self) -> anyhow::Result<(Parser, String)> {
-        self.stdout.finish()?;
+        let rest = self.stdout.finish()?;
+        self.lines(&rest);
         self.stderr.finish()?;
         if !self.line.is_empty() {
             let line = std::mem::take(&mut self.line);
             self.parser.line(&line);
         }
         let stderr = String::from_utf8_lossy(&self.stderr_tail);
-        let mut stderr = self.secrets.redact(&stderr).into_owned();
-        let surplus = stderr.len().saturating_sub(STDERR_TAIL);
-        stderr.drain(..stderr.ceil_char_boundary(surplus));
-        Ok((self.parser, stderr))
+        Ok((self.parser, self.secrets.redact_from(&stderr, stderr.len().saturating_sub(STDERR_TAIL))))
     }
 
     fn lines(&mut self, bytes: &[u8]) -> Vec<Signal> {
@@ -151,18 +149,25 @@ impl Kept {
         Ok(Kept { file, bytes: 0, stream: Stream::new(secrets.clone()) })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        if self.bytes < MOST_KEPT {
-            let clean = self.stream.push(bytes);
-            self.file.write_all(&clean).context("writing the run's log")?;
-            self.bytes += bytes.len() as u64;
-        }
-        Ok(())
+    /// Takes bytes in. Gives back what is whole of them, without known secrets.
+    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let clean = self.stream.push(bytes);
+        self.keep(&clean)?;
+        Ok(clean)
     }
 
-    fn finish(&mut self) -> anyhow::Result<()> {
+    fn finish(&mut self) -> anyhow::Result<Vec<u8>> {
         let rest = self.stream.finish();
-        self.file.write_all(&rest).context("writing the run's log")
+        self.keep(&rest)?;
+        Ok(rest)
+    }
+
+    fn keep(&mut self, clean: &[u8]) -> anyhow::Result<()> {
+        if self.bytes < MOST_KEPT {
+            self.file.write_all(clean).context("writing the run's log")?;
+            self.bytes += clean.len() as u64;
+        }
+        Ok(())
     }
 }
 
@@ -217,7 +222,25 @@ mod tests {
             let (_folder, _, mut log) = log();
             log.take(&Output::Stderr(Bytes::from(format!("{KEY}{}", "x".repeat(after))))).unwrap();
             let (_, tail) = log.end().unwrap();
-            assert!(tail.len() <= STDERR_TAIL && tail.ends_with('x') && !tail.contains("789"), "{after}");
+            assert!(tail.len() <= STDERR_TAIL + 8 && tail.ends_with('x') && !tail.contains("789"), "{after}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_before_the_parser_shortens_what_was_said() {
+        let secrets = Arc::new(Redactor::new([KEY]));
+        let folder = tempfile::tempdir().unwrap();
+        let paths = DataDir::ensure(folder.path()).unwrap().run(RunId::new());
+        std::fs::create_dir_all(&paths.folder).unwrap();
+        for before in (0..70_000).step_by(997).chain(65_490..65_560) {
+            let mut log = RunLog::begin(&paths, Parser::new(AgentKind::Claude, None), &secrets).unwrap();
+            let result = serde_json::json!({
+                "type": "result", "subtype": "success", "is_error": false, "result": format!("{}{KEY}", "x".repeat(before)),
+            });
+            log.take(&stdout(&format!("{}\n", result.to_string().replace('-', r"\u002d")))).unwrap();
+            let (parser, _) = log.end().unwrap();
+            let told = format!("{:?}", parser.finish(&crate::agent::Exit::default(), ""));
+            assert!(!told.contains("sk-"), "{before}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::theirs::push_hitch;
 use super::{Hitch, Job, Worker};
 use crate::config::PathGlobs;
 use crate::fail_point::around;
-use crate::git::{self, Author, Mirror, PushError, RemoteError, Replacement, STORY_TRAILER};
+use crate::git::{self, Mirror, PushError, RemoteError, Replacement, STORY_TRAILER};
 use crate::ids::{ReviewCommentId, Sha};
 use crate::message;
 use crate::paths;
@@ -157,8 +157,7 @@ impl Worker {
         folder: &std::path::Path,
         wanted: Vec<(ReviewCommentId, Replacement)>,
     ) -> Result<Option<Suggested>, Hitch> {
-        let git = &self.config.git;
-        let author = Author { name: git.author_name.clone(), email: git.author_email.clone() };
+        let author = self.author();
         let (path, folder, from) = (self.data.mirror(&job.story.repo), folder.to_owned(), head.clone());
         let key = self.signing_key.clone();
         let made = blocking(move || -> anyhow::Result<Option<Suggested>> {
@@ -225,12 +224,13 @@ impl Worker {
         let (git_url, story) = (self.config.github.git_url.trim_end_matches('/'), &job.story);
         let file: String = file.chars().filter(|c| !c.is_control()).collect();
         let by = login(by);
-        format!(
+        let message = format!(
             "Apply a suggestion of {by}'s to {file}\n\n{STORY_TRAILER}: {git_url}/{}/issues/{}\nCo-authored-by: {}\n",
             story.repo,
             story.issue.0,
             co_author(&by, number)
-        )
+        );
+        self.signed_off(job, &message)
     }
 }
 

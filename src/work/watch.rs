@@ -21,7 +21,7 @@ use crate::container::{Activity, Child, ContainerError, Exit, Output, State};
 use crate::exchange::{self, Handed};
 use crate::fail_point::around;
 use crate::paths;
-use crate::redact::Secrets;
+use crate::redact::{Addresses, Secrets};
 use crate::store::StoryChange;
 use crate::story::budget::{Limit, Used};
 use crate::story::review::Reply;
@@ -376,7 +376,12 @@ impl Worker {
 
     /// What an agent said as it is shown. A secret that was cut would not be known any more.
     fn shown(&self, said: &str) -> String {
-        agent::short_line(&self.secrets.redact(&agent::whole(said)))
+        agent::short_line(&self.addresses().leave_out(&self.secrets.redact(&agent::whole(said))))
+    }
+
+    /// The addresses that are the operator's own business: of a gateway before the model, for example.
+    fn addresses(&self) -> Addresses {
+        Addresses::among(self.config.agent.env.values().map(String::as_str))
     }
 
     /// Writes down what the agent has told of its work, and now and then that time has passed.
@@ -453,7 +458,7 @@ impl Worker {
         let secrets = self.secrets.redactor();
         let clean = |answer: Reply| Reply { reply: secrets.redact(&answer.reply).into_owned(), ..answer };
         let replies = left.handed.replies.iter().cloned().map(clean).collect();
-        let title = left.handed.title.as_deref().map(|title| secrets.redact(title).into_owned());
+        let title = left.handed.title.as_deref().map(|title| exchange::short_title(&secrets.redact(title)));
         let end = RunEnd {
             title,
             replies,
@@ -466,7 +471,11 @@ impl Worker {
             session: session.clone(),
             drops: left.drops,
             resets_at: report.result.as_ref().err().and_then(|failure| self.resets_at(failure, ended_at)),
-            outcome: without_secrets(outcome(exit, stopped, report, left.handed), &self.secrets),
+            outcome: without_secrets(
+                outcome(exit, stopped, report, left.handed),
+                &self.secrets,
+                &self.addresses(),
+            ),
             renewal: None,
         };
         let change = StoryChange {
@@ -684,13 +693,15 @@ fn outcome(exit: &Exit, stopped: Option<Stopped>, report: Report, handed: Handed
 }
 
 /// The outcome as it may be stored and told.
-fn without_secrets(outcome: Outcome, secrets: &Secrets) -> Outcome {
+fn without_secrets(outcome: Outcome, secrets: &Secrets, addresses: &Addresses) -> Outcome {
     let secrets = secrets.redactor();
     let clean = |text: String| secrets.redact(&text).into_owned();
     match outcome {
         Outcome::Completed { summary } => Outcome::Completed { summary: summary.map(clean) },
         Outcome::Blocked { question } => Outcome::Blocked { question: question.map_texts(&clean) },
-        Outcome::Failed { class, detail } => Outcome::Failed { class, detail: agent::detail(&clean(detail)) },
+        Outcome::Failed { class, detail } => {
+            Outcome::Failed { class, detail: agent::detail(&addresses.leave_out(&clean(detail))) }
+        }
         Outcome::Cancelled => Outcome::Cancelled,
     }
 }
@@ -729,7 +740,10 @@ mod tests {
         let words = |stderr: &str| {
             let failure = Parser::new(AgentKind::Claude, None).finish(&exit, stderr).result.unwrap_err();
             let told = Outcome::Failed { class: failure.class, detail: failure.detail };
-            let Outcome::Failed { detail, .. } = without_secrets(told, &secrets) else { panic!("it failed") };
+            let Outcome::Failed { detail, .. } = without_secrets(told, &secrets, &Addresses::default())
+            else {
+                panic!("it failed")
+            };
             detail
         };
         for before in 550..600 {

@@ -393,7 +393,7 @@ impl World {
         let read = self.read.lock().unwrap().clone();
         for (issue, said) in self.issues_with_comments() {
             for comment in said.iter().skip(read.get(&issue).copied().unwrap_or(0)) {
-                let is_failure = comment.body.starts_with("**") && comment.body.contains("<sub>finished in");
+                let is_failure = comment.body.starts_with("**") && end_of(&comment.body).is_some();
                 assert!(!is_failure, "instead of a pull request, on #{issue}: {}", comment.body);
             }
         }
@@ -442,6 +442,11 @@ fn is_status(comment: &Comment) -> bool {
     comment.body.contains("\n\n<!-- hob:status ")
 }
 
+/// Where the line begins by which what is said about the end of a task is known.
+fn end_of(text: &str) -> Option<usize> {
+    ["<sub>finished in ", "<sub>no agent ran"].into_iter().filter_map(|line| text.find(line)).min()
+}
+
 /// What a status comment says about tasks that are over, oldest first.
 fn ends_in(status: &str) -> Vec<String> {
     let text = status.split("\n\n<!-- hob:status ").next().unwrap_or_default();
@@ -450,10 +455,10 @@ fn ends_in(status: &str) -> Vec<String> {
     let mut ends: Vec<&str> = older.collect();
     ends.reverse();
     ends.push(now);
-    let is_end = |text: &&str| text.contains("<sub>finished in ");
+    let is_end = |text: &&str| end_of(text).is_some();
     // The links below an end change with the branch and the pull request.
     let without_links = |text: &str| {
-        let to = text.find("<sub>finished in ").and_then(|at| Some(at + text[at..].find("</sub>")? + 6));
+        let to = end_of(text).and_then(|at| Some(at + text[at..].find("</sub>")? + 6));
         text[..to.unwrap_or(text.len())].trim().to_owned()
     };
     ends.into_iter().filter(is_end).map(without_links).collect()

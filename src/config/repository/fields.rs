@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::config::values::is_branch;
+use crate::ids::is_branch_name;
 
 /// GitHub's longest label.
 const LONGEST_LABEL: usize = 50;
@@ -36,6 +36,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("draft", "draft = true"),
     ("fixes", "fixes = 2"),
     ("squash", "squash = true"),
+    ("sign_off", "sign_off = true"),
     ("reviewers", "reviewers = [\"octocat\"]"),
     ("labels", "labels = [\"bot\"]"),
     ("delete_branch", "delete_branch = true"),
@@ -127,7 +128,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Dura
 
 pub(super) fn branch<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(from)?;
-    if is_branch(&text) {
+    if is_branch_name(&text) {
         Ok(Some(text))
     } else {
         Err(D::Error::custom(format!("`{text}` is no valid branch name")))

@@ -147,6 +147,35 @@ fn a_label_on_a_story_under_work_is_remembered_and_starts_nothing() {
 }
 
 #[test]
+fn of_two_labels_the_one_that_chooses_counts_in_any_order_and_once() {
+    let chooses = |second: i64| Act::Label {
+        choice: Some(Choice { agent: Some(AgentKind::Codex), ..Choice::default() }),
+        label: "hob:codex".to_owned(),
+        at: time(second),
+    };
+    let busy = |chosen| {
+        let labeled_at = Some(time(LABEL_AT));
+        known(KnownStory { is_under_work: true, labeled_at, chosen, ..KnownStory::default() })
+    };
+    for second in [LABEL_AT - 1, LABEL_AT, LABEL_AT + 1, LABEL_AT + 100] {
+        assert_eq!(decide(&chooses(second), &busy(None)), Decision::Choose(AgentKind::Codex), "{second}");
+        let same = decide(&chooses(second), &busy(Some(AgentKind::Codex)));
+        assert!(!matches!(same, Decision::Choose(_) | Decision::Open { .. }), "{second}");
+        let plain = decide(&label(second), &busy(Some(AgentKind::Codex)));
+        assert!(matches!(plain, Decision::Nothing(_) | Decision::RememberLabel), "{second}");
+    }
+    // An earlier act is over, and so is work that was stopped since.
+    assert!(matches!(decide(&chooses(LABEL_AT - 2), &busy(None)), Decision::Nothing(_)));
+    let stopped = known(KnownStory {
+        is_under_work: true,
+        stopped_at: Some(time(LABEL_AT + 50)),
+        labeled_at: Some(time(LABEL_AT)),
+        ..KnownStory::default()
+    });
+    assert!(matches!(decide(&chooses(LABEL_AT + 10), &stopped), Decision::Nothing(_)));
+}
+
+#[test]
 fn taking_the_label_off_stops_what_it_asked_for_and_nothing_later() {
     let off = |second| Act::Unlabel { is_own: true, at: time(second) };
     let busy = |labeled| {

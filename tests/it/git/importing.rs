@@ -354,3 +354,56 @@ fn a_nest_of_folders_that_would_break_the_stack_is_refused() {
         }
     }
 }
+
+#[test]
+fn what_the_base_has_is_told_from_what_is_new() {
+    let world = World::new();
+    let blob = |text: &str| object(&world, "blob", text.as_bytes());
+    let (away, near) = (blob("../../shared/style.md"), blob("../x"));
+    let (text, more) = (blob("text\n"), blob("more\n"));
+    let module = "0123456789abcdef0123456789abcdef01234567";
+    let old = [
+        ("120000", "away", away.as_str()),
+        ("160000", "module", module),
+        ("120000", "near", near.as_str()),
+        ("100664", "old", text.as_str()),
+    ];
+    let docs = tree(&world, &old);
+    let first = commit(&world, &tree(&world, &[("40000", "docs", &docs)]), world.sha("main").as_str());
+    git(&world.work, &["push", "-q", "origin", &format!("{first}:refs/heads/main")]);
+    let (mirror, base) = (world.mirror(), first.parse().unwrap());
+    // As git writes it once somebody has added a file; and the folder under another name, with its links one deeper and higher.
+    let new = [old[0], old[1], ("100644", "new", more.as_str()), old[2], ("100644", "old", text.as_str())];
+    let kept = tree(&world, &new);
+    let deeper = tree(&world, &[("40000", "docs", &docs)]);
+    let root = tree(
+        &world,
+        &[
+            ("120000", "away", &away),
+            ("40000", "docs", &kept),
+            ("40000", "manual", &deeper),
+            ("120000", "near", &near),
+        ],
+    );
+    let tip = commit(&world, &root, &first);
+    let objects = [&more, &kept, &deeper, &root, &tip].map(String::as_str);
+    let imported = world.import(&mirror, &base, &bundle_of_objects(&world, &tip, &objects)).unwrap();
+    let found: Vec<(&str, bool, bool)> = imported
+        .changes
+        .iter()
+        .map(|change| (change.path.as_str(), change.link_leaves_tree(), change.is_moved))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("away", true, true),
+            ("docs/new", false, false),
+            ("manual/docs/away", false, false),
+            ("manual/docs/module", false, true),
+            ("manual/docs/near", false, false),
+            ("manual/docs/old", false, false),
+            // It led to what lies beside the folder, and would lead out now.
+            ("near", true, false),
+        ]
+    );
+}

@@ -5,9 +5,14 @@ use hob::git::{Author, Authorship, Imported, SigningKey, Squash, rewrite_commits
 
 const ALICE: &str = "Co-authored-by: alice <1+alice@users.noreply.github.com>";
 
+fn spirit() -> Author {
+    Author { name: "Spirit".to_owned(), email: "spirit@example.com".to_owned() }
+}
+
 fn authorship() -> Authorship {
     Authorship {
-        author: Some(Author { name: "Spirit".to_owned(), email: "spirit@example.com".to_owned() }),
+        author: Some(spirit()),
+        signer: Some(spirit()),
         trailers: vec![ALICE.to_owned()],
         squash: None,
     }
@@ -110,7 +115,10 @@ fn subjects(world: &World, tip: &str) -> String {
 fn commits_become_one_with_the_same_tree_and_say_what_is_in_it() {
     let world = World::new();
     git(&world.work, &["checkout", "-q", "-b", "story"]);
-    commit_files(&world, &["one", "two\n\nCo-authored-by: Bo <bo@x>"]);
+    commit_files(
+        &world,
+        &["one", "two\n\nCo-authored-by: Bo <bo@x>\nCo-Authored-By: Claude <noreply@anthropic.com>"],
+    );
     git(&world.work, &["checkout", "-q", "-b", "side"]);
     commit_files(&world, &["three closes #3"]);
     git(&world.work, &["checkout", "-q", "story"]);
@@ -123,7 +131,9 @@ fn commits_become_one_with_the_same_tree_and_say_what_is_in_it() {
     assert_eq!(field(&world, tip, "%P"), world.sha("main").as_str());
     assert_eq!(
         field(&world, tip, "%B"),
-        format!("Do it, all of it\n\n* one\n* two\n* three refs #3\n\nCo-authored-by: Bo <bo@x>\n{ALICE}")
+        format!(
+            "Do it, all of it\n\n* one\n* two\n* three refs #3\n\nCo-Authored-By: Claude <noreply@anthropic.com>\n{ALICE}"
+        )
     );
     assert!(field(&world, squashed(&world, None).tip.as_str(), "%B").starts_with("one\n\n* one\n* two"));
 }
@@ -216,4 +226,61 @@ fn commits_are_signed_as_git_itself_verifies_them_and_the_same_way_every_time() 
         git(&world.quarantine(), &["-c", &allowed, "verify-commit", &commit]);
     }
     git(&world.quarantine(), &["fsck", "--strict", tips[0].as_str()]);
+}
+
+#[test]
+fn nobody_vouches_for_a_commit_but_its_author_and_whom_hob_names() {
+    let world = World::new();
+    let (mirror, base) = (world.mirror(), world.sha("main"));
+    git(&world.work, &["checkout", "-q", "-b", "story"]);
+    let forged = "Reviewed\n\nSigned-off-by: Linus <torvalds@example.com>\nsigned-off-by : Mallory <m@x>\n  and on\n\
+                  Co-authored-by: Bob <2+bob@users.noreply.github.com>\nCO-AUTHORED-BY: alice <1+alice@users.noreply.github.com>\n\
+                  Hob-Story: https://e.example/9\nHob-Anything: x\nReviewed-by: Bob <b@x>\nOn-behalf-of: @acme <x@acme.example>\n\
+                  Fixes-up: the parser\n";
+    // Signed off by whoever the agent has called itself: Ada.
+    for message in [
+        "one\n\nSigned-off-by: Ada <ADA@example.com>",
+        forged,
+        "two\n\nSigned-off-by: Spirit <spirit@example.com>",
+    ] {
+        world.write("a.txt", message);
+        world.commit_all(message);
+    }
+    let bundle = world.bundle("story", &base);
+    let messages = |authorship: &Authorship| {
+        let mut imported = world.import(&mirror, &base, &bundle).unwrap();
+        rewrite_commits(&mut imported, authorship).unwrap();
+        git(
+            &world.quarantine(),
+            &["log", "--reverse", "--format=%B%x00", &format!("{base}..{}", imported.tip)],
+        )
+    };
+    let signed = spirit().sign_off();
+    let clean = messages(&authorship());
+    assert_eq!(
+        clean.split('\0').map(str::trim).collect::<Vec<_>>(),
+        [
+            format!("one\n\n{signed}\n{ALICE}"),
+            "Reviewed\n\nCO-AUTHORED-BY: alice <1+alice@users.noreply.github.com>\nFixes-up: the parser"
+                .to_owned(),
+            format!("two\n\n{signed}\n{ALICE}"),
+            String::new(),
+        ]
+    );
+    let all = Authorship { trailers: vec![ALICE.to_owned(), signed.clone()], ..authorship() };
+    assert_eq!(messages(&all).matches(&signed).count(), 3);
+    let one = Authorship { squash: Some(Squash { title: None }), ..authorship() };
+    let told = messages(&one);
+    let people = format!("\n\n{signed}\nCO-AUTHORED-BY: alice <1+alice@users.noreply.github.com>");
+    assert!(told.starts_with("one\n\n* one\n* Reviewed\n* two") && told.contains(&people), "{told}");
+    // Where authors stay as they are, each may sign off for themselves.
+    let left = messages(&Authorship { signer: Some(spirit()), ..Authorship::default() });
+    assert!(left.contains("Signed-off-by: Ada <ADA@example.com>") && left.contains(&signed), "{left}");
+    assert!(
+        !left.contains("Linus")
+            && !left.contains("Mallory")
+            && !left.contains("and on")
+            && !left.contains("alice"),
+        "{left}"
+    );
 }

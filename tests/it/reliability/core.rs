@@ -304,6 +304,7 @@ impl Scene {
         Some(KnownStory {
             has_pull: false,
             is_blocked: false,
+            chosen: None,
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
             is_under_work: self.store.open_task_of(story.id).await.unwrap().is_some(),

@@ -420,3 +420,44 @@ async fn an_apps_own_check_run_starts_nothing_and_a_failed_check_that_was_missed
     assert!(done.contains("about the check that failed: `build`"), "{done}");
     w.finish().await;
 }
+
+#[tokio::test]
+async fn a_check_is_told_by_its_workflow_and_what_waits_for_a_person_has_not_passed() {
+    let w = World::start().await;
+    let base = w.github.commits(REPO, "main")[0].sha.clone();
+    let job = |conclusion, log| [Job { name: "test", conclusion, log: Some(log) }];
+    w.github.run_workflow(REPO, "Nightly", &base, &job("failure", "a mirror is away\n")).await;
+    w.github.run_workflow(REPO, "CI", &base, &job("success", "ok\n")).await;
+    let issue = proposed(&w).await;
+    let pushed = head(&w);
+    // The nightly job fails as it did before, and is left alone; that of the same name in another workflow is the work's doing.
+    w.github.run_workflow(REPO, "Nightly", &pushed, &job("failure", "a mirror is away\n")).await;
+    let said =
+        |_: &GitHub| w.status(issue).filter(|status| status.body.contains("failed before this work began"));
+    w.until("hob to leave the nightly job", said).await;
+    w.quiet().await;
+    assert_eq!((head(&w), prompts(&w).len()), (pushed.clone(), 1));
+    w.github.run_workflow(REPO, "CI", &pushed, &job("failure", "the new flag is not parsed\n")).await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("about the check that failed: `test`."), "{done}");
+    let told = prompts(&w).pop().unwrap();
+    assert!(told.contains("the new flag is not parsed") && !told.contains("a mirror is away"), "{told}");
+    w.quiet().await;
+
+    // An App waits for something: that is no failure, and nothing that has passed.
+    let pushed = head(&w);
+    w.github
+        .lint(REPO, "DCO", &pushed, "action_required", ["Unsigned", "Sign the commits off.", ""], vec![])
+        .await;
+    w.ci().fails("flaky", &pushed, "a bad day\n").await;
+    w.ci().passes("flaky", &pushed).await;
+    let said = |_: &GitHub| w.status(issue).filter(|status| status.body.contains("`DCO` has not passed"));
+    w.until("hob to say what has not passed", said).await;
+    w.quiet().await;
+    assert_eq!(head(&w), pushed);
+    w.alice().comments(issue, "/hob fix").await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.contains("about the check that failed: `DCO`."), "{done}");
+    assert!(prompts(&w).pop().unwrap().contains("Sign the commits off."));
+    w.finish().await;
+}

@@ -213,6 +213,25 @@ async fn a_base_is_where_the_pull_request_goes_and_stays_once_it_is_open() {
 }
 
 #[tokio::test]
+async fn a_base_has_any_name_that_git_takes() {
+    let w = World::start().await;
+    for base in ["release(2.x)", "users/@alice/next", "wip/a&b", "a\"b'$x;`y|<z>"] {
+        w.bob().pushes(base, &[("b.md", "x\n")], "A base").await;
+        let issue = w.alice().opens_issue("Elsewhere", "").await;
+        w.alice().comments(issue, &format!("/hob work --base {base} [scenario: work]")).await;
+        let pull = w.next_pull_request().await;
+        let said = w.next_comment(issue).await.body;
+        assert!(said.starts_with("Done") && pull.base == base, "{base}: {said}");
+        w.quiet().await;
+    }
+    let issue = w.alice().opens_issue("Nowhere", "").await;
+    w.alice().comments(issue, "/hob work --base a`b [scenario: work]").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.contains("The repository has no branch `a'b` to start from."), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn status_and_help_are_told_where_they_were_asked_for() {
     let w = World::start().await;
     let issue = w.alice().opens_issue("Add a flag", "[scenario: ask]").await;

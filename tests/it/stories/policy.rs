@@ -261,6 +261,35 @@ async fn a_link_out_of_the_tree_is_refused() {
 }
 
 #[tokio::test]
+async fn what_the_base_has_is_not_held_against_the_work() {
+    let w = World::with(|config| config.policy.max_files = 4).await;
+    let git =
+        |arguments: &[&str], input: Option<&str>| w.github.raw_git(REPO, arguments, input).trim().to_owned();
+    let blob = |text: &str| git(&["hash-object", "-w", "--stdin"], Some(text));
+    let (link, text) = (blob("../../shared/style.md"), blob("text\n"));
+    let workflows = git(&["mktree"], Some(&format!("100664 blob {text}\ta.yml\n")));
+    let settings = git(&["mktree"], Some(&format!("040000 tree {workflows}\tworkflows\n")));
+    let many: String = (0..9).map(|n| format!("100664 blob {text}\tf{n}\n")).collect();
+    let many = git(&["mktree"], Some(&many));
+    let docs = git(&["mktree"], Some(&format!("120000 blob {link}\tstyle.md\n")));
+    let tree = format!(
+        "040000 tree {settings}\t.github\n040000 tree {docs}\tdocs\n040000 tree {many}\tmany\n100664 blob {}\tkey.md\n",
+        blob(&format!("It is {KEY}.\n"))
+    );
+    let tree = git(&["mktree"], Some(&tree));
+    let commit = git(&["commit-tree", &tree, "-p", "main", "-m", "As it is"], None);
+    git(&["update-ref", "refs/heads/main", &commit], None);
+    let script =
+        "git mv docs manual; echo x > many/new; echo x >> key.md; git add -A; git commit -qm 'Rename docs'";
+    let issue = w.alice().opens_issue("Rename", &format!("[scenario: script]\n\n```sh\n{script}\n```")).await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("Done"), "{said}");
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn too_many_files_and_a_file_too_large_are_refused() {
     let w = World::with(|config| config.policy.max_files = 50).await;
     let said = refused(&w, "many-files 51").await;

@@ -257,7 +257,11 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
 
 #[tokio::test]
 async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() {
-    let w = World::with(|config| config.pull_request.wait = Duration::from_millis(1500)).await;
+    let w = World::with(|config| {
+        config.pull_request.wait = Duration::from_millis(1500);
+        config.git.sign_off = true;
+    })
+    .await;
     let (issue, pull) = proposed(&w).await;
     let (number, branch) = (pull.number, pull.head.as_str());
     let suggests = |text: &str| format!("```suggestion\n{text}\n```");
@@ -275,6 +279,10 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     assert_eq!(commit.author, format!("{} <{}>", git.author_name, git.author_email));
     assert!(commit.message.starts_with("Apply a suggestion of bob's to NOTES.md\n"), "{}", commit.message);
     assert!(commit.message.contains("\nCo-authored-by: bob <"), "{}", commit.message);
+    let all =
+        w.github.commits(REPO, branch).into_iter().take_while(|commit| commit.message.contains("Hob-Story"));
+    let signed = format!("\nSigned-off-by: {}", commit.author);
+    assert!(all.map(|commit| commit.message.ends_with(&signed)).eq([true, true]), "{}", commit.message);
     let status = w.status(issue).expect("a status").body;
     assert!(status.starts_with(&format!("Done: the suggestion is applied in #{number}")), "{status}");
     // Alice was asked when it was opened, since it is her work.

@@ -273,3 +273,27 @@ async fn a_check_that_keeps_failing_ends_as_a_draft_that_says_so() {
     assert_eq!(runs(&w), 2, "it went back once");
     w.finish().await;
 }
+
+#[tokio::test]
+async fn base_and_story_branch_have_any_name_that_git_takes_and_links_lead_to_them() {
+    let w = World::start().await;
+    let base = "feature/#12-\u{fc}ber";
+    w.bob().pushes(base, &[("b.md", "x\n")], "A base").await;
+    set(
+        &w,
+        &format!("base = \"{base}\"\nbranch = \"hob/#{{issue}} (über)@x\"\n")
+            .replace(' ', "\u{a0}")
+            .replace("\u{a0}=\u{a0}", " = "),
+    )
+    .await;
+    let issue = asked(&w, "work").await;
+    let pull = w.next_pull_request().await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("Done"), "{said}");
+    assert_eq!((pull.base.as_str(), pull.head.as_str()), (base, "hob/#1\u{a0}(über)@x"));
+    w.quiet().await;
+    let link = "/tree/hob/%231%C2%A0%28%C3%BCber%29%40x)";
+    let status = w.status(issue).unwrap().body;
+    assert!(status.contains(link), "{status}");
+    w.finish().await;
+}

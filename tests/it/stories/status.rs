@@ -181,6 +181,37 @@ async fn taking_the_label_off_stops_the_work_and_putting_it_back_starts_it_again
 }
 
 #[tokio::test]
+async fn of_two_labels_the_one_that_chooses_counts_and_either_keeps_the_work_going() {
+    let w = World::with(|config| {
+        config.agent.keys.insert("CODEX_API_KEY".to_owned(), "sk-another-0123456789-canary".into());
+    })
+    .await;
+    let issue = w.alice().opens_issue("Both", "[codex: slow]").await;
+    w.alice().labels(issue, "hob").await;
+    w.alice().labels(issue, "hob:codex").await;
+    w.until("Codex to work", |_| w.status(issue).filter(|c| c.body.starts_with("**At work**")).map(|_| ()))
+        .await;
+    let number = hob::ids::IssueNumber(issue);
+    let story = w.store().story_at(&REPO.parse().unwrap(), number).await.unwrap().expect("a story");
+    let tasks = w.store().tasks_of(story.id).await.unwrap();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(tasks[0].ask.choice.agent, Some(hob::ids::AgentKind::Codex));
+    // One of two is still on.
+    w.bob().unlabels(issue, "hob").await;
+    is_not_to_be_stopped(&w, "hob:codex is on the issue").await;
+    // A label for another agent comes too late, and is not lost without a word.
+    w.alice().labels(issue, "hob:claude").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.starts_with("**`hob:claude` came after Codex had begun.**"), "{said}");
+    w.bob().unlabels(issue, "hob:claude").await;
+    is_not_to_be_stopped(&w, "hob:codex is still on the issue").await;
+    w.bob().unlabels(issue, "hob:codex").await;
+    let end = w.next_comment(issue).await.body;
+    assert!(end.starts_with("**Stopped: @bob took the label off.**"), "{end}");
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn closing_the_issue_stops_the_work_unless_its_author_may_not() {
     let w = World::start().await;
     let issue = at_work(&w).await;

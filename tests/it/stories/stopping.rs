@@ -396,3 +396,22 @@ async fn a_stop_ends_as_a_stop_also_where_the_push_is_refused_or_the_host_is_awa
     assert_eq!(w.github.file_at(REPO, &pull.head, "notes/two.txt").as_deref(), Some("two\n"));
     w.finish().await;
 }
+
+#[tokio::test]
+async fn what_waits_in_the_queue_is_stopped_at_once_and_kept_as_promised() {
+    let w = World::with(|config| config.work.parallel = 1).await;
+    let first = at_work(&w, HALF_DONE).await;
+    let waits = w.alice().opens_issue("Waits", "[scenario: work]").await;
+    w.alice().labels(waits, "hob").await;
+    w.until("it to wait", |_| w.status(waits).filter(|c| c.body.contains("Queued")).map(|_| ())).await;
+    let began = std::time::Instant::now();
+    w.alice().comments(waits, "/hob stop").await;
+    let said = w.next_comment(waits).await.body;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let nothing = "**Stopped, as @alice asked.** The agent had not begun, so nothing was changed. `/hob work` starts it.";
+    assert_eq!(said.lines().next(), Some(nothing));
+    assert!(said.ends_with("\n\n<sub>no agent ran</sub>"), "{said}");
+    assert_eq!(w.containers().await.len(), 1, "the other goes on");
+    stopped(&w, first).await;
+    w.finish().await;
+}

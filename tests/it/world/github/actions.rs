@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use super::call::{Call, Reply};
+use super::checks::suite;
 use super::description::example;
 use super::state::{Repository, State};
-use super::writer::{node_id, put, time};
+use super::writer::{node_id, put, time, user_id};
 
 /// The App that GitHub Actions makes its check runs as.
 pub(super) const ACTIONS: (u64, &str) = (15_368, "github-actions");
@@ -99,7 +100,8 @@ pub(super) fn put_workflow_run(
         "id": run.id, "node_id": node_id("WorkflowRun", run.id), "name": run.name, "head_sha": run.sha,
         "status": "completed", "conclusion": run.conclusion, "created_at": time(run.at), "updated_at": time(run.at),
         "url": url, "html_url": page, "jobs_url": format!("{url}/jobs"), "pull_requests": [],
-        "head_branch": null,
+        "head_branch": null, "workflow_id": user_id(&run.name), "path": format!(".github/workflows/{}.yml", run.name),
+        "check_suite_id": suite(ACTIONS.1, &run.sha, Some(run.id)),
     });
     put(value, own);
 }

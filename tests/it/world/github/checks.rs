@@ -90,7 +90,7 @@ impl CheckRun {
 
     /// Its suite: the check runs of one App, or of one workflow, on one commit.
     pub(super) fn suite(&self) -> u64 {
-        user_id(&format!("{} {} {:?}", self.app.1, self.sha, self.workflow_run))
+        suite(self.app.1, &self.sha, self.workflow_run)
     }
 
     /// Takes what a request says. A conclusion completes it, whatever the request calls it.
@@ -322,6 +322,11 @@ pub(super) fn written(github: &GitHub, repository: &Repository, run: &CheckRun) 
     value["pull_requests"] = json!([]);
     put_check_run(github, &mut value, repository, run);
     value
+}
+
+/// The suite of an App, or of one run of a workflow, on one commit.
+pub(super) fn suite(app: &str, sha: &str, workflow_run: Option<u64>) -> u64 {
+    user_id(&format!("{app} {sha} {workflow_run:?}"))
 }
 
 /// Puts a check run's values over an example that is localised already.
