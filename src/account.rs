@@ -112,6 +112,11 @@ impl Login {
     }
 }
 
+/// The end of a file in an agent's home, as much as `most` bytes of it; nothing where it is no regular file, or not there.
+pub fn read_end(home: &Path, path: &str, most: u64) -> Option<Vec<u8>> {
+    home::open(home).and_then(|home| home::read_end(&home, path, most)).ok().flatten()
+}
+
 /// Makes a file in a home that an agent may have had in its hands, if nothing has its name.
 pub fn ensure_file(home: &Path, path: &str, content: &str, owner: (u32, u32)) -> anyhow::Result<()> {
     home::ensure(&home::open(home)?, path, content.as_bytes(), owner)

@@ -113,6 +113,17 @@ pub fn program(kind: AgentKind, command: &[String]) -> &str {
     }
 }
 
+/// The file in which an agent's program keeps what a session has cost, relative to `$HOME`, for a run in `cwd`. `None` for one that
+/// keeps no such file.
+pub fn session_file(kind: AgentKind, session: &str, cwd: &str) -> Option<String> {
+    (kind == AgentKind::Claude).then(|| claude::session_file(session, cwd))
+}
+
+/// What a session has cost, over all its runs, by the end of that file.
+pub fn session_cost(end_of_file: &[u8]) -> Option<f64> {
+    claude::session_cost(end_of_file)
+}
+
 /// What a CLI that [listens](AgentKind::listens) is told, as a line of its standard input. Each has an id, by which hob knows
 /// what it has told.
 pub fn input(id: &str, text: &str) -> String {

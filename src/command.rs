@@ -21,9 +21,14 @@ pub enum Command {
     /// Stop working on this issue; keep the work.
     Stop,
     /// Do again what failed or was stopped.
-    Retry,
+    Retry {
+        /// In a new session.
+        fresh: bool,
+    },
     /// Go on where the work stopped.
     Resume {
+        /// In a new session.
+        fresh: bool,
         /// The rest of the comment.
         text: Option<String>,
     },
@@ -122,7 +127,7 @@ pub struct Row {
 pub const TABLE: &[Row] = &[
     Row {
         name: "work",
-        usage: "/hob work [--agent A] [--model M] [--image I] [--base B] [--budget N] [text]",
+        usage: "/hob work [--agent A] [--model M] [--image I] [--base B] [--budget N] [--fresh] [text]",
         who: Who::MayPush,
         example: "/hob work --agent codex keep the old flag too",
         does: "Works on the issue, with your text as well. While a question is open, the text is the answer.",
@@ -158,19 +163,22 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         name: "retry",
-        usage: "/hob retry",
+        usage: "/hob retry [--fresh]",
         who: Who::MayPush,
-        example: "/hob retry",
-        does: "Does again what failed or was stopped: same text, same options, same session.",
-        read: |_, _| Ok(Command::Retry),
+        example: "/hob retry --fresh",
+        does: "Does again what failed or was stopped: same text, same options, same session, or with `--fresh` in a new one.",
+        read: |line, _| options::fresh("retry", line).map(|(fresh, _)| Command::Retry { fresh }),
     },
     Row {
         name: "resume",
-        usage: "/hob resume [text]",
+        usage: "/hob resume [--fresh] [text]",
         who: Who::MayPush,
         example: "/hob resume Redis is on port 6380 now",
         does: "Goes on where the work stopped, with your text. While a question is open, the text is the answer.",
-        read: |line, below| Ok(Command::Resume { text: text_of(line, below) }),
+        read: |line, below| {
+            options::fresh("resume", line)
+                .map(|(fresh, line)| Command::Resume { fresh, text: text_of(line, below) })
+        },
     },
     Row {
         name: "fix",
@@ -328,10 +336,14 @@ mod tests {
     fn each_command_is_read_with_its_text() {
         let text = Some("but use tabs".to_owned());
         assert_eq!(parse("/hob go but use tabs"), Some(Command::Go { text: text.clone() }));
-        assert_eq!(parse("/hob resume\nbut use tabs"), Some(Command::Resume { text: text.clone() }));
+        assert_eq!(
+            parse("/hob resume\nbut use tabs"),
+            Some(Command::Resume { fresh: false, text: text.clone() })
+        );
         assert_eq!(parse("/hob plan but use tabs"), Some(Command::Plan { choice: Choice::default(), text }));
         assert_eq!(parse("/hob budget +5"), Some(Command::Budget { more_usd: 5.0 }));
-        assert_eq!(parse("/hob retry now"), Some(Command::Retry));
+        assert_eq!(parse("/hob retry now"), Some(Command::Retry { fresh: false }));
+        assert_eq!(parse("/hob retry --fresh"), Some(Command::Retry { fresh: true }));
         assert_eq!((parse("/hob status"), parse("/hob help")), (Some(Command::Status), Some(Command::Help)));
         let base = Choice { base: Some("dev".to_owned()), budget_usd: Some(2.0), ..Choice::default() };
         assert_eq!(

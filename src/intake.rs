@@ -310,7 +310,11 @@ impl Intake {
         }
         let begins = matches!(
             decision,
-            Decision::Open { .. } | Decision::Rebase { .. } | Decision::Fix { .. } | Decision::GoOn(_)
+            Decision::Open { .. }
+                | Decision::Rebase { .. }
+                | Decision::Fix { .. }
+                | Decision::GoOn(_)
+                | Decision::GoOnAfresh(_)
         );
         let is_over = |story: &Story| story.is_theirs() && story.open_pull().is_none();
         if begins && story.as_ref().is_some_and(is_over) {
@@ -318,13 +322,14 @@ impl Intake {
         }
         match (decision, story) {
             (Decision::Open { choice, text, mode }, story) => {
-                let (turn, about) = (Turn::Begin, About::Issue);
+                let (turn, about) = (choice.first_turn(), About::Issue);
                 let opening = Opening { choice, text, mode, turn, about, asked_on: None };
                 self.open_task(on, act, story, opening).await
             }
             (Decision::Rebase { rewrite }, story) => self.rebase(on, story, rewrite).await,
             (Decision::Fix { text }, story) => self.fix(on, act, story, text).await,
-            (Decision::GoOn(with), story) => self.go_on(on, act, story, with).await,
+            (Decision::GoOn(with), story) => self.go_on(on, act, story, (with, Turn::GoOn)).await,
+            (Decision::GoOnAfresh(with), story) => self.go_on(on, act, story, (with, Turn::StartOver)).await,
             (Decision::RememberLabel, Some(story)) => {
                 if let Act::Label { at, .. } = act {
                     self.store.remember_label(&on.delivery.guid, story.id, *at).await?;
@@ -475,7 +480,7 @@ impl Intake {
             return self.wait_for(on, story.as_ref(), &wish, &blockers).await;
         }
         let about = match opening.about {
-            About::Issue if opening.turn == Turn::Begin => {
+            About::Issue if opening.turn == opening.choice.first_turn() => {
                 match self.parts_of_new(on, story.as_ref(), opening.mode, at).await? {
                     Parts::Ask(about) => about,
                     Parts::Other(part, changed) => {

@@ -58,6 +58,17 @@ pub struct Facts<'a> {
     pub applied: &'a Applied,
     /// Where the pull request stands.
     pub pull: PullNow,
+    /// What of the request the session that is resumed was told before.
+    pub known: Known,
+}
+
+/// What of a request a session knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The issue, as it reads now.
+    pub issue: bool,
+    /// What was said beyond the issue, if anything was.
+    pub text: bool,
 }
 
 /// Where a story's pull request stands when a run begins.
@@ -251,6 +262,7 @@ mod tests {
             seen,
             applied: &NOT_APPLIED,
             pull: PullNow::None,
+            known: Known::default(),
         }
     }
 
@@ -296,6 +308,32 @@ mod tests {
         let seen = Seen::default();
         let facts = facts(&now, false, &[], Purpose::Work, &seen);
         insta::assert_snapshot!(standard(&Facts { earlier: &[before], ..facts }));
+    }
+
+    #[test]
+    fn a_session_is_not_told_twice_what_it_knows() {
+        let (ask, nothing) = (ask(Some("use serde")), Seen::default());
+        let of = |purpose, known| standard(&Facts { known, ..facts(&ask, true, &[], purpose, &nothing) });
+        let (all, issue) = (Known { issue: true, text: true }, Known { issue: true, text: false });
+        let (body, text) = (ask.body.as_str(), "use serde");
+        // Tried again, or gone on with after a failure.
+        let again = of(Purpose::Resume(None), all);
+        assert!(!again.contains(body) && !again.contains(text), "{again}");
+        assert!(
+            again.contains("did not come to its end. Go on where it stopped")
+                && again.contains("## How to end")
+        );
+        // Something new is said about the same issue.
+        for purpose in [Purpose::Resume(None), Purpose::Work] {
+            let more = of(purpose, issue);
+            assert!(!more.contains(body) && more.matches(text).count() == 1, "{more}");
+        }
+        // It is to do the same once more, which has to be said.
+        assert!(of(Purpose::Work, all).contains(body));
+        assert!(of(Purpose::Resume(None), Known::default()).contains(body));
+        let fresh =
+            standard(&Facts { known: Known::default(), ..facts(&ask, false, &[], Purpose::Work, &nothing) });
+        assert!(fresh.contains(body) && fresh.contains(text));
     }
 
     #[test]

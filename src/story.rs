@@ -187,6 +187,16 @@ pub struct Choice {
     /// What the task may cost, in dollars, in place of the caps of run and story.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
+    /// Whether the agent starts in a new session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
+}
+
+impl Choice {
+    /// Why the first run of a task is made for which this was chosen.
+    pub fn first_turn(&self) -> Turn {
+        if self.fresh { Turn::StartOver } else { Turn::Begin }
+    }
 }
 
 /// A budget is a number of dollars that was read from a text, never a NaN.
@@ -340,6 +350,45 @@ pub struct AskedQuestion {
     pub answer: Option<Answer>,
 }
 
+impl AskedQuestion {
+    /// Whether these words of that person's are its answer, or a part of it: as they stand, or as the option that they pick.
+    pub fn is_answered_by(&self, login: &str, words: &str) -> bool {
+        let Some(answer) = &self.answer else { return false };
+        let whole = answer.text.trim();
+        if words.trim() == whole {
+            return true;
+        }
+        if !answer.by.split(", ").any(|by| by.eq_ignore_ascii_case(login)) {
+            return false;
+        }
+        // `2`, `2. Tabs` or `Tabs` is one answer; of several, each stands in a line behind its number.
+        let has = |text: &str| {
+            let is_line = |line: &str| without_number(line).trim() == text;
+            !text.is_empty() && (whole.ends_with(text) || whole.lines().any(is_line))
+        };
+        let picks = |words: &str| self.question.parts().any(|part| has(part.pick(words).trim()));
+        let own: Vec<&str> = words.lines().filter(|line| !line.trim_start().starts_with('>')).collect();
+        let own = own.join("\n");
+        if own.trim().is_empty() {
+            // A quotation of an option picks it.
+            let quoted = |line: &str| picks(line.trim_start_matches(['>', ' ', '-']));
+            return words.lines().any(quoted);
+        }
+        let mut lines = own.lines().filter(|line| !line.trim().is_empty());
+        picks(own.trim()) || lines.all(|line| picks(without_number(line).trim()))
+    }
+}
+
+/// A line without the number of the part that it is for.
+fn without_number(line: &str) -> &str {
+    let line = line.trim_start();
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    match line[digits..].strip_prefix([':', '.', ')']) {
+        Some(rest) if digits > 0 => rest,
+        _ => line,
+    }
+}
+
 /// A person's reply to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -394,6 +443,38 @@ mod tests {
         for (at, listed) in MOVES.iter().enumerate() {
             assert!(!MOVES[..at].contains(listed), "{listed:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_known_by_its_words_and_by_the_option_that_they_pick() {
+        let asked = |text: &str, answer: &str| AskedQuestion {
+            id: QuestionId::new(),
+            question: Question {
+                text: text.to_owned(),
+                options: ["Tabs", "Two spaces"].map(str::to_owned).to_vec(),
+                ..Question::default()
+            },
+            asked_on: None,
+            comment: None,
+            answer: Some(Answer { text: answer.to_owned(), by: "alice, bob".to_owned() }),
+        };
+        let one = asked("Which?", "Two spaces");
+        for words in
+            ["2", "2.", "b", "two spaces", "Two spaces", "2) Two spaces", "> - Two spaces", "> Which?\n\n2"]
+        {
+            assert!(one.is_answered_by("Alice", words), "{words:?}");
+        }
+        for words in ["1", "Tabs", "And a test, please", "spaces are fine with me", ""] {
+            assert!(!one.is_answered_by("alice", words), "{words:?}");
+        }
+        assert!(!one.is_answered_by("carol", "2"), "somebody else's number is none");
+        let several = AskedQuestion {
+            question: Question { also: vec![one.question.clone()], ..one.question.clone() },
+            ..asked("Which?", "1. Two spaces\n2. Tabs")
+        };
+        assert!(several.is_answered_by("bob", "1: 2\n2: 1") && several.is_answered_by("bob", "2: tabs"));
+        assert!(!several.is_answered_by("bob", "1: 2\nand mind the tests"));
+        assert!(!AskedQuestion { answer: None, ..one }.is_answered_by("alice", "2"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! home and follows no link; a file is replaced as a whole, never written through.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
@@ -45,6 +45,22 @@ pub(super) fn read(home: &File, path: &str, most: u64) -> anyhow::Result<Option<
     anyhow::ensure!(metadata.len() <= most, "~/{path} is too large for a login");
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes).context("reading a login")?;
+    Ok(Some(bytes))
+}
+
+/// Reads the end of a regular file, or finds that there is none.
+pub(super) fn read_end(home: &File, path: &str, most: u64) -> anyhow::Result<Option<Vec<u8>>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let mut file = match open_below(home, path, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(_) => return Ok(None),
+    };
+    let metadata = file.metadata().context("looking at a file of the agent's")?;
+    anyhow::ensure!(metadata.is_file(), "~/{path} is not a regular file");
+    file.seek(SeekFrom::Start(metadata.len().saturating_sub(most)))
+        .context("reading a file of the agent's")?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).context("reading a file of the agent's")?;
     Ok(Some(bytes))
 }
 

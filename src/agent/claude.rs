@@ -6,12 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::ending::{End, SoFar, Tally, Verdict};
 use super::failure::{Failure, FailureClass, Policy};
 use super::table::Evidence;
-use super::{AgentKind, Invocation, MOST_OPEN_TOOLS, Signal, Tools, text};
+use super::{AgentKind, Invocation, MOST_OPEN_TOOLS, Signal, Tools, json, text};
 
 pub const KEY_NAMES: &[&str] = &["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
 
@@ -62,10 +62,25 @@ pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
 const MOST_MESSAGES: usize = 100_000;
 const MOST_ID_BYTES: usize = 100;
 
+/// The file in which the program keeps a session that has worked in `cwd`, relative to `$HOME`.
+pub fn session_file(session: &str, cwd: &str) -> String {
+    format!(".claude/projects/{}/{session}.jsonl", cwd.replace('/', "-"))
+}
+
+/// What a session has cost by the end of its file: a run that is stopped tells it there alone.
+pub fn session_cost(end_of_file: &[u8]) -> Option<f64> {
+    end_of_file
+        .rsplit(|byte| *byte == b'\n')
+        .filter_map(json::object)
+        .find(|line| line["type"] == "cost-state")
+        .and_then(|line| text::amount(&line["total_cost_usd"]))
+}
+
 /// A message as the program reads it, in one line.
 pub fn input(id: &str, text: &str) -> String {
-    let content = json!([{"type": "text", "text": text}]);
-    json!({"type": "user", "message": {"role": "user", "content": content}, "uuid": id}).to_string()
+    let content = serde_json::json!([{"type": "text", "text": text}]);
+    serde_json::json!({"type": "user", "message": {"role": "user", "content": content}, "uuid": id})
+        .to_string()
 }
 
 /// What has been read of one run.

@@ -7,6 +7,9 @@ use crate::story::Choice;
 /// Every option.
 const OPTIONS: [&str; 5] = ["--agent", "--model", "--image", "--base", "--budget"];
 
+/// The option that has no value: a new session.
+const FRESH: &str = "--fresh";
+
 /// More dollars than anybody means to allow at once.
 const MOST_USD: f64 = 10_000.0;
 
@@ -27,6 +30,11 @@ pub(super) fn read(
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
         };
+        if word == FRESH {
+            choice.fresh = true;
+            text = rest;
+            continue;
+        }
         let option = OPTIONS.into_iter().find(|option| *option == name);
         let option = option.ok_or_else(|| Mistake::UnknownOption { command, option: name.to_owned() })?;
         let value = joined.unwrap_or_else(|| {
@@ -39,6 +47,18 @@ pub(super) fn read(
         text = rest;
     }
     Ok((choice, text_of(text, below)))
+}
+
+/// Whether the line of a command that goes on asks for a new session, and what is left of it.
+pub(super) fn fresh<'a>(command: &'static str, line: &'a str) -> Result<(bool, &'a str), Mistake> {
+    match first_word(line) {
+        (FRESH, rest) => Ok((true, rest)),
+        ("--", rest) => Ok((false, rest)),
+        (option, _) if option.starts_with("--") => {
+            Err(Mistake::UnknownOption { command, option: option.to_owned() })
+        }
+        _ => Ok((false, line)),
+    }
 }
 
 /// `None` where the option cannot have this value.
@@ -121,6 +141,20 @@ mod tests {
     fn only_a_plain_rewrite_replaces_a_branch() {
         assert_eq!((rewrite("--rewrite"), rewrite(""), rewrite("please")), (Ok(true), Ok(false), Ok(false)));
         assert!(rewrite("--rewrit").is_err() && rewrite("-r").is_err());
+    }
+
+    #[test]
+    fn a_new_session_is_asked_for_by_an_option_without_a_value() {
+        let (asked, text) = read("work", "--fresh --agent codex use tabs", "").unwrap();
+        assert_eq!(
+            (asked.fresh, asked.agent, text.as_deref()),
+            (true, Some(AgentKind::Codex), Some("use tabs"))
+        );
+        assert!(!choice("use --fresh water").fresh);
+        assert_eq!(fresh("resume", "--fresh use tabs"), Ok((true, "use tabs")));
+        assert_eq!(fresh("resume", "use tabs"), Ok((false, "use tabs")));
+        assert_eq!(fresh("retry", ""), Ok((false, "")));
+        assert!(fresh("retry", "--agent codex").is_err());
     }
 
     #[test]

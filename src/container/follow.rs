@@ -9,7 +9,9 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 
-use super::{ContainerError, Docker, State};
+use jiff::Timestamp;
+
+use super::{ContainerError, Docker, Kind, State};
 
 /// How long the daemon may take from closing a log to saying that the container has ended. It does
 /// both under one lock, so this only covers a daemon that does it otherwise.
@@ -41,8 +43,9 @@ impl Docker {
             docker: self.clone(),
             name: name.to_owned(),
             log: None,
-            stdout: Count::default(),
-            stderr: Count::default(),
+            stdout: Place::default(),
+            stderr: Place::default(),
+            has_times: false,
         };
         stream::unfold(Some(reading), |reading| async move {
             let mut reading = reading?;
@@ -62,8 +65,10 @@ struct Reading {
     docker: Docker,
     name: String,
     log: Option<OpenLog>,
-    stdout: Count,
-    stderr: Count,
+    stdout: Place,
+    stderr: Place,
+    /// Whether the daemon puts the time before each piece. Docker's does; of Podman's it is not known where one begins.
+    has_times: bool,
 }
 
 enum OpenLog {
@@ -79,7 +84,8 @@ impl Reading {
         loop {
             let (frames, complete) = match &mut self.log {
                 None => {
-                    self.open().await?;
+                    self.has_times = self.docker.kind().await? == Kind::Docker;
+                    self.open(0).await?;
                     continue;
                 }
                 Some(OpenLog::Growing(frames)) => (frames, false),
@@ -87,12 +93,12 @@ impl Reading {
             };
             match next_output(frames, &operation).await {
                 Ok(Some(Output::Stdout(bytes))) => {
-                    if let Some(new) = self.stdout.take(bytes) {
+                    if let Some(new) = self.stdout.take(bytes, self.has_times) {
                         return Ok(Some(Output::Stdout(new)));
                     }
                 }
                 Ok(Some(Output::Stderr(bytes))) => {
-                    if let Some(new) = self.stderr.take(bytes) {
+                    if let Some(new) = self.stderr.take(bytes, self.has_times) {
                         return Ok(Some(Output::Stderr(new)));
                     }
                 }
@@ -104,7 +110,8 @@ impl Reading {
         }
     }
 
-    async fn open(&mut self) -> Result<(), ContainerError> {
+    /// Opens the log with what was said since a time, in seconds since 1970.
+    async fn open(&mut self, since: i32) -> Result<(), ContainerError> {
         // Asked before the log is opened: a container that has ended by now says nothing more.
         let state = self.docker.state(&self.name).await?;
         let follow = match state {
@@ -115,14 +122,16 @@ impl Reading {
             }
             Some(State::Removing) | None => return Err(self.gone()),
         };
-        let options = LogsOptionsBuilder::new().follow(follow).stdout(true).stderr(true).tail("all").build();
+        let options = LogsOptionsBuilder::new().follow(follow).stdout(true).stderr(true).tail("all");
+        let options = options.timestamps(self.has_times).since(since).build();
         let frames = self.docker.client().await?.logs(&self.name, Some(options)).boxed();
         self.log = Some(if follow { OpenLog::Growing(frames) } else { OpenLog::Complete(frames) });
         Ok(())
     }
 
-    /// Reads the log once more when it has ended while it was followed: Docker 20.10 sometimes ends a
-    /// followed log before its last line, which for an agent is the line that matters most.
+    /// Reads the end of the log once more when it has ended while it was followed: Docker 20.10 sometimes ends a
+    /// followed log before its last line, which for an agent is the line that matters most. Only where the times tell
+    /// nothing, all of it.
     async fn reopen(&mut self) -> Result<(), ContainerError> {
         self.docker.until_not_running(&self.name, END_GRACE).await?;
         if let Some(State::Running { .. }) = self.docker.state(&self.name).await? {
@@ -131,9 +140,13 @@ impl Reading {
                 self.name
             )));
         }
-        self.stdout.rewind();
-        self.stderr.rewind();
-        self.open().await
+        let newest = self.stdout.at.max(self.stderr.at);
+        let since = newest.filter(|_| self.stdout.is_in_order() && self.stderr.is_in_order());
+        let since =
+            since.and_then(|at| i32::try_from(at.as_second() - BACK_SECONDS).ok()).filter(|at| *at > 0);
+        self.stdout.rewind(since.is_some());
+        self.stderr.rewind(since.is_some());
+        self.open(since.unwrap_or(0)).await
     }
 
     fn gone(&self) -> ContainerError {
@@ -141,27 +154,86 @@ impl Reading {
     }
 }
 
+/// The two streams are in order for themselves; between them there may be a moment.
+const BACK_SECONDS: i64 = 5;
+
 /// How much of one of the two streams was passed on, so that reading it again passes on only more.
 #[derive(Default)]
-struct Count {
+struct Place {
     passed_on: u64,
     to_skip: u64,
+    /// The time of the last piece, and how many of that time there were.
+    at: Option<Timestamp>,
+    count: u64,
+    /// A piece had no time, or an earlier one than the piece before: somebody has put the clock back.
+    is_out_of_order: bool,
+    /// The end is read again: pieces up to that time were passed on.
+    again: Option<(Timestamp, u64)>,
 }
 
-impl Count {
-    fn rewind(&mut self) {
-        self.to_skip = self.passed_on;
+impl Place {
+    fn is_in_order(&self) -> bool {
+        !self.is_out_of_order
     }
 
-    /// What of these bytes is new, if anything is.
-    fn take(&mut self, mut bytes: Bytes) -> Option<Bytes> {
+    /// Another reading begins: of the end, by the times, or of everything.
+    fn rewind(&mut self, only_the_end: bool) {
+        if only_the_end {
+            self.again = self.at.map(|at| (at, self.count));
+        } else {
+            self.to_skip = self.passed_on;
+            self.again = None;
+        }
+    }
+
+    /// What of a piece is new, if anything is; without its time, where it has one.
+    fn take(&mut self, bytes: Bytes, has_time: bool) -> Option<Bytes> {
+        let mut bytes = bytes;
+        if has_time {
+            match split_time(&bytes) {
+                Some((at, length)) => {
+                    bytes = bytes.split_off(length);
+                    if self.was_passed_on(at) {
+                        return None;
+                    }
+                }
+                None => self.is_out_of_order = true,
+            }
+        }
         let skipped = bytes.len().min(usize::try_from(self.to_skip).unwrap_or(usize::MAX));
         self.to_skip -= skipped as u64;
         let new = bytes.split_off(skipped);
         self.passed_on += new.len() as u64;
         (!new.is_empty()).then_some(new)
     }
+
+    fn was_passed_on(&mut self, at: Timestamp) -> bool {
+        match &mut self.again {
+            Some((last, _)) if at < *last => return true,
+            Some((last, left)) if at == *last && *left > 0 => {
+                *left -= 1;
+                return true;
+            }
+            _ => {}
+        }
+        match self.at {
+            Some(last) if at == last => self.count += 1,
+            Some(last) if at < last => self.is_out_of_order = true,
+            _ => (self.at, self.count) = (Some(at), 1),
+        }
+        false
+    }
 }
+
+/// The time at the start of a piece, and where the piece itself begins.
+fn split_time(bytes: &[u8]) -> Option<(Timestamp, usize)> {
+    let end = bytes.iter().take(LONGEST_TIME).position(|byte| *byte == b' ')?;
+    let at = std::str::from_utf8(&bytes[..end]).ok()?.parse().ok()?;
+    Some((at, end + 1))
+}
+
+/// `2026-11-30T17:47:48.123456789Z `
+const LONGEST_TIME: usize = 40;
 
 /// The next piece of output out of the daemon's frames.
 pub(super) async fn next_output(
@@ -188,16 +260,57 @@ pub(super) async fn next_output(
 mod tests {
     use super::*;
 
+    fn take(place: &mut Place, piece: &'static str, has_time: bool) -> Option<String> {
+        let new = place.take(Bytes::from_static(piece.as_bytes()), has_time);
+        new.map(|new| String::from_utf8(new.to_vec()).unwrap())
+    }
+
     #[test]
     fn a_second_reading_passes_on_only_what_the_first_did_not() {
-        let mut count = Count::default();
-        assert_eq!(count.take(Bytes::from_static(b"abcde")).as_deref(), Some(&b"abcde"[..]));
-        count.rewind();
+        let mut place = Place::default();
+        assert_eq!(take(&mut place, "abcde", false).as_deref(), Some("abcde"));
+        place.rewind(false);
         // In other pieces than before, with the border within one.
-        assert_eq!(count.take(Bytes::from_static(b"abc")), None);
-        assert_eq!(count.take(Bytes::from_static(b"defg")).as_deref(), Some(&b"fg"[..]));
-        assert_eq!(count.take(Bytes::from_static(b"h")).as_deref(), Some(&b"h"[..]));
-        count.rewind();
-        assert_eq!(count.take(Bytes::from_static(b"abcdefgh")), None);
+        assert_eq!(take(&mut place, "abc", false), None);
+        assert_eq!(take(&mut place, "defg", false).as_deref(), Some("fg"));
+        assert_eq!(take(&mut place, "h", false).as_deref(), Some("h"));
+        place.rewind(false);
+        assert_eq!(take(&mut place, "abcdefgh", false), None);
+    }
+
+    #[test]
+    fn a_second_reading_of_the_end_goes_by_the_times() {
+        let pieces = [
+            "2026-11-30T17:47:48.100000000Z one\n",
+            "2026-11-30T17:47:49.200000000Z two\n",
+            "2026-11-30T17:47:49.200000000Z three\n",
+            "2026-11-30T17:47:49.200000000Z four\n",
+            "2026-11-30T17:47:50.000000000Z five\n",
+        ];
+        // Whatever the first reading ends with, the two have each piece once.
+        for known in 0..=pieces.len() {
+            let mut place = Place::default();
+            let mut all: String =
+                pieces[..known].iter().filter_map(|piece| take(&mut place, piece, true)).collect();
+            assert!(place.is_in_order());
+            place.rewind(true);
+            all.extend(pieces.iter().filter_map(|piece| take(&mut place, piece, true)));
+            assert_eq!(all, "one\ntwo\nthree\nfour\nfive\n", "{known}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_and_a_piece_without_a_time_are_noticed() {
+        let mut place = Place::default();
+        take(&mut place, "2026-11-30T17:47:48.1Z one\n", true);
+        take(&mut place, "2026-11-30T16:47:48.1Z two\n", true);
+        assert!(!place.is_in_order());
+        place.rewind(false);
+        assert_eq!(take(&mut place, "2026-11-30T17:47:48.1Z one\n", true), None);
+        assert_eq!(take(&mut place, "2026-11-30T16:47:48.1Z two\n", true), None);
+        assert_eq!(take(&mut place, "2026-11-30T16:47:49.1Z three\n", true).as_deref(), Some("three\n"));
+        let mut place = Place::default();
+        assert_eq!(take(&mut place, "no time", true).as_deref(), Some("no time"));
+        assert!(!place.is_in_order());
     }
 }

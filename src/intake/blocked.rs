@@ -16,7 +16,7 @@ use crate::github::{Blocker, GitHubError, Repository};
 use crate::ids::IssueNumber;
 use crate::message;
 use crate::store::{BlockedBy, Delivery, DueWish, NewEffect, Wish};
-use crate::story::{About, Story, Turn};
+use crate::story::{About, Story};
 
 /// How often GitHub is asked whether an issue is still blocked, where nothing is heard of it and `github.poll` does not say.
 const LOOK_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -153,7 +153,8 @@ impl Intake {
             }
         };
         let Wish { text, choice, mode, .. } = wish.clone();
-        let opening = Opening { choice, text, mode, turn: Turn::Begin, about, asked_on: None };
+        let turn = choice.first_turn();
+        let opening = Opening { choice, text, mode, turn, about, asked_on: None };
         self.store.grant_wish(due, &self.new_task(&on, &issue, Some(story), opening)).await?;
         Ok("it begins")
     }

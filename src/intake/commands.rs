@@ -36,7 +36,7 @@ impl Intake {
         on: &Happening<'_>,
         act: &Act,
         story: Option<Story>,
-        with: GoOn,
+        (with, turn): (GoOn, Turn),
     ) -> anyhow::Result<Settled> {
         let id = story.as_ref().map(|story| story.id).context("what goes on is a story")?;
         let last = self.store.last_task(id).await?.context("what goes on has a task")?;
@@ -45,6 +45,7 @@ impl Intake {
             GoOn::Text(text) => text,
         };
         let Ask { choice, about, on: asked_on, .. } = last.ask;
+        let choice = Choice { fresh: false, ..choice };
         let about = match about {
             About::Checks(checks) => About::Checks(checks.again()),
             other => other,
@@ -53,7 +54,7 @@ impl Intake {
             choice,
             text,
             mode: last.mode,
-            turn: Turn::GoOn,
+            turn,
             asked_on: asked_on.filter(|_| !about.is_issue()),
             about,
         };

@@ -163,6 +163,8 @@ pub enum Decision {
     },
     /// A task that goes on where the newest one stopped, with what was chosen for that.
     GoOn(GoOn),
+    /// The same in a new session.
+    GoOnAfresh(GoOn),
     /// Answers to the question.
     Answer {
         /// Which.
@@ -302,7 +304,7 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
         Some(_) if stopped_since => {
             return Decision::Nothing("the work was stopped after this was asked for");
         }
-        Some(Command::Retry) => return on_retry(story),
+        Some(Command::Retry { fresh }) => return on_retry(*fresh, story),
         Some(Command::Budget { more_usd }) => return on_budget(*more_usd, story),
         Some(Command::Rebase { rewrite }) => return on_rebase(*rewrite, story),
         Some(_) => {}
@@ -340,7 +342,7 @@ fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
         Command::Work { choice, text } => open(choice, text, Mode::Work),
         Command::Plan { choice, text } => open(choice, text, Mode::Plan),
         Command::Go { .. } => Decision::Refuse(busy(story).unwrap_or(NoGo::NoPlan)),
-        Command::Resume { text } => on_resume(text, story),
+        Command::Resume { fresh, text } => on_resume(*fresh, text, story),
         Command::Fix { text } if story.is_some_and(|story| story.has_pull) => {
             Decision::Fix { text: text.clone() }
         }
@@ -348,7 +350,7 @@ fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
         Command::Mistake(mistake) => Decision::Explain(mistake.clone()),
         // Decided before.
         Command::Stop
-        | Command::Retry
+        | Command::Retry { .. }
         | Command::Budget { .. }
         | Command::Rebase { .. }
         | Command::Status
@@ -366,10 +368,10 @@ fn answer(question: &OpenQuestion, act: &Act) -> Decision {
         Some(Command::Work { text, .. } | Command::Go { text }) if question.is_plan => {
             plan::go_answer(text.as_deref())
         }
-        Some(Command::Resume { text: None }) if question.is_plan => plan::go_answer(None),
+        Some(Command::Resume { text: None, .. }) if question.is_plan => plan::go_answer(None),
         Some(Command::Plan { text: Some(text), .. }) if question.is_plan => text.clone(),
         Some(Command::Plan { .. } | Command::Fix { .. }) => return Decision::Refuse(NoGo::Waits),
-        Some(Command::Work { text, .. } | Command::Go { text } | Command::Resume { text }) => {
+        Some(Command::Work { text, .. } | Command::Go { text } | Command::Resume { text, .. }) => {
             text.clone().unwrap_or_else(decide)
         }
         // Its own words are the answer.
@@ -451,7 +453,7 @@ fn on_edit(act: &Act, known: &Known) -> Decision {
 /// stands.
 fn on_press(press: Press, story: Option<&KnownStory>) -> Decision {
     let Some(known) = story else { return Decision::Nothing("there is no story") };
-    match (press, on_retry(story)) {
+    match (press, on_retry(false, story)) {
         (Press::Stop, _) if known.is_under_work => Decision::Stop,
         (Press::Stop, _) => Decision::Nothing("there is nothing to stop"),
         // What failed is not better for being looked at once more.
@@ -461,25 +463,30 @@ fn on_press(press: Press, story: Option<&KnownStory>) -> Decision {
     }
 }
 
-fn on_retry(story: Option<&KnownStory>) -> Decision {
+fn going_on(fresh: bool, with: GoOn) -> Decision {
+    if fresh { Decision::GoOnAfresh(with) } else { Decision::GoOn(with) }
+}
+
+fn on_retry(fresh: bool, story: Option<&KnownStory>) -> Decision {
     match (busy(story), story.and_then(|story| story.last)) {
         (Some(busy), _) => Decision::Refuse(busy),
         (None, Some(TaskState::Done)) => Decision::Refuse(NoGo::LastEndedWell),
         // Or is about to end, since it was stopped.
-        (None, Some(_)) => Decision::GoOn(GoOn::SameText),
+        (None, Some(_)) => going_on(fresh, GoOn::SameText),
         (None, None) => Decision::Refuse(NoGo::NothingBegun),
     }
 }
 
-fn on_resume(text: &Option<String>, story: Option<&KnownStory>) -> Decision {
+fn on_resume(fresh: bool, text: &Option<String>, story: Option<&KnownStory>) -> Decision {
     match (busy(story), story.and_then(|story| story.last)) {
         (Some(busy), _) => Decision::Refuse(busy),
         // It goes on all the same, with something new.
         (None, Some(TaskState::Done)) if text.is_some() => {
-            Decision::Open { choice: Choice::default(), text: text.clone(), mode: Mode::Work }
+            let choice = Choice { fresh, ..Choice::default() };
+            Decision::Open { choice, text: text.clone(), mode: Mode::Work }
         }
         (None, Some(TaskState::Done)) => Decision::Refuse(NoGo::LastEndedWell),
-        (None, Some(_)) => Decision::GoOn(GoOn::Text(text.clone())),
+        (None, Some(_)) => going_on(fresh, GoOn::Text(text.clone())),
         (None, None) => Decision::Refuse(NoGo::NothingBegun),
     }
 }

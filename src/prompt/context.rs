@@ -56,6 +56,9 @@ struct Asked {
     review: Vec<Thread>,
     reviewers: Vec<String>,
     part: Option<Part>,
+    /// Whether the session knows the issue, and what was said beyond it.
+    known: bool,
+    text_known: bool,
 }
 
 /// The sub-issue that it is about.
@@ -150,6 +153,15 @@ impl<'a> Context<'a> {
             _ => None,
         };
         let answered = facts.questions.iter().filter(|question| question.answer.is_some());
+        // What is asked for once more is told once more.
+        let says_more = facts.ask.text.is_some() && !facts.known.text;
+        let is_known =
+            facts.resumes && facts.known.issue && (says_more || matches!(facts.purpose, Purpose::Resume(_)));
+        let ask = Asked {
+            known: is_known,
+            text_known: facts.known.text,
+            ..asked(facts.ask, facts.applied, &mut shown)
+        };
         let context = Context {
             repo: facts.repo,
             issue: facts.issue,
@@ -158,7 +170,7 @@ impl<'a> Context<'a> {
             first: !facts.resumes,
             purpose,
             mode: facts.mode.as_str(),
-            ask: asked(facts.ask, facts.applied, &mut shown),
+            ask,
             // A resumed session has seen these, and what is hidden in them was counted then.
             earlier: facts
                 .earlier
@@ -264,6 +276,8 @@ fn asked(ask: &Ask, applied: &Applied, shown: &mut impl FnMut(&str) -> String) -
         review,
         reviewers,
         part: part(&ask.about, shown),
+        known: false,
+        text_known: false,
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
             seen,
             applied: &Applied::default(),
             pull: pulls[at % pulls.len()],
+            known: crate::prompt::Known::default(),
         };
         prompt(&facts, template)?;
         let ask = Ask { about: part(), ..ask.clone() };

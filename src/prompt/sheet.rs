@@ -68,6 +68,7 @@ mod tests {
             seen: &seen,
             applied: &Applied::default(),
             pull: PullNow::None,
+            known: crate::prompt::Known::default(),
         };
         let standard = prompt(&facts, &Template::default()).unwrap().text;
         let template = Template::unread(template.to_owned());

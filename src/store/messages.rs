@@ -137,6 +137,20 @@ impl Store {
         Ok(true)
     }
 
+    /// The comments of a story that its agent is told, was told, or will be told by another way than as a comment in its prompt: in
+    /// its inbox, or as the request of a task. Where a session is resumed, that knows what it was told.
+    pub async fn messages_told(&self, story: StoryId, resumes: bool) -> anyhow::Result<Vec<CommentId>> {
+        let found = sqlx::query(
+            "SELECT comment FROM messages WHERE story = $1
+               AND (state IN ('wanted', 'next') OR (state = 'told' AND $2))",
+        )
+        .bind(story.to_string())
+        .bind(i64::from(resumes))
+        .fetch_all(&self.reader)
+        .await?;
+        found.iter().map(|row| Ok(CommentId(rows::number(row, "comment")?))).collect()
+    }
+
     /// Whether nothing more is told to the agent of a run.
     pub async fn is_input_ended(&self, run: RunId) -> anyhow::Result<bool> {
         let row = sqlx::query("SELECT input_ended FROM runs WHERE id = $1")

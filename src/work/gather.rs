@@ -19,7 +19,7 @@ use crate::github::{AssetHosts, Conversation, GitHubError, IssueComment, NoImage
 use crate::ids::{IssueNumber, Repo};
 use crate::message;
 use crate::prompt::{self, Author, Comment, File, Image, Linked, MissingImage, Reference, Seen};
-use crate::story::{About, Run, Story, Turn};
+use crate::story::{About, AskedQuestion, Run, Story, Turn};
 
 /// Comments that an agent gets at most; the newest are the ones.
 const MOST_COMMENTS: usize = 50;
@@ -186,8 +186,8 @@ pub(super) struct Told<'a> {
     pub(super) new: Vec<&'a str>,
     /// All of them: images that they show are downloaded.
     pub(super) shown: Vec<&'a str>,
-    /// Answers that people gave, on this story.
-    pub(super) answers: Vec<&'a str>,
+    /// Questions of this story, with the answers that people gave.
+    pub(super) questions: &'a [AskedQuestion],
 }
 
 impl Looking<'_> {
@@ -226,7 +226,8 @@ impl Looking<'_> {
         };
         let since = since.and_then(|since| since.checked_sub(CLOCK_MARGIN).ok());
         all.retain(|(_, comment)| since.is_none_or(|since| comment.created_at >= since));
-        all.retain(|(_, comment)| self.is_of_use(comment, told));
+        let messages = self.worker.store.messages_told(self.story.id, resumes).await?;
+        all.retain(|(_, comment)| self.is_of_use(comment, told) && !messages.contains(&comment.id));
         all.sort_by_key(|(_, comment)| (comment.created_at, comment.id));
         let left_out = if since.is_some() { 0 } else { usize::try_from(older).unwrap_or(usize::MAX) };
         self.choose(seen, all, left_out).await?;
@@ -249,7 +250,11 @@ impl Looking<'_> {
     fn is_of_use(&self, comment: &IssueComment, told: &Told<'_>) -> bool {
         let is_own =
             comment.author.login.eq_ignore_ascii_case(&self.own_login) && message::has_marker(&comment.body);
-        let is_answer = told.answers.iter().any(|answer| answer.trim() == comment.body.trim());
+        let is_answer = told.questions.iter().any(|asked| {
+            // Their numbers grow: what was said before a question is no answer to it.
+            let is_later = asked.comment.is_none_or(|card| comment.id > card);
+            is_later && asked.is_answered_by(&comment.author.login, &comment.body)
+        });
         !comment.author.is_bot && !is_own && !is_answer && crate::command::parse(&comment.body).is_none()
     }
 

@@ -158,11 +158,8 @@ pub(super) fn told<'a>(
     purpose: &Purpose<'a>,
     resumes: bool,
 ) -> Told<'a> {
-    let answers: Vec<&str> = questions
-        .iter()
-        .filter_map(|asked| asked.answer.as_ref())
-        .map(|answer| answer.text.as_str())
-        .collect();
+    let answers = questions.iter().filter_map(|asked| asked.answer.as_ref());
+    let answers: Vec<&str> = answers.map(|answer| answer.text.as_str()).collect();
     let part = ask.about.part().map(|part| part.body.as_str());
     let round = match &ask.about {
         About::Review(round) => Some(round),
@@ -183,7 +180,7 @@ pub(super) fn told<'a>(
             (all.clone(), all)
         }
     };
-    Told { new, shown, answers }
+    Told { new, shown, questions }
 }
 
 /// What follows from the process's end.

@@ -15,7 +15,7 @@ use crate::agent::FailureClass;
 use crate::event::PullMove;
 use crate::fail_point::around;
 use crate::git::Mirror;
-use crate::ids::Sha;
+use crate::ids::{AgentKind, Sha};
 use crate::message::{self, Detail, Kept, Later, Notable, Objection, PullRequestText, WhyStopped};
 use crate::paths;
 use crate::store::{Advance, Effect, NewEffect, StoryChange};
@@ -23,8 +23,16 @@ use crate::story::checks::{self, Checked};
 use crate::story::pull::PullState;
 use crate::story::sub_issue::to_close;
 use crate::story::{
-    self, About, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, Story, Task, TaskState, Turn,
+    self, About, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, RunEnd, Story, Task, TaskState,
+    Turn,
 };
+
+/// Whether a run of Codex has left no word at all. Of what it declined it gives none.
+fn has_said_nothing(run: &Run) -> bool {
+    let is_silent =
+        |end: &RunEnd| matches!(end.outcome, Outcome::Completed { summary: None }) && end.replies.is_empty();
+    run.agent == AgentKind::Codex && run.end.as_ref().is_some_and(is_silent)
+}
 
 impl Worker {
     /// Takes the agent's work over and brings it to the git host.
@@ -45,6 +53,12 @@ impl Worker {
             Findings { uncommitted: handed.uncommitted.clone(), has_commits: handed.bundle.is_some() };
         match story::after_hand_over(&run.turn, findings) {
             AfterHandOver::Push => self.push_if_allowed(job, run, &base, &handed).await,
+            // A model that declines in the middle of its work says so by saying nothing.
+            AfterHandOver::NothingToChange if has_said_nothing(run) => {
+                let mut advance = self.failure(job, FailureClass::Refused, "", &[]).await?;
+                advance.story.session = Some(None);
+                Ok(self.store.advance(&job.task, TaskState::Failed, &advance).await?)
+            }
             AfterHandOver::NothingToChange => self.propose_or_say_nothing(job, run).await,
             AfterHandOver::AskToCommit(files) => {
                 tracing::info!(files = files.len(), "the agent is asked to commit what it left");

@@ -178,7 +178,7 @@ impl Worker {
         }
     }
 
-    async fn failure(
+    pub(super) async fn failure(
         &self,
         job: &Job,
         class: FailureClass,

@@ -18,7 +18,7 @@ use super::refresh::Kept;
 use super::talk::{INBOX, make_inbox};
 use super::{Hitch, Job, Worker};
 use crate::account;
-use crate::agent::{self, AgentKind, Invocation};
+use crate::agent::{self, AgentKind, FailureClass, Invocation};
 use crate::config::TaskSettings;
 use crate::container::{ContainerError, ContainerSpec, Ensured, Limits, Log, Mount, Network, State};
 use crate::exchange;
@@ -28,10 +28,10 @@ use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, StoryId};
 use crate::message::Detail;
 use crate::paths;
-use crate::prompt::{Facts, News, PullNow, Purpose};
+use crate::prompt::{Facts, Known, News, PullNow, Purpose};
 use crate::store::StoryChange;
 use crate::story::plan::Mode;
-use crate::story::{About, Run, Session, Story, Turn};
+use crate::story::{About, Outcome, Run, RunEnd, Session, Story, Task, Turn};
 
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
@@ -332,6 +332,7 @@ impl Worker {
     ) -> Result<(String, Vec<exchange::Named>), Hitch> {
         let questions = self.store.questions(story.id).await?;
         let tasks = self.store.tasks_of(story.id).await?;
+        let before = self.heard_in_session(job, story, run, &tasks).await?;
         let earlier = tasks.into_iter().take_while(|task| task.id != job.task.id);
         // A base that was brought in is no request that the agent has to know of.
         let earlier: Vec<_> = earlier.filter(|task| !matches!(task.ask.about, About::Base(_))).collect();
@@ -350,7 +351,11 @@ impl Worker {
             Turn::PushedMeanwhile { files } => Purpose::MeetTheirs(files),
         };
         let moved = news.and_then(|news| news.base_moved.as_ref());
-        let purpose = Self::purpose_of_base(job, run, moved).unwrap_or(purpose);
+        let purpose = match Self::purpose_of_base(job, run, moved).unwrap_or(purpose) {
+            _ if before.is_again && !matches!(job.task.ask.about, About::Base(_)) => Purpose::Resume(None),
+            Purpose::Resume(Some(asked)) if before.answers.contains(&asked.id) => Purpose::Resume(None),
+            purpose => purpose,
+        };
         let earlier: Vec<_> = earlier.into_iter().map(|task| task.ask).collect();
         let told = told(&job.task.ask, &earlier, &questions, &purpose, resumes);
         let gathered = self.gather(job, story, run, resumes, &told).await?;
@@ -369,10 +374,45 @@ impl Worker {
             seen: &gathered.seen,
             applied: &self.store.applied_suggestions(story.id).await?,
             pull: PullNow::of(&job.story),
+            known: before.known,
         };
         let (made, template) = self.write_prompt(job, &facts).await?;
         self.keep_prompt(run, &made, &template, &gathered.seen).await?;
         Ok((made.text, gathered.images))
+    }
+
+    /// What the session that a run resumes has been told by the runs before.
+    async fn heard_in_session(
+        &self,
+        job: &Job,
+        story: &Story,
+        run: &Run,
+        tasks: &[Task],
+    ) -> Result<Heard, Hitch> {
+        let mut heard = Heard::default();
+        let Some(session) = resumable(story, run) else { return Ok(heard) };
+        let ask = &job.task.ask;
+        heard.known.text = ask.text.is_none();
+        for task in tasks {
+            for before in self.store.runs_of(task).await?.iter().filter(|before| before.id != run.id) {
+                let of_session = |end: &&RunEnd| end.session.as_ref() == Some(&session.id) && has_heard(end);
+                let Some(end) = before.end.as_ref().filter(of_session) else { continue };
+                // Of a review or of checks each round is new.
+                let is_same =
+                    matches!(ask.about, About::Issue | About::SubIssue(_)) && task.ask.about == ask.about;
+                heard.known.issue |= is_same && task.ask.title == ask.title && task.ask.body == ask.body;
+                heard.known.text |= task.ask.text == ask.text;
+                if let Turn::Answer { question } | Turn::CarryOut { question } = &before.turn {
+                    heard.answers.push(*question);
+                }
+                let has_failed = matches!(end.outcome, Outcome::Failed { .. });
+                heard.is_again = task.id == job.task.id && before.turn == run.turn && has_failed;
+            }
+        }
+        if heard.is_again {
+            heard.known = Known { issue: true, text: true };
+        }
+        Ok(heard)
     }
 
     /// Everything here can be read by whoever may ask Docker, so none of it is secret.
@@ -480,6 +520,36 @@ impl Worker {
             text.push_str(&format!("{name}={quoted}\n"));
         }
         Ok(text)
+    }
+}
+
+/// What a session has been told before.
+#[derive(Debug, Default)]
+struct Heard {
+    known: Known,
+    /// The answers to these questions.
+    answers: Vec<QuestionId>,
+    /// All of what this run is for: the last one was for the same, and failed.
+    is_again: bool,
+}
+
+/// Whether a run of a session got as far as to be told its prompt. Each program keeps a prompt before it asks the model.
+fn has_heard(end: &RunEnd) -> bool {
+    use FailureClass as F;
+    let has_worked = end.tokens.is_some_and(|tokens| tokens > 0);
+    match &end.outcome {
+        Outcome::Completed { .. } | Outcome::Blocked { .. } => true,
+        Outcome::Cancelled => has_worked,
+        Outcome::Failed { class, .. } => match class {
+            F::Overloaded
+            | F::RateLimit
+            | F::UsageLimit
+            | F::Billing
+            | F::ModelUnknown
+            | F::TurnLimit
+            | F::BudgetLimit => true,
+            _ => has_worked,
+        },
     }
 }
 

@@ -12,9 +12,10 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::run_log::RunLog;
-use super::start::{SETUP_FAILED, blocking, docker_hitch, remove_keys, resumable};
+use super::start::{SETUP_FAILED, WORKSPACE, blocking, docker_hitch, remove_keys, resumable};
 use super::talk::Talking;
 use super::{Hitch, Job, Worker};
+use crate::account;
 use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped, TodoItem, Tools};
 use crate::clock;
 use crate::container::{Activity, Child, ContainerError, Exit, Output, State};
@@ -47,6 +48,9 @@ const SHOWN_AT_LEAST: Duration = Duration::from_secs(60);
 
 /// A limit of requests that lasts longer is one of the account.
 const LONG_LIMIT_SECONDS: i64 = 5 * 60;
+
+/// As much of the end of a session's file is looked at.
+const MOST_OF_SESSION: u64 = 1 << 20;
 
 /// How often the disk that a story takes up is looked at.
 const DISK_ROUND: Duration = Duration::from_secs(5);
@@ -455,6 +459,10 @@ impl Worker {
             !forget_session && !self.secrets.redactor().finds(id.as_bytes())
         });
         let tokens = self.tokens_of_run(job, &report).await?;
+        let cost_usd = match report.cost_usd {
+            Some(cost) => Some(cost),
+            None => self.cost_of_run(job, run, report.session.as_deref()).await?,
+        };
         let secrets = self.secrets.redactor();
         let clean = |answer: Reply| Reply { reply: secrets.redact(&answer.reply).into_owned(), ..answer };
         let replies = left.handed.replies.iter().cloned().map(clean).collect();
@@ -462,7 +470,7 @@ impl Worker {
         let end = RunEnd {
             title,
             replies,
-            cost_usd: report.cost_usd.map(|usd| usd.min(MOST_USD)),
+            cost_usd: cost_usd.map(|usd| usd.min(MOST_USD)),
             turns: report.turns,
             tokens,
             session_tokens: report.session_tokens.map(|tokens| tokens.min(MOST_TOKENS)),
@@ -518,6 +526,23 @@ impl Worker {
             _ => None,
         };
         Ok(tokens.map(|tokens| tokens.min(MOST_TOKENS)))
+    }
+
+    /// What a run cost that did not tell, as one that was stopped: what its session has cost since the run before.
+    async fn cost_of_run(&self, job: &Job, run: &Run, session: Option<&str>) -> Result<Option<f64>, Hitch> {
+        let Some(session) = session else { return Ok(None) };
+        let Some(file) = agent::session_file(run.agent, session, WORKSPACE) else { return Ok(None) };
+        let home = self.data.story(job.story.id).home;
+        let end = blocking(move || account::read_end(&home, &file, MOST_OF_SESSION)).await?;
+        let Some(total) = end.as_deref().and_then(agent::session_cost) else { return Ok(None) };
+        let mut before = 0.0;
+        for task in self.store.tasks_of(job.story.id).await? {
+            let runs = self.store.runs_of(&task).await?;
+            let of_session = runs.iter().filter_map(|run| run.end.as_ref());
+            let of_session = of_session.filter(|end| end.session.as_deref() == Some(session));
+            before += of_session.filter_map(|end| end.cost_usd).sum::<f64>();
+        }
+        Ok(Some(total - before).filter(|cost| *cost > 0.0))
     }
 
     async fn record_lost(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {

@@ -201,6 +201,74 @@ async fn a_session_that_the_models_service_refuses_is_left_once_by_itself() {
     w.finish().await;
 }
 
+/// The runs of an issue's story, oldest first.
+async fn runs_of(w: &World, issue: u64) -> Vec<hob::story::Run> {
+    let story = w.store().story_at(&REPO.parse().unwrap(), IssueNumber(issue)).await.unwrap().unwrap();
+    let mut runs = Vec::new();
+    for task in w.store().tasks_of(story.id).await.unwrap() {
+        runs.extend(w.store().runs_of(&task).await.unwrap());
+    }
+    runs
+}
+
+fn prompt_of(w: &World, run: &hob::story::Run) -> String {
+    std::fs::read_to_string(w.data().join(format!("runs/{}/prompt.md", run.id))).unwrap()
+}
+
+#[tokio::test]
+async fn a_retry_in_the_same_session_does_not_tell_the_request_again() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Trouble", "The body of it. [scenario: overloaded-once]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let runs = runs_of(&w, issue).await;
+    let [first, second] = runs.as_slice() else { panic!("{runs:?}") };
+    assert_eq!(first.end.as_ref().unwrap().session, second.end.as_ref().unwrap().session);
+    assert!(prompt_of(&w, first).contains("The body of it."));
+    let again = prompt_of(&w, second);
+    assert!(!again.contains("The body of it.") && again.contains("Go on where it stopped"), "{again}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_person_may_have_the_agent_start_in_a_new_session() {
+    let w = World::with(|config| config.agent.retries = 0).await;
+    let (issue, _) = failing(&w, "overloaded-once").await;
+    w.alice().comments(issue, "/hob retry --fresh").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let runs = runs_of(&w, issue).await;
+    let session = |at: usize| runs[at].end.as_ref().unwrap().session.clone().unwrap();
+    assert!(runs.len() == 2 && session(0) != session(1), "{runs:?}");
+    assert!(prompt_of(&w, &runs[1]).contains("## What is asked for"));
+    // With more to do, in that session or in another one.
+    w.alice().comments(issue, "/hob work --fresh and once more").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let runs = runs_of(&w, issue).await;
+    let last = runs.last().unwrap().end.as_ref().unwrap().session.clone().unwrap();
+    assert!(runs.len() == 3 && last != runs[1].end.as_ref().unwrap().session.clone().unwrap());
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn a_stopped_run_of_claude_codes_has_its_cost() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Long", "[scenario: slow 40]").await;
+    w.alice().labels(issue, "hob").await;
+    let works = || w.status(issue).filter(|status| status.body.contains("> Working, second "));
+    w.until("the agent to work", |_| works().map(|_| ())).await;
+    w.alice().comments(issue, "/hob stop").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let runs = runs_of(&w, issue).await;
+    assert!(runs[0].end.as_ref().unwrap().cost_usd.is_some_and(|cost| cost > 0.0), "{runs:?}");
+    w.finish().await;
+}
+
 #[tokio::test]
 async fn an_agent_that_hangs_is_stopped_even_if_it_ignores_the_signal() {
     let w = World::with(|config| config.agent.timeout = Duration::from_secs(3)).await;
