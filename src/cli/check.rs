@@ -2,7 +2,7 @@
 //! wrong is a line with what to do about it. Nothing is changed.
 
 mod github;
-mod machine;
+pub(super) mod machine;
 
 use std::process::ExitCode;
 use std::time::Duration;

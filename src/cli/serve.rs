@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::check::machine::cannot_listen;
 use crate::config::Config;
 use crate::http;
 use crate::serve::Hob;
@@ -27,7 +27,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         // A large store takes its time to be looked through or brought up to date; both begin anew.
         () = stop.cancelled() => return Ok(()),
     };
-    let listener = http::listen(address).with_context(|| format!("listening on {address}"))?;
+    let listener =
+        http::listen(address).map_err(|error| anyhow::anyhow!("{}", cannot_listen(address, &error)))?;
     tracing::info!(address = %listener.local_addr()?, "hob is listening");
     hob.run(listener, stop).await?;
     tracing::info!("hob has stopped");

@@ -62,7 +62,8 @@ impl Config {
     /// What is wrong with the secret of the webhook, though hob can work with it.
     pub fn weak_webhook_secret(&self) -> Option<String> {
         let length = self.github.webhook_secret.as_ref()?.expose_secret().chars().count();
-        (length < SHORTEST_SECRET).then(|| {
+        // One that is empty is none.
+        (length > 0 && length < SHORTEST_SECRET).then(|| {
             format!(
                 "github.webhook_secret has {length} characters, so that it can be guessed, and whoever guesses it can command hob; \
                  make one with `openssl rand -hex 32`, and set it at the webhook too"

@@ -169,7 +169,12 @@ pub(super) fn of_value(
         (format!("`{key}` is {number}, {limit}"), None)
     } else if of_library(message) {
         let wanted = wanted(message).map(|wanted| format!(" and not {wanted}")).unwrap_or_default();
-        (format!("`{key}` is {}{wanted}", found.map_or("something else", kind)), None)
+        let (said, found) = (kind_in(message), found.map_or("something else", kind));
+        // The reader names the whole of a table whose keys are no texts.
+        match said.filter(|said| *said != found && found == "a table") {
+            Some(said) => (format!("`{key}` holds {said}{wanted}"), None),
+            None => (format!("`{key}` is {found}{wanted}"), None),
+        }
     } else {
         (format!("`{key}`: {}", message.replace('\n', " ")), None)
     };
@@ -209,6 +214,20 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
+}
+
+/// What serde says was there.
+fn kind_in(message: &str) -> Option<&'static str> {
+    let said = message.strip_prefix("invalid type: ")?;
+    const KINDS: [(&str, &str); 6] = [
+        ("string", "a text"),
+        ("integer", "a whole number"),
+        ("floating point", "a number with a point"),
+        ("boolean", "a `true` or `false`"),
+        ("sequence", "a list"),
+        ("map", "a table"),
+    ];
+    KINDS.iter().find(|(kind, _)| said.starts_with(kind)).map(|(_, words)| *words)
 }
 
 /// Whether serde or the TOML reader says so, and not a type of hob's own.

@@ -133,10 +133,29 @@ pub(super) fn with_example(mistake: ConfigError) -> ConfigError {
     ConfigError::InFile { path, line, key, what, hint: Some(hint) }
 }
 
+/// Lists and tables that are empty in the example.
+const LISTS: [(&str, &str); 11] = [
+    ("github.repositories", "repositories = [\"acme/tool\"]"),
+    ("github.allow", "allow = [\"acme\", \"other/tool\"]"),
+    ("agent.command", "command = [\"my-agent\", \"--fast\"]"),
+    ("agent.fallback", "fallback = [\"codex\"]"),
+    ("agent.key_files", "key_files = { ANTHROPIC_API_KEY = \"/etc/hob/anthropic-api-key\" }"),
+    ("agent.sync_command", "sync_command = [\"renew-login\"]"),
+    ("agent.env", "env = { RUST_BACKTRACE = \"1\" }"),
+    ("container.images", "images = { codex = \"my-codex:1\" }"),
+    ("container.allowed_images", "allowed_images = [\"my-image:1\"]"),
+    ("container.checks_network", "checks_network = [\"crates.io\", \"*.npmjs.org\"]"),
+    ("pull_request.labels", "labels = [\"bot\"]"),
+];
+
 /// How a key is written in the example that every key is in.
 fn example(key: &str) -> Option<&'static str> {
     const EXAMPLE: &str = include_str!("../../deploy/hob.example.toml");
     let parts = parts_of(key);
+    let of_list = LISTS.iter().find(|(name, _)| parts.iter().take(2).eq(name.split('.')));
+    if let Some((_, example)) = of_list {
+        return Some(example);
+    }
     let (section, name) = match parts.as_slice() {
         [section, _repository, name, ..] if section == "repositories" => (section, name),
         [section, name, ..] => (section, name),
@@ -272,6 +291,17 @@ mod tests {
             told += of_key;
         }
         assert!(told > 900, "{told}");
+    }
+
+    #[test]
+    fn what_is_told_to_be_written_can_be() {
+        for (key, example) in LISTS {
+            let section = key.split('.').next().unwrap();
+            assert_eq!(mistakes(&format!("[{section}]\n{example}\n")), Vec::<String>::new());
+        }
+        let told = mistakes("[container]\nimages = { codex = 5 }\n");
+        let wanted = "hob.toml:2: `container.images` holds a whole number and not a text; write for example `images = { codex = \"my-codex:1\" }`";
+        assert_eq!(told, [wanted]);
     }
 
     #[test]

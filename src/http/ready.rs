@@ -63,10 +63,15 @@ impl Readiness {
         let github = self.shut_out.borrow().clone().map_or(Ok(()), Err);
         let parts = [("store", &store), ("docker", &docker), ("github", &github)];
         for (name, result) in parts {
-            if let Err(error) = result {
+            text.push_str(&format!("{name}: {}\n", if result.is_ok() { "ok" } else { "not ready" }));
+        }
+        // Once, however often somebody asks.
+        if last.as_ref().is_none_or(|(_, last)| last.text != text) {
+            for (name, error) in
+                parts.iter().filter_map(|(name, result)| Some((name, result.as_ref().err()?)))
+            {
                 tracing::warn!(error, "{name} is not ready");
             }
-            text.push_str(&format!("{name}: {}\n", if result.is_ok() { "ok" } else { "not ready" }));
         }
         let report = Report { is_ready: parts.iter().all(|(_, result)| result.is_ok()), text };
         last.insert((Instant::now(), report)).1.clone()

@@ -175,8 +175,8 @@ fn not_taken(why: NotTaken, limit: usize) -> Refusal {
             Refusal::by_sender(StatusCode::UNAUTHORIZED, &format!("{SIGNATURE}: {error}"))
         }
         NotTaken::NoRoom => {
-            tracing::warn!("a webhook was not read: too many are sent at once");
-            Refusal::own(StatusCode::SERVICE_UNAVAILABLE, "too many webhooks are sent at once; send it again")
+            let words = "there was no room for the body, since others came faster; send it again";
+            Refusal::by_sender(StatusCode::SERVICE_UNAVAILABLE, words)
         }
     }
 }

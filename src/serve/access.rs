@@ -33,7 +33,10 @@ pub(super) async fn watch_access(
         };
         let why = match asked {
             Ok(()) => None,
-            Err(error @ GitHubError::Unauthorized(_)) => Some(words(&error, github.is_app())),
+            // GitHub says 404 about an App that is gone, and 403 to an account that was suspended.
+            Err(
+                error @ (GitHubError::Unauthorized(_) | GitHubError::NotFound | GitHubError::Forbidden(_)),
+            ) => Some(words(&error, github.is_app())),
             // It is away, or busy: that says nothing about hob's credentials.
             Err(_) => shut_out.borrow().clone(),
         };

@@ -21,9 +21,8 @@ pub(super) async fn access(config: &Config) -> Vec<Found> {
         Ok(access) => access,
         Err(error @ GitHubError::Unauthorized(_)) => return vec![Wrong(refused(&error, github.is_app()))],
         Err(error @ GitHubError::NotFound) => {
-            return vec![Wrong(format!(
-                "{api} answers, and not as GitHub's API does ({error}); see to github.api_url"
-            ))];
+            let gone = if github.is_app() { "there is no App of the number github.app_id, or " } else { "" };
+            return vec![Wrong(format!("{error}: {gone}{api} is not GitHub's API; see to github.api_url"))];
         }
         Err(error) => {
             let why = match github::answers(api).await {

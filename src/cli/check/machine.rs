@@ -1,7 +1,8 @@
 //! What hob needs of its machine: the data folder, the address, Docker with the images and the network.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
@@ -63,28 +64,31 @@ fn free_space(config: &Config, folder: &Path) -> Vec<Found> {
 
 pub(super) fn address(config: &Config) -> Vec<Found> {
     let address = config.server.listen;
-    let error = match http::listen(address) {
-        Ok(_) => return vec![Good(address.to_string())],
-        Err(error) => error,
-    };
-    vec![match error.kind() {
-        ErrorKind::AddrInUse if DataDir::beside(&config.data.dir).is_in_use() => {
+    vec![match http::listen(address) {
+        Ok(_) => Good(address.to_string()),
+        Err(error)
+            if error.kind() == ErrorKind::AddrInUse && DataDir::beside(&config.data.dir).is_in_use() =>
+        {
             Good(format!("{address}; a hob with this data folder listens there"))
         }
-        ErrorKind::AddrInUse => Wrong(format!(
-            "something else listens at {address}, `ss -ltnp` tells what; stop it, or set server.listen to another port"
-        )),
-        ErrorKind::AddrNotAvailable => Wrong(format!(
-            "this machine has no address {}; set server.listen to one that it has",
-            address.ip()
-        )),
-        ErrorKind::PermissionDenied => Wrong(format!(
-            "hob's user may not listen at {address}; set server.listen to a port from 1024 on, and put a proxy before it"
-        )),
-        _ => Wrong(format!(
-            "listening at {address} does not work: {error}; set server.listen to another address"
-        )),
+        Err(error) => Wrong(cannot_listen(address, &error)),
     }]
+}
+
+/// Why hob cannot listen at an address, and what to do.
+pub(in crate::cli) fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "something else listens at {address}, `ss -ltnp` tells what; stop it, or set server.listen to another port"
+        ),
+        ErrorKind::AddrNotAvailable => {
+            format!("this machine has no address {}; set server.listen to one that it has", address.ip())
+        }
+        ErrorKind::PermissionDenied => format!(
+            "hob's user may not listen at {address}; set server.listen to a port from 1024 on, and put a proxy before it"
+        ),
+        _ => format!("listening at {address} does not work: {error}; set server.listen to another address"),
+    }
 }
 
 pub(super) async fn docker(config: &Config) -> Vec<Found> {

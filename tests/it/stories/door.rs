@@ -140,7 +140,9 @@ async fn the_door_answers_each_mistake_with_its_own_code() {
     assert_eq!(send("ping", "guid-2", body.clone(), Some("sha256=xyz".to_owned())).await, 400);
     assert_eq!(send("ping", "guid-2", body.clone(), None).await, 400);
     assert_eq!(send("ping", "", body.clone(), Some(good.clone())).await, 400);
-    assert_eq!(send(&"x".repeat(200), "guid-2", body.clone(), Some(good)).await, 400);
+    assert_eq!(send(&"x".repeat(101), "guid-2", body.clone(), Some(good.clone())).await, 400);
+    assert_eq!(send(&"x".repeat(100), &"g".repeat(100), body.clone(), Some(good.clone())).await, 202);
+    assert_eq!(send("ping", &"g".repeat(101), body.clone(), Some(good)).await, 400);
     let large = vec![b' '; 200_000];
     let signature = w.github.sign(&large);
     assert_eq!(send("ping", "guid-3", large, Some(signature)).await, 413);

@@ -179,6 +179,19 @@ runs = "soon"
     }
     assert!(!said.contains("repository acme/tool"), "{said}");
     assert!(said.ends_with(" things are not ok; hob cannot work as these settings say.\n"), "{said}");
+    // A port that is taken is told in the same words where nothing else is wrong.
+    let (listen, api) = (taken.local_addr().unwrap().to_string(), w.github.api_url());
+    let data = w.data().display().to_string();
+    let environment = [
+        ("HOB_LISTEN", listen.as_str()),
+        ("WEBHOOK_SECRET", SECRET),
+        ("HOB_GITHUB_TOKEN", w.github.token()),
+        ("HOB_GITHUB_API_URL", &api),
+        ("HOB_DATA_DIR", &data),
+    ];
+    let (code, said) = hob::run_by(None, &environment, &["serve"], |_| {}).await;
+    let told = format!("hob: something else listens at {listen}");
+    assert!(code == Some(1) && said.contains(&told), "{said}");
     // And a hob that is to serve tells all of the settings.
     let (code, said) = hob::run_by(Some(&file), &[], &["serve"], |_| {}).await;
     assert_eq!(code, Some(1), "{said}");
