@@ -499,7 +499,7 @@ impl Intake {
                 ..new.on
             };
         }
-        // A label is answered by the status comment; of a comment people see that it was read.
+        // A label or a button is answered by the status comment; of a comment people see that it was read.
         if on.comment.is_some() {
             new.effects.insert(0, on.seen("eyes"));
         }

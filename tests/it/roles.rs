@@ -633,9 +633,9 @@ async fn press(scene: &Scene, case: &Case, name: Option<&str>) {
     scene.w.github.press(REPO, case.role.login, id.0, pressed.as_deref()).await;
 }
 
-/// Whether the status comment is the answer: where a label begins work.
+/// Whether the status comment is the answer: where a label or a button begins work.
 fn is_answered(case: &Case, wanted: Leads) -> bool {
-    case.event.act == Act::Label && wanted == Leads::Task
+    matches!(case.event.act, Act::Label | Act::Press(_)) && wanted == Leads::Task
 }
 
 /// What is wrong with a case: it led to something else than it should, or was not acknowledged.
