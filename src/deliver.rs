@@ -35,6 +35,8 @@ use status::LabelTimes;
 
 /// What is under way at once: of different stories, since GitHub asks for few parallel writes, and of one repository.
 const ROOM: Room = Room { most: 4, of_lane: 2 };
+/// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the sweep wakes it when the store changes.
+const SELDOM: u32 = 12;
 /// The first wait after a failure; it doubles up to `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
@@ -122,7 +124,7 @@ impl Deliver {
         lanes: &mut Lanes<'a, Ended>,
     ) -> anyhow::Result<Duration> {
         self.begin_doubles(running, lanes).await?;
-        let mut wait = self.config.work.poll;
+        let mut wait = self.config.work.poll * SELDOM;
         for (class, urgency) in [(EffectClass::First, Urgency::Outcome), (EffectClass::Second, Urgency::Soon)]
         {
             let beside = self.beside(running, lanes, urgency);

@@ -51,6 +51,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// How often a delivery has been put off, 14 s after the first try, when a 404 about it is believed.
 const ENOUGH_NOT_FOUND: u32 = 3;
 
+/// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the sweep wakes it when the store changes.
+const SELDOM: u32 = 12;
 /// Deliveries that are settled at once, and of one repository: there each has to find what the one before it has led to.
 const ROOM: Room = Room { most: 8, of_lane: 1 };
 
@@ -135,7 +137,7 @@ impl Intake {
         }
         let next = self.store.next_intake_at().await?.map(clock::until_ms);
         let waits = [next, lanes.room_in()].into_iter().flatten();
-        Ok(waits.fold(self.config.work.poll, Duration::min))
+        Ok(waits.fold(self.config.work.poll * SELDOM, Duration::min))
     }
 
     /// Settles one delivery, or puts it off.

@@ -198,7 +198,8 @@ impl Hob {
             parts.spawn(async move { (name, part.await) });
         };
         let poll = self.config.work.poll;
-        let pulse = |name, longest: Duration| Pulse::new(name, longest + poll);
+        // A loop that nothing calls comes round seldom.
+        let pulse = |name, longest: Duration| Pulse::new(name, longest + poll * 12);
         let intake = pulse("intake", intake::LONGEST_STEP);
         let work = pulse("work", work::LONGEST_STEP);
         let deliver = pulse("deliver", deliver::LONGEST_STEP);

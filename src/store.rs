@@ -75,7 +75,7 @@ pub use sub_issues::ParentStory;
 pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
 pub use turned_away::TurnedAway;
 pub use waiting::Waiting;
-pub use waits::ClockWatch;
+pub use waits::{ChangeWatch, ClockWatch};
 pub use wishes::{BlockedBy, DueWish, Wish};
 
 use crate::clock;

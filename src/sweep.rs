@@ -24,12 +24,12 @@ use crate::config::{ByteSize, Config};
 use crate::container::Docker;
 use crate::paths::{self, DataDir};
 use crate::pulse::Pulse;
-use crate::store::{ClockWatch, Store};
+use crate::store::{ChangeWatch, ClockWatch, Store};
 use sizes::Sizes;
 
 /// So many deliveries are forgotten in one write, so that nobody waits long for the store.
 const DELIVERIES_AT_ONCE: u32 = 500;
-/// How often it looks whether the clock was put back, and whether a question with a deadline has been asked.
+/// How often it looks whether the clock was put back, and whether somebody has changed the store, unless `work.poll` is shorter.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
 /// So long it waits between two looks at least.
 const SHORTEST: Duration = Duration::from_millis(200);
@@ -64,19 +64,28 @@ impl Sweep {
         let mut clock = ClockWatch::default();
         let mut sizes = Sizes::default();
         let mut next = Instant::now();
+        let (mut changes, mut deadline) = (ChangeWatch::default(), None);
         while !stop.is_cancelled() {
             pulse.beat();
             if let Err(error) = self.mind_the_clock(&mut clock).await {
                 self.store.sit_out(error, &stop).await?;
             }
-            let deadline = self.store.next_deadline().await.ok().flatten().map(clock::until_ms);
-            let wait = deadline.map_or(LOOK_AT_CLOCK, |deadline| deadline.min(LOOK_AT_CLOCK));
+            let has_changed = self.store.has_changed(&mut changes).await.unwrap_or(true);
+            if has_changed {
+                self.wake_all();
+                deadline = self.store.next_deadline().await.unwrap_or(deadline);
+            }
+            let look = self.config.work.poll.min(LOOK_AT_CLOCK);
+            let wait = deadline.map_or(look, |deadline| clock::until_ms(deadline).min(look));
             let wait = wait.min(next.saturating_duration_since(Instant::now())).max(SHORTEST);
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(wait) => {}
             }
-            logged("defaults", self.defaults().await);
+            if deadline.is_some_and(|deadline| deadline <= clock::now_ms()) {
+                logged("defaults", self.defaults().await);
+                deadline = self.store.next_deadline().await.unwrap_or(deadline);
+            }
             if Instant::now() < next {
                 continue;
             }
@@ -92,11 +101,16 @@ impl Sweep {
     async fn mind_the_clock(&self, watch: &mut ClockWatch) -> anyhow::Result<()> {
         if let Some(back) = self.store.mind_the_clock(watch).await? {
             tracing::warn!(?back, "the machine's clock was put back; what waits was moved back with it");
-            self.store.wakes().tasks.notify_one();
-            self.store.wakes().effects.notify_one();
-            self.store.wakes().deliveries.notify_one();
+            self.wake_all();
         }
         Ok(())
+    }
+
+    /// Somebody has changed something: each loop looks whether it is for it.
+    fn wake_all(&self) {
+        self.store.wakes().tasks.notify_one();
+        self.store.wakes().effects.notify_one();
+        self.store.wakes().deliveries.notify_one();
     }
 
     /// May be cut short anywhere.

@@ -166,6 +166,9 @@ pub(crate) struct Job {
     pub(crate) file: RepositoryFile,
 }
 
+/// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the sweep wakes it when the store changes.
+const SELDOM: u32 = 12;
+
 impl Worker {
     /// Works off the queue until `stop` is set, then waits for the steps under way, but not for
     /// containers.
@@ -216,7 +219,8 @@ impl Worker {
             jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
         }
         let next = self.store.next_task_at().await?.map(crate::clock::until_ms);
-        Ok(next.map_or(work.poll, |next| next.min(work.poll)))
+        let seldom = work.poll * SELDOM;
+        Ok(next.map_or(seldom, |next| next.min(seldom)))
     }
 
     /// Drives a task while its lease is kept.

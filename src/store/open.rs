@@ -32,8 +32,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// How long a statement waits for another process that holds the file, a backup for example.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Readers beside the one writer. WAL lets them go on while it writes.
-const READERS: u32 = 4;
+/// Readers beside the one writer, one of which is kept to look for changes. WAL lets them go on while it writes.
+const READERS: u32 = 5;
 
 impl Store {
     /// Opens the file, makes it if it is not there, and brings its schema up to date.

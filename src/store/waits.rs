@@ -4,6 +4,9 @@
 
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::Sqlite;
+
 use super::{Store, now};
 
 /// The key in `meta` under which the latest time is kept that was seen.
@@ -36,7 +39,33 @@ pub struct ClockWatch {
     recorded: i64,
 }
 
+/// What was seen of the file, by which a change that another process has made is noticed: `hob retry` and `hob replay` write beside
+/// a hob that runs, and cannot wake its loops.
+#[derive(Debug, Default)]
+pub struct ChangeWatch {
+    /// The same one each time: each connection counts for itself.
+    connection: Option<PoolConnection<Sqlite>>,
+    version: Option<i64>,
+}
+
 impl Store {
+    /// Whether anybody has written to the file since the last look, this process included. The first look says yes.
+    pub async fn has_changed(&self, watch: &mut ChangeWatch) -> anyhow::Result<bool> {
+        let connection = match &mut watch.connection {
+            Some(connection) => connection,
+            None => watch.connection.insert(self.reader.acquire().await?),
+        };
+        let read = sqlx::query_scalar::<_, i64>("PRAGMA data_version").fetch_one(&mut **connection).await;
+        let version = match read {
+            Ok(version) => version,
+            Err(error) => {
+                *watch = ChangeWatch::default();
+                return Err(error.into());
+            }
+        };
+        Ok(watch.version.replace(version) != Some(version))
+    }
+
     /// Looks at the clock, and where it was put back since the last look, moves everything that waits back with it. Tells by how
     /// much.
     pub async fn mind_the_clock(&self, watch: &mut ClockWatch) -> anyhow::Result<Option<Duration>> {
