@@ -170,7 +170,7 @@ mod tests {
                     "INSERT INTO stories (id, repo, repo_key, issue, title, base_branch, branch, created_at, updated_at)
                      VALUES ($1, $2, $2, $3, '', 'main', 'hob', 0, 0)",
                     "INSERT INTO tasks (id, story, delivery, ask, state, turn, created_at, updated_at, seq, repo_key)
-                     VALUES ($4, $1, $4, '{\"by\":\"alice\",\"title\":\"\",\"body\":\"\"}', 'queued', '{\"kind\":\"begin\"}', 0, 0, $3, $2)",
+                     VALUES ($4, $1, $4, '{\"by\":\"alice\",\"title\":\"\",\"body\":\"\"}', 'queued', '{\"why\":\"begin\"}', 0, 0, $3, $2)",
                 ] {
                     let query = sqlx::query(row).bind(&story).bind(repo).bind(seq).bind(&task);
                     query.execute(&mut *write).await.unwrap();
