@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::github::{GitHub, GitHubError, RepositoryFacts};
-use crate::ids::{InstallationId, IssueNumber, Repo, Sha};
+use crate::ids::{InstallationId, IssueNumber, RepositoryRef, Sha};
 use crate::pulse::Pulse;
 use crate::store::Store;
 
@@ -60,8 +60,6 @@ struct Memory {
     asked: HashMap<String, (Instant, u32)>,
     /// What the App is installed on, and when that was asked.
     installed: Option<(Instant, Vec<RepositoryFacts>)>,
-    /// Repositories whose facts were asked for in this process, by `Repo::key`, and whether that is still their name.
-    current: HashMap<String, bool>,
     /// Commits whose checks are looked at, by `Repo::key`.
     watched: HashMap<String, HashMap<Sha, checks::Watched>>,
     /// Issues whose labels were looked at, by `Repo::key`, with their last change at that time.
@@ -101,44 +99,39 @@ impl CatchUp {
             }
             let installed = self.installed(memory).await?.into_iter();
             for facts in installed.filter(|facts| self.config.github.allows(&facts.repo)) {
-                self.look_at(memory, &facts.repo, Some(&facts)).await?;
+                self.look_at(memory, &facts.at()).await?;
             }
         } else {
-            for repo in self.known().await? {
-                self.look_at(memory, &repo, None).await?;
+            for at in self.known().await? {
+                self.look_at(memory, &at).await?;
             }
         }
         Ok(())
     }
 
     /// Looks through one repository. One that GitHub does not show does not hold up the others.
-    async fn look_at(
-        &self,
-        memory: &mut Memory,
-        repo: &Repo,
-        facts: Option<&RepositoryFacts>,
-    ) -> anyhow::Result<()> {
-        let installation = facts.and_then(|facts| facts.installation);
-        if memory.is_limited(installation) {
+    async fn look_at(&self, memory: &mut Memory, at: &RepositoryRef) -> anyhow::Result<()> {
+        if memory.is_limited(at.installation) {
             return Ok(());
         }
-        let looked = self.look_through(memory, repo, facts).await;
+        let looked = self.look_through(memory, at).await;
         if looked.is_err() {
             // What was found may not have been recorded, on a full disk for example: it has to be found again.
-            memory.examined.remove(&repo.key());
-            memory.acts.remove(&repo.key());
+            memory.examined.remove(&at.repo.key());
+            memory.acts.remove(&at.repo.key());
         }
-        memory.note(installation, &repo.to_string(), looked)
+        memory.note(at.installation, &at.repo.to_string(), looked)
     }
 
     /// The repositories to look through with a token: those that hob has heard from, and those that the settings name.
-    async fn known(&self) -> anyhow::Result<Vec<Repo>> {
-        let heard = self.store.repositories().await?.into_iter().map(|known| known.repo);
+    async fn known(&self) -> anyhow::Result<Vec<RepositoryRef>> {
+        let heard = self.store.repositories().await?.into_iter().map(|known| known.at());
         let named = self.config.github.repositories.iter().chain(self.config.repositories.keys());
+        let named = named.filter_map(|name| name.parse().ok());
+        let named = named.map(|repo| RepositoryRef { id: None, repo, installation: None });
         let mut keys = HashSet::new();
-        let all = heard.chain(named.filter_map(|name| name.parse().ok()));
-        let all = all.filter(|repo| self.config.github.allows(repo));
-        Ok(all.filter(|repo: &Repo| keys.insert(repo.key())).collect())
+        let all = heard.chain(named).filter(|at| self.config.github.allows(&at.repo));
+        Ok(all.filter(|at| keys.insert(at.repo.key())).collect())
     }
 
     /// The repositories that the App is installed on.

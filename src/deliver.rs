@@ -219,7 +219,7 @@ impl Deliver {
     }
 
     async fn act(&self, story: &Story, wanted: &WantedEffect) -> anyhow::Result<Result<(), GitHubError>> {
-        let repository = match self.github.repository(&story.repo, story.installation).await {
+        let repository = match self.github.repository(&story.at()).await {
             Ok(repository) => repository,
             Err(error) => return Ok(Err(error)),
         };
@@ -311,7 +311,7 @@ impl Deliver {
     }
 
     async fn try_remove_double(&self, story: &Story, double: &Double) -> Result<bool, GitHubError> {
-        let repository = self.github.repository(&story.repo, story.installation).await?;
+        let repository = self.github.repository(&story.at()).await?;
         let marker = marker_of(double);
         if double.kind == DoubleKind::ReviewReply {
             return review::remove_double(&repository, double, &marker).await;

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::ids::{CheckRunId, CommentId, InstallationId, IssueNumber, PullNumber, Repo, ReviewId, Sha};
+use crate::ids::{
+    CheckRunId, CommentId, InstallationId, IssueNumber, PullNumber, Repo, RepositoryId, RepositoryRef,
+    ReviewId, Sha,
+};
 
 /// What a delivery says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +162,11 @@ pub enum Event {
         /// Who did it.
         sender: Person,
     },
+    /// `repository.renamed`, `repository.transferred` and `repository.deleted`.
+    RepositoryChanged {
+        /// The repository as it is after that.
+        place: Place,
+    },
     /// Anything else: a correct delivery that hob has no use for.
     Other {
         /// The event's name, from the header.
@@ -174,47 +182,47 @@ impl Event {
     pub fn meaning(&self) -> Option<String> {
         match self {
             Self::IssueLabeled { place, issue, label, at, sender } => {
-                let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
+                let (repo, issue, by) = (place.key(), issue.number, &sender.login);
                 Some(format!("issues.labeled {repo}#{issue} {label} {by} {at}"))
             }
             Self::Commented { place, comment, .. } => {
-                Some(format!("issue_comment.created {} {}", place.repo.key(), comment.id))
+                Some(format!("issue_comment.created {} {}", place.key(), comment.id))
             }
             // GitHub's times are whole seconds, in which two people can tick two boxes, or the same one.
             Self::CommentEdited { place, comment, at, sender, .. } => {
-                let (repo, text) = (place.repo.key(), hex::encode(&Sha256::digest(&comment.body)[..8]));
+                let (repo, text) = (place.key(), hex::encode(&Sha256::digest(&comment.body)[..8]));
                 Some(format!("issue_comment.edited {repo} {} {} {at} {text}", comment.id, sender.login))
             }
             Self::IssueUnlabeled { place, issue, label, at, sender } => {
-                let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
+                let (repo, issue, by) = (place.key(), issue.number, &sender.login);
                 Some(format!("issues.unlabeled {repo}#{issue} {label} {by} {at}"))
             }
             Self::IssueAssigned { place, issue, to, at, sender } => {
-                let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
+                let (repo, issue, by) = (place.key(), issue.number, &sender.login);
                 Some(format!("issues.assigned {repo}#{issue} {} {by} {at}", to.login))
             }
             Self::IssueEnded { place, issue, ending, at, sender } => {
-                let (repo, issue, by) = (place.repo.key(), issue.number, &sender.login);
+                let (repo, issue, by) = (place.key(), issue.number, &sender.login);
                 Some(format!("issues.{} {repo}#{issue} {by} {at}", ending.as_str()))
             }
             Self::Reviewed { place, review, .. } => {
-                Some(format!("pull_request_review.submitted {} {}", place.repo.key(), review.id))
+                Some(format!("pull_request_review.submitted {} {}", place.key(), review.id))
             }
             Self::PullMoved { place, pull, to, at, sender } => {
-                let (repo, number, by) = (place.repo.key(), pull.number, &sender.login);
+                let (repo, number, by) = (place.key(), pull.number, &sender.login);
                 Some(format!("pull_request.{} {repo}#{number} {by} {at}", to.as_str()))
             }
             Self::CheckEnded { place, check, at } => {
                 let EndedCheck { kind, id, head, .. } = check;
-                Some(format!("{} {} {id} {head} {at}", kind.as_str(), place.repo.key()))
+                Some(format!("{} {} {id} {head} {at}", kind.as_str(), place.key()))
             }
             // Where it goes now is asked for.
-            Self::PullRetargeted { .. } => None,
+            Self::PullRetargeted { .. } | Self::RepositoryChanged { .. } => None,
             // Somebody may press the same button again, and GitHub notes no time for it.
             Self::CheckButton { .. } => None,
             Self::Pushed { place, branch, before, after, .. } => {
                 let name = |sha: &Option<Sha>| sha.as_ref().map_or("none".to_owned(), Sha::to_string);
-                Some(format!("push {} {branch} {} {}", place.repo.key(), name(before), name(after)))
+                Some(format!("push {} {branch} {} {}", place.key(), name(before), name(after)))
             }
             Self::Ping | Self::Other { .. } => None,
         }
@@ -234,6 +242,27 @@ impl Event {
             | Self::PullRetargeted { place, .. }
             | Self::CheckEnded { place, .. }
             | Self::CheckButton { place, .. }
+            | Self::RepositoryChanged { place }
+            | Self::Pushed { place, .. } => Some(place),
+            Self::Ping | Self::Other { .. } => None,
+        }
+    }
+
+    /// The same, for putting the repository's present name there.
+    pub fn place_mut(&mut self) -> Option<&mut Place> {
+        match self {
+            Self::IssueLabeled { place, .. }
+            | Self::IssueUnlabeled { place, .. }
+            | Self::IssueAssigned { place, .. }
+            | Self::IssueEnded { place, .. }
+            | Self::Commented { place, .. }
+            | Self::CommentEdited { place, .. }
+            | Self::Reviewed { place, .. }
+            | Self::PullMoved { place, .. }
+            | Self::PullRetargeted { place, .. }
+            | Self::CheckEnded { place, .. }
+            | Self::CheckButton { place, .. }
+            | Self::RepositoryChanged { place }
             | Self::Pushed { place, .. } => Some(place),
             Self::Ping | Self::Other { .. } => None,
         }
@@ -394,12 +423,27 @@ impl CheckKind {
 /// The repository of an event, and the way back to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// `owner/name`.
+    /// GitHub's id of the repository. Absent in deliveries that hob wrote itself before it knew ids.
+    pub id: Option<RepositoryId>,
+    /// `owner/name`, when the delivery was written.
     pub repo: Repo,
     /// The branch that pull requests go to unless told otherwise.
     pub default_branch: String,
     /// The App's installation, absent when the webhook belongs to a repository or organisation.
     pub installation: Option<InstallationId>,
+}
+
+impl Place {
+    /// Which repository it is.
+    pub fn at(&self) -> RepositoryRef {
+        RepositoryRef { id: self.id, repo: self.repo.clone(), installation: self.installation }
+    }
+
+    /// The repository in an event's meaning. The id, so that two deliveries of one meaning are alike though the repository was renamed
+    /// between them.
+    fn key(&self) -> String {
+        self.id.map_or_else(|| self.repo.key(), |id| id.to_string())
+    }
 }
 
 /// An issue, or the issue side of a pull request.
@@ -439,4 +483,14 @@ pub struct Person {
     pub id: Option<u64>,
     /// Whether GitHub says that it is a bot.
     pub is_bot: bool,
+}
+
+impl Person {
+    /// Whether the two are one account. The ids say so; logins only where an id is not known.
+    pub fn is_same_as(&self, other: &Person) -> bool {
+        match (self.id, other.id) {
+            (Some(id), Some(other)) => id == other,
+            _ => self.login.eq_ignore_ascii_case(&other.login),
+        }
+    }
 }

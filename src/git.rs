@@ -16,6 +16,7 @@ mod import;
 mod join;
 mod mirror;
 mod pack;
+mod prune;
 mod push;
 mod rewrite;
 mod signing;
@@ -67,8 +68,8 @@ pub enum RemoteError {
     /// No such repository, or none that this token may see: hosts do not tell the two apart.
     #[error("the git host knows no such repository")]
     NotFound,
-    /// The host sends us elsewhere, which is not followed: the token was meant for the address we know.
-    /// Holds the new address.
+    /// The host sends us to another one, which is not followed: the token was meant for the host that we know. Or it sends us
+    /// elsewhere in the middle of an operation. Holds the new address.
     #[error("the repository has moved to {0}")]
     Redirected(String),
     /// The network or the host failed; the same call may succeed later.

@@ -20,6 +20,7 @@ pub mod found;
 mod history;
 mod issues;
 mod labels;
+mod located;
 mod looks;
 mod people;
 mod pull_facts;
@@ -38,8 +39,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use crate::ids::{InstallationId, Repo};
+use crate::ids::{InstallationId, Repo, RepositoryId};
 use client::{Answer, Client, Verb};
+use located::Located;
 use tokens::InstallationTokens;
 
 pub use access::{Access, AppAccess, Granted, Installation, answers};
@@ -55,6 +57,7 @@ pub use error::GitHubError;
 pub use events::{Done, IssueEvent};
 pub use history::{Change, IssueHistory, Labeling};
 pub use issues::ReactTo;
+pub use located::{Learned, Whereabouts};
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
 pub use pull_facts::PullFacts;
@@ -88,11 +91,11 @@ pub struct GitHub {
 struct Shared {
     identity: Identity,
     own_login: OnceCell<String>,
-    /// Which installation covers a repository, by `Repo::key`, for callers that did not get it in a delivery.
-    known_installations: Mutex<HashMap<String, InstallationId>>,
+    /// Where repositories are, as far as GitHub has said.
+    located: Located,
     /// How many requests that make or change something were sent for each installation.
     writes: Mutex<HashMap<Option<InstallationId>, u64>>,
-    /// What was read of repositories' settings, by `Repo::key`.
+    /// What was read of repositories' settings, by id, or by `Repo::key` where there is none.
     known_settings: Mutex<HashMap<String, SettingsText>>,
 }
 
@@ -121,7 +124,7 @@ impl GitHub {
         let shared = Shared {
             identity,
             own_login: OnceCell::new(),
-            known_installations: Mutex::default(),
+            located: Located::default(),
             writes: Mutex::default(),
             known_settings: Mutex::default(),
         };
@@ -161,62 +164,6 @@ impl GitHub {
         };
         self.shared.own_login.get_or_try_init(ask).await.cloned()
     }
-
-    /// The way to one repository. For an App the token of its installation is fetched, if none is held,
-    /// so that a missing installation shows here; `installation` is the one a delivery named, and is looked
-    /// up, once, where there was none.
-    ///
-    /// # Errors
-    /// `Forbidden` if the App is not installed there; else what kept GitHub from answering.
-    pub async fn repository(
-        &self,
-        repo: &Repo,
-        installation: Option<InstallationId>,
-    ) -> Result<Repository, GitHubError> {
-        let installation = match &self.shared.identity {
-            Identity::User { .. } => None,
-            Identity::App(tokens) => Some(match installation {
-                Some(id) => {
-                    tokens.token(id).await.map_err(|error| not_installed(error, repo))?;
-                    id
-                }
-                None => self.installation_of(repo, tokens).await?,
-            }),
-        };
-        Ok(Repository { github: self.clone(), repo: repo.clone(), installation })
-    }
-
-    async fn installation_of(
-        &self,
-        repo: &Repo,
-        tokens: &InstallationTokens,
-    ) -> Result<InstallationId, GitHubError> {
-        #[derive(Deserialize)]
-        struct Installation {
-            id: InstallationId,
-        }
-        let remembered = self.known_installations().get(&repo.key()).copied();
-        if let Some(id) = remembered {
-            match tokens.token(id).await {
-                Ok(_) => return Ok(id),
-                // The App was removed since, and perhaps installed again under another number.
-                Err(GitHubError::NotFound) => {
-                    self.known_installations().remove(&repo.key());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let path = format!("/repos/{repo}/installation");
-        let answer = tokens.app().get(&path).await.map_err(|error| not_installed(error, repo))?;
-        let id = answer.json::<Installation>()?.id;
-        tokens.token(id).await.map_err(|error| not_installed(error, repo))?;
-        self.known_installations().insert(repo.key(), id);
-        Ok(id)
-    }
-
-    fn known_installations(&self) -> std::sync::MutexGuard<'_, HashMap<String, InstallationId>> {
-        self.shared.known_installations.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A 404 about the installation must not reach a caller that takes 404 for "no such comment" or "no
@@ -235,27 +182,33 @@ fn not_installed(error: GitHubError, repo: &Repo) -> GitHubError {
 pub struct Repository {
     github: GitHub,
     repo: Repo,
-    /// Present exactly when hob is an App.
-    installation: Option<InstallationId>,
+    /// GitHub's id of it, where that is known.
+    id: Option<RepositoryId>,
+    /// The repository whose installation lets hob in: this one, or the one that it is looked at from.
+    covered: Repo,
+    /// The installation that was known for that, where none has been looked up.
+    hint: Option<InstallationId>,
 }
 
 impl Repository {
-    /// Which repository this is.
+    /// Which repository this is, by its name.
     pub fn repo(&self) -> &Repo {
         &self.repo
     }
 
-    /// The token with which git fetches and pushes, as the password of `x-access-token`. An App's is good
-    /// for ten minutes at least.
-    pub async fn git_token(&self) -> Result<SecretString, GitHubError> {
-        match (&self.github.shared.identity, self.installation) {
-            (Identity::App(tokens), Some(id)) => {
-                tokens.token(id).await.map_err(|error| not_installed(error, &self.repo))
-            }
-            (Identity::User { token, .. }, _) => Ok(token.clone()),
-            (Identity::App(_), None) => {
-                Err(GitHubError::Unexpected(format!("no installation is known for {}", self.repo)))
-            }
+    /// The token that lets hob in.
+    pub async fn token(&self) -> Result<SecretString, GitHubError> {
+        match &self.github.shared.identity {
+            Identity::App(_) => Ok(self.github.installation_token(&self.covered, self.hint).await?.1),
+            Identity::User { token, .. } => Ok(token.clone()),
+        }
+    }
+
+    /// The App's installation that lets hob in.
+    async fn installation(&self) -> Result<Option<InstallationId>, GitHubError> {
+        match &self.github.shared.identity {
+            Identity::App(_) => Ok(Some(self.github.installation_token(&self.covered, self.hint).await?.0)),
+            Identity::User { .. } => Ok(None),
         }
     }
 
@@ -293,7 +246,7 @@ impl Repository {
     /// Counts a write that is about to be sent.
     fn count_write(&self) {
         let mut writes = self.github.shared.writes.lock().unwrap_or_else(PoisonError::into_inner);
-        *writes.entry(self.installation).or_default() += 1;
+        *writes.entry(self.hint).or_default() += 1;
     }
 
     /// Writes to `/repos/{owner}/{name}{path}`, once, whatever happens.
@@ -319,7 +272,7 @@ impl Repository {
     }
 
     async fn client(&self) -> Result<(Client, SecretString), GitHubError> {
-        let token = self.git_token().await?;
+        let token = self.token().await?;
         let client = match &self.github.shared.identity {
             Identity::App(tokens) => tokens.app().with_token(&token)?,
             Identity::User { client, .. } => client.clone(),
@@ -329,12 +282,12 @@ impl Repository {
 
     /// Whether there was a token to forget, so that another try makes sense.
     async fn forget(&self, token: &SecretString) -> bool {
-        match (&self.github.shared.identity, self.installation) {
-            (Identity::App(tokens), Some(id)) => {
-                tokens.forget(id, token).await;
+        match &self.github.shared.identity {
+            Identity::App(tokens) => {
+                tokens.forget(token).await;
                 true
             }
-            _ => false,
+            Identity::User { .. } => false,
         }
     }
 }

@@ -274,6 +274,29 @@ number_id!(
     /// One installation of the GitHub App on an account.
     InstallationId
 );
+number_id!(
+    /// A repository, unique on the host. It stays the same when the repository is renamed or transferred.
+    RepositoryId
+);
+
+impl RepositoryId {
+    /// The folder of the repository's mirror, below the folder of all mirrors. No owner is called `_`.
+    pub fn mirror(self) -> String {
+        format!("_/{self}.git")
+    }
+}
+
+/// A repository as hob knows it. The id says which one it is; name and installation are what hob heard last, and may have changed
+/// since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryRef {
+    /// GitHub's id. Absent where hob has not learned it yet.
+    pub id: Option<RepositoryId>,
+    /// Its name.
+    pub repo: Repo,
+    /// The App's installation on it, where hob is an App.
+    pub installation: Option<InstallationId>,
+}
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -9,6 +9,7 @@ mod button;
 mod commands;
 pub mod decide;
 mod fix;
+mod located;
 mod pull;
 pub mod reply;
 mod review;
@@ -40,6 +41,7 @@ use crate::store::{
 use crate::story::{About, Ask, Choice, Story, Turn};
 use commands::Opening;
 use decide::{Act, Decision, decide};
+use located::NextLook;
 use settings::Settings;
 use sub_issues::Parts;
 
@@ -93,10 +95,11 @@ enum Seen {
 impl Intake {
     /// Works off the inbox until `stop` is set: several repositories at once, the deliveries of each one after the other.
     pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
+        let next_look = tokio::sync::Mutex::new(NextLook::default());
         let mut lanes = Lanes::new(ROOM);
         while !stop.is_cancelled() {
             pulse.beat();
-            let wait = match self.begin_due(&mut lanes).await {
+            let wait = match self.begin_due(&next_look, &mut lanes).await {
                 Ok(wait) => wait,
                 Err(error) => {
                     self.store.sit_out(error, &stop).await?;
@@ -124,7 +127,19 @@ impl Intake {
     }
 
     /// Begins what is due, as far as there is room; tells in what time to look again, if nothing happens before.
-    async fn begin_due<'a>(&'a self, lanes: &mut Lanes<'a, anyhow::Result<()>>) -> anyhow::Result<Duration> {
+    async fn begin_due<'a>(
+        &'a self,
+        next_look: &'a tokio::sync::Mutex<NextLook>,
+        lanes: &mut Lanes<'a, anyhow::Result<()>>,
+    ) -> anyhow::Result<Duration> {
+        self.learn().await?;
+        // In a lane of its own, since GitHub is asked.
+        if let Ok(next) = next_look.try_lock()
+            && self.is_repository_sought(&next).await?
+        {
+            drop(next);
+            lanes.begin("", async move { self.look_for_repositories(&mut *next_look.lock().await).await });
+        }
         while lanes.has_room() {
             let busy = lanes.full();
             if let Some(delivery) = self.store.next_delivery_beside(&busy).await? {
@@ -175,13 +190,22 @@ impl Intake {
         Ok(())
     }
 
-    async fn decide(&self, delivery: &Delivery, event: Event) -> anyhow::Result<Settled> {
+    async fn decide(&self, delivery: &Delivery, mut event: Event) -> anyhow::Result<Settled> {
         let began = Instant::now();
-        if let Some(place) = event.place().filter(|place| !self.config.github.allows(&place.repo)) {
-            return Ok(Settled::Ignored(format!("github.allow leaves {} out", place.repo)));
+        if let Some(place) = event.place()
+            && let Some(why) = self.is_left_out(place).await?
+        {
+            return Ok(Settled::Ignored(why));
         }
-        if let Some(place) = event.place() {
-            self.store.know_repository(&place.repo, place.installation, &place.default_branch).await?;
+        let has_changed = matches!(event, Event::RepositoryChanged { .. });
+        if let Some(place) = event.place_mut() {
+            if let Some(why) = self.find_place(delivery, place, has_changed).await? {
+                return Ok(Settled::Ignored(why));
+            }
+            // Under the name that it has now.
+            if !self.config.github.allows(&place.repo) {
+                return Ok(Settled::Ignored(format!("github.allow leaves {} out", place.repo)));
+            }
         }
         let happening = |place, issue, sender| Happening {
             delivery,
@@ -193,6 +217,9 @@ impl Intake {
             settings: Settings::default(),
         };
         match event {
+            Event::RepositoryChanged { .. } => {
+                Ok(Settled::OfNoUse("noted where the repository is; nothing else follows".to_owned()))
+            }
             Event::Ping => Ok(Settled::OfNoUse("GitHub's test of the webhook".to_owned())),
             Event::Other { event, action } => {
                 Ok(Settled::OfNoUse(format!("hob has no use for {event}.{}", action.unwrap_or_default())))
@@ -365,7 +392,7 @@ impl Intake {
 
     /// What hob's labels choose that are on the issue now. It is the set that counts: events of one act come in any order.
     async fn own_labels(&self, on: &Happening<'_>) -> anyhow::Result<Vec<Choice>> {
-        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let repository = self.github.repository(&on.place.at()).await?;
         let labels = match repository.labels(on.issue.number).await {
             Err(GitHubError::NotFound) => Vec::new(),
             labels => labels?,
@@ -537,7 +564,7 @@ impl Intake {
     /// The text of the issue, or of a sub-issue of it, where it is still the one that people saw who asked for work at that time. Only who may push
     /// may have changed it since; and then what they left is what is worked on.
     async fn as_seen(&self, on: &Happening<'_>, number: IssueNumber, at: Timestamp) -> anyhow::Result<Seen> {
-        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let repository = self.github.repository(&on.place.at()).await?;
         let history = match repository.issue_history(number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => return Ok(Seen::Gone),
             history => history?,
@@ -547,7 +574,7 @@ impl Intake {
         let changes = [(Part::Title, &history.renamed), (Part::Text, &history.edited)];
         for (part, change) in changes {
             let Some(Change { by, .. }) = change.as_ref().filter(since) else { continue };
-            if by.is_bot || !may_push(&repository, on.delivery, &by.login).await? {
+            if by.is_bot || !may_push(&repository, on.delivery, by).await? {
                 return Ok(Seen::Other(TextChanged { part, by: by.login.clone() }));
             }
         }
@@ -643,6 +670,7 @@ impl Intake {
         let number = story.map_or(issue.number, |story| story.issue);
         StoryAsk {
             repo: place.repo.clone(),
+            github_id: place.id,
             issue: number,
             title: message::pull_request_title(&issue.title),
             installation: place.installation,
@@ -679,8 +707,8 @@ impl Intake {
         if sender.is_bot {
             return Ok(Some(format!("{} is a bot", sender.login)));
         }
-        let repository = self.github.repository(&place.repo, place.installation).await?;
-        let has = permission(&repository, delivery, &sender.login).await?;
+        let repository = self.github.repository(&place.at()).await?;
+        let has = permission(&repository, delivery, sender).await?;
         Ok((has < needed).then(|| format!("{} may not command hob in {}", sender.login, place.repo)))
     }
 
@@ -720,14 +748,18 @@ fn conversation_of(pull: &Pull) -> Issue {
 }
 
 /// Whether somebody may push. Who is not known to GitHub may not.
-async fn may_push(repository: &Repository, delivery: &Delivery, login: &str) -> anyhow::Result<bool> {
-    Ok(permission(repository, delivery, login).await?.at_least_write())
+async fn may_push(repository: &Repository, delivery: &Delivery, person: &Person) -> anyhow::Result<bool> {
+    Ok(permission(repository, delivery, person).await?.at_least_write())
 }
 
-async fn permission(repository: &Repository, delivery: &Delivery, login: &str) -> anyhow::Result<Permission> {
-    match repository.permission(login).await {
+async fn permission(
+    repository: &Repository,
+    delivery: &Delivery,
+    person: &Person,
+) -> anyhow::Result<Permission> {
+    match repository.permission(&person.login, person.id).await {
         Err(GitHubError::NotFound) if is_believed(delivery) => Ok(Permission::None),
-        permission => permission.with_context(|| format!("asking what {login} may do")),
+        permission => permission.with_context(|| format!("asking what {} may do", person.login)),
     }
 }
 

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::fail_point::{When, reach};
-use crate::ids::{Repo, RunId, StoryId};
+use crate::ids::{RunId, StoryId};
 
 pub use tree::{Used, measure, remove_tree, used_space};
 
@@ -153,9 +153,9 @@ impl DataDir {
         self.root.join("mirrors")
     }
 
-    /// The bare mirror of a repository.
-    pub fn mirror(&self, repo: &Repo) -> PathBuf {
-        self.mirrors().join(format!("{}.git", repo.key()))
+    /// The bare mirror of a repository, by its folder as the store knows it.
+    pub fn mirror(&self, folder: &str) -> PathBuf {
+        self.mirrors().join(folder)
     }
 
     /// hob's own program as containers can run it. Made anew by each hob that needs it.

@@ -26,8 +26,8 @@ pub use next::{AfterHandOver, Findings, Next, TaskHistory, after_hand_over, afte
 pub use run::{Outcome, Renewal, Run, RunEnd, Turn};
 
 use crate::ids::{
-    AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, Sha, StoryId,
-    TaskId,
+    AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, RepositoryId,
+    RepositoryRef, Sha, StoryId, TaskId,
 };
 
 /// One issue under work: one branch, one pull request, one workspace, one agent session after another.
@@ -35,13 +35,17 @@ use crate::ids::{
 pub struct Story {
     /// Its id.
     pub id: StoryId,
-    /// Where the issue is.
+    /// Where the issue is, by the name that the repository had when hob heard of it last.
     pub repo: Repo,
+    /// GitHub's id of the repository. Absent where hob has not learned it yet.
+    pub github_id: Option<RepositoryId>,
+    /// The folder of the mirror that its workspace borrows from, below the folder of all mirrors.
+    pub mirror: String,
     /// The issue.
     pub issue: IssueNumber,
     /// The issue's title when the story was last asked to work.
     pub title: String,
-    /// The App's installation, where hob is an App.
+    /// The App's installation when hob heard of it last, where hob is an App. It may have been installed anew since.
     pub installation: Option<InstallationId>,
     /// The branch that the pull request goes to.
     pub base_branch: String,
@@ -81,6 +85,13 @@ pub struct Story {
     /// Whether nothing in the workspace is needed any more: it was pushed, under other commit ids, or there was
     /// nothing. Then nothing in it may be handed over, and it only waits to be removed.
     pub handed_over: bool,
+}
+
+impl Story {
+    /// Its repository.
+    pub fn at(&self) -> RepositoryRef {
+        RepositoryRef { id: self.github_id, repo: self.repo.clone(), installation: self.installation }
+    }
 }
 
 /// A conversation that an agent CLI keeps in the story's home and can take up again.

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::{ByteSize, Config};
 use crate::container::Docker;
+use crate::ids::StoryId;
 use crate::paths::{self, DataDir};
 use crate::pulse::Pulse;
 use crate::store::{ChangeWatch, ClockWatch, Store};
@@ -123,6 +124,7 @@ impl Sweep {
         logged("records of runs", self.records(sizes).await);
         logged("keys", self.keys().await);
         logged("stories' folders", self.folders(sizes).await);
+        logged("mirrors", self.mirrors().await);
         logged("the disk", self.look_at_disk().await);
     }
 
@@ -147,6 +149,24 @@ impl Sweep {
         }
         if forgotten > 0 {
             tracing::info!(forgotten, "settled deliveries are forgotten");
+        }
+        Ok(())
+    }
+
+    /// Removes the mirrors of repositories that were put away, once no workspace borrows from them any more.
+    async fn mirrors(&self) -> anyhow::Result<()> {
+        for (mirror, stories) in self.store.mirrors_put_away().await? {
+            let path = self.data.mirror(&mirror);
+            let borrows = |story: &StoryId| {
+                let paths = self.data.story(*story);
+                [paths.workspace.clone(), paths::draft(&paths.workspace), paths.join]
+                    .iter()
+                    .any(|path| path.exists())
+            };
+            if path.exists() && !stories.iter().any(borrows) {
+                tracing::info!(mirror, "the mirror of a repository that was put away is removed");
+                remove(path).await?;
+            }
         }
         Ok(())
     }

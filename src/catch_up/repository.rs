@@ -14,9 +14,9 @@ use crate::command;
 use crate::config::RepositoryFile;
 use crate::event::{Issue, Place};
 use crate::github::{
-    GitHubError, Labeling, ListedComment, ListedIssue, Repository, RepositoryFacts, found, webhook,
+    GitHubError, Labeling, ListedComment, ListedIssue, Repository, Whereabouts, found, webhook,
 };
-use crate::ids::Repo;
+use crate::ids::{Repo, RepositoryRef};
 use crate::message;
 use crate::store::{KnownRepository, Recorded};
 
@@ -63,21 +63,17 @@ impl Looked<'_> {
 }
 
 impl CatchUp {
-    /// Looks through a repository from where the look before ended. `facts` are there for an App, which has just asked for them.
-    pub(super) async fn look_through(
-        &self,
-        memory: &mut Memory,
-        repo: &Repo,
-        facts: Option<&RepositoryFacts>,
-    ) -> anyhow::Result<()> {
-        let repository = self.github.repository(repo, facts.and_then(|facts| facts.installation)).await?;
-        let Some(known) = self.known_now(memory, &repository, facts).await? else { return Ok(()) };
+    /// Looks through a repository from where the look before ended.
+    pub(super) async fn look_through(&self, memory: &mut Memory, at: &RepositoryRef) -> anyhow::Result<()> {
+        let Some(known) = self.known_now(at).await? else { return Ok(()) };
+        let repository = self.github.repository(&known.at()).await?;
         let file = self.file_of(&repository).await?;
         let label = self.config.label_of(&file).to_owned();
         let place = Place {
+            id: known.id,
             repo: known.repo.clone(),
             default_branch: known.default_branch.clone(),
-            installation: facts.and_then(|facts| facts.installation),
+            installation: known.installation,
         };
         let since = self.since(&known);
         // At the first look, whenever they were put on.
@@ -130,31 +126,22 @@ impl CatchUp {
         }
     }
 
-    /// What is known of a repository, brought up to date once for each process; nothing under a name that is no longer its own.
-    async fn known_now(
-        &self,
-        memory: &mut Memory,
-        repository: &Repository,
-        facts: Option<&RepositoryFacts>,
-    ) -> anyhow::Result<Option<KnownRepository>> {
-        let key = repository.repo().key();
-        let is_current = match (facts, memory.current.get(&key)) {
-            (None, Some(is_current)) => *is_current,
-            _ => {
-                let facts = match facts {
-                    Some(facts) => facts.clone(),
-                    None => repository.facts().await?,
-                };
-                self.store.know_repository(&facts.repo, facts.installation, &facts.default_branch).await?;
-                let is_current = facts.repo == *repository.repo();
-                if !is_current {
-                    tracing::info!(old = %repository.repo(), new = %facts.repo, "a repository has another name now");
-                }
-                memory.current.insert(key, is_current);
-                is_current
-            }
+    /// What is known of a repository, brought up to date; nothing under a name that the settings have and that is its own no longer.
+    async fn known_now(&self, at: &RepositoryRef) -> anyhow::Result<Option<KnownRepository>> {
+        let by_name = RepositoryRef { id: None, ..at.clone() };
+        let found = match self.github.whereabouts(at).await? {
+            // Whoever has the name now is known from then on, and the other one is looked for.
+            Whereabouts::Replaced if at.id.is_some() => self.github.whereabouts(&by_name).await?,
+            found => found,
         };
-        if is_current { self.store.repository(repository.repo()).await } else { Ok(None) }
+        let Whereabouts::Here(facts) = found else { return Err(GitHubError::NotFound.into()) };
+        self.store.know_repository(&facts.at(), &facts.default_branch).await?;
+        let is_renamed = facts.repo != at.repo;
+        if is_renamed {
+            tracing::info!(old = %at.repo, new = %facts.repo, "a repository has another name now");
+        }
+        // By its id it was looked for on purpose; by its name it is looked through under the new one too.
+        if is_renamed && at.id.is_none() { Ok(None) } else { self.store.repository(&facts.repo).await }
     }
 
     /// The moment that a look begins with. What the store has settled and forgotten must not be found again.

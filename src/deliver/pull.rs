@@ -356,7 +356,7 @@ impl Deliver {
 }
 
 async fn may_push(repository: &Repository, login: &str) -> Result<bool, GitHubError> {
-    match repository.permission(login).await {
+    match repository.permission(login, None).await {
         Ok(permission) => Ok(permission.at_least_write()),
         Err(GitHubError::NotFound) => Ok(false),
         Err(error) => Err(error),

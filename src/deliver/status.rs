@@ -154,7 +154,7 @@ impl Deliver {
         if let Some(wait) = self.is_passing(&facts) {
             return self.store.show_later(story, facts.version, wait).await;
         }
-        let repository = self.github.repository(&facts.story.repo, facts.story.installation).await;
+        let repository = self.github.repository(&facts.story.at()).await;
         // What both of them link to.
         let rests = match (&repository, &to_show.status) {
             (Ok(repository), Some(_)) => self.with_rests_of_ends(repository, &mut facts).await?,

@@ -1,8 +1,9 @@
 //! The bare mirror of a repository: hob's own copy, fetched by hob alone and therefore trusted.
-//! Workspaces and quarantines borrow its objects, so nothing here ever removes one.
+//! Workspaces and quarantines borrow its objects. Only what its branches and the pins of stories reach stays in it (`prune.rs`).
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use git2::{
@@ -10,13 +11,16 @@ use git2::{
     RepositoryInitOptions,
 };
 
-use super::{Remote, RemoteError, oid, prepare, sha, transport};
+use super::{Remote, RemoteError, oid, prepare, prune, sha, transport};
 use crate::fail_point::around;
 use crate::ids::{Sha, StoryId};
-use crate::paths::remove_tree;
+use crate::paths::{remove_file, remove_tree};
 
 /// Every branch of the remote, under its own name. Tags and everything else stay where they are.
 const BRANCHES: &str = "+refs/heads/*:refs/heads/*";
+
+/// The file that is there while a mirror is known to hold nothing but what its references reach.
+const CLEAN: &str = "hob-clean";
 
 /// A bare mirror on disk. Cheap to clone; each call opens the repository anew.
 #[derive(Debug, Clone)]
@@ -25,7 +29,7 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// The mirror at `path` (`<data>/mirrors/<owner>/<repo>.git`), made empty if it is not there yet.
+    /// The mirror at `path` (`<data>/mirrors/_/<id>.git`), made empty if it is not there yet.
     pub fn ensure(path: &Path) -> anyhow::Result<Mirror> {
         prepare()?;
         let parent = path.parent().context("a mirror needs a folder to lie in")?;
@@ -36,6 +40,7 @@ impl Mirror {
             let new = sibling(path, "new")?;
             remove_tree(&new)?;
             init_bare(&new)?;
+            File::create(new.join(CLEAN)).context("noting that the mirror is clean")?;
             around("disk", "mirror-rename", || fs::rename(&new, path))
                 .with_context(|| format!("renaming {} into place", new.display()))?;
         }
@@ -46,23 +51,37 @@ impl Mirror {
         Ok(mirror)
     }
 
-    /// Makes the branches here those of `remote`: new and moved ones are fetched, vanished ones dropped.
-    /// Their objects stay. Nothing about the remote is stored. Two fetches of one mirror take turns.
+    /// Makes the branches here those of `remote`: new and moved ones are fetched, vanished ones dropped, and so are objects that
+    /// nothing reaches any more. Nothing about the remote is stored. Two fetches of one mirror take turns.
     pub fn fetch(&self, remote: &Remote) -> Result<(), RemoteError> {
         let _lock = lock(&self.path).map_err(RemoteError::Other)?;
         let repository = self.open().map_err(RemoteError::Other)?;
+        let clean = self.path.join(CLEAN);
+        let was_clean = clean.exists();
+        let before = prune::tips(&repository, "refs/heads/*").map_err(RemoteError::Other)?;
         let fetch = || {
             let mut source = repository.remote_anonymous(&remote.url)?;
             source.connect(Direction::Fetch)?;
             let mut options = FetchOptions::new();
             options.download_tags(AutotagOption::None).update_fetchhead(false);
             source.download(&[BRANCHES], Some(&mut options))?;
+            // Until it is known what the update has left behind.
+            remove_file(&clean).map_err(|error| git2::Error::from_str(&format!("{error:#}")))?;
             // Before the update, or a branch `a/b` could not come where a vanished branch `a` was.
             source.prune(None)?;
             source.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None)?;
             source.disconnect()
         };
-        around("git", "fetch", || transport::with_session(remote, &self.path, fetch))
+        around("git", "fetch", || transport::with_session(remote, &self.path, fetch))?;
+        let before: Vec<_> = before.into_iter().collect();
+        let tidied = (|| {
+            if !was_clean || !prune::is_reached(&repository, &before)? {
+                let (began, removed) = (Instant::now(), prune::prune(&repository)?);
+                tracing::debug!(removed, took = ?began.elapsed(), mirror = %self.path.display(), "objects that nothing reaches are removed");
+            }
+            File::create(&clean).context("noting that the mirror is clean").map(drop)
+        })();
+        tidied.map_err(RemoteError::Other)
     }
 
     /// The commit a branch points at, or `None` if there is no such branch.
@@ -78,9 +97,12 @@ impl Mirror {
         sha(found).map(Some)
     }
 
-    /// Whether a commit holds another in its history. A commit holds itself.
+    /// Whether a commit holds another in its history. A commit holds itself. One that is not here is in the history of none.
     pub fn holds(&self, commit: &Sha, other: &Sha) -> anyhow::Result<bool> {
         let (commit, other) = (oid(commit)?, oid(other)?);
+        if commit != other && self.open()?.find_commit(other).is_err() {
+            return Ok(false);
+        }
         let holds = commit == other
             || self.open()?.graph_descendant_of(commit, other).context("comparing two commits")?;
         Ok(holds)
@@ -110,6 +132,8 @@ impl Mirror {
     /// Holds on to `at` and everything behind it for a story, even if its branch vanishes and somebody runs
     /// a gc by hand. Adds to what the story holds already: its workspace may borrow from older commits.
     pub fn pin(&self, story: StoryId, at: &Sha) -> anyhow::Result<()> {
+        // Not while a fetch looks for what nothing reaches.
+        let _lock = lock(&self.path)?;
         let repository = self.open()?;
         let commit =
             repository.find_commit(oid(at)?).with_context(|| format!("finding {at} in the mirror"))?;
@@ -121,10 +145,18 @@ impl Mirror {
 
     /// Lets go of everything a story held. To be called when its workspace is gone. Calling it twice is fine.
     pub fn unpin(&self, story: StoryId) -> anyhow::Result<()> {
+        let _lock = lock(&self.path)?;
         let repository = self.open()?;
         let found = repository.references_glob(&format!("{}*", pins(story))).context("listing pins")?;
+        let mut held = Vec::new();
         for reference in found {
-            reference.and_then(|mut reference| reference.delete()).context("removing a pin")?;
+            let mut reference = reference.context("removing a pin")?;
+            held.extend(reference.target());
+            reference.delete().context("removing a pin")?;
+        }
+        // What it alone has held goes with the next fetch, before anybody else gets a workspace.
+        if !held.is_empty() && !prune::is_reached(&repository, &held)? {
+            remove_file(&self.path.join(CLEAN))?;
         }
         Ok(())
     }
@@ -163,7 +195,7 @@ pub fn remove_stale_locks(folder: &Path) -> anyhow::Result<usize> {
 }
 
 /// What lies in a folder; nothing where it is none.
-fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }

@@ -1,11 +1,11 @@
 //! Git over HTTP for libgit2: a smart subtransport on reqwest and rustls, since libgit2's own would bring
-//! OpenSSL, follow redirects and ask for credentials again and again. Fetching and pushing themselves
+//! OpenSSL, follow redirects to other hosts and ask for credentials again and again. Fetching and pushing themselves
 //! are in `mirror.rs` and `push.rs`.
 //!
 //! libgit2 gives a subtransport an address and nothing else, so the token comes from a thread-local that
 //! [`with_session`] sets around one operation. That is sound because libgit2 talks to a remote only on the
 //! thread that called it (its extra threads only compute deltas). The token goes into one header, marked
-//! sensitive, for one exact address, and is in no URL, configuration, reflog or error text.
+//! sensitive, for one scheme, host and port, and is in no URL, configuration, reflog or error text. A redirect is followed there only.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, Write};
@@ -35,6 +35,10 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(300);
 const SPOOL_BYTES: usize = 1 << 20;
 /// A request of git's that asks for nothing: a flush packet.
 const NOTHING_TO_SAY: &str = "0000";
+/// How often a host may send us on, for one operation.
+const MOST_REDIRECTS: usize = 5;
+/// What follows a repository's address in the first request of an operation.
+const LISTING: &str = "/info/refs";
 /// How many bytes of a refusing answer are read, for its text.
 const REFUSAL_BYTES: u64 = 4096;
 /// How many characters of a host's text are kept in an error.
@@ -58,8 +62,10 @@ pub(super) unsafe fn register() -> Result<(), git2::Error> {
 
 /// What the callbacks need to know about the operation in progress on this thread.
 struct Session {
-    /// The one address that gets the token.
+    /// The address that libgit2 was given.
     url: String,
+    /// Where the host has sent us from there. Scheme, host and port are those of `url`, and only they get the token.
+    moved_to: Option<String>,
     authorization: Option<HeaderValue>,
     /// Texts that must not come back in an error, should a host echo them.
     secrets: Vec<String>,
@@ -95,6 +101,7 @@ pub(super) fn with_session<T>(
     }
     let mut session = Session {
         url: remote.url.clone(),
+        moved_to: None,
         authorization: None,
         secrets: Vec::new(),
         spool: spool.to_owned(),
@@ -205,14 +212,16 @@ struct Exchange {
 
 impl Exchange {
     fn new(url: &str, service: &'static str, is_list: bool) -> Result<Self, RemoteError> {
-        let spool = SESSION.with_borrow(|session| match session {
+        let (base, spool) = SESSION.with_borrow(|session| match session {
             // Should libgit2 ever be made to go elsewhere, it goes without us and our token.
-            Some(session) if session.url == url => Ok(session.spool.clone()),
+            Some(session) if session.url == url => {
+                let base = session.moved_to.as_deref().unwrap_or(url).trim_end_matches('/');
+                Ok((base.to_owned(), session.spool.clone()))
+            }
             _ => Err(RemoteError::Other(anyhow!("libgit2 asked for an address that is not the remote's"))),
         })?;
-        let base = url.trim_end_matches('/');
         if is_list {
-            let url = format!("{base}/info/refs?service={service}");
+            let url = format!("{base}{LISTING}?service={service}");
             let mut exchange = Self { url, service, body: None, answer: None };
             exchange.send()?;
             return Ok(exchange);
@@ -223,11 +232,31 @@ impl Exchange {
 
     fn send(&mut self) -> Result<(), RemoteError> {
         let client = client().map_err(RemoteError::Other)?;
-        let (request, kind) = match self.body.take() {
-            None => (client.get(&self.url), "advertisement"),
-            Some(body) => (self.post(client).body(self.body_to_send(client, body)?), "result"),
-        };
-        let answer = self.ask(request)?;
+        let Some(body) = self.body.take() else { return self.list(client) };
+        let answer = self.ask(self.post(client).body(self.body_to_send(client, body)?))?;
+        self.take(answer, "result")
+    }
+
+    /// Asks for the host's references, where the host sends us: a repository that was renamed is answered for under its new name.
+    /// As git does, only here: what follows goes to the new address at once.
+    fn list(&mut self, client: &Client) -> Result<(), RemoteError> {
+        for _ in 0..MOST_REDIRECTS {
+            let answer = authorized(client.get(&self.url)).send().map_err(|error| unreachable(&error))?;
+            let Some(moved_to) = sent_to(&answer, &self.url) else {
+                let answer = accepted(answer, &self.url)?;
+                return self.take(answer, "advertisement");
+            };
+            self.url = format!("{moved_to}{LISTING}?service={}", self.service);
+            SESSION.with_borrow_mut(|session| {
+                if let Some(session) = session {
+                    session.moved_to = Some(moved_to);
+                }
+            });
+        }
+        Err(RemoteError::Other(anyhow!("the git host sends us on and on")))
+    }
+
+    fn take(&mut self, answer: Response, kind: &str) -> Result<(), RemoteError> {
         let found = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         if found != format!("application/x-{}-{kind}", self.service) {
             // A login page, a proxy's notice, or a host that only serves files.
@@ -344,6 +373,24 @@ fn accepted(answer: Response, asked: &str) -> Result<Response, RemoteError> {
         }
         _ => Err(RemoteError::Other(anyhow!("the git host answered {}", refusal(answer)))),
     }
+}
+
+/// The repository's new address, where the host sends us to one of its own: of the same scheme, host and port, and for the same
+/// request. None where it does not, or elsewhere.
+fn sent_to(answer: &Response, asked: &str) -> Option<String> {
+    if !answer.status().is_redirection() {
+        return None;
+    }
+    let asked = Url::parse(asked).ok()?;
+    let location = answer.headers().get(LOCATION)?.to_str().ok()?;
+    let mut url = asked.join(location).ok()?;
+    let is_ours = url.origin() == asked.origin() && url.username().is_empty() && url.password().is_none();
+    if !is_ours || !url.path().ends_with(LISTING) || url.query() != asked.query() {
+        return None;
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    url.as_str().strip_suffix(LISTING).map(str::to_owned)
 }
 
 fn refusal(answer: Response) -> String {

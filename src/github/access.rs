@@ -12,7 +12,7 @@ use super::client::Client;
 use super::error::clip;
 use super::looks::pages;
 use super::{GitHub, GitHubError, Identity};
-use crate::ids::Repo;
+use crate::ids::{Repo, RepositoryRef};
 
 /// What an App must be granted, with the level.
 const PERMISSIONS: [(&str, &str); 7] = [
@@ -183,7 +183,8 @@ impl GitHub {
         struct Permissions {
             push: bool,
         }
-        let answer = self.repository(repo, None).await?.get("").await?.json::<Answer>()?;
+        let at = RepositoryRef { id: None, repo: repo.clone(), installation: None };
+        let answer = self.repository(&at).await?.get("").await?.json::<Answer>()?;
         // An App has permissions of its own, which were looked at already.
         Ok(self.is_app() || answer.permissions.is_none_or(|permissions| permissions.push))
     }

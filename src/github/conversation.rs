@@ -124,7 +124,7 @@ impl Repository {
     /// Another repository, with no more rights than hob has here: as an App it sees what its installation here covers, and what
     /// everybody sees.
     pub fn beside(&self, repo: &Repo) -> Repository {
-        Repository { repo: repo.clone(), ..self.clone() }
+        Repository { repo: repo.clone(), id: None, ..self.clone() }
     }
 
     /// Whether only some may see the repository.

@@ -71,7 +71,7 @@ pub fn pushed(place: &Place, branch: &str, head: &Sha) -> Vec<u8> {
         "ref": format!("refs/heads/{branch}"),
         "before": "0".repeat(head.as_str().len()),
         "after": head,
-        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "repository": repository(place),
     });
     if let Some(installation) = place.installation {
         body["installation"] = json!({ "id": installation });
@@ -92,7 +92,7 @@ pub fn pull_moved(
     let repo = |is_own: bool| if is_own { json!({"id": 0}) } else { Value::Null };
     let mut body = json!({
         "action": if is_open { "reopened" } else { "closed" },
-        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "repository": repository(place),
         "sender": by.map(account),
         "pull_request": {
             "number": pull.number, "title": pull.title, "body": pull.body, "user": account(&pull.author),
@@ -113,7 +113,7 @@ pub fn check_ended(place: &Place, head: &Sha, found: &FoundCheck, at: Timestamp)
     let check = &found.check;
     let conclusion = if found.state == CheckState::Failed { "failure" } else { "success" };
     let mut body = json!({
-        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "repository": repository(place),
     });
     if let Some(installation) = place.installation {
         body["installation"] = json!({ "id": installation });
@@ -158,7 +158,7 @@ pub fn reviewed(place: &Place, pull: &Pull, review: &Review, by: &Person) -> Vec
     let head_repository = if pull.is_from_fork { 2 } else { 1 };
     let mut body = json!({
         "action": "submitted",
-        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "repository": repository(place),
         "sender": account(by),
         "pull_request": {
             "number": pull.number, "title": pull.title, "body": pull.body, "user": account(&pull.author),
@@ -177,6 +177,10 @@ pub fn reviewed(place: &Place, pull: &Pull, review: &Review, by: &Person) -> Vec
     body.to_string().into_bytes()
 }
 
+fn repository(place: &Place) -> Value {
+    json!({"id": place.id, "full_name": place.repo, "default_branch": place.default_branch})
+}
+
 fn account(person: &Person) -> Value {
     let kind = if person.is_bot { "Bot" } else { "User" };
     json!({"login": person.login, "id": person.id, "type": kind})
@@ -185,7 +189,7 @@ fn account(person: &Person) -> Value {
 fn envelope(action: &str, place: &Place, issue: &Issue, at: Timestamp, by: &Person) -> Value {
     let mut body = json!({
         "action": action,
-        "repository": {"full_name": place.repo, "default_branch": place.default_branch},
+        "repository": repository(place),
         "sender": account(by),
         "issue": {
             "number": issue.number, "title": issue.title, "body": issue.body, "updated_at": at,
@@ -207,12 +211,13 @@ mod tests {
     use super::*;
     use crate::event::{EndedCheck, Event};
     use crate::github::webhook::decode;
-    use crate::ids::{InstallationId, IssueNumber};
+    use crate::ids::{InstallationId, IssueNumber, RepositoryId};
     use crate::story::fix::FailedCheck;
 
     #[test]
     fn what_is_written_is_read_back_as_the_same_event() {
         let place = Place {
+            id: Some(RepositoryId(5)),
             repo: "acme/tool".parse().unwrap(),
             default_branch: "main".into(),
             installation: Some(InstallationId(42)),
@@ -291,8 +296,12 @@ mod tests {
 
     #[test]
     fn a_push_that_was_found_is_read_back_as_one() {
-        let place =
-            Place { repo: "acme/tool".parse().unwrap(), default_branch: "main".into(), installation: None };
+        let place = Place {
+            id: None,
+            repo: "acme/tool".parse().unwrap(),
+            default_branch: "main".into(),
+            installation: None,
+        };
         let head: Sha = "a".repeat(40).parse().unwrap();
         let read = decode("push", &pushed(&place, "main", &head)).unwrap();
         let Event::Pushed { branch, before: None, after: Some(after), .. } = read else { panic!("{read:?}") };
@@ -301,8 +310,12 @@ mod tests {
 
     #[test]
     fn a_failed_check_is_read_back_as_its_webhook_would_be() {
-        let place =
-            Place { repo: "acme/tool".parse().unwrap(), default_branch: "main".into(), installation: None };
+        let place = Place {
+            id: None,
+            repo: "acme/tool".parse().unwrap(),
+            default_branch: "main".into(),
+            installation: None,
+        };
         let head: Sha = "a".repeat(40).parse().unwrap();
         let at: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
         for kind in [CheckKind::CheckRun, CheckKind::Status, CheckKind::WorkflowRun] {

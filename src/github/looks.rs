@@ -10,7 +10,7 @@ use super::people::{User, person};
 use super::{GitHub, GitHubError, Identity, Repository};
 use crate::clock;
 use crate::event::Person;
-use crate::ids::{CommentId, InstallationId, IssueNumber, Repo};
+use crate::ids::{CommentId, InstallationId, IssueNumber, Repo, RepositoryId, RepositoryRef};
 
 /// The most that GitHub gives at once.
 const PAGE: usize = 100;
@@ -46,12 +46,21 @@ impl HookDelivery {
 /// A repository as it is known to GitHub now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryFacts {
+    /// GitHub's id of it.
+    pub id: RepositoryId,
     /// Its name, which may not be the one that was asked for.
     pub repo: Repo,
     /// The branch that pull requests go to unless told otherwise.
     pub default_branch: String,
     /// The App's installation through which it was found.
     pub installation: Option<InstallationId>,
+}
+
+impl RepositoryFacts {
+    /// Which repository it is.
+    pub fn at(&self) -> RepositoryRef {
+        RepositoryRef { id: Some(self.id), repo: self.repo.clone(), installation: self.installation }
+    }
 }
 
 /// A list that was read, and when.
@@ -103,6 +112,7 @@ pub struct ListedIssue {
 
 #[derive(Deserialize)]
 struct WireFacts {
+    id: RepositoryId,
     full_name: Repo,
     default_branch: String,
 }
@@ -227,7 +237,8 @@ impl GitHub {
 impl Repository {
     /// The repository's own facts, as they are now. An old name leads to the repository's new one.
     pub async fn facts(&self) -> Result<RepositoryFacts, GitHubError> {
-        Ok(facts(self.get("").await?.json()?, self.installation))
+        let answer = self.get("").await?;
+        facts_from(&answer, self.installation().await?)
     }
 
     /// The comments on all issues and pull requests that were written or changed since then.
@@ -328,7 +339,16 @@ pub(super) async fn pages<T>(
 }
 
 fn facts(wire: WireFacts, installation: Option<InstallationId>) -> RepositoryFacts {
-    RepositoryFacts { repo: wire.full_name, default_branch: wire.default_branch, installation }
+    let WireFacts { id, full_name, default_branch } = wire;
+    RepositoryFacts { id, repo: full_name, default_branch, installation }
+}
+
+/// The facts in an answer of GitHub's about one repository.
+pub(super) fn facts_from(
+    answer: &Answer,
+    installation: Option<InstallationId>,
+) -> Result<RepositoryFacts, GitHubError> {
+    Ok(facts(answer.json()?, installation))
 }
 
 fn listed(issue: WireIssue) -> ListedIssue {

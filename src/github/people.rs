@@ -47,20 +47,49 @@ impl Permission {
 }
 
 impl Repository {
-    /// What `login` may do here. [`GitHubError::NotFound`] is about somebody GitHub does not know, or about a
-    /// repository that hob may not see; the caller decides when to believe it.
-    pub async fn permission(&self, login: &str) -> Result<Permission, GitHubError> {
+    /// What somebody may do here. A login can change hands, so the account with the person's id counts, whatever it is called
+    /// now; a login alone counts only where no id is known. [`GitHubError::NotFound`] is about somebody GitHub does not know, or
+    /// about a repository that hob may not see; the caller decides when to believe it.
+    pub async fn permission(&self, login: &str, id: Option<u64>) -> Result<Permission, GitHubError> {
+        let found = self.permission_of(login).await;
+        let Some(id) = id else { return found.map(|(permission, _)| permission) };
+        match found {
+            Ok((permission, account)) if account.is_none_or(|account| account == id) => {
+                return Ok(permission);
+            }
+            Ok(_) | Err(GitHubError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        let now = self.login_of(id).await?;
+        match self.permission_of(&now).await? {
+            (permission, account) if account.is_none_or(|account| account == id) => Ok(permission),
+            // It changed hands between the two questions.
+            _ => Err(GitHubError::NotFound),
+        }
+    }
+
+    /// What the account of a login may do here, and which account that is.
+    async fn permission_of(&self, login: &str) -> Result<(Permission, Option<u64>), GitHubError> {
         #[derive(Deserialize)]
         struct Collaborator {
             permission: String,
             role_name: Option<String>,
+            user: Option<User>,
         }
         let path = format!("/collaborators/{}/permission", escape(login));
         let collaborator: Collaborator = self.get(&path).await?.json()?;
         // `permission` knows neither triage nor maintain; a role of an organisation's own making has a
         // name of its own, and `permission` says what it is worth.
         let role = collaborator.role_name.as_deref().and_then(Permission::named);
-        Ok(role.or_else(|| Permission::named(&collaborator.permission)).unwrap_or(Permission::None))
+        let permission = role.or_else(|| Permission::named(&collaborator.permission));
+        Ok((permission.unwrap_or(Permission::None), collaborator.user.and_then(|user| user.id)))
+    }
+
+    /// What an account is called now.
+    async fn login_of(&self, id: u64) -> Result<String, GitHubError> {
+        let (client, _) = self.client().await?;
+        let user: User = client.get(&format!("/user/{id}")).await?.json()?;
+        Ok(user.login)
     }
 }
 

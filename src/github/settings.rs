@@ -59,14 +59,19 @@ const NO_TEXT: &str = "this is no text, or far too long";
 impl Repository {
     /// The text of the repository's settings, read at this time or later: what was read before counts that long.
     pub async fn settings_text(&self, not_before: Instant) -> Result<SettingsText, GitHubError> {
-        let known = self.known_settings().get(&self.repo.key()).cloned();
+        let known = self.known_settings().get(&self.key()).cloned();
         if let Some(known) = known.filter(|known| known.at >= not_before) {
             return Ok(known);
         }
         let at = Instant::now();
         let read = SettingsText { text: self.read_settings().await?.map(Arc::from), at };
-        self.known_settings().insert(self.repo.key(), read.clone());
+        self.known_settings().insert(self.key(), read.clone());
         Ok(read)
+    }
+
+    /// What is known of another repository of the same name is not known of this one.
+    fn key(&self) -> String {
+        self.id.map_or_else(|| self.repo.key(), |id| id.to_string())
     }
 
     async fn read_settings(&self) -> Result<Option<String>, GitHubError> {

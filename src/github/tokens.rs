@@ -59,9 +59,12 @@ impl InstallationTokens {
     }
 
     /// Throws away `refused`, unless somebody has renewed it meanwhile.
-    pub(super) async fn forget(&self, id: InstallationId, refused: &SecretString) {
-        let slot = self.slot(id);
-        slot.lock().await.take_if(|held| held.token.expose_secret() == refused.expose_secret());
+    pub(super) async fn forget(&self, refused: &SecretString) {
+        let slots: Vec<Slot> =
+            self.slots.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for slot in slots {
+            slot.lock().await.take_if(|held| held.token.expose_secret() == refused.expose_secret());
+        }
     }
 
     fn slot(&self, id: InstallationId) -> Slot {

@@ -21,7 +21,7 @@ use super::error::clip;
 use super::issues::WireIssue;
 use super::people::{User, person};
 use crate::event::{Comment, Ending, Event, Place};
-use crate::ids::{CommentId, InstallationId, Repo};
+use crate::ids::{CommentId, InstallationId, Repo, RepositoryId};
 
 /// Why a delivery is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -108,6 +108,7 @@ pub fn is_of_use(event: &str, action: Option<&str>) -> bool {
         | ("pull_request", Some("closed" | "reopened"))
         | ("check_run", Some("completed" | "requested_action" | "rerequested"))
         | ("check_suite", Some("rerequested"))
+        | ("repository", Some("renamed" | "transferred" | "deleted"))
         | ("workflow_run", Some("completed"))
         | ("status" | "push", None) => true,
         ("issues", Some(action)) => Ending::from_word(action).is_some(),
@@ -169,6 +170,10 @@ pub fn decode(event: &str, body: &[u8]) -> Result<Event, DecodeError> {
                 None => Event::Other { event: event.to_owned(), action },
             })
         }
+        ("repository", Some("renamed" | "transferred" | "deleted")) => {
+            let delivery: OnRepository = read(body).map_err(failed)?;
+            Ok(Event::RepositoryChanged { place: place(delivery.repository, delivery.installation) })
+        }
         _ => {
             let known = on_pull::decode(event, action.as_deref(), body).map_err(failed)?;
             Ok(known.unwrap_or_else(|| Event::Other { event: event.to_owned(), action }))
@@ -189,6 +194,12 @@ struct OnIssue {
     issue: WireIssue,
     label: Option<Label>,
     assignee: Option<User>,
+}
+
+#[derive(Deserialize)]
+struct OnRepository {
+    repository: Repository,
+    installation: Option<Installation>,
 }
 
 #[derive(Deserialize)]
@@ -230,6 +241,8 @@ struct Changed {
 
 #[derive(Deserialize)]
 struct Repository {
+    /// Absent only in what hob wrote itself before it knew ids.
+    id: Option<RepositoryId>,
     full_name: Repo,
     default_branch: String,
 }
@@ -266,6 +279,7 @@ fn on_issue(action: &str, delivery: OnIssue) -> Option<Event> {
 
 fn place(repository: Repository, installation: Option<Installation>) -> Place {
     Place {
+        id: repository.id,
         repo: repository.full_name,
         default_branch: repository.default_branch,
         installation: installation.map(|installation| installation.id),
@@ -329,7 +343,7 @@ mod tests {
             "issue": {"number": 7, "title": "Add a flag", "body": null, "state": "open", "user": null,
                 "updated_at": "2026-11-24T08:00:00Z"},
             "label": {"name": "hob"},
-            "repository": {"full_name": "Acme/tool", "default_branch": "main"},
+            "repository": {"id": 1_296_269, "full_name": "Acme/tool", "default_branch": "main"},
             "installation": {"id": 42, "node_id": "x"},
             "sender": {"login": "alice", "id": 583_231, "type": "User"},
         })
@@ -341,6 +355,7 @@ mod tests {
 
     fn expected_place() -> Place {
         Place {
+            id: Some(RepositoryId(1_296_269)),
             repo: "acme/tool".parse().unwrap(),
             default_branch: "main".into(),
             installation: Some(InstallationId(42)),

@@ -140,15 +140,13 @@ impl Intake {
             WhoAnswers::Write => Permission::Write,
             WhoAnswers::Maintain => Permission::Maintain,
             WhoAnswers::Admin => Permission::Admin,
-            WhoAnswers::Asker if self.store.asker_of(card.id).await?.eq_ignore_ascii_case(login) => {
-                Permission::Write
-            }
+            WhoAnswers::Asker if sender.is_same_as(&self.store.asker_of(card.id).await?) => Permission::Write,
             WhoAnswers::Asker => return Ok(Some(format!("{login} is not who asked for this"))),
         };
         // The repository may ask for more than the operator does, and never for less.
         let least = least.max(self.settings(place, on.began).await?.who());
-        let repository = self.github.repository(&place.repo, place.installation).await?;
-        let has = match repository.permission(login).await {
+        let repository = self.github.repository(&place.at()).await?;
+        let has = match repository.permission(login, sender.id).await {
             Err(GitHubError::NotFound) if is_believed(delivery) => Permission::None,
             permission => permission.with_context(|| format!("asking what {login} may do"))?,
         };

@@ -33,7 +33,7 @@ impl Intake {
         {
             return Ok(Vec::new());
         }
-        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let repository = self.github.repository(&on.place.at()).await?;
         let mut all = self.blockers_of(on, &repository, on.issue.number, None).await?;
         // Those that are worked on with it do not wait for each other: they have their order.
         let parts = self.open_sub_issues(on, &repository).await?;
@@ -106,6 +106,7 @@ impl Intake {
     async fn begin_if_free(&self, due: &DueWish, story: &Story) -> anyhow::Result<&'static str> {
         let DueWish { wish, .. } = due;
         let place = Place {
+            id: story.github_id,
             repo: story.repo.clone(),
             default_branch: wish.default_branch.clone(),
             installation: story.installation,
@@ -161,7 +162,7 @@ impl Intake {
 
     /// Whether the issue is still open, and has the label that asked. A webhook that would have told otherwise may be lost.
     async fn is_wanted(&self, on: &Happening<'_>, wish: &Wish) -> anyhow::Result<bool> {
-        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let repository = self.github.repository(&on.place.at()).await?;
         let is_open = match repository.issue(on.issue.number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => false,
             issue => issue?.is_open,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::commands::Opening;
 use super::decide::Act;
 use super::{Happening, Intake, Settled, permission};
-use crate::event::{EndedCheck, Place};
+use crate::event::{EndedCheck, Person, Place};
 use crate::ids::IssueNumber;
 use crate::message;
 use crate::store::{Delivery, Effect, Fix, NewEffect, NewFix};
@@ -49,11 +49,13 @@ impl Intake {
         }
         // It follows up what somebody has asked for. Who may ask no more has nothing followed up.
         let asks = self.store.asks_of(story.id).await?;
-        let by = &asks.last().context("a story that was pushed has a task")?.by;
-        let repository = self.github.repository(&place.repo, place.installation).await?;
-        if permission(&repository, delivery, by).await? < settings.who() {
+        let ask = asks.last().context("a story that was pushed has a task")?;
+        let by = Person { login: ask.by.clone(), id: ask.by_id, is_bot: false };
+        let repository = self.github.repository(&place.at()).await?;
+        if permission(&repository, delivery, &by).await? < settings.who() {
             return Ok(Settled::Ignored(format!(
-                "{by}, who asked for the work, may not command hob any more"
+                "{}, who asked for the work, may not command hob any more",
+                by.login
             )));
         }
         let new = NewFix {

@@ -73,7 +73,7 @@ impl Intake {
         let Some(story) = story.filter(|story| story.open_pull() == Some(pull.number)) else {
             return Ok(Settled::Ignored("a pull request that is not hob's, or over".to_owned()));
         };
-        let repository = self.github.repository(&place.repo, place.installation).await?;
+        let repository = self.github.repository(&place.at()).await?;
         let now = match repository.pull_facts(pull.number).await {
             Err(GitHubError::NotFound) if is_believed(delivery) => {
                 return Ok(Settled::Ignored("a pull request that is not there any more".to_owned()));
@@ -103,7 +103,7 @@ impl Intake {
         let Some(number) = story.pull.filter(|_| story.pull_state == PullState::Open) else {
             return Ok(None);
         };
-        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let repository = self.github.repository(&on.place.at()).await?;
         let pull = match repository.pull_facts(number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => return Ok(None),
             pull => pull?,

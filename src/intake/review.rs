@@ -135,7 +135,7 @@ impl Intake {
         pull: PullNumber,
         review: &Review,
     ) -> anyhow::Result<Option<review::Review>> {
-        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let repository = self.github.repository(&on.place.at()).await?;
         let own_login = self.github.own_login().await?;
         let all = repository.review_comments(pull).await.context("reading the review's comments")?;
         let of_review: Vec<&ReviewComment> = all.iter().filter(|c| c.review == Some(review.id)).collect();
@@ -203,7 +203,7 @@ struct Reading<'a> {
     on: &'a Happening<'a>,
     repository: &'a Repository,
     own_login: &'a str,
-    may_push: HashMap<String, bool>,
+    may_push: HashMap<(String, Option<u64>), bool>,
 }
 
 impl Reading<'_> {
@@ -241,11 +241,12 @@ impl Reading<'_> {
         if comment.author.is_bot {
             return Ok(false);
         }
-        if let Some(known) = self.may_push.get(login) {
+        let who = (login.clone(), comment.author.id);
+        if let Some(known) = self.may_push.get(&who) {
             return Ok(*known);
         }
-        let may = may_push(self.repository, self.on.delivery, login).await?;
-        self.may_push.insert(login.clone(), may);
+        let may = may_push(self.repository, self.on.delivery, &comment.author).await?;
+        self.may_push.insert(who, may);
         Ok(may)
     }
 }

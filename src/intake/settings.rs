@@ -90,7 +90,7 @@ impl Intake {
 
     /// The settings of a repository, read at this time or later.
     pub(super) async fn settings(&self, place: &Place, not_before: Instant) -> anyhow::Result<Settings> {
-        let repository = self.github.repository(&place.repo, place.installation).await?;
+        let repository = self.github.repository(&place.at()).await?;
         let text = repository.settings_text(not_before).await?.text;
         let file = text
             .as_deref()

@@ -31,7 +31,7 @@ impl Intake {
         if on.settings.file().sub_issues != SubIssues::Together {
             return Ok(Parts::Ask(About::Issue));
         }
-        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let repository = self.github.repository(&on.place.at()).await?;
         let listed = match repository.sub_issues(on.issue.number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => Vec::new(),
             listed => listed.context("asking for the sub-issues")?,
@@ -58,11 +58,11 @@ impl Intake {
                 Seen::Other(changed) => return Ok(Parts::Other(number, changed)),
             };
             let by = sub_issue.author;
-            let may_push = match may.get(&by.login) {
+            let may_push = match may.get(&(by.login.clone(), by.id)) {
                 Some(known) => *known,
-                None => !by.is_bot && may_push(&repository, on.delivery, &by.login).await?,
+                None => !by.is_bot && may_push(&repository, on.delivery, &by).await?,
             };
-            may.insert(by.login.clone(), may_push);
+            may.insert((by.login.clone(), by.id), may_push);
             parts.push(SubIssue { number, title: issue.title, body: issue.body, by: by.login, may_push });
         }
         let together = Together { parts, at: 0 };

@@ -20,7 +20,7 @@ impl Intake {
         if !on.issue.is_pull_request || story.is_some_and(|story| story.pull == Some(number)) {
             return Ok(Ok(None));
         }
-        let repository = self.github.repository(&on.place.repo, on.place.installation).await?;
+        let repository = self.github.repository(&on.place.at()).await?;
         let pull = repository.pull(number).await.context("reading the pull request")?;
         self.check_recorded(on, &pull).await?;
         // One of hob's own that is past is not open either.

@@ -10,6 +10,7 @@ use super::effects::{Effect, NewEffect, finish, want};
 use super::shown::show;
 use super::write::Write;
 use super::{Store, commands, deliveries, now, rows};
+use crate::event::Person;
 use crate::ids::{EffectId, IssueNumber, PullNumber, QuestionId, StoryId, TaskId};
 use crate::story::card::whole_answer;
 use crate::story::{Answer, Ask, Card, Given, PartAnswer, Rests, plan};
@@ -68,14 +69,14 @@ impl Store {
     }
 
     /// Who asked for the work that a question came up in.
-    pub async fn asker_of(&self, question: QuestionId) -> anyhow::Result<String> {
+    pub async fn asker_of(&self, question: QuestionId) -> anyhow::Result<Person> {
         let row =
             sqlx::query("SELECT t.ask FROM tasks AS t JOIN questions AS q ON q.task = t.id WHERE q.id = $1")
                 .bind(question.to_string())
                 .fetch_one(&self.reader)
                 .await?;
         let ask: Ask = rows::json(&row, "ask")?;
-        Ok(ask.by)
+        Ok(Person { login: ask.by, id: ask.by_id, is_bot: false })
     }
 
     /// Takes a delivery as answers to parts of a question; the task goes on once all parts have one. Returns false, and leaves

@@ -12,7 +12,7 @@ use super::effects::{NewEffect, want};
 use super::tasks::hold;
 use super::write::Write;
 use super::{Store, after, now, rows};
-use crate::ids::{Repo, RunId, Sha, StoryId};
+use crate::ids::{RunId, Sha, StoryId};
 use crate::story::Task;
 
 /// A story, as far as its folders are concerned.
@@ -20,8 +20,8 @@ use crate::story::Task;
 pub struct KeptStory {
     /// Which.
     pub id: StoryId,
-    /// Whose mirror its workspace borrows from.
-    pub repo: Repo,
+    /// The mirror that its workspace borrows from.
+    pub mirror: String,
     /// When something happened on it last.
     pub touched: Timestamp,
     /// Whether it waits or works: a task is not over, or a worker is not done with one.
@@ -276,7 +276,7 @@ impl IdleStory {
 
 fn kept_stories_where(condition: &str) -> String {
     format!(
-        "SELECT s.id, s.repo, s.updated_at, newest.save_work, newest.save_work_at,
+        "SELECT s.id, s.mirror, s.updated_at, newest.save_work, newest.save_work_at,
              ((s.handed_over = 0 AND newest.state IN ('failed', 'cancelled')) OR {HAS_LEFT_WORK}) AS has_unpushed_work,
              (s.session_id IS NOT NULL) AS has_session,
              (SELECT MAX(each.updated_at) FROM tasks AS each WHERE each.story = s.id) AS task_updated_at,
@@ -295,7 +295,7 @@ fn kept_story(row: &SqliteRow) -> anyhow::Result<KeptStory> {
     let saving: Option<String> = row.try_get("save_work")?;
     Ok(KeptStory {
         id: rows::parsed(row, "id")?,
-        repo: rows::parsed(row, "repo")?,
+        mirror: row.try_get("mirror")?,
         touched: rows::time_option(row, "task_updated_at")?.map_or(touched, |task| task.max(touched)),
         is_busy: rows::is_true(row, "is_busy")?,
         is_over: rows::is_true(row, "is_over")?,

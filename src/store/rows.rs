@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::event::Ending;
-use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber};
+use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber, RepositoryId};
 use crate::story::budget::Limit;
 use crate::story::plan::Mode;
 use crate::story::pull::PullState;
@@ -83,6 +83,8 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
     Ok(Story {
         id: parsed(row, "id")?,
         repo: parsed(row, "repo")?,
+        github_id: number_option(row, "github_id")?.map(RepositoryId),
+        mirror: row.try_get("mirror")?,
         issue: IssueNumber(number(row, "issue")?),
         title: row.try_get("title")?,
         installation: number_option(row, "installation")?.map(InstallationId),

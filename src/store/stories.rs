@@ -3,6 +3,7 @@
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use sqlx::Row as _;
 
 use super::effects::{Effect, NewEffect, want};
 use super::shown::show;
@@ -10,7 +11,7 @@ use super::tasks::{Queued, queue};
 use super::write::Write;
 use super::{Store, cards, commands, deliveries, now, pulls, rows, sub_issues, wishes};
 use crate::event::{Ending, PullMove};
-use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, StoryId, TaskId};
+use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, RepositoryId, StoryId, TaskId};
 use crate::story::plan::Mode;
 use crate::story::{Ask, AskedQuestion, Story, Turn};
 
@@ -20,6 +21,8 @@ use crate::story::{Ask, AskedQuestion, Story, Turn};
 pub struct StoryAsk {
     /// Where the issue is.
     pub repo: Repo,
+    /// GitHub's id of that repository, where it is known.
+    pub github_id: Option<RepositoryId>,
     /// The issue.
     pub issue: IssueNumber,
     /// Its title.
@@ -357,9 +360,21 @@ pub(super) async fn note_heard(write: &mut Write, story: StoryId, heard: &Heard)
 }
 
 pub(super) async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyhow::Result<StoryId> {
+    let github_id = on.github_id.map(|id| rows::to_i64(id.0)).transpose()?;
+    // It may have got another name since the delivery was looked at.
+    let now_called = sqlx::query("SELECT repo, repo_key FROM repositories WHERE github_id = $1")
+        .bind(github_id)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    let (repo, key) = match &now_called {
+        Some(row) => (row.try_get("repo")?, row.try_get("repo_key")?),
+        None => (on.repo.to_string(), on.repo.key()),
+    };
     let row = sqlx::query(
-        "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at, pull)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
+        "INSERT INTO stories (id, repo, repo_key, issue, title, installation, base_branch, branch, created_at, updated_at, pull,
+             github_id, mirror)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10,
+             $11, COALESCE((SELECT mirror FROM repositories WHERE repo_key = $3), $3 || '.git'))
          ON CONFLICT (repo_key, issue) DO UPDATE SET repo = excluded.repo, title = excluded.title,
              installation = excluded.installation, updated_at = excluded.updated_at, pull = COALESCE(stories.pull, excluded.pull),
              base_branch = CASE WHEN stories.base_chosen = 1
@@ -368,8 +383,8 @@ pub(super) async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyh
          RETURNING id",
     )
     .bind(StoryId::new().to_string())
-    .bind(on.repo.to_string())
-    .bind(on.repo.key())
+    .bind(repo)
+    .bind(key)
     .bind(rows::to_i64(on.issue.0)?)
     .bind(&on.title)
     .bind(on.installation.map(|i| rows::to_i64(i.0)).transpose()?)
@@ -377,6 +392,7 @@ pub(super) async fn ensure_story(transaction: &mut Write, on: &StoryAsk) -> anyh
     .bind(&on.branch)
     .bind(now())
     .bind(on.theirs.map(|pull| rows::to_i64(pull.0)).transpose()?)
+    .bind(github_id)
     .fetch_one(&mut **transaction)
     .await?;
     rows::parsed(&row, "id")

@@ -154,7 +154,7 @@ impl Sweep {
     /// another one by now.
     async fn remove_put_away(&self, story: &KeptStory) -> anyhow::Result<()> {
         let paths = self.data.story(story.id);
-        let (mirror, id) = (self.data.mirror(&story.repo), story.id);
+        let (mirror, id) = (self.data.mirror(&story.mirror), story.id);
         blocking(move || {
             let has_workspace = paths.workspace.exists() || paths::draft(&paths.workspace).exists();
             if !has_workspace && mirror.exists() {

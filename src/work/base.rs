@@ -79,8 +79,7 @@ impl Worker {
     async fn with_present_base(&self, job: &Job) -> Result<Job, Hitch> {
         let mut job = self.job(job.task.clone()).await?;
         let Some(number) = job.story.open_pull() else { return Ok(job) };
-        let repository =
-            self.github.repository(&job.story.repo, job.story.installation).await.map_err(github_hitch)?;
+        let repository = self.github.repository(&job.story.at()).await.map_err(github_hitch)?;
         let pull = match repository.pull_facts(number).await {
             Err(GitHubError::NotFound) => return Ok(job),
             pull => pull.map_err(github_hitch)?,
@@ -94,7 +93,7 @@ impl Worker {
     }
 
     async fn heads(&self, story: &Story, remote: Remote) -> Result<Heads, Hitch> {
-        let path = self.data.mirror(&story.repo);
+        let path = self.data.mirror(&story.mirror);
         let (branch, base) = (story.branch.clone(), story.base_branch.clone());
         let found = blocking(move || {
             let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
@@ -107,7 +106,7 @@ impl Worker {
 
     /// Merges or rebases in the story's throw-away repository.
     async fn join(&self, job: &Job, rewrite: bool, head: &Sha, base: &Sha) -> Result<Joined, Hitch> {
-        let (mirror, paths) = (self.data.mirror(&job.story.repo), self.data.story(job.story.id));
+        let (mirror, paths) = (self.data.mirror(&job.story.mirror), self.data.story(job.story.id));
         let quarantine = paths.join.clone();
         blocking(move || -> anyhow::Result<()> {
             make_private_folder(&paths.folder, None)?;

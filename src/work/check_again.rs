@@ -54,7 +54,7 @@ impl Worker {
     /// The checks on a commit of the repository; nothing where it has no such commit any more.
     async fn check_branch(&self, job: &Job, run: &Run, tip: &Sha) -> Result<Option<Checked>, Hitch> {
         let remote = self.remote(&job.story).await?;
-        let mirror = self.data.mirror(&job.story.repo);
+        let mirror = self.data.mirror(&job.story.mirror);
         let (story, at) = (job.story.id, tip.clone());
         let is_there = blocking(move || {
             let mirror = Mirror::ensure(&mirror).map_err(RemoteError::Other)?;

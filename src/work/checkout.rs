@@ -51,7 +51,7 @@ pub(super) struct NewCheckout<'a> {
 impl Worker {
     /// Checks a commit out on the story branch, in a repository that is made for it.
     pub(super) async fn check_out(&self, job: &Job, run: &Run, new: NewCheckout<'_>) -> Result<(), Hitch> {
-        let mirror = self.data.mirror(&job.story.repo);
+        let mirror = self.data.mirror(&job.story.mirror);
         let spec = self.checkout_container(job, run, &new);
         // What a hob that died has left writes into the folder that is about to be removed.
         self.docker.remove(&spec.name).await.map_err(docker_hitch)?;

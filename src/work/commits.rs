@@ -75,7 +75,7 @@ impl Worker {
     /// Signs what was taken over, where there is a key.
     pub(super) async fn signed(&self, job: &Job, run: &Run, taken: Taken) -> Result<Taken, Hitch> {
         let Some(key) = self.signing_key.clone() else { return Ok(taken) };
-        let (mirror, quarantine) = (self.data.mirror(&job.story.repo), self.data.run(run.id).quarantine);
+        let (mirror, quarantine) = (self.data.mirror(&job.story.mirror), self.data.run(run.id).quarantine);
         let tip = taken.tip.clone();
         let signed = blocking(move || {
             around("git", "sign", || git::sign(&Mirror::ensure(&mirror)?, &quarantine, &tip, &key))

@@ -50,8 +50,7 @@ impl Worker {
         if self.store.latest_run(&job.task).await?.is_some() {
             return Ok(TakenUp::Ready(None));
         }
-        let repository =
-            self.github.repository(&job.story.repo, job.story.installation).await.map_err(github_hitch)?;
+        let repository = self.github.repository(&job.story.at()).await.map_err(github_hitch)?;
         let commits = self.commits(job).await?;
         let Some(commits) = self.still_there(job, failed, &repository, commits).await? else {
             return self.nothing_to_mend(job, failed, &NothingToMend::NoPull).await;
@@ -95,7 +94,7 @@ impl Worker {
     /// The commits to look at; nothing where there is no story branch.
     async fn commits(&self, job: &Job) -> Result<Option<Commits>, Hitch> {
         let story = &job.story;
-        let (remote, path) = (self.remote(story).await?, self.data.mirror(&story.repo));
+        let (remote, path) = (self.remote(story).await?, self.data.mirror(&story.mirror));
         let names = (story.branch.clone(), story.base_branch.clone());
         let found = blocking(move || {
             let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;

@@ -13,6 +13,7 @@ use jiff::SignedDuration;
 use super::start::{EXCHANGE, blocking, github_hitch};
 use super::{Hitch, Job, Worker};
 use crate::config::CommentsOf;
+use crate::event::Person;
 use crate::exchange;
 use crate::git::{Mirror, TextFile};
 use crate::github::{AssetHosts, Conversation, GitHubError, IssueComment, NoImage, Repository};
@@ -58,7 +59,7 @@ pub(super) struct Looking<'a> {
     story: &'a Story,
     pub(super) repository: Repository,
     own_login: String,
-    may_push: HashMap<String, bool>,
+    may_push: HashMap<(String, Option<u64>), bool>,
 }
 
 impl Worker {
@@ -75,8 +76,7 @@ impl Worker {
         if matches!(run.turn, Turn::CommitLeftovers { .. }) {
             return Ok(Gathered { seen: Seen::default(), images: Vec::new() });
         }
-        let repository =
-            self.github.repository(&story.repo, story.installation).await.map_err(github_hitch)?;
+        let repository = self.github.repository(&story.at()).await.map_err(github_hitch)?;
         let own_login = self.github.own_login().await.map_err(github_hitch)?;
         let mut looking =
             Looking { worker: self, job, story, repository, own_login, may_push: HashMap::new() };
@@ -144,7 +144,7 @@ impl Worker {
     /// The repository's own words for agents and for pull requests, as the base branch has them.
     /// The repository's template for pull requests, as the base branch has it.
     pub(super) async fn pull_template(&self, story: &Story) -> Result<Option<String>, Hitch> {
-        let (path, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
+        let (path, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
         let found = blocking(move || {
             let mirror = Mirror::ensure(&path)?;
             let Some(base) = mirror.branch(&base)? else { return Ok(None) };
@@ -155,7 +155,7 @@ impl Worker {
     }
 
     async fn files_of_the_base(&self, story: &Story, seen: &mut Seen) -> Result<(), Hitch> {
-        let (path, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
+        let (path, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
         let found = blocking(move || -> anyhow::Result<(Vec<TextFile>, Option<TextFile>)> {
             let mirror = Mirror::ensure(&path)?;
             let Some(base) = mirror.branch(&base)? else { return Ok((Vec::new(), None)) };
@@ -202,10 +202,9 @@ impl Looking<'_> {
         let own = &self.worker.config.github.label;
         seen.labels = issue.labels.into_iter().filter(|label| !is_own_label(own, label)).collect();
         if !resumes {
-            let login = issue.author.login.clone();
-            let asked = self.job.task.ask.by.eq_ignore_ascii_case(&login);
-            let may_push = asked || (!issue.author.is_bot && self.may_push(&login).await?);
-            seen.author = Some(Author { login, may_push });
+            let asked = self.asker().is_same_as(&issue.author);
+            let may_push = asked || (!issue.author.is_bot && self.may_push(&issue.author).await?);
+            seen.author = Some(Author { login: issue.author.login, may_push });
         }
         let mut html = issue.html;
         let mut older = issue.older;
@@ -267,7 +266,7 @@ impl Looking<'_> {
     ) -> Result<(), Hitch> {
         let wants_all = self.worker.config.prompt.comments_of == CommentsOf::Everyone;
         for (on, comment) in all.into_iter().rev() {
-            let may_push = self.may_push(&comment.author.login).await?;
+            let may_push = self.may_push(&comment.author).await?;
             if !may_push && !wants_all {
                 continue;
             }
@@ -284,16 +283,22 @@ impl Looking<'_> {
         Ok(())
     }
 
+    /// Who asked for the task.
+    fn asker(&self) -> Person {
+        let ask = &self.job.task.ask;
+        Person { login: ask.by.clone(), id: ask.by_id, is_bot: false }
+    }
+
     /// Whether somebody may push. Who comes after too many others may not: the rest of their comments are old.
-    async fn may_push(&mut self, login: &str) -> Result<bool, Hitch> {
-        let key = login.to_ascii_lowercase();
+    async fn may_push(&mut self, person: &Person) -> Result<bool, Hitch> {
+        let key = (person.login.to_ascii_lowercase(), person.id);
         if let Some(known) = self.may_push.get(&key) {
             return Ok(*known);
         }
         if self.may_push.len() >= MOST_PEOPLE {
             return Ok(false);
         }
-        let ask = || self.repository.permission(login);
+        let ask = || self.repository.permission(&person.login, person.id);
         let permission = if_there([ask(), ask()]).await?;
         let may_push = permission.is_some_and(|permission| permission.at_least_write());
         self.may_push.insert(key, may_push);
@@ -372,7 +377,7 @@ impl Looking<'_> {
             tracing::info!(%repo, "an issue of a private repository is named on a public one; it is not read");
             return Ok(false);
         }
-        let permission = other.permission(&self.job.task.ask.by).await?;
+        let permission = other.permission(&self.job.task.ask.by, self.job.task.ask.by_id).await?;
         Ok(permission > crate::github::Permission::None)
     }
 }

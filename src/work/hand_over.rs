@@ -188,7 +188,7 @@ impl Worker {
 impl Worker {
     /// The newest commit of a story's base branch, as of the last fetch: nothing newer can have been merged in the workspace.
     async fn known_base(&self, story: &Story) -> Result<Option<Sha>, Hitch> {
-        let (mirror, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
+        let (mirror, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
         Ok(blocking(move || Mirror::ensure(&mirror)?.branch(&base)).await??)
     }
 }

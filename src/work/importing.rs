@@ -67,7 +67,7 @@ impl Worker {
         let secrets = self.secrets.values();
         let secrets = secrets.iter().map(|secret| secret.expose_secret()).filter(|s| Some(*s) != signing);
         Ok(Request {
-            mirror: self.data.mirror(&job.story.repo),
+            mirror: self.data.mirror(&job.story.mirror),
             quarantine: self.data.run(run.id).quarantine,
             bundle: handed.bundle.clone().context("only commits are imported")?,
             base: base.clone(),

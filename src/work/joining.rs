@@ -41,7 +41,7 @@ impl Worker {
     /// Signs the merge, or the commits made anew, that lie in a repository of hob's own, where signing is wanted. The key stays in hob.
     pub(super) async fn sign_join(&self, story: &Story, quarantine: PathBuf, tip: Sha) -> Result<Sha, Hitch> {
         let Some(key) = self.signing_key.clone() else { return Ok(tip) };
-        let mirror = self.data.mirror(&story.repo);
+        let mirror = self.data.mirror(&story.mirror);
         Ok(blocking(move || git::sign(&Mirror::ensure(&mirror)?, &quarantine, &tip, &key)).await??)
     }
 

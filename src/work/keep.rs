@@ -218,7 +218,7 @@ impl Worker {
     /// returns, no workspace is there; what is left to be removed of it is the sweep's, too.
     pub(super) async fn clear_workspace(&self, story: &Story) -> Result<(), Hitch> {
         let paths = self.data.story(story.id);
-        let (mirror, id) = (self.data.mirror(&story.repo), story.id);
+        let (mirror, id) = (self.data.mirror(&story.mirror), story.id);
         blocking(move || -> anyhow::Result<()> {
             paths::remove_gone(&paths.workspace)?;
             paths::put_away(&paths.workspace)?;

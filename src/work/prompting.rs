@@ -84,7 +84,7 @@ impl Worker {
     /// The text of a file as the story's base branch has it: what is on the story branch, agents may have written.
     async fn text_of_the_base(&self, story: &Story, file: &str) -> Result<String, Hitch> {
         let (mirror, branch, path) =
-            (self.data.mirror(&story.repo), story.base_branch.clone(), file.to_owned());
+            (self.data.mirror(&story.mirror), story.base_branch.clone(), file.to_owned());
         let found = blocking(move || {
             let mirror = Mirror::ensure(&mirror)?;
             let Some(base) = mirror.branch(&branch)? else { return Ok(None) };

@@ -269,7 +269,7 @@ impl Worker {
     async fn unproposed(&self, story: &Story) -> Result<usize, Hitch> {
         let is_proposed = story.pull.is_some() && story.draft_pull().is_none();
         let (false, Some(head)) = (is_proposed, story.remote_head.clone()) else { return Ok(0) };
-        let (mirror, base) = (self.data.mirror(&story.repo), story.base_branch.clone());
+        let (mirror, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
         let counted = blocking(move || {
             let mirror = Mirror::ensure(&mirror)?;
             mirror.branch(&base)?.map_or(Ok(0), |base| mirror.ahead(&head, &base))

@@ -105,7 +105,7 @@ impl Worker {
     ) -> Result<(News, Option<Sha>), Hitch> {
         let story = &job.story;
         let remote = self.remote(story).await?;
-        let path = self.data.mirror(&story.repo);
+        let path = self.data.mirror(&story.mirror);
         let (branch, base_branch, id) = (story.branch.clone(), story.base_branch.clone(), story.id);
         let (known, start) = (story.remote_head.clone(), story.base.clone());
         let settings = self.data.story(id).settings;

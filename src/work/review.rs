@@ -35,8 +35,7 @@ impl Worker {
         if has_begun || round.reviewers().is_empty() {
             return Ok(TakenUp::Ready(None));
         }
-        let repository =
-            self.github.repository(&job.story.repo, job.story.installation).await.map_err(github_hitch)?;
+        let repository = self.github.repository(&job.story.at()).await.map_err(github_hitch)?;
         let taken_back = repository.reviews_taken_back(pull).await.map_err(github_hitch)?;
         let rest = round.without_taken_back(&taken_back);
         if rest == *round {

@@ -25,7 +25,7 @@ use crate::exchange;
 use crate::fail_point::around;
 use crate::git::{Mirror, Remote, RemoteError};
 use crate::github::GitHubError;
-use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, StoryId};
+use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, Repo, Sha, StoryId};
 use crate::message::Detail;
 use crate::paths;
 use crate::prompt::{Facts, Known, News, PullNow, Purpose};
@@ -189,15 +189,19 @@ impl Worker {
 
     /// The remote that hob fetches from and pushes to, with a token that is good for now.
     pub(super) async fn remote(&self, story: &Story) -> Result<Remote, Hitch> {
-        let repository =
-            self.github.repository(&story.repo, story.installation).await.map_err(github_hitch)?;
-        let token = repository.git_token().await.map_err(github_hitch)?;
+        let repository = self.github.repository(&story.at()).await.map_err(github_hitch)?;
+        // Its name may be another one than the story has.
+        let (repo, token) = repository.git_access().await.map_err(github_hitch)?;
         self.secrets.add(&token);
-        Ok(Remote { url: self.remote_url(story), token: Some(token) })
+        Ok(Remote { url: self.url_of(&repo), token: Some(token) })
     }
 
     pub(super) fn remote_url(&self, story: &Story) -> String {
-        format!("{}/{}.git", self.config.github.git_url.trim_end_matches('/'), story.repo)
+        self.url_of(&story.repo)
+    }
+
+    fn url_of(&self, repo: &Repo) -> String {
+        format!("{}/{repo}.git", self.config.github.git_url.trim_end_matches('/'))
     }
 
     /// Makes the workspace if it is not there. One that is there is complete, and the agent's: it is not
@@ -210,7 +214,7 @@ impl Worker {
             return Ok((story, false));
         }
         let remote = self.remote(&story).await?;
-        let mirror_path = self.data.mirror(&story.repo);
+        let mirror_path = self.data.mirror(&story.mirror);
         let names = (story.branch.clone(), story.base_branch.clone());
         let (mirror, branch, base) = blocking(move || {
             let mirror = Mirror::ensure(&mirror_path).map_err(RemoteError::Other)?;
@@ -226,7 +230,7 @@ impl Worker {
         if base.is_none() && job.task.ask.choice.base.is_some() && story.pull.is_none() {
             return Err(no_base());
         }
-        let start = branch.clone().or(base).ok_or_else(no_base)?;
+        let start = branch.clone().or_else(|| base.clone()).ok_or_else(no_base)?;
         // What the workspace starts from is written down before it exists: a workspace whose start is not
         // known could not be handed over.
         let change = StoryChange {
@@ -237,9 +241,11 @@ impl Worker {
         self.store.change_story(&job.task, &change).await?;
         let is_fresh = branch.is_none();
         (story.base, story.remote_head) = (Some(start.clone()), branch);
-        let (id, at, folder) = (story.id, start.clone(), paths.folder.clone());
+        // The workspace names the base branch's commit too.
+        let pinned: Vec<Sha> = [Some(start.clone()), base].into_iter().flatten().collect();
+        let (id, folder) = (story.id, paths.folder.clone());
         blocking(move || -> anyhow::Result<()> {
-            mirror.pin(id, &at)?;
+            pinned.iter().try_for_each(|at| mirror.pin(id, at))?;
             make_private_folder(&folder, None)
         })
         .await??;
@@ -467,7 +473,7 @@ impl Worker {
 
     /// The mirror's objects, which the workspace borrows, at the path where git inside looks for them.
     pub(super) fn mirror_mount(&self, story: &Story) -> Mount {
-        let objects = self.data.mirror(&story.repo).join("objects");
+        let objects = self.data.mirror(&story.mirror).join("objects");
         let target = objects.to_string_lossy().into_owned();
         Mount { source: objects, target, read_only: true }
     }

@@ -121,7 +121,7 @@ impl Worker {
         planned: Option<&Suggested>,
     ) -> Result<Option<(Sha, bool)>, Hitch> {
         let remote = self.remote(&job.story).await?;
-        let (path, branch) = (self.data.mirror(&job.story.repo), job.story.branch.clone());
+        let (path, branch) = (self.data.mirror(&job.story.mirror), job.story.branch.clone());
         let planned = planned.map(|planned| planned.tip.clone());
         let found = blocking(move || {
             let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
@@ -158,7 +158,7 @@ impl Worker {
         wanted: Vec<(ReviewCommentId, Replacement)>,
     ) -> Result<Option<Suggested>, Hitch> {
         let author = self.author();
-        let (path, folder, from) = (self.data.mirror(&job.story.repo), folder.to_owned(), head.clone());
+        let (path, folder, from) = (self.data.mirror(&job.story.mirror), folder.to_owned(), head.clone());
         let key = self.signing_key.clone();
         let made = blocking(move || -> anyhow::Result<Option<Suggested>> {
             let mirror = Mirror::ensure(&path)?;

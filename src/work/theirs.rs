@@ -148,7 +148,7 @@ impl Worker {
     /// Merges what the branch is at into the agent's commits, in the run's quarantine.
     async fn meet(&self, story: &Story, run: &Run, tip: &Sha, found: &Sha) -> Result<Met, Hitch> {
         let remote = self.remote(story).await?;
-        let path = self.data.mirror(&story.repo);
+        let path = self.data.mirror(&story.mirror);
         let quarantine = self.data.run(run.id).quarantine;
         let (theirs, before) = (found.clone(), story.remote_head.clone());
         let is_taken_back = blocking(move || {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, Uri};
-use hob::github::{Credentials, GitHub, GitHubError, NewPull, Permission, ReactTo, Repository};
-use hob::ids::{CommentId, InstallationId, IssueNumber, PullNumber, Repo};
+use hob::github::{Credentials, GitHub, GitHubError, NewPull, Permission, ReactTo, Repository, Whereabouts};
+use hob::ids::{CommentId, InstallationId, IssueNumber, PullNumber, Repo, RepositoryId, RepositoryRef};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -78,7 +78,7 @@ impl Server {
 
     /// Reached with a personal token, which needs no request of its own.
     async fn repository(&self) -> Repository {
-        user(&self.url).repository(&repo(), None).await.unwrap()
+        user(&self.url).named(&at(None))
     }
 }
 
@@ -116,6 +116,11 @@ fn unknown(request: &Request) -> Answer {
 
 fn repo() -> Repo {
     "acme/tool".parse().unwrap()
+}
+
+/// The repository, as far as it matters which installation was heard of last.
+fn at(installation: Option<InstallationId>) -> RepositoryRef {
+    RepositoryRef { id: None, repo: repo(), installation }
 }
 
 fn user(url: &str) -> GitHub {
@@ -169,10 +174,10 @@ async fn the_path_of_the_address_is_kept_and_every_request_names_its_sender() {
     .await;
     let github = user(&format!("{}/api/v3/", server.url));
     assert_eq!(github.own_login().await.unwrap(), "hob-bot");
-    let repository = github.repository(&repo(), None).await.unwrap();
+    let repository = github.named(&at(None));
     assert_eq!(repository.default_branch().await.unwrap(), "trunk");
     repository.react(ReactTo::Issue(ISSUE), "eyes").await.unwrap();
-    assert_eq!(repository.git_token().await.unwrap().expose_secret(), TOKEN);
+    assert_eq!(repository.token().await.unwrap().expose_secret(), TOKEN);
 
     for request in server.seen() {
         assert_eq!(request.header("authorization"), format!("Bearer {TOKEN}"), "{}", request.line());
@@ -192,7 +197,7 @@ async fn a_path_that_begins_like_a_request_is_kept_too() {
         _ => unknown(request),
     })
     .await;
-    let repository = user(&format!("{}/repos", server.url)).repository(&repo(), None).await.unwrap();
+    let repository = user(&format!("{}/repos", server.url)).named(&at(None));
     assert_eq!(repository.default_branch().await.unwrap(), "main");
 }
 
@@ -240,9 +245,9 @@ async fn ten_cold_calls_at_once_ask_for_one_token() {
     let calls = (0..10).map(|_| {
         let github = github.clone();
         tokio::spawn(async move {
-            let repository = github.repository(&repo(), Some(InstallationId(42))).await?;
+            let repository = github.named(&at(Some(InstallationId(42))));
             repository.default_branch().await?;
-            repository.git_token().await
+            repository.token().await
         })
     });
     for call in calls.collect::<Vec<_>>() {
@@ -258,9 +263,9 @@ async fn ten_cold_calls_at_once_ask_for_one_token() {
 async fn a_token_is_renewed_before_its_last_ten_minutes() {
     for (lifetime, renewed) in [(-5, true), (9 * 60, true), (11 * 60, false)] {
         let server = Server::start(app_host(lifetime, None)).await;
-        let repository = app(&server.url).repository(&repo(), Some(InstallationId(42))).await.unwrap();
-        let first = repository.git_token().await.unwrap();
-        let second = repository.git_token().await.unwrap();
+        let repository = app(&server.url).named(&at(Some(InstallationId(42))));
+        let first = repository.token().await.unwrap();
+        let second = repository.token().await.unwrap();
         assert_eq!(first.expose_secret() != second.expose_secret(), renewed, "with {lifetime} s to live");
     }
 }
@@ -268,14 +273,14 @@ async fn a_token_is_renewed_before_its_last_ten_minutes() {
 #[tokio::test]
 async fn a_token_revoked_early_is_replaced_for_a_read_and_the_write_after_it() {
     let server = Server::start(app_host(3600, Some("ghs_1"))).await;
-    let repository = app(&server.url).repository(&repo(), Some(InstallationId(42))).await.unwrap();
+    let repository = app(&server.url).named(&at(Some(InstallationId(42))));
     let error = repository.create_comment(ISSUE, "x").await.unwrap_err();
     assert!(matches!(&error, GitHubError::Unauthorized(_)) && !error.to_string().contains("ghs_"), "{error}");
     assert_eq!(server.count("POST /repos/acme/tool/issues/7/comments"), 1, "a write is not repeated");
     repository.create_comment(ISSUE, "x").await.unwrap();
 
     let server = Server::start(app_host(3600, Some("ghs_1"))).await;
-    let repository = app(&server.url).repository(&repo(), Some(InstallationId(42))).await.unwrap();
+    let repository = app(&server.url).named(&at(Some(InstallationId(42))));
     assert_eq!(repository.default_branch().await.unwrap(), "main");
     assert_eq!(server.count("POST /app/installations/42/access_tokens"), 2);
 }
@@ -304,17 +309,21 @@ async fn an_installation_is_looked_up_once_and_again_when_it_is_gone() {
     })
     .await;
     let github = app(&server.url);
-    let kept = github.repository(&repo(), None).await.unwrap();
-    github.repository(&"ACME/Tool".parse().unwrap(), None).await.unwrap();
+    let kept = github.named(&at(None));
+    kept.token().await.unwrap();
+    let same = RepositoryRef { repo: "ACME/Tool".parse().unwrap(), ..at(None) };
+    github.named(&same).token().await.unwrap();
     assert_eq!(server.count("GET /repos/acme/tool/installation"), 1);
 
     first_is_gone.store(1, Ordering::SeqCst);
-    let again = github.repository(&repo(), None).await.unwrap();
-    assert_eq!(again.git_token().await.unwrap().expose_secret(), "ghs_43");
+    // What a delivery or the store named before is no reason to give up either.
+    let again = github.named(&at(Some(InstallationId(42))));
+    assert_eq!(again.token().await.unwrap().expose_secret(), "ghs_43");
+    assert_eq!(kept.token().await.unwrap().expose_secret(), "ghs_43");
+    assert_eq!(server.count("GET /repos/acme/tool/installation"), 2);
     // Not `NotFound`, which would be about a person or an issue.
-    let error = kept.permission("alice").await.unwrap_err();
-    assert!(matches!(&error, GitHubError::Forbidden(why) if why.contains("not installed")), "{error}");
-    let error = github.repository(&"acme/other".parse().unwrap(), None).await.err().unwrap();
+    let other = RepositoryRef { repo: "acme/other".parse().unwrap(), ..at(None) };
+    let error = github.repository(&other).await.err().unwrap();
     assert!(matches!(&error, GitHubError::Forbidden(why) if why.contains("acme/other")), "{error}");
 }
 
@@ -416,7 +425,7 @@ async fn read_request(stream: &mut tokio::net::TcpStream) -> Option<String> {
 #[tokio::test]
 async fn after_a_reset_a_read_is_repeated_and_a_write_is_not() {
     let (url, seen) = resetting_server(0).await;
-    let repository = user(&url).repository(&repo(), None).await.unwrap();
+    let repository = user(&url).named(&at(None));
     let error = repository.create_comment(ISSUE, "x").await.unwrap_err();
     assert!(matches!(error, GitHubError::Unavailable(_)), "{error}");
     assert_eq!(*seen.lock().unwrap(), ["post /repos/acme/tool/issues/7/comments http/1.1"]);
@@ -429,7 +438,7 @@ async fn after_a_reset_a_read_is_repeated_and_a_write_is_not() {
 #[tokio::test]
 async fn a_reset_of_a_connection_used_before_does_not_repeat_a_write_either() {
     let (url, seen) = resetting_server(1).await;
-    let repository = user(&url).repository(&repo(), None).await.unwrap();
+    let repository = user(&url).named(&at(None));
     repository.default_branch().await.unwrap();
     let error = repository.create_comment(ISSUE, "x").await.unwrap_err();
     assert!(matches!(error, GitHubError::Unavailable(_)), "{error}");
@@ -442,7 +451,7 @@ async fn nobody_listening_is_a_passing_failure() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let repository = user(&url).repository(&repo(), None).await.unwrap();
+    let repository = user(&url).named(&at(None));
     let error = repository.create_comment(ISSUE, "x").await.unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("refused"), "{error}");
 }
@@ -695,9 +704,9 @@ async fn permissions_are_read_from_the_role_and_a_stranger_is_not_found() {
         ("old-server", Permission::Admin),
         ("dependabot[bot]", Permission::Read),
     ] {
-        assert_eq!(repository.permission(login).await.unwrap(), permission, "{login}");
+        assert_eq!(repository.permission(login, None).await.unwrap(), permission, "{login}");
     }
-    assert_eq!(repository.permission("stranger").await.unwrap_err(), GitHubError::NotFound);
+    assert_eq!(repository.permission("stranger", None).await.unwrap_err(), GitHubError::NotFound);
 }
 
 #[tokio::test]
@@ -746,12 +755,12 @@ async fn githubs_documented_answers_are_understood() {
     assert_eq!(user(&server.url).own_login().await.unwrap(), "octocat");
     let github = app(&server.url);
     assert_eq!(github.own_login().await.unwrap(), "octoapp[bot]");
-    let repository = github.repository(&repo(), None).await.unwrap();
-    let token = repository.git_token().await.unwrap();
+    let repository = github.named(&at(None));
+    let token = repository.token().await.unwrap();
     assert_eq!(token.expose_secret(), "ghs_16C7e42F292c6912E7710c838347Ae178B4a");
 
     assert_eq!(repository.default_branch().await.unwrap(), "master");
-    assert_eq!(repository.permission("octocat").await.unwrap(), Permission::Admin);
+    assert_eq!(repository.permission("octocat", None).await.unwrap(), Permission::Admin);
     let issue = repository.issue(ISSUE).await.unwrap();
     assert_eq!((issue.number, issue.title.as_str(), issue.is_open), (IssueNumber(1347), "Found a bug", true));
     let comments = repository.comments(ISSUE).await.unwrap();
@@ -879,7 +888,7 @@ async fn graphql_is_asked_beside_the_rest_api_and_its_refusals_are_understood() 
         _ => unknown(request),
     })
     .await;
-    let repository = user(&format!("{}/api/v3", server.url)).repository(&repo(), None).await.unwrap();
+    let repository = user(&format!("{}/api/v3", server.url)).named(&at(None));
     let history = repository.issue_history(ISSUE).await.unwrap();
     assert_eq!((history.title.as_str(), history.edited, history.renamed), ("T", None, None));
     let variables = json!({"owner": "acme", "name": "tool", "number": 7});
@@ -902,7 +911,7 @@ async fn an_app_lists_the_repositories_of_its_installations_and_leaves_out_one_t
         "POST /app/installations/3/access_tokens" => says(403, json!({"message": "This was suspended"})),
         "GET /installation/repositories" => says(
             200,
-            json!({"total_count": 1, "repositories": [{"full_name": "acme/tool", "default_branch": "trunk"}]}),
+            json!({"total_count": 1, "repositories": [{"id": 9, "full_name": "acme/tool", "default_branch": "trunk"}]}),
         ),
         _ => unknown(request),
     })
@@ -910,4 +919,104 @@ async fn an_app_lists_the_repositories_of_its_installations_and_leaves_out_one_t
     let found = app(&server.url).installed_repositories().await.unwrap();
     let found: Vec<_> = found.into_iter().map(|f| (f.repo, f.default_branch, f.installation)).collect();
     assert_eq!(found, [(repo(), "trunk".to_owned(), Some(InstallationId(1)))]);
+}
+
+/// A host with repositories, by their names and ids, of which one was renamed: `acme/tool` was what `acme/instrument` is.
+fn moving_host(of_name: &'static [(&'static str, u64)]) -> impl Fn(&Request) -> Answer + Send + Sync {
+    move |request| {
+        let facts = |(name, id): &(&str, u64)| {
+            says(200, json!({"id": id, "full_name": name, "default_branch": "main"}))
+        };
+        let path = request.path.as_str();
+        let named = of_name.iter().find(|(name, _)| path == format!("/repos/{name}"));
+        let of_id = of_name.iter().find(|(_, id)| path == format!("/repositories/{id}"));
+        match (named.or(of_id), path) {
+            (Some(found), _) => facts(found),
+            (None, "/repos/acme/tool") if of_name.iter().any(|(_, id)| *id == 1) => {
+                with(says(301, json!({})), "location", "/repositories/1")
+            }
+            _ => says(404, json!({"message": "Not Found"})),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repository_is_found_under_the_name_that_it_has_now_and_never_taken_for_another() {
+    let known = RepositoryRef { id: Some(RepositoryId(1)), ..at(None) };
+    // Renamed, and the old name free; renamed, and the old name another's; deleted, with the name another's; and gone.
+    for (of_name, name) in [
+        (&[("acme/tool", 1)][..], Some("acme/tool")),
+        (&[("acme/instrument", 1)][..], Some("acme/instrument")),
+        (&[("acme/instrument", 1), ("acme/tool", 2)][..], Some("acme/instrument")),
+        (&[("acme/tool", 2)][..], None),
+    ] {
+        let server = Server::start(moving_host(of_name)).await;
+        let github = user(&server.url);
+        match (github.repository(&known).await, name) {
+            (Ok(repository), Some(name)) => {
+                assert_eq!(repository.repo().to_string(), name);
+                assert_eq!(repository.git_access().await.unwrap().0.to_string(), name);
+                // Asked for once, and once more for git.
+                let before = server.seen().len();
+                github.repository(&known).await.unwrap();
+                assert_eq!(server.seen().len(), before);
+            }
+            (Err(error), None) => {
+                assert!(matches!(&error, GitHubError::Forbidden(why) if why.contains("another")), "{error}");
+                assert_eq!(github.whereabouts(&known).await.unwrap(), Whereabouts::Replaced);
+            }
+            (other, _) => panic!("{of_name:?}: {:?}", other.map(|found| found.repo().to_string())),
+        }
+        let learned = github.take_learned();
+        let is_news = name.is_some_and(|name| name != "acme/tool");
+        assert_eq!(!learned.is_empty(), is_news, "{of_name:?}");
+        assert!(learned.iter().all(|learned| learned.now.repo.to_string() == "acme/instrument"));
+        assert!(github.take_learned().is_empty());
+    }
+    let server = Server::start(moving_host(&[])).await;
+    assert_eq!(user(&server.url).whereabouts(&known).await.unwrap(), Whereabouts::Nowhere);
+}
+
+#[tokio::test]
+async fn an_id_that_is_not_known_yet_is_learned_with_the_first_answer() {
+    let server = Server::start(moving_host(&[("acme/instrument", 1)])).await;
+    let github = user(&server.url);
+    github.repository(&at(None)).await.unwrap();
+    let learned = github.take_learned();
+    assert_eq!(learned.len(), 1);
+    assert_eq!((learned[0].before.clone(), learned[0].now.id), (at(None), RepositoryId(1)));
+}
+
+#[tokio::test]
+async fn a_permission_is_that_of_the_account_with_the_id_whatever_it_is_called() {
+    let server = Server::start(|request| {
+        let of = |permission: &str, id: u64| {
+            says(
+                200,
+                json!({"permission": permission, "role_name": permission, "user": {"login": "x", "id": id}}),
+            )
+        };
+        match request.path.as_str() {
+            "/repos/acme/tool/collaborators/alice/permission" => of("admin", 2),
+            "/repos/acme/tool/collaborators/alicia/permission" => of("read", 1),
+            "/repos/acme/tool/collaborators/mover/permission" => of("admin", 9),
+            "/user/1" => says(200, json!({"login": "alicia", "id": 1})),
+            "/user/4" => says(200, json!({"login": "mover", "id": 4})),
+            _ => says(404, json!({"message": "Not Found"})),
+        }
+    })
+    .await;
+    let repository = server.repository().await;
+    for (login, id, expected) in [
+        ("alice", Some(2), Ok(Permission::Admin)),
+        ("alice", None, Ok(Permission::Admin)),
+        // Alice had this login before, and is called otherwise now.
+        ("alice", Some(1), Ok(Permission::Read)),
+        ("nobody-any-more", Some(1), Ok(Permission::Read)),
+        // The account is gone, and its login somebody else's; or that changes all the time.
+        ("alice", Some(3), Err(GitHubError::NotFound)),
+        ("mover", Some(4), Err(GitHubError::NotFound)),
+    ] {
+        assert_eq!(repository.permission(login, id).await, expected, "{login} {id:?}");
+    }
 }

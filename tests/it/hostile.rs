@@ -142,7 +142,7 @@ impl Stage {
             status.body.contains("<sub>finished in ").then_some(())
         };
         world.until("the private repository's task to be over", done).await;
-        let mirror = world.data().join("mirrors").join(format!("{PRIVATE}.git"));
+        let mirror = world.mirror(PRIVATE);
         let mirror_blob = git(&world.github.repo_path(PRIVATE), &["rev-parse", "main:secret.txt"]);
 
         let private_repo = world.github.repo_path(PRIVATE);

@@ -61,10 +61,11 @@ fn every_published_example_decodes() {
         ("edit", 2),
         ("ended", 4),
         ("label", 2),
-        ("other", 283),
+        ("other", 280),
         ("ping", 4),
         ("pull", 4),
         ("push", 2),
+        ("repository", 3),
         ("review", 3),
         ("unlabel", 2),
     ];
@@ -86,6 +87,7 @@ fn kind(event: &Event) -> &'static str {
         Event::CheckEnded { .. } => "check",
         Event::CheckButton { .. } => "button",
         Event::Pushed { .. } => "push",
+        Event::RepositoryChanged { .. } => "repository",
         Event::Other { .. } => "other",
     }
 }

@@ -625,7 +625,7 @@ async fn press(scene: &Scene, case: &Case, name: Option<&str>) {
         text: None,
         buttons: buttons.to_vec(),
     });
-    let repository = scene.github.repository(&story.repo, story.installation).await.expect("a way there");
+    let repository = scene.github.repository(&story.at()).await.expect("a way there");
     let id = repository.create_check_run(&run).await.expect("a check run");
     let shown = ShownCheck { head: &head, check_run: Some(id), says: "", is_completed: false };
     scene.store.check_written(story.id, shown).await.unwrap();

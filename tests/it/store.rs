@@ -2,6 +2,7 @@
 //! one. The real program where a process matters, on real file systems.
 
 mod beside;
+mod identity;
 mod messages;
 mod migrating;
 mod misbehaving;

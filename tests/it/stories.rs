@@ -19,6 +19,7 @@ mod door;
 mod egress;
 mod failures;
 mod happy;
+mod identity;
 mod keeping;
 mod long;
 mod operating;

@@ -252,9 +252,14 @@ impl World {
         said.into_iter().map(|(_, comment)| comment).collect()
     }
 
+    /// The repository's name now.
+    pub fn repo(&self) -> String {
+        self.github.now_called(REPO)
+    }
+
     /// Every comment of hob's on an issue, as it is now.
     pub fn written(&self, issue: u64) -> Vec<Comment> {
-        let comments = self.github.comments(REPO, issue);
+        let comments = self.github.comments(&self.repo(), issue);
         let is_bot = |login: &str| login == BOT || login == self.github.app().login;
         comments.into_iter().filter(|comment| is_bot(&comment.author)).collect()
     }
@@ -281,7 +286,7 @@ impl World {
             let is_news = |pull: &Pull| {
                 seen.get(&pull.number) != Some(&pull.body) && !pull.body.contains("**Not finished.**")
             };
-            github.pulls(REPO).into_iter().find(is_news)
+            github.pulls(&self.repo()).into_iter().find(is_news)
         };
         let pull = self.github.until("a pull request", DEADLINE, find).await;
         self.pulls_seen.lock().unwrap().insert(pull.number, pull.body.clone());
@@ -311,7 +316,7 @@ impl World {
 
     /// Waits until a whole look at GitHub has begun and ended from now on.
     pub async fn looked(&self) {
-        let path = format!("/repos/{REPO}/issues/comments");
+        let path = format!("/repos/{}/issues/comments", self.repo());
         let looks = |github: &GitHub| {
             let requests = github.requests().into_iter();
             requests.filter(|r| r.method == "GET" && r.path == path && r.status == 200).count()
@@ -347,6 +352,11 @@ impl World {
             (store.open_deliveries().await.unwrap() == 0).then_some(())
         })
         .await;
+    }
+
+    /// Where hob has its mirror of a repository.
+    pub fn mirror(&self, repo: &str) -> std::path::PathBuf {
+        self.data().join(format!("mirrors/_/{}.git", self.github.repo_id(repo)))
     }
 
     /// The data folder.
@@ -409,19 +419,19 @@ impl World {
     }
 
     fn issues_with_comments(&self) -> Vec<(u64, Vec<Comment>)> {
-        let issues = self.github.issues(REPO).into_iter();
+        let issues = self.github.issues(&self.repo()).into_iter();
         issues.map(|issue| (issue, self.said(issue))).filter(|(_, said)| !said.is_empty()).collect()
     }
 
     /// Neither the model's key nor the token may be in anything that people or the disk see.
     fn check_no_secret(&self) {
         let secrets = [KEY, self.github.token()];
-        for issue in self.github.issues(REPO) {
+        for issue in self.github.issues(&self.repo()) {
             for (_, text) in self.written(issue).into_iter().flat_map(|comment| comment.revisions) {
                 assert!(!secrets.iter().any(|s| text.contains(s)), "a secret on #{issue}");
             }
         }
-        for pull in self.github.pulls(REPO) {
+        for pull in self.github.pulls(&self.repo()) {
             assert!(
                 !secrets.iter().any(|s| pull.body.contains(s)),
                 "a secret in pull request #{}",

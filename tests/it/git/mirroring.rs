@@ -146,6 +146,97 @@ async fn a_mirror_is_fetched_over_http_from_a_blocking_task() {
 }
 
 #[test]
+fn a_repository_that_was_renamed_is_fetched_from_and_pushed_to_under_its_new_name_on_the_same_host_only() {
+    let world = World::new();
+    let server = Server::start(world.dir.path());
+    let mirror = Mirror::ensure(&world.dir.path().join("mirrors/acme/tool.git")).unwrap();
+    mirror.fetch(&server.remote("/renamed/renamed/origin.git", TOKEN)).unwrap();
+    assert_eq!(mirror.branch("main").unwrap(), Some(world.sha("main")));
+    let requests = server.requests();
+    // Once the new address is known, the rest of the operation goes there.
+    assert_eq!(requests.len(), 4, "{requests:?}");
+    assert!(requests[3].starts_with("POST /origin.git/git-upload-pack "), "{requests:?}");
+
+    let (base, imported) = world.handed_over(&mirror);
+    let quarantine = world.quarantine();
+    let remote = server.remote("/renamed/origin.git", TOKEN);
+    let tip = imported.tip.clone();
+    let request = hob::git::Push {
+        quarantine: &quarantine,
+        remote: &remote,
+        branch: "story",
+        tip: &tip,
+        expected: None,
+        replaces: false,
+    };
+    assert_eq!(hob::git::push(&request).unwrap(), hob::git::Pushed::Done);
+    assert_eq!(world.origin_branch("story"), Some(tip));
+    assert_eq!(world.origin_branch("main"), Some(base));
+
+    // Another host gets nothing, not even a request; nor does another port of this one.
+    let other = Server::start(world.dir.path());
+    let host = other.address.trim_start_matches("http://").to_owned();
+    for host in [host.clone(), host.replace("127.0.0.1", "localhost"), format!("user:word@{host}")] {
+        let error = mirror.fetch(&server.remote(&format!("/away/{host}/origin.git"), TOKEN)).unwrap_err();
+        assert!(matches!(&error, RemoteError::Redirected(to) if !to.contains("word")), "{host}: {error}");
+    }
+    assert_eq!(other.requests(), Vec::<String>::new());
+    let circle = mirror.fetch(&server.remote("/circle/origin.git", TOKEN)).unwrap_err();
+    assert!(matches!(circle, RemoteError::Other(_)), "{circle}");
+    assert!(!holds(&world.dir.path().join("mirrors"), TOKEN));
+}
+
+/// Whether a mirror has an object.
+fn has(mirror: &Mirror, object: &str) -> bool {
+    let folder = mirror.objects().parent().unwrap().to_owned();
+    run(&folder, &["cat-file", "-e", object]).status.success()
+}
+
+#[test]
+fn what_was_taken_off_its_branch_is_gone_after_the_next_fetch_and_what_a_story_holds_stays_as_long() {
+    let world = World::new();
+    let mirror = world.mirror();
+    let folder = mirror.objects().parent().unwrap().to_owned();
+    // One secret in a pack of its own, fetched alone, and one beside what stays.
+    world.write("secret.txt", "hunter2\n");
+    let secret = world.commit_all("A secret");
+    let blob = git(&world.work, &["rev-parse", "HEAD:secret.txt"]);
+    git(&world.work, &["push", "-q", "origin", "main"]);
+    mirror.fetch(&world.by_path()).unwrap();
+    assert!(has(&mirror, &blob));
+    git(&world.work, &["reset", "-q", "--hard", "HEAD~1"]);
+    world.write("other.txt", "fine\n");
+    let after = world.commit_all("Without it");
+    git(&world.work, &["push", "-qf", "origin", "main"]);
+    let story = StoryId::new();
+    mirror.pin(story, &secret).unwrap();
+    mirror.fetch(&world.by_path()).unwrap();
+    assert!(has(&mirror, &blob), "a story began there");
+    mirror.unpin(story).unwrap();
+    mirror.fetch(&world.by_path()).unwrap();
+    for gone in [&blob, secret.as_str()] {
+        assert!(!has(&mirror, gone), "{gone}");
+    }
+    assert!(!mirror.holds(&after, &secret).unwrap());
+    assert!(mirror.holds(&after, &world.sha("main~1")).unwrap());
+    git(&folder, &["fsck", "--strict", "--full"]);
+
+    // A mirror from before hob looked, in which one pack holds both.
+    let one = world.dir.path().join("one/tool.git");
+    std::fs::create_dir_all(one.parent().unwrap()).unwrap();
+    git(&world.work, &["push", "-q", "origin", &format!("{secret}:refs/heads/secret")]);
+    git(world.dir.path(), &["clone", "-q", "--bare", "--no-local", "origin.git", one.to_str().unwrap()]);
+    git(&one, &["gc", "-q"]);
+    git(&world.work, &["push", "-q", "origin", ":secret"]);
+    let old = Mirror::ensure(&one).unwrap();
+    assert!(has(&old, &blob));
+    old.fetch(&world.by_path()).unwrap();
+    assert!(!has(&old, &blob) && !has(&old, secret.as_str()));
+    assert_eq!(old.branch("main").unwrap(), Some(after));
+    git(&one, &["fsck", "--strict", "--full"]);
+}
+
+#[test]
 fn each_way_a_host_can_fail_is_told_apart() {
     let world = World::new();
     let server = Server::start(world.dir.path());

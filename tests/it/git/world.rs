@@ -231,6 +231,20 @@ async fn answer(State(backend): State<Backend>, request: Request) -> Response<Bo
             let to = format!("/new/tool.git/info/refs?service=x&token={TOKEN}");
             return Response::builder().status(301).header(header::LOCATION, to).body(Body::empty()).unwrap();
         }
+        // Followed by the rest of the path, on this host or on the one that the path names.
+        "renamed" | "away" | "circle" => {
+            let query = parts.uri.query().unwrap_or_default();
+            let (mut rest, mut host) = (path.split('/').skip(2).collect::<Vec<_>>().join("/"), String::new());
+            if path.starts_with("/away/") {
+                let (to, after) = rest.split_once('/').unwrap();
+                (host, rest) = (format!("http://{to}"), after.to_owned());
+            }
+            if path.starts_with("/circle/") {
+                rest = format!("circle/{rest}");
+            }
+            let to = format!("{host}/{rest}?{query}");
+            return Response::builder().status(301).header(header::LOCATION, to).body(Body::empty()).unwrap();
+        }
         "down" => return plain(StatusCode::SERVICE_UNAVAILABLE, "come back later"),
         "page" => return plain(StatusCode::OK, "<html>sign in</html>"),
         // Writing is forbidden, with a text that quotes the credentials.

@@ -328,6 +328,7 @@ impl Scene {
         let guid = delivery.guid.as_str();
         let on = StoryAsk {
             repo: REPO.parse().unwrap(),
+            github_id: None,
             issue: hob::ids::IssueNumber(issue),
             title: "t".to_owned(),
             installation: None,

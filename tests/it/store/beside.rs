@@ -144,6 +144,7 @@ async fn with_a_comment(w: &World, issue: u64) -> (Store, NewEffect) {
     let store = Store::open(&data.store()).await.unwrap();
     let on = StoryAsk {
         repo: REPO.parse().unwrap(),
+        github_id: None,
         issue: IssueNumber(issue),
         title: "Add a note".to_owned(),
         installation: None,

@@ -34,6 +34,7 @@ impl Desk {
         store.record_delivery("first", "issues", b"{}", None).await.unwrap();
         let on = StoryAsk {
             repo: "acme/tool".parse().unwrap(),
+            github_id: None,
             issue: IssueNumber(1),
             title: "t".to_owned(),
             installation: None,

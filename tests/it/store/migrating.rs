@@ -39,7 +39,7 @@ fn dump_path(version: i64) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/store/version-{version}.sql"))
 }
 
-async fn load(version: i64, file: &Path) {
+pub(super) async fn load(version: i64, file: &Path) {
     let made = SqliteConnectOptions::new().filename(file).create_if_missing(true).connect().await;
     let mut connection = made.expect("a new file");
     sqlx::raw_sql(AssertSqlSafe(dump(version))).execute(&mut connection).await.expect("the dump is SQL");

@@ -45,6 +45,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
         "SELECT * FROM stories ORDER BY created_at, id",
         "only tests and the operator's commands list all stories",
     ),
+    ("UPDATE OR IGNORE deliveries", "once for each repository, when its id is learned"),
     ("UPDATE {table} SET {column}", "once, when the clock was put back"),
     (
         "INSERT INTO stories ",

@@ -54,6 +54,7 @@ impl Desk {
         };
         let on = StoryAsk {
             repo: "acme/tool".parse().unwrap(),
+            github_id: None,
             issue: IssueNumber(1),
             title: "t".to_owned(),
             installation: None,

@@ -38,6 +38,7 @@ pub(super) async fn runs_of(store: &Store, issue: u64) -> Vec<Run> {
 pub(super) fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choice) -> NewTask {
     let on = StoryAsk {
         repo: repo.parse().unwrap(),
+        github_id: None,
         issue: IssueNumber(issue),
         title: "A task".to_owned(),
         installation: None,

@@ -61,7 +61,7 @@ async fn records(w: &World, issue: u64) -> Vec<PathBuf> {
 
 /// What a story holds on to in the mirror.
 fn pins(w: &World, story: StoryId) -> usize {
-    let mirror = w.data().join("mirrors").join(format!("{REPO}.git"));
+    let mirror = w.mirror(REPO);
     std::fs::read_dir(mirror.join("refs/hob/stories").join(story.to_string())).into_iter().flatten().count()
 }
 

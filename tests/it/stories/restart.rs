@@ -33,7 +33,7 @@ async fn a_hob_that_is_killed_while_the_agent_works_loses_nothing() {
     agent_runs(&w).await;
     first.kill().await;
     // As if it had been about to write a branch's file.
-    let lock = w.data().join(format!("mirrors/{REPO}.git/refs/heads/main.lock"));
+    let lock = w.mirror(REPO).join("refs/heads/main.lock");
     std::fs::write(&lock, "").expect("a lock of git's");
     // The agent may end while nobody looks; its output and its end are in Docker.
     let second = w.start_program().await;

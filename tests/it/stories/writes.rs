@@ -107,6 +107,7 @@ async fn is_done(w: &World, store: &Store, number: u64) {
     w.alice().pushes(&branch, &[("done.md", "done\n")], "Do it").await;
     let on = StoryAsk {
         repo: REPO.parse().unwrap(),
+        github_id: None,
         issue: IssueNumber(issue),
         title: "Do it".to_owned(),
         installation: None,

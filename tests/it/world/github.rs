@@ -14,7 +14,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -108,6 +108,8 @@ struct Inner {
     /// Holds the bare repositories; removed with the last handle.
     root: tempfile::TempDir,
     state: Mutex<state::State>,
+    /// Ids of accounts whose login has changed hands, by lower-case login; 0 where nobody has it.
+    accounts: Mutex<std::collections::HashMap<String, u64>>,
     /// Counts changes, so that a test can wait for one.
     changes: watch::Sender<u64>,
     /// Webhooks about what the API was used for, sent after the answer as on the real GitHub.
@@ -141,6 +143,7 @@ impl GitHub {
                 base: format!("http://{local}"),
                 root: tempfile::Builder::new().prefix("hob-github-").tempdir().expect("make a folder"),
                 state: Mutex::new(state::State::default()),
+                accounts: Mutex::default(),
                 changes: watch::Sender::new(0),
                 outgoing,
                 http,
@@ -200,6 +203,9 @@ impl GitHub {
         .await
         .expect("make a repository");
         self.change(|state| {
+            let mut repository = repository;
+            repository.id += state.created * 1_000_000_007;
+            state.created += 1;
             let before = state.repositories.insert(full_name.to_ascii_lowercase(), repository);
             assert!(before.is_none(), "{full_name} exists already");
         });
@@ -222,7 +228,8 @@ impl GitHub {
         self.change(|state| state.repositories.insert(full_name.to_ascii_lowercase(), repository));
     }
 
-    /// Gives a repository another name, or another owner. What is asked for under the old name is sent on.
+    /// Gives a repository another name, or another owner. What is asked for under the old name is sent on, until another
+    /// repository has it.
     pub fn rename_repo(&self, from: &str, to: &str) {
         self.change(|state| {
             let mut repository =
@@ -235,6 +242,66 @@ impl GitHub {
             state.repositories.insert(to.to_ascii_lowercase(), repository);
             state.renamed.push((from.to_owned(), to.to_owned()));
         });
+    }
+
+    /// The same, told by a webhook: `renamed` or `transferred`, as GitHub calls it.
+    pub async fn rename_repo_and_tell(&self, from: &str, to: &str, action: &'static str, who: &str) {
+        self.rename_repo(from, to);
+        let webhook = webhooks::repository(self, &self.state(), to, action, who);
+        self.deliver(webhook).await;
+    }
+
+    /// The id of a repository.
+    pub fn repo_id(&self, name: &str) -> u64 {
+        self.state().repository(name).id
+    }
+
+    /// What a repository is called now that was called `name`.
+    pub fn now_called(&self, name: &str) -> String {
+        let state = self.state();
+        let mut now = name.to_owned();
+        for (from, to) in &state.renamed {
+            if from.eq_ignore_ascii_case(&now) && !state.repositories.contains_key(&now.to_ascii_lowercase())
+            {
+                now = to.clone();
+            }
+        }
+        now
+    }
+
+    /// Deletes a repository with everything in it.
+    pub fn delete_repo(&self, full_name: &str) {
+        self.change(|state| {
+            let gone = state.repositories.remove(&full_name.to_ascii_lowercase()).expect("the repository");
+            std::fs::remove_dir_all(gone.bare.path()).expect("remove the repository");
+        });
+    }
+
+    /// Gives an account another login. Nobody has the old one any more.
+    pub fn rename_user(&self, from: &str, to: &str) {
+        let id = self.writer().account_id(from);
+        let mut accounts = self.inner.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.insert(to.to_ascii_lowercase(), id);
+        accounts.insert(from.to_ascii_lowercase(), 0);
+        drop(accounts);
+        self.change(|state| {
+            for repository in state.repositories.values_mut() {
+                if let Some(permission) = repository.permissions.remove(&from.to_ascii_lowercase()) {
+                    repository.permissions.insert(to.to_ascii_lowercase(), permission);
+                }
+            }
+        });
+    }
+
+    /// Gives a login to another account, which may do what `permission` says.
+    pub fn reuse_login(&self, repo: &str, login: &str, permission: &str) {
+        let id = self.writer().account_id(login) + 1_000_003;
+        self.inner
+            .accounts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(login.to_ascii_lowercase(), id);
+        self.set_permission(repo, login, permission);
     }
 
     /// Gives a branch another name as GitHub does: pull requests follow, and so does the default branch.
@@ -364,7 +431,8 @@ impl GitHub {
     }
 
     fn writer(&self) -> writer::Writer {
-        writer::Writer { api: self.api_url(), web: self.git_url() }
+        let accounts = self.inner.accounts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        writer::Writer { api: self.api_url(), web: self.git_url(), accounts }
     }
 }
 

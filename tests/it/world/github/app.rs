@@ -42,8 +42,15 @@ pub(super) async fn public_page(Extract(github): Extract<GitHub>, Path(slug): Pa
     Reply::new(200, with_page(github.writer().app(), &state)).into_response()
 }
 
-pub(super) fn get_installation(github: &GitHub, _: &mut State, call: &Call) -> Reply {
-    Reply::new(200, github.writer().installation(call.part("owner")))
+pub(super) fn get_installation(github: &GitHub, state: &mut State, call: &Call) -> Reply {
+    Reply::new(200, installation(github, state, call.part("owner")))
+}
+
+/// The App's installation, under the number that it has now.
+fn installation(github: &GitHub, state: &State, owner: &str) -> Value {
+    let mut installation = github.writer().installation(owner);
+    installation["id"] = json!(INSTALLATION_ID + state.reinstalled);
+    installation
 }
 
 /// Hands out a token, limited to what was asked for: asking for more than the App has is refused.
@@ -96,7 +103,7 @@ fn within(wanted: &Value, granted: &Value) -> bool {
 pub(super) fn list_installations(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let owner = state.repositories.values().next().map(|repository| repository.owner().to_owned());
     let owner = owner.iter().filter(|_| !state.app_page.is_uninstalled);
-    let all: Vec<_> = owner.map(|owner| with_page(github.writer().installation(owner), state)).collect();
+    let all: Vec<_> = owner.map(|owner| with_page(installation(github, state, owner), state)).collect();
     Reply::page(github, call, &all)
 }
 
@@ -164,6 +171,9 @@ pub(super) fn get_repository(github: &GitHub, state: &mut State, call: &Call) ->
 
 pub(super) fn get_permission(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let login = call.part("username");
+    if github.writer().account_id(login) == 0 {
+        return Reply::not_found();
+    }
     let permission = state.repository(&call.repository()).permission(login);
     // GitHub's example lacks this field of the user, which its schema wants.
     let mut user = github.writer().user(login);

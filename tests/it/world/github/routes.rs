@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{ConnectInfo, Query, RawPathParams, Request, State as Extract};
+use axum::extract::{ConnectInfo, Path, Query, RawPathParams, Request, State as Extract};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -152,15 +152,20 @@ pub(super) fn router(github: &GitHub) -> Router {
         };
         router = router.route(&format!("{API_PREFIX}{path}"), any(endpoint));
     }
-    router
+    let router = router
         .route(&format!("{API_PREFIX}/apps/{{slug}}"), get(app::public_page))
         .route("/", get(async || "GitHub's start page"))
         .route(GRAPHQL_PATH, any(graphql::serve))
         .route(&format!("{}{{id}}", actions::LOG_PATH), get(actions::serve_log))
         .route("/user-attachments/assets/{id}", get(assets::serve))
         .fallback(git_server::serve)
+        .route(&format!("{API_PREFIX}/user/{{id}}"), get(user_by_id))
+        .route(&format!("{API_PREFIX}/repositories/{{*rest}}"), any(async || Reply::not_found()))
         .layer(middleware::from_fn_with_state(github.clone(), observe))
-        .with_state(github.clone())
+        .with_state(github.clone());
+    // Before the routes are looked at.
+    let by_id = middleware::map_request_with_state(github.clone(), by_id);
+    Router::new().fallback_service(router).layer(by_id)
 }
 
 /// What surrounds every request: faults on command, and the record.
@@ -181,24 +186,7 @@ async fn observe(
         }
         state.faults.take(&method, &address)
     });
-    let moved = {
-        let state = github.state();
-        state.renamed.iter().find_map(|(old, new)| {
-            let (api, git) = (format!("/repos/{old}/"), format!("/{old}.git/"));
-            let at = if path.starts_with(&git) {
-                (git, format!("/{new}.git/"))
-            } else {
-                (api, format!("/repos/{new}/"))
-            };
-            let with_end = format!("{path}/");
-            let rest = with_end.strip_prefix(&at.0)?.trim_end_matches('/').to_owned();
-            let prefix = if path.starts_with("/repos/") { API_PREFIX } else { "" };
-            let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-            let to = format!("{prefix}{}{rest}", at.1);
-            Some(format!("{}{query}", to.trim_end_matches('/')))
-        })
-    };
-    if let Some(to) = moved {
+    if let Some(to) = moved(&github, &path, &query) {
         let status = if method == "GET" { 301 } else { 307 };
         github.change(|state| state.requests.push(RequestLog { method, path, query, status }));
         let status = StatusCode::from_u16(status).expect("a status");
@@ -233,6 +221,58 @@ async fn observe(
     let status = if cut { 0 } else { response.status().as_u16() };
     github.change(|state| state.requests.push(RequestLog { method, path, query, status }));
     response
+}
+
+/// The account with an id, whatever it is called.
+async fn user_by_id(Extract(github): Extract<GitHub>, Path(id): Path<u64>) -> Reply {
+    let writer = github.writer();
+    let state = github.state();
+    let mut known = state.repositories.values().flat_map(|repository| repository.permissions.keys());
+    match known.find(|login| writer.account_id(login) == id) {
+        Some(login) => Reply::new(200, writer.user(login)),
+        None => Reply::not_found(),
+    }
+}
+
+/// Where a request goes on that is for a name which its repository has no more, as long as no other one has it: GitHub sends it to the
+/// repository's id in the API, and to its new name in git.
+fn moved(github: &GitHub, path: &str, query: &str) -> Option<String> {
+    let (base, state) = (github.git_url(), github.state());
+    let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+    let is_free = |name: &str| !state.repositories.contains_key(&name.to_ascii_lowercase());
+    let mut old = state.renamed.iter().rev().filter(|(old, _)| is_free(old));
+    old.find_map(|(old, new)| {
+        // It may have been renamed again.
+        let now = state.renamed.iter().rev().fold(new.clone(), |name, (from, to)| {
+            if name.eq_ignore_ascii_case(from) && is_free(from) { to.clone() } else { name }
+        });
+        let below = |start: String| {
+            let start = path.get(..start.len()).filter(|found| found.eq_ignore_ascii_case(&start))?;
+            path.get(start.len()..).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if let Some(rest) = below(format!("/{old}.git")) {
+            return Some(format!("{base}/{now}.git{rest}{query}"));
+        }
+        let id = state.repositories.get(&now.to_ascii_lowercase())?.id;
+        let rest = below(format!("/repos/{old}"))?;
+        Some(format!("{base}{API_PREFIX}/repositories/{id}{rest}{query}"))
+    })
+}
+
+/// A request for a repository by its id, made one for its name. One for an id that no repository has stays what it is.
+async fn by_id(Extract(github): Extract<GitHub>, mut request: Request) -> Request {
+    let named = || {
+        let rest = below_api(request.uri()).strip_prefix("/repositories/")?;
+        let (id, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let id: u64 = id.parse().ok()?;
+        let name = github.state().repositories.values().find(|known| known.id == id)?.full_name.clone();
+        let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
+        format!("{API_PREFIX}/repos/{name}{rest}{query}").parse().ok()
+    };
+    if let Some(uri) = named() {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// Has a request handled after this time; its answer reaches nobody.

@@ -17,6 +17,7 @@ use super::repository::Bare;
 use super::reviews::Talk;
 use super::routes::RequestLog;
 use super::webhooks::{Delivery, Hook, Outgoing};
+use super::writer::user_id;
 
 /// An answer as it was sent.
 #[derive(Clone)]
@@ -59,6 +60,8 @@ pub(super) struct State {
     pub(super) renamed: Vec<(String, String)>,
     /// What was set on the App's page, over what is usual.
     pub(super) app_page: AppPage,
+    /// How many repositories were made. Each has an id of its own, also one that has the name of an earlier one.
+    pub(super) created: u64,
     /// How often the App was installed anew.
     pub(super) reinstalled: u64,
     last_id: u64,
@@ -135,6 +138,8 @@ impl FromStr for Permission {
 }
 
 pub(super) struct Repository {
+    /// Stays the same whatever it is called.
+    pub(super) id: u64,
     pub(super) full_name: String,
     pub(super) bare: Bare,
     /// The branch that others begin at.
@@ -161,6 +166,7 @@ impl Repository {
             (APP_LOGIN.to_owned(), Permission::Write),
         ]);
         Self {
+            id: user_id(full_name),
             full_name: full_name.to_owned(),
             bare: Bare::at(path),
             default_branch: "main".to_owned(),

@@ -141,6 +141,25 @@ pub(super) fn issue_comment(
     Webhook { event: "issue_comment", payload }
 }
 
+/// `repository`: renamed, transferred or deleted.
+pub(super) fn repository(
+    github: &GitHub,
+    state: &State,
+    repository: &str,
+    action: &str,
+    sender: &str,
+) -> Webhook {
+    let repository = state.repository(repository);
+    let mut payload = template("ping");
+    let fields = payload.as_object_mut().expect("an object");
+    for field in ["zen", "hook", "hook_id"] {
+        fields.remove(field);
+    }
+    payload["action"] = json!(action);
+    fill(github, state, &mut payload, repository, None, sender);
+    Webhook { event: "repository", payload }
+}
+
 /// `ping`, which GitHub sends when a webhook is set up.
 pub(super) fn ping(github: &GitHub, state: &State, repository: &str) -> Webhook {
     let repository = state.repository(repository);

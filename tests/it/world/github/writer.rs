@@ -1,6 +1,8 @@
 //! JSON as GitHub would write it: an example of GitHub's own, with the values of the state put in.
 //! So an answer has every field a real one has, also those that nobody here thought of.
 
+use std::collections::HashMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -28,9 +30,16 @@ pub(super) struct Writer {
     pub(super) api: String,
     /// The address of the pages and repositories.
     pub(super) web: String,
+    /// Ids of accounts whose login has changed hands, by lower-case login.
+    pub(super) accounts: HashMap<String, u64>,
 }
 
 impl Writer {
+    /// The id of the account that has a login now.
+    pub(super) fn account_id(&self, login: &str) -> u64 {
+        self.accounts.get(&login.to_ascii_lowercase()).copied().unwrap_or_else(|| user_id(login))
+    }
+
     /// An account, as it appears inside other answers.
     pub(super) fn user(&self, login: &str) -> Value {
         let mut user = example("POST /repos/{owner}/{repo}/issues/{issue_number}/comments")["user"].take();
@@ -40,7 +49,7 @@ impl Writer {
                 text.replace("https://api.github.com", &self.api).replace("https://github.com", &self.web);
             *text = text.replace("octocat", &in_addresses);
         });
-        let id = user_id(login);
+        let id = self.account_id(login);
         let kind = if login.ends_with("[bot]") { "Bot" } else { "User" };
         let own = json!({"login": login, "id": id, "node_id": node_id("User", id), "type": kind});
         merged(user, own)
@@ -219,7 +228,7 @@ impl Writer {
 
     /// Puts a repository's values over an example that is localised already.
     pub(super) fn put_repository(&self, value: &mut Value, repository: &Repository) {
-        let id = user_id(&repository.full_name);
+        let id = repository.id;
         let open = repository.issues.values().filter(|issue| issue.is_open).count();
         put(
             value,
