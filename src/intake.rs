@@ -26,17 +26,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::command;
+use crate::command::{self, Reading};
 use crate::config::Config;
 use crate::event::{Comment, Ending, Event, Issue, Person, Place, Pull};
 use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
 use crate::ids::{AgentKind, IssueNumber};
 use crate::lanes::{Lanes, Room};
+use crate::markdown;
 use crate::message::{self, NotThere, Part, TextChanged};
 use crate::pulse::Pulse;
 use crate::store::{
     BlockedBy, Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store,
-    StoryAsk, Wish,
+    StoryAsk, Wish, once_id,
 };
 use crate::story::{About, Ask, Choice, Story, Turn};
 use commands::Opening;
@@ -57,6 +58,9 @@ const ENOUGH_NOT_FOUND: u32 = 3;
 const SELDOM: u32 = 12;
 /// Deliveries that are settled at once, and of one repository: there each has to find what the one before it has led to.
 const ROOM: Room = Room { most: 8, of_lane: 1 };
+
+/// What is said once on a story: that a comment reaches no agent.
+const UNHEARD: &str = "unheard";
 
 /// The longest honest step: one delivery, for which GitHub is asked a few times, each with two repeats of a minute.
 pub const LONGEST_STEP: Duration = Duration::from_secs(20 * 60);
@@ -214,6 +218,7 @@ impl Intake {
             issue,
             sender,
             comment: None,
+            others: Vec::new(),
             settings: Settings::default(),
         };
         match event {
@@ -256,14 +261,15 @@ impl Intake {
                 if self.is_own(&comment, &sender).await? {
                     return Ok(Settled::OfNoUse("hob's own comment".to_owned()));
                 }
+                let Reading { command, others } = self.read(&comment.body).await?;
                 let act = Act::Comment {
                     id: comment.id,
                     at: comment.at,
-                    command: command::parse(&comment.body),
+                    command,
                     body: comment.body.clone(),
                     by: sender.login.clone(),
                 };
-                let on = Happening { comment: Some(&comment), ..happening(&place, &issue, &sender) };
+                let on = Happening { comment: Some(&comment), others, ..happening(&place, &issue, &sender) };
                 self.follow(&on, &act).await
             }
             Event::CommentEdited { place, issue, comment, before, at, sender } => {
@@ -311,6 +317,15 @@ impl Intake {
             Decision::Answer { .. } | Decision::Late { .. } | Decision::PutBack(_) => {
                 return self.answered(on, act, decision, &known).await;
             }
+            Decision::Unheard => {
+                if let Some(story) = &story
+                    && self.store.was_said(story.id, UNHEARD).await?
+                {
+                    return Ok(Settled::Ignored(
+                        "a comment that reaches no agent, as was said before".to_owned(),
+                    ));
+                }
+            }
             _ => {}
         }
         // Now it matters, and what was read for an earlier delivery may have changed. An end needs no settings: the repository
@@ -337,6 +352,7 @@ impl Intake {
         {
             return Ok(Settled::Ignored(why));
         }
+        self.tell_of_others(on, story.as_ref()).await?;
         let begins = matches!(
             decision,
             Decision::Open { .. }
@@ -367,6 +383,7 @@ impl Intake {
             }
             (Decision::Choose(agent), Some(story)) => self.choose(on, act, &story, agent).await,
             (Decision::Hear, Some(story)) => self.hear(on, &story).await,
+            (Decision::Unheard, Some(story)) => self.say_that_nobody_listens(on, &story).await,
             (Decision::Discuss, Some(story)) => self.on_pull_comment(on, &story).await,
             (Decision::Stop, story) => self.stop(on, story).await,
             (Decision::CheckAgain, Some(story)) => self.check_again(on, &story).await,
@@ -380,10 +397,10 @@ impl Intake {
                 self.no_more(on, act, &story, HowStopped::Ended(ending)).await
             }
             (Decision::Explain(mistake), story) => {
-                let words = message::misunderstood(&mistake);
+                let words = message::misunderstood(&mistake, &self.agents());
                 self.reply(on, story, "confused", words).await
             }
-            (Decision::Help, story) => self.reply(on, story, "eyes", message::help()).await,
+            (Decision::Help, story) => self.reply(on, story, "eyes", message::help(&self.agents())).await,
             (Decision::Status, story) => self.tell_status(on, story).await,
             (Decision::Refuse(why), story) => self.reply(on, story, "eyes", message::nothing_done(why)).await,
             (_, _) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
@@ -450,6 +467,36 @@ impl Intake {
         };
         self.store.hear(&on.delivery.guid, story.id, &message, &on.seen("eyes")).await?;
         Ok(Settled::Done("a message to the agent"))
+    }
+
+    /// The commands in a comment.
+    async fn read(&self, comment: &str) -> anyhow::Result<Reading> {
+        let own = self.github.own_login().await?;
+        if comment.len() <= markdown::LARGE {
+            return Ok(command::read(comment, &own));
+        }
+        let comment = comment.to_owned();
+        let read = tokio::task::spawn_blocking(move || command::read(&comment, &own));
+        read.await.context("reading a comment")
+    }
+
+    /// Says which commands of a comment are not carried out, since another stands before them.
+    async fn tell_of_others(&self, on: &Happening<'_>, story: Option<&Story>) -> anyhow::Result<()> {
+        if on.others.is_empty() {
+            return Ok(());
+        }
+        let what = format!("others {}", on.delivery.guid);
+        let effect = Effect::Comment { on: on.issue.number, body: message::only_the_first(&on.others) };
+        self.store.say_once(&self.story_ask(on, on.issue, story), &what, effect).await
+    }
+
+    /// Says, once on a story, that a comment reaches no agent.
+    async fn say_that_nobody_listens(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
+        let NewEffect { effect, .. } = on.say(message::nobody_listens());
+        let said = NewEffect { id: once_id(story.id, UNHEARD), effect };
+        let about = self.story_ask(on, on.issue, Some(story));
+        self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &[said]).await?;
+        Ok(Settled::Done("said that a comment reaches no agent"))
     }
 
     async fn open_task(
@@ -785,6 +832,8 @@ struct Happening<'a> {
     issue: &'a Issue,
     sender: &'a Person,
     comment: Option<&'a Comment>,
+    /// Lines of the comment that are commands too, and are not carried out.
+    others: Vec<String>,
     /// The repository's, as far as they have mattered.
     settings: Settings,
 }

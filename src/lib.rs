@@ -8,6 +8,7 @@ pub mod event;
 pub mod fail_point;
 pub mod ids;
 pub mod lanes;
+pub mod markdown;
 pub mod paths;
 pub mod pulse;
 

@@ -41,8 +41,8 @@ pub use check_run::{
 pub use checks::{checks_section, checks_table, pull_request_with_failing_check, still_failing};
 pub use closing::without_closing_words;
 pub use commands::{
-    NoGo, WhereItStands, base_stays, help, may_this_be_done, misunderstood, no_cap, nothing_done,
-    where_it_stands,
+    NoGo, WhereItStands, base_stays, help, left_out, may_this_be_done, misunderstood, no_cap, nobody_listens,
+    nothing_done, only_the_first, where_it_stands,
 };
 pub use contain::{Sizes, contain, contain_in_parts, contain_line};
 use contain::{code, login};

@@ -4,7 +4,6 @@
 
 mod context;
 mod fence;
-mod hidden;
 mod links;
 mod review;
 mod samples;
@@ -12,8 +11,8 @@ mod seen;
 mod sheet;
 mod template;
 
+pub use crate::markdown::{Hidden, visible};
 pub use fence::Fences;
-pub use hidden::{Hidden, visible};
 pub use links::{Reference, images, references};
 pub use seen::{Author, Comment, Failing, FailingCheck, File, Image, Linked, MissingImage, Seen};
 pub use sheet::{Sheet, sheet};
@@ -502,7 +501,7 @@ mod tests {
         let facts = facts(&ask, false, &questions, Purpose::Work, &seen);
         let made = prompt(&facts, &Template::default()).unwrap();
         assert_eq!(made.hidden, Hidden { comments: 3, characters: 3 });
-        assert_eq!(visible(&made.text), (made.text.clone(), Hidden::default()));
+        assert!(!made.text.contains("leak") && !made.text.contains("me -->"), "{}", made.text);
         assert!(made.text.contains("<issue-1 title=\"AB\">\nFor  scripts.\n</issue-1>"), "{}", made.text);
     }
 

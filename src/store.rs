@@ -52,7 +52,7 @@ pub use cards::NewAnswers;
 pub use check_runs::{CheckToShow, CheckedHead, ShownCheck};
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{
-    Beside, Double, DoubleKind, Effect, EffectClass, NewEffect, PullShown, ReactTo, WantedEffect,
+    Beside, Double, DoubleKind, Effect, EffectClass, NewEffect, PullShown, ReactTo, WantedEffect, once_id,
 };
 pub use fault::StoreFault;
 pub use fixes::{Fix, NewFix};

@@ -267,19 +267,16 @@ impl CatchUp {
         Ok(trouble)
     }
 
-    /// Whether a comment may be a command, an answer, a message to the agent at work, or about a pull request of hob's.
+    /// Whether a comment may be a command, or is on a story: an answer, a message to the agent, or about a pull request of hob's.
     async fn matters(&self, repo: &Repo, comment: &ListedComment) -> anyhow::Result<bool> {
         if comment.author.is_bot {
             return Ok(false);
         }
-        if command::parse(&comment.body).is_some() {
+        if command::read(&comment.body, &self.github.own_login().await?).command.is_some() {
             return Ok(true);
         }
-        let Some(story) = self.store.story_at(repo, comment.issue).await? else { return Ok(false) };
-        if story.pull.is_some_and(|pull| pull.0 == comment.issue.0) {
-            return Ok(true);
-        }
-        Ok(self.store.open_question(story.id).await?.is_some() || self.store.is_listening(story.id).await?)
+        // After the end of work somebody is told once that nobody listens.
+        Ok(self.store.story_at(repo, comment.issue).await?.is_some())
     }
 
     /// The delivery that tells of a comment; none for hob's own.

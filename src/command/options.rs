@@ -1,14 +1,16 @@
 //! The options of a command, before its text: `--agent codex`, `--model=gpt-5`.
 
+use std::borrow::Cow;
+
 use super::{Mistake, first_word, text_of};
 use crate::ids::{AgentKind, is_branch_name};
 use crate::story::Choice;
 
 /// Every option.
-const OPTIONS: [&str; 5] = ["--agent", "--model", "--image", "--base", "--budget"];
+pub(super) const OPTIONS: [&str; 5] = ["--agent", "--model", "--image", "--base", "--budget"];
 
 /// The option that has no value: a new session.
-const FRESH: &str = "--fresh";
+pub(super) const FRESH: &str = "--fresh";
 
 /// More dollars than anybody means to allow at once.
 const MOST_USD: f64 = 10_000.0;
@@ -21,51 +23,82 @@ pub(super) fn read(
 ) -> Result<(Choice, Option<String>), Mistake> {
     let mut text = line;
     let mut choice = Choice::default();
-    while text.starts_with("--") {
+    loop {
         let (word, mut rest) = first_word(text);
+        let word = two_dashes(word);
+        let word = word.as_ref();
         if word == "--" {
             return Ok((choice, text_of(rest, below)));
         }
-        let (name, joined) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
+        let (name, joined) = match word.split_once(['=', ':']) {
+            Some((name, value)) => (name, Some(value).filter(|value| !value.is_empty())),
             None => (word, None),
         };
-        if word == FRESH {
+        if is_fresh(word) {
             choice.fresh = true;
             text = rest;
             continue;
         }
-        let option = OPTIONS.into_iter().find(|option| *option == name);
-        let option = option.ok_or_else(|| Mistake::UnknownOption { command, option: name.to_owned() })?;
+        let lower = name.to_ascii_lowercase();
+        let option = OPTIONS.into_iter().find(|option| *option == lower || option[1..] == lower);
+        let option = match option {
+            Some(option) => option,
+            None if word.starts_with("--") => {
+                return Err(Mistake::UnknownOption { command, option: name.to_owned() });
+            }
+            None => return Ok((choice, text_of(text, below))),
+        };
         let value = joined.unwrap_or_else(|| {
             let (value, after) = first_word(rest);
             rest = after;
             value
         });
+        let value = value.trim_matches(QUOTATION_MARKS);
         choose(&mut choice, option, value)
             .ok_or_else(|| Mistake::BadValue { option, value: value.to_owned() })?;
         text = rest;
     }
-    Ok((choice, text_of(text, below)))
+}
+
+/// Quotation marks, as people and phones write them around a value.
+const QUOTATION_MARKS: [char; 8] =
+    ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}'];
+
+/// A word with the dashes before it that a phone has made one long one of.
+fn two_dashes(word: &str) -> Cow<'_, str> {
+    const LONG: [char; 4] = ['\u{2013}', '\u{2014}', '\u{2015}', '\u{2012}'];
+    match word.starts_with(LONG) {
+        true => Cow::Owned(format!("--{}", word.trim_start_matches(LONG).trim_start_matches('-'))),
+        false => Cow::Borrowed(word),
+    }
 }
 
 /// Whether the line of a command that goes on asks for a new session, and what is left of it.
 pub(super) fn fresh<'a>(command: &'static str, line: &'a str) -> Result<(bool, &'a str), Mistake> {
-    match first_word(line) {
-        (FRESH, rest) => Ok((true, rest)),
-        ("--", rest) => Ok((false, rest)),
-        (option, _) if option.starts_with("--") => {
+    let (word, rest) = first_word(line);
+    match two_dashes(word).as_ref() {
+        word if is_fresh(word) => Ok((true, rest)),
+        "--" => Ok((false, rest)),
+        option if option.starts_with("--") => {
             Err(Mistake::UnknownOption { command, option: option.to_owned() })
         }
         _ => Ok((false, line)),
     }
 }
 
+fn is_fresh(word: &str) -> bool {
+    let name = word.trim_end_matches(['.', ',', '!', ';']).to_ascii_lowercase();
+    name == FRESH || name == FRESH[1..]
+}
+
 /// `None` where the option cannot have this value.
 fn choose(choice: &mut Choice, option: &str, value: &str) -> Option<()> {
     let if_fit = |fits: fn(&str) -> bool| fits(value).then(|| value.to_owned());
     match option {
-        "--agent" => choice.agent = Some(value.parse::<AgentKind>().ok()?),
+        "--agent" => {
+            let name = value.trim_end_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
+            choice.agent = Some(name.parse::<AgentKind>().ok()?);
+        }
         "--model" => choice.model = Some(if_fit(is_name)?),
         "--image" => choice.image = Some(if_fit(is_name)?),
         "--base" => choice.base = Some(if_fit(is_branch_name)?),
@@ -77,13 +110,16 @@ fn choose(choice: &mut Choice, option: &str, value: &str) -> Option<()> {
 /// How many dollars more are allowed by `+5`, or `5`.
 pub(super) fn more_usd(rest: &str) -> Result<f64, Mistake> {
     let (sum, _) = first_word(rest);
+    let sum = sum.trim_end_matches(['.', ',', '!', ';']);
     dollars(sum.strip_prefix('+').unwrap_or(sum)).ok_or_else(|| Mistake::BadSum(sum.to_owned()))
 }
 
 /// Whether the commits of a branch are to be made anew, as `--rewrite` says.
 pub(super) fn rewrite(line: &str) -> Result<bool, Mistake> {
-    match first_word(line).0 {
-        "--rewrite" => Ok(true),
+    let word = two_dashes(first_word(line).0);
+    let name = word.trim_end_matches(['.', ',', '!', ';']).to_ascii_lowercase();
+    match word.as_ref() {
+        _ if matches!(name.as_str(), "--rewrite" | "-rewrite") => Ok(true),
         other if other.starts_with('-') => {
             Err(Mistake::UnknownOption { command: "rebase", option: other.to_owned() })
         }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::check_run::digest;
@@ -16,12 +17,13 @@ use crate::config::Agent;
 use crate::github::{GitHubError, Repository};
 use crate::ids::{CommentId, EffectId, InstallationId, StoryId};
 use crate::lanes::Lanes;
+use crate::markdown::Hidden;
 use crate::message::{self, Phase, PullOver, Spent, StatusText, Tries};
 use crate::redact::Secrets;
 use crate::store::{CheckToShow, StatusFacts, StoryToShow, WantedEffect};
 use crate::story::plan::Mode;
 use crate::story::pull::PullState;
-use crate::story::{About, Outcome, Story, TaskState};
+use crate::story::{About, Outcome, Run, Story, TaskState};
 
 /// The longest pause between two edits while an agent works.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -337,7 +339,22 @@ impl Deliver {
 
     fn status_body(&self, facts: &StatusFacts) -> String {
         let web = format!("{}/{}", self.config.github.git_url.trim_end_matches('/'), facts.story.repo);
-        status_body(facts, &web, &self.config.agent, &self.secrets)
+        let body = status_body(facts, &web, &self.config.agent, &self.secrets);
+        match facts.run.as_ref().and_then(|run| message::left_out(self.hidden_in(run))) {
+            Some(left_out) => format!("{body}\n\n{left_out}"),
+            None => body,
+        }
+    }
+
+    /// What was left out of what the agent of a run was given, as the run's record has it. Nothing where the record is gone.
+    fn hidden_in(&self, run: &Run) -> Hidden {
+        #[derive(Default, Deserialize)]
+        struct Facts {
+            hidden: Hidden,
+        }
+        let facts = std::fs::read(self.data.run(run.id).prompt_facts).ok();
+        let facts = facts.and_then(|bytes| serde_json::from_slice::<Facts>(&bytes).ok());
+        facts.unwrap_or_default().hidden
     }
 
     /// How long the comment stays as it is now, unless the story comes to stand elsewhere: as long again as the run has lasted, so

@@ -49,6 +49,7 @@ impl Intake {
             Act::Comment { body, .. } => !command::is_aside(body, &self.github.own_login().await?),
             _ => false,
         };
+        let is_courtesy = matches!(act, Act::Comment { body, .. } if command::is_courtesy(body));
         Ok(KnownStory {
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
@@ -61,6 +62,7 @@ impl Intake {
             // On a pull request of somebody else's people speak with each other; there only a command is for hob.
             is_spoken_to: is_for_hob && !story.is_theirs() && self.store.is_listening(story.id).await?,
             is_discussed: is_for_hob && !story.is_theirs() && on.issue.is_pull_request && on.issue.is_open,
+            is_at_rest: is_for_hob && !is_courtesy && !story.is_theirs() && on.issue.is_open,
             last: self.store.last_task(story.id).await?.map(|task| task.state),
         })
     }
@@ -106,6 +108,7 @@ impl Intake {
             self.store.show_card_again(guid, asked, &[]).await?;
             return Ok(Settled::Done("put a card back that somebody has ticked who may not"));
         }
+        self.tell_of_others(on, self.store.story_at(&on.place.repo, on.issue.number).await?.as_ref()).await?;
         match decision {
             Decision::Answer { question, answers } => {
                 let new = NewAnswers { question, answers, by: on.sender.login.clone() };

@@ -135,6 +135,7 @@ impl Intake {
             issue: &issue,
             sender: &sender,
             comment: None,
+            others: Vec::new(),
             settings,
         };
         let blockers = self.blockers(&on, None).await?;

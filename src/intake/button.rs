@@ -69,6 +69,7 @@ impl Intake {
             issue: &issue,
             sender,
             comment: None,
+            others: Vec::new(),
             settings: Settings::default(),
         };
         self.follow(&on, &Act::Press(press)).await

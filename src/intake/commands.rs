@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::decide::{Act, GoOn};
 use super::{Happening, Intake, Settled};
 use crate::clock;
-use crate::ids::IssueNumber;
+use crate::ids::{AgentKind, IssueNumber};
 use crate::message::{self, NoGo, WhereItStands};
 use crate::store::{Heard, NewEffect};
 use crate::story::plan::Mode;
@@ -138,6 +138,22 @@ impl Intake {
             None => message::nothing_done(NoGo::NothingBegun),
         };
         self.reply(on, story, "eyes", body).await
+    }
+
+    /// The agents that can be started: the one that works where nobody chooses, and those with a key or a login.
+    pub(super) fn agents(&self) -> Vec<AgentKind> {
+        let has_account = |agent: AgentKind| {
+            let names = agent.key_names();
+            let has_key = names.iter().any(|name| self.config.agent.keys.contains_key(*name));
+            match agent {
+                AgentKind::Command => !self.config.agent.command.is_empty(),
+                _ => has_key || self.config.login_dir(agent).is_some(),
+            }
+        };
+        AgentKind::ALL
+            .into_iter()
+            .filter(|agent| *agent == self.config.agent.kind || has_account(*agent))
+            .collect()
     }
 
     /// Answers with a reaction and with words, and does nothing else.

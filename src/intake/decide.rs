@@ -134,6 +134,8 @@ pub struct KnownStory {
     pub is_spoken_to: bool,
     /// Whether a comment is one on the story's open pull request, and not clearly for somebody else: it is taken as a review is.
     pub is_discussed: bool,
+    /// Whether a comment may be meant for an agent though none is at work: the issue is open, and it is not clearly for somebody else.
+    pub is_at_rest: bool,
 }
 
 /// What follows.
@@ -174,6 +176,8 @@ pub enum Decision {
     },
     /// A message to the agent at work.
     Hear,
+    /// A comment that reaches no agent, since the work is over.
+    Unheard,
     /// A part of a round of reviews.
     Discuss,
     /// Nothing but to say that somebody had answered this part before.
@@ -300,6 +304,10 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
         Some(Command::Status) => return Decision::Status,
         Some(Command::Stop) if stopped_since => return Decision::Nothing("the work was stopped again since"),
         Some(Command::Stop) => return Decision::Stop,
+        // A slip of the pen is no answer either.
+        Some(Command::Mistake(mistake)) if !mistake.may_be_an_answer() => {
+            return Decision::Explain(mistake.clone());
+        }
         None | Some(Command::Mistake(_)) => {}
         Some(_) if stopped_since => {
             return Decision::Nothing("the work was stopped after this was asked for");
@@ -325,10 +333,19 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
         None => late(act, story).unwrap_or(match story {
             Some(story) if story.is_spoken_to && !stopped_since => Decision::Hear,
             Some(story) if story.is_discussed && !stopped_since => Decision::Discuss,
+            Some(story) if is_unheard(story) && !stopped_since => Decision::Unheard,
             _ => Decision::Nothing("a comment that is not for hob"),
         }),
         Some(command) => on_idle(command, story),
     }
+}
+
+/// Whether a comment was written after the end of work, where it reaches no agent.
+fn is_unheard(story: &KnownStory) -> bool {
+    story.is_at_rest
+        && story.last.is_some_and(TaskState::is_final)
+        && !story.is_under_work
+        && !story.is_blocked
 }
 
 /// What a command leads to where it answers nothing.

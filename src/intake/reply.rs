@@ -1,6 +1,9 @@
 //! What people's replies and edits mean for a question card: which option a tick, a number, a letter or a quotation picks, and
 //! which part of several some words are for. Pure. Whose word counts, and when, is decided elsewhere.
 
+use std::collections::HashSet;
+
+use crate::markdown::{attribution, is_closing, original_at, without_shapeless};
 use crate::message::card::{OPEN, TICKED, card, option_line};
 use crate::story::card::plain_words;
 use crate::story::{Card, PartAnswer, Question};
@@ -51,7 +54,7 @@ pub fn read_edit(of: &Card, before: &str, after: &str) -> CardEdit {
 
 /// The answers that a comment gives to a card, to open parts and to answered ones that it names. None: it only quotes.
 pub fn read_reply(of: &Card, reply: &str) -> Vec<PartAnswer> {
-    let Words { text, quoted } = without_quotes(of, reply);
+    let Words { text, quoted, quotes_more } = own_words(of, reply);
     let parts: Vec<&Question> = of.question.parts().collect();
     let quoted: Vec<(usize, &str)> = parts
         .iter()
@@ -61,7 +64,7 @@ pub fn read_reply(of: &Card, reply: &str) -> Vec<PartAnswer> {
         .collect();
     // Who quotes one option means it; who quotes them all, or more than options, answers in words.
     if let [(part, option)] = quoted.as_slice()
-        && !quotes_more(of, reply)
+        && !quotes_more
     {
         let text = if text.is_empty() { (*option).to_owned() } else { format!("{option}\n\n{text}") };
         return vec![PartAnswer { part: *part, text }];
@@ -118,40 +121,188 @@ struct Words {
     text: String,
     /// The lines of the card that they quoted.
     quoted: Vec<String>,
+    /// Whether they quoted anything of the card beside options.
+    quotes_more: bool,
 }
 
-/// A comment without what it quotes of the card. Other quotations are words like all others.
-fn without_quotes(of: &Card, reply: &str) -> Words {
-    // Also as it read when it was open, which may be what they saw.
-    let as_asked = Card { answers: vec![None; of.answers.len()], is_open: true, ..of.clone() };
-    let shown: Vec<String> =
-        [card(of), card(&as_asked)].iter().flat_map(|text| lines(text)).map(|line| plain(&line)).collect();
-    let (mut text, mut quoted) = (Vec::new(), Vec::new());
-    for line in lines(reply) {
+/// A comment without what it quotes of the card, whether with a sign before each line or, as mail programs do it, without one.
+/// Other quotations are words like all others.
+fn own_words(of: &Card, reply: &str) -> Words {
+    let reply = without_shapeless(&reply.replace("\r\n", "\n")).0;
+    let lines: Vec<&str> = without_mail(&reply);
+    let mut shown = Shown::of(of);
+    let (mut text, mut quoted, mut quotes_more) = (Vec::new(), Vec::new(), false);
+    for line in lines {
         let Some(inner) = line.trim_start().strip_prefix('>') else {
-            text.push(line);
+            if !shown.has_unquoted(line) {
+                text.push(line);
+            }
             continue;
         };
-        let bare = plain(inner);
-        if bare.is_empty() || shown.contains(&bare) {
+        let bare = letters(inner);
+        if bare.is_empty() || shown.has_quoted(&bare) {
+            quotes_more |= !bare.is_empty() && !shown.options.contains(&bare);
             quoted.push(inner.to_owned());
         } else {
             text.push(line);
         }
     }
-    Words { text: text.join("\n").trim().to_owned(), quoted }
+    Words { text: text.join("\n").trim().to_owned(), quoted, quotes_more }
 }
 
-/// Whether a comment quotes anything of the card beside options.
-fn quotes_more(of: &Card, reply: &str) -> bool {
-    let options: Vec<String> = of
-        .question
-        .parts()
-        .flat_map(|asked| &asked.options)
-        .map(|option| plain(&option_line(option)))
-        .collect();
-    let quoted = reply.lines().filter_map(|line| line.trim_start().strip_prefix('>'));
-    quoted.map(plain).any(|line| !line.is_empty() && !options.contains(&line))
+/// The lines of a comment without what a mail program has put around an answer: the head of what is answered to and all below it, the line
+/// that says who wrote it, a signature.
+fn without_mail(reply: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = reply.trim().lines().map(str::trim_end).collect();
+    if let Some(at) = original_at(reply.trim()) {
+        if lines[..at].iter().any(|line| !line.is_empty()) {
+            lines.truncate(at);
+        } else {
+            // The answer stands below what it answers to.
+            let head = lines[at..].iter().take_while(|line| !line.is_empty()).count();
+            lines.drain(..at + head);
+        }
+    }
+    let mut own = Vec::new();
+    let mut at = 0;
+    while let Some(line) = lines.get(at) {
+        if is_closing(line) && own.iter().any(|line: &&str| !line.is_empty()) {
+            break;
+        }
+        match attribution(&lines[at..]) {
+            Some(length) => at += length,
+            None => {
+                own.push(*line);
+                at += 1;
+            }
+        }
+    }
+    own
+}
+
+/// So many letters and digits are no chance.
+const MIN_LETTERS: usize = 12;
+/// How far ahead in the card a line is looked for that is not the next one.
+const WINDOW: usize = 4_000;
+
+/// What the card shows, to know it again in what people write.
+struct Shown {
+    /// Its lines, in letters and digits alone.
+    lines: HashSet<String>,
+    options: HashSet<String>,
+    /// The whole of it, as it reads and as it read when it was open.
+    texts: [Whole; 2],
+    /// How far a copy without signs before its lines has come, where there is one.
+    copied: Option<(usize, usize)>,
+}
+
+/// A whole card in letters and digits alone, and where its lines end.
+struct Whole {
+    letters: String,
+    ends: HashSet<usize>,
+}
+
+impl Whole {
+    fn of(card: &str) -> Whole {
+        let mut whole = Whole { letters: String::new(), ends: HashSet::new() };
+        for line in card.lines().filter(|line| !line.starts_with("<!--")) {
+            whole.letters.push_str(&letters(line));
+            whole.ends.insert(whole.letters.len());
+        }
+        whole
+    }
+
+    /// Where in it some letters end that are next, or not far; few letters have to be a line, or the end of one.
+    fn after(&self, from: usize, bare: &str) -> Option<usize> {
+        let rest = &self.letters[from..];
+        if rest.starts_with(bare) {
+            let end = from + bare.len();
+            return (bare.len() >= MIN_LETTERS || self.ends.contains(&end)).then_some(end);
+        }
+        if bare.len() < MIN_LETTERS {
+            return None;
+        }
+        let window = rest.char_indices().map(|(at, _)| at).take_while(|at| *at <= WINDOW).last().unwrap_or(0);
+        rest[..window].find(bare).map(|at| from + at + bare.len())
+    }
+}
+
+impl Shown {
+    fn of(of: &Card) -> Shown {
+        // Also as it read when it was open, which may be what they saw.
+        let as_asked = Card { answers: vec![None; of.answers.len()], is_open: true, ..of.clone() };
+        let texts = [card(&as_asked), card(of)];
+        let options = of.question.parts().flat_map(|part| &part.options);
+        Shown {
+            lines: texts.iter().flat_map(|text| text.lines()).map(letters).collect(),
+            options: options.map(|option| letters(&option_line(option))).collect(),
+            texts: texts.map(|text| Whole::of(&text)),
+            copied: None,
+        }
+    }
+
+    /// Whether a line that is quoted, in letters and digits, is of the card: a line of it, or a part of one that was wrapped.
+    fn has_quoted(&mut self, bare: &str) -> bool {
+        let is_line = self.lines.contains(bare);
+        if let Some((text, from)) = self.copied
+            && let Some(end) = self.texts[text].after(from, bare)
+        {
+            self.copied = Some((text, end));
+            return true;
+        }
+        if bare.len() >= MIN_LETTERS
+            && let Some((text, end)) = self.found(bare)
+        {
+            self.copied = Some((text, end));
+            return true;
+        }
+        is_line
+    }
+
+    /// Whether a line that is not quoted is of a copy of the card. A copy begins with a line that nobody writes as an answer.
+    fn has_unquoted(&mut self, line: &str) -> bool {
+        let bare = letters(line);
+        if bare.is_empty() {
+            return false;
+        }
+        if let Some((text, from)) = self.copied {
+            if let Some(end) = self.texts[text].after(from, &bare) {
+                self.copied = Some((text, end));
+                return true;
+            }
+            return bare.len() >= MIN_LETTERS && self.lines.contains(&bare) && !self.options.contains(&bare);
+        }
+        let is_its_own = bare.len() >= MIN_LETTERS && !self.options.contains(&bare);
+        let is_wrapped = bare.len() >= 2 * MIN_LETTERS;
+        let begins = is_its_own && (self.lines.contains(&bare) || is_wrapped);
+        match begins.then(|| self.found(&bare)).flatten() {
+            Some((text, end)) if self.lines.contains(&bare) || self.begins_line(text, end - bare.len()) => {
+                self.copied = Some((text, end));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn begins_line(&self, text: usize, at: usize) -> bool {
+        at == 0 || self.texts[text].ends.contains(&at)
+    }
+
+    /// Where some letters end in the card.
+    fn found(&self, bare: &str) -> Option<(usize, usize)> {
+        self.texts
+            .iter()
+            .enumerate()
+            .find_map(|(text, whole)| whole.letters.find(bare).map(|at| (text, at + bare.len())))
+    }
+}
+
+/// The letters and digits of a line, small, without the box before them.
+fn letters(line: &str) -> String {
+    let line = line.trim().trim_start_matches(['>', ' ']);
+    let line = line.trim_start_matches(['-', '*', '+', '•', ' ']);
+    let line = ["[ ]", "[x]", "[X]"].iter().find_map(|sign| line.strip_prefix(sign)).unwrap_or(line);
+    line.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// The words of a line, without box and quotation mark before them.
@@ -267,6 +418,73 @@ mod tests {
         assert_eq!(reply(&shape(), "> one array\n\nsorted"), [at(0, "one array\n\nsorted")]);
         let spec = "> 3.1 Objects are separated\n\nas this says";
         assert_eq!(reply(&shape(), spec), [at(0, spec)]);
+    }
+
+    #[test]
+    fn a_copy_of_the_card_by_mail_answers_nothing_in_whatever_form_it_is() {
+        let asked = card(&two());
+        let unmarked = asked.split("<!--").next().unwrap().to_owned();
+        // As mail programs show it.
+        let plain = unmarked.replace("**", "").replace("- [ ]", "  *");
+        let wrapped: String = plain.lines().map(|line| wrapped(line, 50)).collect::<Vec<_>>().join("\n");
+        let head = "From: hob-bot <notifications@example.com>\nSent: Monday, 30 November 2026 10:00\nTo: acme/tool\nSubject: Re: [acme/tool] A task (Issue #1)";
+        let german = "Von: hob-bot <n@example.com>\nGesendet: Montag, 30. November 2026 10:00\nAn: acme/tool\nBetreff: AW: x";
+        let heads = [
+            head.to_owned(),
+            german.to_owned(),
+            format!("________________________________\n{head}"),
+            "-----Original Message-----".to_owned(),
+            "On Mon, Nov 30, 2026 at 10:00 AM hob-bot <n@example.com> wrote:".to_owned(),
+            "On Mon, Nov 30, 2026 at 10:00 AM hob-bot[bot]\n<n@example.com> wrote:".to_owned(),
+            "Am 30.11.2026 um 10:00 schrieb hob-bot:".to_owned(),
+            "Sent from my iPhone".to_owned(),
+            "-- \nBob, Acme Inc.".to_owned(),
+            String::new(),
+        ];
+        for below in [&unmarked, &plain, &wrapped] {
+            for head in &heads {
+                let quoted: String = below.lines().map(|line| format!("> {line}\n")).collect();
+                for below in [below.as_str(), &quoted] {
+                    let mail = format!("1: B\n\n{head}\n\n{below}").replace('\n', "\r\n");
+                    assert_eq!(reply(&two(), &mail), [at(0, "no")], "{mail}");
+                    let both = format!("no\n\n{head}\n\n{below}");
+                    assert_eq!(reply(&two(), &both), [at(0, "no"), at(1, "no")], "{both}");
+                }
+            }
+            assert_eq!(reply(&two(), below), [], "{below}");
+            assert_eq!(reply(&two(), &format!("{below}\n\n1: B")), [at(0, "no")], "{below}");
+        }
+        let within =
+            unmarked.replace("- [ ] yes\n- [ ] no\n\n**2.**", "- [ ] yes\n- [ ] no\n\n1: A\n\n**2.**");
+        assert_eq!(reply(&two(), &within), [at(0, "yes")], "{within}");
+    }
+
+    fn wrapped(line: &str, width: usize) -> String {
+        let mut lines = vec![String::new()];
+        for word in line.split(' ') {
+            let last = lines.last_mut().unwrap();
+            if !last.is_empty() && last.len() + word.len() >= width {
+                lines.push(word.to_owned());
+            } else {
+                if !last.is_empty() {
+                    last.push(' ');
+                }
+                last.push_str(word);
+            }
+        }
+        lines.join("\n")
+    }
+
+    #[test]
+    fn words_that_are_also_on_the_card_are_an_answer() {
+        let of = card_of(asking(
+            "Should it be one object per line or one array of objects?",
+            &["lines", "one array of objects"],
+        ));
+        for words in ["one object per line", "one array of objects", "lines", "Should it be sorted?"] {
+            let picked = reply(&of, words);
+            assert_eq!(picked, [at(0, words)], "{words}");
+        }
     }
 
     #[test]

@@ -12,11 +12,12 @@ const HARMLESS: &str = "refs";
 /// that issue, whichever it is. Every other byte stays, whatever the encoding.
 pub fn without_closing_words(message: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(message.len());
+    let mut issues = Issues::of(message);
     let mut rest = message;
     while let Some(first) = rest.first() {
         let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let (word, after) = rest.split_at(length.max(1));
-        if is_closing_word(word) && names_issue(after) {
+        if is_closing_word(word) && issues.is_next(message.len() - after.len()) {
             let harmless = if first.is_ascii_uppercase() { "Refs" } else { HARMLESS };
             kept.extend_from_slice(harmless.as_bytes());
         } else {
@@ -35,32 +36,62 @@ fn is_closing_word(word: &[u8]) -> bool {
     })
 }
 
-/// Whether the next thing is an issue: `#3`, `GH-3`, `owner/name#3` or an address. Spaces, line ends, a colon and signs that
-/// only set a word off may stand before it; what ends a clause may not.
-fn names_issue(after: &[u8]) -> bool {
-    let ends_clause = |byte: &u8| matches!(byte, b'.' | b',' | b';' | b'!' | b'?');
-    let begins = |byte: &u8| byte.is_ascii_alphanumeric() || ends_clause(byte);
-    for (at, byte) in after.iter().enumerate() {
-        if *byte == b'#' && after.get(at + 1).is_some_and(u8::is_ascii_digit) {
-            return true;
-        }
-        if begins(byte) {
-            let word = after[at..].split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-            return !ends_clause(byte) && is_issue(&word.to_ascii_lowercase());
-        }
-    }
-    false
+/// Where issues are named in a message. Each byte is looked at once, however many words stand before it.
+struct Issues<'a> {
+    message: &'a [u8],
+    /// The end of the word that was looked at last, and the last place in it where an issue's number or address is.
+    word: Option<(usize, Option<usize>)>,
 }
 
-/// Whether a word in small letters names an issue in another way than `#3`.
-fn is_issue(word: &[u8]) -> bool {
-    let then_digit = |before: &[u8]| {
-        let mut windows = word.windows(before.len() + 1);
-        windows.any(|window| window.starts_with(before) && window[before.len()].is_ascii_digit())
-    };
-    let is_number = word.starts_with(b"gh-") && word.get(3).is_some_and(u8::is_ascii_digit);
-    is_number
-        || [b"#".as_slice(), b"issues/", b"pull/", b"pulls/", b"discussions/"].into_iter().any(then_digit)
+impl<'a> Issues<'a> {
+    fn of(message: &'a [u8]) -> Self {
+        Self { message, word: None }
+    }
+
+    /// Whether the next thing is an issue: `#3`, `GH-3`, `owner/name#3` or an address. Spaces, line ends, a colon and signs that
+    /// only set a word off may stand before it; what ends a clause may not.
+    fn is_next(&mut self, from: usize) -> bool {
+        let ends_clause = |byte: &u8| matches!(byte, b'.' | b',' | b';' | b'!' | b'?');
+        let begins = |byte: &u8| byte.is_ascii_alphanumeric() || ends_clause(byte);
+        let after = &self.message[from..];
+        for (at, byte) in after.iter().enumerate() {
+            if *byte == b'#' && after.get(at + 1).is_some_and(u8::is_ascii_digit) {
+                return true;
+            }
+            if begins(byte) {
+                return !ends_clause(byte) && self.is_issue(from + at);
+            }
+        }
+        false
+    }
+
+    /// Whether the word that goes on there names an issue in another way than `#3`.
+    fn is_issue(&mut self, at: usize) -> bool {
+        let rest = &self.message[at..];
+        if rest.len() > 3 && rest[..3].eq_ignore_ascii_case(b"gh-") && rest[3].is_ascii_digit() {
+            return true;
+        }
+        let (end, last) = match self.word.filter(|(end, _)| at < *end) {
+            Some(word) => word,
+            None => {
+                let length = rest.iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+                (at + length, last_issue(&rest[..length]).map(|found| at + found))
+            }
+        };
+        self.word = Some((end, last));
+        last.is_some_and(|last| last >= at)
+    }
+}
+
+/// The last place in a word where an issue's number is, or how its address ends.
+fn last_issue(word: &[u8]) -> Option<usize> {
+    const BEFORE_NUMBERS: [&[u8]; 5] = [b"#", b"issues/", b"pull/", b"pulls/", b"discussions/"];
+    (0..word.len()).rev().find(|at| {
+        BEFORE_NUMBERS.iter().any(|before| {
+            let end = at + before.len();
+            word.get(end).is_some_and(u8::is_ascii_digit) && word[*at..end].eq_ignore_ascii_case(before)
+        })
+    })
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 //! the question that a plan is put as.
 
 use super::{FailureClass, MOST_AGENT_TEXT, code, duration, failure_words};
-use crate::command::{Mistake, TABLE, Who, usage};
+use crate::command::{Mistake, TABLE, Who, meant, meant_option, nearest, usage};
 use crate::ids::{AgentKind, PullNumber};
+use crate::markdown::Hidden;
 use crate::story::plan::{GO, Mode};
 use crate::story::{Question, TaskState};
 
 /// What somebody wrote is cut here where it is quoted.
 const MOST_CODE: usize = 100;
+/// So many commands beyond the first are named.
+const MOST_OTHERS: usize = 3;
 
 /// Why a command does nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,49 +43,73 @@ pub fn nothing_done(why: NoGo) -> String {
     .to_owned()
 }
 
-/// Said to somebody who gave a command that is none.
-pub fn misunderstood(mistake: &Mistake) -> String {
-    let understood = |what: &str| format!("What I understand: {what}.");
+/// Said to somebody who gave a command that is none, by a hob that can start these agents.
+pub fn misunderstood(mistake: &Mistake, agents: &[AgentKind]) -> String {
+    let understood = |what: &str| format!("I understand {what}.");
     let options = |command| understood(&format!("`{}`", usage(command)));
+    let did_you_mean = |command: &str| format!("Did you mean `/hob {command}`?");
     let (what, help) = match mistake {
         Mistake::UnknownCommand(name) if name.is_empty() => {
-            let what = "`/hob` alone is not a command.".to_owned();
-            (what, understood(&names()))
+            ("`/hob` alone is not a command.".to_owned(), understood(&names()))
         }
         Mistake::UnknownCommand(name) => {
-            let name = code(&format!("/hob {name}"), MOST_CODE);
-            let what = format!("There is no command {name}.");
-            (what, understood(&names()))
+            let what = format!("There is no command {}.", code(&format!("/hob {name}"), MOST_CODE));
+            (what, meant(name).map_or_else(|| understood(&names()), did_you_mean))
         }
+        Mistake::Unclear { written, meant } => {
+            (format!("I cannot read {} as a command.", code(written, MOST_CODE)), did_you_mean(meant))
+        }
+        Mistake::Quoted(line) => (
+            format!("{} belongs to the quotation above it.", code(line, MOST_CODE)),
+            "Put an empty line before it.".to_owned(),
+        ),
         Mistake::UnknownOption { command, option } => {
-            let option = code(option, MOST_CODE);
-            let what = format!("`/hob {command}` has no option {option}.");
-            (what, options(if *command == "rebase" { "rebase" } else { "work" }))
-        }
-        Mistake::BadValue { option, value } if value.is_empty() => {
-            (format!("`{option}` needs a value."), options("work"))
+            let what = format!("`/hob {command}` has no option {}.", code(option, MOST_CODE));
+            let help = match meant_option(command, option) {
+                Some(meant) => format!("Did you mean `{meant}`? {}", options(command)),
+                None => options(command),
+            };
+            (what, help)
         }
         Mistake::BadValue { option, value } => {
-            let (value, agents) = (code(value, MOST_CODE), agents());
-            let what = format!("`{option}` cannot be {value}.");
+            let what = match value.is_empty() {
+                true => format!("`{option}` needs a value."),
+                false => format!("`{option}` cannot be {}.", code(value, MOST_CODE)),
+            };
             let help = match *option {
-                "--agent" => format!("Agents are {agents}."),
-                _ => options("work"),
+                "--agent" => agent_help(value, agents),
+                other => option_example(other).to_owned(),
             };
             (what, help)
         }
         Mistake::BadSum(_) => {
-            let what = "`/hob budget` needs dollars, as in `/hob budget +5`.";
-            (what.to_owned(), String::new())
+            ("`/hob budget` needs dollars, as in `/hob budget +5`.".to_owned(), String::new())
         }
     };
     let help = format!("{help} `/hob help` says more.");
-    let help = help.trim();
-    format!("{what} Nothing was started.\n\n{help}")
+    format!("{what} Nothing was started.\n\n{}", help.trim())
 }
 
-fn agents() -> String {
-    AgentKind::ALL.map(AgentKind::as_str).join(", ")
+fn agent_help(value: &str, agents: &[AgentKind]) -> String {
+    let known = format!("The agents here are {}.", list(agents));
+    match nearest(&value.to_lowercase(), agents.iter().map(|agent| agent.as_str())) {
+        Some(meant) => format!("Did you mean `--agent {meant}`? {known}"),
+        None => known,
+    }
+}
+
+/// An option as it is written.
+fn option_example(option: &str) -> &'static str {
+    match option {
+        "--model" => "It is the name of a model, as in `--model opus`.",
+        "--image" => "It is the name of an image, as in `--image ghcr.io/acme/tools:3`.",
+        "--base" => "It is a branch, as in `--base release/1.2`.",
+        _ => "It is a sum of dollars, as in `--budget 5`.",
+    }
+}
+
+fn list(agents: &[AgentKind]) -> String {
+    agents.iter().map(|agent| agent.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn names() -> String {
@@ -90,8 +117,48 @@ fn names() -> String {
     names.join(", ")
 }
 
-/// Said to somebody who asks for help.
-pub fn help() -> String {
+/// Said where a comment has more than one command.
+pub fn only_the_first(others: &[String]) -> String {
+    let lines: Vec<String> = others.iter().take(MOST_OTHERS).map(|line| code(line, MOST_CODE)).collect();
+    let more = if others.len() > MOST_OTHERS { ", …" } else { "" };
+    format!(
+        "I read one command in a comment, the first. I have not carried out {}{more}: if you still want that, say it in a comment of its \
+         own.",
+        lines.join(", ")
+    )
+}
+
+/// Said once on a story, where somebody writes a comment that reaches no agent.
+pub fn nobody_listens() -> String {
+    "No agent is at work here, so I have not passed your comment on. `/hob work …` asks for more work; a comment without a command \
+     reaches an agent only while it works. I say this once."
+        .to_owned()
+}
+
+/// What was taken out of the texts that an agent was given, in words; nothing where that was nothing.
+pub fn left_out(hidden: Hidden) -> Option<String> {
+    let passages = match hidden.comments {
+        0 => None,
+        1 => Some("1 passage".to_owned()),
+        many => Some(format!("{many} passages")),
+    };
+    let characters = match hidden.characters {
+        0 => None,
+        1 => Some("1 invisible character".to_owned()),
+        many => Some(format!("{many} invisible characters")),
+    };
+    let found: Vec<String> = passages.into_iter().chain(characters).collect();
+    (!found.is_empty()).then(|| {
+        format!(
+            "<sub>Left out of what the agent read, since GitHub does not show it: {}. Comments in HTML, titles of links and texts of \
+             images are such.</sub>",
+            found.join(" and ")
+        )
+    })
+}
+
+/// Said to somebody who asks for help, by a hob that can start these agents.
+pub fn help(agents: &[AgentKind]) -> String {
     let head = "| You write | I do |";
     let mut text = format!("{head}\n|---|---|\n");
     for row in TABLE {
@@ -102,7 +169,7 @@ pub fn help() -> String {
         };
         text.push_str(&format!("| `{usage}` | {does}{example} |\n"));
     }
-    let (who, agents) = (Who::MayPush.words(), agents());
+    let (who, agents) = (Who::MayPush.words(), list(agents));
     text.push_str(&format!("\nA command stands at the start of a line, here or on my pull request; I listen to people {who}. `A` is one of \
          {agents}; `B` is the branch that the pull request goes to; `N` is in dollars."));
     text
@@ -229,6 +296,12 @@ mod tests {
             Mistake::UnknownCommand(String::new()),
             Mistake::UnknownOption { command: "plan", option: "--fast".to_owned() },
             Mistake::BadValue { option: "--agent", value: "clod".to_owned() },
+            Mistake::BadValue { option: "--agent", value: "gemini".to_owned() },
+            Mistake::UnknownCommand("wrok".to_owned()),
+            Mistake::Unclear { written: "/hob-stop".to_owned(), meant: "stop" },
+            Mistake::Quoted("/hob work".to_owned()),
+            Mistake::UnknownOption { command: "work", option: "--modle".to_owned() },
+            Mistake::UnknownOption { command: "rebase", option: "--rewrit".to_owned() },
             Mistake::BadValue { option: "--base", value: String::new() },
             Mistake::BadSum("more".to_owned()),
         ];
@@ -240,12 +313,16 @@ mod tests {
             NoGo::Waits,
             NoGo::LastEndedWell,
         ];
+        let agents = [AgentKind::Claude, AgentKind::Codex];
         insta::assert_snapshot!("what_is_said_to_commands", {
             let said: Vec<String> = mistakes
                 .iter()
-                .map(misunderstood)
+                .map(|mistake| misunderstood(mistake, &agents))
                 .chain(why.map(nothing_done))
-                .chain([help(), base_stays(PullNumber(2), "main", "dev"), no_cap()])
+                .chain([only_the_first(&["- /hob `stop`".to_owned()]), nobody_listens()])
+                .chain(left_out(Hidden { comments: 1, characters: 0 }))
+                .chain(left_out(Hidden { comments: 3, characters: 2 }))
+                .chain([help(&agents), base_stays(PullNumber(2), "main", "dev"), no_cap()])
                 .collect();
             said.join("\n\n=====\n\n")
         });

@@ -12,9 +12,12 @@ mod address;
 mod fence;
 mod parts;
 
+use std::collections::HashMap;
+
 use super::closing::WORDS;
+use crate::markdown::fenced_blocks;
 use address::redirected;
-use fence::{Fence, marker_broken};
+use fence::marker_broken;
 pub use parts::{Sizes, contain_in_parts};
 
 /// Put between the parts of a word that must not act: invisible, and it breaks the word for GitHub.
@@ -25,9 +28,6 @@ pub(super) fn cut_here() -> &'static str {
     "…\n\n*(cut here: the whole text is in the run's record on hob's server)*"
 }
 
-/// Quotations in quotations beyond this are not taken apart any more.
-const MOST_DEPTH: usize = 6;
-
 /// For how many paragraphs after a word such as `fixes` a number of an issue is no link.
 const NEAR: u8 = 2;
 
@@ -36,9 +36,24 @@ pub fn contain(text: &str, most: usize) -> String {
     fitted(plain(text).trim(), most, cut_here(), lines_of)
 }
 
+/// Where code blocks are, the parser says; each is written anew, and everything else is made safe line by line.
 fn lines_of(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    blocks(&lines, 0, &mut Inline::default()).join("\n")
+    let mut inline = Inline::default();
+    let mut safe: Vec<String> = Vec::new();
+    let mut at = 0;
+    for block in fenced_blocks(text) {
+        for line in lines.iter().take(block.first).skip(at) {
+            safe.push(inline.line(line));
+        }
+        safe.extend(fence::written(&block));
+        inline.doubt = false;
+        at = block.end.max(at);
+    }
+    for line in lines.iter().skip(at) {
+        safe.push(inline.line(line));
+    }
+    safe.join("\n")
 }
 
 /// The same for a place that has room for one line, among words of hob's: what would begin a block is text there, and what
@@ -104,47 +119,24 @@ fn fitted(text: &str, most: usize, cut: &str, safe: impl Fn(&str) -> String) -> 
     if end < text.len() { format!("{made}{cut}") } else { made }
 }
 
+/// So often the place to cut is looked for with care.
+const MAX_LOOKS: u32 = 4;
+
 /// As much of a text as fits when it is made safe, and where it ends. What makes it safe makes it longer too, so that the place
 /// to cut is looked for.
 fn fit(text: &str, most: usize, safe: impl Fn(&str) -> String) -> (String, usize) {
     let mut characters = text.chars().count().min(most);
-    loop {
+    for look in 0.. {
         let end = text.char_indices().nth(characters).map_or(text.len(), |(at, _)| at);
         let made = safe(&text[..end]);
         let length = made.chars().count();
         if length <= most.max(1) || characters == 0 {
             return (made, end);
         }
-        characters = (characters * most / length).min(characters - 1);
+        let fewer = (characters * most / length).min(characters - 1);
+        characters = if look < MAX_LOOKS { fewer } else { fewer / 2 };
     }
-}
-
-/// The lines of a text, safe.
-fn blocks(lines: &[&str], depth: usize, inline: &mut Inline) -> Vec<String> {
-    let mut safe = Vec::new();
-    let mut at = 0;
-    while let Some(line) = lines.get(at) {
-        if depth < MOST_DEPTH && quoted(line).is_some() {
-            let inner: Vec<&str> = lines[at..].iter().map_while(|line| quoted(line)).collect();
-            at += inner.len();
-            // The line after it may go on with its last paragraph, so that no doubt ends here.
-            safe.extend(blocks(&inner, depth + 1, inline).into_iter().map(|line| format!("> {line}")));
-        } else if let Some(fence) = Fence::opened_by(line) {
-            at = fence.write(lines, at + 1, &mut safe);
-            inline.doubt = false;
-        } else {
-            safe.push(inline.line(line));
-            at += 1;
-        }
-    }
-    safe
-}
-
-/// What a line of a quotation says, if it is one.
-fn quoted(line: &str) -> Option<&str> {
-    let trimmed = line.trim_start_matches(' ');
-    let said = (line.len() - trimmed.len() <= 3).then(|| trimmed.strip_prefix('>'))??;
-    Some(said.strip_prefix(' ').unwrap_or(said))
+    (String::new(), 0)
 }
 
 /// Makes lines safe that are no code block, one after the other.
@@ -154,8 +146,10 @@ struct Inline {
     alone: bool,
     /// Whether GitHub may see code spans elsewhere than they seem to be, until the next empty line.
     doubt: bool,
-    /// How many more paragraphs are near a word that closes issues.
+    /// How many more paragraphs with words in them are near a word that closes issues.
     near: u8,
+    /// Whether the paragraph under way has words.
+    has_words: bool,
     /// The last letters and digits, small, to know such a word by, however it is set.
     heard: String,
     /// Whether the word under way looks like an address.
@@ -171,6 +165,7 @@ impl Default for Inline {
             alone: true,
             doubt: false,
             near: 0,
+            has_words: false,
             heard: String::new(),
             in_address: false,
             has_at: false,
@@ -188,19 +183,19 @@ enum Piece<'a> {
 }
 
 impl Inline {
-    /// A paragraph ends here.
+    /// A paragraph ends here. Empty lines after it are no paragraphs more.
     fn blank(&mut self) {
         self.doubt = false;
-        self.near = self.near.saturating_sub(1);
+        self.near -= u8::from(std::mem::take(&mut self.has_words) && self.near > 0);
     }
 
     /// A line, safe.
     fn line(&mut self, line: &str) -> String {
         self.out.clear();
         (self.in_address, self.has_at) = (false, false);
-        if line.trim().is_empty() {
+        if is_blank(line) {
             self.blank();
-            return String::new();
+            return line.trim_end().to_owned();
         }
         let pieces = pieces(line);
         // In a table the bar ends a cell, and with it what was begun there.
@@ -292,6 +287,7 @@ impl Inline {
     }
 
     fn hear(&mut self, c: char) {
+        self.has_words = true;
         if self.heard.len() > 16 {
             self.heard.drain(..8);
         }
@@ -383,9 +379,22 @@ fn plain_link(text: &str) -> Option<(&str, &str)> {
     (depth == 0).then(|| Some((address, rest.strip_prefix(')')?)))?
 }
 
+/// Whether a line ends a paragraph, in quotations too: it has nothing behind their signs. A sign that is further in is text.
+fn is_blank(line: &str) -> bool {
+    let mut rest = line;
+    loop {
+        let trimmed = rest.trim_start_matches(' ');
+        let said = (rest.len() - trimmed.len() <= 3).then(|| trimmed.strip_prefix('>')).flatten();
+        let Some(said) = said else { return rest.trim().is_empty() };
+        rest = said.strip_prefix(' ').unwrap_or(said);
+    }
+}
+
 /// Whether an entity follows the `&`: it would be decoded after all this.
 fn is_entity(after: &str) -> bool {
-    let name = after.split_once(';').map_or("", |(name, _)| name);
+    // No name is longer.
+    let end = after.bytes().take(42).position(|byte| byte == b';');
+    let name = end.map_or("", |end| &after[..end]);
     let plain = name.strip_prefix('#').unwrap_or(name);
     (1..=40).contains(&plain.len()) && plain.chars().all(|c| c.is_ascii_alphanumeric())
 }
@@ -400,6 +409,8 @@ fn pieces(line: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let (mut from, mut at) = (0, 0);
     let bytes = line.as_bytes();
+    // Where no run of so many backticks comes any more.
+    let mut unclosed: HashMap<usize, usize> = HashMap::new();
     while at < bytes.len() {
         match bytes[at] {
             b'\\' if bytes.get(at + 1).is_some_and(u8::is_ascii_punctuation) => at += 2,
@@ -408,12 +419,16 @@ fn pieces(line: &str) -> Vec<Piece<'_>> {
                 pieces.push(Piece::Text(&line[from..at]));
                 let inside = &line[at + run..];
                 at += run;
-                match end_of_code(inside, run) {
+                let is_unclosed = unclosed.get(&run).is_some_and(|from| at >= *from);
+                match (!is_unclosed).then(|| end_of_code(inside, run)).flatten() {
                     Some(end) => {
                         pieces.push(Piece::Code(run, &inside[..end]));
                         at += end + run;
                     }
-                    None => pieces.push(Piece::Loose(run)),
+                    None => {
+                        unclosed.entry(run).or_insert(at);
+                        pieces.push(Piece::Loose(run));
+                    }
                 }
                 from = at;
             }
@@ -455,6 +470,13 @@ mod tests {
     fn nobody_is_mentioned_and_nothing_is_closed() {
         assert_eq!(contain("ask @bob, fixes #3", 100), format!("ask @{B}bob, fixes #{B}3"));
         assert_eq!(contain("Fixed:\n\n**#3** and GH-4", 100), format!("Fixed:\n\n**#{B}3** and GH-{B}4"));
+        for between in
+            ["\n\n\n", "\n\n\n\n\n", "\n\n---\n\n", "\n>\n>\n>\n> ", "\n\n>\n\n> > ", "\n\n- \n\n- "]
+        {
+            let closed = contain(&format!("closes{between}#3"), 100);
+            assert!(closed.ends_with(&format!("#{B}3")), "{closed:?}");
+        }
+        assert_eq!(contain("closes it\n\nand so\n\nsee #3", 100), "closes it\n\nand so\n\nsee #3");
         assert_eq!(contain("see #3, not acme/tool#3", 100), format!("see #3, not acme/tool#{B}3"));
         assert_eq!(contain("mail a@b.c, &#64;bob", 100), format!("mail a@b.c, &{B}#{B}64;bob"));
     }

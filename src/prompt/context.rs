@@ -3,12 +3,13 @@
 
 use serde::Serialize;
 
+use super::Hidden;
 use super::fence::Fences;
-use super::hidden::{Hidden, visible};
 use super::review::{self, Thread};
 use super::seen::{Author, Failing, File, Image, MissingImage};
 use super::{Facts, News, PullNow, Purpose, told_news};
 use crate::ids::Sha;
+use crate::markdown::{visible, without_shapeless};
 use crate::story::checks::CheckEnd;
 use crate::story::review::Applied;
 use crate::story::{About, Ask, AskedQuestion};
@@ -111,12 +112,7 @@ struct Linked {
 impl<'a> Context<'a> {
     /// The fields for these facts, and what was hidden in them.
     pub(super) fn of(facts: &Facts<'a>) -> (Context<'a>, Hidden) {
-        let mut hidden = Hidden::default();
-        let mut shown = |text: &str| {
-            let (text, found) = visible(text);
-            hidden += found;
-            text.trim().to_owned()
-        };
+        let mut shown = Shown::default();
         let seen = facts.seen;
         let (pull, past_pull) = match facts.pull {
             PullNow::None => ("none", None),
@@ -184,7 +180,7 @@ impl<'a> Context<'a> {
             check,
             base_commit,
             news: news.and_then(|news| told_news(&news, facts.base_branch)),
-            labels: seen.labels.iter().map(|label| shown(label)).collect(),
+            labels: seen.labels.iter().map(|label| shown.plain(label)).collect(),
             author: seen.author.as_ref(),
             comments: seen
                 .comments
@@ -194,7 +190,7 @@ impl<'a> Context<'a> {
                     may_push: comment.author.may_push,
                     at: comment.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
                     on: comment.on,
-                    text: shown(&comment.text),
+                    text: shown.markdown(&comment.text),
                 })
                 .collect(),
             comments_left_out: seen.comments_left_out,
@@ -203,10 +199,10 @@ impl<'a> Context<'a> {
                 .iter()
                 .map(|linked| Linked {
                     name: linked.name.clone(),
-                    title: shown(&linked.title),
+                    title: shown.plain(&linked.title),
                     state: linked.state,
                     by: linked.by.clone(),
-                    body: shown(&linked.body),
+                    body: shown.markdown(&linked.body),
                 })
                 .collect(),
             unreadable: &seen.unreadable,
@@ -218,7 +214,7 @@ impl<'a> Context<'a> {
             pull,
             past_pull,
         };
-        (context, hidden)
+        (context, shown.hidden)
     }
 
     /// Fences for all texts in it.
@@ -248,6 +244,46 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Takes out what people do not see, and counts it.
+#[derive(Default)]
+pub(super) struct Shown {
+    hidden: Hidden,
+}
+
+impl Shown {
+    /// What is seen of Markdown.
+    pub(super) fn markdown(&mut self, text: &str) -> String {
+        let (text, found) = visible(text);
+        self.hidden += found;
+        text.trim().to_owned()
+    }
+
+    /// What is seen of a text that GitHub shows as it is: titles, paths, labels, code.
+    pub(super) fn plain(&mut self, text: &str) -> String {
+        let text = text.replace("\r\n", "\n");
+        let (text, characters) = without_shapeless(&text);
+        self.hidden.characters += characters;
+        text.trim().to_owned()
+    }
+
+    /// What is seen of an answer. Options that were picked stand on the card with nothing hidden in them.
+    fn answer(&mut self, asked: &AskedQuestion, answer: &str) -> String {
+        let is_option = |text: &str| {
+            asked.question.parts().any(|part| part.options.iter().any(|option| option.trim() == text.trim()))
+        };
+        let unnumbered = |line: &str| {
+            line.split_once(". ").is_some_and(|(number, rest)| {
+                number.bytes().all(|byte| byte.is_ascii_digit()) && is_option(rest)
+            })
+        };
+        if is_option(answer) || answer.lines().all(unnumbered) {
+            self.plain(answer)
+        } else {
+            self.markdown(answer)
+        }
+    }
+}
+
 fn ended(end: CheckEnd) -> String {
     match end {
         CheckEnd::Exited(code) => format!("ended with exit code {code}"),
@@ -258,7 +294,7 @@ fn ended(end: CheckEnd) -> String {
     }
 }
 
-fn asked(ask: &Ask, applied: &Applied, shown: &mut impl FnMut(&str) -> String) -> Asked {
+fn asked(ask: &Ask, applied: &Applied, shown: &mut Shown) -> Asked {
     let (review, reviewers) = match &ask.about {
         About::Review(round) => {
             let mut names: Vec<String> = round.reviews.iter().map(|review| review.by.clone()).collect();
@@ -270,9 +306,9 @@ fn asked(ask: &Ask, applied: &Applied, shown: &mut impl FnMut(&str) -> String) -
     };
     Asked {
         by: ask.by.clone(),
-        title: shown(&ask.title),
+        title: shown.plain(&ask.title),
         body: body_of_issue(&ask.body, shown),
-        text: ask.text.as_deref().map(&mut *shown).filter(|text| !text.is_empty()),
+        text: ask.text.as_deref().map(|text| shown.markdown(text)).filter(|text| !text.is_empty()),
         review,
         reviewers,
         part: part(&ask.about, shown),
@@ -281,12 +317,12 @@ fn asked(ask: &Ask, applied: &Applied, shown: &mut impl FnMut(&str) -> String) -
     }
 }
 
-fn body_of_issue(body: &str, shown: &mut impl FnMut(&str) -> String) -> String {
-    let body = shown(body);
+fn body_of_issue(body: &str, shown: &mut Shown) -> String {
+    let body = shown.markdown(body);
     if body.is_empty() { "(the issue has no text)".to_owned() } else { body }
 }
 
-fn part(about: &About, shown: &mut impl FnMut(&str) -> String) -> Option<Part> {
+fn part(about: &About, shown: &mut Shown) -> Option<Part> {
     let About::SubIssue(together) = about else { return None };
     let now = together.part()?;
     let others = together.parts.iter().filter(|part| part.number != now.number);
@@ -294,14 +330,14 @@ fn part(about: &About, shown: &mut impl FnMut(&str) -> String) -> Option<Part> {
         number: now.number.0,
         at: together.at + 1,
         of: together.parts.len(),
-        title: shown(&now.title),
+        title: shown.plain(&now.title),
         body: body_of_issue(&now.body, shown),
         author: Author { login: now.by.clone(), may_push: now.may_push },
         others: others.map(|part| format!("#{}", part.number)).collect(),
     })
 }
 
-fn told(asked: &AskedQuestion, shown: &mut impl FnMut(&str) -> String) -> Told {
+fn told(asked: &AskedQuestion, shown: &mut Shown) -> Told {
     Told {
         text: asked.question.whole_text(),
         options: asked.question.parts().flat_map(|part| part.options.clone()).collect(),
@@ -309,6 +345,6 @@ fn told(asked: &AskedQuestion, shown: &mut impl FnMut(&str) -> String) -> Told {
             "" => "Nobody answered in time, so your default counts".to_owned(),
             by => format!("{by} answered"),
         }),
-        answer: asked.answer.as_ref().map(|answer| shown(&answer.text)),
+        answer: asked.answer.as_ref().map(|answer| shown.answer(asked, &answer.text)),
     }
 }

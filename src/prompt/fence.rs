@@ -1,6 +1,7 @@
 //! The fences around what people wrote. What is in a fence can neither end it nor begin another: the tags' name is chosen so that no
 //! text in the prompt has it. Pure.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -20,24 +21,10 @@ pub struct Fences {
 impl Fences {
     /// Fences that occur in none of these texts. Their tags are the plain words where those will do.
     pub fn for_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Fences {
-        let all = texts.into_iter().fold(String::new(), |mut all, text| {
-            all.push_str(&text.to_ascii_lowercase());
-            all.push('\n');
-            all
-        });
-        let is_taken = |ending: &str| {
-            let mut tags =
-                WORDS.iter().flat_map(|word| [format!("<{word}{ending}"), format!("</{word}{ending}")]);
-            // One with more behind it, a letter or a digit, is another.
-            tags.any(|tag| {
-                all.match_indices(&tag).any(|(at, _)| {
-                    !all[at + tag.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
-                })
-            })
-        };
+        let taken: HashSet<String> = texts.into_iter().flat_map(endings).collect();
         let mut ending = String::new();
         let mut number = 0u32;
-        while is_taken(&ending) {
+        while taken.contains(&ending) {
             number += 1;
             ending = format!("-{number}");
         }
@@ -60,6 +47,22 @@ impl Fences {
     pub fn is_word(word: &str) -> bool {
         WORDS.contains(&word)
     }
+}
+
+/// What stands behind the words of fences in the tags of a text: nothing, or `-1`.
+fn endings(text: &str) -> Vec<String> {
+    let lower = text.to_ascii_lowercase();
+    let mut found = Vec::new();
+    for (at, _) in lower.match_indices('<') {
+        let tag = lower[at + 1..].strip_prefix('/').unwrap_or(&lower[at + 1..]);
+        for behind in WORDS.iter().filter_map(|word| tag.strip_prefix(word)) {
+            // No prompt has so many fences that a longer number is tried.
+            let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+            let length = behind.bytes().take(12).take_while(is_part).count();
+            found.push(behind[..length].to_owned());
+        }
+    }
+    found
 }
 
 #[cfg(test)]

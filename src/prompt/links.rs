@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::ids::{IssueNumber, Repo};
+use crate::markdown::render;
 
 /// An issue that a text names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,11 +28,12 @@ impl std::fmt::Display for Reference {
 pub fn references(text: &str, web: &str) -> Vec<Reference> {
     let mut seen = HashSet::new();
     let mut all = Vec::new();
-    for line in lines_outside_code(text) {
-        for word in line.split(|c: char| c.is_whitespace() || "()[]{},;\"'<>".contains(c)) {
-            let found = short(word).or_else(|| address(word, web));
-            all.extend(found.filter(|reference| seen.insert(reference.clone())));
-        }
+    let rendering = render(text);
+    let separates = |c: char| c.is_whitespace() || "()[]{},;\"'<>".contains(c);
+    let words = rendering.words.split(separates).chain(rendering.links.iter().map(String::as_str));
+    for word in words {
+        let found = short(word).or_else(|| address(word, web));
+        all.extend(found.filter(|reference| seen.insert(reference.clone())));
     }
     all
 }
@@ -62,80 +64,7 @@ fn number_of(digits: &str) -> Option<IssueNumber> {
 
 /// The addresses of the images that a text shows, each once, in order: in `![…](…)`, in `<img src="…">`, and alone.
 pub fn images(text: &str) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let mut all = Vec::new();
-    for line in lines_outside_code(text) {
-        for (at, _) in line.match_indices("http") {
-            let (before, address) = line.split_at(at);
-            if !address.starts_with("https://") && !address.starts_with("http://") {
-                continue;
-            }
-            let end = address
-                .find(|c: char| c.is_whitespace() || "\"'<>()[]\\`".contains(c))
-                .unwrap_or(address.len());
-            let address = &address[..end];
-            let is_shown = is_in_markdown(before) || is_in_tag(before) || is_attachment(address);
-            if is_shown && seen.insert(address.to_owned()) {
-                all.push(address.to_owned());
-            }
-        }
-    }
-    all
-}
-
-/// Whether an address after this is that of a Markdown image.
-fn is_in_markdown(before: &str) -> bool {
-    let Some((label, rest)) = before.rsplit_once("](") else { return false };
-    let mut inner = 0u32;
-    for (at, bracket) in label.rmatch_indices(['[', ']']) {
-        match (bracket, inner) {
-            ("]", _) => inner += 1,
-            (_, 0) => return rest.trim_start_matches('<').trim().is_empty() && label[..at].ends_with('!'),
-            _ => inner -= 1,
-        }
-    }
-    false
-}
-
-fn is_in_tag(before: &str) -> bool {
-    let Some(start) = before.rfind('<') else { return false };
-    let tag = before[start..].to_ascii_lowercase();
-    tag.starts_with("<img") && tag.trim_end_matches(['"', '\'']).trim_end().ends_with("src=")
-}
-
-/// GitHub shows what was attached to an issue wherever its address stands.
-fn is_attachment(address: &str) -> bool {
-    address.contains("/user-attachments/assets/")
-}
-
-/// The lines of a text that are in no code block, without the code in them.
-fn lines_outside_code(text: &str) -> impl Iterator<Item = String> {
-    let mut fence: Option<(char, usize)> = None;
-    let is_shown = move |line: &&str| {
-        let start = line.trim_start();
-        let mark = start.chars().next().unwrap_or(' ');
-        let length = start.chars().take_while(|c| *c == mark).count();
-        let is_fence = matches!(mark, '`' | '~') && length >= 3;
-        match fence {
-            Some((opened, least)) => {
-                if is_fence && mark == opened && length >= least {
-                    fence = None;
-                }
-                false
-            }
-            None if is_fence => {
-                fence = Some((mark, length));
-                false
-            }
-            None => true,
-        }
-    };
-    text.lines().filter(is_shown).map(|line| {
-        // Every other piece between backticks is code; the last, where they do not pair up, is not.
-        let pieces: Vec<&str> = line.split('`').collect();
-        let is_text = |(at, _): &(usize, &&str)| at % 2 == 0 || *at == pieces.len() - 1;
-        pieces.iter().enumerate().filter(is_text).map(|(_, piece)| *piece).collect::<Vec<_>>().join(" ")
-    })
+    render(text).images
 }
 
 #[cfg(test)]

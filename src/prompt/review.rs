@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::context::Shown;
 use crate::event::Verdict;
 use crate::story::review::{Applied, Lines, Round, Source, What};
 
@@ -48,8 +49,8 @@ impl Thread {
 }
 
 /// The threads of a round, with everything hidden taken out by `shown`.
-pub(super) fn threads(round: &Round, done: &Applied, shown: &mut impl FnMut(&str) -> String) -> Vec<Thread> {
-    let mut shown = |text: &str, most| super::cut(&shown(text), most);
+pub(super) fn threads(round: &Round, done: &Applied, shown: &mut Shown) -> Vec<Thread> {
+    let said_in = |shown: &mut Shown, text: &str| super::cut(&shown.markdown(text), MOST_COMMENT);
     let comment = |by: &str, text, earlier| Comment { by: by.to_owned(), verdict: None, earlier, text };
     let mut all = Vec::new();
     for thread in round.threads() {
@@ -65,20 +66,20 @@ pub(super) fn threads(round: &Round, done: &Applied, shown: &mut impl FnMut(&str
         };
         match thread.what {
             What::Whole(review) => {
-                let said = comment(&review.by, shown(&review.body, MOST_COMMENT), false);
+                let said = comment(&review.by, said_in(shown, &review.body), false);
                 told.said.push(Comment { verdict: verdict(review.source), ..said });
             }
             What::Lines(remarks) => {
                 let (_, first) = remarks[0];
-                told.file = Some(shown(&first.at.file, 500));
+                told.file = Some(super::cut(&shown.plain(&first.at.file), 500));
                 told.lines = lines(&first.at);
                 told.old_side = first.at.is_old_side;
-                told.hunk = end_of(&shown(&first.hunk, usize::MAX), MOST_HUNK);
+                told.hunk = end_of(&shown.plain(&first.hunk), MOST_HUNK);
                 for said in &first.before {
-                    told.said.push(comment(&said.by, shown(&said.text, MOST_COMMENT), true));
+                    told.said.push(comment(&said.by, said_in(shown, &said.text), true));
                 }
                 for (by, remark) in &remarks {
-                    told.said.push(comment(by, shown(&remark.text, MOST_COMMENT), false));
+                    told.said.push(comment(by, said_in(shown, &remark.text), false));
                     told.suggests |= remark.text.contains("```suggestion");
                     told.applied = done.commit_of(remark.id).map(ToString::to_string).or(told.applied);
                 }

@@ -5,10 +5,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use uuid::Builder;
 
 use super::shown::show;
+use super::stories::{StoryAsk, ensure_story};
 use super::write::Write;
 use super::{Store, after, now, rows};
 use crate::ids::{
@@ -252,6 +255,14 @@ pub enum DoubleKind {
     ReviewReply,
 }
 
+/// The id of an effect that is wanted once on a story, by what it says.
+pub fn once_id(story: StoryId, what: &str) -> EffectId {
+    let digest = Sha256::digest(format!("{story} {what}"));
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    EffectId(Builder::from_custom_bytes(id).into_uuid())
+}
+
 /// Writes effects down as part of another transaction.
 pub(super) async fn want(write: &mut Write, story: StoryId, effects: &[NewEffect]) -> anyhow::Result<()> {
     for new in effects {
@@ -272,6 +283,29 @@ pub(super) async fn want(write: &mut Write, story: StoryId, effects: &[NewEffect
 }
 
 impl Store {
+    /// Whether an effect that is wanted once on a story was wanted before.
+    pub async fn was_said(&self, story: StoryId, what: &str) -> anyhow::Result<bool> {
+        let found = sqlx::query("SELECT 1 FROM effects WHERE id = $1")
+            .bind(once_id(story, what).to_string())
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(found.is_some())
+    }
+
+    /// Says something on a story, however often it is asked to by the same name.
+    pub async fn say_once(&self, on: &StoryAsk, what: &str, effect: Effect) -> anyhow::Result<()> {
+        let mut write = self.begin("say-once").await?;
+        let story = ensure_story(&mut write, on).await?;
+        let id = once_id(story, what);
+        let found = sqlx::query("SELECT 1 FROM effects WHERE id = $1").bind(id.to_string());
+        if found.fetch_optional(&mut *write).await?.is_none() {
+            want(&mut write, story, &[NewEffect { id, effect }]).await?;
+        }
+        write.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
+    }
+
     /// The effect of each story that goes next, where it is due: of those that go first the oldest, else the oldest.
     pub async fn due_effects(&self) -> anyhow::Result<Vec<WantedEffect>> {
         let mut due = self.due_effects_of(EffectClass::First, &Beside::default()).await?;

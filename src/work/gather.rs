@@ -86,8 +86,7 @@ impl Worker {
         looking.linked(&mut seen, told).await?;
         seen.failing = looking.failing_checks(run, resumes).await?;
         let shown = seen.comments.iter().map(|comment| comment.text.as_str());
-        let texts: Vec<String> =
-            told.shown.iter().copied().chain(shown).map(|text| prompt::visible(text).0).collect();
+        let texts: Vec<String> = told.shown.iter().copied().chain(shown).map(str::to_owned).collect();
         let images = self.images(&mut seen, &texts, &html).await?;
         if !resumes {
             self.files_of_the_base(story, &mut seen).await?;
@@ -103,7 +102,9 @@ impl Worker {
         html: &str,
     ) -> Result<Vec<exchange::Named>, Hitch> {
         let settings = &self.config.prompt;
-        let mut urls: Vec<String> = texts.iter().flat_map(|text| prompt::images(text)).collect();
+        let texts = texts.to_vec();
+        let mut urls =
+            blocking(move || texts.iter().flat_map(|text| prompt::images(text)).collect::<Vec<_>>()).await?;
         let mut known = std::collections::HashSet::new();
         urls.retain(|url| known.insert(url.clone()));
         let mut files: Vec<exchange::Named> = Vec::new();
@@ -254,7 +255,10 @@ impl Looking<'_> {
             let is_later = asked.comment.is_none_or(|card| comment.id > card);
             is_later && asked.is_answered_by(&comment.author.login, &comment.body)
         });
-        !comment.author.is_bot && !is_own && !is_answer && crate::command::parse(&comment.body).is_none()
+        !comment.author.is_bot
+            && !is_own
+            && !is_answer
+            && crate::command::read(&comment.body, &self.own_login).command.is_none()
     }
 
     /// Takes the newest comments of people whose comments count.
@@ -320,7 +324,7 @@ impl Looking<'_> {
         let web = &self.worker.config.github.git_url;
         let mut names: Vec<Reference> = Vec::new();
         for text in &told.new {
-            for mut name in prompt::references(&prompt::visible(text).0, web) {
+            for mut name in prompt::references(text, web) {
                 name.repo = name.repo.filter(|repo| *repo != self.story.repo);
                 let is_own = name.repo.is_none()
                     && (name.number == self.story.issue

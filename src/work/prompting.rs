@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use super::child::{Asked, OF_OTHERS};
 use super::gather::Told;
@@ -71,12 +73,12 @@ impl Worker {
         facts: &Facts<'_>,
     ) -> Result<(Prompt, Template), Hitch> {
         let operators = Template::clone(&self.template);
-        let made =
-            prompt::prompt(facts, &operators).map_err(|error| template_hitch(operators.origin, &error))?;
+        let made = beside_others(|| prompt::prompt(facts, &operators))
+            .map_err(|error| template_hitch(operators.origin, &error))?;
         let Some(file) = job.file.prompt.as_deref() else { return Ok((made, operators)) };
         let template = Template::unread(self.text_of_the_base(&job.story, file).await?);
-        let (sheet, hidden) =
-            prompt::sheet(facts, &template, &made.text).context("writing the facts of a prompt down")?;
+        let (sheet, hidden) = beside_others(|| prompt::sheet(facts, &template, &made.text))
+            .context("writing the facts of a prompt down")?;
         let text = self.write_in_a_process(&sheet).await?.map_err(|fault| unusable(file, &fault))?;
         Ok((Prompt { text, hidden }, template))
     }
@@ -147,6 +149,14 @@ impl Worker {
     pub(super) fn prompt_facts(&self, run: &Run) -> serde_json::Value {
         let file = self.data.run(run.id).prompt_facts;
         std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+}
+
+/// Does what may take a while where no other task waits for the thread.
+fn beside_others<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+        _ => work(),
     }
 }
 

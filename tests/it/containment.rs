@@ -56,13 +56,28 @@ const PLACES: &[Place] = &[
     Place {
         name: "a command that is none",
         one_line: true,
-        say: |text| message::misunderstood(&Mistake::UnknownCommand(text.to_owned())),
+        say: |text| misunderstood(&Mistake::UnknownCommand(format!("dance {text}"))),
+    },
+    Place {
+        name: "a line that is no command",
+        one_line: true,
+        say: |text| misunderstood(&Mistake::Unclear { written: text.to_owned(), meant: "stop" }),
+    },
+    Place {
+        name: "a command in a quotation",
+        one_line: true,
+        say: |text| misunderstood(&Mistake::Quoted(text.to_owned())),
+    },
+    Place {
+        name: "a command that is not carried out",
+        one_line: true,
+        say: |text| message::only_the_first(&[text.to_owned()]),
     },
     Place {
         name: "an option that is none",
         one_line: true,
         say: |text| {
-            message::misunderstood(&Mistake::UnknownOption { command: "work", option: text.to_owned() })
+            misunderstood(&Mistake::UnknownOption { command: "work", option: format!("--dance {text}") })
         },
     },
     Place { name: "an option's value", one_line: true, say: bad_value },
@@ -216,8 +231,12 @@ fn plan(text: &str) -> String {
     card(message::may_this_be_done(Some(&format!("First:\n\n{text}"))), None)
 }
 
+fn misunderstood(mistake: &Mistake) -> String {
+    message::misunderstood(mistake, &[AgentKind::Claude])
+}
+
 fn bad_value(value: &str) -> String {
-    message::misunderstood(&Mistake::BadValue { option: "--model", value: value.to_owned() })
+    misunderstood(&Mistake::BadValue { option: "--model", value: value.to_owned() })
 }
 
 fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]) -> String {
@@ -363,6 +382,33 @@ fn of_ten_thousand_hostile_texts_none_mentions_closes_shows_or_opens_anything() 
     assert!(unlike * 2 > count, "only {unlike} of {count} texts would do harm as they are");
     let words = format!("{count} texts, {unlike} of them harmful as they are, in {} places\n", PLACES.len());
     std::io::stderr().write_all(words.as_bytes()).expect("standard error");
+}
+
+/// The other way round: what people wrote and an agent is given.
+#[test]
+fn every_word_that_an_agent_is_given_is_in_the_rendering() {
+    let (count, seed) = (number("HOB_CONTAINMENT", 10_000), number("HOB_CONTAINMENT_SEED", 1));
+    let words = |text: &str| -> Vec<String> {
+        let all = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        // Who shows items and footnotes numbers them.
+        all.filter(|word| !word.bytes().all(|byte| byte.is_ascii_digit())).map(str::to_owned).collect()
+    };
+    let mut hidden = 0;
+    for number in 0..count {
+        let text = hostile::text(&mut fastrand::Rng::with_seed(seed << 32 | number));
+        let (given, found) = hob::prompt::visible(&text);
+        hidden += u64::from(!found.is_none());
+        let (seen, _) = hob::markdown::without_shapeless(&rendered::text_of(&text));
+        let (spaced, joined) = (seen.replace(char::is_whitespace, "%20"), seen.replace(' ', ""));
+        for word in words(&given) {
+            let is_seen = [&seen, &spaced, &joined].iter().any(|seen| seen.contains(&word));
+            assert!(
+                is_seen,
+                "text {number}: {word:?}\n--- text\n{text}\n--- given\n{given}\n--- seen\n{seen}"
+            );
+        }
+    }
+    assert!(hidden * 2 > count, "only {hidden} of {count} texts hide something");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod payloads;
 mod real_claude;
 mod reliability;
 mod roles;
+mod slow_texts;
 mod store;
 mod stories;
 mod tidy;

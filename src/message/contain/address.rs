@@ -12,59 +12,121 @@ const HARMLESS: &[&str] = &["actions", "blob", "releases", "tree", "wiki"];
 /// What is noted.
 const NOTED: &[&str] = &["commit", "commits", "compare", "discussions", "issues", "pull", "pulls"];
 
-/// No longer address is looked through.
-const MOST: usize = 2_000;
+/// A part of an address that is longer than this is none of these words.
+const MAX_PART: usize = 20;
 
 /// The text with its addresses changed where they would be noted.
 pub(super) fn redirected(text: &str) -> String {
     let mut changed = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = next_address(rest) {
-        let slashes = if rest[at..].starts_with("//") { "//" } else { "" };
-        let (before, address) = (&rest[..at], &rest[at + slashes.len()..]);
-        let (host, path) = host_and_path(address);
-        let third = path.split('/').filter(|part| !part.is_empty()).nth(2).unwrap_or_default();
-        let third = third.split(['?', '#', '.', ',', ')']).next().unwrap_or_default().to_ascii_lowercase();
-        let is_noted = NOTED.contains(&third.as_str());
-        changed.push_str(before);
-        let is_github = is_github(host);
+    let mut known: Option<Host> = None;
+    // What of the text is not yet written.
+    let mut from = 0;
+    let mut at = 0;
+    while let Some(found) = next_address(text, at) {
+        let host = match known.take() {
+            Some(host) if found.host <= host.end => host,
+            _ => Host::after(text, found.host),
+        };
+        let third = third_part(&text[host.end..]);
+        let is_github = is_github(host.name(text, found.host));
+        changed.push_str(&text[from..found.start]);
+        from = found.start;
+        at = found.next;
         if is_github && !third.is_empty() && !HARMLESS.contains(&third.as_str()) {
-            changed.push_str(slashes);
+            changed.push_str(&text[found.start..found.host]);
             changed.push_str("redirect.github.com");
-            rest = &address[host.len()..];
-            continue;
-        }
-        if is_noted && !is_github && !host.eq_ignore_ascii_case("redirect.github.com") {
+            from = host.end;
+            at = host.end;
+        } else if NOTED.contains(&third.as_str())
+            && !is_github
+            && !text[found.host..host.end].eq_ignore_ascii_case("redirect.github.com")
+        {
             // `https:` and then no address; where there is none before it, the host is split.
             changed.push(BREAK);
         }
-        // Another address may begin in what looks like this one's host.
-        let passed = at + if slashes.is_empty() { "www.".len() } else { slashes.len() };
-        changed.push_str(&rest[at..passed]);
-        rest = &rest[passed..];
+        known = Some(host);
     }
-    changed.push_str(rest);
+    changed.push_str(&text[from..]);
     changed
 }
 
-/// What an address begins with, up to the first sign that can be in none.
-fn host_and_path(text: &str) -> (&str, &str) {
-    let is_end = |(at, c): &(usize, char)| *at > MOST || c.is_whitespace() || "<>\"'`[]".contains(*c);
-    let end = text.char_indices().find(is_end).map_or(text.len(), |(at, _)| at);
-    let address = &text[..end];
-    address.split_at(address.find(['/', '?', '#', '\\']).unwrap_or(address.len()))
+/// Where something begins that GitHub may take for an address.
+struct Found {
+    /// Its slashes, where it has some.
+    start: usize,
+    host: usize,
+    /// Where another address may begin.
+    next: usize,
 }
 
-/// Where something begins that GitHub may take for an address.
-fn next_address(text: &str) -> Option<usize> {
+fn next_address(text: &str, from: usize) -> Option<Found> {
     let bytes = text.as_bytes();
     let www = |at: usize| bytes.get(at..at + 4).is_some_and(|word| word.eq_ignore_ascii_case(b"www."));
-    (0..bytes.len()).find(|at| bytes[*at..].starts_with(b"//") || www(*at))
+    let start = (from..bytes.len()).find(|at| bytes[*at..].starts_with(b"//") || www(*at))?;
+    if bytes[start] != b'/' {
+        return Some(Found { start, host: start, next: start + 4 });
+    }
+    // All slashes in a row stand before one host.
+    let host = start + bytes[start..].iter().take_while(|byte| **byte == b'/').count();
+    Some(Found { start, host, next: host })
+}
+
+/// Where a host ends, and the last `@` in it. Known for all that seem to begin before that end, so that each sign is looked at once.
+struct Host {
+    end: usize,
+    at_sign: Option<usize>,
+}
+
+impl Host {
+    fn after(text: &str, from: usize) -> Host {
+        let ends = |c: char| ends_address(c) || matches!(c, '/' | '?' | '#' | '\\');
+        let end = text[from..].find(ends).map_or(text.len(), |at| from + at);
+        Host { end, at_sign: text[from..end].rfind('@').map(|at| from + at) }
+    }
+
+    /// Its name, where it begins there, without who is named before it.
+    fn name<'t>(&self, text: &'t str, from: usize) -> &'t str {
+        let start = self.at_sign.map_or(from, |at| from.max(at + 1));
+        &text[start.min(self.end)..self.end]
+    }
+}
+
+/// What can be in no address.
+fn ends_address(c: char) -> bool {
+    c.is_whitespace() || "<>\"'`[]".contains(c)
+}
+
+/// The third part of a path, in small letters, which says what kind of thing is there: `issues`.
+fn third_part(path: &str) -> String {
+    let mut part = String::new();
+    let mut parts = 0;
+    let mut is_new = true;
+    for c in path.chars().take_while(|c| !ends_address(*c)) {
+        if c == '/' {
+            if parts == 3 {
+                break;
+            }
+            is_new = true;
+            continue;
+        }
+        parts += usize::from(std::mem::take(&mut is_new));
+        if parts == 3 {
+            if matches!(c, '?' | '#' | '.' | ',' | ')') || part.len() > MAX_PART {
+                break;
+            }
+            part.push(c.to_ascii_lowercase());
+        }
+    }
+    part
 }
 
 /// Whether it is GitHub's own host, with whatever a browser leaves away.
-fn is_github(host: &str) -> bool {
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    let host = host.split_once(':').map_or(host, |(host, _)| host).trim_end_matches('.').to_ascii_lowercase();
-    host.strip_prefix("www.").unwrap_or(&host) == GITHUB
+fn is_github(name: &str) -> bool {
+    let after = |name: &'_ str, prefix: &str| -> Option<usize> {
+        name.get(..prefix.len()).filter(|found| found.eq_ignore_ascii_case(prefix)).map(str::len)
+    };
+    let name = after(name, "www.").map_or(name, |length| &name[length..]);
+    let Some(length) = after(name, GITHUB) else { return false };
+    let rest = name[length..].trim_start_matches('.');
+    rest.is_empty() || rest.starts_with(':')
 }

@@ -1,8 +1,8 @@
 //! A long text of an agent's in parts, each of which stands in a comment of its own: a code block that is open where one
 //! part ends is closed there, and begins again with the next.
 
-use super::fence::Fence;
-use super::{MOST_DEPTH, cut_here, fit, lines_of, plain, quoted};
+use super::{cut_here, fence, fit, lines_of, plain};
+use crate::markdown::fenced_blocks;
 
 /// How long the parts of a text may be, in characters.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ pub fn contain_in_parts(text: &str, sizes: Sizes) -> Vec<String> {
         let most = if parts.is_empty() { sizes.first } else { sizes.more };
         let (part, end) = next_part(&mut reopened, rest, most);
         let seen = format!("{reopened}{}", &rest[..end]);
-        reopened = left_open(&seen.lines().collect::<Vec<_>>(), 0).map_or(String::new(), |line| line + "\n");
+        reopened = left_open(&seen).map_or(String::new(), |line| line + "\n");
         rest = rest[end..].strip_prefix('\n').unwrap_or(&rest[end..]);
         parts.push(part);
         if rest.trim().is_empty() {
@@ -55,26 +55,10 @@ fn next_part(reopened: &mut String, rest: &str, most: usize) -> (String, usize) 
     }
 }
 
-/// The line that opens, anew, the code block that is open at the end of these lines.
-fn left_open(lines: &[&str], depth: usize) -> Option<String> {
-    let mut at = 0;
-    while let Some(line) = lines.get(at) {
-        if depth < MOST_DEPTH && quoted(line).is_some() {
-            let inner: Vec<&str> = lines[at..].iter().map_while(|line| quoted(line)).collect();
-            at += inner.len();
-            if at == lines.len() {
-                return left_open(&inner, depth + 1).map(|line| format!("> {line}"));
-            }
-        } else if let Some(fence) = Fence::opened_by(line) {
-            match fence.closed_at(lines, at + 1) {
-                Some(closed) => at = closed + 1,
-                None => return Some(fence.again(line)),
-            }
-        } else {
-            at += 1;
-        }
-    }
-    None
+/// The line that opens, anew, the code block that is open at the end of a text.
+fn left_open(text: &str) -> Option<String> {
+    let last = fenced_blocks(text).pop()?;
+    (!last.is_closed && last.end >= text.lines().count()).then(|| fence::reopened(&last))
 }
 
 #[cfg(test)]

@@ -314,6 +314,7 @@ impl Scene {
             // Messages have stories of their own.
             is_spoken_to: false,
             is_discussed: false,
+            is_at_rest: false,
         })
     }
 

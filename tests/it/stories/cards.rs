@@ -102,6 +102,21 @@ async fn an_option_is_picked_by_number_letter_quotation_and_its_words() {
 }
 
 #[tokio::test]
+async fn of_an_answer_by_mail_the_card_below_is_no_answer_whatever_stands_before_it() {
+    let w = asking(TWO, |_| {}).await;
+    let (issue, card) = asked(&w).await;
+    let below = card.body.split("<!--").next().unwrap_or_default().replace('\n', "\r\n");
+    let head = "Von: hob-bot <notifications@example.com>\r\nGesendet: Montag, 30. November 2026 10:00\r\nAn: acme/tool";
+    w.bob().comments(issue, &format!("1: B\r\n\r\n{head}\r\n\r\n{below}")).await;
+    let text = reads(&w, &card, "**bob:** array").await;
+    assert!(text.contains("1 of them open"), "{text}");
+    w.alice().comments(issue, &format!("no\r\n\r\n-- \r\nAlice\r\n\r\n{below}")).await;
+    reads(&w, &card, "**alice:** no").await;
+    assert_eq!(answer(&w, issue).await, "1. array\n2. no");
+    w.finish().await;
+}
+
+#[tokio::test]
 async fn who_quotes_the_card_is_answered_by_their_own_words() {
     let w = asking(SHAPE, |_| {}).await;
     let (issue, card) = asked(&w).await;

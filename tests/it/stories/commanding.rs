@@ -280,6 +280,48 @@ async fn what_is_only_shown_or_edited_in_is_no_command_and_an_unknown_one_is_hel
     w.finish().await;
 }
 
+#[tokio::test]
+async fn commands_act_as_people_write_them_and_a_slip_of_the_pen_is_told_and_never_taken_for_words() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Long", "").await;
+    w.alice().comments(issue, "- @hob-bot Work: [scenario: slow 60]").await;
+    w.eventually("the agent to run", async || w.containers().await.first().cloned()).await;
+    w.alice().comments(issue, "/hob-stop").await;
+    let told = w.next_comment(issue).await.body;
+    assert!(told.contains("Did you mean `/hob stop`?"), "{told}");
+    w.alice().comments(issue, "\u{feff}/Hob Stop.").await;
+    let stopped = w.next_comment(issue).await.body;
+    assert!(stopped.starts_with("**Stopped, as @alice asked.**"), "{stopped}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn of_two_commands_in_a_comment_the_first_acts_and_the_second_is_named() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a flag", "").await;
+    w.alice().comments(issue, "/hob work [scenario: work]\n\n/hob budget +5").await;
+    let told = w.next_comment(issue).await.body;
+    assert!(told.contains("I have not carried out `/hob budget +5`"), "{told}");
+    w.next_pull_request().await;
+    let done = w.next_comment(issue).await.body;
+    assert!(done.starts_with("Done: "), "{done}");
+    w.finish().await;
+}
+
+#[tokio::test]
+async fn help_names_the_agents_that_this_hob_can_start_and_the_usage_of_the_command() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a flag", "").await;
+    w.alice().comments(issue, "/hob plan --fast").await;
+    let told = w.next_comment(issue).await.body;
+    assert!(told.contains("`/hob plan [--agent A]") && !told.contains("/hob work"), "{told}");
+    w.alice().comments(issue, "/hob help").await;
+    let help = w.next_comment(issue).await.body;
+    // Its one key is Anthropic's.
+    assert!(help.contains("`A` is one of claude, opencode;"), "{help}");
+    w.finish().await;
+}
+
 async fn asks_of_nobody(w: &World, issue: u64) -> bool {
     let repo = REPO.parse().expect("a repository");
     w.store().story_at(&repo, hob::ids::IssueNumber(issue)).await.unwrap().is_none()

@@ -156,3 +156,25 @@ async fn what_was_said_before_a_stop_starts_nothing() {
     assert_eq!(folders(&w).len(), 1);
     w.finish().await;
 }
+
+#[tokio::test]
+async fn who_speaks_after_the_end_of_work_is_told_once_that_nobody_listens() {
+    let w = World::start().await;
+    let issue = w.alice().opens_issue("Add a flag", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    let before = w.said(issue).len();
+    w.mallory().comments(issue, "Does it work?").await;
+    w.bob().comments(issue, "@alice look").await;
+    w.quiet().await;
+    assert_eq!(w.said(issue).len(), before, "neither is for hob");
+    w.alice().comments(issue, "It should have a short form too.").await;
+    let told = w.next_comment(issue).await.body;
+    assert!(told.starts_with("No agent is at work here") && told.contains("`/hob work …`"), "{told}");
+    w.alice().comments(issue, "And a test.").await;
+    w.quiet().await;
+    assert_eq!(w.said(issue).len(), before + 1, "it is said once");
+    w.finish().await;
+}
