@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
@@ -147,8 +148,32 @@ impl Docker {
 
     /// The same, with the id of one that is new.
     async fn create(&self, spec: &ContainerSpec) -> Result<Made, ContainerError> {
+        if !self.has_own_network(&spec.network).await? {
+            let body = spec::to_create_body(spec, self.kind().await?)?;
+            return self.create_as(spec, body).await;
+        }
+        let mut body = spec::to_create_body(spec, self.kind().await?)?;
+        if let Some(host) = &mut body.host_config {
+            host.network_mode = Some(network::own_network(&spec.name));
+        }
+        self.make_own_network(&spec.name, &spec.labels, &spec.network).await?;
+        let made = match self.create_as(spec, body).await {
+            Ok(Made::New(id)) => self.wall_off_metadata(&spec.name).await.map(|()| Made::New(id)),
+            made => made,
+        };
+        if made.is_err() {
+            self.clear_own_network(&spec.name).await;
+        }
+        made
+    }
+
+    async fn create_as(
+        &self,
+        spec: &ContainerSpec,
+        body: ContainerCreateBody,
+    ) -> Result<Made, ContainerError> {
         let connection = self.connection().await?;
-        let (client, body) = (&connection.client, spec::to_create_body(spec, connection.kind)?);
+        let client = &connection.client;
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
         let operation = format!("create the container {}", spec.name);
         if connection.kind == Kind::Podman {
@@ -283,7 +308,9 @@ impl Docker {
         loop {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
             match self.call(&operation, client.remove_container(id, Some(options))).await {
-                Err(ContainerError::Refused { status: 404, .. }) => return Ok(()),
+                Err(ContainerError::Refused { status: 404, .. }) => {
+                    return self.remove_own_network(name).await;
+                }
                 // Being removed already, or not dead yet: asking again tells when it is over.
                 Err(ContainerError::Refused { status: 409, .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(PACE).await;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bollard::ClientVersion;
 use bollard::models::{SystemInfoCgroupVersionEnum, SystemVersion};
 
+use super::network::asks_link_local_for_names;
 use super::{CALL_TIMEOUT, ContainerError, Docker, error};
 
 /// Where a daemon listens.
@@ -184,6 +185,11 @@ impl Docker {
             ("filtered system calls (seccomp)", has_option("seccomp")),
             ("a hidden place among the machine's control groups", !(is_podman && is_version_1)),
             ("a network that leads to some servers only, which lists in checks_network take", !is_podman),
+            ("a network to each alone, so that they cannot reach each other", !is_podman),
+            (
+                "a network without 169.254.169.254, where clouds hand out the machine's own keys",
+                !is_podman && !asks_link_local_for_names(),
+            ),
             ("a reliable word of a process that was killed for want of memory", !is_podman),
         ];
         Ok(Engine {

@@ -1,16 +1,34 @@
-//! Networks that lead nowhere: containers on one reach each other, and neither the internet nor the machine. One is made for
-//! what runs behind a proxy, and removed after it. Known by their labels, as containers are.
+//! Networks. What reaches the internet has one to itself, so that it meets no other container. What runs behind a proxy has one
+//! that leads nowhere: containers on it reach each other, and neither the internet nor the machine. Both are made for
+//! a container and removed after it; they are known by their labels, as containers are.
+//!
+//! Where the machine is in a cloud, 169.254.169.254 tells whoever asks what the machine may do, often with keys. No container
+//! needs that: each with a network to itself is also on one that all of them share, which has the addresses 169.254.0.0/16 and
+//! leads nowhere. On it containers do not reach each other. It stays.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use bollard::models::{Network as Found, NetworkConnectRequest, NetworkCreateRequest};
+use bollard::models::{Ipam, IpamConfig, Network as Found, NetworkConnectRequest, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use super::{ContainerError, Docker, Kind, Network};
+use crate::ids::{LABEL_INSTANCE, LABEL_NETWORK};
 
 /// What keeps the machine itself out: its end of the network gets no address.
 const NO_ADDRESS_OF_THE_MACHINE: &str = "com.docker.network.bridge.inhibit_ipv4";
+
+/// What keeps containers on one network from each other. The daemon refuses it where it cannot do that.
+const BETWEEN_CONTAINERS: &str = "com.docker.network.bridge.enable_icc";
+
+/// The network with the addresses of the cloud's metadata, one for each daemon.
+const WALL: &str = "hob-no-metadata";
+const WALL_ADDRESSES: &str = "169.254.0.0/16";
+/// How they begin.
+const LINK_LOCAL: &str = "169.254.";
+
+/// Where the machine's DNS servers are named.
+const NAMESERVERS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
 /// A network of hob's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +81,91 @@ impl Docker {
         Ok(self.networks("name", name).await?.iter().any(|found| found.name == name))
     }
 
+    /// Makes the network that a container of this name has to itself, unless it is there or the container is to have none: beforehand,
+    /// since it takes a while. `create` does it too.
+    pub async fn make_own_network(
+        &self,
+        container: &str,
+        labels: &BTreeMap<String, String>,
+        network: &Network,
+    ) -> Result<(), ContainerError> {
+        if !self.has_own_network(network).await? {
+            return Ok(());
+        }
+        let name = own_network(container);
+        if self.has_network(&name).await? {
+            return Ok(());
+        }
+        let mut labels: HashMap<String, String> = labels.clone().into_iter().collect();
+        if let Some(instance) = labels.remove(LABEL_INSTANCE) {
+            labels.insert(LABEL_NETWORK.to_owned(), instance);
+        }
+        let request = NetworkCreateRequest {
+            name: name.clone(),
+            driver: Some("bridge".to_owned()),
+            enable_ipv6: Some(false),
+            options: Some(HashMap::from([(BETWEEN_CONTAINERS.to_owned(), "false".to_owned())])),
+            labels: Some(labels),
+            ..Default::default()
+        };
+        let client = self.client().await?;
+        self.call(&format!("make the network {name}"), client.create_network(request)).await?;
+        Ok(())
+    }
+
+    /// Whether a container on it is to have a network to itself.
+    pub(super) async fn has_own_network(&self, network: &Network) -> Result<bool, ContainerError> {
+        Ok(*network == Network::Bridge && self.kind().await? == Kind::Docker)
+    }
+
+    /// Puts a container that has not been started on the network that the cloud's metadata is not on. Without it the container
+    /// works as well; `Docker::engine` says whether it is to be had.
+    pub(super) async fn wall_off_metadata(&self, container: &str) -> Result<(), ContainerError> {
+        if asks_link_local_for_names() {
+            return Ok(());
+        }
+        // Looked for each time: somebody may have removed what was unused, and Docker puts a container on a network that is not
+        // there without a word, and then does not start it.
+        if !self.has_network(WALL).await?
+            && let Err(error) = self.make_wall().await
+        {
+            tracing::warn!(%error, "containers can reach the cloud's metadata address");
+            return Ok(());
+        }
+        let client = self.client().await?;
+        let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: None };
+        let operation = format!("put the container {container} on the network {WALL}");
+        self.call(&operation, client.connect_network(WALL, request)).await
+    }
+
+    async fn make_wall(&self) -> Result<(), ContainerError> {
+        let options = [(NO_ADDRESS_OF_THE_MACHINE, "true"), (BETWEEN_CONTAINERS, "false")];
+        let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let addresses = IpamConfig { subnet: Some(WALL_ADDRESSES.to_owned()), ..Default::default() };
+        let request = NetworkCreateRequest {
+            name: WALL.to_owned(),
+            driver: Some("bridge".to_owned()),
+            internal: Some(true),
+            enable_ipv6: Some(false),
+            options: Some(HashMap::from(options)),
+            ipam: Some(Ipam { config: Some(vec![addresses]), ..Default::default() }),
+            ..Default::default()
+        };
+        let client = self.client().await?;
+        let made = self.call(&format!("make the network {WALL}"), client.create_network(request)).await;
+        match made {
+            Ok(_) => Ok(()),
+            // Another has made it just then.
+            Err(error) => {
+                if self.has_network(WALL).await? {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            }
+        }
+    }
+
     /// Removes the networks of that name. What is gone already is fine; one that containers are on is an error.
     pub async fn remove_network(&self, name: &str) -> Result<(), ContainerError> {
         for found in self.networks("name", name).await? {
@@ -74,7 +177,26 @@ impl Docker {
         Ok(())
     }
 
-    /// The same for one of them.
+    /// Removes what a container that is gone has had to itself. One that has its name by now keeps it.
+    pub(super) async fn remove_own_network(&self, container: &str) -> Result<(), ContainerError> {
+        let name = own_network(container);
+        if !self.has_network(&name).await? || self.inspect(container).await?.is_some() {
+            return Ok(());
+        }
+        match self.remove_network(&name).await {
+            Err(ContainerError::Refused { status: 403, .. }) => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// The same where the container was not made after all. What is left over is the sweep's.
+    pub async fn clear_own_network(&self, container: &str) {
+        if let Err(error) = self.remove_own_network(container).await {
+            tracing::warn!(container, %error, "a network was left over");
+        }
+    }
+
+    /// Removes one network.
     pub async fn remove_network_by_id(&self, id: &str) -> Result<(), ContainerError> {
         let client = self.client().await?;
         match self.call(&format!("remove the network {id}"), client.remove_network(id)).await {
@@ -113,7 +235,34 @@ impl Docker {
     }
 }
 
+/// The name of the network that a container has to itself.
+pub(super) fn own_network(container: &str) -> String {
+    format!("{container}-net")
+}
+
+/// Whether the machine asks a server at such an address for names, as in some clouds. Containers ask the same, and could find no name
+/// behind the wall.
+pub(super) fn asks_link_local_for_names() -> bool {
+    NAMESERVERS.iter().any(|file| std::fs::read_to_string(file).is_ok_and(|text| names_link_local(&text)))
+}
+
+fn names_link_local(text: &str) -> bool {
+    let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    servers.into_iter().any(|server| server.trim().starts_with(LINK_LOCAL))
+}
+
 fn listed(found: Found) -> Option<ListedNetwork> {
     let labels = found.labels.unwrap_or_default().into_iter().collect();
     Some(ListedNetwork { id: found.id?, name: found.name?, labels })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_whose_names_come_from_its_cloud_is_known() {
+        assert!(names_link_local("# made by dhcp\nsearch c.internal\nnameserver 169.254.169.254\n"));
+        assert!(!names_link_local("nameserver 1.1.1.1\n# nameserver 169.254.169.254\noptions edns0\n"));
+    }
 }

@@ -68,7 +68,8 @@ pub struct Mount {
 pub enum Network {
     /// Nothing but itself.
     None,
-    /// Docker's default bridge; the host answers as `host.docker.internal`.
+    /// The internet, by a network that the container has to itself (with Podman: by its default one); the host answers as
+    /// `host.docker.internal`.
     Bridge,
     /// A network that the operator made; the host answers as `host.docker.internal`. The host's own
     /// network and that of another container are refused.

@@ -1,7 +1,7 @@
 //! Some files of a commit, written out from the mirror. The mirror is hob's own, so what comes from it is
 //! what the git host has; the repository in a workspace, which an agent has touched, could say anything.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -100,32 +100,32 @@ struct History<'a> {
 }
 
 impl History<'_> {
-    /// Whether what a commit has at a path was put there by the committer, or by somebody in the base's history.
+    /// Whether what a commit has at a path was put there by the committer, or by somebody in the base's history. What a merge has
+    /// made of several versions is the committer's where each of them is.
     fn is_own(&mut self, head: Oid, path: &Path, entry: (i32, Oid)) -> anyhow::Result<bool> {
-        let mut at = self.repository.find_commit(head).context("reading a commit")?;
-        loop {
-            if self.is_in_base(at.id())? {
-                return Ok(true);
+        let mut waiting = vec![(head, entry)];
+        let mut seen = HashSet::from([head]);
+        while let Some((id, entry)) = waiting.pop() {
+            if self.is_in_base(id)? {
+                continue;
             }
             let Some(left) = self.left.checked_sub(1) else { return Ok(false) };
             self.left = left;
-            let mut before = None;
-            for parent in at.parents() {
-                if has(&parent, path, entry)? {
-                    before = Some(parent);
-                    break;
-                }
+            let commit = self.repository.find_commit(id).context("reading a commit")?;
+            let mut before = Vec::new();
+            for parent in commit.parents() {
+                before.extend(entry_in(&parent, path)?.map(|entry| (parent.id(), entry)));
             }
-            match before {
-                Some(parent) => at = parent,
-                // What a merge has made of two versions is nobody's alone.
-                None => {
-                    return Ok(
-                        at.parent_count() <= 1 && at.committer().email_bytes() == self.committer.as_bytes()
-                    );
-                }
+            if let Some(same) = before.iter().find(|(_, earlier)| *earlier == entry) {
+                before = vec![*same];
+            } else if commit.committer().email_bytes() != self.committer.as_bytes() {
+                return Ok(false);
+            } else if commit.parent_count() <= 1 {
+                continue;
             }
+            waiting.extend(before.into_iter().filter(|(id, _)| seen.insert(*id)));
         }
+        Ok(true)
     }
 
     fn is_in_base(&mut self, commit: Oid) -> anyhow::Result<bool> {
@@ -139,10 +139,10 @@ impl History<'_> {
     }
 }
 
-fn has(commit: &Commit<'_>, path: &Path, entry: (i32, Oid)) -> anyhow::Result<bool> {
+fn entry_in(commit: &Commit<'_>, path: &Path) -> anyhow::Result<Option<(i32, Oid)>> {
     match commit.tree().context("reading a tree")?.get_path(path) {
-        Ok(found) => Ok((found.filemode(), found.id()) == entry),
-        Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+        Ok(found) => Ok(Some((found.filemode(), found.id()))),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error).context("looking for a file"),
     }
 }

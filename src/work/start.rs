@@ -78,10 +78,18 @@ impl Worker {
     /// Makes sure that the run's container has been started.
     pub(super) async fn start(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
         let name = run.container_name();
+        let started = self.start_container(job, run, &name).await;
+        if let Err(Hitch::Fail { .. } | Hitch::Refused { .. }) = started {
+            self.docker.clear_own_network(&name).await;
+        }
+        started
+    }
+
+    async fn start_container(&self, job: &Job, run: &mut Run, name: &str) -> Result<(), Hitch> {
         if run.started_at.is_none() {
             self.check_daemon().await?;
         }
-        match self.docker.state(&name).await.map_err(docker_hitch)? {
+        match self.docker.state(name).await.map_err(docker_hitch)? {
             Some(State::Running { .. } | State::Exited(_)) => {
                 // A crash may have come between the start and its record.
                 self.store.run_started(&job.task, run).await?;
@@ -90,21 +98,27 @@ impl Worker {
             // Started once and not there any more: `watch` finds the same and says so.
             None if run.started_at.is_some() => return Ok(()),
             // Created, but never started; its mounts may be from before a reboot.
-            Some(State::Created | State::Removing) => {
-                self.docker.remove(&name).await.map_err(docker_hitch)?
-            }
+            Some(State::Created | State::Removing) => self.docker.remove(name).await.map_err(docker_hitch)?,
             None => {}
         }
         let settings = self.settings_for(job, run.agent);
         self.check_ready(&settings, run.agent).await?;
-        self.ensure_alone(job, &name).await?;
+        self.ensure_alone(job, name).await?;
         if job.story.handed_over {
             // hob died, or failed, between a push and the removal. The commits in it are not those that were pushed,
             // which have other authors, so nothing built on them could be handed over.
             self.clear_workspace(&job.story).await?;
         }
         let is_kept = self.data.story(job.story.id).workspace.exists();
-        let (story, is_fresh) = self.ensure_workspace(job, run).await?;
+        let labels = self.labels(job.story.id, run);
+        let network = self.network();
+        let (workspace, network) = tokio::join!(
+            self.ensure_workspace(job, run),
+            // Meanwhile: it takes about as long as the checkout of a small repository.
+            self.docker.make_own_network(name, &labels, &network)
+        );
+        let (story, is_fresh) = workspace?;
+        network.map_err(docker_hitch)?;
         let refreshed = match is_fresh {
             true => None,
             false => {
@@ -130,7 +144,7 @@ impl Worker {
         }
         // Docker knows nothing of leases: whoever has lost the task starts nothing.
         self.store.still_holds(&job.task).await?;
-        self.docker.start(&name).await.map_err(docker_hitch)?;
+        self.docker.start(name).await.map_err(docker_hitch)?;
         self.store.run_started(&job.task, run).await?;
         tracing::info!(container = name, agent = %run.agent, "agent started");
         Ok(())

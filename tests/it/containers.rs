@@ -108,8 +108,8 @@ impl Case {
         String::from_utf8(self.output().await.0).unwrap()
     }
 
-    /// Waits until it has said this word on standard output.
-    async fn says(&self, word: &str) {
+    /// Waits until it has said this word on standard output; tells what it has said.
+    async fn says(&self, word: &str) -> String {
         let mut said = Vec::new();
         let mut pieces = self.docker.follow(self.name());
         while let Some(piece) = tokio::time::timeout(DEADLINE, pieces.next()).await.unwrap() {
@@ -117,7 +117,7 @@ impl Case {
                 said.extend_from_slice(&bytes);
             }
             if String::from_utf8_lossy(&said).contains(word) {
-                return;
+                return String::from_utf8_lossy(&said).into_owned();
             }
         }
         panic!("it ended without saying {word}: {}", String::from_utf8_lossy(&said));
@@ -345,6 +345,32 @@ async fn on_a_network_the_host_has_a_name() {
         Case::new("host", "cat /etc/hosts; ls /sys/class/net").with(|spec| spec.network = Network::Bridge);
     let said = case.started().await.stdout().await;
     assert!(said.contains("\thost.docker.internal\n") && said.contains("eth0"), "{said}");
+}
+
+#[tokio::test]
+async fn a_container_on_the_internet_meets_no_other_and_not_the_clouds_metadata() {
+    let shows = "cat /proc/net/route; hostname -I; echo shown; sleep 1000";
+    let one = Case::new("one", shows).with(|spec| spec.network = Network::Bridge).started().await;
+    if one.docker.engine().await.unwrap().kind != Kind::Docker {
+        return;
+    }
+    let networks = one.docker.list_networks(("hob.it", one.name())).await.unwrap();
+    assert_eq!(networks.len(), 1, "{networks:?}");
+    let shown = one.says("shown").await;
+    // The whole of 169.254.0.0/16 is on a network that leads nowhere.
+    assert!(shown.lines().any(|line| line.starts_with("eth1\t0000FEA9\t00000000\t")), "{shown}");
+    let addresses = shown.lines().rev().nth(1).unwrap().trim().to_owned();
+    assert_eq!(addresses.split(' ').count(), 2, "{addresses}");
+    let script = format!(
+        "for a in {addresses} 169.254.169.254; do timeout 2 bash -c \"exec 3<>/dev/tcp/$a/80\" 2>/dev/null; echo $?; done"
+    );
+    let other = Case::new("other", &script).with(|spec| spec.network = Network::Bridge).started().await;
+    // None is there for it: 1 would be an answer, if only that nothing listens.
+    assert_eq!(other.stdout().await, "124\n124\n124\n");
+    for case in [&one, &other] {
+        case.docker.remove(case.name()).await.unwrap();
+        assert_eq!(case.docker.list_networks(("hob.it", case.name())).await.unwrap(), []);
+    }
 }
 
 #[tokio::test]

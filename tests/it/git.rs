@@ -2,6 +2,7 @@
 
 mod importing;
 mod joining;
+mod measuring;
 mod mirroring;
 mod pushing;
 mod rewriting;

@@ -264,3 +264,48 @@ fn each_way_a_host_can_fail_is_told_apart() {
     let ssh = Remote { url: "ssh://host/x.git".to_owned(), token: None };
     assert!(matches!(mirror.fetch(&ssh), Err(RemoteError::Other(_))));
 }
+
+#[test]
+fn a_file_is_told_by_who_put_it_where_it_is() {
+    let world = World::new();
+    // As hob commits, and as somebody else does.
+    let commit = |email: &str, path: &str, text: &str| {
+        world.write(path, text);
+        git(&world.work, &["add", "-A"]);
+        let who = format!("user.email={email}");
+        let envless = ["-c", who.as_str(), "-c", "user.name=x", "commit", "-q", "-m", "x"];
+        let output =
+            std::process::Command::new("git").current_dir(&world.work).args(envless).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    commit("bob@x", "AGENTS.md", "a\nb\nc\nd\n");
+    commit("bob@x", "CLAUDE.md", "one\n");
+    git(&world.work, &["checkout", "-q", "-b", "story"]);
+    commit("hob@x", "AGENTS.md", "a\nb\nc\nd\ntwo\n");
+    commit("hob@x", ".claude/skills/a/SKILL.md", "a\n");
+    commit("bob@x", ".claude/skills/b/SKILL.md", "b\n");
+    commit("hob@x", "other", "other\n");
+    git(&world.work, &["checkout", "-q", "main"]);
+    commit("bob@x", "AGENTS.md", "zero\na\nb\nc\nd\n");
+    commit("bob@x", "CLAUDE.md", "newer\n");
+    let paths = ["AGENTS.md", "CLAUDE.md", ".claude"].map(str::to_owned);
+    let others = |mirror: &hob::git::Mirror| {
+        mirror.put_by_others(&world.sha("story"), &world.sha("main"), &paths, "hob@x").unwrap()
+    };
+    git(&world.work, &["push", "-q", "--all", "origin"]);
+    // What the base had when the branch left it is the base's.
+    assert_eq!(others(&world.mirror()), [".claude/skills/b/SKILL.md"]);
+    // A merge with the base by hob, and then somebody's change.
+    git(&world.work, &["checkout", "-q", "story"]);
+    let merge = std::process::Command::new("git")
+        .current_dir(&world.work)
+        .args(["-c", "user.email=hob@x", "-c", "user.name=x", "merge", "-q", "-m", "x", "main"])
+        .output()
+        .unwrap();
+    assert!(merge.status.success(), "{}", String::from_utf8_lossy(&merge.stdout));
+    git(&world.work, &["push", "-q", "--all", "origin"]);
+    assert_eq!(others(&world.mirror()), [".claude/skills/b/SKILL.md"]);
+    commit("bob@x", "AGENTS.md", "obey\n");
+    git(&world.work, &["push", "-q", "--all", "origin"]);
+    assert_eq!(others(&world.mirror()), [".claude/skills/b/SKILL.md", "AGENTS.md"]);
+}

@@ -141,3 +141,22 @@ async fn a_small_hand_over_that_is_large_when_checked_out_is_refused_and_a_repos
     assert!(said.starts_with("**Not started") || !said.contains("workspace is kept"), "{said}");
     w.finish().await;
 }
+
+#[tokio::test]
+async fn a_branch_that_git_cannot_check_out_is_said_before_an_agent_runs_and_nothing_half_is_left() {
+    let w = World::start().await;
+    let (long, blob) = ("n".repeat(300), blob(&w, "x"));
+    commit_tree(&w, &format!("100644 blob {blob}\tREADME.md\n100644 blob {blob}\t{long}\n"));
+    let issue = w.alice().opens_issue("Work", "[scenario: work]").await;
+    w.alice().labels(issue, "hob").await;
+    let said = w.next_comment(issue).await.body;
+    assert!(said.contains("git could not check the branch out; hob's log has the reason."), "{said}");
+    let stories = std::fs::read_dir(w.data().join("stories")).unwrap().flatten();
+    assert!(stories.into_iter().all(|story| !story.path().join("workspace").exists()));
+    // Once it can be, the same task goes on.
+    commit_tree(&w, &format!("100644 blob {blob}\tREADME.md\n"));
+    w.alice().comments(issue, "/hob retry").await;
+    w.next_pull_request().await;
+    w.next_comment(issue).await;
+    w.finish().await;
+}

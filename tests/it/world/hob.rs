@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hob::config::{ChecksNetwork, Config};
 use hob::container::{Docker, Listed, State};
-use hob::ids::LABEL_INSTANCE;
+use hob::ids::{LABEL_INSTANCE, LABEL_NETWORK};
 use hob::serve::Hob;
 use hob::store::Store;
 use nix::sys::signal::{Signal, kill};
@@ -398,7 +398,15 @@ pub async fn containers(config: &Config) -> Vec<String> {
 
 /// Whatever there is of that hob in Docker.
 pub async fn everything(config: &Config) -> Vec<String> {
-    listed(config, |_| true).await
+    let mut all = listed(config, |_| true).await;
+    let Ok(store) = Store::open_beside(&config.data.dir.join("hob.db")).await else { return all };
+    let instance = store.instance().await.expect("the instance");
+    store.close().await;
+    let docker = Docker::connect(&super::docker_address()).expect("an address");
+    // It may be being restarted, or already have removed what was listed.
+    let networks = docker.list_networks((LABEL_NETWORK, &instance)).await.unwrap_or_default();
+    all.extend(networks.into_iter().map(|network| network.name));
+    all
 }
 
 async fn listed(config: &Config, is_wanted: impl Fn(&Listed) -> bool) -> Vec<String> {
