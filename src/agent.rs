@@ -27,7 +27,7 @@ use serde_json::Value;
 use self::ending::Verdict;
 pub use self::ending::{Exit, Report, SoFar, Stopped};
 pub use self::failure::{Failure, FailureClass, Policy, UnknownClass};
-pub use self::json::object as json_object;
+pub use self::json::value as json_value;
 pub use self::reset::reset_time;
 use self::table::Evidence;
 pub use self::text::{detail, only_waits, short_line, whole};

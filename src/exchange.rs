@@ -15,6 +15,7 @@ use anyhow::Context as _;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use serde::Deserialize;
 
+use crate::agent;
 use crate::config::Age;
 use crate::paths;
 use crate::story::Question;
@@ -304,15 +305,15 @@ fn parse_question(text: &str) -> QuestionFile {
             QuestionFile::Report(Some(text.trim().to_owned()).filter(|t| !t.is_empty()))
         }
     };
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(serde_json::Value::String(text)) => plain(&text),
+    match agent::json_value(text.as_bytes()) {
+        Some(serde_json::Value::String(text)) => plain(&text),
         // A list of questions is what is meant by an agent that forgot what to put around it.
-        Ok(serde_json::Value::Array(all)) => several(None, all).unwrap_or_else(|| plain(text)),
-        Ok(value) => match serde_json::from_value::<RawQuestion>(value) {
+        Some(serde_json::Value::Array(all)) => several(None, all).unwrap_or_else(|| plain(text)),
+        Some(value) => match serde_json::from_value::<RawQuestion>(value) {
             Ok(raw) => from_raw(raw),
             Err(_) => plain(text),
         },
-        Err(_) => plain(text),
+        None => plain(text),
     }
 }
 
@@ -386,6 +387,13 @@ mod tests {
         let folder = exchange();
         std::fs::write(folder.path().join("hob").join(name), text).unwrap();
         read(&folder.path().join("hob")).unwrap()
+    }
+
+    #[test]
+    fn half_an_emoji_in_a_question_costs_no_more_than_itself() {
+        let text = r#"{"question": "Which \ud83d one?", "options": ["A", "B"]}"#;
+        let QuestionFile::Question(question) = parse_question(text) else { panic!("{text}") };
+        assert_eq!((question.text.as_str(), question.options.len()), ("Which \u{fffd} one?", 2));
     }
 
     #[test]

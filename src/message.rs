@@ -317,6 +317,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_task_took_is_told_for_each_agent() {
+        let took = Spent { duration_ms: 4_000, ..Spent::default() };
+        assert_eq!(spent(SPENT), "4 m 12 s · $0.83 · 3 turns");
+        assert_eq!(spent(Spent { tokens: Some(12_345), ..took }), "4 s · 12,345 tokens");
+        let stand_in = Some((AgentKind::Codex, AgentKind::Claude));
+        let told = spent(Spent { tokens: Some(240), stand_in, ..took });
+        assert_eq!(told, "4 s · 240 tokens · Codex in place of Claude Code, whose usage limit was reached");
+    }
+
+    #[test]
     fn durations_are_for_people() {
         assert_eq!(
             ["0 s", "1 s", "4 m 12 s", "2 h 0 m"],

@@ -12,12 +12,16 @@ const MAX_DEPTH: usize = 100;
 
 /// The object on a line, if there is one. Takes time in proportion to the line.
 pub fn object(line: &[u8]) -> Option<Value> {
-    let value = match serde_json::from_slice(line) {
-        Ok(value) => value,
-        // By far the fewest lines: they are read a second time.
-        Err(_) => tolerant(line)?,
-    };
-    Some(value).filter(Value::is_object)
+    value(line).filter(Value::is_object)
+}
+
+/// The value that a text is, if it is one.
+pub fn value(text: &[u8]) -> Option<Value> {
+    match serde_json::from_slice(text) {
+        Ok(value) => Some(value),
+        // By far the fewest texts: they are read a second time.
+        Err(_) => tolerant(text),
+    }
 }
 
 fn tolerant(line: &[u8]) -> Option<Value> {

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use crate::agent;
 use crate::story::review::Reply;
 
 /// More answers are left out.
@@ -18,7 +19,7 @@ struct Raw {
 
 /// The answers in it; each thread's last one counts. An error is a complaint for the log.
 pub(super) fn parse(text: &str) -> Result<Vec<Reply>, String> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("it is no JSON: {e}"))?;
+    let value = agent::json_value(text.as_bytes()).ok_or("it is no JSON")?;
     let list = match value {
         serde_json::Value::Array(list) => list,
         // `{"replies": […]}`, and one answer alone.

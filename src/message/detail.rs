@@ -185,6 +185,7 @@ mod tests {
             Detail::DockerAway,
             Detail::DockerRefused,
             Detail::NoImage(name("hob-claude:latest")),
+            Detail::NoProgram { image: name("hob-claude:latest"), program: name("codex") },
             Detail::ImageNotAllowed(name("postgres:17")),
             Detail::ImageNotAllowedAnyMore,
             Detail::NoCommand,
