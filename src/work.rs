@@ -213,7 +213,7 @@ impl Worker {
             jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
         }
         // Who wants work stopped that no agent is at does not wait until one has time.
-        while jobs.len() < work.parallel + MOST_STOPS {
+        while (work.parallel..work.parallel + MOST_STOPS).contains(&jobs.len()) {
             let Some(task) = self.store.claim_task_to_stop(work.lease).await? else { break };
             let span = tracing::info_span!("task", task = %task.id, story = %task.story);
             jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
