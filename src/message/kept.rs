@@ -179,9 +179,8 @@ pub fn left_work_given_up() -> String {
 /// Said on a pull request that is ready for review where work that was cut short is on its branch now.
 pub fn cut_short_on_branch(commits: usize, is_wip: bool, issue: IssueNumber) -> String {
     let commits = commits_of(commits, is_wip);
-    let are = if commits.starts_with("1 commit") { "is" } else { "are" };
     format!(
-        "**Work that was stopped {are} on this branch now:** {commits}. Nothing in it has been checked. #{issue} says why it was \
+        "**Work that was stopped is on this branch now:** {commits}. Nothing in it has been checked. #{issue} says why it was \
          stopped and how it goes on."
     )
 }

@@ -114,6 +114,14 @@ async fn commits_are_hobs_name_who_took_part_close_nothing_and_are_signed() {
     .await;
     w.bob().comments(issue, "/hob stop").await;
     w.next_comment(issue).await;
+    // The pull request was ready, and nobody has looked at this.
+    let told = w.next_comment(2).await.body;
+    assert!(
+        told.starts_with(
+            "**Work that was stopped is on this branch now:** 2 commits, the last of them, `WIP`"
+        ),
+        "{told}"
+    );
     let third = w.github.commits(REPO, BRANCH);
     assert!(
         third[0].message.starts_with(&format!("WIP: stopped by @bob\n\n{link}\n")),
