@@ -292,7 +292,8 @@ pub fn read(comment: &str, own: &str) -> Reading {
             return Some((line.at, spoken));
         }
         // Somebody who has forgotten the empty line behind what they quote.
-        let is_last = Some(line.at) == last && !lines.get(line.at)?.trim_start().starts_with('>');
+        let begins = lines.get(line.at)?.trim_start().starts_with(['/', '\u{ff0f}', '@']);
+        let is_last = begins && Some(line.at) == last;
         is_last.then(|| (line.at, Spoken::Quoted { written: line.text.clone() }))
     });
     let spoken: Vec<(usize, Spoken)> = spoken.filter(|(at, _)| *at < end).collect();

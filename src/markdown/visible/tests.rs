@@ -131,7 +131,7 @@ fn rendered(text: &str) -> String {
         options.render.r#unsafe = true;
         options
     });
-    let mut words = String::new();
+    let (mut words, mut targets) = (String::new(), String::new());
     for piece in pieces(&html) {
         match piece {
             Piece::Text(text) => words.push_str(&unescaped(text)),
@@ -139,14 +139,14 @@ fn rendered(text: &str) -> String {
                 words.push(' ');
                 for name in ["href", "src"] {
                     let address = tag.attribute(name).unwrap_or_default();
-                    words.push_str(&address.replace(char::is_whitespace, "%20"));
-                    words.push(' ');
+                    targets.push_str(&address.replace(char::is_whitespace, "%20"));
+                    targets.push(' ');
                 }
             }
             _ => words.push(' '),
         }
     }
-    words
+    format!("{words} {targets}")
 }
 
 /// What texts with something to hide are made of.

@@ -129,29 +129,30 @@ static TARGET: LazyLock<Regex> =
 /// What a reader of a text sees, and where its links lead; without its code's colours, titles, alternative texts and comments.
 pub fn text_of(markdown: &str) -> String {
     let arena = Arena::new();
-    let mut seen = String::new();
+    let (mut seen, mut targets) = (String::new(), String::new());
     for edge in parse_document(&arena, markdown, &options()).traverse() {
         match edge {
-            NodeEdge::Start(node) => see(node, &mut seen),
+            NodeEdge::Start(node) => see(node, &mut seen, &mut targets),
             NodeEdge::End(node) if !node.data().value.contains_inlines() => {}
             NodeEdge::End(_) => seen.push('\n'),
         }
     }
-    seen
+    // At the end, so that they stand between no words.
+    seen + &targets
 }
 
-fn see<'a>(node: &'a AstNode<'a>, seen: &mut String) {
+fn see<'a>(node: &'a AstNode<'a>, seen: &mut String, targets: &mut String) {
     let is_alternative = |around: &AstNode<'a>| matches!(around.data().value, NodeValue::Image(_));
     let is_in_image = node.ancestors().skip(1).any(is_alternative);
     let mut html = |html: &str| {
         seen.push_str(&TAG.replace_all(html, ""));
-        let targets = TARGET.captures_iter(html).flat_map(|found| {
+        let found = TARGET.captures_iter(html).flat_map(|found| {
             (1..4).filter_map(move |nth| found.get(nth)).map(|target| target.as_str()).collect::<Vec<_>>()
         });
-        targets.for_each(|target| seen.push_str(&format!(" {target} ")));
+        found.for_each(|target| targets.push_str(&format!(" {target} ")));
     };
     match &node.data().value {
-        NodeValue::Image(image) => seen.push_str(&format!(" {} ", image.url)),
+        NodeValue::Image(image) => targets.push_str(&format!(" {} ", image.url)),
         _ if is_in_image => {}
         NodeValue::Text(words) => seen.push_str(words),
         NodeValue::Code(code) => seen.push_str(&code.literal),
@@ -161,7 +162,7 @@ fn see<'a>(node: &'a AstNode<'a>, seen: &mut String) {
             let language = code.info.split_whitespace().next().unwrap_or_default();
             seen.push_str(&format!("\n{language}\n{}\n", code.literal));
         }
-        NodeValue::Link(link) => seen.push_str(&format!(" {} ", link.url)),
+        NodeValue::Link(link) => targets.push_str(&format!(" {} ", link.url)),
         NodeValue::Alert(alert) => seen.push_str(&format!("\n{}\n", alert.alert_type.default_title())),
         NodeValue::HtmlBlock(block) => html(&block.literal),
         NodeValue::HtmlInline(inline) => html(inline),
