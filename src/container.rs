@@ -140,7 +140,7 @@ impl Docker {
     /// not carry the labels asked for, `Invalid` if the specification contradicts itself, `Refused`
     /// for everything else the daemon objects to, a mount whose source does not exist among it.
     pub async fn ensure(&self, spec: &ContainerSpec) -> Result<Ensured, ContainerError> {
-        Ok(match self.create(spec).await? {
+        Ok(match Box::pin(self.create(spec)).await? {
             Made::New(_) => Ensured::Created,
             Made::Existed(state) => Ensured::Existed(state),
         })
@@ -156,9 +156,9 @@ impl Docker {
         if let Some(host) = &mut body.host_config {
             host.network_mode = Some(network::own_network(&spec.name));
         }
-        self.make_own_network(&spec.name, &spec.labels, &spec.network).await?;
+        Box::pin(self.make_own_network(&spec.name, &spec.labels, &spec.network)).await?;
         let made = match self.create_as(spec, body).await {
-            Ok(Made::New(id)) => self.wall_off_metadata(&spec.name).await.map(|()| Made::New(id)),
+            Ok(Made::New(id)) => Box::pin(self.wall_off_metadata(&spec.name)).await.map(|()| Made::New(id)),
             made => made,
         };
         if made.is_err() {

@@ -63,14 +63,15 @@ impl Docker {
     ) -> Result<Attached, ContainerError> {
         let mut taken = Taken { sink, limits, stdout_bytes: 0, stderr: Vec::new(), stderr_truncated: false };
         let mut leftover = Leftover { docker: self.clone(), name: spec.name.clone(), id: None };
-        let attached = self.attached(spec, &mut taken, &mut leftover.id);
+        // Boxed, as what makes a container: futures of this are parts of larger ones, and a thread's stack has its end.
+        let attached = Box::pin(self.attached(spec, &mut taken, &mut leftover.id));
         let end = match tokio::time::timeout(limits.timeout, attached).await {
             Ok(end) => end,
             Err(_) => Ok(AttachedEnd::TimedOut),
         };
         if !matches!(end, Ok(AttachedEnd::Exited(_))) {
             // Still guarded here: the future may be dropped while the container is being removed.
-            let removed = self.remove_own(spec).await;
+            let removed = Box::pin(self.remove_own(spec)).await;
             leftover.id = None;
             if let Err(error) = removed {
                 tracing::warn!(container = spec.name, %error, "a container was left over");
@@ -87,10 +88,10 @@ impl Docker {
         id: &mut Option<String>,
     ) -> Result<AttachedEnd, ContainerError> {
         let name = &spec.name;
-        let mut made = self.create(spec).await?;
+        let mut made = Box::pin(self.create(spec)).await?;
         if let Made::Existed(_) = made {
             self.remove_own(spec).await?;
-            made = self.create(spec).await?;
+            made = Box::pin(self.create(spec)).await?;
         }
         let Made::New(new) = made else {
             return Err(ContainerError::Other(format!("the container {name} is being run twice at once")));

@@ -94,7 +94,7 @@ impl Worker {
         at: usize,
         command: &str,
     ) -> Result<CheckResult, Hitch> {
-        let place = self.make_place(job, run, checked).await?;
+        let place = Box::pin(self.make_place(job, run, checked)).await?;
         let spec = self.check_container(job, run, checked, (at, command), &place);
         let limits = AttachLimits {
             max_stdout_bytes: MOST_OUTPUT,
@@ -166,7 +166,7 @@ impl Worker {
             quarantine: Some(paths.quarantine),
             image: checked.image_id.clone(),
         };
-        self.check_out(job, run, new).await?;
+        Box::pin(self.check_out(job, run, new)).await?;
         Ok(place)
     }
 

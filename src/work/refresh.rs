@@ -146,7 +146,9 @@ impl Worker {
         let is_clean = theirs.is_none() && (kept == Kept::Not || self.has_ended_by_itself(job).await?);
         let news = match is_clean && self.has_nothing_to_put_back(job, &trusted).await? {
             true => News { commit: None, merged: Merged::Done, restored: Vec::new(), base_moved: None },
-            false => self.refresh_inside(job, run, theirs.as_ref(), &settings, &trusted.paths).await?,
+            false => {
+                Box::pin(self.refresh_inside(job, run, theirs.as_ref(), &settings, &trusted.paths)).await?
+            }
         };
         Ok((News { base_moved, ..news }, head))
     }

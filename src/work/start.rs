@@ -78,7 +78,7 @@ impl Worker {
     /// Makes sure that the run's container has been started.
     pub(super) async fn start(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
         let name = run.container_name();
-        let started = self.start_container(job, run, &name).await;
+        let started = Box::pin(self.start_container(job, run, &name)).await;
         if let Err(Hitch::Fail { .. } | Hitch::Refused { .. }) = started {
             self.docker.clear_own_network(&name).await;
         }
@@ -113,7 +113,7 @@ impl Worker {
         let labels = self.labels(job.story.id, run);
         let network = self.network();
         let (workspace, network) = tokio::join!(
-            self.ensure_workspace(job, run),
+            Box::pin(self.ensure_workspace(job, run)),
             // Meanwhile: it takes about as long as the checkout of a small repository.
             self.docker.make_own_network(name, &labels, &network)
         );
@@ -266,7 +266,8 @@ impl Worker {
         let draft = paths::draft(&paths.workspace);
         let image = self.settings_for(job, run.agent).image;
         let new = NewCheckout { folder: draft.clone(), at: &start, quarantine: None, image };
-        self.check_out(job, run, new).await?;
+        // Boxed: all of it in one future is too much for a thread's stack.
+        Box::pin(self.check_out(job, run, new)).await?;
         // Until here a crash leaves only the draft; from here on the workspace is whole.
         blocking(move || around("disk", "workspace-rename", || std::fs::rename(&draft, &paths.workspace)))
             .await?

@@ -47,7 +47,7 @@ async fn a_checkout_of_300_and_of_3000_files() {
         let (mut before, mut now) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let began = Instant::now();
-            lay_out(&mirror, None, &new).unwrap();
+            lay_out(&mirror, None, &NewWorkspace { owner: None, ..new }).unwrap();
             by_libgit2(&path);
             before.push(began.elapsed());
             let began = Instant::now();
@@ -70,7 +70,11 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn by_libgit2(path: &Path) {
     let repository = git2::Repository::open(path).unwrap();
     repository.checkout_head(Some(git2::build::CheckoutBuilder::new().force())).unwrap();
-    give(path);
+    for entry in std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()) {
+        if !entry.ends_with(".git") {
+            give(&entry);
+        }
+    }
     let mut index = repository.index().unwrap();
     for position in 0..index.len() {
         let mut entry = index.get(position).unwrap();
@@ -80,6 +84,8 @@ fn by_libgit2(path: &Path) {
         index.add(&entry).unwrap();
     }
     index.write().unwrap();
+    give(&path.join(".git"));
+    lchown(path, Some(USER.0), Some(USER.1)).unwrap();
 }
 
 fn give(path: &Path) {

@@ -128,7 +128,11 @@ async fn where_nobody_has_pushed_an_answer_starts_no_container_but_the_agents() 
     w.next_comment(issue).await;
     let created = || {
         let places = std::fs::read_to_string(&record).unwrap();
-        let created = |place: &&str| place.starts_with("docker.create-") && place.ends_with(".after");
+        let of_runs =
+            ["docker.create-container.after", "-checkout.after", "-refresh.after", "-hand-over.after"];
+        let created = |place: &&str| {
+            place.starts_with("docker.create-") && of_runs.iter().any(|end| place.ends_with(end))
+        };
         places.lines().filter(created).map(str::to_owned).collect::<Vec<_>>()
     };
     w.eventually("the agent's container", async || (created().len() == 2).then_some(())).await;
