@@ -122,7 +122,7 @@ fn words<'a>(node: &'a AstNode<'a>, text: &mut String) {
     }
 }
 
-static TAG: LazyLock<Regex> = LazyLock::new(|| regex(r"(?s)<!--.*?-->|<[^>]*>"));
+static TAG: LazyLock<Regex> = LazyLock::new(|| regex(r"(?s)<!--.*?-->|<[A-Za-z/!?][^>]*>"));
 static TARGET: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"(?i)(?:href|src)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"#));
 
