@@ -41,7 +41,6 @@ const SMALL: &[&str] = &["agent_limits", "meta", "repositories", "sqlite_master"
 
 /// Statements that may read everything, by how they begin, and why.
 const MAY_SCAN: &[(&str, &str)] = &[
-    ("UPDATE OR IGNORE deliveries", "once for a repository, when its id becomes known"),
     (
         "SELECT * FROM stories ORDER BY created_at, id",
         "only tests and the operator's commands list all stories",
