@@ -8,6 +8,7 @@ mod check_run;
 mod log;
 mod pace;
 mod pull;
+mod refused;
 mod rest;
 mod review;
 mod status;
@@ -202,17 +203,15 @@ impl Deliver {
         };
         let refused = is_refusal(&error);
         let (tries, refusals) = (wanted.attempts + 1, wanted.refusals + u32::from(refused));
-        if refusals >= MOST_REFUSALS || tries >= MOST_TRIES {
-            tracing::error!(
-                effect = %wanted.id, story = %story.id, %error,
-                "an effect on GitHub is parked; `hob status` shows it, `hob retry` has it tried again"
-            );
-            return self.store.effect_parked(wanted.id, &error.to_string()).await;
+        if refused::is_for_good(&error, refusals, MOST_REFUSALS) || tries >= MOST_TRIES {
+            return self.give_up(&story, &wanted, &error).await;
         }
         if let GitHubError::RateLimited { .. } = error {
             pace.limit(wanted.installation, error.retry_after().unwrap_or(FIRST_WAIT));
         }
-        let wait = (FIRST_WAIT * 2u32.pow(wanted.attempts.min(10))).min(LONGEST_WAIT);
+        // Refusals are counted anew when somebody has them tried again; tries are not, since one of them may have got through.
+        let before = if refused { wanted.refusals } else { wanted.attempts };
+        let wait = (FIRST_WAIT * 2u32.pow(before.min(10))).min(LONGEST_WAIT);
         tracing::warn!(effect = %wanted.id, story = %story.id, %error, "an effect did not succeed; it is tried again");
         let wait = error.retry_after().unwrap_or(wait);
         self.store.effect_failed(wanted.id, wait, &error.to_string(), refused).await

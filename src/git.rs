@@ -31,7 +31,7 @@ pub use filtered::{FilterFault, Filtered};
 pub use import::{
     CommitSummary, HandOver, ImportError, ImportLimits, Imported, NewObject, ObjectKind, import,
 };
-pub use join::{Join, Joined, empty_quarantine, merge, rebase};
+pub use join::{Join, Joined, empty_quarantine, merge, merge_base_in, rebase};
 pub use mirror::{Mirror, remove_stale_locks};
 pub use push::{Push, PushError, Pushed, push};
 pub use rewrite::{Author, Authorship, SIGN_OFF, STORY_TRAILER, rewrite_commits};

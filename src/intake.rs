@@ -375,6 +375,10 @@ impl Intake {
             (Decision::Fix { text }, story) => self.fix(on, act, story, text).await,
             (Decision::GoOn(with), story) => self.go_on(on, act, story, (with, Turn::GoOn)).await,
             (Decision::GoOnAfresh(with), story) => self.go_on(on, act, story, (with, Turn::StartOver)).await,
+            (Decision::Redeliver, Some(story)) => {
+                self.store.redeliver(&on.delivery.guid, story.id, &[on.seen("eyes")]).await?;
+                Ok(Settled::Done("has what GitHub refused tried again"))
+            }
             (Decision::RememberLabel, Some(story)) => {
                 if let Act::Label { at, .. } = act {
                     self.store.remember_label(&on.delivery.guid, story.id, *at).await?;

@@ -14,11 +14,13 @@ mod detail;
 mod failed;
 mod fix;
 mod kept;
+mod left;
 mod login;
 mod marker;
 mod notable;
 mod objections;
 mod pull_request;
+mod refused;
 mod rest;
 pub mod review;
 mod settings;
@@ -29,9 +31,9 @@ mod unfinished;
 
 pub use base::{
     Branches, base_has_it_all, base_merge_subject, base_merged, base_merged_by_agent, base_merged_note,
-    base_not_pushed, base_rebased, base_unrelated, base_up_to_date, no_branch_yet, rebase_conflicts,
-    rebase_would_lose, theirs_conflict, theirs_merge_subject, theirs_merged_note, theirs_removed,
-    theirs_took_back, with_notes,
+    base_not_pushed, base_rebased, base_unrelated, base_up_to_date, base_was_rewritten,
+    conflicts_with_rewritten_base, no_branch_yet, put_on_rewritten_base, rebase_conflicts, rebase_would_lose,
+    theirs_conflict, theirs_merge_subject, theirs_merged_note, theirs_removed, theirs_took_back, with_notes,
 };
 use budget::thousands;
 pub use budget::{at_cap_subject, cap_is_reached, caps, may_it_cost_more, waits_for_limit};
@@ -54,6 +56,7 @@ pub use kept::{
     Kept, WhyStopped, cut_short_on_branch, left_work_given_up, left_work_pushed, put_away, still_waiting,
     stopped, work_in_progress,
 };
+pub use left::left_behind;
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
     no_ssh_agent,
@@ -66,6 +69,7 @@ pub use pull_request::{
     Later, PullRequestText, Report, no_room_for_report, pull_request_body, short_body, with_evidence,
     with_report,
 };
+pub use refused::{Refusal, comment_refused, pull_refused, question_refused};
 pub use rest::{Rest, rest_comment, rests, with_links};
 use rest::{whole, whole_changed};
 pub use settings::{
@@ -308,6 +312,7 @@ mod tests {
                     class: FailureClass::LeftUncommitted,
                     detail: "",
                     has_worked: true,
+                    for_requester: false,
                     uncommitted: &["src/a.rs".to_owned(), "odd`name".to_owned()],
                     took: SPENT,
                 }),

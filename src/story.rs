@@ -21,8 +21,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use button::{Press, RETRY_BUTTON, STOP_BUTTON, button, pressed};
-pub use card::{Card, Given, PartAnswer, Question, Rests};
-pub use next::{AfterHandOver, Findings, Next, TaskHistory, after_hand_over, after_run, was_synced};
+pub use card::{Card, CardKind, Given, PartAnswer, Question, Rests};
+pub use next::{
+    AfterHandOver, Findings, Next, TaskHistory, after_hand_over, after_run, publishes_again, was_synced,
+};
 pub use run::{Outcome, Renewal, Run, RunEnd, Turn};
 
 use crate::ids::{
@@ -56,6 +58,8 @@ pub struct Story {
     /// What the story branch on the remote was when the workspace was made or last pushed. Absent: it
     /// was not there.
     pub remote_head: Option<Sha>,
+    /// The base branch's newest commit that the work builds on, with the name that the branch had then. Absent: not known yet.
+    pub root: Option<(String, Sha)>,
     /// The agent's session, for the next run to resume.
     pub session: Option<Session>,
     /// The pull request, once there is one.
@@ -91,6 +95,11 @@ impl Story {
     /// Its repository.
     pub fn at(&self) -> RepositoryRef {
         RepositoryRef { id: self.github_id, repo: self.repo.clone(), installation: self.installation }
+    }
+
+    /// The commit of the present base branch that the work builds on, where it is known.
+    pub fn root_on_base(&self) -> Option<&Sha> {
+        self.root.as_ref().filter(|(branch, _)| *branch == self.base_branch).map(|(_, commit)| commit)
     }
 }
 

@@ -23,6 +23,7 @@ mod joining;
 mod keep;
 mod notable;
 mod policy;
+mod preflight;
 mod prompt_child;
 mod prompting;
 mod publish;
@@ -62,7 +63,7 @@ use crate::pulse::Pulse;
 use crate::redact::Secrets;
 use crate::store::{Advance, Lost, Sharing, Store, StoreFault};
 use crate::story::step::{self, Look, RunLook, Step};
-use crate::story::{About, Story, Task, TaskState, Turn};
+use crate::story::{About, Outcome, Run, Story, Task, TaskState, Turn};
 
 pub use child::own_program;
 pub use commits::signing_key;
@@ -332,20 +333,25 @@ impl Worker {
         if self.stop.is_cancelled() {
             return Err(Hitch::Stopping);
         }
-        let job = self.job(task).await?;
+        let mut job = self.job(task).await?;
         let run = self.store.latest_run(&job.task).await?;
         let look = Look {
             state: job.task.state,
             stop_wanted: self.store.stop_wanted(&job.task).await?.is_some(),
             may_push: self.may_push_held_back(&job).await?,
+            publish_again: self.is_published_again(&job, run.as_ref()),
             save_wanted: self.store.is_work_to_be_saved(&job.task).await?,
             check_wanted: self.store.is_to_check_again(&job.task).await?,
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
         };
+        if job.task.turn == Turn::PublishAgain && !look.publish_again {
+            // What was to be published is not there any more.
+            job.task.turn = Turn::GoOn;
+        }
         match (step::step(&look), run) {
             (Step::Rest, _) => Ok(None),
             (Step::Stop, _) => Ok(Some(self.cancel(&job).await?)),
-            (Step::PushHeldBack, _) => {
+            (Step::PublishLastRun, _) => {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
             }
             (Step::BeginRun, None) if matches!(job.task.ask.about, About::Base(_)) => {
@@ -386,6 +392,15 @@ impl Worker {
                 Err(Hitch::Later(anyhow::anyhow!("task {task} is {state:?} and has no run")))
             }
         }
+    }
+
+    /// Whether what a task's last run made is to be published without another run, and can be.
+    fn is_published_again(&self, job: &Job, run: Option<&Run>) -> bool {
+        let is_done = run
+            .and_then(|run| run.end.as_ref())
+            .is_some_and(|end| matches!(end.outcome, Outcome::Completed { .. }));
+        let is_there = !job.story.handed_over && self.data.story(job.story.id).workspace.exists();
+        job.task.turn == Turn::PublishAgain && is_done && is_there
     }
 
     /// Whether the task waits no more because a person has allowed what its last run handed over.

@@ -56,6 +56,8 @@ pub enum FailureClass {
     PushRefused,
     /// The story branch has commits on the git host that the agent's do not descend from.
     BranchMoved,
+    /// The history of the base branch was rewritten under the work.
+    BaseRewritten,
     /// hob could not start the agent: a key, an image, Docker or the git host was not there.
     NotReady,
     /// The container vanished while the agent worked.
@@ -66,6 +68,8 @@ pub enum FailureClass {
     TemplateUnusable,
     /// The story took up more disk than it may.
     DiskFull,
+    /// The disk of hob's server is nearly full.
+    ServerDiskFull,
 }
 
 /// What a failure calls for.
@@ -109,7 +113,7 @@ pub struct UnknownClass(String);
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Authentication,
         Self::Billing,
         Self::RateLimit,
@@ -131,11 +135,13 @@ impl FailureClass {
         Self::LeftUncommitted,
         Self::PushRefused,
         Self::BranchMoved,
+        Self::BaseRewritten,
         Self::NotReady,
         Self::ContainerLost,
         Self::SetUpFailed,
         Self::TemplateUnusable,
         Self::DiskFull,
+        Self::ServerDiskFull,
     ];
 
     /// The name under which the store keeps it.
@@ -162,11 +168,13 @@ impl FailureClass {
             Self::LeftUncommitted => "left-uncommitted",
             Self::PushRefused => "push-refused",
             Self::BranchMoved => "branch-moved",
+            Self::BaseRewritten => "base-rewritten",
             Self::NotReady => "not-ready",
             Self::ContainerLost => "container-lost",
             Self::SetUpFailed => "set-up-failed",
             Self::TemplateUnusable => "template-unusable",
             Self::DiskFull => "disk-full",
+            Self::ServerDiskFull => "server-disk-full",
         }
     }
 
@@ -187,10 +195,12 @@ impl FailureClass {
             Self::LeftUncommitted
             | Self::PushRefused
             | Self::BranchMoved
+            | Self::BaseRewritten
             | Self::NotReady
             | Self::SetUpFailed
             | Self::TemplateUnusable
-            | Self::DiskFull => Policy::AskPerson,
+            | Self::DiskFull
+            | Self::ServerDiskFull => Policy::AskPerson,
             // Only a person can pay, or choose another model.
             Self::Billing | Self::ModelUnknown => Policy::AskPerson,
             // A second run with the same limit would end the same way, at the same price; a person can

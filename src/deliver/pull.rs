@@ -1,6 +1,7 @@
 //! The story's pull request on GitHub: opened or brought up to date, with what came of checks since, and its branch removed once it
 //! is merged.
 
+use super::refused::is_base_gone;
 use super::{Deliver, is_refusal};
 use crate::config::RepositoryFile;
 use crate::event::PullMove;
@@ -191,8 +192,18 @@ impl Deliver {
                 if wanted.unfinished {
                     return Ok(Ensured::NoDrafts);
                 }
-                repository.open_pull(&NewPull { draft: false, ..new }).await
+                repository.open_pull(&NewPull { draft: false, ..new.clone() }).await
             }
+            opened => opened,
+        };
+        let opened = match opened {
+            Err(error) if is_base_gone(&error) => match self.base_by_now(repository, story).await? {
+                Some(base) => {
+                    tracing::info!(was = story.base_branch, now = base, "the base branch has another name");
+                    repository.open_pull(&NewPull { base, ..new }).await
+                }
+                None => Err(error),
+            },
             opened => opened,
         };
         match opened {
@@ -205,6 +216,33 @@ impl Deliver {
                 Ensured::There(There { draft, title, has_room, pull })
             }),
         }
+    }
+
+    /// The branch that a story's pull request is to go to, where people have given it another name since.
+    async fn base_by_now(
+        &self,
+        repository: &Repository,
+        story: &Story,
+    ) -> Result<Option<String>, GitHubError> {
+        let is_default = self.follows_default(story).await.unwrap_or_default();
+        let name = repository.present_branch(&story.base_branch, is_default).await?;
+        Ok(name.filter(|name| *name != story.base_branch))
+    }
+
+    /// Whether a story's pull request goes to the default branch because nobody has named another.
+    async fn follows_default(&self, story: &Story) -> anyhow::Result<bool> {
+        let is_chosen = self.store.is_base_chosen(story.id).await?;
+        let file = self.settings_of_newest(story).await?;
+        Ok(!is_chosen && file.base.as_ref() != Some(&story.base_branch))
+    }
+
+    /// The repository's settings as the story's newest task goes by them.
+    async fn settings_of_newest(&self, story: &Story) -> anyhow::Result<RepositoryFile> {
+        let text = match self.store.tasks_of(story.id).await?.last() {
+            Some(task) => self.store.settings_of(task.id).await?,
+            None => None,
+        };
+        Ok(text.map(|text| RepositoryFile::parse_kept(&text)).unwrap_or_default())
     }
 
     /// Brings an open pull request up to date: what people have made of it, its title, and what stands around the report, is theirs.
@@ -283,11 +321,7 @@ impl Deliver {
         }
         let known = self.store.repository(&story.repo).await?;
         let default_branch = known.as_ref().map(|known| known.default_branch.as_str());
-        let text = match self.store.tasks_of(story.id).await?.last() {
-            Some(task) => self.store.settings_of(task.id).await?,
-            None => None,
-        };
-        let file = text.map(|text| RepositoryFile::parse_kept(&text)).unwrap_or_default();
+        let file = self.settings_of_newest(story).await?;
         if !story.is_own_branch(&pull.head, &pull.base, default_branch) || !self.config.deletes_branch(&file)
         {
             return Ok(Vec::new());

@@ -275,6 +275,23 @@ impl Deliver {
         self.worked_until_labelled(facts).filter(|_| is_wanted)
     }
 
+    /// Has the label say where a story stands whose status comment GitHub does not take. Nothing more can be said there.
+    pub(super) async fn show_label_alone(&self, story: &Story) -> anyhow::Result<()> {
+        if !self.config.github.state_labels {
+            return Ok(());
+        }
+        let facts = self.store.status_facts(story.id).await?;
+        let label = state_of(&facts).map(|state| format!("{}: {state}", self.config.github.label));
+        let shown = match self.github.repository(&story.at()).await {
+            Ok(repository) => self.set_state_label(&repository, story, label.as_deref()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = shown {
+            tracing::warn!(story = %story.id, %error, "the label could not be put on either");
+        }
+        Ok(())
+    }
+
     /// Has exactly this one of the labels that say where a story stands on its issue, or none.
     async fn set_state_label(
         &self,
@@ -389,6 +406,7 @@ pub(super) struct Lines<'a> {
     over: Vec<&'a str>,
     told: Vec<&'a str>,
     heard: Vec<&'a str>,
+    refused: Vec<&'a str>,
 }
 
 impl<'a> Lines<'a> {
@@ -401,6 +419,7 @@ impl<'a> Lines<'a> {
             over: over.map(|task| task.words.as_str()).collect(),
             told: facts.told.iter().map(String::as_str).collect(),
             heard: facts.heard.iter().map(String::as_str).collect(),
+            refused: facts.refused.iter().map(String::as_str).collect(),
         }
     }
 }
@@ -438,6 +457,7 @@ pub(super) fn status_text<'a>(
         log: facts.check_run,
         told: &lines.told,
         heard: &lines.heard,
+        refused: &lines.refused,
         sub_issues: &facts.sub_issues,
         can_be_retried: facts
             .task
@@ -534,6 +554,7 @@ fn state_of(facts: &StatusFacts) -> Option<&'static str> {
         TaskState::Queued if matches!(phase_of(facts), Phase::WaitsForLimit(..)) => Some("waiting"),
         TaskState::Queued | TaskState::Running | TaskState::Publishing => Some(WORKING),
         TaskState::Blocked => Some("waiting"),
+        TaskState::Done if phase_of(facts) == Phase::NotProposed => Some("failed"),
         TaskState::Done => facts.story.pull.filter(|_| !facts.story.pull_unfinished).map(|_| "review"),
         TaskState::Failed => Some("failed"),
         TaskState::Cancelled => None,

@@ -4,18 +4,22 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context;
-use git2::{AttrCheckFlags, AttrValue, Commit, DiffOptions, Repository};
+use git2::{AttrCheckFlags, AttrValue, Commit, DiffOptions, Oid, Repository};
 
 /// libgit2's `GIT_ATTR_CHECK_INCLUDE_HEAD`, which git2 has no name for.
 pub(super) const INCLUDE_HEAD: u32 = 1 << 3;
 
-/// The paths that both sides have changed since they parted, and for which ours names a way to merge that is not the usual one.
+/// The paths that both sides have changed since they parted, or since the commit that is named, and for which ours names a way to merge that is not the usual one.
 pub(super) fn merged_otherwise(
     repository: &Repository,
     ours: &Commit<'_>,
     theirs: &Commit<'_>,
+    since: Option<Oid>,
 ) -> anyhow::Result<Vec<String>> {
-    let base = repository.merge_base(ours.id(), theirs.id()).context("looking for a common commit")?;
+    let base = match since {
+        Some(since) => since,
+        None => repository.merge_base(ours.id(), theirs.id()).context("looking for a common commit")?,
+    };
     let base = repository.find_commit(base).context("reading the commit that both sides have")?;
     let changed_by_ours = changed(repository, &base, ours)?;
     let changed_by_theirs = changed(repository, &base, theirs)?;

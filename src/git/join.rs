@@ -23,6 +23,9 @@ pub struct Join<'a> {
     pub ours: &'a Sha,
     /// The commit that is brought in.
     pub theirs: &'a Sha,
+    /// Where ours begins, for a rebase onto a history that was rewritten: this commit and all before it stay behind. Absent: where
+    /// the two parted.
+    pub after: Option<&'a Sha>,
     /// The message of a merge.
     pub message: &'a str,
     /// Whose name stands on it.
@@ -66,7 +69,7 @@ pub fn merge(join: &Join<'_>) -> anyhow::Result<Joined> {
     if let Some(known) = compared(&repository, &ours, &theirs)? {
         return Ok(known);
     }
-    if let Some(others) = otherwise(&repository, &ours, &theirs)? {
+    if let Some(others) = otherwise(&repository, &ours, &theirs, None)? {
         return Ok(others);
     }
     let mut index = repository.merge_commits(&ours, &theirs, None).context("merging two commits")?;
@@ -89,14 +92,17 @@ pub fn merge(join: &Join<'_>) -> anyhow::Result<Joined> {
 pub fn rebase(join: &Join<'_>) -> anyhow::Result<Joined> {
     let repository = open(join)?;
     let (ours, theirs) = sides(&repository, join)?;
-    let own = own_commits(&repository, ours.id(), theirs.id())?;
+    let after = join.after.map(oid).transpose()?;
+    let own = own_commits(&repository, ours.id(), &[Some(theirs.id()), after])?;
     match compared(&repository, &ours, &theirs)? {
         // With merges in between it can be made straight all the same.
         Some(Joined::UpToDate) if own.iter().any(|commit| commit.parent_count() > 1) => {}
+        // What was rewritten may have gone back behind ours, or have nothing in common with it.
+        Some(_) if after.is_some() => {}
         Some(known) => return Ok(known),
         None => {}
     }
-    if let Some(others) = otherwise(&repository, &ours, &theirs)? {
+    if let Some(others) = otherwise(&repository, &ours, &theirs, after)? {
         return Ok(others);
     }
     let mut onto = theirs;
@@ -118,6 +124,16 @@ pub fn rebase(join: &Join<'_>) -> anyhow::Result<Joined> {
         return Ok(Joined::Contained);
     }
     done(&repository, onto.id(), commits)
+}
+
+/// The newest commit that lies in the history of both, as a quarantine and the mirror that it borrows from know them.
+pub fn merge_base_in(quarantine: &Path, one: &Sha, other: &Sha) -> anyhow::Result<Option<Sha>> {
+    prepare()?;
+    match open_quarantine(quarantine)?.merge_base(oid(one)?, oid(other)?) {
+        Ok(found) => sha(found).map(Some),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error).context("looking for where two branches parted"),
+    }
 }
 
 fn open(join: &Join<'_>) -> anyhow::Result<Repository> {
@@ -154,17 +170,24 @@ fn otherwise(
     repository: &Repository,
     ours: &Commit<'_>,
     theirs: &Commit<'_>,
+    since: Option<Oid>,
 ) -> anyhow::Result<Option<Joined>> {
-    let paths = merged_otherwise(repository, ours, theirs)?;
+    let paths = merged_otherwise(repository, ours, theirs, since)?;
     Ok((!paths.is_empty()).then_some(Joined::Conflicts(paths)))
 }
 
-/// The commits that only ours has, each after its parents.
-fn own_commits<'a>(repository: &'a Repository, ours: Oid, theirs: Oid) -> anyhow::Result<Vec<Commit<'a>>> {
+/// The commits that ours has and none of the others, each after its parents.
+fn own_commits<'a>(
+    repository: &'a Repository,
+    ours: Oid,
+    others: &[Option<Oid>],
+) -> anyhow::Result<Vec<Commit<'a>>> {
     let mut walk = repository.revwalk().context("listing commits")?;
     walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
     walk.push(ours)?;
-    walk.hide(theirs)?;
+    for other in others.iter().flatten() {
+        walk.hide(*other)?;
+    }
     walk.map(|id| Ok(repository.find_commit(id.context("listing commits")?)?)).collect()
 }
 

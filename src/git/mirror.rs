@@ -97,6 +97,35 @@ impl Mirror {
         sha(found).map(Some)
     }
 
+    /// Whether the remote had no branch at all.
+    pub fn is_empty(&self) -> anyhow::Result<bool> {
+        let repository = self.open()?;
+        let mut branches = repository.references_glob("refs/heads/*").context("listing branches")?;
+        Ok(branches.next().is_none())
+    }
+
+    /// The branches that keep one of this name from being made: git keeps a branch where another needs a folder. At most `most`.
+    pub fn in_the_way_of(&self, name: &str, most: usize) -> anyhow::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for (at, _) in name.match_indices('/') {
+            if self.branch(&name[..at])?.is_some() {
+                found.push(name[..at].to_owned());
+            }
+        }
+        let repository = self.open()?;
+        let below = repository.references_glob(&format!("{}/*", super::branch_reference(name)));
+        for reference in below.context("listing branches")? {
+            let reference = reference.context("listing branches")?;
+            // One whose name is not UTF-8 is in the way all the same, and cannot be named.
+            let name = reference.name().ok().and_then(|name| name.strip_prefix("refs/heads/"));
+            found.extend(name.map(str::to_owned));
+            if found.len() >= most {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether a commit holds another in its history. A commit holds itself. One that is not here is in the history of none.
     pub fn holds(&self, commit: &Sha, other: &Sha) -> anyhow::Result<bool> {
         let (commit, other) = (oid(commit)?, oid(other)?);

@@ -58,6 +58,7 @@ impl Intake {
             is_blocked: self.store.wish_of(story.id).await?.is_some(),
             question,
             card: card.cloned(),
+            has_refused: self.store.has_refused(story.id).await?,
             has_pull: story.pull.is_some(),
             // On a pull request of somebody else's people speak with each other; there only a command is for hob.
             is_spoken_to: is_for_hob && !story.is_theirs() && self.store.is_listening(story.id).await?,

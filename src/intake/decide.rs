@@ -128,6 +128,8 @@ pub struct KnownStory {
     pub card: Option<Card>,
     /// Where its newest task stands.
     pub last: Option<TaskState>,
+    /// Whether GitHub has refused something of it for good that people wait for.
+    pub has_refused: bool,
     /// Whether hob has proposed something whose checks could fail.
     pub has_pull: bool,
     /// Whether an agent is at work that a comment, this one where it is one, may be meant for.
@@ -167,6 +169,8 @@ pub enum Decision {
     GoOn(GoOn),
     /// The same in a new session.
     GoOnAfresh(GoOn),
+    /// Try again what GitHub has refused: the pull request, a question, an answer.
+    Redeliver,
     /// Answers to the question.
     Answer {
         /// Which.
@@ -475,6 +479,7 @@ fn on_press(press: Press, story: Option<&KnownStory>) -> Decision {
         (Press::Stop, _) => Decision::Nothing("there is nothing to stop"),
         // What failed is not better for being looked at once more.
         (Press::Retry | Press::Again, Decision::GoOn(with)) => Decision::GoOn(with),
+        (Press::Retry | Press::Again, Decision::Redeliver) => Decision::Redeliver,
         (Press::Retry, _) => Decision::Nothing("there is nothing to do again"),
         (Press::Again, _) => Decision::CheckAgain,
     }
@@ -485,7 +490,9 @@ fn going_on(fresh: bool, with: GoOn) -> Decision {
 }
 
 fn on_retry(fresh: bool, story: Option<&KnownStory>) -> Decision {
+    let has_refused = story.is_some_and(|story| story.has_refused);
     match (busy(story), story.and_then(|story| story.last)) {
+        (Some(_), _) | (None, Some(TaskState::Done)) if has_refused => Decision::Redeliver,
         (Some(busy), _) => Decision::Refuse(busy),
         (None, Some(TaskState::Done)) => Decision::Refuse(NoGo::LastEndedWell),
         // Or is about to end, since it was stopped.

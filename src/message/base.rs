@@ -90,6 +90,31 @@ pub fn base_unrelated(branches: Branches<'_>) -> String {
     format!("**Not merged:** {story} and {base} have no commit in common. Nothing was changed.")
 }
 
+/// Said where the base does not have what a branch builds on any more, so that it is not merged, and nothing is pushed.
+pub fn base_was_rewritten(branches: Branches<'_>) -> String {
+    let (base, story) = (branches.base(), branches.story());
+    format!(
+        "**The history of {base} was rewritten:** commits that {story} builds on are no longer on it, and merging {story} would bring \
+         them back. `/hob rebase --rewrite` puts the branch's own commits on {base} as it is now."
+    )
+}
+
+/// Said where commits were put on a base that was rewritten.
+pub fn put_on_rewritten_base(branches: Branches<'_>) -> String {
+    let base = branches.base();
+    format!("The history of {base} was rewritten meanwhile, so I put the commits on {base} as it is now.")
+}
+
+/// Said where that is not possible.
+pub fn conflicts_with_rewritten_base(branches: Branches<'_>, files: &[String]) -> String {
+    let base = branches.base();
+    let conflicts = match files.is_empty() {
+        true => String::new(),
+        false => format!(" They conflict in:\n\n{}", file_list(files)),
+    };
+    format!("The agent's commits cannot be put on {base} as it is now, so they are given up.{conflicts}")
+}
+
 /// Said where there is no story branch.
 pub fn no_branch_yet(branches: Branches<'_>) -> String {
     let story = branches.story();

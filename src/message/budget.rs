@@ -158,7 +158,12 @@ mod tests {
 
     #[test]
     fn each_cap_is_asked_about_in_its_own_words() {
-        let pushed = Kept::Pushed { branch: "hob/issue-1".to_owned(), commits: 2, is_wip: true };
+        let pushed = Kept::Pushed {
+            branch: "hob/issue-1".to_owned(),
+            commits: 2,
+            is_wip: true,
+            left_out: vec!["reference/".to_owned()],
+        };
         let story = Reached {
             scope: Scope::Story,
             cap: Amount::Usd(5.0),

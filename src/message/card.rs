@@ -12,7 +12,7 @@ use super::{
     whole_changed, with_links,
 };
 use crate::ids::QuestionId;
-use crate::story::{Answer, Card, Question};
+use crate::story::{Answer, Card, CardKind, Question};
 
 /// Longer options and answers are cut.
 const MOST_LINE: usize = 500;
@@ -78,9 +78,20 @@ fn headline(card: &Card) -> String {
     match (card.is_open, card.open_parts().len()) {
         (_, 0) => "**Answered; I go on.**".to_owned(),
         (false, _) => "**This needs no answer any more.**".to_owned(),
+        (true, _) if card.kind != CardKind::Agent => opening(card.kind).to_owned(),
         (true, _) if count == 1 => "**I have a question before I can go on.**".to_owned(),
         (true, open) if open == count => format!("**I have {count} questions before I can go on.**"),
         (true, open) => format!("**I have {count} questions before I can go on; {open} of them open.**"),
+    }
+}
+
+/// How a question begins that is not the agent's.
+fn opening(kind: CardKind) -> &'static str {
+    match kind {
+        CardKind::Agent => "**I have a question before I can go on.**",
+        CardKind::Plan => "**My plan is ready, and nothing is changed yet.**",
+        CardKind::Cap => "**The work has reached a limit on what it may cost.**",
+        CardKind::Protected => "**The work is done and changes protected paths, so it is not pushed yet.**",
     }
 }
 
@@ -215,6 +226,7 @@ pub(crate) mod tests {
         Card {
             id: ID.parse().unwrap(),
             story: StoryId::new(),
+            kind: CardKind::Agent,
             on: IssueNumber(1),
             comment: Some(CommentId(7)),
             answers: vec![None; question.count()],
@@ -272,7 +284,9 @@ pub(crate) mod tests {
         let taken = Card { answers: vec![given("one array", "")], is_open: false, ..dated.clone() };
         let stopped = Card { is_open: false, ..open.clone() };
         let drafted = Card { draft_pull: Some(crate::ids::PullNumber(2)), ..open.clone() };
-        let all = [open, free, dated, ticked, worded, taken, stopped, drafted];
+        let kinds =
+            [CardKind::Plan, CardKind::Cap, CardKind::Protected].map(|kind| Card { kind, ..free.clone() });
+        let all = [vec![open, free, dated, ticked, worded, taken, stopped, drafted], kinds.to_vec()].concat();
         insta::assert_snapshot!("a_card_of_one_question", said(&all));
     }
 

@@ -34,6 +34,28 @@ pub enum Detail {
     KeyUnusable(String),
     /// There is no such branch to start from.
     NoBaseToStart(String),
+    /// The repository has no commit; this is its default branch.
+    EmptyRepository(String),
+    /// The base that was chosen is the story branch itself.
+    BaseIsStoryBranch(String),
+    /// Other branches keep the story branch from being made.
+    BranchInTheWay {
+        /// The story branch.
+        branch: String,
+        /// The others.
+        others: Vec<String>,
+    },
+    /// The story branch that is there and its base have no commit in common.
+    Unrelated {
+        /// The story branch.
+        branch: String,
+        /// Its base.
+        base: String,
+    },
+    /// The repository is archived or disabled.
+    RepositoryReadOnly,
+    /// The account of hob's token may not push there.
+    MayNotPush,
     /// The base is gone.
     NoBaseAnyMore(String),
     /// The commit to be checked is gone.
@@ -89,6 +111,26 @@ impl From<String> for Detail {
 }
 
 impl Detail {
+    /// Whether who asked can put it right, or somebody of the repository can, as opposed to hob's operator.
+    pub fn is_for_requester(&self) -> bool {
+        matches!(
+            self,
+            Self::ImageNotAllowed(_)
+                | Self::ImageNotAllowedAnyMore
+                | Self::NoCommand
+                | Self::NoBaseToStart(_)
+                | Self::EmptyRepository(_)
+                | Self::BaseIsStoryBranch(_)
+                | Self::BranchInTheWay { .. }
+                | Self::Unrelated { .. }
+                | Self::RepositoryReadOnly
+                | Self::MayNotPush
+                | Self::NoBaseAnyMore(_)
+                | Self::NoCommitAnyMore
+                | Self::NoFence
+        )
+    }
+
     /// For people.
     pub fn words(&self) -> String {
         let words = match self {
@@ -109,7 +151,35 @@ impl Detail {
                 return format!("The key {name} holds a zero byte.");
             }
             Self::NoBaseToStart(branch) => {
-                return format!("The repository has no branch {} to start from.", code(branch, MOST_BRANCH));
+                return format!(
+                    "The repository has no branch {} to start from. Create it, or choose another with `/hob work --base …`.",
+                    code(branch, MOST_BRANCH)
+                );
+            }
+            Self::EmptyRepository(branch) => {
+                return format!("The repository is empty. Push a first commit to {}.", code(branch, MOST_BRANCH));
+            }
+            Self::BaseIsStoryBranch(branch) => {
+                let branch = code(branch, MOST_BRANCH);
+                return format!(
+                    "{branch} is the branch that I push to, so it cannot be the base of the pull request too. Choose another with \
+                     `/hob work --base …`."
+                );
+            }
+            Self::BranchInTheWay { branch, others } => {
+                let names: Vec<String> = others.iter().map(|name| code(name, MOST_BRANCH)).collect();
+                let (names, them) = (names.join(", "), if others.len() == 1 { "it" } else { "them" });
+                let branch = code(branch, MOST_BRANCH);
+                return format!(
+                    "I push to the branch {branch}, and git cannot make it while the repository has {names}. Rename or delete {them}."
+                );
+            }
+            Self::Unrelated { branch, base } => {
+                let (branch, base) = (code(branch, MOST_BRANCH), code(base, MOST_BRANCH));
+                return format!(
+                    "The branch {branch} is there already and has no commit in common with {base}, so GitHub takes no pull \
+                     request between them. Rename or delete {branch}."
+                );
             }
             Self::NoBaseAnyMore(branch) => {
                 return format!("The repository has no branch {} any more.", code(branch, MOST_BRANCH));
@@ -127,6 +197,13 @@ impl Detail {
             }
             Self::CommitsNotSound(reason) => {
                 return format!("The commits were not accepted: {reason}.");
+            }
+            Self::RepositoryReadOnly => {
+                "The repository is archived or disabled, so nothing can be pushed to it. Somebody who administers it can unarchive it."
+            }
+            Self::MayNotPush => {
+                "The account that hob works with may not push to this repository. Somebody who administers the repository has to \
+                 give it write access."
             }
             Self::DockerAway => "Docker does not answer on hob's server.",
             Self::DockerRefused => "Docker refused to run the agent's container; hob's log has its reason.",
@@ -192,6 +269,12 @@ mod tests {
             Detail::DiskFull,
             Detail::KeyUnusable(name("ANTHROPIC_API_KEY")),
             Detail::NoBaseToStart(name("release")),
+            Detail::EmptyRepository(name("main")),
+            Detail::BaseIsStoryBranch(name("hob/issue-1")),
+            Detail::BranchInTheWay { branch: name("hob/issue-1"), others: vec![name("hob")] },
+            Detail::Unrelated { branch: name("hob/issue-1"), base: name("main") },
+            Detail::RepositoryReadOnly,
+            Detail::MayNotPush,
             Detail::NoBaseAnyMore(name("release")),
             Detail::NoCommitAnyMore,
             Detail::HostRefused,

@@ -12,6 +12,8 @@ pub struct FailureText<'a> {
     pub detail: &'a str,
     /// Whether the agent had worked: what is missing then is not its start.
     pub has_worked: bool,
+    /// Whether who asked can put right what is missing, as opposed to hob's operator.
+    pub for_requester: bool,
     /// Files that were left uncommitted.
     pub uncommitted: &'a [String],
     /// What it took.
@@ -20,10 +22,16 @@ pub struct FailureText<'a> {
 
 /// Said on the issue when a task failed: what happened, what became of the work, what to do.
 pub fn failed(failure: &FailureText<'_>) -> String {
-    let words = match failure.class {
+    let mut words = match failure.class {
         FailureClass::NotReady if failure.has_worked => cut_off(),
         class => failure_words(class),
     };
+    if failure.class == FailureClass::NotReady && failure.for_requester {
+        words.to_do = match failure.has_worked {
+            true => "`/hob retry` then continues from there, without another run where the agent was done.",
+            false => "`/hob retry` then starts the task.",
+        };
+    }
     let mut text = format!("**{}**", words.happened);
     let detail = failure.detail.trim();
     if !detail.is_empty() {
@@ -48,54 +56,52 @@ pub(super) struct FailureWords {
 /// What is said in the place of the words about a start, where something was missing after it.
 fn cut_off() -> FailureWords {
     FailureWords {
-        happened: "hob could not bring this work to its end.",
+        happened: "hob could not finish this task.",
         work: "The workspace is kept as the agent left it.",
-        to_do: "Once what is named above is put right, `/hob retry` goes on from there.",
+        to_do: "hob's operator has to fix this; `/hob retry` then continues from there, without another run where the agent was done.",
     }
 }
 
 pub(super) fn failure_words(class: FailureClass) -> FailureWords {
     use FailureClass as F;
     let kept = "The workspace is kept as the agent left it.";
-    let again = "`/hob work` goes on from there.";
+    let again = "`/hob retry` continues from there.";
     let (happened, work, to_do) = match class {
         F::Authentication => (
             "The agent could not log in to its model's service.",
             kept,
-            "Whoever runs hob has to renew the agent's key or login; then `/hob work` goes on.",
+            "hob's operator has to renew the agent's key or login; `/hob retry` then continues.",
         ),
         F::Billing => (
             "The model's service refuses to work: the account has no credit left.",
             kept,
-            "Whoever runs hob has to see to the account; then `/hob work` goes on.",
+            "hob's operator has to top up the account; `/hob retry` then continues.",
         ),
-        F::RateLimit => {
-            ("The model's service is limiting requests.", kept, "Try `/hob work` again in a while.")
-        }
+        F::RateLimit => ("The model's service is limiting requests.", kept, "Try `/hob retry` in a while."),
         F::UsageLimit => (
             "The usage limit of the model's account is reached.",
             kept,
-            "Try `/hob work` again when the limit has been reset.",
+            "Try `/hob retry` when the limit has been reset.",
         ),
         F::Overloaded => (
             "The model's service was overloaded or out of reach, also after several tries.",
             kept,
-            "Try `/hob work` again in a while.",
+            "Try `/hob retry` in a while.",
         ),
         F::ContextOverflow => (
             "The conversation has become too long for the model.",
             kept,
-            "Split the issue into smaller ones, or say with `/hob work …` what is left to do.",
+            "Split the issue into smaller ones, or say with `/hob resume …` what is left to do.",
         ),
         F::TurnLimit => ("The agent reached the limit of turns for one run.", kept, again),
         F::BudgetLimit => ("The agent has used its budget up.", kept, again),
         F::Refused => {
-            ("The model refused the task.", kept, "Say with `/hob work …` what is wanted in other words.")
+            ("The model refused the task.", kept, "Say with `/hob resume …` what you want, in other words.")
         }
         F::ModelUnknown => (
-            "The model that is configured does not exist, or the account may not use it.",
+            "The configured model does not exist, or the account may not use it.",
             kept,
-            "Whoever runs hob has to correct the model's name; then `/hob work` goes on.",
+            "Choose another with `/hob work --model …`, or have hob's operator correct it; `/hob retry` then continues.",
         ),
         F::RequestRefused => (
             "The agent ended with an error.",
@@ -105,60 +111,73 @@ pub(super) fn failure_words(class: FailureClass) -> FailureWords {
         F::SessionLost => (
             "The agent's session was lost, and starting over failed too.",
             kept,
-            "`/hob work` starts a new session.",
+            "`/hob retry` starts a new session.",
         ),
         F::Interrupted => ("The run was interrupted.", kept, again),
         F::OutOfMemory => (
             "The agent's container ran out of memory and was stopped.",
             kept,
-            "`/hob work` goes on from there; whoever runs hob can raise `container.memory`.",
+            "`/hob retry` continues from there; hob's operator can raise `container.memory`.",
         ),
         F::TimedOut => (
             "The agent did not finish within the time limit and was stopped.",
             kept,
-            "`/hob work` goes on from there; a smaller issue helps.",
+            "`/hob retry` continues from there; a smaller issue helps.",
         ),
         F::Stalled => ("The agent said nothing for too long and was stopped.", kept, again),
-        F::Crashed => ("The agent ended with an error.", kept, "`/hob work` tries again from there."),
+        F::Crashed => ("The agent ended with an error.", kept, "`/hob retry` tries again from there."),
         F::HandOverRefused => (
             "The agent's commits could not be taken over.",
             kept,
-            "`/hob work …` with a hint at what to do differently goes on from there.",
+            "Say with `/hob resume …` what to do differently.",
         ),
         F::LeftUncommitted => (
             "The agent left work uncommitted, also after it was asked to commit it.",
             kept,
-            "`/hob work commit your changes`, or what else should become of them, goes on from there.",
+            "Say with `/hob resume …` what to do with it, `/hob resume commit your changes` for example.",
         ),
         F::PushRefused => (
             "The git host refused the push.",
             "The commits and the workspace are kept.",
-            "Change what the message above names (a branch's protection, for example); then `/hob work` tries again.",
+            "Change what the message above names, a branch's protection for example; `/hob retry` then pushes again, without \
+             another run.",
         ),
         F::BranchMoved => (
             "Somebody else moved the branch while the agent worked, and the two do not go together by themselves.",
             "Nothing was overwritten: the branch is as they left it, and the agent's commits are kept in its workspace.",
-            "`/hob work` brings what is on the branch into the workspace and goes on.",
+            "`/hob retry` brings what is on the branch into the workspace and continues.",
+        ),
+        F::BaseRewritten => (
+            "The history of the base branch was rewritten, and this work builds on commits that are no longer on it.",
+            "Nothing was pushed, so nothing that was removed from the base branch comes back.",
+            "If the work has a branch on GitHub, `/hob rebase --rewrite` puts it on the base branch as it is now. `/hob retry` then \
+             continues there.",
         ),
         F::NotReady => (
             "hob could not start the agent.",
             "Nothing was changed.",
-            "Once what is named above is put right, `/hob work` starts again. An option of yours (`--base`, `--image`, `--agent`) you can put right yourself; the rest is for whoever runs hob.",
+            "hob's operator has to fix this; `/hob retry` then starts the task.",
         ),
         F::SetUpFailed => (
             "The repository's set-up command failed, so the agent was not started.",
             kept,
-            "Mend `setup` in `.github/hob.toml`, or what it runs; if whoever runs hob has set it, they have to. Then `/hob work` goes on.",
+            "Correct `setup` in `.github/hob.toml`, or what it runs; if hob's operator has set it, they have to. `/hob retry` then \
+             continues.",
         ),
         F::TemplateUnusable => (
             "The repository's template for the prompt cannot be used, so the agent was not started.",
             "Nothing is lost.",
-            "Mend the template on the base branch, and `/hob retry` starts again. Or take `prompt` out of `.github/hob.toml`; then `/hob work` does.",
+            "Correct the template on the base branch, or take `prompt` out of `.github/hob.toml`; `/hob retry` then starts the task.",
         ),
         F::DiskFull => (
-            "The agent was stopped: it took up more disk than it may, or the server's disk is nearly full.",
+            "The agent was stopped: it took up more disk space than it may.",
             kept,
-            "Say with `/hob work …` what to delete. hob's log says which of the two it was; whoever runs hob can make room, or raise `container.disk`.",
+            "Say with `/hob resume …` what to delete; hob's operator can raise `container.disk`.",
+        ),
+        F::ServerDiskFull => (
+            "The agent was stopped: the disk of hob's server is nearly full.",
+            kept,
+            "hob's operator has to free disk space; `/hob retry` then continues from there.",
         ),
         F::ContainerLost => {
             ("The agent's container vanished while it worked; somebody or something removed it.", kept, again)
@@ -192,12 +211,44 @@ mod tests {
     }
 
     #[test]
+    fn every_failure_names_a_command_that_keeps_options_and_session() {
+        for class in FailureClass::ALL {
+            let to_do = failure_words(class).to_do;
+            assert!(
+                ["`/hob retry", "`/hob resume "].iter().any(|command| to_do.contains(command)),
+                "{class}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_who_asked_can_put_right_is_not_sent_to_the_operator() {
+        let text = |for_requester, has_worked| {
+            failed(&FailureText {
+                class: FailureClass::NotReady,
+                detail: "The repository is empty.",
+                has_worked,
+                for_requester,
+                uncommitted: &[],
+                took: Spent::default(),
+            })
+        };
+        for has_worked in [true, false] {
+            assert!(
+                !text(true, has_worked).contains("operator") && text(false, has_worked).contains("operator")
+            );
+        }
+        insta::assert_snapshot!(text(true, false));
+    }
+
+    #[test]
     fn what_is_missing_after_the_start_is_not_said_to_be_missing_at_it() {
         insta::assert_snapshot!("what_is_missing_after_the_start_is_not_said_to_be_missing_at_it", {
             failed(&FailureText {
                 class: FailureClass::NotReady,
                 detail: "Docker does not answer.",
                 has_worked: true,
+                for_requester: false,
                 uncommitted: &[],
                 took: Spent::default(),
             })

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::budget::{at_cap_subject, cap_is_reached};
+use super::left::left_out;
 use super::{
     FailureClass, MOST_BRANCH, Spent, code, commits_in_words, failure_words, finished, login, quoted, whole,
 };
@@ -67,6 +68,8 @@ pub enum Kept {
         commits: usize,
         /// Whether the last of them is what was not committed.
         is_wip: bool,
+        /// Paths that no commit can take.
+        left_out: Vec<String>,
     },
     /// It is not on the branch, and stays where it was.
     NotPushed {
@@ -191,10 +194,11 @@ pub(super) fn what_became(kept: &Kept, again: &str) -> String {
             "The agent had not begun, so nothing was changed. `/hob work` starts it.".to_owned()
         }
         Kept::Nothing => "The agent had changed nothing. `/hob work` starts again.".to_owned(),
-        Kept::Pushed { branch, commits, is_wip } => {
+        Kept::Pushed { branch, commits, is_wip, left_out: apart } => {
             let commits = commits_of(*commits, *is_wip);
             let branch = code(branch, MOST_BRANCH);
-            format!("What the agent had done is on the branch {branch}: {commits}. {again}")
+            let apart = left_out(apart).map(|apart| format!("{apart} ")).unwrap_or_default();
+            format!("What the agent had done is on the branch {branch}: {commits}. {apart}{again}")
         }
         Kept::NotPushed { class, detail } => {
             let mut why = Vec::new();
@@ -256,7 +260,8 @@ mod tests {
     #[test]
     fn what_is_said_when_work_is_cut_short() {
         let asked = WhyStopped::Asked { by: "alice".to_owned() };
-        let pushed = |commits, is_wip| Kept::Pushed { branch: "hob/issue-1".to_owned(), commits, is_wip };
+        let branch = || "hob/issue-1".to_owned();
+        let pushed = |commits, is_wip| Kept::Pushed { branch: branch(), commits, is_wip, left_out: vec![] };
         let secret = Kept::NotPushed {
             class: FailureClass::HandOverRefused,
             detail: "They hold what hob does not push:\n\n- `a` holds a secret".to_owned(),

@@ -63,6 +63,8 @@ pub struct StatusText<'a> {
     pub queued_behind: u32,
     /// What is to be said about tasks that are over, newest first.
     pub over: &'a [&'a str],
+    /// What is to be said about what GitHub has refused for good.
+    pub refused: &'a [&'a str],
 }
 
 /// Where a story stands.
@@ -134,6 +136,7 @@ pub fn status(text: &StatusText<'_>) -> String {
         parts.extend(text.said.map(said).filter(|said| !said.is_empty()));
         parts.extend(todo_list(text.todo));
     }
+    parts.extend(text.refused.iter().map(|words| (*words).to_owned()));
     parts.extend(listening(text));
     let sub_issues = sub_issues(text, is_over);
     let mut over = text.over.iter().map(|words| fill_in(words, text.pull));
@@ -224,11 +227,11 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
         Phase::Stopping if text.run.is_none() => "**Stopping.**".to_owned(),
         Phase::Stopping => "**Stopping.** What the agent has done goes to the branch.".to_owned(),
-        Phase::NotProposed => {
-            "**GitHub does not take the pull request.** The commits are on the branch. Whoever runs hob \
-             sees the reason with `hob status`, and `hob retry` has it tried again."
-                .to_owned()
-        }
+        // Where it is known why, that is said.
+        Phase::NotProposed if !text.refused.is_empty() => return None,
+        Phase::NotProposed => "**GitHub does not take the pull request.** The commits are on the branch. hob's operator sees the reason \
+                               with `hob status`; `/hob retry` tries it again."
+            .to_owned(),
         Phase::Over => return None,
     })
 }
@@ -412,6 +415,7 @@ pub(super) mod tests {
             pull: None,
             draft: None,
             pull_over: None,
+            refused: &[],
             run: None,
             log: None,
             told: &[],
@@ -490,6 +494,12 @@ pub(super) mod tests {
                 }),
                 status(&StatusText { over: &two, branch, pull, ..said(Phase::Over) }),
                 status(&StatusText { over: &over, branch, ..said(Phase::NotProposed) }),
+                status(&StatusText {
+                    over: &over,
+                    branch,
+                    refused: &["**GitHub does not take the pull request:** it is archived."],
+                    ..said(Phase::NotProposed)
+                }),
                 status(&StatusText { over: &two[..1], branch, pull, draft: pull, ..said(Phase::Over) }),
                 status(&StatusText {
                     branch,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::tasks::{Queued, hold, queue};
 use super::{Store, deliveries, rows};
+use crate::agent::FailureClass;
 use crate::ids::{Repo, StoryId};
 use crate::story::base::{AboutToPush, BaseMoved};
 use crate::story::plan::Mode;
-use crate::story::{About, Ask, Story, Task, Turn};
+use crate::story::{About, Ask, Story, Task, Turn, publishes_again};
 
 /// A base branch that has moved on, for the stories that follow it.
 #[derive(Debug)]
@@ -94,6 +95,44 @@ impl Store {
         .fetch_optional(&self.reader)
         .await?;
         row.as_ref().map(rows::task).transpose()
+    }
+
+    /// Notes that people have given a story's base branch another name. Its pull request, where it has one, GitHub has taken along.
+    pub async fn base_is_called(&self, task: &Task, name: &str) -> anyhow::Result<()> {
+        let mut write = self.begin("base-is-called").await?;
+        hold(&mut write, task).await?;
+        sqlx::query(
+            "UPDATE stories SET base_branch = $2, root_branch = CASE WHEN root_branch = base_branch THEN $2 ELSE root_branch END
+             WHERE id = $1",
+        )
+        .bind(task.story.to_string())
+        .bind(name)
+        .execute(&mut *write)
+        .await?;
+        write.commit().await
+    }
+
+    /// Whether a person has chosen the branch that a story's pull request goes to.
+    pub async fn is_base_chosen(&self, story: StoryId) -> anyhow::Result<bool> {
+        let chosen: i64 = sqlx::query_scalar("SELECT base_chosen FROM stories WHERE id = $1")
+            .bind(story.to_string())
+            .fetch_one(&self.reader)
+            .await?;
+        Ok(chosen == 1)
+    }
+
+    /// Whether a task is over, and is tried again by publishing what its last run made.
+    pub async fn is_to_publish_again(&self, task: &Task) -> anyhow::Result<bool> {
+        let failure: Option<String> = sqlx::query_scalar(
+            "SELECT failure FROM tasks WHERE id = $1 AND state = 'failed' AND mode = 'work'",
+        )
+        .bind(task.id.to_string())
+        .fetch_optional(&self.reader)
+        .await?
+        .flatten();
+        let class = failure.and_then(|failure| failure.parse::<FailureClass>().ok());
+        let end = self.latest_run(task).await?.and_then(|run| run.end);
+        Ok(class.zip(end).is_some_and(|(class, end)| publishes_again(class, &end.outcome)))
     }
 
     /// Writes down what a task is about to push.

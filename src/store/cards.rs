@@ -9,11 +9,11 @@ use sqlx::sqlite::SqliteRow;
 use super::effects::{Effect, NewEffect, finish, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, commands, deliveries, now, rows};
+use super::{Store, commands, deliveries, held_back, now, rows};
 use crate::event::Person;
 use crate::ids::{EffectId, IssueNumber, PullNumber, QuestionId, StoryId, TaskId};
 use crate::story::card::whole_answer;
-use crate::story::{Answer, Ask, Card, Given, PartAnswer, Rests, plan};
+use crate::story::{Answer, Ask, Card, CardKind, Given, PartAnswer, Rests, plan};
 
 /// A card with what makes it one, but for its answers. It is open while a task waits for it: the last of the task's questions.
 const CARD: &str =
@@ -322,6 +322,10 @@ fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<Card> {
     Ok(Card {
         id: asked.id,
         story: rows::parsed(row, "story")?,
+        kind: match (rows::is_true(row, "is_plan")?, held_back::kind(row)?) {
+            (true, _) => CardKind::Plan,
+            (false, kind) => kind,
+        },
         on: IssueNumber(rows::number(row, "on_issue")?),
         comment: asked.comment,
         question: asked.question,

@@ -13,7 +13,7 @@ use uuid::Builder;
 use super::shown::show;
 use super::stories::{StoryAsk, ensure_story};
 use super::write::Write;
-use super::{Store, after, now, rows};
+use super::{Store, after, deliveries, now, rows};
 use crate::ids::{
     CommentId, EffectId, InstallationId, IssueNumber, PullNumber, QuestionId, ReviewCommentId, Sha, StoryId,
 };
@@ -408,11 +408,66 @@ impl Store {
         write.commit().await
     }
 
+    /// The same, where people wait for it: their story's status comment says this.
+    pub async fn effect_refused(&self, effect: EffectId, error: &str, words: &str) -> anyhow::Result<()> {
+        let mut write = self.begin("effect-refused").await?;
+        let row = sqlx::query(
+            "UPDATE effects SET state = 'parked', error = $2, refusal = $3 WHERE id = $1 AND state = 'wanted' RETURNING story",
+        )
+        .bind(effect.to_string())
+        .bind(error)
+        .bind(words)
+        .fetch_optional(&mut *write)
+        .await?;
+        if let Some(row) = row {
+            show(&mut write, rows::parsed(&row, "story")?).await?;
+        }
+        write.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
+    }
+
+    /// Whether GitHub has refused something of a story for good that people wait for.
+    pub async fn has_refused(&self, story: StoryId) -> anyhow::Result<bool> {
+        let found = sqlx::query(
+            "SELECT 1 FROM effects WHERE story = $1 AND state = 'parked' AND refusal IS NOT NULL LIMIT 1",
+        )
+        .bind(story.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
+        Ok(found.is_some())
+    }
+
+    /// Has all that GitHub has refused of a story tried again, because somebody on the issue wants it; settles the delivery.
+    pub async fn redeliver(&self, guid: &str, story: StoryId, effects: &[NewEffect]) -> anyhow::Result<()> {
+        let mut write = self.begin("redeliver").await?;
+        sqlx::query(
+            "UPDATE effects SET state = 'wanted', not_before = 0, refusals = 0, refusal = NULL WHERE story = $1 AND state = 'parked'",
+        )
+        .bind(story.to_string())
+        .execute(&mut *write)
+        .await?;
+        want(&mut write, story, effects).await?;
+        show(&mut write, story).await?;
+        deliveries::settle(&mut write, guid, "done", "has what GitHub refused tried again").await?;
+        write.commit().await?;
+        self.wakes.effects.notify_one();
+        Ok(())
+    }
+
     /// Has a parked effect tried again, or all of them; tells how many. Only the operator says so.
     pub async fn retry_effects(&self, effect: Option<EffectId>) -> anyhow::Result<u64> {
         let mut write = self.begin("retry-effects").await?;
+        // What their status comments say of them is no longer so.
+        sqlx::query(
+            "UPDATE stories SET status_wanted = status_wanted + 1 WHERE id IN (
+                 SELECT story FROM effects WHERE state = 'parked' AND ($1 IS NULL OR id = $1))",
+        )
+        .bind(effect.map(|id| id.to_string()))
+        .execute(&mut *write)
+        .await?;
         let retried = sqlx::query(
-            "UPDATE effects SET state = 'wanted', not_before = 0, refusals = 0
+            "UPDATE effects SET state = 'wanted', not_before = 0, refusals = 0, refusal = NULL
              WHERE state = 'parked' AND ($1 IS NULL OR id = $1)",
         )
         .bind(effect.map(|id| id.to_string()))
@@ -485,7 +540,8 @@ impl Store {
         sqlx::query(
             // Work that nobody has touched for long, and that is shown before it is put away, is none the newer for it.
             "UPDATE stories SET pull = $2, updated_at = CASE $6 WHEN 1 THEN updated_at ELSE $3 END, pull_draft = $4,
-                 pull_title = $5, pull_unfinished = $6, base_branch = $7
+                 pull_title = $5, pull_unfinished = $6, base_branch = $7,
+                 root_branch = CASE WHEN pull IS NULL AND root_branch = base_branch THEN $7 ELSE root_branch END
              WHERE id = $1",
         )
         .bind(effect.story.to_string())
@@ -495,6 +551,17 @@ impl Store {
         .bind(&shown.title)
         .bind(i64::from(shown.unfinished))
         .bind(&shown.base)
+        .execute(&mut *write)
+        .await?;
+        // What GitHub did not take before of the same pull request is in this.
+        sqlx::query(
+            "UPDATE effects SET state = 'done', done_at = $2, refusal = NULL
+             WHERE story = $1 AND state = 'parked' AND kind = 'pull_request'
+               AND seq < (SELECT seq FROM effects WHERE id = $3)",
+        )
+        .bind(effect.story.to_string())
+        .bind(now())
+        .bind(effect.id.to_string())
         .execute(&mut *write)
         .await?;
         want(&mut write, effect.story, effects).await?;

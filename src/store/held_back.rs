@@ -1,12 +1,14 @@
 //! Hand-overs that wait for a person's word. They stand in the row of the question that asks for it, so that
 //! word and commits cannot come apart.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
 
 use super::{NewQuestion, Store, rows};
 use crate::ids::{QuestionId, StoryId};
 use crate::story::budget::AtCap;
-use crate::story::{Answer, HeldBack, Question};
+use crate::story::{Answer, CardKind, HeldBack, Question};
 
 /// A hand-over that a question was asked about.
 #[derive(Debug, Clone)]
@@ -50,6 +52,21 @@ impl Store {
         }
         Ok(held)
     }
+}
+
+/// What kind of question a row holds, but for plans.
+pub(super) fn kind(row: &SqliteRow) -> anyhow::Result<CardKind> {
+    #[derive(Deserialize)]
+    struct About {
+        held_back: Option<IgnoredAny>,
+        at_cap: Option<IgnoredAny>,
+    }
+    let about: About = rows::json(row, "question")?;
+    Ok(match (about.held_back, about.at_cap) {
+        (Some(_), _) => CardKind::Protected,
+        (None, Some(_)) => CardKind::Cap,
+        (None, None) => CardKind::Agent,
+    })
 }
 
 /// The column `question` of a new question.

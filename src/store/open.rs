@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "pull_requests", include_str!("../../migrations/0004_pull_requests.sql")),
     (5, "pull_since", include_str!("../../migrations/0005_pull_since.sql")),
     (6, "identity", include_str!("../../migrations/0006_identity.sql")),
+    (7, "outcome", include_str!("../../migrations/0007_outcome.sql")),
     (10, "bounded_costs", include_str!("../../migrations/0010_bounded_costs.sql")),
 ];
 

@@ -92,6 +92,7 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
         branch: row.try_get("branch")?,
         base: parsed_option(row, "base")?,
         remote_head: parsed_option(row, "remote_head")?,
+        root: row.try_get::<Option<String>, _>("root_branch")?.zip(parsed_option(row, "root_commit")?),
         session: agent.zip(session).map(|(agent, id)| Session { agent, id }),
         pull: number_option(row, "pull")?.map(PullNumber),
         pull_state: pull_state(row, "pull_state")?,

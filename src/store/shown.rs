@@ -19,6 +19,9 @@ use crate::story::{AskedQuestion, Run, Story, Task, TaskState};
 /// How many tasks that are over are told of, the newest included.
 const MOST_ENDED: i64 = 6;
 
+/// How much of what GitHub has refused is told of.
+const MOST_REFUSED: i64 = 3;
+
 /// A status comment that does not say yet what it should.
 #[derive(Debug, Clone)]
 pub struct StoryToShow {
@@ -87,6 +90,8 @@ pub struct StatusFacts {
     pub is_proposing: bool,
     /// Whether GitHub did not take the pull request.
     pub proposal_is_parked: bool,
+    /// What people are told about what GitHub has refused for good, newest first.
+    pub refused: Vec<String>,
     /// The tasks that are over, newest first, as far as there are words about them.
     pub over: Vec<EndedTask>,
     /// The check run on the branch's head.
@@ -107,12 +112,21 @@ pub struct EndedTask {
 pub(super) async fn show(write: &mut Write, story: StoryId) -> anyhow::Result<()> {
     let row = sqlx::query(
         "UPDATE stories SET status_wanted = status_wanted + 1, status_not_before = 0, check_not_before = 0
-         WHERE id = $1 RETURNING status_effect",
+         WHERE id = $1 RETURNING status_effect, status_comment",
     )
     .bind(story.to_string())
     .fetch_one(&mut **write)
     .await?;
-    if row.try_get::<Option<String>, _>("status_effect")?.is_some() {
+    if let Some(effect) = row.try_get::<Option<String>, _>("status_effect")? {
+        // GitHub did not take the comment when there was something to say last. It may now.
+        if row.try_get::<Option<i64>, _>("status_comment")?.is_none() {
+            sqlx::query(
+                "UPDATE effects SET state = 'wanted', not_before = 0, refusals = 0 WHERE id = $1 AND state = 'parked'",
+            )
+            .bind(effect)
+            .execute(&mut **write)
+            .await?;
+        }
         return Ok(());
     }
     let effect = NewEffect::new(Effect::Status);
@@ -264,6 +278,7 @@ impl Store {
             queued_behind: 0,
             is_proposing: rows::is_true(&row, "is_proposing")?,
             proposal_is_parked: rows::is_true(&row, "is_parked")?,
+            refused: self.refusals(story).await?,
             over: self.ended_tasks(story).await?,
             check_run: self.check_run_of(story).await?,
             sub_issues: self.standings(story, None).await?,
@@ -323,6 +338,20 @@ impl Store {
     /// The agent's own list of things to do, as it left it in the newest run of a task.
     pub async fn todo_of(&self, task: &Task) -> anyhow::Result<Vec<TodoItem>> {
         Ok(self.progress_of(task).await?.2)
+    }
+
+    /// What is to be said of what GitHub has refused for good since the story's newest task that people are told of was asked for.
+    async fn refusals(&self, story: StoryId) -> anyhow::Result<Vec<String>> {
+        let found = sqlx::query_scalar(
+            "SELECT refusal FROM effects WHERE story = $1 AND state = 'parked' AND refusal IS NOT NULL
+               AND created_at >= COALESCE((SELECT created_at FROM shown_tasks WHERE story = $1 ORDER BY seq DESC LIMIT 1), 0)
+             ORDER BY seq DESC LIMIT $2",
+        )
+        .bind(story.to_string())
+        .bind(MOST_REFUSED)
+        .fetch_all(&self.reader)
+        .await?;
+        Ok(found)
     }
 
     async fn ended_tasks(&self, story: StoryId) -> anyhow::Result<Vec<EndedTask>> {

@@ -292,6 +292,9 @@ pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) ->
     pulls::begin_anew(write, story, &new.on.branch).await?;
     let queued = Queued::asked(story, guid, new);
     let task = queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
+    if new.turn == Turn::PublishAgain {
+        take_runs_over(write, story, task).await?;
+    }
     if let Some(base) = &new.ask.choice.base {
         commands::choose_base(write, story, base).await?;
     }
@@ -306,6 +309,20 @@ pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) ->
     show(write, story).await?;
     wishes::forget(write, story).await?;
     Ok(task)
+}
+
+/// Hands the runs of the task that a new one publishes again to that one: they are its attempt, with all that was said and spent.
+async fn take_runs_over(write: &mut Write, story: StoryId, task: TaskId) -> anyhow::Result<()> {
+    sqlx::query(
+        "UPDATE runs SET task = $2 WHERE task = (
+             SELECT id FROM tasks WHERE story = $1 AND id <> $2 AND NOT (about IS 'base' AND state = 'done')
+             ORDER BY seq DESC LIMIT 1)",
+    )
+    .bind(story.to_string())
+    .bind(task.to_string())
+    .execute(&mut **write)
+    .await?;
+    Ok(())
 }
 
 /// Ends a story. On an issue that is gone nothing is wanted any more.

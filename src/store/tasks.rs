@@ -98,6 +98,8 @@ pub struct NewQuestion {
 pub struct StoryChange {
     /// Where the workspace starts from, and what the story branch on the remote is.
     pub base: Option<(Sha, Option<Sha>)>,
+    /// The base branch's newest commit that the work builds on, and the branch's name.
+    pub root: Option<(String, Sha)>,
     /// The agent's session; `Some(None)` forgets it.
     pub session: Option<Option<Session>>,
     /// Whether nothing in the workspace is needed any more.
@@ -573,6 +575,14 @@ pub(super) async fn change_story(
             .bind(base.as_str())
             .bind(remote_head.as_ref().map(Sha::as_str))
             .bind(now())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    if let Some((branch, commit)) = &change.root {
+        sqlx::query("UPDATE stories SET root_branch = $2, root_commit = $3 WHERE id = $1")
+            .bind(story.to_string())
+            .bind(branch)
+            .bind(commit.as_str())
             .execute(&mut **transaction)
             .await?;
     }

@@ -48,6 +48,9 @@ pub struct AboutToPush {
     pub from: Option<Sha>,
     /// What people are told once it is there.
     pub words: String,
+    /// The base branch and its newest commit that is in it then.
+    #[serde(default)]
+    pub root: Option<(String, Sha)>,
 }
 
 /// The reason for another run, where what people have pushed conflicts with what the agent has handed over, and the agent has not had

@@ -75,6 +75,20 @@ impl Question {
     }
 }
 
+/// What kind of question is asked: each begins with words of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CardKind {
+    /// The agent asks.
+    #[default]
+    Agent,
+    /// Whether a plan is to be carried out.
+    Plan,
+    /// Whether the work may cost more.
+    Cap,
+    /// Whether changes to protected paths may be pushed.
+    Protected,
+}
+
 /// A question as it stands on GitHub, or is on its way there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Card {
@@ -82,6 +96,8 @@ pub struct Card {
     pub id: QuestionId,
     /// Whose it is.
     pub story: StoryId,
+    /// What kind it is.
+    pub kind: CardKind,
     /// The issue or pull request that it stands on.
     pub on: IssueNumber,
     /// The comment, once it is there.

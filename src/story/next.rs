@@ -60,7 +60,10 @@ pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
         Outcome::Cancelled => Next::Cancel,
         Outcome::Failed { class, .. } => match class.policy() {
             // The session is gone or full: once more with a fresh one, whose prompt tells everything.
-            Policy::RetryNow if !class.keeps_session() && *turn != Turn::StartOver => {
+            Policy::RetryNow
+                if !class.keeps_session()
+                    && !matches!(turn, Turn::StartOver | Turn::CommitLeftovers { .. }) =>
+            {
                 Next::Again { turn: Turn::StartOver, retry: None }
             }
             Policy::RetryNow
@@ -76,9 +79,18 @@ pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
             Policy::RetryLater if history.retries < history.retries_allowed => {
                 Next::Again { turn: turn.clone(), retry: Some(history.retries) }
             }
+            // The run before it was done, and what it has committed waits for nothing.
+            _ if matches!(turn, Turn::CommitLeftovers { .. }) => Next::Publish,
             _ => Next::Fail(*class),
         },
     }
+}
+
+/// Whether a failed task is tried again by publishing what its last run made, without another run: the agent was done, and what was
+/// in the way was outside its work.
+pub fn publishes_again(class: FailureClass, last: &Outcome) -> bool {
+    matches!(class, FailureClass::PushRefused | FailureClass::NotReady)
+        && matches!(last, Outcome::Completed { .. })
 }
 
 /// What a hand-over found in the workspace.
@@ -99,13 +111,15 @@ pub enum AfterHandOver {
     NothingToChange,
     /// Ask the agent, once, to commit these files.
     AskToCommit(Vec<String>),
-    /// It was asked and did not; fail and keep the workspace.
+    /// It was asked and did not, and there is no commit; fail and keep the workspace.
     LeftUncommitted(Vec<String>),
 }
 
-/// What follows from a hand-over, for a task whose last run was made for `turn`.
+/// What follows from a hand-over, for a task whose last run was made for `turn`. The agent is asked once to commit what it left; what
+/// it leaves then is named, and keeps no commit back.
 pub fn after_hand_over(turn: &Turn, findings: Findings) -> AfterHandOver {
     match (findings.uncommitted.is_empty(), turn) {
+        (false, Turn::CommitLeftovers { .. }) if findings.has_commits => AfterHandOver::Push,
         (false, Turn::CommitLeftovers { .. }) => AfterHandOver::LeftUncommitted(findings.uncommitted),
         (false, _) => AfterHandOver::AskToCommit(findings.uncommitted),
         (true, _) if findings.has_commits => AfterHandOver::Push,
@@ -209,7 +223,33 @@ mod tests {
             AfterHandOver::AskToCommit(vec!["a".to_owned()])
         );
         let asked = Turn::CommitLeftovers { files: vec!["a".to_owned()] };
-        assert_eq!(after_hand_over(&asked, findings), AfterHandOver::LeftUncommitted(vec!["a".to_owned()]));
+        assert_eq!(after_hand_over(&asked, findings.clone()), AfterHandOver::Push);
+        let nothing_else = Findings { has_commits: false, ..findings };
+        let failed = AfterHandOver::LeftUncommitted(vec!["a".to_owned()]);
+        assert_eq!(after_hand_over(&asked, nothing_else), failed);
+    }
+
+    #[test]
+    fn commits_are_published_though_the_run_that_was_to_commit_the_rest_failed() {
+        let asked = Turn::CommitLeftovers { files: vec!["a".to_owned()] };
+        for class in [FailureClass::Crashed, FailureClass::SessionLost, FailureClass::BudgetLimit] {
+            assert_eq!(after_run(&asked, &failed(class), FIRST_TRY), Next::Publish, "{class}");
+        }
+        let worn_out = TaskHistory { retries: 2, ..FIRST_TRY };
+        let overloaded = failed(FailureClass::Overloaded);
+        assert_eq!(after_run(&asked, &overloaded, worn_out), Next::Publish);
+        let again = Next::Again { turn: asked.clone(), retry: Some(0) };
+        assert_eq!(after_run(&asked, &overloaded, FIRST_TRY), again);
+        assert_eq!(after_run(&asked, &Outcome::Cancelled, FIRST_TRY), Next::Cancel);
+    }
+
+    #[test]
+    fn only_finished_work_that_something_else_kept_back_is_published_again() {
+        let done = Outcome::Completed { summary: None };
+        let again: Vec<FailureClass> =
+            FailureClass::ALL.into_iter().filter(|class| publishes_again(*class, &done)).collect();
+        assert_eq!(again, [FailureClass::PushRefused, FailureClass::NotReady]);
+        assert!(!publishes_again(FailureClass::NotReady, &failed(FailureClass::Crashed)));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub enum Turn {
     StartOver,
     /// The task before this one did not come to its end; a person wants it to go on.
     GoOn,
+    /// What the task before this one made is done and has not reached the git host. It is published without another run; only where
+    /// its workspace is gone does the agent go on instead.
+    PublishAgain,
     /// A person has agreed to the plan, perhaps with a change; it is carried out.
     CarryOut {
         /// The question that the plan was put as.

@@ -12,6 +12,8 @@ pub struct Look {
     pub stop_wanted: bool,
     /// A person has allowed what its last run handed over, and it waits for nothing else.
     pub may_push: bool,
+    /// Its last run was done, and what that made is to be published once more.
+    pub publish_again: bool,
     /// It is over, and what it left in the workspace is to be pushed before that goes.
     pub save_wanted: bool,
     /// It is done, and the checks are to run again on what was pushed.
@@ -35,7 +37,7 @@ pub enum Step {
     /// Keep what is there, and end the task.
     Stop,
     /// Go on to publishing, without another run.
-    PushHeldBack,
+    PublishLastRun,
     /// Make a run.
     BeginRun,
     /// See to it that the run's container has been started, follow it to its end, write down how it ended.
@@ -57,8 +59,9 @@ pub enum Step {
 /// The one thing that is next.
 pub fn step(look: &Look) -> Step {
     match (look.state, look.run) {
-        (TaskState::Queued, _) if look.may_push => Step::PushHeldBack,
+        (TaskState::Queued, _) if look.may_push => Step::PublishLastRun,
         (TaskState::Queued, _) if look.stop_wanted => Step::Stop,
+        (TaskState::Queued, Some(RunLook::Ended)) if look.publish_again => Step::PublishLastRun,
         (TaskState::Queued, _) => Step::BeginRun,
         (TaskState::Running, Some(RunLook::Open)) => Step::FollowRun,
         (TaskState::Running, Some(RunLook::Ended)) => Step::Settle,
@@ -83,8 +86,20 @@ mod tests {
                 for (stop_wanted, may_push, save_wanted) in
                     wishes.as_flattened().as_flattened().iter().copied()
                 {
-                    let look = Look { state, stop_wanted, may_push, save_wanted, check_wanted: false, run };
+                    let look = Look {
+                        state,
+                        stop_wanted,
+                        may_push,
+                        publish_again: false,
+                        save_wanted,
+                        check_wanted: false,
+                        run,
+                    };
                     let next = step(&look);
+                    let published = step(&Look { publish_again: true, ..look });
+                    let begins = next == Step::BeginRun && run == Some(RunLook::Ended);
+                    assert_eq!(published == Step::PublishLastRun, begins || next == Step::PublishLastRun);
+                    assert!(published == next || begins, "{state:?}");
                     let again = step(&Look { check_wanted: true, ..look });
                     assert_eq!(again == Step::CheckAgain, state == TaskState::Done, "{state:?}");
                     assert!(again == next || state == TaskState::Done, "{state:?}");

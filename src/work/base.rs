@@ -4,7 +4,7 @@
 
 use super::check_again::evidence;
 use super::import_child::Taken;
-use super::joining::ToJoin;
+use super::joining::{How, ToJoin};
 use super::push::ToPush;
 use super::start::{blocking, github_hitch, make_private_folder, remote_hitch};
 use super::{Hitch, Job, Worker};
@@ -43,20 +43,40 @@ impl Worker {
         let Some(head) = heads.story else {
             return Ok(Some(self.nothing_brought_in(job, message::no_branch_yet(branches)).await?));
         };
-        let base =
-            heads.base.ok_or_else(|| Hitch::not_ready(Detail::NoBaseAnyMore(story.base_branch.clone())))?;
+        let mut story = story.clone();
+        let base = self.find_base(job, &mut story, heads.base).await?;
+        let base = base.ok_or_else(|| Hitch::not_ready(Detail::NoBaseAnyMore(story.base_branch.clone())))?;
+        let job = &Job { task: job.task.clone(), story, file: job.file.clone() };
+        let (story, branches) = (&job.story, branches_of(&job.story));
         let keeps_work = !story.handed_over && self.data.story(story.id).workspace.exists();
         if moved.rewrite && keeps_work {
             return Ok(Some(self.nothing_brought_in(job, message::rebase_would_lose(branches)).await?));
         }
-        let words = match self.join(job, moved.rewrite, &head, &base).await? {
+        let root = self.root_of(story, &head, &base, false).await?;
+        let gone = match &root {
+            Some(root) if !self.base_has(story, &base, root).await? => Some(root.clone()),
+            _ => None,
+        };
+        if gone.is_some() && !moved.rewrite {
+            // Said also where nobody has asked: merged by people, the pull request would bring it back.
+            tracing::warn!(%base, "the history of the base branch was rewritten; it is not merged");
+            let words = Some(message::base_was_rewritten(branches));
+            let ended = self.end_join(job, TaskState::Done, Advance { words, ..Advance::default() });
+            return Ok(Some(ended.await?));
+        }
+        let how = match moved.rewrite {
+            true => How::Rewrite { after: gone, at: None },
+            false => How::Merge(self.signed_off(job, &message::base_merge_subject(branches))),
+        };
+        let words = match self.join(job, how, &head, &base).await? {
             Joined::Done { .. } if moved.because == Because::MovedIfConflict => String::new(),
             Joined::Done { tip, commits } => {
                 let words = match moved.rewrite {
                     false => message::base_merged(branches, commits),
                     true => message::base_rebased(branches, commits, &head.as_str()[..10]),
                 };
-                let push = AboutToPush { tip, from: Some(head.clone()), words };
+                let root = Some((story.base_branch.clone(), base));
+                let push = AboutToPush { tip, from: Some(head.clone()), words, root };
                 return self.push_joined(job, &head, push).await;
             }
             Joined::Conflicts(files) if moved.rewrite => message::rebase_conflicts(branches, &files),
@@ -105,7 +125,7 @@ impl Worker {
     }
 
     /// Merges or rebases in the story's throw-away repository.
-    async fn join(&self, job: &Job, rewrite: bool, head: &Sha, base: &Sha) -> Result<Joined, Hitch> {
+    async fn join(&self, job: &Job, how: How, head: &Sha, base: &Sha) -> Result<Joined, Hitch> {
         let (mirror, paths) = (self.data.mirror(&job.story.mirror), self.data.story(job.story.id));
         let quarantine = paths.join.clone();
         blocking(move || -> anyhow::Result<()> {
@@ -114,13 +134,7 @@ impl Worker {
             around("disk", "join", || git::empty_quarantine(&mirror, &paths.join))
         })
         .await??;
-        let sides = ToJoin {
-            quarantine,
-            ours: head.clone(),
-            theirs: base.clone(),
-            message: self.signed_off(job, &message::base_merge_subject(branches_of(&job.story))),
-            rewrite,
-        };
+        let sides = ToJoin { quarantine, ours: head.clone(), theirs: base.clone(), how };
         let mut joined = self.join_sides(sides).await?;
         match &mut joined {
             Joined::Done { tip, .. } => {
@@ -185,7 +199,7 @@ impl Worker {
         // A workspace that is still needed takes the commits in before its next run, like those that people push.
         let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
         let base = is_free.then(|| (push.tip.clone(), Some(push.tip.clone())));
-        let story = StoryChange { base, ..StoryChange::default() };
+        let story = StoryChange { base, root: push.root.clone(), ..StoryChange::default() };
         let failing = message::still_failing(checked.as_ref());
         let words = Some(message::with_notes(&push.words, failing.as_slice()));
         let effects = evidence(job, checked.as_ref()).into_iter().collect();

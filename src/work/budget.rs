@@ -11,7 +11,7 @@ use crate::agent::FailureClass;
 use crate::clock;
 use crate::config::lower;
 use crate::ids::AgentKind;
-use crate::message::{self, Kept, WhyStopped, WhyUnfinished};
+use crate::message::{self, Detail, Kept, WhyStopped, WhyUnfinished};
 use crate::store::{Advance, AtCapQuestion, NewRun, StoryChange};
 use crate::story::budget::{self, AtCap, Caps, Limit, Pushed, Reached, Room, Said, Used};
 use crate::story::{Outcome, Run, RunEnd, Task, TaskState, Turn};
@@ -149,7 +149,7 @@ impl Worker {
         };
         match reached {
             Some(reached) => self.ask_for_more(job, reached, Asking::default()).await,
-            None => self.fail(job, FailureClass::BudgetLimit, "", &[]).await,
+            None => self.fail(job, FailureClass::BudgetLimit, &Detail::Said(String::new()), &[]).await,
         }
     }
 
@@ -202,7 +202,8 @@ impl Worker {
         let before = self.store.last_at_cap(job.task.id).await?;
         let pushed = before.and_then(|AtCapQuestion { at_cap, .. }| at_cap.pushed);
         Ok(pushed.map_or(kept, |Pushed { commits, is_wip }| {
-            (Kept::Pushed { branch: job.story.branch.clone(), commits, is_wip }, None)
+            let branch = job.story.branch.clone();
+            (Kept::Pushed { branch, commits, is_wip, left_out: Vec::new() }, None)
         }))
     }
 

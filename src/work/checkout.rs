@@ -84,7 +84,7 @@ impl Worker {
         let attached = tokio::select! {
             attached = self.docker.run_attached(&spec, &mut output, limits) => attached.map_err(docker_hitch)?,
             // Some filters and encodings make files larger.
-            () = self.until_too_much_disk(vec![folder]) => {
+            _ = self.until_too_much_disk(vec![folder]) => {
                 self.docker.remove(&spec.name).await.map_err(docker_hitch)?;
                 return Err(Hitch::not_ready(Detail::CheckoutTooLarge(self.config.container.disk)));
             }

@@ -107,7 +107,7 @@ impl Worker {
         self.store.still_holds(&job.task).await?;
         let ended = tokio::select! {
             ended = self.run_spec(job, run, checked, (&spec, limits), &mut tail) => Some(ended?),
-            () = self.until_too_much_disk(vec![place.workspace.clone(), place.home.clone()]) => None,
+            _ = self.until_too_much_disk(vec![place.workspace.clone(), place.home.clone()]) => None,
             () = self.stop.cancelled() => return Err(Hitch::Stopping),
         };
         let (ended, refused) = ended.unzip();

@@ -4,6 +4,7 @@
 //! planted in the repository's configuration can run there and find nothing. Where work is cut short, the
 //! container also makes a commit of what is not committed, in a repository of its own under `/tmp`.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
@@ -17,30 +18,66 @@ use crate::agent::FailureClass;
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Mount, Network};
 use crate::git::Mirror;
 use crate::ids::Sha;
-use crate::message::Detail;
+use crate::message::{self, Detail};
 use crate::story::{Run, Story};
 
 /// Arguments: the story branch, the base, and the base branch's newest commit or `-`: what the agent has merged from there need not
-/// be handed over. Then, where uncommitted work is to be committed, the message and the time for that. Prints a header of text lines, the list of uncommitted paths, and the bundle. Commits
-/// that the agent made on top of the story branch with HEAD elsewhere (detached, or another branch) count too:
-/// they are its work.
+/// be handed over. Then, where uncommitted work is to be committed, the message and the time for that. Prints a header of text lines,
+/// three lists of paths, and the bundle. Commits that the agent made on top of the story branch with HEAD elsewhere (detached, or
+/// another branch) count too: they are its work.
+///
+/// Commits never wait for what `git status` shows. The first list is that status. The second names files that git calls modified
+/// though a fresh checkout writes the same bytes: line ends and filters that do not go round trip make a file look so before
+/// anybody has touched it. The third names what no commit can take: repositories beside the work, and files that cannot be read. Where
+/// git cannot even list, which a broken submodule brings about, that is said too.
 ///
 /// No git command here starts the agent's hooks, or what it set to watch the files: that could take as long as it likes.
 ///
 /// The commit of uncommitted work is made in a bare repository under /tmp that borrows the workspace's objects, and
 /// through them the mirror's. Its index is a copy of the workspace's, since that knows which files hob has put back
-/// to the base branch's. The same workspace makes the same commit.
+/// to the base branch's. What is on the second and third list is left out. The same workspace makes the same commit.
 const SCRIPT: &str = r#"
 export HOME=/tmp GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0
 git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }
 branch=$1 base=$2 known=$3 message=${4:-} date=${5:-}
-git status --porcelain=v1 -z --no-renames --untracked-files=all > /tmp/status || exit 65
-head -c 262144 /tmp/status > /tmp/shown
+: > /tmp/apart; : > /tmp/candidates; : > /tmp/same
+listed=yes
+list() { git status --porcelain=v2 -z --no-renames --untracked-files=all "$@" > /tmp/status; }
+list --ignore-submodules=none || list --ignore-submodules=all || { listed=no; : > /tmp/status; }
+if [ -s /tmp/status ]; then
+  xargs -0 sh -c '
+    for entry do
+      case $entry in
+        "? "*) path=${entry#??} ;;
+        "1 "*) path=${entry#* * * * * * * * } ;;
+        *) continue ;;
+      esac
+      case $path in */) printf "%s\0" "$path" >> /tmp/apart; continue ;; esac
+      if [ ! -L "./$path" ] && [ -e "./$path" ] && [ ! -r "./$path" ]; then
+        printf "%s\0" "$path" >> /tmp/apart; continue
+      fi
+      case $entry in "1 .M N... "*) ;; *) continue ;; esac
+      modes=${entry#1 .M N... * }
+      before=${modes%% *} modes=${modes#* }
+      if [ "$before" = "${modes%% *}" ] && [ ! -L "./$path" ]; then printf "%s\0" "$path" >> /tmp/candidates; fi
+    done' hob < /tmp/status
+fi
+if [ -s /tmp/candidates ]; then
+  xargs -0 -n 200 sh -c '
+    rm -rf /tmp/fresh
+    git -c core.hooksPath=/dev/null -c core.fsmonitor=false checkout-index --prefix=/tmp/fresh/ -- "$@" 2>/dev/null
+    for path do
+      if cmp -s -- "/tmp/fresh/$path" "./$path"; then printf "%s\0" "$path" >> /tmp/same; fi
+    done' hob < /tmp/candidates
+  rm -rf /tmp/fresh
+fi
+for name in status same apart; do head -c 4194304 /tmp/$name > /tmp/shown-$name; done
 head=$(git rev-parse --verify --quiet 'HEAD^{commit}') || exit 66
 tip=$(git rev-parse --verify --quiet "refs/heads/$branch^{commit}") || tip=$head
 ref=refs/heads/$branch wip=no
 if [ "$tip" = "$head" ] || git merge-base --is-ancestor "$tip" "$head"; then tip=$head ref=HEAD; fi
 if [ -n "$message" ]; then
+  [ $listed = yes ] || exit 65
   if git rev-parse --verify --quiet refs/stash >/dev/null; then exit 69; fi
   merged=$(git rev-parse --verify --quiet 'MERGE_HEAD^{commit}')
   if [ -s /tmp/status ] || [ -n "$merged" ]; then
@@ -51,7 +88,11 @@ if [ -n "$message" ]; then
     mkdir -p /tmp/wip.git/objects/info && printf '%s\n' "$objects" > /tmp/wip.git/objects/info/alternates || exit 68
     if [ -e "$index" ]; then cp -- "$index" /tmp/index || exit 68; fi
     export GIT_INDEX_FILE=/tmp/index GIT_OBJECT_DIRECTORY=/tmp/wip.git/objects
-    git add --all && tree=$(git write-tree) || exit 68
+    printf ':/\0' > /tmp/wanted
+    cat /tmp/same /tmp/apart | xargs -0 sh -c '
+      for path do printf ":(exclude,top,literal)%s\0" "${path%/}" >> /tmp/wanted; done' hob
+    git add --all --pathspec-from-file=/tmp/wanted --pathspec-file-nul || git add --all || exit 68
+    tree=$(git write-tree) || exit 68
     if [ "$tree" != "$(git rev-parse "$tip^{tree}")" ] || [ -n "$merged" ]; then
       export GIT_AUTHOR_DATE="@$date +0000" GIT_COMMITTER_DATE="@$date +0000"
       tip=$(git commit-tree "$tree" -p "$tip" ${merged:+-p "$merged"} -m "$message") || exit 68
@@ -63,9 +104,10 @@ if [ -n "$message" ]; then
 fi
 bundle=no
 if [ -n "$(git rev-list --max-count=1 "$tip" "^$base")" ]; then bundle=yes; fi
-printf 'hob-hand-over 1\ntip %s\nwip %s\nstatus %s\nbundle %s\n' \
-  "$tip" "$wip" "$(wc -c < /tmp/shown | tr -d ' ')" "$bundle"
-cat /tmp/shown
+size() { wc -c < "$1" | tr -d ' '; }
+printf 'hob-hand-over 2\ntip %s\nwip %s\nlisted %s\nstatus %s\nsame %s\napart %s\nbundle %s\n' "$tip" "$wip" "$listed" \
+  "$(size /tmp/shown-status)" "$(size /tmp/shown-same)" "$(size /tmp/shown-apart)" "$bundle"
+cat /tmp/shown-status /tmp/shown-same /tmp/shown-apart
 if [ "$bundle" = yes ]; then
   if [ "$known" != - ] && git cat-file -e "$known^{commit}" 2>/dev/null &&
     [ -n "$(git rev-list --max-count=1 "$tip" "^$base" "^$known")" ]; then
@@ -80,17 +122,23 @@ fi
 const REFUSALS: &[(i64, Detail)] =
     &[(67, Detail::ElsewhereCheckedOut), (68, Detail::NotCommitted), (69, Detail::Stashed)];
 
+/// The most that is read of each list, in bytes. The script prints no more.
+const MOST_LIST: u64 = 4 << 20;
+
 /// As much of the script's complaints as the log needs.
 const MOST_STDERR: usize = 16 * 1024;
 
 /// The longest header line that is read.
 const MOST_HEADER_LINE: u64 = 200;
 
+/// More paths than this are not told one by one: they are stored, and named to the agent.
+const MOST_PATHS: usize = 2_000;
+
 /// What a workspace had to say.
 #[derive(Debug)]
 pub(super) struct HandedOver {
-    /// Paths that are changed and not committed.
-    pub(super) uncommitted: Vec<String>,
+    /// What is in the workspace and in no commit.
+    pub(super) left: Leftovers,
     /// The tip of the agent's work.
     pub(super) tip: Sha,
     /// Whether that is a commit of what was not committed.
@@ -99,6 +147,24 @@ pub(super) struct HandedOver {
     pub(super) base_branch: Option<Sha>,
     /// The file with the bundle, where there are commits, and where in it the bundle begins.
     pub(super) bundle: Option<(PathBuf, u64)>,
+}
+
+/// What is in a workspace and in no commit. None of it keeps the commits from people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Leftovers {
+    /// Paths that the agent changed and could commit.
+    pub(super) uncommitted: Vec<String>,
+    /// Paths that no commit can take: repositories beside the work, submodules that were built in, files that cannot be read.
+    pub(super) apart: Vec<String>,
+    /// Whether git could not list what is not committed.
+    pub(super) unlisted: bool,
+}
+
+impl Leftovers {
+    /// What people are told of it beside the commits.
+    pub(super) fn named(&self) -> Vec<String> {
+        message::left_behind(&self.uncommitted, &self.apart, self.unlisted)
+    }
 }
 
 /// The commit to be made of what is not committed.
@@ -156,7 +222,7 @@ impl Worker {
         let mut file = crate::paths::create_private(&paths.bundle).context("making the hand-over's file")?;
         let attached = tokio::select! {
             attached = self.docker.run_attached(&spec, &mut file, limits) => attached.map_err(docker_hitch)?,
-            () = self.until_too_much_disk(vec![paths.folder]) => {
+            _ = self.until_too_much_disk(vec![paths.folder]) => {
                 return Err(Hitch::not_ready(Detail::DiskFull));
             }
         };
@@ -178,7 +244,7 @@ impl Worker {
         let mut handed = blocking(move || read_hand_over(path)).await??;
         handed.base_branch = base_branch;
         // They are stored, told to people and named to the agent.
-        for path in &mut handed.uncommitted {
+        for path in handed.left.uncommitted.iter_mut().chain(&mut handed.left.apart) {
             *path = self.secrets.redact(path);
         }
         Ok(handed)
@@ -187,7 +253,7 @@ impl Worker {
 
 impl Worker {
     /// The newest commit of a story's base branch, as of the last fetch: nothing newer can have been merged in the workspace.
-    async fn known_base(&self, story: &Story) -> Result<Option<Sha>, Hitch> {
+    pub(super) async fn known_base(&self, story: &Story) -> Result<Option<Sha>, Hitch> {
         let (mirror, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
         Ok(blocking(move || Mirror::ensure(&mirror)?.branch(&base)).await??)
     }
@@ -208,7 +274,7 @@ fn read_hand_over(path: PathBuf) -> Result<HandedOver, Hitch> {
     let mut reader = BufReader::new(File::open(&path).context("opening the hand-over's file")?);
     parse(&mut reader)
         .map(|read| HandedOver {
-            uncommitted: read.uncommitted,
+            left: read.left,
             tip: read.tip,
             is_wip: read.is_wip,
             base_branch: None,
@@ -222,7 +288,7 @@ fn read_hand_over(path: PathBuf) -> Result<HandedOver, Hitch> {
 struct Read {
     tip: Sha,
     is_wip: bool,
-    uncommitted: Vec<String>,
+    left: Leftovers,
     /// Where the bundle begins, if there is one.
     bundle_at: Option<u64>,
 }
@@ -240,30 +306,74 @@ fn parse(reader: &mut BufReader<File>) -> Result<Read, String> {
             text.strip_suffix('\n').and_then(|t| t.strip_prefix(name)).and_then(|t| t.strip_prefix(' '));
         value.map(str::to_owned).ok_or_else(|| format!("its header has no `{name}`"))
     };
-    if line("hob-hand-over")? != "1" {
+    if line("hob-hand-over")? != "2" {
         return Err("its header is of another version".to_owned());
     }
     let tip: Sha = line("tip")?.parse().map_err(|e| format!("{e}"))?;
     let is_wip = line("wip")? == "yes";
-    let status_length: u64 = line("status")?.parse().map_err(|_| "its header has no length".to_owned())?;
+    let unlisted = line("listed")? != "yes";
+    let mut length = |name: &str| -> Result<u64, String> {
+        line(name)?.parse().map_err(|_| "its header has no length".to_owned())
+    };
+    let lengths = [length("status")?, length("same")?, length("apart")?];
     let has_bundle = line("bundle")? == "yes";
-    let mut status = Vec::new();
-    reader.take(status_length.min(1 << 20)).read_to_end(&mut status).map_err(|e| e.to_string())?;
-    if status.len() as u64 != status_length {
-        return Err("its list of files is cut off".to_owned());
-    }
-    let bundle_at = has_bundle.then_some(read + status_length);
-    Ok(Read { tip, is_wip, uncommitted: uncommitted(&status), bundle_at })
+    let mut list = |length: u64| -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        reader.take(length.min(MOST_LIST)).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+        if bytes.len() as u64 != length {
+            return Err("its list of files is cut off".to_owned());
+        }
+        Ok(bytes)
+    };
+    let (status, same, apart) = (list(lengths[0])?, list(lengths[1])?, list(lengths[2])?);
+    let bundle_at = has_bundle.then_some(read + lengths.iter().sum::<u64>());
+    let left = Leftovers { unlisted, ..leftovers(&status, &same, &apart) };
+    Ok(Read { tip, is_wip, left, bundle_at })
 }
 
-/// The paths in the output of `git status --porcelain -z`: two letters, a space, the path, a zero byte.
-fn uncommitted(status: &[u8]) -> Vec<String> {
-    status
-        .split(|byte| *byte == 0)
-        .filter_map(|entry| entry.get(3..))
-        .filter(|path| !path.is_empty())
-        .map(|path| String::from_utf8_lossy(path).into_owned())
-        .collect()
+/// What is left over by the output of `git status --porcelain=v2 -z`, without the files that are as a checkout writes them (`same`),
+/// and with those that no commit can take (`apart`) by themselves. Each list is of entries that end with a zero byte; one that is cut
+/// off ends without it, and counts for nothing.
+fn leftovers(status: &[u8], same: &[u8], apart: &[u8]) -> Leftovers {
+    let entries = |list: &[u8]| -> Vec<Vec<u8>> {
+        let whole = list.iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
+        let entries = list[..whole].split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+        entries.map(<[u8]>::to_vec).collect()
+    };
+    let same: HashSet<Vec<u8>> = entries(same).into_iter().collect();
+    let apart: HashSet<Vec<u8>> = entries(apart).into_iter().collect();
+    let mut left = Leftovers::default();
+    for entry in entries(status) {
+        let Some((path, is_submodule)) = path_of(&entry) else { continue };
+        let text = String::from_utf8_lossy(path).into_owned();
+        let list = match is_submodule || apart.contains(path) {
+            true => &mut left.apart,
+            false if same.contains(path) => continue,
+            false => &mut left.uncommitted,
+        };
+        if list.len() < MOST_PATHS {
+            list.push(text);
+        }
+    }
+    left
+}
+
+/// The path of an entry, and whether it is a submodule in which something was changed and nothing was staged.
+fn path_of(entry: &[u8]) -> Option<(&[u8], bool)> {
+    // How many fields come before the path.
+    let fields = match entry.first()? {
+        b'1' => 8,
+        b'u' => 10,
+        b'?' => 1,
+        _ => return None,
+    };
+    let mut parts = entry.splitn(fields + 1, |byte| *byte == b' ');
+    let (state, submodule) = match fields {
+        8 => (parts.nth(1)?, parts.next()?),
+        _ => (&b""[..], &b""[..]),
+    };
+    let path = parts.last().filter(|path| !path.is_empty())?;
+    Some((path, submodule.starts_with(b"S") && state.starts_with(b".")))
 }
 
 #[cfg(test)]
@@ -271,34 +381,70 @@ mod tests {
     use super::*;
     use std::io::Write as _;
 
+    const TIP: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
     fn read(bytes: &[u8]) -> Result<Read, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
         parse(&mut BufReader::new(file.reopen().unwrap()))
     }
 
+    fn header(status: usize, same: usize, apart: usize) -> String {
+        format!(
+            "hob-hand-over 2\ntip {TIP}\nwip no\nlisted yes\nstatus {status}\nsame {same}\napart {apart}\nbundle yes\n"
+        )
+    }
+
+    fn modified(path: &str) -> String {
+        format!("1 .M N... 100644 100644 100644 {TIP} {TIP} {path}\0")
+    }
+
     #[test]
     fn a_hand_over_names_tip_leftovers_and_bundle() {
-        let tip = "a".repeat(40);
-        let header = format!("hob-hand-over 1\ntip {tip}\nwip no\nstatus 14\nbundle yes\n");
-        let bytes = [header.as_bytes(), b" M a b\0?? c/d\0", b"# v2 git bundle\n"].concat();
-        let read = read(&bytes).unwrap();
-        assert_eq!((read.tip.as_str(), read.is_wip), (tip.as_str(), false));
-        assert_eq!(read.uncommitted, ["a b", "c/d"]);
-        assert_eq!(read.bundle_at, Some(header.len() as u64 + 14));
+        let status = [modified("a b").as_bytes(), b"? c/d\0"].concat();
+        let header = header(status.len(), 0, 0);
+        let read = read(&[header.as_bytes(), &status, b"# v2 git bundle\n"].concat()).unwrap();
+        assert_eq!((read.tip.as_str(), read.is_wip), (TIP, false));
+        assert_eq!(
+            read.left,
+            Leftovers { uncommitted: vec!["a b".into(), "c/d".into()], ..Leftovers::default() }
+        );
+        assert_eq!(read.bundle_at, Some((header.len() + status.len()) as u64));
+    }
+
+    #[test]
+    fn what_a_checkout_writes_as_it_is_and_what_no_commit_can_take_are_no_uncommitted_work() {
+        let submodule = |state: &str| format!("1 {state} S.MU 160000 160000 160000 {TIP} {TIP} lib\0");
+        let unmerged = format!("u UU N... 100644 100644 100644 100644 {TIP} {TIP} {TIP} both.md\0");
+        let status =
+            [&modified("legacy.txt"), "? reference/\0", "? locked.bin\0", &submodule(".M"), &unmerged]
+                .concat();
+        let left = leftovers(status.as_bytes(), b"legacy.txt\0", b"reference/\0locked.bin\0");
+        assert_eq!(left.uncommitted, ["both.md"]);
+        assert_eq!(left.apart, ["reference/", "locked.bin", "lib"]);
+        // Staged, it is what the agent means to commit.
+        assert_eq!(leftovers(submodule("M.").as_bytes(), b"", b"").uncommitted, ["lib"]);
+        // A list that is too long ends in the middle of a path, which is no path.
+        let cut = [modified("a").as_bytes(), b"1 .M N... 100644 100"].concat();
+        assert_eq!(leftovers(&cut, b"", b"").uncommitted, ["a"]);
+        assert_eq!(
+            leftovers(modified("legacy.txt").as_bytes(), b"legacy.t", b"").uncommitted,
+            ["legacy.txt"]
+        );
     }
 
     #[test]
     fn whatever_else_is_printed_is_refused_without_harm() {
-        let tip = "a".repeat(40);
         for bytes in [
             b"".to_vec(),
-            b"pwned\nhob-hand-over 1\n".to_vec(),
+            b"pwned\nhob-hand-over 2\n".to_vec(),
             vec![b'x'; 100_000],
             vec![0xff; 300],
-            format!("hob-hand-over 1\ntip {tip}\nwip no\nstatus 99999999999\nbundle no\n").into_bytes(),
-            format!("hob-hand-over 1\ntip {tip}\nwip no\nstatus 5\nbundle no\n?? a").into_bytes(),
-            format!("hob-hand-over 1\ntip ../{tip}\nwip no\nstatus 0\nbundle no\n").into_bytes(),
+            format!("hob-hand-over 1\ntip {TIP}\nwip no\nstatus 0\nbundle no\n").into_bytes(),
+            header(usize::MAX, 0, 0).into_bytes(),
+            [header(5, 0, 0).as_bytes(), b"? a"].concat(),
+            [header(0, 0, 5).as_bytes(), b"a\0"].concat(),
+            header(0, 0, 0).replace(TIP, &format!("../{TIP}")).into_bytes(),
         ] {
             assert!(read(&bytes).is_err(), "{:?}", String::from_utf8_lossy(&bytes));
         }

@@ -72,6 +72,9 @@ pub(super) struct Taken {
     pub(super) merged_in: usize,
     /// Whether what people pushed meanwhile is in it.
     pub(super) with_theirs: bool,
+    /// The commit of the base branch that they were put on, since its history was rewritten under them.
+    #[serde(default)]
+    pub(super) onto: Option<Sha>,
     /// What the policy has against them, the worst first.
     pub(super) objections: Vec<Objection>,
     /// How many more there are, none of which is worse.
@@ -150,6 +153,7 @@ fn take(request: &Request) -> Result<Taken, ImportError> {
         commits: imported.commit_count,
         merged_in: imported.merged_in,
         with_theirs: false,
+        onto: None,
         objections,
         more_objections,
         notable,

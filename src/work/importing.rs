@@ -43,7 +43,7 @@ impl Worker {
         reach("process", "import", When::Before);
         let said = tokio::select! {
             said = self.ask_child(&asked) => said?,
-            () = self.until_too_much_disk(vec![self.data.run(run.id).folder]) => {
+            _ = self.until_too_much_disk(vec![self.data.run(run.id).folder]) => {
                 return Err(Hitch::not_ready(Detail::DiskFull));
             }
         };

@@ -22,6 +22,8 @@ pub(super) struct Request {
     pub(super) quarantine: PathBuf,
     pub(super) ours: Sha,
     pub(super) theirs: Sha,
+    /// Where ours begins, if not where the two parted.
+    pub(super) after: Option<Sha>,
     /// The message of a merge.
     pub(super) message: String,
     /// Whose name stands on it.
@@ -71,6 +73,7 @@ pub fn run() -> anyhow::Result<()> {
         quarantine: &request.quarantine,
         ours: &request.ours,
         theirs: &request.theirs,
+        after: request.after.as_ref(),
         message: &request.message,
         by: (&request.by.0, &request.by.1),
         at: request.at,

@@ -31,10 +31,17 @@ pub(super) struct ToJoin {
     pub(super) ours: Sha,
     /// The commit that is brought in.
     pub(super) theirs: Sha,
-    /// The message of a merge.
-    pub(super) message: String,
-    /// Whether to make ours anew on top of theirs.
-    pub(super) rewrite: bool,
+    /// What is to be done.
+    pub(super) how: How,
+}
+
+/// How two sides are brought together.
+pub(super) enum How {
+    /// With a merge of this message.
+    Merge(String),
+    /// Ours is made anew on top of theirs, from behind the commit where ours begins, if that is not where the two parted. Made at this
+    /// time, in seconds since 1970; absent: now.
+    Rewrite { after: Option<Sha>, at: Option<i64> },
 }
 
 impl Worker {
@@ -49,14 +56,19 @@ impl Worker {
     pub(super) async fn join_sides(&self, sides: ToJoin) -> anyhow::Result<Joined> {
         let config = &self.config;
         let timeout = config.container.hand_over_timeout;
+        let (message, rewrite, after, at) = match sides.how {
+            How::Merge(message) => (message, false, None, None),
+            How::Rewrite { after, at } => (String::new(), true, after, at),
+        };
         let request = Request {
             quarantine: sides.quarantine,
             ours: sides.ours,
             theirs: sides.theirs,
-            message: sides.message,
+            after,
+            message,
             by: (config.git.author_name.clone(), config.git.author_email.clone()),
-            at: clock::now().as_second(),
-            rewrite: sides.rewrite,
+            at: at.unwrap_or_else(|| clock::now().as_second()),
+            rewrite,
             memory_bytes: config.policy.import_memory.0,
             cpu_seconds: timeout.as_secs().max(1),
             max_bytes: config.container.hand_over_limit.0,

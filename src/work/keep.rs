@@ -190,15 +190,23 @@ impl Worker {
         if handed.bundle.is_none() {
             return Ok((Kept::Nothing, None));
         }
-        let taken = self.take_over(job, run, base, &handed).await?;
+        let (taken, _) = self.take_over(job, run, base, &handed).await?;
         // Nobody is asked about protected paths: they would be asked about work that is over.
         if !taken.objections.is_empty() {
             let (objections, more) = (&taken.objections, taken.more_objections);
             return Err(refused(message::objections(objections, more)));
         }
         let tip = self.push(holder, &job.story, run, &taken).await?;
-        let kept =
-            Kept::Pushed { branch: job.story.branch.clone(), commits: taken.commits, is_wip: handed.is_wip };
+        if let Some(onto) = &taken.onto {
+            let root = Some((job.story.base_branch.clone(), onto.clone()));
+            self.store.change_story(holder, &StoryChange { root, ..StoryChange::default() }).await?;
+        }
+        let kept = Kept::Pushed {
+            branch: job.story.branch.clone(),
+            commits: taken.commits,
+            is_wip: handed.is_wip,
+            left_out: handed.left.apart,
+        };
         Ok((kept, Some(tip)))
     }
 
@@ -249,7 +257,7 @@ pub(super) fn cut_short_on_ready(job: &Job, kept: &Kept) -> Option<NewEffect> {
 }
 
 /// When a run ended, as it is recorded: a moment that stays the same however often it is asked for.
-fn ended_at(run: &Run) -> Timestamp {
+pub(super) fn ended_at(run: &Run) -> Timestamp {
     let started = run.started_at.unwrap_or(Timestamp::UNIX_EPOCH);
     let took = run.end.as_ref().map_or(0, |end| i64::try_from(end.duration_ms).unwrap_or(0));
     started.checked_add(SignedDuration::from_millis(took)).unwrap_or(started)

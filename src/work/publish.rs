@@ -5,7 +5,7 @@
 use anyhow::Context as _;
 
 use super::check_again::evidence;
-use super::hand_over::{HandedOver, refused};
+use super::hand_over::{HandedOver, Leftovers, refused};
 use super::import_child::Taken;
 use super::settle::ask;
 use super::start::blocking;
@@ -14,7 +14,7 @@ use super::{Hitch, Job, Worker};
 use crate::agent::FailureClass;
 use crate::event::PullMove;
 use crate::fail_point::around;
-use crate::git::Mirror;
+use crate::git::{self, Mirror};
 use crate::ids::{AgentKind, Sha};
 use crate::message::{self, Detail, Kept, Later, Notable, Objection, PullRequestText, WhyStopped};
 use crate::paths;
@@ -49,17 +49,18 @@ impl Worker {
         let base = job.story.base.clone().context("a story that publishes has a base")?;
         let handed = self.hand_over(job, run, &base, None).await?;
         check_not_moved_back(&handed, &base)?;
+        let left = &handed.left;
         let findings =
-            Findings { uncommitted: handed.uncommitted.clone(), has_commits: handed.bundle.is_some() };
+            Findings { uncommitted: left.uncommitted.clone(), has_commits: handed.bundle.is_some() };
         match story::after_hand_over(&run.turn, findings) {
             AfterHandOver::Push => self.push_if_allowed(job, run, &base, &handed).await,
             // A model that declines in the middle of its work says so by saying nothing.
             AfterHandOver::NothingToChange if has_said_nothing(run) => {
-                let mut advance = self.failure(job, FailureClass::Refused, "", &[]).await?;
+                let mut advance = self.failure(job, FailureClass::Refused, &Detail::Said(String::new()), &[]).await?;
                 advance.story.session = Some(None);
                 Ok(self.store.advance(&job.task, TaskState::Failed, &advance).await?)
             }
-            AfterHandOver::NothingToChange => self.propose_or_say_nothing(job, run).await,
+            AfterHandOver::NothingToChange => self.propose_or_say_nothing(job, run, left).await,
             AfterHandOver::AskToCommit(files) => {
                 tracing::info!(files = files.len(), "the agent is asked to commit what it left");
                 let turn = Some(Turn::CommitLeftovers { files });
@@ -67,7 +68,7 @@ impl Worker {
                 Ok(self.store.advance(&job.task, TaskState::Queued, &advance).await?)
             }
             AfterHandOver::LeftUncommitted(files) => {
-                self.fail(job, FailureClass::LeftUncommitted, "", &files).await
+                self.fail(job, FailureClass::LeftUncommitted, &Detail::Said(String::new()), &files).await
             }
         }
     }
@@ -93,7 +94,7 @@ impl Worker {
         base: &Sha,
         handed: &HandedOver,
     ) -> Result<Task, Hitch> {
-        let taken = self.take_over(job, run, base, handed).await?;
+        let (taken, note) = self.take_over(job, run, base, handed).await?;
         if !taken.objections.iter().all(Objection::can_be_allowed) {
             let (objections, more) = (&taken.objections, taken.more_objections);
             return Err(refused(message::objections(objections, more)));
@@ -132,7 +133,10 @@ impl Worker {
                 Some((of_merged, why)) => {
                     self.pushed_in_vain(&of_merged, &why, taken.commits, taken.tip).await
                 }
-                None => self.propose(job, run, &taken, checked.as_ref()).await,
+                None => {
+                    let notes: Vec<String> = note.into_iter().chain(handed.left.named()).collect();
+                    self.propose(job, run, (&*taken, &notes), checked.as_ref()).await
+                }
             },
             Brought::Back(turn) => self.back(job, turn).await,
         }
@@ -158,23 +162,25 @@ impl Worker {
         commits: usize,
         tip: Sha,
     ) -> Result<Task, Hitch> {
-        let kept = Kept::Pushed { branch: job.story.branch.clone(), commits, is_wip: false };
+        let branch = job.story.branch.clone();
+        let kept = Kept::Pushed { branch, commits, is_wip: false, left_out: Vec::new() };
         self.cancelled(job, why, (kept, Some(tip))).await
     }
 
-    /// Reads a hand-over into quarantine. What is against its commits stands in what comes back.
+    /// Reads a hand-over into quarantine, and puts it on the base as it is now where that was rewritten. What is against its commits
+    /// stands in what comes back, beside what is to be said of the base.
     pub(super) async fn take_over(
         &self,
         job: &Job,
         run: &Run,
         base: &Sha,
         handed: &HandedOver,
-    ) -> Result<Taken, Hitch> {
+    ) -> Result<(Taken, Option<String>), Hitch> {
         let taken = self.import(job, run, base, handed).await?;
         if taken.handed_tip != handed.tip {
             return Err(refused(Detail::OtherCommits));
         }
-        Ok(taken)
+        self.on_present_base(job, run, taken).await
     }
 
     /// Has the agent go on, unless nobody wants that any more.
@@ -212,17 +218,19 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        taken: &Taken,
+        (taken, notes): (&Taken, &[String]),
         checked: Option<&Checked>,
     ) -> Result<Task, Hitch> {
         let commits = taken.commits + self.unproposed(&job.story).await?;
         let (effect, words) = self.pull_request(job, run, commits, checked, &taken.notable).await?;
         let story = StoryChange {
             base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
+            root: self.root_after(job, run, taken).await?,
             handed_over: Some(true),
             ..StoryChange::default()
         };
         let words = self.words_with_joins(job, words, taken, checked).await?;
+        let words = message::with_notes(&words, notes);
         // A merge of the base is not what the pull request is about.
         let is_merge = matches!(job.task.ask.about, About::Base(_)) && job.story.pull.is_some();
         let stays = is_merge || job.story.is_theirs() || job.story.stays_unfinished(&job.task.ask.about);
@@ -235,9 +243,27 @@ impl Worker {
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
     }
 
+    /// The commit of the base that work which is pushed builds on, where that is another than before.
+    async fn root_after(&self, job: &Job, run: &Run, taken: &Taken) -> Result<Option<(String, Sha)>, Hitch> {
+        let story = self.job(job.task.clone()).await?.story;
+        let root = match (&taken.onto, taken.merged_in) {
+            (Some(onto), _) => Some(onto.clone()),
+            (None, 0) => None,
+            // The agent has merged the base, perhaps not its newest commit.
+            (None, _) => match self.known_base(&story).await? {
+                Some(base) => {
+                    let (quarantine, tip) = (self.data.run(run.id).quarantine, taken.tip.clone());
+                    blocking(move || git::merge_base_in(&quarantine, &tip, &base)).await??
+                }
+                None => None,
+            },
+        };
+        Ok(root.map(|root| (story.base_branch, root)))
+    }
+
     /// Ends a task that made no commit. What lies on the branch from work that was cut short is proposed all the same:
     /// the agent has looked at it and found it complete.
-    async fn propose_or_say_nothing(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
+    async fn propose_or_say_nothing(&self, job: &Job, run: &Run, left: &Leftovers) -> Result<Task, Hitch> {
         // The suggestions that hob has pushed before this run are on the branch, and no agent's commit beside them.
         let suggested = self.store.suggested(job.task.id).await?.filter(|suggested| suggested.is_pushed);
         let checked =
@@ -260,6 +286,7 @@ impl Worker {
             }
         };
         effects.extend(self.review_answers(job, None).await?);
+        let words = message::with_notes(&words, &left.named());
         let story = StoryChange { handed_over: Some(true), ..StoryChange::default() };
         let advance = Advance { story, effects, words: Some(words), ..Advance::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)

@@ -104,18 +104,18 @@ impl Worker {
         kept: Kept,
     ) -> Result<(News, Option<Sha>), Hitch> {
         let story = &job.story;
-        let remote = self.remote(story).await?;
         let path = self.data.mirror(&story.mirror);
         let (branch, base_branch, id) = (story.branch.clone(), story.base_branch.clone(), story.id);
         let (known, start) = (story.remote_head.clone(), story.base.clone());
+        let root = story.root_on_base().cloned();
         let settings = self.data.story(id).settings;
         // What is on somebody else's branch is nobody's of the story's own, whoever committed it.
         let own = if story.is_theirs() { String::new() } else { self.config.git.author_email.clone() };
         let goes_on = kept == Kept::GoesOn;
         let there = settings.clone();
         let found = blocking(move || {
+            // Fetched a moment ago.
             let mirror = Mirror::ensure(&path).map_err(RemoteError::Other)?;
-            mirror.fetch(&remote)?;
             let head = mirror.branch(&branch).map_err(RemoteError::Other)?;
             let took_back = match (&head, known.as_ref().filter(|_| goes_on)) {
                 // What the mirror does not have any more is on no branch.
@@ -134,7 +134,7 @@ impl Worker {
             let base = mirror.branch(&base_branch).map_err(RemoteError::Other)?;
             let trusted = Trusted::write(&mirror, (base.as_ref(), head.as_ref()), &own, &there);
             let trusted = trusted.map_err(RemoteError::Other)?;
-            let base_moved = moved_base(&mirror, head.as_ref().or(start.as_ref()), base);
+            let base_moved = moved_base(&mirror, head.as_ref().or(start.as_ref()), root.as_ref(), base);
             if let Some(base) = &base_moved {
                 // The agent may merge it, and then borrows from it.
                 mirror.pin(id, base).map_err(RemoteError::Other)?;
@@ -240,11 +240,12 @@ impl Worker {
     }
 }
 
-/// The base branch's commit, where the story's does not have it. What cannot be compared, a base that was
-/// rewritten for example, is not offered.
-fn moved_base(mirror: &Mirror, story: Option<&Sha>, base: Option<Sha>) -> Option<Sha> {
+/// The base branch's commit, where the story's does not have it. A base that was rewritten, so that it does not have what the work
+/// builds on (`root`), is not offered: merged, it would bring back what people took off it. Nor is what cannot be compared.
+fn moved_base(mirror: &Mirror, story: Option<&Sha>, root: Option<&Sha>, base: Option<Sha>) -> Option<Sha> {
     let (story, base) = (story?, base?);
-    (!mirror.holds(story, &base).unwrap_or(true)).then_some(base)
+    let is_rewritten = root.is_some_and(|root| !mirror.holds(&base, root).unwrap_or(false));
+    (!is_rewritten && !mirror.holds(story, &base).unwrap_or(true)).then_some(base)
 }
 
 /// What there is of a workspace that a run begins in.

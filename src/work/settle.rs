@@ -6,7 +6,7 @@ use super::{Hitch, Job, Worker};
 use crate::agent::{self, FailureClass};
 use crate::ids::{IssueNumber, QuestionId};
 use crate::message::{self, Detail, FailureText, Spent, WhyUnfinished};
-use crate::store::{Advance, Effect, NewEffect, NewQuestion};
+use crate::store::{Advance, Effect, NewEffect, NewQuestion, StoryChange};
 use crate::story::budget::Limit;
 use crate::story::plan;
 use crate::story::{
@@ -74,7 +74,8 @@ impl Worker {
                     (TaskState::Queued, Advance { turn: Some(turn), ..Advance::default() })
                 } else {
                     let detail = message::login_not_renewed(&renewal, settings.sync_timeout);
-                    (TaskState::Failed, self.failure(job, FailureClass::Authentication, &detail, &[]).await?)
+                    let class = FailureClass::Authentication;
+                    (TaskState::Failed, self.failure(job, class, &Detail::Said(detail), &[]).await?)
                 }
             }
             Next::Cancel => return self.cancel(job).await,
@@ -92,7 +93,7 @@ impl Worker {
                     Outcome::Failed { detail, .. } => detail.clone(),
                     _ => String::new(),
                 };
-                (TaskState::Failed, self.failure(job, class, &detail, &[]).await?)
+                (TaskState::Failed, self.failure(job, class, &Detail::Said(detail), &[]).await?)
             }
         };
         Ok(self.store.advance(&job.task, to, &advance).await?)
@@ -119,7 +120,7 @@ impl Worker {
         &self,
         job: &Job,
         class: FailureClass,
-        detail: &str,
+        detail: &Detail,
         uncommitted: &[String],
     ) -> Result<Task, Hitch> {
         let advance = self.failure(job, class, detail, uncommitted).await?;
@@ -142,14 +143,13 @@ impl Worker {
                 return self.save_later(task).await;
             }
             let job = self.job(task.clone()).await?;
-            let detail = &detail.words();
             // A hand-over that did not get to its end may hold a secret. The sweep looks after it too.
             if let Some(run) = self.store.latest_run(task).await?
                 && let Err(hitch) = self.clear_hand_over(&run).await
             {
                 tracing::warn!(?hitch, "a hand-over was left over");
             }
-            if self.cancel_without_push(&job, class, detail).await?.is_none() {
+            if self.cancel_without_push(&job, class, &detail.words()).await?.is_none() {
                 self.fail(&job, class, detail, &[]).await?;
             }
             Ok::<_, Hitch>(())
@@ -182,12 +182,12 @@ impl Worker {
         &self,
         job: &Job,
         class: FailureClass,
-        detail: &str,
+        detail: &Detail,
         uncommitted: &[String],
     ) -> Result<Advance, Hitch> {
         let took = self.spent_on(&job.task).await?;
         let secrets = self.secrets.redactor();
-        let detail = &secrets.redact(detail);
+        let words = detail.words();
         let uncommitted: Vec<String> =
             uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
         let is_work = |run: &Run| {
@@ -195,15 +195,24 @@ impl Worker {
                 && !run.end.as_ref().is_some_and(|end| has_failed(end, FailureClass::NotReady))
         };
         let has_worked = self.store.latest_run(&job.task).await?.as_ref().is_some_and(is_work);
-        let words =
-            message::failed(&FailureText { class, detail, has_worked, uncommitted: &uncommitted, took });
+        let words = message::failed(&FailureText {
+            class,
+            detail: &secrets.redact(&words),
+            has_worked,
+            for_requester: detail.is_for_requester(),
+            uncommitted: &uncommitted,
+            took,
+        });
         let mut effects: Vec<NewEffect> =
             self.draft(job, WhyUnfinished::Failed, None).await?.into_iter().collect();
         effects.extend(failed_on(job).map(|on| {
             let body = message::failed_here(&job.task.ask.about, &words);
             NewEffect::new(Effect::Comment { on, body })
         }));
-        Ok(Advance { failure: Some(class), words: Some(words), effects, ..Advance::default() })
+        // Commits that cannot be put on a base that was rewritten are of no use: what comes next begins there.
+        let is_of_no_use = class == FailureClass::BaseRewritten && job.story.remote_head.is_none();
+        let story = StoryChange { handed_over: is_of_no_use.then_some(true), ..StoryChange::default() };
+        Ok(Advance { failure: Some(class), words: Some(words), effects, story, ..Advance::default() })
     }
 
     /// What all runs of a task took.

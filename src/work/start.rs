@@ -110,6 +110,7 @@ impl Worker {
             self.clear_workspace(&job.story).await?;
         }
         let is_kept = self.data.story(job.story.id).workspace.exists();
+        let job = &self.preflight(job, is_kept).await?;
         let labels = self.labels(job.story.id, run);
         let network = self.network();
         let (workspace, network) = tokio::join!(
@@ -227,28 +228,24 @@ impl Worker {
         if paths.workspace.exists() {
             return Ok((story, false));
         }
-        let remote = self.remote(&story).await?;
+        // Fetched a moment ago.
         let mirror_path = self.data.mirror(&story.mirror);
         let names = (story.branch.clone(), story.base_branch.clone());
         let (mirror, branch, base) = blocking(move || {
-            let mirror = Mirror::ensure(&mirror_path).map_err(RemoteError::Other)?;
-            mirror.fetch(&remote)?;
-            let branch = mirror.branch(&names.0).map_err(RemoteError::Other)?;
-            let base = mirror.branch(&names.1).map_err(RemoteError::Other)?;
-            Ok::<_, RemoteError>((mirror, branch, base))
+            let mirror = Mirror::ensure(&mirror_path)?;
+            let (branch, base) = (mirror.branch(&names.0)?, mirror.branch(&names.1)?);
+            anyhow::Ok((mirror, branch, base))
         })
-        .await?
-        .map_err(remote_hitch)?;
-        let no_base = || Hitch::not_ready(Detail::NoBaseToStart(story.base_branch.clone()));
-        // A branch that somebody named is needed for the pull request at the latest.
-        if base.is_none() && job.task.ask.choice.base.is_some() && story.pull.is_none() {
-            return Err(no_base());
-        }
-        let start = branch.clone().or_else(|| base.clone()).ok_or_else(no_base)?;
+        .await??;
+        let base = base.ok_or_else(|| Hitch::not_ready(Detail::NoBaseToStart(story.base_branch.clone())))?;
+        let start = branch.clone().unwrap_or_else(|| base.clone());
+        // What begins anew builds on the base as it is now.
+        let root = branch.is_none().then(|| (story.base_branch.clone(), base.clone()));
         // What the workspace starts from is written down before it exists: a workspace whose start is not
         // known could not be handed over.
         let change = StoryChange {
             base: Some((start.clone(), branch.clone())),
+            root,
             handed_over: Some(false),
             ..StoryChange::default()
         };
@@ -364,7 +361,7 @@ impl Worker {
             Turn::Answer { question } => asked(question).map_or(Purpose::GoOn, Purpose::Answered),
             Turn::CommitLeftovers { files } => Purpose::Commit(files),
             Turn::CarryOut { question } => asked(question).map_or(Purpose::Work, Purpose::CarryOut),
-            Turn::GoOn => Purpose::Resume(match earlier.last().map(|task| &task.turn) {
+            Turn::GoOn | Turn::PublishAgain => Purpose::Resume(match earlier.last().map(|task| &task.turn) {
                 Some(Turn::Answer { question } | Turn::CarryOut { question }) => asked(question),
                 _ => None,
             }),

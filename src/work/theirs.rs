@@ -2,7 +2,7 @@
 //! hob merges by itself where nothing conflicts, in the run's quarantine; else the agent is asked to, in its own workspace.
 
 use super::import_child::Taken;
-use super::joining::ToJoin;
+use super::joining::{How, ToJoin};
 use super::push::ToPush;
 use super::start::{blocking, remote_hitch};
 use super::{Hitch, Job, Worker};
@@ -23,7 +23,7 @@ const MOST_MERGES: usize = 10;
 #[derive(Debug)]
 pub(super) enum Brought {
     /// They are there, with people's where there were some, and with what came of the checks on that.
-    There(Taken, Option<Checked>),
+    There(Box<Taken>, Option<Checked>),
     /// The agent goes on first, for this reason.
     Back(Turn),
 }
@@ -61,10 +61,10 @@ impl Worker {
             }
             let Some(found) = self.push_at(&job.task, &job.story, run, &taken, expected.as_ref()).await?
             else {
-                return Ok(Brought::There(taken, checked));
+                return Ok(Brought::There(Box::new(taken), checked));
             };
             match self.meet(&job.story, run, &taken.tip, &found).await? {
-                Met::There => return Ok(Brought::There(Taken { tip: found, ..taken }, checked)),
+                Met::There => return Ok(Brought::There(Box::new(Taken { tip: found, ..taken }), checked)),
                 Met::Merged(tip) => {
                     tracing::info!(theirs = %found, %tip, "merged what was pushed meanwhile");
                     (taken.tip, expected) = (tip, Some(found));
@@ -165,8 +165,7 @@ impl Worker {
             quarantine: quarantine.clone(),
             ours: tip.clone(),
             theirs: found.clone(),
-            message: message::theirs_merge_subject(&story.branch),
-            rewrite: false,
+            how: How::Merge(message::theirs_merge_subject(&story.branch)),
         };
         Ok(match self.join_sides(sides).await? {
             Joined::Done { tip, .. } => Met::Merged(self.sign_join(story, quarantine, tip).await?),

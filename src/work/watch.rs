@@ -237,7 +237,7 @@ impl Worker {
                     self.show_progress(job, run, &mut progress, log.so_far().cost_usd).await?;
                     continue;
                 }
-                () = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(FailureClass::DiskFull))),
+                class = &mut too_much => return Ok(Followed::Stop(Stopped::EndedEarly(class))),
                 () = something_said => {
                     self.talk(job, run, &mut talking).await?;
                     continue;
@@ -291,8 +291,8 @@ impl Worker {
         }
     }
 
-    /// Ends when these folders take up more disk than a story may, or hide what they do, or the disk itself is nearly full.
-    pub(super) async fn until_too_much_disk(&self, folders: Vec<PathBuf>) {
+    /// Ends when these folders take up more disk than a story may, or hide what they do, or the disk itself is nearly full; tells which.
+    pub(super) async fn until_too_much_disk(&self, folders: Vec<PathBuf>) -> FailureClass {
         let mut rounds_unseen = 0;
         loop {
             tokio::time::sleep(DISK_ROUND).await;
@@ -308,9 +308,10 @@ impl Worker {
             let used: u64 = used.iter().map(|used| used.bytes).sum();
             // Half of what is wanted to begin: a run that began may use some of it.
             let is_full = free.is_some_and(|free| free.is_below(self.config.data.min_free.0 / 2));
-            if used > self.config.container.disk.0 || rounds_unseen > 1 || is_full {
+            let is_over = used > self.config.container.disk.0 || rounds_unseen > 1;
+            if is_over || is_full {
                 tracing::warn!(used, is_seen, ?free, "what runs takes up too much disk");
-                return;
+                return if is_over { FailureClass::DiskFull } else { FailureClass::ServerDiskFull };
             }
         }
     }

@@ -16,10 +16,10 @@ use hob::command::Mistake;
 use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
 use hob::message::review::{Answered, WholeAnswered};
 use hob::message::{
-    self, FailureText, Kept, Later, Phase, PullRequestText, Sizes, Spent, StatusText, WhyStopped,
+    self, FailureText, Kept, Later, Phase, PullRequestText, Refusal, Sizes, Spent, StatusText, WhyStopped,
 };
 use hob::story::checks::{CheckEnd, CheckResult, Checked};
-use hob::story::{About, Answer, AskedQuestion, Card, Given, Question, Rests};
+use hob::story::{About, Answer, AskedQuestion, Card, CardKind, Given, Question, Rests};
 
 use rendered::{Rendered, skeleton};
 
@@ -112,6 +112,21 @@ const PLACES: &[Place] = &[
     Place { name: "an answer in a thread", one_line: false, say: in_thread },
     Place { name: "an answer to a review", one_line: false, say: |text| to_review("a", text) },
     Place { name: "what it answers", one_line: true, say: |text| to_review(text, "a") },
+    Place {
+        name: "paths that stay out of the commits",
+        one_line: true,
+        say: |text| message::left_behind(&[text.to_owned()], &[text.to_owned()], false).join(" "),
+    },
+    Place {
+        name: "why GitHub does not take a pull request",
+        one_line: true,
+        say: |text| message::pull_refused(&Refusal::Other(text.to_owned()), "hob/issue-1", "main"),
+    },
+    Place {
+        name: "a question that GitHub does not take",
+        one_line: false,
+        say: |text| message::question_refused(&Refusal::Locked, &question(text, "", &[])),
+    },
     Place { name: "status, said", one_line: true, say: |text| status(Some(text), "a") },
     Place { name: "check run, log", one_line: true, say: |text| check_run("a", text) },
     Place { name: "check run, what a check printed", one_line: false, say: |text| check_run(text, "a") },
@@ -160,6 +175,7 @@ fn status(said: Option<&str>, todo: &str) -> String {
         can_be_retried: false,
         queued_behind: 0,
         over: &[],
+        refused: &[],
     })
 }
 
@@ -211,6 +227,7 @@ fn card(question: Question, answer: Option<Answer>) -> String {
     message::card::card(&Card {
         id: "01a20ba9-548f-767a-8884-d8d02bdb13df".parse().expect("an id"),
         story: StoryId::new(),
+        kind: CardKind::Agent,
         on: IssueNumber(1),
         comment: Some(CommentId(7)),
         is_open: given.is_none(),
@@ -285,7 +302,14 @@ fn pull_request_with(
 
 fn failed(detail: &str, uncommitted: &[String]) -> String {
     let class = FailureClass::LeftUncommitted;
-    message::failed(&FailureText { class, detail, has_worked: true, uncommitted, took: Spent::default() })
+    message::failed(&FailureText {
+        class,
+        detail,
+        has_worked: true,
+        for_requester: false,
+        uncommitted,
+        took: Spent::default(),
+    })
 }
 
 fn not_pushed(detail: &str) -> Kept {

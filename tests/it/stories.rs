@@ -23,6 +23,7 @@ mod identity;
 mod keeping;
 mod long;
 mod operating;
+mod outcome;
 mod policy;
 mod proposing;
 mod pulls;

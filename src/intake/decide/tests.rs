@@ -305,6 +305,20 @@ fn after(last: TaskState) -> Known {
     known(KnownStory { last: Some(last), ..KnownStory::default() })
 }
 
+#[test]
+fn what_github_refused_is_tried_again_and_what_failed_is_done_again() {
+    let refused = |last, is_under_work| {
+        known(KnownStory { last: Some(last), has_refused: true, is_under_work, ..KnownStory::default() })
+    };
+    for (last, is_under_work) in
+        [(TaskState::Done, false), (TaskState::Blocked, true), (TaskState::Running, true)]
+    {
+        assert_eq!(says("/hob retry", &refused(last, is_under_work)), Decision::Redeliver, "{last:?}");
+    }
+    let failed = Decision::GoOn(GoOn::SameText);
+    assert_eq!(says("/hob retry", &refused(TaskState::Failed, false)), failed);
+}
+
 fn says(text: &str, known: &Known) -> Decision {
     decide(&comment(101, 2, text), known)
 }

@@ -9,7 +9,15 @@ use hob::ids::Sha;
 
 fn join<'a>(world: &World, ours: &'a Sha, theirs: &'a Sha, quarantine: &'a std::path::Path) -> Join<'a> {
     empty_quarantine(&world.mirror(), quarantine).unwrap();
-    Join { quarantine, ours, theirs, message: "Merge it", by: ("hob", "hob@example.com"), at: 1_700_000_000 }
+    Join {
+        quarantine,
+        ours,
+        theirs,
+        after: None,
+        message: "Merge it",
+        by: ("hob", "hob@example.com"),
+        at: 1_700_000_000,
+    }
 }
 
 /// `main` and `story` both with commits of their own, pushed.

@@ -302,6 +302,7 @@ impl Scene {
             _ => cards.into_iter().rfind(|card| card.open_parts().is_empty()),
         };
         Some(KnownStory {
+            has_refused: false,
             has_pull: false,
             is_blocked: false,
             chosen: None,
@@ -431,6 +432,7 @@ impl Scene {
             state: task.state,
             stop_wanted: self.store.stop_wanted(task).await?.is_some(),
             may_push: false,
+            publish_again: false,
             save_wanted: false,
             check_wanted: false,
             run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),

@@ -1,5 +1,4 @@
-//! Stores of earlier schemas, with everything in them, meet this hob. Each shipped schema has a dump in `tests/data/store`;
-//! one that is missing fails the test.
+//! Stores of earlier schemas, with everything in them, meet this hob. Each shipped schema has a dump in `tests/data/store`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

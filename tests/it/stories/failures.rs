@@ -456,6 +456,6 @@ async fn nothing_starts_on_a_disk_that_is_nearly_full() {
 async fn an_agent_that_fills_the_disk_is_stopped() {
     let w = World::with(|config| config.container.disk = hob::config::ByteSize(4096)).await;
     let (_, said) = failing(&w, "slow 30").await;
-    assert!(said.starts_with("**The agent was stopped: it took up more disk than it may"), "{said}");
+    assert!(said.starts_with("**The agent was stopped: it took up more disk space than it may"), "{said}");
     w.finish().await;
 }

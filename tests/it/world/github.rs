@@ -315,12 +315,18 @@ impl GitHub {
                 repository.bare.raw(&["symbolic-ref", "HEAD", &format!("refs/heads/{to}")], None);
             }
             repository.bare.remove(from);
+            repository.renamed_branches.push((from.to_owned(), to.to_owned()));
             for issue in repository.issues.values_mut() {
                 if let Some(part) = issue.pull.as_mut().filter(|part| part.base == from) {
                     part.base = to.to_owned();
                 }
             }
         });
+    }
+
+    /// Has a repository only be read from now on, or written again.
+    pub fn archive_repo(&self, repo: &str, archived: bool) {
+        self.change(|state| state.repository_mut(repo).is_archived = archived);
     }
 
     /// The App is taken off the account and installed again: it has another number there, and its old tokens are worth nothing.

@@ -60,6 +60,12 @@ impl Reply {
         Self { location: Some(to), ..Self::new(302, Value::Null) }
     }
 
+    /// The way to the address at which something is now.
+    pub(super) fn moved(to: String) -> Self {
+        let body = json!({"message": "Moved Permanently", "url": to, "documentation_url": "https://docs.github.com/rest"});
+        Self { location: Some(to), ..Self::new(301, body) }
+    }
+
     /// A refusal in GitHub's shape.
     pub(super) fn refuse(status: u16, message: &str) -> Self {
         let body = json!({

@@ -75,6 +75,10 @@ fn admit(github: &GitHub, head: &Parts, name: &str, service: &str) -> Result<Adm
     let Some(repository) = visible else {
         return Err(Box::new((StatusCode::NOT_FOUND, "Repository not found.\n").into_response()));
     };
+    if writes && repository.is_archived {
+        let text = "This repository was archived so it is read-only.\n";
+        return Err(Box::new((StatusCode::FORBIDDEN, text).into_response()));
+    }
     if repository.permission(actor.login()) < needed {
         let text = format!("Permission to {} denied to {}.\n", repository.full_name, actor.login());
         return Err(Box::new((StatusCode::FORBIDDEN, text).into_response()));

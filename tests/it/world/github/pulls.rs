@@ -149,6 +149,9 @@ fn acceptable<'a>(repository: &Repository, call: &'a Call) -> Result<(PullPart, 
         let owner = repository.owner();
         return Err(custom(&format!("A pull request already exists for {owner}:{head}.")));
     }
+    if !repository.bare.have_common_history(base, head) {
+        return Err(custom(&format!("The {head} branch has no history in common with {base}")));
+    }
     if repository.bare.distance(base, head).commits == 0 {
         return Err(custom(&format!("No commits between {base} and {head}")));
     }

@@ -12,7 +12,13 @@ pub(super) fn get_branch(github: &GitHub, state: &mut State, call: &Call) -> Rep
     let name = call.repository();
     let repository = state.repository(&name);
     let branch = call.part("branch");
-    let Some(tip) = repository.bare.tip(branch) else { return Reply::not_found() };
+    let Some(tip) = repository.bare.tip(branch) else {
+        let renamed = repository.renamed_branches.iter().find(|(old, _)| old == branch);
+        return renamed.map_or_else(Reply::not_found, |(_, new)| {
+            let new = new.replace('/', "%2F");
+            Reply::moved(format!("{}/repos/{}/branches/{new}", github.api_url(), repository.full_name))
+        });
+    };
     let mut answer = example("GET /repos/{owner}/{repo}/branches/{branch}");
     github.writer().localise(&mut answer, repository);
     answer["name"] = json!(branch);

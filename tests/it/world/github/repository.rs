@@ -141,6 +141,12 @@ impl Bare {
         finish(self.command(&["merge-tree", "--write-tree", &base, &head]), None).is_ok()
     }
 
+    /// Whether two branches have a commit in common.
+    pub(super) fn have_common_history(&self, one: &str, other: &str) -> bool {
+        let (one, other) = (format!("refs/heads/{one}"), format!("refs/heads/{other}"));
+        finish(self.command(&["merge-base", &one, &other]), None).is_ok()
+    }
+
     /// The object id of a branch, if there is such a branch.
     pub(super) fn tip(&self, branch: &str) -> Option<String> {
         let name = format!("refs/heads/{branch}^{{commit}}");

@@ -365,6 +365,9 @@ async fn endpoint(
             let mut state = github.state();
             let request = Raw { route: &route, who, headers: &head.headers, parts, query, body, address };
             let reply = match admit(&mut state, request) {
+                Ok(call) if is_read_only(&state, &route, &call) => {
+                    Reply::refuse(403, "Repository was archived so is read-only.")
+                }
                 Ok(call) => handle(&github, &mut state, &call),
                 Err(refusal) => refusal,
             };
@@ -381,6 +384,13 @@ async fn endpoint(
         reply.into_response()
     });
     answered.await.expect("answer a request")
+}
+
+/// Whether a call would change something in a repository that is archived.
+fn is_read_only(state: &State, route: &str, call: &Call) -> bool {
+    route.contains("/repos/{owner}/{repo}")
+        && !route.starts_with("GET ")
+        && state.repository(&call.repository()).is_archived
 }
 
 struct Raw<'a> {

@@ -144,6 +144,10 @@ pub(super) struct Repository {
     pub(super) bare: Bare,
     /// The branch that others begin at.
     pub(super) default_branch: String,
+    /// Old names of branches, with the new ones.
+    pub(super) renamed_branches: Vec<(String, String)>,
+    /// Whether it can only be read.
+    pub(super) is_archived: bool,
     /// Whether only some may see it.
     pub(super) is_private: bool,
     /// Whether its plan has drafts.
@@ -170,6 +174,8 @@ impl Repository {
             full_name: full_name.to_owned(),
             bare: Bare::at(path),
             default_branch: "main".to_owned(),
+            renamed_branches: Vec::new(),
+            is_archived: false,
             is_private: false,
             has_drafts: true,
             permissions,

@@ -96,7 +96,11 @@ impl Writer {
         self.localise(&mut value, repository);
         self.put_repository(&mut value, repository);
         let visibility = if repository.is_private { "private" } else { "public" };
-        put(&mut value, json!({"private": repository.is_private, "visibility": visibility}));
+        let archived = repository.is_archived;
+        put(
+            &mut value,
+            json!({"private": repository.is_private, "visibility": visibility, "archived": archived}),
+        );
         let permissions = json!({
             "admin": permission >= Permission::Admin, "maintain": permission >= Permission::Maintain,
             "push": permission >= Permission::Write, "triage": permission >= Permission::Triage,
