@@ -40,9 +40,11 @@ impl Intake {
     ) -> anyhow::Result<Settled> {
         let id = story.as_ref().map(|story| story.id).context("what goes on is a story")?;
         let last = self.store.last_task(id).await?.context("what goes on has a task")?;
-        let turn = match with {
-            GoOn::SameText if self.store.is_to_publish_again(&last).await? => Turn::PublishAgain,
-            _ => Turn::GoOn,
+        let turn = match (&with, turn) {
+            (GoOn::SameText, Turn::GoOn) if self.store.is_to_publish_again(&last).await? => {
+                Turn::PublishAgain
+            }
+            (_, turn) => turn,
         };
         let text = match with {
             GoOn::SameText => last.ask.text.clone(),

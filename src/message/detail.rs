@@ -157,7 +157,10 @@ impl Detail {
                 );
             }
             Self::EmptyRepository(branch) => {
-                return format!("The repository is empty. Push a first commit to {}.", code(branch, MOST_BRANCH));
+                return format!(
+                    "The repository is empty. Push a first commit to {}.",
+                    code(branch, MOST_BRANCH)
+                );
             }
             Self::BaseIsStoryBranch(branch) => {
                 let branch = code(branch, MOST_BRANCH);

@@ -56,7 +56,8 @@ impl Worker {
             AfterHandOver::Push => self.push_if_allowed(job, run, &base, &handed).await,
             // A model that declines in the middle of its work says so by saying nothing.
             AfterHandOver::NothingToChange if has_said_nothing(run) => {
-                let mut advance = self.failure(job, FailureClass::Refused, &Detail::Said(String::new()), &[]).await?;
+                let mut advance =
+                    self.failure(job, FailureClass::Refused, &Detail::Said(String::new()), &[]).await?;
                 advance.story.session = Some(None);
                 Ok(self.store.advance(&job.task, TaskState::Failed, &advance).await?)
             }
