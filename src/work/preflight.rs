@@ -109,8 +109,7 @@ impl Worker {
         if found.is_some() {
             return Ok(found);
         }
-        let repository =
-            self.github.repository(&story.at()).await.map_err(github_hitch)?;
+        let repository = self.github.repository(&story.at()).await.map_err(github_hitch)?;
         let is_chosen = self.store.is_base_chosen(story.id).await?;
         let is_default =
             !is_chosen && job.file.base.as_ref() != Some(&story.base_branch) && !story.is_theirs();
