@@ -253,7 +253,7 @@ impl Worker {
         let is_fresh = branch.is_none();
         (story.base, story.remote_head) = (Some(start.clone()), branch);
         // The workspace names the base branch's commit too.
-        let pinned = [start.clone(), base];
+        let pinned: [Sha; 2] = [start.clone(), base];
         let (id, folder) = (story.id, paths.folder.clone());
         blocking(move || -> anyhow::Result<()> {
             pinned.iter().try_for_each(|at| mirror.pin(id, at))?;
