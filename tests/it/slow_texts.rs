@@ -114,6 +114,7 @@ fn asked() -> Card {
     Card {
         id: QuestionId::new(),
         story: StoryId::new(),
+        kind: hob::story::CardKind::Agent,
         on: IssueNumber(1),
         comment: Some(CommentId(7)),
         answers: vec![None],
