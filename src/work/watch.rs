@@ -638,8 +638,8 @@ struct Life {
 }
 
 /// The part of one processor that work takes up at least. A program that asks again and again whether its network is back, or
-/// that waits for an answer, takes far less.
-const LEAST_CPU: f64 = 0.25;
+/// that waits for an answer, takes far less; a build on a machine with other work may get little.
+const LEAST_CPU: f64 = 0.1;
 
 /// A process that was started at a line may seem to be older than it: times are in whole seconds.
 const AGE_SLACK: Duration = Duration::from_secs(3);
