@@ -696,6 +696,10 @@ impl Writer {
             self.hidden.comments += usize::from(tag.is_known());
             // One that is never closed says nothing about what follows.
             if self.closing.iter().any(|(known, left)| *known == key(name) && *left > 0) {
+                // What stands before it and what follows do not become one word.
+                if self.inline.ends_with(char::is_alphanumeric) {
+                    self.text(" ");
+                }
                 self.unshown = Some(Unshown { name: name.to_owned(), inner: 0 });
             }
             return;

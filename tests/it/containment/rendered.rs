@@ -123,6 +123,7 @@ fn words<'a>(node: &'a AstNode<'a>, text: &mut String) {
 }
 
 static TAG: LazyLock<Regex> = LazyLock::new(|| regex(r"(?s)<!--.*?-->|<[A-Za-z/!?][^>]*>"));
+static ENTITY: LazyLock<Regex> = LazyLock::new(|| regex("&#?[A-Za-z0-9]+;"));
 static TARGET: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"(?i)(?:href|src)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"#));
 
@@ -145,7 +146,8 @@ fn see<'a>(node: &'a AstNode<'a>, seen: &mut String, targets: &mut String) {
     let is_alternative = |around: &AstNode<'a>| matches!(around.data().value, NodeValue::Image(_));
     let is_in_image = node.ancestors().skip(1).any(is_alternative);
     let mut html = |html: &str| {
-        seen.push_str(&TAG.replace_all(html, ""));
+        let words = TAG.replace_all(html, "");
+        seen.push_str(&ENTITY.replace_all(&words, |found: &regex::Captures<'_>| character(&found[0])));
         let found = TARGET.captures_iter(html).flat_map(|found| {
             (1..4).filter_map(move |nth| found.get(nth)).map(|target| target.as_str()).collect::<Vec<_>>()
         });
@@ -168,6 +170,14 @@ fn see<'a>(node: &'a AstNode<'a>, seen: &mut String, targets: &mut String) {
         NodeValue::HtmlInline(inline) => html(inline),
         _ => {}
     }
+}
+
+/// What stands in HTML for a character is one, as it is in Markdown.
+fn character(entity: &str) -> String {
+    let arena = Arena::new();
+    let mut read = String::new();
+    words(parse_document(&arena, entity, &options()), &mut read);
+    read
 }
 
 /// The kinds of blocks of a text, in order.
