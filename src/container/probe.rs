@@ -22,7 +22,7 @@ impl Docker {
         let mark = mark.with_context(|| format!("writing to {}", folder.display()))?;
         let path = mark.path().canonicalize().context("resolving the path of the mark")?;
         self.remove_left_over().await;
-        let name = format!("hob-probe-{}", Uuid::new_v4());
+        let name = format!("hob-{}-probe", Uuid::new_v4());
         let spec = ContainerSpec {
             name: name.clone(),
             image: image.to_owned(),
