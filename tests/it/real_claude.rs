@@ -225,7 +225,7 @@ async fn the_limit_of_turns_is_said_and_the_next_command_goes_on_in_the_same_ses
     w.alice().labels(issue, "hob").await;
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with("**The agent reached the limit of turns for one run.**"), "{said}");
-    assert!(said.contains("`/hob work` goes on from there."), "{said}");
+    assert!(said.contains("`/hob retry` continues from there."), "{said}");
     w.quiet().await;
     let before = api.requests().len();
 
