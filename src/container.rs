@@ -153,12 +153,15 @@ impl Docker {
             return self.create_as(spec, body).await;
         }
         let mut body = spec::to_create_body(spec, self.kind().await?)?;
+        let network = Box::pin(self.ensure_own_network(&spec.name, &spec.labels)).await?;
         if let Some(host) = &mut body.host_config {
-            host.network_mode = Some(network::own_network(&spec.name));
+            host.network_mode = Some(network);
         }
-        Box::pin(self.make_own_network(&spec.name, &spec.labels, &spec.network)).await?;
         let made = match self.create_as(spec, body).await {
-            Ok(Made::New(id)) => Box::pin(self.wall_off_metadata(&spec.name)).await.map(|()| Made::New(id)),
+            // A hob that was killed may have made the container and not got to the wall.
+            Ok(made @ (Made::New(_) | Made::Existed(State::Created))) => {
+                Box::pin(self.wall_off_metadata(&spec.name)).await.map(|()| made)
+            }
             made => made,
         };
         if made.is_err() {

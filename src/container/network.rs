@@ -77,8 +77,15 @@ impl Docker {
 
     /// Whether the daemon has a network of that name.
     pub async fn has_network(&self, name: &str) -> Result<bool, ContainerError> {
+        Ok(self.network_id(name).await?.is_some())
+    }
+
+    /// The id of a network of that name. Docker allows several networks of one name: a hob that was killed may have asked for one
+    /// that was made after its successor had looked. The id tells them apart; the one with the least id is taken by everyone.
+    async fn network_id(&self, name: &str) -> Result<Option<String>, ContainerError> {
         // The filter finds parts of names too.
-        Ok(self.networks("name", name).await?.iter().any(|found| found.name == name))
+        let found = self.networks("name", name).await?.into_iter().filter(|found| found.name == name);
+        Ok(found.map(|found| found.id).min())
     }
 
     /// Makes the network that a container of this name has to itself, unless it is there or the container is to have none: beforehand,
@@ -89,12 +96,21 @@ impl Docker {
         labels: &BTreeMap<String, String>,
         network: &Network,
     ) -> Result<(), ContainerError> {
-        if !self.has_own_network(network).await? {
-            return Ok(());
+        if self.has_own_network(network).await? {
+            self.ensure_own_network(container, labels).await?;
         }
+        Ok(())
+    }
+
+    /// The same for a container that is to have one. Answers with the network's id.
+    pub(super) async fn ensure_own_network(
+        &self,
+        container: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<String, ContainerError> {
         let name = own_network(container);
-        if self.has_network(&name).await? {
-            return Ok(());
+        if let Some(id) = self.network_id(&name).await? {
+            return Ok(id);
         }
         let mut labels: HashMap<String, String> = labels.clone().into_iter().collect();
         if let Some(instance) = labels.remove(LABEL_INSTANCE) {
@@ -109,8 +125,8 @@ impl Docker {
             ..Default::default()
         };
         let client = self.client().await?;
-        self.call(&format!("make the network {name}"), client.create_network(request)).await?;
-        Ok(())
+        let made = self.call(&format!("make the network {name}"), client.create_network(request)).await?;
+        Ok(made.id)
     }
 
     /// Whether a container on it is to have a network to itself.
@@ -135,7 +151,13 @@ impl Docker {
         let client = self.client().await?;
         let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: None };
         let operation = format!("put the container {container} on the network {WALL}");
-        self.call(&operation, client.connect_network(WALL, request)).await
+        match self.call(&operation, client.connect_network(WALL, request)).await {
+            // It is on it already.
+            Err(ContainerError::Refused { status: 403, message }) if message.contains("already exists") => {
+                Ok(())
+            }
+            connected => connected,
+        }
     }
 
     async fn make_wall(&self) -> Result<(), ContainerError> {
