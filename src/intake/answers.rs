@@ -45,8 +45,9 @@ impl Intake {
             Act::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)),
             _ => cards.iter().rfind(|card| card.open_parts().is_empty()),
         };
+        let own = self.github.own_login().await?;
         let is_for_hob = match act {
-            Act::Comment { body, .. } => !command::is_aside(body, &self.github.own_login().await?),
+            Act::Comment { body, .. } => !command::is_aside(body, &own),
             _ => false,
         };
         let is_courtesy = matches!(act, Act::Comment { body, .. } if command::is_courtesy(body));
@@ -63,7 +64,12 @@ impl Intake {
             // On a pull request of somebody else's people speak with each other; there only a command is for hob.
             is_spoken_to: is_for_hob && !story.is_theirs() && self.store.is_listening(story.id).await?,
             is_discussed: is_for_hob && !story.is_theirs() && on.issue.is_pull_request && on.issue.is_open,
-            is_at_rest: is_for_hob && !is_courtesy && !story.is_theirs() && on.issue.is_open,
+            // Who writes by hand as hob's own account knows where it stands, and hob never answers itself.
+            is_at_rest: is_for_hob
+                && !is_courtesy
+                && !story.is_theirs()
+                && on.issue.is_open
+                && on.sender.login != own,
             last: self.store.last_task(story.id).await?.map(|task| task.state),
         })
     }
