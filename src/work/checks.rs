@@ -163,7 +163,8 @@ impl Worker {
         let new = NewCheckout {
             folder: place.workspace.clone(),
             at: &checked.tip,
-            quarantine: Some(paths.quarantine),
+            // What hob has merged or made itself, and what is checked again, lies in the mirror.
+            quarantine: Some(paths.quarantine).filter(|quarantine| quarantine.join("HEAD").exists()),
             image: checked.image_id.clone(),
         };
         Box::pin(self.check_out(job, run, new)).await?;

@@ -454,7 +454,7 @@ async fn nothing_starts_on_a_disk_that_is_nearly_full() {
 
 #[tokio::test]
 async fn an_agent_that_fills_the_disk_is_stopped() {
-    let w = World::with(|config| config.container.disk = hob::config::ByteSize(4096)).await;
+    let w = World::with(|config| config.container.disk = hob::config::ByteSize(16 << 10)).await;
     let (_, said) = failing(&w, "slow 30").await;
     assert!(said.starts_with("**The agent was stopped: it took up more disk space than it may"), "{said}");
     w.finish().await;
