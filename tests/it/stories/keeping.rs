@@ -262,9 +262,10 @@ async fn a_question_that_nobody_answers_is_given_up_after_a_notice_and_its_work_
     let tasks = w.store().tasks_of(story(&w, issue).await.id).await.unwrap();
     assert_eq!(tasks[0].state, hob::story::TaskState::Cancelled);
 
-    // A comment is no answer any more; the command that is named goes on in the same session.
+    // A comment is no answer any more, which is said; the command that is named goes on in the same session.
     w.alice().comments(issue, "one array").await;
     w.quiet().await;
+    assert!(w.next_comment(issue).await.body.starts_with("No agent is at work here"));
     w.alice().comments(issue, "/hob work one array [scenario: ask]").await;
     let pull = w.next_pull_request().await;
     let file = w.github.file_at(REPO, &pull.head, "json-output.md").expect("the agent's file");
