@@ -214,7 +214,10 @@ async fn author_and_committer_are_the_configured_ones_and_who_asked_is_co_author
         let number = address.strip_suffix("+alice@users.noreply.github.com>").expect(last);
         number.parse::<u64>().expect("the account's number");
     }
-    assert!(messages[0].contains("Signed-off-by: House Spirit <spirit@acme.example>\nHob-Story: "), "{messages:?}");
+    assert!(
+        messages[0].contains("Signed-off-by: House Spirit <spirit@acme.example>\nHob-Story: "),
+        "{messages:?}"
+    );
     assert!(messages[1].starts_with("Add one\n\nHob-Story: "), "{messages:?}");
     assert!(!messages[2].contains("Co-authored-by"), "a commit that was there before was rewritten");
 
