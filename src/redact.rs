@@ -50,6 +50,8 @@ struct Forms {
     automaton: AhoCorasick,
     /// The secret that each form is of, by its place among them.
     of: Vec<usize>,
+    /// Which bytes are in them.
+    bytes: [bool; 256],
 }
 
 impl std::fmt::Debug for Redactor {
@@ -65,7 +67,9 @@ impl Forms {
         if forms.is_empty() {
             return None;
         }
-        Some(Forms { automaton: AhoCorasick::new(forms).ok()?, of })
+        let mut bytes = [false; 256];
+        forms.iter().flat_map(|form| form.bytes()).for_each(|byte| bytes[usize::from(byte)] = true);
+        Some(Forms { automaton: AhoCorasick::new(forms).ok()?, of, bytes })
     }
 }
 
@@ -101,22 +105,35 @@ impl Redactor {
     /// Whether a secret is in there, in any form, also where it is wrapped over several lines or spaced.
     pub fn finds(&self, bytes: &[u8]) -> bool {
         let mut is_found = false;
-        self.look(bytes, Places::Unknown, |view, forms| {
-            is_found = forms.automaton.is_match(view.bytes());
-            !is_found
-        });
+        for stretch in self.stretches(bytes) {
+            self.look(stretch, Places::Unknown, |view, forms| {
+                is_found = forms.automaton.is_match(view.bytes());
+                !is_found
+            });
+            if is_found {
+                break;
+            }
+        }
         is_found
     }
 
     /// Which secrets are in there, each by a number of its own.
     pub fn found_in(&self, bytes: &[u8]) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
-        self.look(bytes, Places::Unknown, |view, forms| {
-            let matches = forms.automaton.find_overlapping_iter(view.bytes());
-            found.extend(matches.map(|found| forms.of[found.pattern().as_usize()]));
-            true
-        });
+        for stretch in self.stretches(bytes) {
+            self.look(stretch, Places::Unknown, |view, forms| {
+                let matches = forms.automaton.find_overlapping_iter(view.bytes());
+                found.extend(matches.map(|found| forms.of[found.pattern().as_usize()]));
+                true
+            });
+        }
         found
+    }
+
+    /// The parts of the bytes in which a secret may stand. Of an image or an archive that is little.
+    fn stretches<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        let forms = self.all.as_ref().map(|forms| &forms.bytes);
+        forms.into_iter().flat_map(move |forms| views::stretches(bytes, forms, LEAST_BYTES))
     }
 
     /// Where the secrets are; may overlap.
@@ -474,8 +491,11 @@ mod tests {
             STANDARD.encode(format!("{}{KEY}", "x".repeat(50))).replace('e', "e\n# "),
             serde_json::to_string(&format!("> {first}\n> {second}")).unwrap(),
         ];
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut image = || std::iter::repeat_with(|| random.u8(..)).take(2_000).collect::<Vec<u8>>();
         for form in hidden {
             assert!(redactor.finds(form.as_bytes()), "{form:?}");
+            assert!(redactor.finds(&[image(), form.clone().into_bytes(), image()].concat()), "{form:?}");
             assert_eq!(redactor.found_in(form.as_bytes()), BTreeSet::from([0]), "{form:?}");
             let clean = redactor.redact(&form);
             assert!(clean.contains(MARK) && !redactor.finds(clean.as_bytes()), "{form:?}: {clean}");

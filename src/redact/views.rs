@@ -113,6 +113,38 @@ impl View<'_> {
     }
 }
 
+/// The parts of the bytes that have nothing in them but what these forms are made of, in any way to read them. Shorter ones than
+/// `least` are left out.
+pub(super) fn stretches<'b>(
+    bytes: &'b [u8],
+    of_forms: &[bool; 256],
+    least: usize,
+) -> impl Iterator<Item = &'b [u8]> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            let start = at;
+            while at < bytes.len() {
+                let length = match bytes[at] {
+                    0x1b => escape(&bytes[at..]),
+                    0xc2.. => invisible(&bytes[at..]),
+                    _ => 0,
+                };
+                if length == 0 && !bytes[at].is_ascii() && !of_forms[usize::from(bytes[at])] {
+                    break;
+                }
+                at += length.max(1);
+            }
+            let stretch = &bytes[start..at];
+            at += 1;
+            if stretch.len() >= least {
+                return Some(stretch);
+            }
+        }
+        None
+    })
+}
+
 /// Shows every way to read the bytes, each with whether spaces are left out of it, until `look` says that it is enough.
 pub(super) fn each(bytes: &[u8], places: Places, look: &mut dyn FnMut(&View<'_>, bool) -> bool) {
     let mut view = View { bytes: Cow::Borrowed(bytes), places: None };

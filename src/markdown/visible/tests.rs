@@ -139,8 +139,8 @@ fn rendered(text: &str) -> String {
                 words.push(' ');
                 for name in ["href", "src"] {
                     let address = tag.attribute(name).unwrap_or_default();
-                    targets.push_str(&address.replace(char::is_whitespace, "%20"));
-                    targets.push(' ');
+                    let decoded = percent_encoding::percent_decode_str(&address).decode_utf8_lossy();
+                    targets.push_str(&format!("{} {decoded} ", address.replace(char::is_whitespace, "%20")));
                 }
             }
             _ => words.push(' '),
