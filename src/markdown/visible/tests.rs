@@ -136,7 +136,8 @@ fn rendered(text: &str) -> String {
         match piece {
             Piece::Text(text) => words.push_str(&unescaped(text)),
             Piece::Open(tag) => {
-                words.push(' ');
+                // The mark of a task that is done.
+                words.push_str(if tag.attribute("checked").is_some() { " x " } else { " " });
                 for name in ["href", "src"] {
                     let address = tag.attribute(name).unwrap_or_default();
                     let decoded = percent_encoding::percent_decode_str(&address).decode_utf8_lossy();
