@@ -449,6 +449,17 @@ fn admit(state: &mut State, raw: Raw<'_>) -> Result<Call, Reply> {
     })
 }
 
+/// What an account needs to be in a repository for a route: whoever reads may comment and react, whoever sorts issues may label
+/// them, and everything else that changes something takes write access.
+fn needed(route: &str) -> Permission {
+    let is_talk = ["/comments", "/reactions", "/comments/{comment_id}"].iter().any(|end| route.ends_with(end));
+    match route {
+        _ if route.starts_with("GET ") || (is_talk && route.contains("/issues/")) => Permission::Read,
+        _ if route.contains("/issues/{issue_number}/labels") => Permission::Triage,
+        _ => Permission::Write,
+    }
+}
+
 /// Whether this account may use this route on this repository. What it may not see does not exist
 /// for it; hob has nothing to write where it may only read, so that is told in the same way.
 fn allow(state: &mut State, raw: &Raw<'_>, actor: &Actor) -> Result<(), Reply> {
@@ -468,7 +479,7 @@ fn allow(state: &mut State, raw: &Raw<'_>, actor: &Actor) -> Result<(), Reply> {
     if let (Some(owner), Some(name)) = (raw.parts.get("owner"), raw.parts.get("repo")) {
         let key = format!("{owner}/{name}").to_ascii_lowercase();
         let repository = state.repositories.get(&key).ok_or_else(Reply::not_found)?;
-        let needed = if raw.route.starts_with("GET ") { Permission::Read } else { Permission::Write };
+        let needed = needed(raw.route);
         if repository.permission(actor.login()) < needed || !actor.reaches(name) {
             return Err(Reply::not_found());
         }
