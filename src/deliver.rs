@@ -74,7 +74,6 @@ struct Ended {
 }
 
 /// What the outbox knows while it runs.
-#[derive(Default)]
 struct Running {
     pace: Pace,
     /// Stories of which something is under way: one thing at a time.
@@ -86,7 +85,11 @@ struct Running {
 impl Deliver {
     /// Works off the outbox until `stop` is set.
     pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
-        let mut running = Running::default();
+        let mut running = Running {
+            pace: Pace::new(self.config.github.writes_per_hour),
+            busy: HashSet::new(),
+            labels: LabelTimes::default(),
+        };
         let mut lanes = Lanes::new(ROOM);
         while !stop.is_cancelled() {
             pulse.beat();

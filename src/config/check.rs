@@ -13,6 +13,8 @@ use crate::ids::{AgentKind, Repo};
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
 /// A secret with fewer characters can be guessed.
 const SHORTEST_SECRET: usize = 16;
+/// With fewer in an hour a single story takes minutes.
+const LEAST_WRITES: u32 = 60;
 /// The least that Docker takes.
 const LEAST_MEMORY: ByteSize = ByteSize::mib(6);
 /// For so long GitHub can send a delivery again.
@@ -147,6 +149,10 @@ impl Config {
             mistakes.push(ConfigError::invalid(key, what, wanted));
         };
         let (work, container) = (&self.work, &self.container);
+        if self.github.writes_per_hour < LEAST_WRITES {
+            let is = format!("is {}", self.github.writes_per_hour);
+            invalid("github.writes_per_hour", &is, "60 or more; GitHub.com takes about 500");
+        }
         if work.parallel == 0 {
             invalid("work.parallel", "is 0", "1 or more");
         }

@@ -52,6 +52,9 @@ pub struct GitHub {
     /// How often the status comment is changed at most while an agent works.
     #[serde(deserialize_with = "values::duration")]
     pub status_every: Duration,
+    /// How many writes hob sends in an hour at most, and a sixth of them in a minute. GitHub.com takes about 500 from an
+    /// installation or a token's account; an Enterprise Server without rate limits takes more.
+    pub writes_per_hour: u32,
     /// Whether issues get labels that say where the story stands.
     pub state_labels: bool,
 }
@@ -76,6 +79,7 @@ impl Default for GitHub {
             allow: Vec::new(),
             recheck: Duration::from_secs(60),
             status_every: Duration::from_secs(5),
+            writes_per_hour: 480,
             state_labels: true,
         }
     }

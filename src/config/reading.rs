@@ -387,6 +387,10 @@ mod tests {
                 "[data]\ndir = \"~/hob\"\n",
                 "/hob.toml:5: `data.dir` is ~/hob, and hob does not know what `~` is; it wants the whole path",
             ),
+            (
+                "writes_per_hour = 59\n",
+                "/hob.toml:4: `github.writes_per_hour` is 59; it wants 60 or more; GitHub.com takes about 500",
+            ),
             ("[work]\nparallel = 0\n", "/hob.toml:5: `work.parallel` is 0; it wants 1 or more"),
             ("[work]\npoll = \"0s\"\n", "/hob.toml:5: `work.poll` is 0; it wants for example \"5s\""),
             ("[container]\ncpus = 0\n", "/hob.toml:5: `container.cpus` is 0; it wants 0.01 or more"),

@@ -48,11 +48,16 @@ struct Allowance {
     per_second: f64,
 }
 
-/// Together a little below GitHub's documented limits: 65 + 13 in a minute, 160 + 320 in an hour.
-const ALLOWANCES: [Allowance; 2] = [
-    Allowance { most: 65.0, per_second: 13.0 / 60.0 },
-    Allowance { most: 160.0, per_second: 320.0 / 3600.0 },
-];
+/// So much in a minute, and so much in an hour: what may come at once and what comes after are no more together. With 480 writes an
+/// hour that is 65 + 13 in a minute and 160 + 320 in an hour, a little below GitHub's documented limits.
+fn allowances(writes_per_hour: u32) -> [Allowance; 2] {
+    let hour = f64::from(writes_per_hour);
+    let minute = hour * 78.0 / 480.0;
+    [
+        Allowance { most: minute * 5.0 / 6.0, per_second: minute / 6.0 / 60.0 },
+        Allowance { most: hour / 3.0, per_second: hour * 2.0 / 3.0 / 3600.0 },
+    ]
+}
 
 impl Allowance {
     /// How long it is until there is a whole write left.
@@ -69,16 +74,18 @@ impl Allowance {
 }
 
 /// One pace for each installation.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Pace {
+    allowances: [Allowance; 2],
     of: Arc<Mutex<HashMap<Who, One>>>,
 }
 
 #[derive(Debug)]
 struct One {
+    allowances: [Allowance; 2],
     limited_until: Option<Instant>,
     /// What is left of each allowance.
-    left: [f64; ALLOWANCES.len()],
+    left: [f64; 2],
     /// As of when.
     at: Instant,
     /// How many writes had been sent by then.
@@ -90,15 +97,15 @@ struct One {
 }
 
 impl One {
-    fn new(now: Instant, sent: u64) -> Self {
-        let left = ALLOWANCES.map(|allowance| allowance.most);
-        Self { limited_until: None, left, at: now, sent, under_way: 0, last: HashMap::new() }
+    fn new(allowances: [Allowance; 2], now: Instant, sent: u64) -> Self {
+        let left = allowances.map(|allowance| allowance.most);
+        Self { allowances, limited_until: None, left, at: now, sent, under_way: 0, last: HashMap::new() }
     }
 
     /// Fills up what time has brought, and takes off what was sent.
     fn catch_up(&mut self, now: Instant, sent: u64) {
         let (passed, new) = ((now - self.at).as_secs_f64(), sent.saturating_sub(self.sent));
-        for (left, allowance) in self.left.iter_mut().zip(ALLOWANCES) {
+        for (left, allowance) in self.left.iter_mut().zip(self.allowances) {
             #[expect(clippy::cast_precision_loss, reason = "a count of writes")]
             let spent = new as f64;
             *left = (*left + passed * allowance.per_second).min(allowance.most) - spent;
@@ -109,7 +116,7 @@ impl One {
     fn wait(&self, now: Instant, urgency: Urgency) -> Duration {
         let limited = self.limited_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let since = self.last.get(&urgency).map_or(Duration::MAX, |at: &Instant| now - *at);
-        let waits = self.left.iter().zip(ALLOWANCES).map(|(left, allowance)| {
+        let waits = self.left.iter().zip(self.allowances).map(|(left, allowance)| {
             let left = left - f64::from(self.under_way);
             allowance.until_one(left).max(allowance.pause(left, urgency).saturating_sub(since))
         });
@@ -132,6 +139,11 @@ impl Drop for Leave {
 }
 
 impl Pace {
+    /// A pace of so many writes an hour at most.
+    pub(super) fn new(writes_per_hour: u32) -> Pace {
+        Pace { allowances: allowances(writes_per_hour), of: Arc::default() }
+    }
+
     /// Leave for a piece of work that writes, or how long to wait before there is any.
     pub(super) fn take(&self, github: &GitHub, who: Who, urgency: Urgency) -> Result<Leave, Duration> {
         self.take_as_of(Instant::now(), github.writes(who), who, urgency)
@@ -139,7 +151,7 @@ impl Pace {
 
     fn take_as_of(&self, now: Instant, sent: u64, who: Who, urgency: Urgency) -> Result<Leave, Duration> {
         let mut all = self.all();
-        let one = all.entry(who).or_insert_with(|| One::new(now, sent));
+        let one = all.entry(who).or_insert_with(|| One::new(self.allowances, now, sent));
         one.catch_up(now, sent);
         let wait = one.wait(now, urgency);
         if !wait.is_zero() {
@@ -154,7 +166,7 @@ impl Pace {
     pub(super) fn limit(&self, who: Who, wait: Duration) {
         let now = Instant::now();
         let mut all = self.all();
-        let one = all.entry(who).or_insert_with(|| One::new(now, 0));
+        let one = all.entry(who).or_insert_with(|| One::new(self.allowances, now, 0));
         one.limited_until = one.limited_until.max(Some(now + wait));
     }
 
@@ -186,7 +198,7 @@ mod tests {
 
     /// Plays one installation for a while: each urgency writes whenever it may, as often as it wants to. Tells when each wrote.
     fn play(wants: &[(Urgency, Duration)], seconds: u64) -> Vec<(Urgency, Duration)> {
-        let (pace, start) = (Pace::default(), Instant::now());
+        let (pace, start) = (Pace::new(480), Instant::now());
         let (mut sent, mut written) = (0, Vec::<(Urgency, Duration)>::new());
         for tick in 0..seconds * 10 {
             let passed = Duration::from_millis(tick * 100);
@@ -236,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_burst_of_outcomes_statuses_come_again_within_a_minute() {
-        let (pace, start) = (Pace::default(), Instant::now());
+        let (pace, start) = (Pace::new(480), Instant::now());
         let mut sent = 0;
         while pace.take_as_of(start, sent, None, Urgency::Outcome).is_ok() {
             sent += 1;
@@ -251,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_sent_by_the_way_counts() {
-        let (pace, now) = (Pace::default(), Instant::now());
+        let (pace, now) = (Pace::new(480), Instant::now());
         assert!(pace.take_as_of(now, 0, None, Urgency::Outcome).is_ok());
         assert!(pace.take_as_of(now, 64, None, Urgency::Outcome).is_ok());
         let wait = pace.take_as_of(now, 65, None, Urgency::Outcome).err().expect("nothing is left");
@@ -260,7 +272,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_is_limited_does_not_hold_up_another() {
-        let (pace, now) = (Pace::default(), Instant::now());
+        let (pace, now) = (Pace::new(480), Instant::now());
         let (limited, other) = (Some(InstallationId(1)), Some(InstallationId(2)));
         pace.limit(limited, 60 * SECOND);
         pace.limit(limited, 10 * SECOND);

@@ -149,7 +149,7 @@ pub(super) async fn show_soon(write: &mut Write, story: StoryId) -> anyhow::Resu
 
 impl Store {
     /// The status comments that are to be changed now, beside those of whom nothing can be: where the story stands elsewhere, or
-    /// also others.
+    /// also others. First where no task waits or is at work: those tell how one ended.
     pub async fn stories_to_show(
         &self,
         beside: &Beside,
@@ -160,7 +160,9 @@ impl Store {
              WHERE status_wanted <> status_shown AND status_comment IS NOT NULL AND status_not_before <= $1
                AND repo_key NOT IN (SELECT value FROM json_each($2))
                AND COALESCE(installation, 0) NOT IN (SELECT value FROM json_each($3))
-             ORDER BY status_not_before LIMIT 100",
+             ORDER BY EXISTS (SELECT 1 FROM tasks WHERE story = stories.id AND state IN ('running', 'publishing'))
+                   OR EXISTS (SELECT 1 FROM tasks WHERE story = stories.id AND state = 'queued'),
+                 status_not_before LIMIT 100",
         )
         .bind(if elsewhere { 0 } else { now() })
         .bind(beside.repositories()?)

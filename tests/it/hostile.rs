@@ -111,6 +111,8 @@ impl Stage {
     async fn set(change: impl FnOnce(&mut hob::config::Config)) -> Stage {
         let world = World::prepare(|config| {
             config.work.parallel = 4;
+            // Sixty stories at once are not what GitHub.com has hob do.
+            config.github.writes_per_hour = 100_000;
             config.container.pids = 128;
             config.container.hand_over_limit = ByteSize::mib(8);
             change(config);

@@ -452,7 +452,8 @@ fn admit(state: &mut State, raw: Raw<'_>) -> Result<Call, Reply> {
 /// What an account needs to be in a repository for a route: whoever reads may comment and react, whoever sorts issues may label
 /// them, and everything else that changes something takes write access.
 fn needed(route: &str) -> Permission {
-    let is_talk = ["/comments", "/reactions", "/comments/{comment_id}"].iter().any(|end| route.ends_with(end));
+    let is_talk =
+        ["/comments", "/reactions", "/comments/{comment_id}"].iter().any(|end| route.ends_with(end));
     match route {
         _ if route.starts_with("GET ") || (is_talk && route.contains("/issues/")) => Permission::Read,
         _ if route.contains("/issues/{issue_number}/labels") => Permission::Triage,
