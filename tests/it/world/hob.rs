@@ -328,6 +328,7 @@ fn toml_of(config: &Config) -> String {
         format!("git_url = {:?}", config.github.git_url),
         config.github.app_id.map_or(String::new(), |id| format!("app_id = {id}")),
         format!("recheck = {}", millis(config.github.recheck)),
+        format!("writes_per_hour = {}", config.github.writes_per_hour),
         config.github.poll.map_or(String::new(), |poll| format!("poll = {}", millis(poll))),
         format!("repositories = {:?}", config.github.repositories),
         "[git]".to_owned(),
