@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -66,7 +67,11 @@ pub(super) fn are_as_they_may_be(
     paths: &[String],
     put_by_others: &BTreeSet<String>,
 ) -> anyhow::Result<bool> {
-    let workspace = File::open(workspace).context("opening the workspace")?;
+    let workspace = File::options()
+        .read(true)
+        .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
+        .open(workspace)
+        .context("opening the workspace")?;
     let trusted = File::open(trusted).context("opening the folder of settings")?;
     let mut room = MOST_BYTES;
     let mut waiting: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();

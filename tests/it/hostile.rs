@@ -217,7 +217,7 @@ impl Stage {
         let is_pull = said.starts_with("Done: #");
         // What happened, what became of the work, what to do.
         let is_clear =
-            said.starts_with("**") && said.contains("workspace is kept") && said.contains("/hob work");
+            said.starts_with("**") && said.contains("workspace is kept") && said.contains("`/hob ");
         let changed = self.world.github.diff_files(REPO, &format!("hob/issue-{issue}"));
         match plant.expect {
             Expect::Pull if !is_pull => Err(format!("no pull request, but: {said}")),

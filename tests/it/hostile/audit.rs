@@ -75,12 +75,23 @@ fn judge(text: &str, own: &Path, canaries: &[&Path]) -> Audit {
             if inside == "exchange/prompt.md" && call.contains("O_WRONLY") {
                 begun.insert(story.to_owned());
             }
-            if inside.starts_with("workspace") && begun.contains(story) && !is_folder {
+            if inside.starts_with("workspace")
+                && begun.contains(story)
+                && !is_folder
+                && !is_read_beneath(call, inside)
+            {
                 audit.opened_in_workspace.push(call.to_owned());
             }
         }
     }
     audit
+}
+
+/// Whether a call cannot leave the workspace by any link, and is not for what belongs to git.
+fn is_read_beneath(call: &str, inside: &str) -> bool {
+    let flags = ["RESOLVE_BENEATH", "RESOLVE_NO_SYMLINKS", "RESOLVE_NO_MAGICLINKS", "O_NOFOLLOW"];
+    let is_of_git = Path::new(inside).starts_with("workspace/.git");
+    flags.iter().all(|flag| call.contains(flag)) && !call.contains("O_WRONLY") && !is_of_git
 }
 
 /// Without the blanks by which strace aligns process ids.
@@ -132,10 +143,12 @@ fn the_audit_sees_foreign_programs_and_files_of_the_agents() {
         10 openat(AT_FDCWD</>, \"/t/data/stories/s1/exchange/prompt.md\", O_WRONLY|O_CREAT) = 3</t/x>\n\
         11 openat(4</t/data/stories/s1>, \"workspace\", O_RDONLY|O_DIRECTORY) = 5</t/x>\n\
         11 openat(5</t/data/stories/s1/workspace>, \"file\", O_RDONLY) = 5</secret/x>\n\
+        11 openat2(5</t/data/stories/s1/workspace>, \"a\", {flags=O_RDONLY|O_NOFOLLOW, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH}, 24) = 5</t/data/stories/s1/workspace/a>\n\
+        11 openat2(5</t/data/stories/s1/workspace>, \".git/a\", {flags=O_RDONLY|O_NOFOLLOW, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH}, 24) = 5</t/a>\n\
         12 execve(\"/bin/sh\", [\"sh\"], 0x1) = 0\n\
         12 +++ exited with 0 +++\n";
     let audit = judge(text, Path::new("/b/hob"), &[Path::new("/secret")]);
-    assert_eq!((audit.own, audit.calls), (1, 6));
+    assert_eq!((audit.own, audit.calls), (1, 8));
     assert_eq!(names(&audit.foreign), BTreeMap::from([("/bin/sh".to_owned(), 1)]));
-    assert_eq!((audit.opened_in_workspace.len(), audit.canaries.len()), (1, 1));
+    assert_eq!((audit.opened_in_workspace.len(), audit.canaries.len()), (2, 1));
 }

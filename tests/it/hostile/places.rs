@@ -7,7 +7,7 @@ use Expect::{Either, Pull};
 /// All of them.
 pub const PLANTS: &[Plant] = &[
     // Elsewhere.
-    plant("core.worktree elsewhere", REFUSED, r#"work; git config core.worktree "$canary""#),
+    plant("core.worktree elsewhere", Pull, r#"work; git config core.worktree "$canary""#),
     plant(
         ".git as a file that names a sibling",
         REFUSED,
@@ -73,7 +73,7 @@ mkdir -p .git/info; echo "$tip $first" >.git/info/grafts"#,
         Either,
         r#"work; mkdir -p .git/info; git rev-parse HEAD >.git/info/grafts"#,
     ),
-    plant("an index of 10 GB", REFUSED, r#"work; rm .git/index; truncate -s 10G .git/index"#),
+    plant("an index of 10 GB", Pull, r#"work; rm .git/index; truncate -s 10G .git/index"#),
     plant("a HEAD of 10 GB", REFUSED, r#"work; rm .git/HEAD; truncate -s 10G .git/HEAD"#),
     plant(
         "a pack of 10 GB",
