@@ -32,12 +32,12 @@ mod sub_issues;
 mod tokens;
 pub mod webhook;
 
+use crate::event::Person;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OnceCell;
 
 use crate::ids::{InstallationId, Repo, RepositoryId};
 use client::{Answer, Client, Verb};
@@ -90,7 +90,8 @@ pub struct GitHub {
 
 struct Shared {
     identity: Identity,
-    own_login: OnceCell<String>,
+    /// The account that hob acts as, once GitHub has said.
+    own: Mutex<Option<Person>>,
     /// Where repositories are, as far as GitHub has said.
     located: Located,
     /// How many requests that make or change something were sent for each installation.
@@ -123,7 +124,7 @@ impl GitHub {
         };
         let shared = Shared {
             identity,
-            own_login: OnceCell::new(),
+            own: Mutex::default(),
             located: Located::default(),
             writes: Mutex::default(),
             known_settings: Mutex::default(),
@@ -140,29 +141,68 @@ impl GitHub {
         }
     }
 
-    /// The login that hob's own comments carry: the token's user, or `<slug>[bot]` for an App. Asked once
-    /// and kept.
+    /// The account that hob acts as: the token's user, or `<slug>[bot]` for an App, whose id is known once hob has written a comment.
+    /// Asked once and kept.
     ///
     /// # Errors
     /// Whatever kept GitHub from answering; the next call asks again.
-    pub async fn own_login(&self) -> Result<String, GitHubError> {
+    pub async fn own_account(&self) -> Result<Person, GitHubError> {
         #[derive(Deserialize)]
         struct App {
             slug: String,
         }
         #[derive(Deserialize)]
-        struct User {
+        struct Account {
             login: String,
+            id: Option<u64>,
         }
-        let ask = || async {
-            match &self.shared.identity {
-                Identity::App(tokens) => {
-                    Ok(format!("{}[bot]", tokens.app().get("/app").await?.json::<App>()?.slug))
-                }
-                Identity::User { client, .. } => Ok(client.get("/user").await?.json::<User>()?.login),
+        if let Some(own) = self.own().clone() {
+            return Ok(own);
+        }
+        let own = match &self.shared.identity {
+            Identity::App(tokens) => {
+                let login = format!("{}[bot]", tokens.app().get("/app").await?.json::<App>()?.slug);
+                Person { login, id: None, is_bot: true }
+            }
+            Identity::User { client, .. } => {
+                let Account { login, id } = client.get("/user").await?.json()?;
+                Person { login, id, is_bot: false }
             }
         };
-        self.shared.own_login.get_or_try_init(ask).await.cloned()
+        Ok(self.own().get_or_insert(own).clone())
+    }
+
+    /// The login of that account, which people mention.
+    ///
+    /// # Errors
+    /// As [`own_account`](Self::own_account).
+    pub async fn own_login(&self) -> Result<String, GitHubError> {
+        Ok(self.own_account().await?.login)
+    }
+
+    /// Whether somebody is that account. Where its id says so and it has another login now, hob goes by that from then on.
+    ///
+    /// # Errors
+    /// As [`own_account`](Self::own_account).
+    pub async fn is_own(&self, person: &Person) -> Result<bool, GitHubError> {
+        let own = self.own_account().await?;
+        let is_own = own.is_same_as(person);
+        if is_own && own.id.is_some() && own.login != person.login {
+            tracing::info!(from = own.login, to = person.login, "hob's own account was renamed");
+            *self.own() = Some(Person { login: person.login.clone(), ..own });
+        }
+        Ok(is_own)
+    }
+
+    /// Learns the id of hob's own account from something that it has written.
+    fn learn_own_id(&self, author: &Person) {
+        if let Some(own) = self.own().as_mut().filter(|own| own.id.is_none() && own.is_same_as(author)) {
+            own.id = author.id;
+        }
+    }
+
+    fn own(&self) -> MutexGuard<'_, Option<Person>> {
+        self.shared.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

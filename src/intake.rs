@@ -242,7 +242,7 @@ impl Intake {
                 self.follow(&on, &Act::Unlabel { is_own, at }).await
             }
             Event::IssueAssigned { place, issue, to, at, sender } => {
-                let is_own = self.github.own_login().await? == to.login;
+                let is_own = self.github.is_own(&to).await?;
                 self.follow(&happening(&place, &issue, &sender), &Act::Assign { is_own, at }).await
             }
             Event::IssueEnded { place, issue, ending, at, sender } => {
@@ -273,7 +273,7 @@ impl Intake {
                 self.follow(&on, &act).await
             }
             Event::CommentEdited { place, issue, comment, before, at, sender } => {
-                let by_hob = self.github.own_login().await?.eq_ignore_ascii_case(&sender.login);
+                let by_hob = self.github.is_own(&sender).await?;
                 let act = Act::Edit {
                     id: comment.id,
                     at,
@@ -766,7 +766,7 @@ impl Intake {
     /// With a token, hob writes as an account that a person may use too, so the account alone does not
     /// tell; hob's comments carry its marker.
     async fn is_own(&self, comment: &Comment, sender: &Person) -> anyhow::Result<bool> {
-        Ok(message::has_marker(&comment.body) && self.github.own_login().await? == sender.login)
+        Ok(message::has_marker(&comment.body) && self.github.is_own(sender).await?)
     }
 }
 

@@ -53,7 +53,7 @@ impl CatchUp {
     ) -> Result<Option<Found>, GitHubError> {
         let last = looked.repository.comment_edit(&comment.node_id).await?;
         let Some(change) = last.edited.filter(|_| last.body == comment.body) else { return Ok(None) };
-        if self.github.own_login().await?.eq_ignore_ascii_case(&change.by.login) {
+        if self.github.is_own(&change.by).await? {
             return Ok(None);
         }
         let issue = Issue { read_later: true, ..looked.repository.issue(comment.issue).await? };

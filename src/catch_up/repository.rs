@@ -285,7 +285,7 @@ impl CatchUp {
         looked: &Looked<'_>,
         comment: &ListedComment,
     ) -> Result<Option<Vec<u8>>, GitHubError> {
-        if message::has_marker(&comment.body) && self.github.own_login().await? == comment.author.login {
+        if message::has_marker(&comment.body) && self.github.is_own(&comment.author).await? {
             return Ok(None);
         }
         let issue = Issue { read_later: true, ..looked.repository.issue(comment.issue).await? };

@@ -59,11 +59,11 @@ impl Repository {
         marker: &str,
         since: Option<Timestamp>,
     ) -> Result<Option<FoundComment>, GitHubError> {
-        let own_login = self.github.own_login().await?;
+        let own = self.github.own_account().await?;
         let mut found = None;
         self.each_page(issue, since, |comments| {
             found = comments.into_iter().find(|comment| {
-                let is_own = comment.user.as_ref().is_some_and(|user| user.is(&own_login));
+                let is_own = own.is_same_as(&person(comment.user.clone()));
                 is_own && comment.body.as_deref().is_some_and(|body| body.contains(marker))
             });
             found.is_some()
@@ -79,11 +79,11 @@ impl Repository {
         issue: IssueNumber,
         marker: &str,
     ) -> Result<Vec<FoundComment>, GitHubError> {
-        let own_login = self.github.own_login().await?;
+        let own = self.github.own_account().await?;
         let mut all = Vec::new();
         self.each_page(issue, None, |comments| {
             let ours = comments.into_iter().filter(|comment| {
-                let is_own = comment.user.as_ref().is_some_and(|user| user.is(&own_login));
+                let is_own = own.is_same_as(&person(comment.user.clone()));
                 is_own && comment.body.as_deref().is_some_and(|body| body.contains(marker))
             });
             all.extend(ours.map(|comment| FoundComment { id: comment.id, url: comment.html_url }));
@@ -124,9 +124,11 @@ impl Repository {
         struct Written {
             id: CommentId,
             html_url: String,
+            user: Option<User>,
         }
         let path = format!("/issues/{issue}/comments");
         let written: Written = self.send(Verb::Post, &path, &json!({ "body": body })).await?.json()?;
+        self.github.learn_own_id(&person(written.user));
         Ok(FoundComment { id: written.id, url: written.html_url })
     }
 

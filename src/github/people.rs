@@ -94,19 +94,12 @@ impl Repository {
 }
 
 /// An account as GitHub sends it, with the fields hob needs; GitHub sends null for a deleted one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct User {
     login: String,
     id: Option<u64>,
     #[serde(rename = "type")]
     kind: Option<String>,
-}
-
-impl User {
-    /// Whether this is the account of that login, which GitHub compares without regard to case.
-    pub(super) fn is(&self, login: &str) -> bool {
-        self.login.eq_ignore_ascii_case(login)
-    }
 }
 
 /// The person behind what GitHub sent.

@@ -166,9 +166,9 @@ impl Repository {
         number: PullNumber,
         marker: &str,
     ) -> Result<Vec<ReviewCommentId>, GitHubError> {
-        let own_login = self.github.own_login().await?;
+        let own = self.github.own_account().await?;
         let all = self.review_comments(number).await?.into_iter();
-        let is_own = |comment: &ReviewComment| comment.author.login.eq_ignore_ascii_case(&own_login);
+        let is_own = |comment: &ReviewComment| own.is_same_as(&comment.author);
         Ok(all.filter(|c| is_own(c) && c.body.contains(marker)).map(|comment| comment.id).collect())
     }
 

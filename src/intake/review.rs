@@ -120,7 +120,7 @@ impl Intake {
     /// Fails where a pull request is hob's and hob has not come to write that down yet: between opening and recording it
     /// somebody can be quick, or hob can die.
     pub(super) async fn check_recorded(&self, on: &Happening<'_>, pull: &Pull) -> anyhow::Result<()> {
-        if pull.is_from_fork || !self.github.own_login().await?.eq_ignore_ascii_case(&pull.author.login) {
+        if pull.is_from_fork || !self.github.is_own(&pull.author).await? {
             return Ok(());
         }
         let story = self.store.unproposed_story_on(&on.place.repo, &pull.head).await?;

@@ -58,7 +58,7 @@ pub(super) struct Looking<'a> {
     pub(super) job: &'a Job,
     story: &'a Story,
     pub(super) repository: Repository,
-    own_login: String,
+    own: Person,
     may_push: HashMap<(String, Option<u64>), bool>,
 }
 
@@ -77,9 +77,8 @@ impl Worker {
             return Ok(Gathered { seen: Seen::default(), images: Vec::new() });
         }
         let repository = self.github.repository(&story.at()).await.map_err(github_hitch)?;
-        let own_login = self.github.own_login().await.map_err(github_hitch)?;
-        let mut looking =
-            Looking { worker: self, job, story, repository, own_login, may_push: HashMap::new() };
+        let own = self.github.own_account().await.map_err(github_hitch)?;
+        let mut looking = Looking { worker: self, job, story, repository, own, may_push: HashMap::new() };
         let mut seen = Seen::default();
         let mut html = looking.conversation(&mut seen, resumes, told).await?;
         html.push_str(&looking.reviews_as_html().await?);
@@ -248,8 +247,7 @@ impl Looking<'_> {
 
     /// Whether a comment is neither hob's nor a bot's, and not in the prompt already: commands are in it as what was asked for.
     fn is_of_use(&self, comment: &IssueComment, told: &Told<'_>) -> bool {
-        let is_own =
-            comment.author.login.eq_ignore_ascii_case(&self.own_login) && message::has_marker(&comment.body);
+        let is_own = self.own.is_same_as(&comment.author) && message::has_marker(&comment.body);
         let is_answer = told.questions.iter().any(|asked| {
             // Their numbers grow: what was said before a question is no answer to it.
             let is_later = asked.comment.is_none_or(|card| comment.id > card);
@@ -258,7 +256,7 @@ impl Looking<'_> {
         !comment.author.is_bot
             && !is_own
             && !is_answer
-            && crate::command::read(&comment.body, &self.own_login).command.is_none()
+            && crate::command::read(&comment.body, &self.own.login).command.is_none()
     }
 
     /// Takes the newest comments of people whose comments count.

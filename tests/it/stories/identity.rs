@@ -409,6 +409,26 @@ async fn somebody_who_has_another_login_since_is_who_they_were() {
 }
 
 #[tokio::test]
+async fn hobs_own_account_is_itself_under_another_login() {
+    for (app, from, to) in [(false, "hob-bot", "hob-machine"), (true, "hob[bot]", "hob-at-work[bot]")] {
+        let w = if app { with_app().await } else { World::start().await };
+        let issue = with_a_question(&w).await;
+        w.github.rename_own_account(from, to);
+        // What hob says now is its own, though a deadline, a person or a lost answer has it look at the list again.
+        w.github.fault("POST", &format!("/issues/{issue}/comments"), Fault::AnswerLost, 1);
+        w.alice().comments(issue, "/hob help").await;
+        let help = w.next_comment(issue).await.body;
+        assert!(help.contains("/hob work"), "{help}");
+        w.bob().comments(issue, "one array").await;
+        w.next_pull_request().await;
+        is_done_once(&w, issue).await;
+        let helps = w.github.comments(REPO, issue).into_iter().filter(|said| said.body == help).count();
+        assert!(helps <= 1, "the help is there {helps} times");
+        w.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn a_login_that_is_somebody_elses_now_gives_nobody_the_right_to_command() {
     let mut w = World::start().await;
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: work]").await;

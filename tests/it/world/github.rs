@@ -110,6 +110,8 @@ struct Inner {
     state: Mutex<state::State>,
     /// Ids of accounts whose login has changed hands, by lower-case login; 0 where nobody has it.
     accounts: Mutex<std::collections::HashMap<String, u64>>,
+    /// What hob's own accounts are called where they were renamed.
+    own: Mutex<std::collections::HashMap<String, String>>,
     /// Counts changes, so that a test can wait for one.
     changes: watch::Sender<u64>,
     /// Webhooks about what the API was used for, sent after the answer as on the real GitHub.
@@ -144,6 +146,7 @@ impl GitHub {
                 root: tempfile::Builder::new().prefix("hob-github-").tempdir().expect("make a folder"),
                 state: Mutex::new(state::State::default()),
                 accounts: Mutex::default(),
+                own: Mutex::default(),
                 changes: watch::Sender::new(0),
                 outgoing,
                 http,
@@ -293,6 +296,12 @@ impl GitHub {
         });
     }
 
+    /// Renames hob's own account, the token's or the App's, for whoever looks from now on.
+    pub fn rename_own_account(&self, from: &str, to: &str) {
+        let mut own = self.inner.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.insert(from.to_owned(), to.to_owned());
+    }
+
     /// Gives a login to another account, which may do what `permission` says.
     pub fn reuse_login(&self, repo: &str, login: &str, permission: &str) {
         let id = self.writer().account_id(login) + 1_000_003;
@@ -438,7 +447,8 @@ impl GitHub {
 
     fn writer(&self) -> writer::Writer {
         let accounts = self.inner.accounts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        writer::Writer { api: self.api_url(), web: self.git_url(), accounts }
+        let own = self.inner.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        writer::Writer { api: self.api_url(), web: self.git_url(), accounts, own }
     }
 }
 

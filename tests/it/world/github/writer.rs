@@ -32,6 +32,8 @@ pub(super) struct Writer {
     pub(super) web: String,
     /// Ids of accounts whose login has changed hands, by lower-case login.
     pub(super) accounts: HashMap<String, u64>,
+    /// What hob's own accounts are called where they were renamed, by what they are called in here.
+    pub(super) own: HashMap<String, String>,
 }
 
 impl Writer {
@@ -42,6 +44,8 @@ impl Writer {
 
     /// An account, as it appears inside other answers.
     pub(super) fn user(&self, login: &str) -> Value {
+        let id = self.account_id(login);
+        let login = self.own.get(login).map_or(login, String::as_str);
         let mut user = example("POST /repos/{owner}/{repo}/issues/{issue_number}/comments")["user"].take();
         let in_addresses = login.replace('[', "%5B").replace(']', "%5D");
         each_text(&mut user, &mut |text| {
@@ -49,7 +53,6 @@ impl Writer {
                 text.replace("https://api.github.com", &self.api).replace("https://github.com", &self.web);
             *text = text.replace("octocat", &in_addresses);
         });
-        let id = self.account_id(login);
         let kind = if login.ends_with("[bot]") { "Bot" } else { "User" };
         let own = json!({"login": login, "id": id, "node_id": node_id("User", id), "type": kind});
         merged(user, own)
