@@ -53,7 +53,7 @@ async fn a_template_that_cannot_be_used_ends_in_words_and_hob_lives() {
     w.alice().labels(issue, "hob").await;
     let said = w.next_comment(issue).await.body;
     let begins = "**The repository's template for the prompt cannot be used, so the agent was not started.**\n\n\
-                  > `.github/hob-prompt.j2`: there is no such file on the branch main.\n\nNothing is lost. Mend";
+                  > `.github/hob-prompt.j2`: there is no such file on the branch main.\n\nNothing is lost. Correct";
     assert!(said.starts_with(begins), "{said}");
 
     let too_much = "takes too much time or memory, or it nests too deep";
