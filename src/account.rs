@@ -34,9 +34,9 @@ use crate::message::LoginFault;
 use files::LoginFile;
 
 /// A login's file on the host is far smaller; `.claude.json` alone grows with what its owner did.
-const MOST_HOST_BYTES: u64 = 16 << 20;
+const MAX_HOST_BYTES: u64 = 16 << 20;
 /// What an agent's home may hold in place of a renewed login.
-const MOST_HOME_BYTES: u64 = 1 << 20;
+const MAX_HOME_BYTES: u64 = 1 << 20;
 
 /// The login before the one that an agent's CLI has renewed lies beside it under its name with this behind it.
 const BEFORE: &str = ".before-hob";
@@ -133,7 +133,7 @@ pub fn take_back(home: &Path, kind: AgentKind, folder: &Path) -> anyhow::Result<
     };
     let mut written = Vec::new();
     for file in files::of(kind).iter().filter(|file| file.renewed.is_some()) {
-        let text = match home::read(&home, file.target, MOST_HOME_BYTES) {
+        let text = match home::read(&home, file.target, MAX_HOME_BYTES) {
             Ok(Some(text)) => text,
             Ok(None) => continue,
             Err(error) => {
@@ -270,11 +270,11 @@ fn read_capped(path: &Path) -> std::io::Result<Vec<u8>> {
     // Non-blocking, or a pipe of that name would hold hob for ever. A link is the operator's own.
     let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.len() > MOST_HOST_BYTES {
+    if !metadata.is_file() || metadata.len() > MAX_HOST_BYTES {
         return Err(std::io::Error::other("not a regular file, or too large for a login"));
     }
     let mut text = Vec::new();
-    file.take(MOST_HOST_BYTES).read_to_end(&mut text)?;
+    file.take(MAX_HOST_BYTES).read_to_end(&mut text)?;
     Ok(text)
 }
 

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::ending::Verdict;
-pub use self::ending::{Exit, Report, SoFar, Stopped};
+pub use self::ending::{Exit, Report, RunUsage, Stopped};
 pub use self::failure::{Failure, FailureClass, Policy, UnknownClass};
 pub use self::json::value as json_value;
 pub use self::reset::reset_time;
@@ -141,7 +141,7 @@ pub fn environment(kind: AgentKind, invocation: &Invocation<'_>) -> Vec<(&'stati
 }
 
 /// No run has more tools at work at once; what pretends to is not counted.
-const MOST_OPEN_TOOLS: usize = 10_000;
+const MAX_OPEN_TOOLS: usize = 10_000;
 
 /// Whether tools are at work in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,12 +286,12 @@ impl Parser {
     }
 
     /// What the run has used so far, as far as its program tells while it works.
-    pub fn so_far(&self) -> SoFar {
+    pub fn so_far(&self) -> RunUsage {
         match &self.stream {
             Stream::Claude(stream) => stream.so_far(),
             Stream::Codex(stream) => stream.so_far(),
             // It tells what it used when it is done.
-            Stream::Gemini(_) => SoFar::default(),
+            Stream::Gemini(_) => RunUsage::default(),
             Stream::OpenCode(stream) => stream.so_far(),
             Stream::Command(stream) => stream.so_far(),
         }

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::github::{GitHub, GitHubError, RepositoryFacts};
 use crate::ids::{InstallationId, IssueNumber, RepositoryRef, Sha};
-use crate::pulse::Pulse;
+use crate::pulse::Heartbeat;
 use crate::store::Store;
 
 /// How often hob looks where `github.poll` does not say.
@@ -34,7 +34,7 @@ const EVERY: Duration = Duration::from_secs(5 * 60);
 /// How soon it looks again where something could not be seen: what it would have found waits.
 const SOON: Duration = Duration::from_secs(30);
 /// The longest honest step: many repositories, and a GitHub that is slow. Nobody waits for it, so it may take its time.
-pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
+pub const MAX_STEP: Duration = Duration::from_secs(2 * 60 * 60);
 /// How often an App is asked anew what it is installed on.
 const INSTALLED_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -70,7 +70,7 @@ struct Memory {
 
 impl CatchUp {
     /// Looks until `stop` is set. What GitHub does not answer is logged and tried at the next look.
-    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
+    pub async fn run(self, stop: CancellationToken, pulse: Heartbeat) -> anyhow::Result<()> {
         let mut memory = Memory::default();
         let every = self.config.github.poll.unwrap_or(EVERY);
         while !stop.is_cancelled() {

@@ -27,9 +27,9 @@ use crate::lanes::{Lanes, Room};
 use crate::message;
 use crate::message::Report;
 use crate::paths::DataDir;
-use crate::pulse::Pulse;
+use crate::pulse::Heartbeat;
 use crate::redact::Secrets;
-use crate::store::{Beside, Double, DoubleKind, Effect, EffectClass, ReactTo, Store, WantedEffect};
+use crate::store::{Double, DoubleKind, Effect, EffectClass, Excluded, ReactTo, Store, WantedEffect};
 use crate::story::Story;
 use pace::{Leave, Pace, Urgency};
 use status::LabelTimes;
@@ -37,19 +37,19 @@ use status::LabelTimes;
 /// What is under way at once: of different stories, since GitHub asks for few parallel writes, and of one repository.
 const ROOM: Room = Room { most: 4, of_lane: 2 };
 /// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the sweep wakes it when the store changes.
-const SELDOM: u32 = 12;
-/// The first wait after a failure; it doubles up to `LONGEST_WAIT`.
+const IDLE_POLLS: u32 = 12;
+/// The first wait after a failure; it doubles up to `MAX_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const MAX_WAIT: Duration = Duration::from_secs(300);
 /// Refusals, as opposed to outages, after which an effect is parked: half a minute of them.
-const MOST_REFUSALS: u32 = 6;
+const MAX_REFUSALS: u32 = 6;
 /// Answers that there is no such thing after which one that is there no more is not looked for again.
-const ENOUGH_NOT_FOUND: u32 = 2;
+const MAX_NOT_FOUND: u32 = 2;
 /// Tries of any kind after which an effect is parked. With the longest wait between them that is three days.
-const MOST_TRIES: u32 = 850;
+const MAX_TRIES: u32 = 850;
 /// The longest honest step: one effect, for which GitHub is asked a few times, each read with two repeats of a minute.
-pub const LONGEST_STEP: Duration = Duration::from_secs(20 * 60);
+pub const MAX_STEP: Duration = Duration::from_secs(20 * 60);
 
 /// Everything the outbox works with.
 #[derive(Clone)]
@@ -84,7 +84,7 @@ struct Running {
 
 impl Deliver {
     /// Works off the outbox until `stop` is set.
-    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
+    pub async fn run(self, stop: CancellationToken, pulse: Heartbeat) -> anyhow::Result<()> {
         let mut running = Running {
             pace: Pace::new(self.config.github.writes_per_hour),
             busy: HashSet::new(),
@@ -128,7 +128,7 @@ impl Deliver {
         lanes: &mut Lanes<'a, Ended>,
     ) -> anyhow::Result<Duration> {
         self.begin_doubles(running, lanes).await?;
-        let mut wait = self.config.work.poll * SELDOM;
+        let mut wait = self.config.work.poll * IDLE_POLLS;
         for (class, urgency) in [(EffectClass::First, Urgency::Outcome), (EffectClass::Second, Urgency::Soon)]
         {
             let beside = self.beside(running, lanes, urgency);
@@ -160,9 +160,9 @@ impl Deliver {
     }
 
     /// What nothing can be begun for now.
-    fn beside(&self, running: &Running, lanes: &Lanes<'_, Ended>, urgency: Urgency) -> Beside {
+    fn beside(&self, running: &Running, lanes: &Lanes<'_, Ended>, urgency: Urgency) -> Excluded {
         let (installations, _) = running.pace.held_up(&self.github, urgency);
-        Beside { repositories: lanes.full(), installations }
+        Excluded { repositories: lanes.full(), installations }
     }
 
     /// Leave to begin something on a story, where there is room for it.
@@ -206,7 +206,7 @@ impl Deliver {
         };
         let refused = is_refusal(&error);
         let (tries, refusals) = (wanted.attempts + 1, wanted.refusals + u32::from(refused));
-        if refused::is_for_good(&error, refusals, MOST_REFUSALS) || tries >= MOST_TRIES {
+        if refused::is_for_good(&error, refusals, MAX_REFUSALS) || tries >= MAX_TRIES {
             return self.give_up(&story, &wanted, &error).await;
         }
         if let GitHubError::RateLimited { .. } = error {
@@ -214,7 +214,7 @@ impl Deliver {
         }
         // Refusals are counted anew when somebody has them tried again; tries are not, since one of them may have got through.
         let before = if refused { wanted.refusals } else { wanted.attempts };
-        let wait = (FIRST_WAIT * 2u32.pow(before.min(10))).min(LONGEST_WAIT);
+        let wait = (FIRST_WAIT * 2u32.pow(before.min(10))).min(MAX_WAIT);
         tracing::warn!(effect = %wanted.id, story = %story.id, %error, "an effect did not succeed; it is tried again");
         let wait = error.retry_after().unwrap_or(wait);
         self.store.effect_failed(wanted.id, wait, &error.to_string(), refused).await
@@ -230,7 +230,7 @@ impl Deliver {
                 // GitHub makes one reaction of two; nothing to look for.
                 Ok(()) => self.store.effect_done(wanted.id).await.map(Ok),
                 // The comment was deleted: nobody is there to see it. Not believed at the first word.
-                Err(GitHubError::NotFound) if wanted.refusals >= ENOUGH_NOT_FOUND => {
+                Err(GitHubError::NotFound) if wanted.refusals >= MAX_NOT_FOUND => {
                     self.store.effect_done(wanted.id).await.map(Ok)
                 }
                 Err(error) => Ok(Err(error)),

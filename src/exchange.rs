@@ -37,17 +37,17 @@ pub const IMAGES: &str = "images";
 pub const DROPS: &str = "drops";
 
 /// More than anybody would read; a larger file is cut off there.
-const MOST_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;
 /// More of a title is not read; how much of it is shown is not decided here.
-const MOST_TITLE: usize = 1_000;
+const MAX_TITLE: usize = 1_000;
 /// More options to one question are left out: GitHub has to take the card, and people to read it.
-const MOST_OPTIONS: usize = 20;
+const MAX_OPTIONS: usize = 20;
 /// More questions in one card are left out.
-const MOST_PARTS: usize = 10;
+const MAX_PARTS: usize = 10;
 
 /// What the agent handed over in files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Handed {
+pub struct ExchangeFiles {
     /// Its question.
     pub question: Option<Question>,
     /// Its summary: from `summary.md`, or from a question file that asks nothing.
@@ -103,9 +103,9 @@ pub fn add_images(folder: &Path, images: &[Named], owner: Option<(u32, u32)>) ->
 
 /// Reads what the agent left. Never fails on what is in the folder: a file that cannot be used is a
 /// complaint, and the rest counts.
-pub fn read(folder: &Path) -> anyhow::Result<Handed> {
+pub fn read(folder: &Path) -> anyhow::Result<ExchangeFiles> {
     let directory = open_folder(folder).with_context(|| format!("opening {}", folder.display()))?;
-    let mut handed = Handed::default();
+    let mut handed = ExchangeFiles::default();
     match read_file(&directory, SUMMARY) {
         Ok(text) => handed.summary = text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()),
         Err(complaint) => handed.complaints.push(complaint),
@@ -142,7 +142,7 @@ fn title(text: &str) -> Option<String> {
 
 /// A title that is no longer than any place has room for. Secrets are taken out before.
 pub fn short_title(title: &str) -> String {
-    title.chars().take(MOST_TITLE).collect()
+    title.chars().take(MAX_TITLE).collect()
 }
 
 /// A file that the agent left for people, now kept with the run.
@@ -268,7 +268,7 @@ fn read_file(directory: &File, name: &str) -> Result<Option<String>, String> {
         return Err(format!("{name} is not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
@@ -325,7 +325,7 @@ fn from_raw(mut raw: RawQuestion) -> QuestionFile {
     }
     let mut options: Vec<String> = raw.options.into_iter().map(words_of).collect();
     options.retain(|option| !option.trim().is_empty());
-    options.truncate(MOST_OPTIONS);
+    options.truncate(MAX_OPTIONS);
     let text = raw.question.as_deref().map(str::trim).unwrap_or_default().to_owned();
     // The seed's rule, made precise: with no options and no question mark, nothing is being asked.
     if text.is_empty() || (options.is_empty() && !text.contains('?')) {
@@ -350,7 +350,7 @@ fn several(deadline: Option<String>, all: Vec<serde_json::Value>) -> Option<Ques
             QuestionFile::Report(_) => None,
         },
     };
-    let mut parts = all.into_iter().filter_map(asked).take(MOST_PARTS);
+    let mut parts = all.into_iter().filter_map(asked).take(MAX_PARTS);
     let mut first = parts.next()?;
     first.also = parts.collect();
     // The card has one deadline: its own, or the first that a part names.
@@ -383,7 +383,7 @@ mod tests {
         folder
     }
 
-    fn after_writing(name: &str, text: &str) -> Handed {
+    fn after_writing(name: &str, text: &str) -> ExchangeFiles {
         let folder = exchange();
         std::fs::write(folder.path().join("hob").join(name), text).unwrap();
         read(&folder.path().join("hob")).unwrap()
@@ -465,7 +465,7 @@ mod tests {
     #[test]
     fn an_empty_exchange_hands_over_nothing() {
         let folder = exchange();
-        assert_eq!(read(&folder.path().join("hob")).unwrap(), Handed::default());
+        assert_eq!(read(&folder.path().join("hob")).unwrap(), ExchangeFiles::default());
     }
 
     #[test]
@@ -486,7 +486,7 @@ mod tests {
         let hob = folder.path().join("hob");
         File::create(hob.join(SUMMARY)).unwrap().set_len(10 << 30).unwrap();
         let summary = read(&hob).unwrap().summary.unwrap();
-        assert_eq!(summary.len() as u64, MOST_BYTES);
+        assert_eq!(summary.len() as u64, MAX_BYTES);
     }
 
     /// Means something only where the tests do not run as root.
@@ -500,7 +500,7 @@ mod tests {
         assert_eq!(read(&hob).unwrap().summary.as_deref(), Some("Done."));
         std::fs::set_permissions(&hob, Permissions::from_mode(0o500)).unwrap();
         prepare(&hob, "next", None).unwrap();
-        assert_eq!(read(&hob).unwrap(), Handed::default());
+        assert_eq!(read(&hob).unwrap(), ExchangeFiles::default());
     }
 
     #[test]

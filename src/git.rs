@@ -29,7 +29,7 @@ pub use changes::{Change, ChangeKind};
 pub use export::TextFile;
 pub use filtered::{FilterFault, Filtered};
 pub use import::{
-    CommitSummary, HandOver, ImportError, ImportLimits, Imported, NewObject, ObjectKind, import,
+    CommitSummary, ImportError, ImportLimits, ImportTarget, Imported, NewObject, ObjectKind, import,
 };
 pub use join::{Join, Joined, empty_quarantine, merge, merge_base_in, rebase};
 pub use mirror::{Mirror, remove_stale_locks};

@@ -41,13 +41,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstallationId, Repo, RepositoryId};
 use client::{Answer, Client, Verb};
-use located::Located;
+use located::KnownLocations;
 use tokens::InstallationTokens;
 
 pub use access::{Access, AppAccess, Granted, Installation, answers};
 pub use assets::{AssetHosts, ImageFile, NoImage};
 pub use checks::{
-    Button, CheckRun, CheckRunText, CheckState, CommitStatus, Conclusion, FoundCheckRun, MOST_DESCRIPTION,
+    Button, CheckRun, CheckRunText, CheckState, CommitStatus, Conclusion, FoundCheckRun, MAX_DESCRIPTION,
 };
 pub use comments::{FoundComment, IssueComment};
 pub use conversation::{Conversation, OtherIssue};
@@ -57,7 +57,7 @@ pub use error::GitHubError;
 pub use events::{Done, IssueEvent};
 pub use history::{Change, IssueHistory, Labeling};
 pub use issues::ReactTo;
-pub use located::{Learned, Whereabouts};
+pub use located::{Learned, RepositoryLocation};
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
 pub use pull_facts::PullFacts;
@@ -93,7 +93,7 @@ struct Shared {
     /// The account that hob acts as, once GitHub has said.
     own: Mutex<Option<Person>>,
     /// Where repositories are, as far as GitHub has said.
-    located: Located,
+    located: KnownLocations,
     /// How many requests that make or change something were sent for each installation.
     writes: Mutex<HashMap<Option<InstallationId>, u64>>,
     /// What was read of repositories' settings, by id, or by `Repo::key` where there is none.
@@ -125,7 +125,7 @@ impl GitHub {
         let shared = Shared {
             identity,
             own: Mutex::default(),
-            located: Located::default(),
+            located: KnownLocations::default(),
             writes: Mutex::default(),
             known_settings: Mutex::default(),
         };

@@ -26,7 +26,7 @@ pub use places::Limits;
 use crate::container::Docker;
 use crate::store::Store;
 use ready::Readiness;
-use turned_away::TurnedAway;
+use turned_away::RejectedWebhooks;
 
 /// GitHub gives up after ten seconds; an answer after that is of no use to it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(9);
@@ -52,13 +52,13 @@ pub struct Http {
 struct Door {
     http: Http,
     readiness: Readiness,
-    turned_away: TurnedAway,
+    turned_away: RejectedWebhooks,
 }
 
 /// All routes, for [`serve`].
 pub fn router(http: Http) -> Router {
     let readiness = Readiness::new(http.store.clone(), http.docker.clone(), http.shut_out.clone());
-    let turned_away = TurnedAway::new(http.store.clone());
+    let turned_away = RejectedWebhooks::new(http.store.clone());
     Router::new()
         .route("/webhook", post(webhook::receive))
         .route("/healthz", get(healthz))

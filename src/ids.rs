@@ -33,7 +33,7 @@ impl Malformed {
 }
 
 /// GitHub takes no longer name of a branch; a file system of git's takes hardly a longer one.
-const MOST_BRANCH: usize = 255;
+const MAX_BRANCH: usize = 255;
 
 /// Whether a branch can have this name: git's own rule (`git check-ref-format --branch`), wherever a name comes from. Such a
 /// name is no option of a program, since it does not begin with a hyphen. It may hold what Markdown, HTML, an address or
@@ -42,7 +42,7 @@ pub fn is_branch_name(name: &str) -> bool {
     let is_taken =
         |c: char| c <= ' ' || c == '\u{7f}' || matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\');
     let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
-    (1..=MOST_BRANCH).contains(&name.len())
+    (1..=MAX_BRANCH).contains(&name.len())
         && !matches!(name, "HEAD" | "@")
         && !name.starts_with('-')
         && !name.ends_with('.')

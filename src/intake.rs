@@ -34,28 +34,28 @@ use crate::ids::{AgentKind, IssueNumber};
 use crate::lanes::{Lanes, Room};
 use crate::markdown;
 use crate::message::{self, NotThere, Part, TextChanged};
-use crate::pulse::Pulse;
+use crate::pulse::Heartbeat;
 use crate::store::{
-    BlockedBy, Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, ReactTo, Stop, Store,
-    StoryAsk, Wish, once_id,
+    BlockedBy, Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, PendingRequest, ReactTo,
+    Stop, Store, StoryAsk, once_id,
 };
-use crate::story::{About, Ask, Choice, Story, Turn};
+use crate::story::{About, Choice, RunReason, Story, TaskRequest};
 use commands::Opening;
 use decide::{Act, Decision, decide};
-use located::NextLook;
+use located::NextLookup;
 use settings::Settings;
 use sub_issues::Parts;
 
-/// The first wait before a delivery is tried again; it doubles up to `LONGEST_WAIT`.
+/// The first wait before a delivery is tried again; it doubles up to `MAX_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// How often a delivery has been put off, 14 s after the first try, when a 404 about it is believed.
-const ENOUGH_NOT_FOUND: u32 = 3;
+const MAX_NOT_FOUND: u32 = 3;
 
 /// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the sweep wakes it when the store changes.
-const SELDOM: u32 = 12;
+const IDLE_POLLS: u32 = 12;
 /// Deliveries that are settled at once, and of one repository: there each has to find what the one before it has led to.
 const ROOM: Room = Room { most: 8, of_lane: 1 };
 
@@ -63,7 +63,7 @@ const ROOM: Room = Room { most: 8, of_lane: 1 };
 const UNHEARD: &str = "unheard";
 
 /// The longest honest step: one delivery, for which GitHub is asked a few times, each with two repeats of a minute.
-pub const LONGEST_STEP: Duration = Duration::from_secs(20 * 60);
+pub const MAX_STEP: Duration = Duration::from_secs(20 * 60);
 
 /// Everything intake works with.
 #[derive(Clone)]
@@ -98,8 +98,8 @@ enum Seen {
 
 impl Intake {
     /// Works off the inbox until `stop` is set: several repositories at once, the deliveries of each one after the other.
-    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
-        let next_look = tokio::sync::Mutex::new(NextLook::default());
+    pub async fn run(self, stop: CancellationToken, pulse: Heartbeat) -> anyhow::Result<()> {
+        let next_look = tokio::sync::Mutex::new(NextLookup::default());
         let mut lanes = Lanes::new(ROOM);
         while !stop.is_cancelled() {
             pulse.beat();
@@ -133,7 +133,7 @@ impl Intake {
     /// Begins what is due, as far as there is room; tells in what time to look again, if nothing happens before.
     async fn begin_due<'a>(
         &'a self,
-        next_look: &'a tokio::sync::Mutex<NextLook>,
+        next_look: &'a tokio::sync::Mutex<NextLookup>,
         lanes: &mut Lanes<'a, anyhow::Result<()>>,
     ) -> anyhow::Result<Duration> {
         self.learn().await?;
@@ -156,7 +156,7 @@ impl Intake {
         }
         let next = self.store.next_intake_at().await?.map(clock::until_ms);
         let waits = [next, lanes.room_in()].into_iter().flatten();
-        Ok(waits.fold(self.config.work.poll * SELDOM, Duration::min))
+        Ok(waits.fold(self.config.work.poll * IDLE_POLLS, Duration::min))
     }
 
     /// Settles one delivery, or puts it off.
@@ -184,7 +184,7 @@ impl Intake {
                 self.store.drop_delivery(&delivery.guid, &why).await?;
             }
             Err(error) => {
-                let wait = (FIRST_WAIT * 2u32.pow(delivery.attempts.min(10))).min(LONGEST_WAIT);
+                let wait = (FIRST_WAIT * 2u32.pow(delivery.attempts.min(10))).min(MAX_WAIT);
                 let named = error.downcast_ref::<GitHubError>().and_then(GitHubError::retry_after);
                 let note = format!("{error:#}");
                 span.in_scope(|| tracing::warn!(error = note, "a delivery is put off"));
@@ -211,7 +211,7 @@ impl Intake {
                 return Ok(Settled::Ignored(format!("github.allow leaves {} out", place.repo)));
             }
         }
-        let happening = |place, issue, sender| Happening {
+        let happening = |place, issue, sender| EventContext {
             delivery,
             began,
             place,
@@ -232,13 +232,13 @@ impl Intake {
             Event::IssueLabeled { place, issue, label, at, sender } => {
                 let settings = self.settings_lately(&place).await?;
                 let choice = command::chosen_by_label(settings.label(&self.config), &label);
-                let on = Happening { settings, ..happening(&place, &issue, &sender) };
+                let on = EventContext { settings, ..happening(&place, &issue, &sender) };
                 self.follow(&on, &Act::Label { choice, label, at }).await
             }
             Event::IssueUnlabeled { place, issue, label, at, sender } => {
                 let settings = self.settings_lately(&place).await?;
                 let is_own = command::chosen_by_label(settings.label(&self.config), &label).is_some();
-                let on = Happening { settings, ..happening(&place, &issue, &sender) };
+                let on = EventContext { settings, ..happening(&place, &issue, &sender) };
                 self.follow(&on, &Act::Unlabel { is_own, at }).await
             }
             Event::IssueAssigned { place, issue, to, at, sender } => {
@@ -269,7 +269,8 @@ impl Intake {
                     body: comment.body.clone(),
                     by: sender.login.clone(),
                 };
-                let on = Happening { comment: Some(&comment), others, ..happening(&place, &issue, &sender) };
+                let on =
+                    EventContext { comment: Some(&comment), others, ..happening(&place, &issue, &sender) };
                 self.follow(&on, &act).await
             }
             Event::CommentEdited { place, issue, comment, before, at, sender } => {
@@ -282,7 +283,7 @@ impl Intake {
                     by: sender.login.clone(),
                     by_hob,
                 };
-                let on = Happening { comment: Some(&comment), ..happening(&place, &issue, &sender) };
+                let on = EventContext { comment: Some(&comment), ..happening(&place, &issue, &sender) };
                 self.follow(&on, &act).await
             }
             Event::Reviewed { place, pull, review, sender } => {
@@ -307,7 +308,7 @@ impl Intake {
     }
 
     /// Decides, and carries out what was decided.
-    async fn follow(&self, on: &Happening<'_>, act: &Act) -> anyhow::Result<Settled> {
+    async fn follow(&self, on: &EventContext<'_>, act: &Act) -> anyhow::Result<Settled> {
         let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
         let known = self.known(on, act, story.as_ref()).await?;
         let decision = decide(act, &known);
@@ -332,7 +333,7 @@ impl Intake {
         // may be one that hob does not see.
         let on = match decision {
             Decision::End(_) => on,
-            _ => &Happening { settings: self.settings(on.place, on.began).await?, ..on.clone() },
+            _ => &EventContext { settings: self.settings(on.place, on.began).await?, ..on.clone() },
         };
         if let Act::Label { label, .. } = act
             && command::chosen_by_label(on.settings.label(&self.config), label).is_none()
@@ -373,8 +374,10 @@ impl Intake {
             }
             (Decision::Rebase { rewrite }, story) => self.rebase(on, story, rewrite).await,
             (Decision::Fix { text }, story) => self.fix(on, act, story, text).await,
-            (Decision::GoOn(with), story) => self.go_on(on, act, story, (with, Turn::GoOn)).await,
-            (Decision::GoOnAfresh(with), story) => self.go_on(on, act, story, (with, Turn::StartOver)).await,
+            (Decision::GoOn(with), story) => self.go_on(on, act, story, (with, RunReason::GoOn)).await,
+            (Decision::GoOnAfresh(with), story) => {
+                self.go_on(on, act, story, (with, RunReason::StartOver)).await
+            }
             (Decision::Redeliver, Some(story)) => {
                 self.store.redeliver(&on.delivery.guid, story.id, &[on.seen("eyes")]).await?;
                 Ok(Settled::Done("has what GitHub refused tried again"))
@@ -412,7 +415,7 @@ impl Intake {
     }
 
     /// What hob's labels choose that are on the issue now. It is the set that counts: events of one act come in any order.
-    async fn own_labels(&self, on: &Happening<'_>) -> anyhow::Result<Vec<Choice>> {
+    async fn own_labels(&self, on: &EventContext<'_>) -> anyhow::Result<Vec<Choice>> {
         let repository = self.github.repository(&on.place.at()).await?;
         let labels = match repository.labels(on.issue.number).await {
             Err(GitHubError::NotFound) => Vec::new(),
@@ -426,7 +429,7 @@ impl Intake {
     /// said.
     async fn choose(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         act: &Act,
         story: &Story,
         agent: AgentKind,
@@ -458,7 +461,7 @@ impl Intake {
     }
 
     /// Takes a comment as a message to the agent at work.
-    async fn hear(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
+    async fn hear(&self, on: &EventContext<'_>, story: &Story) -> anyhow::Result<Settled> {
         let Some(comment) = on.comment else {
             return Ok(Settled::Ignored("there is nothing to say".to_owned()));
         };
@@ -485,7 +488,7 @@ impl Intake {
     }
 
     /// Says which commands of a comment are not carried out, since another stands before them.
-    async fn tell_of_others(&self, on: &Happening<'_>, story: Option<&Story>) -> anyhow::Result<()> {
+    async fn tell_of_others(&self, on: &EventContext<'_>, story: Option<&Story>) -> anyhow::Result<()> {
         if on.others.is_empty() {
             return Ok(());
         }
@@ -495,7 +498,7 @@ impl Intake {
     }
 
     /// Says, once on a story, that a comment reaches no agent.
-    async fn say_that_nobody_listens(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
+    async fn say_that_nobody_listens(&self, on: &EventContext<'_>, story: &Story) -> anyhow::Result<Settled> {
         let NewEffect { effect, .. } = on.say(message::nobody_listens());
         let said = NewEffect { id: once_id(story.id, UNHEARD), effect };
         let about = self.story_ask(on, on.issue, Some(story));
@@ -505,7 +508,7 @@ impl Intake {
 
     async fn open_task(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         act: &Act,
         story: Option<Story>,
         opening: Opening,
@@ -591,7 +594,7 @@ impl Intake {
     /// The task that was asked for.
     fn new_task(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         issue: &Issue,
         story: Option<&Story>,
         opening: Opening,
@@ -604,7 +607,7 @@ impl Intake {
         NewTask {
             on: about_story,
             effects: self.opening_effects(on, story, &choice),
-            ask: Ask { on: asked_on.or(on_pull), about, ..self.ask(on, issue, text, choice) },
+            ask: TaskRequest { on: asked_on.or(on_pull), about, ..self.ask(on, issue, text, choice) },
             mode,
             turn,
             labeled_at: None,
@@ -614,7 +617,12 @@ impl Intake {
 
     /// The text of the issue, or of a sub-issue of it, where it is still the one that people saw who asked for work at that time. Only who may push
     /// may have changed it since; and then what they left is what is worked on.
-    async fn as_seen(&self, on: &Happening<'_>, number: IssueNumber, at: Timestamp) -> anyhow::Result<Seen> {
+    async fn as_seen(
+        &self,
+        on: &EventContext<'_>,
+        number: IssueNumber,
+        at: Timestamp,
+    ) -> anyhow::Result<Seen> {
         let repository = self.github.repository(&on.place.at()).await?;
         let history = match repository.issue_history(number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => return Ok(Seen::Gone),
@@ -641,7 +649,7 @@ impl Intake {
     /// Says that nothing is started because somebody has changed the text since it was asked for. Said once.
     async fn decline(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<&Story>,
         labeled_at: Option<Timestamp>,
         part: Option<IssueNumber>,
@@ -655,7 +663,7 @@ impl Intake {
         Ok(Settled::Done("said that the text was changed since"))
     }
 
-    async fn stop(&self, on: &Happening<'_>, story: Option<Story>) -> anyhow::Result<Settled> {
+    async fn stop(&self, on: &EventContext<'_>, story: Option<Story>) -> anyhow::Result<Settled> {
         let at = on.comment.map_or(Timestamp::UNIX_EPOCH, |comment| comment.at);
         let stop = Stop { by: on.sender.login.clone(), at, how: HowStopped::Asked };
         let seen = on.seen("eyes");
@@ -684,7 +692,7 @@ impl Intake {
     /// Stops a story's work where somebody has let hob know without a word, by the label or the issue's end.
     async fn no_more(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         act: &Act,
         story: &Story,
         how: HowStopped,
@@ -702,8 +710,8 @@ impl Intake {
         })
     }
 
-    fn ask(&self, on: &Happening<'_>, issue: &Issue, text: Option<String>, choice: Choice) -> Ask {
-        Ask {
+    fn ask(&self, on: &EventContext<'_>, issue: &Issue, text: Option<String>, choice: Choice) -> TaskRequest {
+        TaskRequest {
             by: on.sender.login.clone(),
             by_id: on.sender.id,
             title: issue.title.clone(),
@@ -716,7 +724,7 @@ impl Intake {
     }
 
     /// The story that this is about: the one there, or the issue's own.
-    fn story_ask(&self, on: &Happening<'_>, issue: &Issue, story: Option<&Story>) -> StoryAsk {
+    fn story_ask(&self, on: &EventContext<'_>, issue: &Issue, story: Option<&Story>) -> StoryAsk {
         let place = on.place;
         let number = story.map_or(issue.number, |story| story.issue);
         StoryAsk {
@@ -751,10 +759,10 @@ impl Intake {
     /// since what a person may do changes.
     async fn may_not_command(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         needed: Permission,
     ) -> anyhow::Result<Option<String>> {
-        let Happening { delivery, place, sender, .. } = on;
+        let EventContext { delivery, place, sender, .. } = on;
         if sender.is_bot {
             return Ok(Some(format!("{} is a bot", sender.login)));
         }
@@ -771,8 +779,14 @@ impl Intake {
 }
 
 /// What somebody wants, frozen.
-fn wish(on: &Happening<'_>, issue: &Issue, at: Timestamp, by_label: bool, opening: Opening) -> Wish {
-    Wish {
+fn wish(
+    on: &EventContext<'_>,
+    issue: &Issue,
+    at: Timestamp,
+    by_label: bool,
+    opening: Opening,
+) -> PendingRequest {
+    PendingRequest {
         by: on.sender.login.clone(),
         by_id: on.sender.id,
         at,
@@ -817,7 +831,7 @@ async fn permission(
 /// Whether a 404 is the truth about this delivery. GitHub sometimes says it of what is there; a delivery that is
 /// ignored for one such answer would lose what somebody said.
 fn is_believed(delivery: &Delivery) -> bool {
-    delivery.attempts >= ENOUGH_NOT_FOUND
+    delivery.attempts >= MAX_NOT_FOUND
 }
 
 /// Whether a person is behind a delivery of this event, who might want it replayed. Checks, statuses and pushes come by the
@@ -828,7 +842,7 @@ fn is_of_people(event: &str) -> bool {
 
 /// One label or comment, and where it came from.
 #[derive(Clone)]
-struct Happening<'a> {
+struct EventContext<'a> {
     delivery: &'a Delivery,
     /// When hob began to look into it.
     began: Instant,
@@ -842,7 +856,7 @@ struct Happening<'a> {
     settings: Settings,
 }
 
-impl Happening<'_> {
+impl EventContext<'_> {
     /// A reaction to it.
     fn seen(&self, content: &str) -> NewEffect {
         let to = match self.comment {

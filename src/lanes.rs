@@ -14,7 +14,7 @@ use tokio::time::Instant;
 /// A piece of work that takes longer makes room for another.
 const SLOW: Duration = Duration::from_secs(5);
 /// However slow they are, so many times as many pieces are under way at most.
-const MOST_SLOW: usize = 8;
+const MAX_SLOW: usize = 8;
 
 /// How many pieces of work may be under way at once.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ impl<'a, T: Send + 'a> Lanes<'a, T> {
     pub fn has_room(&self) -> bool {
         let now = Instant::now();
         let quick = self.under_way.values().filter(|(_, since)| now - *since < SLOW).count();
-        quick < self.room.most && self.under_way.len() < self.room.most * MOST_SLOW
+        quick < self.room.most && self.under_way.len() < self.room.most * MAX_SLOW
     }
 
     /// Whether another piece of this lane may begin.
@@ -122,13 +122,13 @@ mod tests {
                 let Some(left) = lanes.room_in() else { break };
                 assert!(left <= SLOW);
                 tokio::time::advance(left).await;
-                assert_eq!(lanes.has_room(), begun < ROOM.most * MOST_SLOW);
+                assert_eq!(lanes.has_room(), begun < ROOM.most * MAX_SLOW);
             }
             if lanes.has_room() {
                 lanes.begin(lane.to_string(), pending());
                 begun += 1;
             }
         }
-        assert_eq!(begun, ROOM.most * MOST_SLOW);
+        assert_eq!(begun, ROOM.most * MAX_SLOW);
     }
 }

@@ -43,15 +43,15 @@ pub use check_run::{
 pub use checks::{checks_section, checks_table, pull_request_with_failing_check, still_failing};
 pub use closing::without_closing_words;
 pub use commands::{
-    NoGo, WhereItStands, base_stays, help, left_out, may_this_be_done, misunderstood, no_cap, nobody_listens,
-    nothing_done, only_the_first, where_it_stands,
+    CommandRejection, StoryState, base_stays, help, left_out, may_this_be_done, misunderstood, no_cap,
+    nobody_listens, nothing_done, only_the_first, where_it_stands,
 };
 pub use contain::{Sizes, contain, contain_in_parts, contain_line};
 use contain::{code, login};
 pub use detail::Detail;
 use failed::failure_words;
 pub use failed::{FailureText, failed};
-pub use fix::{NothingToMend, checks_left, checks_mended, failed_here, fixes_used_up, nothing_to_mend};
+pub use fix::{NothingToFix, checks_left, checks_mended, failed_here, fixes_used_up, nothing_to_mend};
 pub use kept::{
     Kept, WhyStopped, cut_short_on_branch, left_work_given_up, left_work_pushed, put_away, still_waiting,
     stopped, work_in_progress,
@@ -63,20 +63,20 @@ pub use login::{
 };
 use marker::{MARKER_END, MARKER_START};
 pub use marker::{has_marker, is_status, marker, status_marker};
-pub use notable::{MOST_NOTABLE, Notable, Why};
-pub use objections::{Objection, may_this_be_pushed, objections};
+pub use notable::{MAX_NOTABLE, ReviewHint, Why};
+pub use objections::{PolicyViolation, may_this_be_pushed, objections};
 pub use pull_request::{
     Later, PullRequestText, Report, no_room_for_report, pull_request_body, short_body, with_evidence,
     with_report,
 };
 pub use refused::{Refusal, comment_refused, pull_refused, question_refused};
-pub use rest::{Rest, rest_comment, rests, with_links};
+pub use rest::{Overflow, rest_comment, rests, with_links};
 use rest::{whole, whole_changed};
 pub use settings::{
     blocked_by, blocked_for, fix_settings_at_fault, may_no_more, part_of, reviewers_refused,
     settings_at_fault, waits_for_blockers, waits_no_more,
 };
-pub use status::{MOST_AHEAD, Phase, PullOver, StatusText, Tries, status};
+pub use status::{MAX_AHEAD, Phase, PullOver, RetryCount, StatusText, status};
 pub use theirs::{NotThere, not_there};
 pub use title::{pull_request_title, title_of_work};
 pub use unfinished::{UnfinishedText, WhyUnfinished, shown_as_draft, unfinished};
@@ -85,10 +85,10 @@ use crate::agent::FailureClass;
 use crate::ids::{AgentKind, IssueNumber};
 
 /// Characters of a branch's name that are shown: all of them.
-const MOST_BRANCH: usize = 255;
+const MAX_BRANCH: usize = 255;
 
 /// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
-const MOST_AGENT_TEXT: usize = 50_000;
+const MAX_AGENT_TEXT: usize = 50_000;
 
 /// A change of an issue by somebody who may not push, after somebody who may had asked for work on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +168,7 @@ pub fn pull_request_ready(commits: usize, took: Spent) -> String {
 /// What an agent has said, as a quotation below hob's own words; nothing where it said nothing.
 fn below(summary: Option<&str>) -> String {
     let summary = summary.map(str::trim).filter(|summary| !summary.is_empty());
-    summary.map_or(String::new(), |summary| format!("\n\n{}", quoted(&whole(summary, MOST_AGENT_TEXT))))
+    summary.map_or(String::new(), |summary| format!("\n\n{}", quoted(&whole(summary, MAX_AGENT_TEXT))))
 }
 
 /// Said on the issue when the agent found nothing to do.
@@ -271,17 +271,17 @@ fn quoted(text: &str) -> String {
 }
 
 /// More files than this are counted, not listed.
-const MOST_FILES: usize = 20;
+const MAX_FILES: usize = 20;
 
 fn file_list(files: &[String]) -> String {
     let mut lines: Vec<String> = files
         .iter()
-        .take(MOST_FILES)
+        .take(MAX_FILES)
         // A file's name is the agent's text too.
         .map(|file| format!("- {}", code(file, 300)))
         .collect();
-    if files.len() > MOST_FILES {
-        let more = files.len() - MOST_FILES;
+    if files.len() > MAX_FILES {
+        let more = files.len() - MAX_FILES;
         lines.push(format!("- and {more} more"));
     }
     lines.join("\n")

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 /// The pulse of one loop. Clones are the same pulse.
 #[derive(Debug, Clone)]
-pub struct Pulse {
+pub struct Heartbeat {
     name: &'static str,
     within: Duration,
     last: Arc<Mutex<Instant>>,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// A pulse that has just been felt, and must be felt again within this time.
-    pub fn new(name: &'static str, within: Duration) -> Pulse {
-        Pulse { name, within, last: Arc::new(Mutex::new(Instant::now())) }
+    pub fn new(name: &'static str, within: Duration) -> Heartbeat {
+        Heartbeat { name, within, last: Arc::new(Mutex::new(Instant::now())) }
     }
 
     /// The loop's name.
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_pulse_is_late_until_it_beats() {
-        let pulse = Pulse::new("loop", Duration::from_millis(20));
+        let pulse = Heartbeat::new("loop", Duration::from_millis(20));
         assert!(!pulse.is_late());
         std::thread::sleep(Duration::from_millis(30));
         assert!(pulse.is_late());

@@ -27,16 +27,16 @@ pub const MARK: &str = "[secret]";
 pub const CONTEXT: usize = 32 << 10;
 
 /// A shorter text is no secret worth the name, and would be found everywhere.
-const LEAST_BYTES: usize = 8;
+const MIN_BYTES: usize = 8;
 
 /// A shorter form is looked for as it is and over line ends, but not with spaces in it: it may be made of words.
-const LEAST_SPACED: usize = 20;
+const MIN_SPACED: usize = 20;
 
 /// A longer line of a stream is looked through in pieces, each with as much of the one before as half of this.
-const MOST_LINE: usize = 256 << 10;
+const MAX_LINE_LEN: usize = 256 << 10;
 
 /// Tokens that were handed out at run time and are remembered; each is good for an hour.
-const MOST_HANDED_OUT: usize = 64;
+const MAX_HANDED_OUT: usize = 64;
 
 /// Knows a set of secrets.
 pub struct Redactor {
@@ -79,14 +79,14 @@ impl Redactor {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Redactor {
         let lines = secrets.into_iter().flat_map(str::lines).map(str::trim);
         // The first and the last line of a PEM key are no secret.
-        let known = lines.filter(|line| line.len() >= LEAST_BYTES && !line.starts_with("-----"));
+        let known = lines.filter(|line| line.len() >= MIN_BYTES && !line.starts_with("-----"));
         let mut all: BTreeMap<String, usize> = BTreeMap::new();
         for (place, secret) in known.enumerate() {
             for form in forms(secret) {
                 all.entry(form).or_insert(place);
             }
         }
-        let spaced = Forms::new(all.iter().filter(|(form, _)| form.len() >= LEAST_SPACED));
+        let spaced = Forms::new(all.iter().filter(|(form, _)| form.len() >= MIN_SPACED));
         Redactor { all: Forms::new(all.iter()), spaced }
     }
 
@@ -133,7 +133,7 @@ impl Redactor {
     /// The parts of the bytes in which a secret may stand. Of an image or an archive that is little.
     fn stretches<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
         let forms = self.all.as_ref().map(|forms| &forms.bytes);
-        forms.into_iter().flat_map(move |forms| views::stretches(bytes, forms, LEAST_BYTES))
+        forms.into_iter().flat_map(move |forms| views::stretches(bytes, forms, MIN_BYTES))
     }
 
     /// Where the secrets are; may overlap.
@@ -198,13 +198,13 @@ impl Stream {
         for line in piece.split_inclusive(|byte| *byte == b'\n') {
             let mut rest = line;
             while !rest.is_empty() {
-                let (part, after) = rest.split_at(rest.len().min(MOST_LINE - self.held.len()));
+                let (part, after) = rest.split_at(rest.len().min(MAX_LINE_LEN - self.held.len()));
                 self.held.extend_from_slice(part);
                 rest = after;
                 if self.held.last() == Some(&b'\n') {
                     out.extend(self.give(self.held.len()));
-                } else if self.held.len() == MOST_LINE {
-                    out.extend(self.give(MOST_LINE / 2));
+                } else if self.held.len() == MAX_LINE_LEN {
+                    out.extend(self.give(MAX_LINE_LEN / 2));
                 }
             }
         }
@@ -273,7 +273,7 @@ impl Secrets {
             return;
         }
         known.handed_out.push_back(secret.clone());
-        if known.handed_out.len() > MOST_HANDED_OUT {
+        if known.handed_out.len() > MAX_HANDED_OUT {
             known.handed_out.pop_front();
         }
         let redactor = Arc::new(redactor_of(known.all()));
@@ -527,15 +527,15 @@ mod tests {
     #[test]
     fn a_long_line_of_a_stream_is_given_out_in_pieces() {
         let redactor = Arc::new(Redactor::new([KEY]));
-        for before in [MOST_LINE / 2 - 7, MOST_LINE - 7, 3 * MOST_LINE / 2 - 7] {
+        for before in [MAX_LINE_LEN / 2 - 7, MAX_LINE_LEN - 7, 3 * MAX_LINE_LEN / 2 - 7] {
             let mut stream = Stream::new(redactor.clone());
-            let text = format!("{}{KEY}{}\n", "x".repeat(before), "y".repeat(MOST_LINE));
+            let text = format!("{}{KEY}{}\n", "x".repeat(before), "y".repeat(MAX_LINE_LEN));
             let mut given = Vec::new();
             for piece in text.as_bytes().chunks(4099) {
                 given.extend(stream.push(piece));
-                assert!(stream.held.len() < MOST_LINE);
+                assert!(stream.held.len() < MAX_LINE_LEN);
             }
-            let clean = format!("{}[secret]{}\n", "x".repeat(before), "y".repeat(MOST_LINE));
+            let clean = format!("{}[secret]{}\n", "x".repeat(before), "y".repeat(MAX_LINE_LEN));
             assert!(String::from_utf8(given).unwrap() == clean, "{before}");
         }
     }
@@ -630,10 +630,10 @@ mod tests {
         assert_eq!(other.redact("ghs_installation configured-1"), "ghs_installation [secret]");
         secrets.add(&SecretString::from("ghs_installation"));
         assert_eq!(other.redact("ghs_installation configured-1"), "[secret] [secret]");
-        for n in 0..2 * MOST_HANDED_OUT {
+        for n in 0..2 * MAX_HANDED_OUT {
             secrets.add(&SecretString::from(format!("ghs_number-{n}")));
         }
-        assert_eq!(other.values().len(), 1 + MOST_HANDED_OUT);
+        assert_eq!(other.values().len(), 1 + MAX_HANDED_OUT);
         assert_eq!(other.redact("configured-1"), MARK);
         assert!(!format!("{other:?}").contains("configured-1"));
     }
@@ -705,7 +705,7 @@ mod tests {
                 prop_assert!(redactor.finds(text.as_bytes()));
                 prop_assert!(!redactor.finds(redactor.redact(&text).as_bytes()));
                 // As `echo $(… | base64)` prints it, and as JSON has what `base64` prints.
-                for gap in ["\n", "\r\n", " ", "\\n", "\\\\n"].into_iter().filter(|_| secret.len() >= LEAST_SPACED) {
+                for gap in ["\n", "\r\n", " ", "\\n", "\\\\n"].into_iter().filter(|_| secret.len() >= MIN_SPACED) {
                     let wrapped = wrapped(&text, width, gap);
                     prop_assert!(redactor.finds(wrapped.as_bytes()), "{}", wrapped);
                     prop_assert!(!redactor.finds(redactor.redact(&wrapped).as_bytes()), "{}", wrapped);

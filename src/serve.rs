@@ -29,7 +29,7 @@ use crate::http::{self, Http};
 use crate::intake::{self, Intake};
 use crate::paths::{DataDir, DataLock};
 use crate::prompt::Template;
-use crate::pulse::Pulse;
+use crate::pulse::Heartbeat;
 use crate::redact::Secrets;
 use crate::store::{Store, StoreFault};
 use crate::sweep::{self, Sweep};
@@ -199,12 +199,12 @@ impl Hob {
         };
         let poll = self.config.work.poll;
         // A loop that nothing calls comes round seldom.
-        let pulse = |name, longest: Duration| Pulse::new(name, longest + poll * 12);
-        let intake = pulse("intake", intake::LONGEST_STEP);
-        let work = pulse("work", work::LONGEST_STEP);
-        let deliver = pulse("deliver", deliver::LONGEST_STEP);
-        let catch_up = pulse("catch-up", catch_up::LONGEST_STEP);
-        let sweep = pulse("sweep", sweep::LONGEST_STEP);
+        let pulse = |name, longest: Duration| Heartbeat::new(name, longest + poll * 12);
+        let intake = pulse("intake", intake::MAX_STEP);
+        let work = pulse("work", work::MAX_STEP);
+        let deliver = pulse("deliver", deliver::MAX_STEP);
+        let catch_up = pulse("catch-up", catch_up::MAX_STEP);
+        let sweep = pulse("sweep", sweep::MAX_STEP);
         let pulses = vec![intake.clone(), work.clone(), deliver.clone(), catch_up.clone(), sweep.clone()];
         let (shut_out, told) = watch::channel(None);
         let access = access::watch_access(self.github.clone(), self.store.clone(), shut_out, stop.clone());
@@ -343,7 +343,7 @@ async fn end_with_store(store: Store, stop: CancellationToken) -> anyhow::Result
     }
 }
 
-async fn tell_systemd(store: Store, pulses: Vec<Pulse>, stop: CancellationToken) -> anyhow::Result<()> {
+async fn tell_systemd(store: Store, pulses: Vec<Heartbeat>, stop: CancellationToken) -> anyhow::Result<()> {
     tokio::select! {
         () = stop.cancelled() => {}
         () = systemd::report(store, pulses) => {}

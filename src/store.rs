@@ -47,36 +47,36 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use base::FollowBase;
-pub use budgets::{AtCapQuestion, WaitsForLimit};
+pub use budgets::{CapQuestion, WaitsForLimit};
 pub use cards::NewAnswers;
 pub use check_runs::{CheckToShow, CheckedHead, ShownCheck};
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{
-    Beside, Double, DoubleKind, Effect, EffectClass, NewEffect, PullShown, ReactTo, WantedEffect, once_id,
+    Double, DoubleKind, Effect, EffectClass, Excluded, NewEffect, PullShown, ReactTo, WantedEffect, once_id,
 };
 pub use fault::StoreFault;
 pub use fixes::{Fix, NewFix};
-pub use held_back::HeldBackQuestion;
-pub use keep::{IdleStory, KeptRun, KeptStory, Saving};
-pub use looks::LookedDeliveries;
+pub use held_back::ApprovalQuestion;
+pub use keep::{IdleStory, SaveState, StoredRun, StoredStory};
+pub use looks::DeliveryPoll;
 pub use messages::NewMessage;
 pub use open::{backup, look_at};
 pub use pulls::PullNews;
 pub use queue::Sharing;
 pub use repositories::KnownRepository;
-pub use rests::RestPart;
+pub use rests::OverflowPart;
 pub use reviews::ReviewTaken;
 pub use runs::NewRun;
 pub use shown::{EndedTask, StatusFacts, StoryToShow};
-pub use shut_out::ShutOut;
-pub use status::{Counts, OpenDelivery, OpenEffect, OpenTask, OpenWish, RecordedDelivery, StoreStatus};
+pub use shut_out::AccessDenied;
+pub use status::{BlockedRequest, Counts, OpenDelivery, OpenEffect, OpenTask, RecordedDelivery, StoreStatus};
 pub use stories::{Heard, HowStopped, NewTask, Stop, StoryAsk, TheirPull};
 pub use sub_issues::ParentStory;
-pub use tasks::{Advance, Lost, NewQuestion, StopWanted, StoryChange};
-pub use turned_away::TurnedAway;
+pub use tasks::{Lost, NewQuestion, StopWanted, StoryUpdate, Transition};
+pub use turned_away::RejectedWebhooks;
 pub use waiting::Waiting;
 pub use waits::{ChangeWatch, ClockWatch};
-pub use wishes::{BlockedBy, DueWish, Wish};
+pub use wishes::{BlockedBy, DueRequest, PendingRequest};
 
 use crate::clock;
 use write::Write;

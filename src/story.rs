@@ -21,11 +21,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use button::{Press, RETRY_BUTTON, STOP_BUTTON, button, pressed};
-pub use card::{Card, CardKind, Given, PartAnswer, Question, Rests};
+pub use card::{Card, Given, OverflowLinks, PartAnswer, Question, QuestionKind};
 pub use next::{
-    AfterHandOver, Findings, Next, TaskHistory, after_hand_over, after_run, publishes_again, was_synced,
+    Findings, Next, NextStep, TaskHistory, after_hand_over, after_run, publishes_again, was_synced,
 };
-pub use run::{Outcome, Renewal, Run, RunEnd, Turn};
+pub use run::{Outcome, Renewal, Run, RunEnd, RunReason};
 
 use crate::ids::{
     AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, RepositoryId,
@@ -120,13 +120,13 @@ pub struct Task {
     /// The story it belongs to.
     pub story: StoryId,
     /// What was asked for, frozen.
-    pub ask: Ask,
+    pub ask: TaskRequest,
     /// Whether it is to change anything yet.
     pub mode: plan::Mode,
     /// Where it stands.
     pub state: TaskState,
     /// Why the next run is made, or the current one was.
-    pub turn: Turn,
+    pub turn: RunReason,
     /// Retries for passing failures so far.
     pub retries: u32,
     /// When the next run may start at the earliest, where that was put off.
@@ -137,7 +137,7 @@ pub struct Task {
 
 /// What somebody asked for, in the words of the delivery that asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ask {
+pub struct TaskRequest {
     /// Who asked.
     pub by: String,
     /// Their account's number, where it is known.
@@ -168,13 +168,13 @@ pub enum About {
     #[default]
     Issue,
     /// What people have said in reviews of the pull request.
-    Review(review::Round),
+    Review(review::ReviewBatch),
     /// Checks that have failed on what hob pushed.
     Checks(fix::FailedChecks),
     /// The base branch, which has moved on.
     Base(base::BaseMoved),
     /// A sub-issue of the issue, which is worked on with its others, one after the other.
-    SubIssue(sub_issue::Together),
+    SubIssue(sub_issue::SubIssueOrder),
 }
 
 impl About {
@@ -214,8 +214,8 @@ pub struct Choice {
 
 impl Choice {
     /// Why the first run of a task is made for which this was chosen.
-    pub fn first_turn(&self) -> Turn {
-        if self.fresh { Turn::StartOver } else { Turn::Begin }
+    pub fn first_turn(&self) -> RunReason {
+        if self.fresh { RunReason::StartOver } else { RunReason::Begin }
     }
 }
 
@@ -420,7 +420,7 @@ pub struct Answer {
 
 /// Commits that wait for a person's word, because they touch protected paths.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldBack {
+pub struct PendingApproval {
     /// The commit that was handed over.
     pub tip: Sha,
     /// The protected paths that it changes, or the first of them.
@@ -436,7 +436,7 @@ pub const PUSH_ANYWAY: &str = "Push it anyway";
 /// The other answer that is offered. It goes to the agent, as any but the first does.
 pub const LEAVE_IT_OUT: &str = "Leave it out";
 
-impl HeldBack {
+impl PendingApproval {
     /// Whether a word about this one is a word about those commits and paths.
     pub fn covers(&self, other: &Self) -> bool {
         self.tip == other.tip

@@ -24,7 +24,7 @@ use crate::config::{ByteSize, Config};
 use crate::container::Docker;
 use crate::ids::StoryId;
 use crate::paths::{self, DataDir};
-use crate::pulse::Pulse;
+use crate::pulse::Heartbeat;
 use crate::store::{ChangeWatch, ClockWatch, Store};
 use sizes::Sizes;
 
@@ -33,10 +33,10 @@ const DELIVERIES_AT_ONCE: u32 = 500;
 /// How often it looks whether the clock was put back, and whether somebody has changed the store, unless `work.poll` is shorter.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
 /// So long it waits between two looks at least.
-const SHORTEST: Duration = Duration::from_millis(200);
+const MIN_PAUSE: Duration = Duration::from_millis(200);
 
 /// The longest honest step. Nobody waits for the sweep, so it may take its time.
-pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
+pub const MAX_STEP: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Everything the sweep works with.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Sweep {
 
     /// Sweeps at once and then again and again until `stop` is set, and minds the clock meanwhile. A part that fails is
     /// logged; the next sweep tries again.
-    pub async fn run(self, stop: CancellationToken, pulse: Pulse) -> anyhow::Result<()> {
+    pub async fn run(self, stop: CancellationToken, pulse: Heartbeat) -> anyhow::Result<()> {
         let mut clock = ClockWatch::default();
         let mut sizes = Sizes::default();
         let mut next = Instant::now();
@@ -78,7 +78,7 @@ impl Sweep {
             }
             let look = self.config.work.poll.min(LOOK_AT_CLOCK);
             let wait = deadline.map_or(look, |deadline| clock::until_ms(deadline).min(look));
-            let wait = wait.min(next.saturating_duration_since(Instant::now())).max(SHORTEST);
+            let wait = wait.min(next.saturating_duration_since(Instant::now())).max(MIN_PAUSE);
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(wait) => {}

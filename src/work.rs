@@ -59,15 +59,15 @@ use crate::ids::AgentKind;
 use crate::message::Detail;
 use crate::paths::DataDir;
 use crate::prompt::Template;
-use crate::pulse::Pulse;
+use crate::pulse::Heartbeat;
 use crate::redact::Secrets;
-use crate::store::{Advance, Lost, Sharing, Store, StoreFault};
-use crate::story::step::{self, Look, RunLook, Step};
-use crate::story::{About, Outcome, Run, Story, Task, TaskState, Turn};
+use crate::store::{Lost, Sharing, Store, StoreFault, Transition};
+use crate::story::step::{self, RunSnapshot, Step, TaskSnapshot};
+use crate::story::{About, Outcome, Run, RunReason, Story, Task, TaskState};
 
 pub use child::own_program;
 pub use commits::signing_key;
-use fix::TakenUp;
+use fix::Preflight;
 pub use import_child::run as run_import;
 pub use importing::COMMAND as IMPORT_COMMAND;
 pub use join_child::run as run_join;
@@ -76,16 +76,16 @@ pub use prompt_child::run as run_prompt;
 pub use prompting::{COMMAND as PROMPT_COMMAND, operators_template};
 
 /// Tasks that are being stopped beside those that agents are at.
-const MOST_STOPS: usize = 4;
-/// The first wait after a passing failure. It doubles up to `LONGEST_PAUSE`.
+const MAX_STOPS: usize = 4;
+/// The first wait after a passing failure. It doubles up to `MAX_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Tries of a step that is refused, beyond the first. With the pauses between them some seconds.
 const MORE_TRIES: u32 = 3;
 /// The longest wait between two tries of a step.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// The longest honest step of the loop, which only claims tasks; what it has begun is not waited for.
-pub const LONGEST_STEP: Duration = Duration::from_secs(5 * 60);
+pub const MAX_STEP: Duration = Duration::from_secs(5 * 60);
 
 /// Everything a worker works with. Cheap to clone.
 #[derive(Clone)]
@@ -120,7 +120,7 @@ pub struct Worker {
 
 /// Why a step did not lead to the next.
 #[derive(Debug)]
-pub(crate) enum Hitch {
+pub(crate) enum StepError {
     /// Something is away for the moment; the same step again later.
     Later(anyhow::Error),
     /// The task cannot go on.
@@ -140,7 +140,7 @@ pub(crate) enum Hitch {
     Stopping,
 }
 
-impl Hitch {
+impl StepError {
     /// Said no, perhaps for a moment only.
     fn refused(detail: impl Into<Detail>) -> Self {
         Self::Refused { detail: detail.into() }
@@ -152,7 +152,7 @@ impl Hitch {
     }
 }
 
-impl From<anyhow::Error> for Hitch {
+impl From<anyhow::Error> for StepError {
     fn from(error: anyhow::Error) -> Self {
         Self::Later(error)
     }
@@ -168,12 +168,12 @@ pub(crate) struct Job {
 }
 
 /// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the sweep wakes it when the store changes.
-const SELDOM: u32 = 12;
+const IDLE_POLLS: u32 = 12;
 
 impl Worker {
     /// Works off the queue until `stop` is set, then waits for the steps under way, but not for
     /// containers.
-    pub async fn run(self, pulse: Pulse) -> anyhow::Result<()> {
+    pub async fn run(self, pulse: Heartbeat) -> anyhow::Result<()> {
         let mut jobs = JoinSet::new();
         while !self.stop.is_cancelled() {
             pulse.beat();
@@ -214,13 +214,13 @@ impl Worker {
             jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
         }
         // Who wants work stopped that no agent is at does not wait until one has time.
-        while (work.parallel..work.parallel + MOST_STOPS).contains(&jobs.len()) {
+        while (work.parallel..work.parallel + MAX_STOPS).contains(&jobs.len()) {
             let Some(task) = self.store.claim_task_to_stop(work.lease).await? else { break };
             let span = tracing::info_span!("task", task = %task.id, story = %task.story);
             jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
         }
         let next = self.store.next_task_at().await?.map(crate::clock::until_ms);
-        let seldom = work.poll * SELDOM;
+        let seldom = work.poll * IDLE_POLLS;
         Ok(next.map_or(seldom, |next| next.min(seldom)))
     }
 
@@ -245,16 +245,16 @@ impl Worker {
 
     /// Brings a task as far as it gets, then gives it back.
     async fn drive(&self, mut task: Task) {
-        let mut trouble = Trouble::default();
+        let mut trouble = FailingSince::default();
         loop {
             let before = task.state;
-            let hitch = match self.step(task.clone(), &mut trouble).await {
+            let step_error = match self.step(task.clone(), &mut trouble).await {
                 Ok(Some(next)) => {
                     if next.state != before {
                         tracing::info!(from = before.as_str(), to = next.state.as_str(), "task moved");
                     }
                     task = next;
-                    trouble = Trouble::default();
+                    trouble = FailingSince::default();
                     // A retry has its time; whoever claims the task then makes the run.
                     if task.state == TaskState::Queued && task.not_before.is_some_and(|at| at > clock::now())
                     {
@@ -263,17 +263,17 @@ impl Worker {
                     continue;
                 }
                 Ok(None) => break,
-                Err(hitch) => hitch,
+                Err(step_error) => step_error,
             };
-            match hitch {
-                Hitch::Stopping => break,
-                Hitch::Later(error) if error.is::<Lost>() => {
+            match step_error {
+                StepError::Stopping => break,
+                StepError::Later(error) if error.is::<Lost>() => {
                     tracing::warn!("the task was taken over or ended by somebody else");
                     return;
                 }
                 // Where the store, or its disk, is in trouble no failure could be written down either, and an agent would be
                 // ended for nothing: such a step is repeated for as long as it takes.
-                Hitch::Later(error)
+                StepError::Later(error)
                     if StoreFault::of(&error).is_some()
                         || !trouble.lasts_longer_than(self.config.work.patience) =>
                 {
@@ -284,7 +284,7 @@ impl Worker {
                         () = tokio::time::sleep(trouble.next_pause()) => {}
                     }
                 }
-                Hitch::Later(error) => {
+                StepError::Later(error) => {
                     tracing::error!(
                         error = format!("{error:#}"),
                         "a step did not succeed for too long; the task fails"
@@ -292,7 +292,7 @@ impl Worker {
                     self.give_up(&task, FailureClass::NotReady, &Detail::OutOfReach).await;
                     break;
                 }
-                Hitch::Refused { detail } if trouble.refusals < MORE_TRIES => {
+                StepError::Refused { detail } if trouble.refusals < MORE_TRIES => {
                     trouble.refusals += 1;
                     tracing::warn!(detail = self.for_log(&detail), "a step was refused; trying again");
                     tokio::select! {
@@ -300,12 +300,12 @@ impl Worker {
                         () = tokio::time::sleep(trouble.next_pause()) => {}
                     }
                 }
-                Hitch::Refused { detail } => {
+                StepError::Refused { detail } => {
                     tracing::warn!(detail = self.for_log(&detail), "the task fails");
                     self.give_up(&task, FailureClass::NotReady, &detail).await;
                     break;
                 }
-                Hitch::Fail { class, detail } => {
+                StepError::Fail { class, detail } => {
                     tracing::warn!(%class, detail = self.for_log(&detail), "the task fails");
                     self.give_up(&task, class, &detail).await;
                     break;
@@ -329,39 +329,41 @@ impl Worker {
     }
 
     /// The one thing that is next. `None`: nothing is, for this worker.
-    async fn step(&self, task: Task, trouble: &mut Trouble) -> Result<Option<Task>, Hitch> {
+    async fn step(&self, task: Task, trouble: &mut FailingSince) -> Result<Option<Task>, StepError> {
         if self.stop.is_cancelled() {
-            return Err(Hitch::Stopping);
+            return Err(StepError::Stopping);
         }
         let mut job = self.job(task).await?;
         let run = self.store.latest_run(&job.task).await?;
-        let look = Look {
+        let look = TaskSnapshot {
             state: job.task.state,
             stop_wanted: self.store.stop_wanted(&job.task).await?.is_some(),
             may_push: self.may_push_held_back(&job).await?,
             publish_again: self.is_published_again(&job, run.as_ref()),
             save_wanted: self.store.is_work_to_be_saved(&job.task).await?,
             check_wanted: self.store.is_to_check_again(&job.task).await?,
-            run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
+            run: run
+                .as_ref()
+                .map(|run| if run.end.is_some() { RunSnapshot::Ended } else { RunSnapshot::Open }),
         };
-        if job.task.turn == Turn::PublishAgain && !look.publish_again {
+        if job.task.turn == RunReason::PublishAgain && !look.publish_again {
             // What was to be published is not there any more.
-            job.task.turn = Turn::GoOn;
+            job.task.turn = RunReason::GoOn;
         }
         match (step::step(&look), run) {
             (Step::Rest, _) => Ok(None),
             (Step::Stop, _) => Ok(Some(self.cancel(&job).await?)),
             (Step::PublishLastRun, _) => {
-                Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Advance::default()).await?))
+                Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Transition::default()).await?))
             }
             (Step::BeginRun, None) if matches!(job.task.ask.about, About::Base(_)) => {
                 Box::pin(self.follow_base(&job)).await
             }
             (Step::BeginRun, _) => match self.take_up(&job).await? {
-                TakenUp::Ready(None) => Box::pin(self.begin_run(&job)).await,
-                TakenUp::Ready(Some(task)) => Box::pin(self.begin_run(&self.job(*task).await?)).await,
-                TakenUp::Over(task) => Ok(Some(*task)),
-                TakenUp::Waits => Ok(None),
+                Preflight::Ready(None) => Box::pin(self.begin_run(&job)).await,
+                Preflight::Ready(Some(task)) => Box::pin(self.begin_run(&self.job(*task).await?)).await,
+                Preflight::Over(task) => Ok(Some(*task)),
+                Preflight::Waits => Ok(None),
             },
             (Step::FollowRun, Some(mut run)) => {
                 self.start(&job, &mut run).await?;
@@ -389,7 +391,7 @@ impl Worker {
             }
             (Step::NoRun | Step::FollowRun | Step::Settle | Step::Publish, _) => {
                 let (task, state) = (job.task.id, job.task.state);
-                Err(Hitch::Later(anyhow::anyhow!("task {task} is {state:?} and has no run")))
+                Err(StepError::Later(anyhow::anyhow!("task {task} is {state:?} and has no run")))
             }
         }
     }
@@ -400,12 +402,12 @@ impl Worker {
             .and_then(|run| run.end.as_ref())
             .is_some_and(|end| matches!(end.outcome, Outcome::Completed { .. }));
         let is_there = !job.story.handed_over && self.data.story(job.story.id).workspace.exists();
-        job.task.turn == Turn::PublishAgain && is_done && is_there
+        job.task.turn == RunReason::PublishAgain && is_done && is_there
     }
 
     /// Whether the task waits no more because a person has allowed what its last run handed over.
-    async fn may_push_held_back(&self, job: &Job) -> Result<bool, Hitch> {
-        let Turn::Answer { question } = job.task.turn else { return Ok(false) };
+    async fn may_push_held_back(&self, job: &Job) -> Result<bool, StepError> {
+        let RunReason::Answer { question } = job.task.turn else { return Ok(false) };
         let held_back = self.store.held_back(job.story.id).await?;
         let asked = held_back.into_iter().find(|asked| asked.id == question);
         Ok(asked.and_then(|asked| asked.answer).is_some_and(|answer| answer.allows_push()))
@@ -440,13 +442,13 @@ impl Worker {
 
 /// How long a step has been failing for a reason that may pass.
 #[derive(Debug, Default)]
-struct Trouble {
+struct FailingSince {
     since: Option<Instant>,
     pauses: u32,
     refusals: u32,
 }
 
-impl Trouble {
+impl FailingSince {
     /// Whether the patience is used up, by a try that has just failed. That a try took long is no reason to be patient anew:
     /// what it looks at is the agent's, and may have been made so that each try takes long.
     fn lasts_longer_than(&mut self, patience: Duration) -> bool {
@@ -456,14 +458,14 @@ impl Trouble {
     /// A run was followed since then. If that was long, what was wrong before is over, and the time counts anew: an agent
     /// that has worked for an hour does not pay for a Docker that was away twice.
     fn has_followed_since(&mut self, began: Instant) {
-        if began.elapsed() > LONGEST_PAUSE {
+        if began.elapsed() > MAX_PAUSE {
             *self = Self::default();
         }
     }
 
     fn next_pause(&mut self) -> Duration {
         self.pauses += 1;
-        (FIRST_PAUSE * 2u32.pow((self.pauses - 1).min(10))).min(LONGEST_PAUSE)
+        (FIRST_PAUSE * 2u32.pow((self.pauses - 1).min(10))).min(MAX_PAUSE)
     }
 }
 
@@ -476,7 +478,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tries_that_each_take_long_use_up_the_patience() {
-        let mut trouble = Trouble::default();
+        let mut trouble = FailingSince::default();
         let mut tries = 0;
         while tries < 100 {
             tokio::time::advance(LONG).await;
@@ -491,7 +493,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_run_that_was_followed_for_long_begins_the_time_anew_and_a_short_look_at_it_does_not() {
-        let mut trouble = Trouble::default();
+        let mut trouble = FailingSince::default();
         assert!(!trouble.lasts_longer_than(PATIENCE));
         let began = Instant::now();
         tokio::time::advance(PATIENCE + LONG).await;

@@ -15,11 +15,11 @@ const FURTHEST_END_MS: i64 = 31 * 24 * HOUR_MS;
 const FURTHEST_MADE_MS: i64 = HOUR_MS;
 
 /// The longest token. A signed one with a person's groups in it has a few KiB.
-const MOST_TOKEN_BYTES: usize = 16 * 1024;
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// The shortest that is taken from an agent; those of the services have 40 bytes and more.
-const LEAST_TOKEN_BYTES: usize = 32;
+const MIN_TOKEN_BYTES: usize = 32;
 /// A shorter one is not looked for in texts: it may be a word of every second one of them.
-const LEAST_SECRET_BYTES: usize = 20;
+const MIN_SECRET_BYTES: usize = 20;
 
 /// How the services begin their tokens. A renewed one begins as the one that it is for. One that begins otherwise is
 /// known by its length only.
@@ -186,7 +186,7 @@ impl LoginFile {
     /// The tokens in the content that can be looked for in texts.
     pub(super) fn secrets(&self, content: &Value) -> Vec<String> {
         let mut tokens = self.tokens(content);
-        tokens.retain(|token| token.len() >= LEAST_SECRET_BYTES);
+        tokens.retain(|token| token.len() >= MIN_SECRET_BYTES);
         tokens
     }
 
@@ -292,7 +292,7 @@ fn can_replace(old: &str, new: &str) -> bool {
 
 /// One printable word: it goes into a header of a request.
 fn is_token(text: &str) -> bool {
-    (LEAST_TOKEN_BYTES..=MOST_TOKEN_BYTES).contains(&text.len())
+    (MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
@@ -369,7 +369,7 @@ mod tests {
         assert!(!can_replace("gho_0123456789012345678901234567890123456789", &token("x")));
         assert!(!can_replace(&opaque, &"b".repeat(81)) && !can_replace(&"b".repeat(81), &opaque));
         assert!(!can_replace("old", "new") && !can_replace(&token("access"), "sk-ant-ort01-refresh"));
-        assert!(!can_replace(&opaque, &"x".repeat(MOST_TOKEN_BYTES + 1)));
+        assert!(!can_replace(&opaque, &"x".repeat(MAX_TOKEN_BYTES + 1)));
     }
 
     #[test]

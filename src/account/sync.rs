@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use crate::story::Renewal;
 
 /// What is kept of the command's output, for the log. The rest is read and dropped.
-const MOST_OUTPUT: usize = 8 * 1024;
+const MAX_OUTPUT: usize = 8 * 1024;
 
 /// What the command said last may still be in the pipe when it has ended. A process that it left running
 /// can hold the pipe open for ever, and is not waited for.
@@ -106,7 +106,7 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     let Some(mut pipe) = pipe else { return kept };
     let mut piece = [0; 4096];
     while let Ok(length @ 1..) = pipe.read(&mut piece).await {
-        let room = MOST_OUTPUT.saturating_sub(kept.len());
+        let room = MAX_OUTPUT.saturating_sub(kept.len());
         kept.extend_from_slice(&piece[..length.min(room)]);
     }
     kept

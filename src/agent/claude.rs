@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::ending::{End, SoFar, Tally, Verdict};
+use super::ending::{End, RunUsage, Tally, Verdict};
 use super::failure::{Failure, FailureClass, Policy};
 use super::table::Evidence;
-use super::{AgentKind, Invocation, MOST_OPEN_TOOLS, Signal, Tools, json, text};
+use super::{AgentKind, Invocation, MAX_OPEN_TOOLS, Signal, Tools, json, text};
 
 pub const KEY_NAMES: &[&str] = &["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
 
@@ -59,8 +59,8 @@ pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
 }
 
 /// No run has more messages, nor longer ids; what pretends to is not counted.
-const MOST_MESSAGES: usize = 100_000;
-const MOST_ID_BYTES: usize = 100;
+const MAX_MESSAGES: usize = 100_000;
+const MAX_ID_BYTES: usize = 100;
 
 /// The file in which the program keeps a session that has worked in `cwd`, relative to `$HOME`.
 pub fn session_file(session: &str, cwd: &str) -> String {
@@ -196,7 +196,7 @@ impl Stream {
                     text::keep_last(&mut self.last_words, words);
                     signals.extend(text::says(words));
                 }
-                (Some("tool_use"), _) if self.open_tools.len() < MOST_OPEN_TOOLS => {
+                (Some("tool_use"), _) if self.open_tools.len() < MAX_OPEN_TOOLS => {
                     self.open_tools.extend(block["id"].as_str().map(str::to_owned));
                 }
                 _ => {}
@@ -221,16 +221,16 @@ impl Stream {
         else {
             return;
         };
-        if self.message_tokens.len() < MOST_MESSAGES && id.len() <= MOST_ID_BYTES {
+        if self.message_tokens.len() < MAX_MESSAGES && id.len() <= MAX_ID_BYTES {
             let counted = self.message_tokens.entry(id.to_owned()).or_default();
             *counted = tokens.max(*counted);
         }
     }
 
     /// What is known while it works. The results are exact, but come at the end; so does the cost.
-    pub fn so_far(&self) -> SoFar {
+    pub fn so_far(&self) -> RunUsage {
         let tokens = self.message_tokens.values().copied().reduce(u64::saturating_add);
-        SoFar { tokens, ..SoFar::default() }
+        RunUsage { tokens, ..RunUsage::default() }
     }
 
     fn result(&mut self, event: &Value) {

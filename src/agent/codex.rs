@@ -7,10 +7,10 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::ending::{End, SoFar, Tally, Verdict};
+use super::ending::{End, RunUsage, Tally, Verdict};
 use super::failure::{Failure, FailureClass};
 use super::table::classify;
-use super::{AgentKind, Invocation, MOST_OPEN_TOOLS, Signal, Tools, text};
+use super::{AgentKind, Invocation, MAX_OPEN_TOOLS, Signal, Tools, text};
 
 /// `OPENAI_API_KEY` is not among them: `codex exec` then sends its requests without any key.
 pub const KEY_NAMES: &[&str] = &["CODEX_API_KEY"];
@@ -105,7 +105,7 @@ impl Stream {
             return;
         }
         let id = item["id"].as_str().unwrap_or_default();
-        if kind == "item.started" && self.open_tools.len() < MOST_OPEN_TOOLS {
+        if kind == "item.started" && self.open_tools.len() < MAX_OPEN_TOOLS {
             self.open_tools.insert(id.to_owned());
         }
         if kind == "item.completed" {
@@ -135,9 +135,9 @@ impl Stream {
     }
 
     /// What is known while it works: nothing of this run alone.
-    pub fn so_far(&self) -> SoFar {
+    pub fn so_far(&self) -> RunUsage {
         let session_tokens = text::add_counts(self.input_tokens, self.output_tokens);
-        SoFar { session_tokens, ..SoFar::default() }
+        RunUsage { session_tokens, ..RunUsage::default() }
     }
 
     /// The run is over.

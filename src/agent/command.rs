@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::ending::{End, SoFar, Tally, Verdict};
+use super::ending::{End, RunUsage, Tally, Verdict};
 use super::{Invocation, Signal, json, text};
 
 /// Lines at the end of the output that are its final text: what fits on a screen.
@@ -56,8 +56,8 @@ impl Stream {
     }
 
     /// What it has told so far.
-    pub fn so_far(&self) -> SoFar {
-        SoFar { cost_usd: self.cost_usd, tokens: self.tokens, session_tokens: None }
+    pub fn so_far(&self) -> RunUsage {
+        RunUsage { cost_usd: self.cost_usd, tokens: self.tokens, session_tokens: None }
     }
 
     /// The run is over.

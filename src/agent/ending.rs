@@ -31,7 +31,7 @@ pub enum Stopped {
 
 /// What a run has used up to now.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct SoFar {
+pub struct RunUsage {
     /// Dollars, where the CLI tells them before it ends.
     pub cost_usd: Option<f64>,
     /// Tokens, read and written.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::ending::{End, Tally, Verdict, is_from_outside};
 use super::failure::{Failure, FailureClass, status_in};
 use super::table::{Evidence, classify};
-use super::{AgentKind, Invocation, MOST_OPEN_TOOLS, Signal, Tools, text};
+use super::{AgentKind, Invocation, MAX_OPEN_TOOLS, Signal, Tools, text};
 
 /// With the settings below, no other key is looked at.
 pub const KEY_NAMES: &[&str] = &["GEMINI_API_KEY"];
@@ -119,7 +119,7 @@ impl Stream {
                 }
             }
             Some("tool_use") => {
-                if self.open_tools.len() < MOST_OPEN_TOOLS {
+                if self.open_tools.len() < MAX_OPEN_TOOLS {
                     self.open_tools.extend(event["tool_id"].as_str().map(str::to_owned));
                 }
                 signals.extend(match event["tool_name"].as_str() {

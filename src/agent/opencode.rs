@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::ending::{End, SoFar, Tally, Verdict};
+use super::ending::{End, RunUsage, Tally, Verdict};
 use super::failure::{Failure, FailureClass};
 use super::table::Evidence;
 use super::{AgentKind, Invocation, Signal, json, text};
@@ -95,9 +95,9 @@ impl Stream {
     }
 
     /// What is known while it works: the steps that are finished.
-    pub fn so_far(&self) -> SoFar {
+    pub fn so_far(&self) -> RunUsage {
         let tokens = text::add_counts(self.input_tokens, self.output_tokens);
-        SoFar { cost_usd: self.cost_usd, tokens, session_tokens: None }
+        RunUsage { cost_usd: self.cost_usd, tokens, session_tokens: None }
     }
 
     /// The run is over.

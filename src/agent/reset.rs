@@ -32,7 +32,7 @@ const MONTHS: [&str; 12] =
 const JUST_PASSED: SignedDuration = SignedDuration::from_mins(10);
 
 /// No limit is longer than a month.
-const LONGEST: SignedDuration = SignedDuration::from_hours(32 * 24);
+const MAX_WAIT: SignedDuration = SignedDuration::from_hours(32 * 24);
 
 /// Characters of a message that are read.
 const READ_CHARS: usize = 6_000;
@@ -48,7 +48,7 @@ pub fn reset_time(message: &str, now: Timestamp, zone: &TimeZone) -> Option<Time
             moment(&lower[from..], &message[from..], now, zone)
         })
     })?;
-    (at.duration_since(now) <= LONGEST).then_some(at)
+    (at.duration_since(now) <= MAX_WAIT).then_some(at)
 }
 
 fn moment(lower: &str, message: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
@@ -100,7 +100,7 @@ fn after(text: &str, now: Timestamp) -> Option<Timestamp> {
         rest = unit[letters..].trim_start_matches([' ', ',']);
         rest = rest.strip_prefix("and ").unwrap_or(rest);
     }
-    let whole = found.then_some(seconds.ceil()).filter(|seconds| *seconds <= LONGEST.as_secs_f64())?;
+    let whole = found.then_some(seconds.ceil()).filter(|seconds| *seconds <= MAX_WAIT.as_secs_f64())?;
     now.checked_add(SignedDuration::from_secs(whole as i64)).ok()
 }
 

@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::repository::{Found, Looked, is_about_one};
+use super::repository::{Found, RepositoryPoll, is_about_one};
 use super::{CatchUp, Memory};
 use crate::event::{Ending, Event, Issue, Place};
 use crate::github::{Done, GitHubError, IssueEvent, ListedIssue, found, webhook};
@@ -20,7 +20,7 @@ impl CatchUp {
     pub(super) async fn acts(
         &self,
         memory: &mut Memory,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         (issues, since, until): (&[ListedIssue], Timestamp, Timestamp),
         all: &mut Vec<Found>,
     ) -> anyhow::Result<Option<GitHubError>> {
@@ -77,7 +77,7 @@ impl CatchUp {
     /// Adds the deliveries that would have told of these events, as far as none has.
     async fn tell(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         issue: &ListedIssue,
         events: &[&IssueEvent],
         all: &mut Vec<Found>,
@@ -121,7 +121,7 @@ impl CatchUp {
 }
 
 /// Whether nobody has undone it.
-fn still_holds(looked: &Looked<'_>, issue: &ListedIssue, done: &Done, own: &str) -> bool {
+fn still_holds(looked: &RepositoryPoll<'_>, issue: &ListedIssue, done: &Done, own: &str) -> bool {
     match done {
         Done::Unlabeled(label) => looked.is_own(label) && !looked.is_labeled(issue),
         Done::Assigned(to) => {

@@ -2,7 +2,7 @@
 //! recorded as the push that it was. Whether something follows from it is intake's matter.
 
 use super::CatchUp;
-use super::repository::{Found, Looked};
+use super::repository::{Found, RepositoryPoll};
 use crate::clock;
 use crate::config::{FollowBase, RepositoryFile};
 use crate::github::{GitHubError, found};
@@ -11,7 +11,7 @@ impl CatchUp {
     /// Finds where the base branches are of stories that follow them. Errors as with [`labels`](Self::labels).
     pub(super) async fn bases(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         all: &mut Vec<Found>,
     ) -> anyhow::Result<Option<GitHubError>> {
         if self.config.follow_base_of(&looked.file) == FollowBase::Never {

@@ -3,7 +3,7 @@
 //! again.
 
 use super::CatchUp;
-use super::repository::{Found, Looked, is_about_one};
+use super::repository::{Found, RepositoryPoll, is_about_one};
 use crate::event::{Comment, Issue};
 use crate::github::{GitHubError, ListedComment, found};
 use crate::message;
@@ -13,7 +13,7 @@ impl CatchUp {
     /// Finds edits of cards by others than hob. Errors as with the labels: the store's, or what GitHub did not answer for one.
     pub(super) async fn edited_cards(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         comments: &[ListedComment],
         all: &mut Vec<Found>,
     ) -> anyhow::Result<Option<GitHubError>> {
@@ -35,7 +35,11 @@ impl CatchUp {
         Ok(trouble)
     }
 
-    async fn card_at(&self, looked: &Looked<'_>, comment: &ListedComment) -> anyhow::Result<Option<Card>> {
+    async fn card_at(
+        &self,
+        looked: &RepositoryPoll<'_>,
+        comment: &ListedComment,
+    ) -> anyhow::Result<Option<Card>> {
         let Some(story) = self.store.story_at(&looked.place.repo, comment.issue).await? else {
             return Ok(None);
         };
@@ -47,7 +51,7 @@ impl CatchUp {
     /// different moments.
     async fn edit_of(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         comment: &ListedComment,
         before: &str,
     ) -> Result<Option<Found>, GitHubError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::repository::{Found, Looked, is_about_one};
+use super::repository::{Found, RepositoryPoll, is_about_one};
 use super::{CatchUp, Memory};
 use crate::clock;
 use crate::github::{GitHubError, found};
@@ -45,7 +45,7 @@ impl CatchUp {
     pub(super) async fn failed_checks(
         &self,
         memory: &mut Memory,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         all: &mut Vec<Found>,
     ) -> anyhow::Result<Option<GitHubError>> {
         let since = clock::now().checked_sub(FORGOTTEN).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

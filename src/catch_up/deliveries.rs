@@ -12,7 +12,7 @@ use super::{CatchUp, Memory};
 use crate::clock;
 use crate::github::webhook::is_of_use;
 use crate::github::{GitHubError, HookDelivery};
-use crate::store::LookedDeliveries;
+use crate::store::DeliveryPoll;
 
 /// How long GitHub keeps a delivery.
 const KEPT: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -22,7 +22,7 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(60);
 /// asks for, so that one which hob always turns away, because of its size for example, takes few requests.
 const AGAIN_AFTER: Duration = Duration::from_secs(10 * 60);
 /// How often it doubles: up to five hours.
-const MOST_DOUBLINGS: u32 = 5;
+const MAX_DOUBLINGS: u32 = 5;
 
 impl CatchUp {
     /// Asks for every delivery that hob should have and does not.
@@ -53,7 +53,7 @@ impl CatchUp {
         // What is asked for may fail once more: the next look begins with the oldest that is not here yet.
         let oldest_missing = missing.iter().map(|missing| missing.delivered_at).min();
         let until = oldest_missing.or(newest).or(looked.map(|looked| looked.until)).unwrap_or(from);
-        let now = LookedDeliveries { from, until };
+        let now = DeliveryPoll { from, until };
         if looked != Some(now) {
             self.store.note_looked_deliveries(now).await?;
         }
@@ -68,7 +68,7 @@ impl CatchUp {
 
     async fn ask_again(&self, memory: &mut Memory, missing: &HookDelivery) -> anyhow::Result<()> {
         let times = match memory.asked.get(&missing.guid) {
-            Some((at, times)) if at.elapsed() < AGAIN_AFTER * 2u32.pow((times - 1).min(MOST_DOUBLINGS)) => {
+            Some((at, times)) if at.elapsed() < AGAIN_AFTER * 2u32.pow((times - 1).min(MAX_DOUBLINGS)) => {
                 return Ok(());
             }
             Some((_, times)) => *times,

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::CatchUp;
-use super::repository::{Found, Looked};
+use super::repository::{Found, RepositoryPoll};
 use crate::event::PullMove;
 use crate::github::{GitHubError, PullFacts, found};
 use crate::ids::IssueNumber;
@@ -15,7 +15,7 @@ impl CatchUp {
     /// Finds what became of hob's pull requests since then. The outer error is the store's.
     pub(super) async fn pulls(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         since: Timestamp,
         all: &mut Vec<Found>,
     ) -> anyhow::Result<Option<GitHubError>> {
@@ -47,7 +47,7 @@ impl CatchUp {
     /// The delivery that tells of it. Who did it stands in no list.
     async fn told_of_pull(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         pull: &PullFacts,
         to: PullMove,
     ) -> Result<Found, GitHubError> {

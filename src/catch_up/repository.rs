@@ -14,7 +14,7 @@ use crate::command;
 use crate::config::RepositoryFile;
 use crate::event::{Issue, Place};
 use crate::github::{
-    GitHubError, Labeling, ListedComment, ListedIssue, Repository, Whereabouts, found, webhook,
+    GitHubError, Labeling, ListedComment, ListedIssue, Repository, RepositoryLocation, found, webhook,
 };
 use crate::ids::{Repo, RepositoryRef};
 use crate::message;
@@ -41,7 +41,7 @@ pub(super) struct Found {
 }
 
 /// The repository of a look, and the way to it.
-pub(super) struct Looked<'a> {
+pub(super) struct RepositoryPoll<'a> {
     pub(super) repository: &'a Repository,
     pub(super) place: Place,
     /// Labels that were put on before were looked at before.
@@ -52,7 +52,7 @@ pub(super) struct Looked<'a> {
     label: String,
 }
 
-impl Looked<'_> {
+impl RepositoryPoll<'_> {
     pub(super) fn is_labeled(&self, issue: &ListedIssue) -> bool {
         issue.labels.iter().any(|label| self.is_own(label))
     }
@@ -78,7 +78,7 @@ impl CatchUp {
         let since = self.since(&known);
         // At the first look, whenever they were put on.
         let labels_from = known.looked_until.map_or(Timestamp::MIN, |_| since);
-        let looked = Looked { repository: &repository, place, labels_from, file, label };
+        let looked = RepositoryPoll { repository: &repository, place, labels_from, file, label };
         let comments = repository.comments_since(since).await?;
         let (issues, until) = match known.looked_until {
             None => (with_labels(&looked).await?, comments.until),
@@ -131,10 +131,10 @@ impl CatchUp {
         let by_name = RepositoryRef { id: None, ..at.clone() };
         let found = match self.github.whereabouts(at).await? {
             // Whoever has the name now is known from then on, and the other one is looked for.
-            Whereabouts::Replaced if at.id.is_some() => self.github.whereabouts(&by_name).await?,
+            RepositoryLocation::Replaced if at.id.is_some() => self.github.whereabouts(&by_name).await?,
             found => found,
         };
-        let Whereabouts::Here(facts) = found else { return Err(GitHubError::NotFound.into()) };
+        let RepositoryLocation::Here(facts) = found else { return Err(GitHubError::NotFound.into()) };
         self.store.know_repository(&facts.at(), &facts.default_branch).await?;
         let is_renamed = facts.repo != at.repo;
         if is_renamed {
@@ -167,7 +167,7 @@ impl CatchUp {
     async fn labels(
         &self,
         memory: &mut Memory,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         issues: &[ListedIssue],
         all: &mut Vec<Found>,
     ) -> anyhow::Result<Option<GitHubError>> {
@@ -200,7 +200,7 @@ impl CatchUp {
     /// GitHub's history of the issue is behind its list: the next looks go back far enough to see it.
     async fn labels_of(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         issue: &ListedIssue,
         taken: Option<Timestamp>,
     ) -> Result<Option<Vec<Found>>, GitHubError> {
@@ -244,7 +244,7 @@ impl CatchUp {
     /// Finds comments that are for hob and not recorded. Errors as with [`labels`](Self::labels).
     async fn comments<'a>(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         comments: impl Iterator<Item = &'a ListedComment>,
         all: &mut Vec<Found>,
     ) -> anyhow::Result<Option<GitHubError>> {
@@ -282,7 +282,7 @@ impl CatchUp {
     /// The delivery that tells of a comment; none for hob's own.
     async fn told(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         comment: &ListedComment,
     ) -> Result<Option<Vec<u8>>, GitHubError> {
         if message::has_marker(&comment.body) && self.github.is_own(&comment.author).await? {
@@ -309,7 +309,7 @@ impl CatchUp {
 }
 
 /// Every open issue with a label of hob's.
-async fn with_labels(looked: &Looked<'_>) -> anyhow::Result<Vec<ListedIssue>> {
+async fn with_labels(looked: &RepositoryPoll<'_>) -> anyhow::Result<Vec<ListedIssue>> {
     let mut all: Vec<ListedIssue> = Vec::new();
     for label in command::labels(&looked.label) {
         for issue in looked.repository.issues_with_label(&label).await? {

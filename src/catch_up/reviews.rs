@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::CatchUp;
-use super::repository::{Found, Looked, is_about_one};
+use super::repository::{Found, RepositoryPoll, is_about_one};
 use crate::event::{Person, Review};
 use crate::github::{GitHubError, ListedIssue, found};
 use crate::ids::PullNumber;
@@ -14,7 +14,7 @@ impl CatchUp {
     /// did not answer for one pull request.
     pub(super) async fn reviews(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         issues: &[ListedIssue],
         since: Timestamp,
         all: &mut Vec<Found>,
@@ -43,7 +43,7 @@ impl CatchUp {
 
     async fn reviews_of(
         &self,
-        looked: &Looked<'_>,
+        looked: &RepositoryPoll<'_>,
         number: PullNumber,
         reviews: Vec<(Review, Person)>,
         all: &mut Vec<Found>,

@@ -17,7 +17,7 @@ use crate::store::{self, Store};
 use crate::work;
 
 /// The longest that one part may take.
-const LONGEST: Duration = Duration::from_secs(45);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// What was found about one part.
 enum Found {
@@ -71,8 +71,8 @@ async fn parts(config: &Config, told: &mut Told) -> anyhow::Result<()> {
 }
 
 async fn in_time(part: impl Future<Output = Vec<Found>>) -> Vec<Found> {
-    let late = || vec![Wrong(format!("there was no answer within {} s", LONGEST.as_secs()))];
-    tokio::time::timeout(LONGEST, part).await.unwrap_or_else(|_| late())
+    let late = || vec![Wrong(format!("there was no answer within {} s", CHECK_TIMEOUT.as_secs()))];
+    tokio::time::timeout(CHECK_TIMEOUT, part).await.unwrap_or_else(|_| late())
 }
 
 /// What was told so far.

@@ -12,7 +12,7 @@ use super::table::{plain, table};
 use crate::clock;
 use crate::config::Config;
 use crate::paths::{self, DataDir};
-use crate::store::{KnownRepository, OpenDelivery, OpenEffect, OpenTask, OpenWish, Store, StoreStatus};
+use crate::store::{BlockedRequest, KnownRepository, OpenDelivery, OpenEffect, OpenTask, Store, StoreStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -172,7 +172,7 @@ fn tasks(tasks: &[OpenTask], now: Timestamp) -> String {
     table(["ISSUE", "STATE", "SINCE", "AGENT", "HELD", "NEXT", "NOTE"], &rows.collect::<Vec<_>>())
 }
 
-fn wishes(wishes: &[OpenWish], now: Timestamp) -> String {
+fn wishes(wishes: &[BlockedRequest], now: Timestamp) -> String {
     let rows = wishes.iter().map(|wish| {
         [
             format!("{}#{}", wish.repo, wish.issue),

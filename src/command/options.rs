@@ -13,7 +13,7 @@ pub(super) const OPTIONS: [&str; 5] = ["--agent", "--model", "--image", "--base"
 pub(super) const FRESH: &str = "--fresh";
 
 /// More dollars than anybody means to allow at once.
-const MOST_USD: f64 = 10_000.0;
+const MAX_USD: f64 = 10_000.0;
 
 /// The options on a command's line, and its text: what is left of the line, and what is below. `--` ends them.
 pub(super) fn read(
@@ -132,7 +132,7 @@ fn dollars(text: &str) -> Option<f64> {
     let digits = text.strip_prefix('$').unwrap_or(text);
     let is_plain = digits.chars().all(|c| c.is_ascii_digit() || c == '.');
     let sum = digits.parse::<f64>().ok().filter(|_| is_plain)?;
-    (sum > 0.0 && sum <= MOST_USD).then_some(sum)
+    (sum > 0.0 && sum <= MAX_USD).then_some(sum)
 }
 
 /// Whether a value can be a model's or an image's name. It becomes an argument of the agent's program, so

@@ -10,13 +10,13 @@ use super::{Age, ByteSize, ChecksNetwork, Config, ConfigError};
 use crate::ids::{AgentKind, Repo};
 
 /// Looking through GitHub more often than this gets hob limited.
-const SHORTEST_POLL: Duration = Duration::from_secs(1);
+const MIN_POLL: Duration = Duration::from_secs(1);
 /// A secret with fewer characters can be guessed.
-const SHORTEST_SECRET: usize = 16;
+const MIN_SECRET: usize = 16;
 /// With fewer in an hour a single story takes minutes.
-const LEAST_WRITES: u32 = 60;
+const MIN_WRITES: u32 = 60;
 /// The least that Docker takes.
-const LEAST_MEMORY: ByteSize = ByteSize::mib(6);
+const MIN_MEMORY: ByteSize = ByteSize::mib(6);
 /// For so long GitHub can send a delivery again.
 const REDELIVERED: Age = Age::days(3);
 
@@ -65,7 +65,7 @@ impl Config {
     pub fn weak_webhook_secret(&self) -> Option<String> {
         let length = self.github.webhook_secret.as_ref()?.expose_secret().chars().count();
         // One that is empty is none.
-        (length > 0 && length < SHORTEST_SECRET).then(|| {
+        (length > 0 && length < MIN_SECRET).then(|| {
             format!(
                 "github.webhook_secret has {length} characters, so that it can be guessed, and whoever guesses it can command hob; \
                  make one with `openssl rand -hex 32`, and set it at the webhook too"
@@ -149,7 +149,7 @@ impl Config {
             mistakes.push(ConfigError::invalid(key, what, wanted));
         };
         let (work, container) = (&self.work, &self.container);
-        if self.github.writes_per_hour < LEAST_WRITES {
+        if self.github.writes_per_hour < MIN_WRITES {
             let is = format!("is {}", self.github.writes_per_hour);
             invalid("github.writes_per_hour", &is, "60 or more; GitHub.com takes about 500");
         }
@@ -175,8 +175,8 @@ impl Config {
                 invalid(key, &format!("is {count}"), "1 or more");
             }
         }
-        if container.memory < LEAST_MEMORY {
-            let what = format!("is {}, and Docker takes no less than {LEAST_MEMORY}", container.memory);
+        if container.memory < MIN_MEMORY {
+            let what = format!("is {}, and Docker takes no less than {MIN_MEMORY}", container.memory);
             invalid("container.memory", &what, "for example \"4 GiB\"");
         }
         for (key, size) in [
@@ -203,7 +203,7 @@ impl Config {
             mistakes.push(ConfigError::invalid(key, what, wanted));
         };
         // GitHub allows 5,000 requests an hour, and a look takes two for each repository.
-        if self.github.poll.is_some_and(|poll| poll < SHORTEST_POLL) {
+        if self.github.poll.is_some_and(|poll| poll < MIN_POLL) {
             invalid("github.poll", "is too short", "\"1s\" or longer");
         }
         for (key, duration, example) in [

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 /// The ports of an entry that names none: HTTP and HTTPS.
 const USUAL_PORTS: [u16; 2] = [80, 443];
 /// The longest name that there is.
-const LONGEST_NAME: usize = 253;
-const LONGEST_LABEL: usize = 63;
+const MAX_NAME: usize = 253;
+const MAX_LABEL: usize = 63;
 /// Who needs more of them wants the whole network.
-const MOST_HOSTS: usize = 50;
+const MAX_HOSTS: usize = 50;
 
 /// What checks may reach on the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -55,8 +55,8 @@ impl TryFrom<Raw> for ChecksNetwork {
             Raw::Switch(false) => Ok(Self::Nothing),
             Raw::Switch(true) => Ok(Self::Everything),
             Raw::Hosts(hosts) if hosts.is_empty() => Ok(Self::Nothing),
-            Raw::Hosts(hosts) if hosts.len() > MOST_HOSTS => {
-                Err(format!("there are {} of them, and {MOST_HOSTS} at most", hosts.len()))
+            Raw::Hosts(hosts) if hosts.len() > MAX_HOSTS => {
+                Err(format!("there are {} of them, and {MAX_HOSTS} at most", hosts.len()))
             }
             Raw::Hosts(hosts) => {
                 hosts.iter().map(|host| host.parse()).collect::<Result<_, _>>().map(Self::Only)
@@ -169,11 +169,11 @@ impl FromStr for Host {
 
 fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
-        (1..=LONGEST_LABEL).contains(&label.len())
+        (1..=MAX_LABEL).contains(&label.len())
             && !label.starts_with('-')
             && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     };
-    name.len() <= LONGEST_NAME && name.split('.').all(is_label)
+    name.len() <= MAX_NAME && name.split('.').all(is_label)
 }
 
 impl TryFrom<String> for Host {

@@ -12,7 +12,7 @@ use super::ConfigError;
 use super::error;
 
 /// More mistakes than this in one file are those of another kind of file.
-const MOST_MISTAKES: usize = 50;
+const MAX_MISTAKES: usize = 50;
 
 /// A settings file, as far as it is TOML.
 pub(super) struct Document<'a> {
@@ -39,14 +39,14 @@ impl<'a> Document<'a> {
             }
         }
         mistakes.sort_by_key(ConfigError::line);
-        mistakes.truncate(MOST_MISTAKES);
+        mistakes.truncate(MAX_MISTAKES);
         Err(mistakes)
     }
 
     /// Reads the values. What cannot be read is left out of the result, and is one mistake each.
     pub(super) fn read<T: DeserializeOwned>(&self) -> (Option<T>, Vec<ConfigError>) {
         let (mut table, mut mistakes) = (self.table.clone(), Vec::new());
-        while mistakes.len() < MOST_MISTAKES {
+        while mistakes.len() < MAX_MISTAKES {
             let read = serde_path_to_error::deserialize(toml::de::Deserializer::from(table.clone()));
             let error = match read {
                 Ok(value) => return (Some(value), mistakes),

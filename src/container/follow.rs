@@ -227,13 +227,13 @@ impl Place {
 
 /// The time at the start of a piece, and where the piece itself begins.
 fn split_time(bytes: &[u8]) -> Option<(Timestamp, usize)> {
-    let end = bytes.iter().take(LONGEST_TIME).position(|byte| *byte == b' ')?;
+    let end = bytes.iter().take(MAX_TIME).position(|byte| *byte == b' ')?;
     let at = std::str::from_utf8(&bytes[..end]).ok()?.parse().ok()?;
     Some((at, end + 1))
 }
 
 /// `2026-11-30T17:47:48.123456789Z `
-const LONGEST_TIME: usize = 40;
+const MAX_TIME: usize = 40;
 
 /// The next piece of output out of the daemon's frames.
 pub(super) async fn next_output(

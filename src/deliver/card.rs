@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Deliver, ENOUGH_NOT_FOUND};
+use super::{Deliver, MAX_NOT_FOUND};
 use crate::clock;
 use crate::github::{GitHubError, Repository};
 use crate::ids::{CommentId, QuestionId};
@@ -44,7 +44,7 @@ impl Deliver {
         let at = match repository.update_comment(comment, &self.text_of(card)).await {
             Ok(at) => at,
             // The comment was deleted: nobody is there to see it. Not believed at the first word.
-            Err(GitHubError::NotFound) if wanted.refusals >= ENOUGH_NOT_FOUND => {
+            Err(GitHubError::NotFound) if wanted.refusals >= MAX_NOT_FOUND => {
                 return self.store.effect_done(wanted.id).await.map(Ok);
             }
             Err(error) => return Ok(Err(error)),

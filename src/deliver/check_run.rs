@@ -5,9 +5,9 @@
 use super::log::end_of_log;
 use super::pace::{Pace, Who};
 use super::status::{Lines, phase_of, status_text};
-use super::{Deliver, ENOUGH_NOT_FOUND, FIRST_WAIT, LONGEST_WAIT, MOST_REFUSALS, is_refusal};
+use super::{Deliver, FIRST_WAIT, MAX_NOT_FOUND, MAX_REFUSALS, MAX_WAIT, is_refusal};
 use crate::github::{
-    Button, CheckRun, CheckRunText, CheckState, CommitStatus, Conclusion, GitHubError, MOST_DESCRIPTION,
+    Button, CheckRun, CheckRunText, CheckState, CommitStatus, Conclusion, GitHubError, MAX_DESCRIPTION,
     Repository,
 };
 use crate::ids::{CheckRunId, CommentId, Sha, TaskId};
@@ -97,7 +97,7 @@ impl Deliver {
             pace.limit(who, error.retry_after().unwrap_or(FIRST_WAIT));
         }
         // Somebody has deleted it, or the commit; the next try makes another.
-        if error == GitHubError::NotFound && to_show.tries >= ENOUGH_NOT_FOUND {
+        if error == GitHubError::NotFound && to_show.tries >= MAX_NOT_FOUND {
             let head = facts.story.remote_head.as_ref();
             for known in to_show.heads.iter().filter(|known| Some(&known.head) == head || !known.is_completed)
             {
@@ -105,13 +105,13 @@ impl Deliver {
             }
         }
         // What the App's rights do not allow is not asked for again until the story comes to stand elsewhere.
-        let is_hopeless = matches!(error, GitHubError::Forbidden(_)) || to_show.tries >= MOST_REFUSALS;
+        let is_hopeless = matches!(error, GitHubError::Forbidden(_)) || to_show.tries >= MAX_REFUSALS;
         if is_refusal(&error) && is_hopeless {
             tracing::error!(story = %to_show.story, %error, "GitHub does not take the check run");
-            return self.store.checks_shown(to_show.story, facts.version, LONGEST_WAIT).await;
+            return self.store.checks_shown(to_show.story, facts.version, MAX_WAIT).await;
         }
         tracing::warn!(story = %to_show.story, %error, "the check run could not be shown; it is tried again");
-        let wait = (FIRST_WAIT * 2u32.pow(to_show.tries.min(10))).min(LONGEST_WAIT);
+        let wait = (FIRST_WAIT * 2u32.pow(to_show.tries.min(10))).min(MAX_WAIT);
         self.store.checks_put_off(to_show.story, error.retry_after().unwrap_or(wait), true).await
     }
 
@@ -361,7 +361,7 @@ fn commit_status(wanted: &Wanted) -> CommitStatus {
     CommitStatus {
         context: CHECK_NAME,
         state,
-        description: wanted.title.chars().take(MOST_DESCRIPTION).collect(),
+        description: wanted.title.chars().take(MAX_DESCRIPTION).collect(),
         target_url: wanted.details_url.clone(),
     }
 }

@@ -10,14 +10,14 @@ use crate::ids::AgentKind;
 use crate::redact::{CONTEXT, Redactor};
 
 /// As much of the end of the record as is read: tools print a lot between two lines that are shown.
-const MOST_READ: u64 = 1 << 20;
+const MAX_READ: u64 = 1 << 20;
 /// The most lines that are shown.
-const MOST_LINES: usize = 300;
+const MAX_LINES: usize = 300;
 
 /// The newest of what the agent said and did, in its order. Nothing where there is no record: it goes after a while.
 pub(super) fn end_of_log(record: &Path, agent: AgentKind, secrets: &Redactor) -> Vec<Signal> {
     let mut lines = read(record, agent, secrets).unwrap_or_default();
-    let over = lines.len().saturating_sub(MOST_LINES);
+    let over = lines.len().saturating_sub(MAX_LINES);
     lines.drain(..over);
     let shown = |text: String| short_line(&secrets.redact(&text));
     let lines = lines.into_iter().map(|signal| match signal {
@@ -30,10 +30,10 @@ pub(super) fn end_of_log(record: &Path, agent: AgentKind, secrets: &Redactor) ->
 
 fn read(record: &Path, agent: AgentKind, secrets: &Redactor) -> std::io::Result<Vec<Signal>> {
     let mut file = File::open(record)?;
-    let begin = file.metadata()?.len().saturating_sub(MOST_READ);
+    let begin = file.metadata()?.len().saturating_sub(MAX_READ);
     file.seek(SeekFrom::Start(begin))?;
     let mut bytes = Vec::new();
-    file.take(MOST_READ).read_to_end(&mut bytes)?;
+    file.take(MAX_READ).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     // As a whole, where a program's lines are wrapped; once more when the text of each is known.
     let text = secrets.redact_from(&text, if begin > 0 { CONTEXT } else { 0 });
@@ -57,7 +57,7 @@ mod tests {
         let all: String = (0..100_000).map(|line| format!("line {line} of many\n")).collect();
         std::fs::write(&record, all).unwrap();
         let lines = end_of_log(&record, AgentKind::Command, &none);
-        assert_eq!(lines.len(), MOST_LINES);
+        assert_eq!(lines.len(), MAX_LINES);
         assert_eq!(lines.last(), Some(&Signal::Says("line 99999 of many".to_owned())));
     }
 

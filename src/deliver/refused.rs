@@ -9,7 +9,7 @@ use crate::store::{Effect, WantedEffect};
 use crate::story::Story;
 
 /// Refusals after which one is believed that names a state of the repository which hob has looked at, or which nothing of hob's changes.
-const ENOUGH_IF_PLAIN: u32 = 2;
+const MAX_PLAIN_REFUSALS: u32 = 2;
 
 impl Deliver {
     /// Gives an effect up, and has people told where they wait for it. An error is the store's.
@@ -66,7 +66,7 @@ pub(super) fn is_for_good(error: &GitHubError, refusals: u32, most: u32) -> bool
             | Refusal::Archived
             | Refusal::Locked
     );
-    refusals >= if is_plain { ENOUGH_IF_PLAIN } else { most }
+    refusals >= if is_plain { MAX_PLAIN_REFUSALS } else { most }
 }
 
 /// Whether GitHub does not know the branch that a pull request is to go to.

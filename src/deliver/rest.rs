@@ -4,7 +4,7 @@
 use super::{Deliver, ensure_comment_of};
 use crate::github::{GitHubError, Repository};
 use crate::ids::{IssueNumber, StoryId};
-use crate::message::{self, Rest};
+use crate::message::{self, Overflow};
 use crate::store::StatusFacts;
 
 impl Deliver {
@@ -57,7 +57,7 @@ impl Deliver {
         repository: &Repository,
         story: StoryId,
         on: IssueNumber,
-        rests: &[Rest],
+        rests: &[Overflow],
     ) -> anyhow::Result<Result<(), GitHubError>> {
         let there = self.store.rests_of(story).await?;
         for rest in rests.iter().filter(|rest| !there.contains_key(&rest.key)) {

@@ -1,6 +1,6 @@
 //! What is done on GitHub after a round of reviews: an answer in each thread, and the request for another review.
 
-use super::{ENOUGH_NOT_FOUND, is_refusal};
+use super::{MAX_NOT_FOUND, is_refusal};
 use crate::github::{GitHubError, Repository};
 use crate::ids::{PullNumber, ReviewCommentId};
 use crate::message;
@@ -24,7 +24,7 @@ pub(super) async fn ensure_reply(
     match repository.reply_in_thread(pull, thread, &format!("{body}\n\n{marker}")).await {
         Ok(made) => Ok(Some(made)),
         // Somebody has deleted what is answered. Not believed at the first word.
-        Err(GitHubError::NotFound) if wanted.refusals >= ENOUGH_NOT_FOUND => {
+        Err(GitHubError::NotFound) if wanted.refusals >= MAX_NOT_FOUND => {
             tracing::info!(%thread, "a thread of a review is gone; nobody is answered in it");
             Ok(None)
         }
@@ -43,7 +43,7 @@ pub(super) async fn request(
 ) -> Result<(), GitHubError> {
     match repository.request_review(pull, reviewer).await {
         Err(error @ (GitHubError::NotFound | GitHubError::Forbidden(_)))
-            if wanted.refusals < ENOUGH_NOT_FOUND =>
+            if wanted.refusals < MAX_NOT_FOUND =>
         {
             Err(error)
         }

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use super::check_run::digest;
 use super::pace::{Pace, Urgency, Who};
-use super::{Deliver, ENOUGH_NOT_FOUND, Ended, FIRST_WAIT, LONGEST_WAIT, MOST_REFUSALS, Running, is_refusal};
+use super::{Deliver, Ended, FIRST_WAIT, MAX_NOT_FOUND, MAX_REFUSALS, MAX_WAIT, Running, is_refusal};
 use crate::clock;
 use crate::config::Agent;
 use crate::github::{GitHubError, Repository};
 use crate::ids::{CommentId, EffectId, InstallationId, StoryId};
 use crate::lanes::Lanes;
 use crate::markdown::Hidden;
-use crate::message::{self, Phase, PullOver, Spent, StatusText, Tries};
+use crate::message::{self, Phase, PullOver, RetryCount, Spent, StatusText};
 use crate::redact::Secrets;
 use crate::store::{CheckToShow, StatusFacts, StoryToShow, WantedEffect};
 use crate::story::plan::Mode;
@@ -26,9 +26,9 @@ use crate::story::pull::PullState;
 use crate::story::{About, Outcome, Run, Story, TaskState};
 
 /// The longest pause between two edits while an agent works.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// What is over sooner is not shown before its end, nor what is over before twice `github.status_every`.
-const LEAST_SHOWN: Duration = Duration::from_secs(3);
+const MIN_SHOWN: Duration = Duration::from_secs(3);
 /// After so many times `github.status_every` of an agent's work the issue is labelled: two minutes, by default.
 const LABELLED_AFTER: u32 = 24;
 
@@ -191,7 +191,7 @@ impl Deliver {
             Phase::Working | Phase::Planning => facts.run.as_ref().and_then(|run| run.started_at),
             _ => None,
         }?;
-        let least = (self.config.github.status_every * 2).max(LEAST_SHOWN);
+        let least = (self.config.github.status_every * 2).max(MIN_SHOWN);
         least.checked_sub(age_of(since)).filter(|wait| !wait.is_zero())
     }
 
@@ -215,16 +215,16 @@ impl Deliver {
         if let GitHubError::RateLimited { .. } = error {
             pace.limit(who, error.retry_after().unwrap_or(FIRST_WAIT));
         }
-        if error == GitHubError::NotFound && to_show.tries >= ENOUGH_NOT_FOUND {
+        if error == GitHubError::NotFound && to_show.tries >= MAX_NOT_FOUND {
             tracing::info!(story = %to_show.story, "somebody has deleted the status comment; another is made");
             return self.store.status_is_gone(to_show.story).await;
         }
-        if is_refusal(&error) && to_show.tries >= MOST_REFUSALS {
+        if is_refusal(&error) && to_show.tries >= MAX_REFUSALS {
             tracing::error!(story = %to_show.story, %error, "GitHub does not take the status comment's change");
             return self.store.status_given_up(to_show.story, facts.version).await;
         }
         tracing::warn!(story = %to_show.story, %error, "the status could not be shown; it is tried again");
-        let wait = (FIRST_WAIT * 2u32.pow(to_show.tries.min(10))).min(LONGEST_WAIT);
+        let wait = (FIRST_WAIT * 2u32.pow(to_show.tries.min(10))).min(MAX_WAIT);
         self.store.status_put_off(to_show.story, error.retry_after().unwrap_or(wait), true).await
     }
 
@@ -378,7 +378,7 @@ impl Deliver {
     /// that a short one is told of a few times and a long one every minute.
     pub(super) fn pause_of(&self, facts: &StatusFacts) -> Duration {
         let age = facts.run.as_ref().and_then(|run| run.started_at).map_or(Duration::ZERO, age_of);
-        age.clamp(self.config.github.status_every, LONGEST_PAUSE.max(self.config.github.status_every))
+        age.clamp(self.config.github.status_every, MAX_PAUSE.max(self.config.github.status_every))
     }
 }
 
@@ -435,7 +435,7 @@ pub(super) fn status_text<'a>(
     let phase = match phase_of(facts) {
         Phase::Retrying(at, class, tries) => {
             let most = agent.retries.saturating_add(1).max(tries.most);
-            Phase::Retrying(at, class, Tries { most, ..tries })
+            Phase::Retrying(at, class, RetryCount { most, ..tries })
         }
         phase => phase,
     };
@@ -516,7 +516,7 @@ pub(super) fn phase_of(facts: &StatusFacts) -> Phase {
                 match facts.run.as_ref().and_then(|run| run.end.as_ref()).map(|end| &end.outcome) {
                     Some(Outcome::Failed { class, .. }) if task.retries > 0 => {
                         let attempt = task.retries.saturating_add(1);
-                        Phase::Retrying(at, *class, Tries { attempt, most: attempt })
+                        Phase::Retrying(at, *class, RetryCount { attempt, most: attempt })
                     }
                     _ => Phase::WaitsUntil(at),
                 }

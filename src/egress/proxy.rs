@@ -25,13 +25,13 @@ use crate::story::checks::{Refused, Why};
 pub const COMMAND: &str = "proxy-checks";
 
 /// Connections at once; more wait. A package manager opens some dozen.
-const MOST_CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 256;
 /// The longest that a server may take to answer the door.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest that a request's head may take to come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest name that DNS knows. A longer one leads nowhere, and would be told and kept.
-const LONGEST_NAME: usize = 253;
+const MAX_NAME: usize = 253;
 /// Any free port of the proxy's own.
 const ANY_PORT: u16 = 0;
 
@@ -91,7 +91,7 @@ where
     R: Future<Output = std::io::Result<Vec<SocketAddr>>> + Send + 'static,
 {
     let proxy = Arc::new(Proxy { hosts, find, reporter: Reporter::default() });
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
@@ -205,7 +205,7 @@ where
 fn place_of(uri: &Uri, usual_port: Option<u16>) -> Option<(String, u16)> {
     let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
     let name = authority.host().to_owned();
-    let is_name = !name.is_empty() && name.len() <= LONGEST_NAME;
+    let is_name = !name.is_empty() && name.len() <= MAX_NAME;
     Some((name, authority.port_u16().or(usual_port)?)).filter(|_| is_name)
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::story::checks::Refused;
 
 /// More places than anybody adds to a list by hand.
-const MOST_REFUSED: usize = 50;
+const MAX_REFUSED: usize = 50;
 
 /// One line of the proxy's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub(super) struct Reporter {
 impl Reporter {
     pub(super) fn refused(&self, refused: Refused) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() < MOST_REFUSED && told.insert(refused.clone()) {
+        if told.len() < MAX_REFUSED && told.insert(refused.clone()) {
             say(&Said::Refused(refused));
         }
     }

@@ -7,7 +7,7 @@ use crate::agent;
 use crate::story::review::Reply;
 
 /// More answers are left out.
-const MOST_REPLIES: usize = 200;
+const MAX_REPLIES: usize = 200;
 
 #[derive(Deserialize)]
 struct Raw {
@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Reply>, String> {
         _ => return Err("it is no list".to_owned()),
     };
     let mut replies: Vec<Reply> = Vec::new();
-    for raw in list.into_iter().take(MOST_REPLIES) {
+    for raw in list.into_iter().take(MAX_REPLIES) {
         // One that is broken does not take the others with it.
         let Ok(Raw { thread, reply }) = serde_json::from_value(raw) else { continue };
         let (thread, reply) = (thread.trim().to_ascii_uppercase(), reply.trim().to_owned());

@@ -17,7 +17,7 @@ const GITLINK_MODE: u32 = 0o160000;
 /// The longest path Linux takes, and so the longest target of a link that means anything.
 const PATH_BYTES: usize = 4096;
 /// Folders of the base in which is looked for what has been moved: more than any repository has that people work in.
-const MOST_FOLDERS: usize = 200_000;
+const MAX_FOLDERS: usize = 200_000;
 
 /// How a path changed. A rename is a removal and an addition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +164,7 @@ fn find_moved(
     let mut folders = 0;
     while let Some((tree, depth)) = waiting.pop() {
         folders += 1;
-        if folders > MOST_FOLDERS {
+        if folders > MAX_FOLDERS {
             break;
         }
         for (mode, id) in entries(repository, Some(tree))?.into_values() {

@@ -15,18 +15,18 @@ use super::{Mirror, oid};
 use crate::ids::Sha;
 
 /// More than this is no settings any more.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// The mode of an executable file in a tree.
 const EXECUTABLE: i32 = 0o100755;
 /// The mode of a symbolic link.
 const LINK: i32 = 0o120000;
 /// More links than this are not followed to what they name.
-const MOST_TARGETS: usize = 100;
+const MAX_TARGETS: usize = 100;
 /// More files than this are not told apart.
-const MOST_FILES: usize = 10_000;
+const MAX_FILES: usize = 10_000;
 /// More commits than this are not looked at for who wrote a file.
-const MOST_COMMITS: usize = 10_000;
+const MAX_COMMITS: usize = 10_000;
 
 impl Mirror {
     /// Writes the files and folders at these paths of a commit into a new folder, links as links. What the commit does not have is
@@ -35,7 +35,7 @@ impl Mirror {
         let repository = self.open()?;
         let tree = tree_of(&repository, at)?;
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        let mut room = MOST_BYTES;
+        let mut room = MAX_BYTES;
         let mut waiting: Vec<String> = paths.iter().rev().map(|path| (*path).to_owned()).collect();
         let mut written = BTreeSet::new();
         let mut exported = Vec::new();
@@ -53,7 +53,7 @@ impl Mirror {
                 write_entry(&repository, &entry, &target, Path::new(&path), &mut room, &mut targets)?;
             }
             exported.push(path);
-            if written.len() < MOST_TARGETS {
+            if written.len() < MAX_TARGETS {
                 waiting.extend(targets);
             }
         }
@@ -77,7 +77,7 @@ impl Mirror {
             base: oid(base)?,
             committer,
             in_base: HashMap::new(),
-            left: MOST_COMMITS,
+            left: MAX_COMMITS,
         };
         let mut found = Vec::new();
         for (path, entry) in of_head {
@@ -172,10 +172,10 @@ fn files_below(
         let mut waiting = vec![(PathBuf::from(path), entry.filemode(), entry.id(), entry.kind())];
         while let Some((path, mode, id, kind)) = waiting.pop() {
             match kind {
-                Some(ObjectType::Blob) if found.len() < MOST_FILES => {
+                Some(ObjectType::Blob) if found.len() < MAX_FILES => {
                     found.insert(path, (mode, id));
                 }
-                Some(ObjectType::Blob) => bail!("more than {MOST_FILES} files configure agents"),
+                Some(ObjectType::Blob) => bail!("more than {MAX_FILES} files configure agents"),
                 Some(ObjectType::Tree) => {
                     let tree = repository.find_tree(id).context("reading a folder")?;
                     waiting.extend(tree.iter().map(|entry| {
@@ -297,7 +297,7 @@ fn write_entry(
         (Some(ObjectType::Blob), mode) if target.symlink_metadata().is_err() => {
             let blob = repository.find_blob(entry.id()).context("reading a file")?;
             let Some(left) = room.checked_sub(blob.content().len()) else {
-                bail!("the repository's agent settings are larger than {MOST_BYTES} bytes")
+                bail!("the repository's agent settings are larger than {MAX_BYTES} bytes")
             };
             *room = left;
             if mode & 0o170000 == LINK {

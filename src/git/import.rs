@@ -28,7 +28,7 @@ const SUMMARY_CHARS: usize = 200;
 
 /// Where a hand-over goes and what it has to build on.
 #[derive(Debug)]
-pub struct HandOver<'a> {
+pub struct ImportTarget<'a> {
     /// The folder for the throw-away repository. What is there from an earlier attempt is removed.
     pub quarantine: &'a Path,
     /// The commit its tip must be, or descend from. The mirror must have it.
@@ -218,7 +218,7 @@ impl Imported {
 /// Takes a bundle in. On an error nothing of it is left.
 pub fn import(
     mirror: &Mirror,
-    hand_over: &HandOver<'_>,
+    hand_over: &ImportTarget<'_>,
     bundle: &mut dyn Read,
 ) -> Result<Imported, ImportError> {
     prepare().map_err(ImportError::Other)?;
@@ -232,7 +232,7 @@ pub fn import(
 
 fn import_into(
     mirror: &Mirror,
-    hand_over: &HandOver<'_>,
+    hand_over: &ImportTarget<'_>,
     bundle: &mut dyn Read,
 ) -> Result<Imported, ImportError> {
     let repository = make_quarantine(mirror, hand_over.quarantine).map_err(ImportError::Other)?;
@@ -286,7 +286,10 @@ pub(super) fn open_quarantine(path: &Path) -> anyhow::Result<Repository> {
 }
 
 /// Reads the header and puts the pack into a file without a name, so that it can be looked through first.
-fn receive(hand_over: &HandOver<'_>, bundle: &mut dyn Read) -> Result<(Header, std::fs::File), ImportError> {
+fn receive(
+    hand_over: &ImportTarget<'_>,
+    bundle: &mut dyn Read,
+) -> Result<(Header, std::fs::File), ImportError> {
     let limit = hand_over.limits.max_bytes;
     let mut input = BufReader::new(bundle.take(limit.saturating_add(1)));
     let header = bundle::read_header(&mut input)?;
@@ -341,7 +344,7 @@ fn check_tip(repository: &Repository, tip: Oid) -> Result<(), ImportError> {
 
 fn describe(
     repository: &Repository,
-    hand_over: &HandOver<'_>,
+    hand_over: &ImportTarget<'_>,
     base: Oid,
     tip: Oid,
     fresh: Fresh,
@@ -387,7 +390,11 @@ fn describe(
 }
 
 /// What the branch as a whole changes, path by path.
-fn branch_paths(repository: &Repository, hand_over: &HandOver<'_>, tip: Oid) -> anyhow::Result<Vec<String>> {
+fn branch_paths(
+    repository: &Repository,
+    hand_over: &ImportTarget<'_>,
+    tip: Oid,
+) -> anyhow::Result<Vec<String>> {
     let Some(branch) = hand_over.base_branch else { return Ok(Vec::new()) };
     let left = match repository.merge_base(tip, oid(branch)?) {
         Ok(left) => left,
@@ -403,7 +410,7 @@ fn branch_paths(repository: &Repository, hand_over: &HandOver<'_>, tip: Oid) -> 
 /// The newest commits of the base branch that a hand-over has merged in.
 fn merged_in(
     repository: &Repository,
-    hand_over: &HandOver<'_>,
+    hand_over: &ImportTarget<'_>,
     base: Oid,
     tip: Oid,
     fresh: &Fresh,

@@ -36,7 +36,7 @@ const SPOOL_BYTES: usize = 1 << 20;
 /// A request of git's that asks for nothing: a flush packet.
 const NOTHING_TO_SAY: &str = "0000";
 /// How often a host may send us on, for one operation.
-const MOST_REDIRECTS: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 /// What follows a repository's address in the first request of an operation.
 const LISTING: &str = "/info/refs";
 /// How many bytes of a refusing answer are read, for its text.
@@ -240,7 +240,7 @@ impl Exchange {
     /// Asks for the host's references, where the host sends us: a repository that was renamed is answered for under its new name.
     /// As git does, only here: what follows goes to the new address at once.
     fn list(&mut self, client: &Client) -> Result<(), RemoteError> {
-        for _ in 0..MOST_REDIRECTS {
+        for _ in 0..MAX_REDIRECTS {
             let answer = authorized(client.get(&self.url)).send().map_err(|error| unreachable(&error))?;
             let Some(moved_to) = sent_to(&answer, &self.url) else {
                 let answer = accepted(answer, &self.url)?;

@@ -14,11 +14,11 @@ use crate::fail_point::{When, reach};
 const LIMIT: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// GitHub sends on once.
-const MOST_REDIRECTS: usize = 4;
+const MAX_REDIRECTS: usize = 4;
 /// After a failure that may pass.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Shorter ends of addresses could stand for anything.
-const SHORTEST_ID: usize = 16;
+const MIN_ID: usize = 16;
 
 /// Where GitHub sends to from `github.com/user-attachments/assets/…`; the bucket is its own.
 const STORES: [&str; 2] =
@@ -94,7 +94,7 @@ impl AssetHosts {
     }
 
     async fn follow(&self, mut url: Url, most: u64) -> Result<ImageFile, NoImage> {
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             reach("github", "get-asset", When::Before);
             let answer = self.client.get(url.clone()).send().await;
             reach("github", "get-asset", When::After);
@@ -142,8 +142,7 @@ impl AssetHosts {
 
     /// The address that GitHub has signed for the same file, if there is one.
     fn signed(&self, address: &Url, html: &str) -> Option<Url> {
-        let id =
-            address.path_segments()?.next_back()?.split('.').next().filter(|id| id.len() >= SHORTEST_ID)?;
+        let id = address.path_segments()?.next_back()?.split('.').next().filter(|id| id.len() >= MIN_ID)?;
         let quoted = html.split('"').filter(|text| text.contains(id));
         let urls = quoted.filter_map(|text| Url::parse(&text.replace("&amp;", "&")).ok());
         let fits = |url: &Url| self.is_own(url) && url.path().contains(id) && url.query().is_some();

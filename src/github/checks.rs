@@ -9,7 +9,7 @@ use super::{GitHubError, Identity, Repository};
 use crate::ids::{CheckRunId, Sha};
 
 /// GitHub refuses a longer description of a commit status.
-pub const MOST_DESCRIPTION: usize = 140;
+pub const MAX_DESCRIPTION: usize = 140;
 
 /// Where a check run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ pub struct CommitStatus {
     pub context: &'static str,
     /// GitHub's word: `pending`, `success`, `failure` or `error`.
     pub state: &'static str,
-    /// One line, of [`MOST_DESCRIPTION`] characters at most.
+    /// One line, of [`MAX_DESCRIPTION`] characters at most.
     pub description: String,
     /// Where people read more.
     pub target_url: String,

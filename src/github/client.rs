@@ -31,7 +31,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 /// hiccup. Longer trouble belongs to the caller, who can wait without holding anything.
 const READ_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 /// The longest wait GitHub may ask for that is worth sitting out here.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// What to do to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Client {
             };
             let Some(pause) = pauses.next().filter(|_| may_pass) else { return Err(error) };
             let pause = named.unwrap_or(pause);
-            if pause > LONGEST_PAUSE {
+            if pause > MAX_PAUSE {
                 return Err(error);
             }
             tracing::debug!(%error, ?pause, path, "a read from GitHub failed and is repeated");

@@ -14,7 +14,7 @@ use crate::ids::{CommentId, IssueNumber};
 /// The most that GitHub gives at once.
 const PAGE: usize = 100;
 /// GitHub refuses comments on an issue after 2,500; four times that ends a paging that never would.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 /// `since` is compared with GitHub's clock, and a comment that is overlooked is written twice: so search
 /// from this much earlier than asked, more than a clock that still works with GitHub can be wrong.
 const CLOCK_MARGIN: SignedDuration = SignedDuration::from_hours(1);
@@ -154,7 +154,7 @@ impl Repository {
         let since = since.map(|since| since.checked_sub(CLOCK_MARGIN).unwrap_or(Timestamp::MIN));
         let since =
             since.map_or(String::new(), |since| since.strftime("&since=%Y-%m-%dT%H:%M:%SZ").to_string());
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let path = format!("/issues/{issue}/comments?per_page={PAGE}&page={page}{since}");
             let answer = self.get(&path).await?;
             let comments: Vec<WireComment> = answer.json()?;

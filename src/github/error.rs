@@ -11,9 +11,9 @@ use serde::Deserialize;
 /// GitHub's advice where a secondary rate limit names no time: a minute at least.
 const UNNAMED_WAIT: Duration = Duration::from_secs(60);
 /// GitHub's longest window is an hour. Anything beyond is a mistake, and callers add this to a clock.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 /// Characters kept of a text GitHub sent: enough for any message of its own.
-const LONGEST_MESSAGE: usize = 400;
+const MAX_MESSAGE: usize = 400;
 
 /// Why GitHub did not do what hob asked. The texts are GitHub's own or the connection's; none holds a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -145,7 +145,7 @@ pub(super) fn named_wait(headers: &HeaderMap) -> Option<Duration> {
         (number(headers, "x-ratelimit-remaining")? == 0).then(|| reset.saturating_sub(now).max(1))
     };
     let seconds = number(headers, "retry-after").or_else(until_renewal)?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+    Some(Duration::from_secs(seconds).min(MAX_WAIT))
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
@@ -173,7 +173,7 @@ fn unprocessable(complaint: &Complaint) -> GitHubError {
 /// At most a few hundred characters on one line: the text comes from outside and goes into logs.
 pub(super) fn clip(text: &str) -> String {
     let one_line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    one_line.take(LONGEST_MESSAGE).collect()
+    one_line.take(MAX_MESSAGE).collect()
 }
 
 /// An error with its causes, each said once.
@@ -232,9 +232,9 @@ mod tests {
         let wait = failure(403, &until(now + 100), "{}").retry_after().unwrap();
         assert!((95..=100).contains(&wait.as_secs()), "{wait:?}");
         assert_eq!(failure(403, &until(now - 100), "{}").retry_after(), Some(Duration::from_secs(1)));
-        assert_eq!(failure(403, &until(i64::MAX), "{}").retry_after(), Some(LONGEST_WAIT));
+        assert_eq!(failure(403, &until(i64::MAX), "{}").retry_after(), Some(MAX_WAIT));
         let absurd = headers(&[("retry-after", u64::MAX.to_string())]);
-        assert_eq!(failure(429, &absurd, "").retry_after(), Some(LONGEST_WAIT));
+        assert_eq!(failure(429, &absurd, "").retry_after(), Some(MAX_WAIT));
         assert_eq!(limited(None).retry_after(), Some(UNNAMED_WAIT));
     }
 

@@ -11,7 +11,7 @@ use crate::ids::IssueNumber;
 /// The most that GitHub gives at once.
 const PAGE: usize = 100;
 /// After so many pages an issue's history is left as it is.
-const MOST_PAGES: usize = 50;
+const MAX_PAGES: usize = 50;
 
 /// Something that somebody did to an issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Repository {
     /// What was done to an issue, oldest first.
     pub async fn issue_events(&self, number: IssueNumber) -> Result<Vec<IssueEvent>, GitHubError> {
         let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let path = format!("/issues/{number}/events?per_page={PAGE}&page={page}");
             let answer = self.get(&path).await?;
             let found: Vec<WireEvent> = answer.json()?;

@@ -28,7 +28,7 @@ pub struct Learned {
 
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whereabouts {
+pub enum RepositoryLocation {
     /// Here.
     Here(RepositoryFacts),
     /// GitHub shows hob no such repository, and none under its name.
@@ -42,7 +42,7 @@ type Slot = Arc<tokio::sync::Mutex<Option<(Instant, RepositoryFacts)>>>;
 
 /// What GitHub has said about where repositories are.
 #[derive(Default)]
-pub(super) struct Located {
+pub(super) struct KnownLocations {
     slots: Mutex<HashMap<String, Slot>>,
     /// Which installation covers a repository, by `Repo::key`.
     installations: Mutex<HashMap<String, InstallationId>>,
@@ -51,7 +51,7 @@ pub(super) struct Located {
     newest: Mutex<HashMap<RepositoryId, (Instant, RepositoryFacts)>>,
 }
 
-impl Located {
+impl KnownLocations {
     /// Keeps an answer, unless one that was asked for later is known; tells the newest.
     fn newest(&self, asked: Instant, facts: RepositoryFacts) -> (Instant, RepositoryFacts) {
         let mut newest = lock(&self.newest);
@@ -81,15 +81,15 @@ impl GitHub {
     /// the one that is meant; else what kept GitHub from answering.
     pub async fn repository(&self, at: &RepositoryRef) -> Result<Repository, GitHubError> {
         match self.locate(at, COUNTS_FOR).await? {
-            Whereabouts::Here(facts) => Ok(self.found(facts)),
+            RepositoryLocation::Here(facts) => Ok(self.found(facts)),
             // Whatever is asked for there is not found.
-            Whereabouts::Nowhere => Ok(self.named(at)),
-            Whereabouts::Replaced => Err(replaced(&at.repo)),
+            RepositoryLocation::Nowhere => Ok(self.named(at)),
+            RepositoryLocation::Replaced => Err(replaced(&at.repo)),
         }
     }
 
     /// Where a repository is, asked of GitHub at this moment.
-    pub async fn whereabouts(&self, at: &RepositoryRef) -> Result<Whereabouts, GitHubError> {
+    pub async fn whereabouts(&self, at: &RepositoryRef) -> Result<RepositoryLocation, GitHubError> {
         self.locate(at, Duration::ZERO).await
     }
 
@@ -109,7 +109,11 @@ impl GitHub {
         lock(&self.shared.located.installations).insert(repo.key(), installation);
     }
 
-    async fn locate(&self, at: &RepositoryRef, counts_for: Duration) -> Result<Whereabouts, GitHubError> {
+    async fn locate(
+        &self,
+        at: &RepositoryRef,
+        counts_for: Duration,
+    ) -> Result<RepositoryLocation, GitHubError> {
         let slot = self.shared.located.slot(at);
         let mut slot = slot.lock().await;
         let located = &self.shared.located;
@@ -119,11 +123,11 @@ impl GitHub {
         {
             let facts = facts.clone();
             *slot = known;
-            return Ok(Whereabouts::Here(facts));
+            return Ok(RepositoryLocation::Here(facts));
         }
         let asked = Instant::now();
         let found = self.look_for(at, known.map(|(_, facts)| facts.repo)).await?;
-        if let Whereabouts::Here(facts) = &found {
+        if let RepositoryLocation::Here(facts) = &found {
             located.newest(asked, facts.clone());
             let known = (at.id, at.repo.to_string(), at.installation);
             if known != (Some(facts.id), facts.repo.to_string(), facts.installation) {
@@ -135,14 +139,20 @@ impl GitHub {
     }
 
     /// Asks for the repository by its names, newest first, and then by its id.
-    async fn look_for(&self, at: &RepositoryRef, newer: Option<Repo>) -> Result<Whereabouts, GitHubError> {
+    async fn look_for(
+        &self,
+        at: &RepositoryRef,
+        newer: Option<Repo>,
+    ) -> Result<RepositoryLocation, GitHubError> {
         let (mut is_taken, mut shut_out) = (false, None);
         let names = newer.into_iter().filter(|newer| *newer != at.repo).chain([at.repo.clone()]);
         for name in names {
             // GitHub answers for an old name with the repository that had it, as long as nobody else has taken it.
             let named = RepositoryRef { id: None, repo: name, installation: at.installation };
             match self.named(&named).facts().await {
-                Ok(facts) if at.id.is_none_or(|id| id == facts.id) => return Ok(Whereabouts::Here(facts)),
+                Ok(facts) if at.id.is_none_or(|id| id == facts.id) => {
+                    return Ok(RepositoryLocation::Here(facts));
+                }
                 Ok(_) => is_taken = true,
                 Err(GitHubError::NotFound) => {}
                 Err(error @ GitHubError::Forbidden(_)) => shut_out = Some(error),
@@ -152,12 +162,12 @@ impl GitHub {
         if let Some(id) = at.id
             && let Some(facts) = self.by_id(id, at.installation).await?
         {
-            return Ok(Whereabouts::Here(facts));
+            return Ok(RepositoryLocation::Here(facts));
         }
         match shut_out {
-            _ if is_taken => Ok(Whereabouts::Replaced),
+            _ if is_taken => Ok(RepositoryLocation::Replaced),
             Some(error) => Err(error),
-            None => Ok(Whereabouts::Nowhere),
+            None => Ok(RepositoryLocation::Nowhere),
         }
     }
 
@@ -247,9 +257,9 @@ impl Repository {
     pub async fn git_access(&self) -> Result<(Repo, SecretString), GitHubError> {
         let at = RepositoryRef { id: self.id, repo: self.repo.clone(), installation: self.hint };
         let repository = match self.github.locate(&at, Duration::ZERO).await? {
-            Whereabouts::Here(facts) => self.github.found(facts),
-            Whereabouts::Nowhere => self.clone(),
-            Whereabouts::Replaced => return Err(replaced(&self.repo)),
+            RepositoryLocation::Here(facts) => self.github.found(facts),
+            RepositoryLocation::Nowhere => self.clone(),
+            RepositoryLocation::Replaced => return Err(replaced(&self.repo)),
         };
         let token = repository.token().await?;
         Ok((repository.repo, token))

@@ -15,7 +15,7 @@ use crate::ids::{CommentId, InstallationId, IssueNumber, Repo, RepositoryId, Rep
 /// The most that GitHub gives at once.
 const PAGE: usize = 100;
 /// After so many pages a list is left as it is, and read on at the next look: a request's worth each, of 5,000 an hour.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// One attempt of GitHub's to deliver a webhook of the App's.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -166,7 +166,7 @@ impl GitHub {
         let app = self.app()?;
         let mut all: Vec<HookDelivery> = Vec::new();
         let mut cursor: Option<String> = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let at = cursor.map_or(String::new(), |cursor| format!("&cursor={}", escape(&cursor)));
             let answer = app.get(&format!("/app/hook/deliveries?per_page={PAGE}{at}")).await?;
             let page: Vec<HookDelivery> = answer.json()?;
@@ -271,7 +271,7 @@ impl Repository {
     /// The open issues and pull requests with this label, whenever it was put on.
     pub async fn issues_with_label(&self, label: &str) -> Result<Vec<ListedIssue>, GitHubError> {
         let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let label = escape(label);
             let path = format!(
                 "/issues?state=open&labels={label}&sort=created&direction=asc&per_page={PAGE}&page={page}"
@@ -298,7 +298,7 @@ impl Repository {
         let (mut from, mut page) = (since, 1);
         let mut items = Vec::new();
         let mut began = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let time = from.strftime("%Y-%m-%dT%H:%M:%SZ");
             let path = format!("{path}sort=updated&direction=asc&per_page={PAGE}&page={page}&since={time}");
             let answer = self.get(&path).await?;
@@ -326,7 +326,7 @@ pub(super) async fn pages<T>(
     read: impl Fn(&Answer) -> Result<Vec<T>, GitHubError>,
 ) -> Result<Vec<T>, GitHubError> {
     let mut all = Vec::new();
-    for page in 1..=MOST_PAGES {
+    for page in 1..=MAX_PAGES {
         let answer = client.get(&format!("{path}per_page={PAGE}&page={page}")).await?;
         let found = read(&answer)?;
         let is_full = found.len() == PAGE;

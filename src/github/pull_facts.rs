@@ -15,7 +15,7 @@ use crate::ids::{IssueNumber, PullNumber, Sha};
 /// The most that GitHub gives at once.
 const PAGE: usize = 100;
 /// After so many pages the rest is left: nobody moves so many pull requests between two looks.
-const MOST_PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 
 /// A pull request as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Repository {
     /// The pull requests, open or not, about which anything has changed since then, the newest change first.
     pub async fn pulls_since(&self, since: Timestamp) -> Result<Vec<PullFacts>, GitHubError> {
         let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let path = format!("/pulls?state=all&sort=updated&direction=desc&per_page={PAGE}&page={page}");
             let answer = self.get(&path).await?;
             let pulls: Vec<WirePull> = answer.json()?;

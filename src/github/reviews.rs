@@ -12,12 +12,12 @@ use super::webhook::WirePull;
 use super::{GitHubError, Repository};
 use crate::event::{Person, Pull, Review, Verdict};
 use crate::ids::{PullNumber, ReviewCommentId, ReviewId, Sha};
-use crate::story::review::TakenBack;
+use crate::story::review::ReviewWithdrawal;
 
 /// The most that GitHub gives at once.
 const PAGE: usize = 100;
 /// Ten thousand comments on lines; more are no list that ends.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// A comment on lines of a pull request's changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,13 +141,15 @@ impl Repository {
     }
 
     /// What has taken reviews of a pull request back. What GitHub does not list yet is not told.
-    pub async fn reviews_taken_back(&self, number: PullNumber) -> Result<Vec<TakenBack>, GitHubError> {
+    pub async fn reviews_taken_back(&self, number: PullNumber) -> Result<Vec<ReviewWithdrawal>, GitHubError> {
         let all: Vec<WireReview> = self.all_pages(&format!("/pulls/{number}/reviews?")).await?;
         let read = |review: WireReview| match verdict(&review.state) {
             Some(Verdict::Approved) => {
-                Some(TakenBack::Approved { id: review.id, by: person(review.user).login })
+                Some(ReviewWithdrawal::Approved { id: review.id, by: person(review.user).login })
             }
-            None if review.state.eq_ignore_ascii_case("dismissed") => Some(TakenBack::Dismissed(review.id)),
+            None if review.state.eq_ignore_ascii_case("dismissed") => {
+                Some(ReviewWithdrawal::Dismissed(review.id))
+            }
             _ => None,
         };
         Ok(all.into_iter().filter_map(read).collect())
@@ -220,7 +222,7 @@ impl Repository {
         form: Option<&'static str>,
     ) -> Result<Vec<T>, GitHubError> {
         let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let answer = self.get_as(&format!("{path}per_page={PAGE}&page={page}"), form).await?;
             let found: Vec<T> = answer.json()?;
             let is_full = found.len() == PAGE;

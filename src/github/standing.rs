@@ -15,13 +15,13 @@ use crate::ids::Sha;
 use crate::story::fix::{CheckState, ChecksOn, FailedCheck, FoundCheck};
 
 /// Pages of a hundred that are read of what stands on one commit.
-const MOST_PAGES: usize = 5;
+const MAX_PAGES: usize = 5;
 /// Notes of a check run that are read: a page.
-const MOST_NOTES: usize = 50;
+const MAX_NOTES: usize = 50;
 /// As much of a log's end as is kept: far more than an agent is shown of it.
 const LOG_END: usize = 256 * 1024;
 /// A log that is longer is not read to its end.
-const LONGEST_LOG: usize = 128 * 1024 * 1024;
+const MAX_LOG: usize = 128 * 1024 * 1024;
 /// From the first byte of a log to the last.
 const LOG_LIMIT: Duration = Duration::from_secs(120);
 /// How check runs end that wait for somebody to do something.
@@ -153,7 +153,7 @@ impl Repository {
         items: impl Fn(P) -> Vec<T>,
     ) -> Result<Option<Vec<T>>, GitHubError> {
         let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let answer: Answer = match self.get(&format!("{path}per_page=100&page={page}")).await {
                 Err(GitHubError::Forbidden(_) | GitHubError::NotFound) => return Ok(None),
                 answer => answer?,
@@ -174,7 +174,7 @@ impl Repository {
         };
         let mut notes = Vec::new();
         if run.output.annotations_count > 0 {
-            let path = format!("/check-runs/{id}/annotations?per_page={MOST_NOTES}");
+            let path = format!("/check-runs/{id}/annotations?per_page={MAX_NOTES}");
             let read: Vec<WireNote> = self.get(&path).await?.json()?;
             notes.extend(
                 read.into_iter().map(|note| (note.path, note.start_line, note.message.unwrap_or_default())),
@@ -230,7 +230,7 @@ async fn end_of(address: &str) -> Result<Option<JobLog>, reqwest::Error> {
         if end.len() > 4 * LOG_END {
             end.drain(..end.len() - LOG_END);
         }
-        if read > LONGEST_LOG {
+        if read > MAX_LOG {
             break;
         }
     }

@@ -13,7 +13,7 @@ use crate::ids::{IssueNumber, Repo};
 /// The most that GitHub gives at once, and lets an issue have.
 const PAGE: usize = 100;
 /// After so many pages a list is left as it is.
-const MOST_PAGES: usize = 50;
+const MAX_PAGES: usize = 50;
 
 /// A sub-issue, as a list has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Repository {
     /// Server that does not know them yet.
     pub async fn sub_issues(&self, number: IssueNumber) -> Result<Vec<ListedSubIssue>, GitHubError> {
         let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let path = format!("/issues/{number}/sub_issues?per_page={PAGE}&page={page}");
             let answer = self.get(&path).await?;
             let found: Vec<WireSubIssue> = answer.json()?;
@@ -88,7 +88,7 @@ impl Repository {
         number: IssueNumber,
     ) -> Result<HashMap<IssueNumber, Timestamp>, GitHubError> {
         let mut added = HashMap::new();
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let path = format!("/issues/{number}/events?per_page={PAGE}&page={page}");
             let answer = self.get(&path).await?;
             let found: Vec<WireEvent> = answer.json()?;

@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(60);
 
 /// Counts what is turned away.
 #[derive(Debug, Clone)]
-pub(super) struct TurnedAway {
+pub(super) struct RejectedWebhooks {
     store: Store,
     untold: Arc<Mutex<Untold>>,
 }
@@ -38,9 +38,9 @@ struct Sent {
     from: Option<IpAddr>,
 }
 
-impl TurnedAway {
-    pub(super) fn new(store: Store) -> TurnedAway {
-        TurnedAway { store, untold: Arc::default() }
+impl RejectedWebhooks {
+    pub(super) fn new(store: Store) -> RejectedWebhooks {
+        RejectedWebhooks { store, untold: Arc::default() }
     }
 
     /// One more was turned away. Event and GUID are empty where the request did not say them in their form.

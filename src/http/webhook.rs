@@ -27,7 +27,7 @@ const DELIVERY: &str = "X-GitHub-Delivery";
 const SIGNATURE: &str = "X-Hub-Signature-256";
 
 /// GUIDs and event names are short; what is longer comes from somebody else.
-const MOST_HEADER: usize = 100;
+const MAX_HEADER: usize = 100;
 
 /// What is kept of a delivery that tells of a change of a status comment.
 const CHANGE_OF_STATUS: &str = "a status comment says something else";
@@ -89,12 +89,12 @@ async fn accept(door: &Door, peer: &Peer, request: Request) -> Result<Answer, Re
     let signed = body::read(body, http.body_limit, peer.begin_body(), &signature, verifier).await;
     let signed = signed.map_err(|why| not_taken(why, http.body_limit).of(event, guid))?;
     match worth(event, &signed.bytes).await {
-        Worth::Nothing(note) => {
+        DeliveryKind::Nothing(note) => {
             tracing::debug!(guid, event, note, "a delivery leads to nothing");
             let noted = in_time(http.store.note_delivery(guid, event, &note)).await;
             answer(http, guid, event, noted)
         }
-        Worth::Recording { said } => {
+        DeliveryKind::Recording { said } => {
             let (bytes, said) = (&signed.bytes, said.as_deref());
             let recorded = in_time(http.store.record_delivery(guid, event, bytes, said)).await;
             answer(http, guid, event, recorded)
@@ -103,33 +103,33 @@ async fn accept(door: &Door, peer: &Peer, request: Request) -> Result<Answer, Re
 }
 
 /// What a delivery is worth.
-enum Worth {
+enum DeliveryKind {
     /// It is intake's. What it says, where it can be read.
     Recording { said: Option<Box<Event>> },
     /// Nothing; why not.
     Nothing(String),
 }
 
-async fn worth(event: &str, body: &Bytes) -> Worth {
+async fn worth(event: &str, body: &Bytes) -> DeliveryKind {
     if body.len() <= LARGE {
         return decode(event, body);
     }
     let (name, bytes) = (event.to_owned(), body.clone());
     let decoded = tokio::task::spawn_blocking(move || decode(&name, &bytes)).await;
-    decoded.unwrap_or(Worth::Recording { said: None })
+    decoded.unwrap_or(DeliveryKind::Recording { said: None })
 }
 
-fn decode(event: &str, body: &[u8]) -> Worth {
+fn decode(event: &str, body: &[u8]) -> DeliveryKind {
     match webhook::decode(event, body) {
-        Ok(Event::Ping) => Worth::Nothing("GitHub's test of the webhook".to_owned()),
+        Ok(Event::Ping) => DeliveryKind::Nothing("GitHub's test of the webhook".to_owned()),
         Ok(Event::Other { event, action }) => {
             let action = action.map(|action| format!(".{action}")).unwrap_or_default();
-            Worth::Nothing(format!("hob has no use for {event}{action}"))
+            DeliveryKind::Nothing(format!("hob has no use for {event}{action}"))
         }
-        Ok(event) if is_change_of_status(&event) => Worth::Nothing(CHANGE_OF_STATUS.to_owned()),
-        Ok(event) => Worth::Recording { said: Some(Box::new(event)) },
+        Ok(event) if is_change_of_status(&event) => DeliveryKind::Nothing(CHANGE_OF_STATUS.to_owned()),
+        Ok(event) => DeliveryKind::Recording { said: Some(Box::new(event)) },
         // What cannot be read is recorded all the same: intake says what is wrong with it.
-        Err(_) => Worth::Recording { said: None },
+        Err(_) => DeliveryKind::Recording { said: None },
     }
 }
 
@@ -192,7 +192,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refusal> {
     let refuse = |words: String| Refusal::by_sender(StatusCode::BAD_REQUEST, &words);
     let value = headers.get(name).ok_or_else(|| refuse(missing(name)))?;
     let text = value.to_str().unwrap_or_default();
-    let is_fine = !text.is_empty() && text.len() <= MOST_HEADER && text.chars().all(|c| c.is_ascii_graphic());
+    let is_fine = !text.is_empty() && text.len() <= MAX_HEADER && text.chars().all(|c| c.is_ascii_graphic());
     if is_fine { Ok(text) } else { Err(refuse(format!("the header {name} is malformed"))) }
 }
 

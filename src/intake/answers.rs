@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 
 use super::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted};
-use super::{Happening, Intake, Settled, is_believed};
+use super::{EventContext, Intake, Settled, is_believed};
 use crate::command;
 use crate::config::WhoAnswers;
 use crate::event::Issue;
@@ -18,7 +18,7 @@ impl Intake {
     /// What is known of the place where something was done.
     pub(super) async fn known(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         act: &Act,
         story: Option<&Story>,
     ) -> anyhow::Result<Known> {
@@ -31,7 +31,12 @@ impl Intake {
         Ok(Known { on_pull_request: on.issue.is_pull_request, story })
     }
 
-    async fn known_story(&self, on: &Happening<'_>, act: &Act, story: &Story) -> anyhow::Result<KnownStory> {
+    async fn known_story(
+        &self,
+        on: &EventContext<'_>,
+        act: &Act,
+        story: &Story,
+    ) -> anyhow::Result<KnownStory> {
         let cards = self.store.cards_of(story.id).await?;
         let question = match cards.iter().rfind(|card| card.is_open) {
             None => None,
@@ -85,7 +90,7 @@ impl Intake {
     /// Carries out what was decided about a card.
     pub(super) async fn answered(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         act: &Act,
         decision: Decision,
         known: &Known,
@@ -143,8 +148,8 @@ impl Intake {
     }
 
     /// Why this person may not answer; `None` if they may.
-    async fn may_not_answer(&self, on: &Happening<'_>, card: &Card) -> anyhow::Result<Option<String>> {
-        let Happening { delivery, place, sender, .. } = on;
+    async fn may_not_answer(&self, on: &EventContext<'_>, card: &Card) -> anyhow::Result<Option<String>> {
+        let EventContext { delivery, place, sender, .. } = on;
         let login = &sender.login;
         let least = match self.config.questions.who {
             WhoAnswers::Write => Permission::Write,

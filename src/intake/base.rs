@@ -1,15 +1,15 @@
 //! A branch was pushed to, or somebody wants a base branch brought in: the stories whose pull requests go there may have to take its
 //! commits in. How that is done is the worker's matter.
 
-use super::{Happening, Intake, Settled};
+use super::{EventContext, Intake, Settled};
 use crate::config::FollowBase as Follow;
 use crate::event::{Person, Place};
 use crate::ids::Sha;
-use crate::message::{self, NoGo};
+use crate::message::{self, CommandRejection};
 use crate::store::{Delivery, FollowBase, Heard, NewTask};
-use crate::story::base::{BaseMoved, Because};
+use crate::story::base::{BaseMoved, MergeReason};
 use crate::story::plan::Mode;
-use crate::story::{About, Ask, Choice, Story, Turn};
+use crate::story::{About, Choice, RunReason, Story, TaskRequest};
 
 /// A branch that was pushed to.
 #[derive(Debug)]
@@ -44,8 +44,8 @@ impl Intake {
         }
         let because = match self.config.follow_base_of(&settings.file()) {
             Follow::Never => return Ok(Settled::Ignored("stories do not follow their base here".to_owned())),
-            Follow::Always => Because::Moved,
-            Follow::Conflicts => Because::MovedIfConflict,
+            Follow::Always => MergeReason::Moved,
+            Follow::Conflicts => MergeReason::MovedIfConflict,
         };
         tracing::info!(
             branch = pushed.branch,
@@ -68,12 +68,12 @@ impl Intake {
     /// Opens a task that brings the base branch in.
     pub(super) async fn rebase(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<Story>,
         rewrite: bool,
     ) -> anyhow::Result<Settled> {
         let Some(story) = story else {
-            let words = message::nothing_done(NoGo::NothingBegun);
+            let words = message::nothing_done(CommandRejection::NothingBegun);
             return self.reply(on, None, "eyes", words).await;
         };
         if let Some(fault) = on.settings.fault() {
@@ -85,13 +85,13 @@ impl Intake {
         let before = last.map(|ask| ask.choice).unwrap_or_default();
         let choice =
             Choice { agent: before.agent, model: before.model, image: before.image, ..Choice::default() };
-        let about = About::Base(BaseMoved { rewrite, because: Because::Asked });
+        let about = About::Base(BaseMoved { rewrite, because: MergeReason::Asked });
         let new = NewTask {
             on: self.story_ask(on, &issue, Some(&story)),
             effects: vec![on.seen("eyes")],
-            ask: Ask { about, ..self.ask(on, &issue, None, choice) },
+            ask: TaskRequest { about, ..self.ask(on, &issue, None, choice) },
             mode: Mode::Work,
-            turn: Turn::Begin,
+            turn: RunReason::Begin,
             labeled_at: None,
             settings: on.settings.text(),
         };

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use super::commands::Opening;
 use super::sub_issues::Parts;
-use super::{FIRST_WAIT, Happening, Intake, LONGEST_WAIT, Settled, is_believed};
+use super::{EventContext, FIRST_WAIT, Intake, MAX_WAIT, Settled, is_believed};
 use crate::command;
 use crate::event::{Issue, Person, Place};
 use crate::github::{Blocker, GitHubError, Repository};
 use crate::ids::IssueNumber;
 use crate::message;
-use crate::store::{BlockedBy, Delivery, DueWish, NewEffect, Wish};
+use crate::store::{BlockedBy, Delivery, DueRequest, NewEffect, PendingRequest};
 use crate::story::{About, Story};
 
 /// How often GitHub is asked whether an issue is still blocked, where nothing is heard of it and `github.poll` does not say.
@@ -25,7 +25,7 @@ impl Intake {
     /// The open issues that this one is blocked by. Work that was begun before is gone on with whatever it is blocked by since.
     pub(super) async fn blockers(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<&Story>,
     ) -> anyhow::Result<Vec<BlockedBy>> {
         if let Some(story) = story
@@ -50,7 +50,7 @@ impl Intake {
 
     async fn blockers_of(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         repository: &Repository,
         number: IssueNumber,
         of: Option<IssueNumber>,
@@ -70,9 +70,9 @@ impl Intake {
     /// Says what it waits for, and keeps what was asked for.
     pub(super) async fn wait_for(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<&Story>,
-        wish: &Wish,
+        wish: &PendingRequest,
         blockers: &[BlockedBy],
     ) -> anyhow::Result<Settled> {
         let effects = [on.seen("eyes"), on.say(message::blocked_by(&named(on, blockers)))];
@@ -83,7 +83,7 @@ impl Intake {
     }
 
     /// Looks whether a wish can begin. An error is the store's.
-    pub(super) async fn look_at_wish(&self, due: &DueWish) -> anyhow::Result<()> {
+    pub(super) async fn look_at_wish(&self, due: &DueRequest) -> anyhow::Result<()> {
         let story = self.store.story(due.story).await?;
         let span = tracing::info_span!("wish", story = %story.id, repo = %story.repo, issue = %story.issue);
         match self.begin_if_free(due, &story).await {
@@ -92,7 +92,7 @@ impl Intake {
                 Ok(())
             }
             Err(error) if error.is::<GitHubError>() => {
-                let wait = (FIRST_WAIT * 2u32.pow(due.tries.min(10))).min(LONGEST_WAIT);
+                let wait = (FIRST_WAIT * 2u32.pow(due.tries.min(10))).min(MAX_WAIT);
                 let named = error.downcast_ref::<GitHubError>().and_then(GitHubError::retry_after);
                 span.in_scope(|| {
                     tracing::warn!(error = format!("{error:#}"), "blocked work could not be looked at")
@@ -103,8 +103,8 @@ impl Intake {
         }
     }
 
-    async fn begin_if_free(&self, due: &DueWish, story: &Story) -> anyhow::Result<&'static str> {
-        let DueWish { wish, .. } = due;
+    async fn begin_if_free(&self, due: &DueRequest, story: &Story) -> anyhow::Result<&'static str> {
+        let DueRequest { wish, .. } = due;
         let place = Place {
             id: story.github_id,
             repo: story.repo.clone(),
@@ -128,7 +128,7 @@ impl Intake {
             lane: due.lane.clone(),
         };
         let settings = self.settings(&place, Instant::now()).await?;
-        let on = Happening {
+        let on = EventContext {
             delivery: &delivery,
             began: Instant::now(),
             place: &place,
@@ -154,7 +154,7 @@ impl Intake {
                 return Ok("said why it does not begin");
             }
         };
-        let Wish { text, choice, mode, .. } = wish.clone();
+        let PendingRequest { text, choice, mode, .. } = wish.clone();
         let turn = choice.first_turn();
         let opening = Opening { choice, text, mode, turn, about, asked_on: None };
         self.store.grant_wish(due, &self.new_task(&on, &issue, Some(story), opening)).await?;
@@ -162,7 +162,7 @@ impl Intake {
     }
 
     /// Whether the issue is still open, and has the label that asked. A webhook that would have told otherwise may be lost.
-    async fn is_wanted(&self, on: &Happening<'_>, wish: &Wish) -> anyhow::Result<bool> {
+    async fn is_wanted(&self, on: &EventContext<'_>, wish: &PendingRequest) -> anyhow::Result<bool> {
         let repository = self.github.repository(&on.place.at()).await?;
         let is_open = match repository.issue(on.issue.number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => false,
@@ -179,9 +179,9 @@ impl Intake {
     /// What the task is about, or why it may not begin although nothing blocks it.
     async fn free_to_begin(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: &Story,
-        wish: &Wish,
+        wish: &PendingRequest,
     ) -> anyhow::Result<Result<About, NewEffect>> {
         if let Some(fault) = on.settings.fault() {
             return Ok(Err(on.say(message::settings_at_fault(fault, &on.place.default_branch))));
@@ -209,7 +209,7 @@ impl Intake {
 }
 
 /// Issues, as they are written in a comment.
-fn named(on: &Happening<'_>, blockers: &[BlockedBy]) -> Vec<String> {
+fn named(on: &EventContext<'_>, blockers: &[BlockedBy]) -> Vec<String> {
     let name = |blocker: &BlockedBy| match blocker.repo.key() == on.place.repo.key() {
         true => format!("#{}", blocker.number),
         false => format!("{}#{}", blocker.repo, blocker.number),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::decide::Act;
 use super::settings::Settings;
-use super::{Happening, Intake, Settled};
+use super::{EventContext, Intake, Settled};
 use crate::config::RepositoryFile;
 use crate::event::{Issue, Person, Place};
 use crate::ids::{CheckRunId, Sha};
@@ -62,7 +62,7 @@ impl Intake {
             is_open: true,
             read_later: false,
         };
-        let on = Happening {
+        let on = EventContext {
             delivery,
             began: tokio::time::Instant::now(),
             place,
@@ -76,7 +76,7 @@ impl Intake {
     }
 
     /// Has the check run shown once more, after the repository's checks have run again where it has any.
-    pub(super) async fn check_again(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
+    pub(super) async fn check_again(&self, on: &EventContext<'_>, story: &Story) -> anyhow::Result<Settled> {
         let newest = self.store.tasks_of(story.id).await?.pop().context("a story has a task")?;
         let file = self.store.settings_of(newest.id).await?;
         let file = file.map(|text| RepositoryFile::parse_kept(&text)).unwrap_or_default();

@@ -4,14 +4,14 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::decide::{Act, GoOn};
-use super::{Happening, Intake, Settled};
+use super::decide::{Act, Continuation};
+use super::{EventContext, Intake, Settled};
 use crate::clock;
 use crate::ids::{AgentKind, IssueNumber};
-use crate::message::{self, NoGo, WhereItStands};
+use crate::message::{self, CommandRejection, StoryState};
 use crate::store::{Heard, NewEffect};
 use crate::story::plan::Mode;
-use crate::story::{About, Ask, Choice, Story, Turn};
+use crate::story::{About, Choice, RunReason, Story, TaskRequest};
 
 /// A task that is to be opened, beyond the issue's text.
 pub(super) struct Opening {
@@ -22,7 +22,7 @@ pub(super) struct Opening {
     /// Whether it is to change anything.
     pub(super) mode: Mode,
     /// Why its first run is made.
-    pub(super) turn: Turn,
+    pub(super) turn: RunReason,
     /// What it is about beyond the issue.
     pub(super) about: About,
     /// Where questions are asked, where that is not where it was asked for.
@@ -33,24 +33,24 @@ impl Intake {
     /// Opens a task that goes on where the story's newest stopped, with the same choice.
     pub(super) async fn go_on(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         act: &Act,
         story: Option<Story>,
-        (with, turn): (GoOn, Turn),
+        (with, turn): (Continuation, RunReason),
     ) -> anyhow::Result<Settled> {
         let id = story.as_ref().map(|story| story.id).context("what goes on is a story")?;
         let last = self.store.last_task(id).await?.context("what goes on has a task")?;
         let turn = match (&with, turn) {
-            (GoOn::SameText, Turn::GoOn) if self.store.is_to_publish_again(&last).await? => {
-                Turn::PublishAgain
+            (Continuation::SameText, RunReason::GoOn) if self.store.is_to_publish_again(&last).await? => {
+                RunReason::PublishAgain
             }
             (_, turn) => turn,
         };
         let text = match with {
-            GoOn::SameText => last.ask.text.clone(),
-            GoOn::Text(text) => text,
+            Continuation::SameText => last.ask.text.clone(),
+            Continuation::Text(text) => text,
         };
-        let Ask { choice, about, on: asked_on, .. } = last.ask;
+        let TaskRequest { choice, about, on: asked_on, .. } = last.ask;
         let choice = Choice { fresh: false, ..choice };
         let about = match about {
             About::Checks(checks) => About::Checks(checks.again()),
@@ -70,7 +70,7 @@ impl Intake {
     /// What is said in words at once when a task is opened.
     pub(super) fn opening_effects(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<&Story>,
         choice: &Choice,
     ) -> Vec<NewEffect> {
@@ -87,12 +87,12 @@ impl Intake {
     /// Lets a story cost more.
     pub(super) async fn grant(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<Story>,
         more_usd: f64,
     ) -> anyhow::Result<Settled> {
         let Some(story) = story else {
-            let words = message::nothing_done(NoGo::NothingBegun);
+            let words = message::nothing_done(CommandRejection::NothingBegun);
             return self.reply(on, None, "eyes", words).await;
         };
         let asks = self.store.asks_of(story.id).await?;
@@ -111,7 +111,7 @@ impl Intake {
     /// Says where the story stands.
     pub(super) async fn tell_status(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<Story>,
     ) -> anyhow::Result<Settled> {
         let facts = match &story {
@@ -128,7 +128,7 @@ impl Intake {
                 let between = |earlier: Timestamp, later: Timestamp| {
                     u64::try_from(later.duration_since(earlier).as_millis()).unwrap_or(0)
                 };
-                message::where_it_stands(&WhereItStands {
+                message::where_it_stands(&StoryState {
                     state: task.state,
                     mode: task.mode,
                     for_ms: facts.since.map_or(0, |since| between(since, now)),
@@ -141,7 +141,7 @@ impl Intake {
                 })
             }
             None if is_blocked => message::waits_for_blockers(),
-            None => message::nothing_done(NoGo::NothingBegun),
+            None => message::nothing_done(CommandRejection::NothingBegun),
         };
         self.reply(on, story, "eyes", body).await
     }
@@ -165,7 +165,7 @@ impl Intake {
     /// Answers with a reaction and with words, and does nothing else.
     pub(super) async fn reply(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<Story>,
         reaction: &str,
         body: String,

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::reply::{CardEdit, read_edit, read_reply};
+use super::reply::{QuestionEdit, read_edit, read_reply};
 use crate::command::{Command, Mistake};
 use crate::event::Ending;
 use crate::ids::{AgentKind, CommentId, QuestionId};
-use crate::message::NoGo;
+use crate::message::CommandRejection;
 use crate::message::card::marker;
 use crate::story::plan::{self, Mode};
 use crate::story::{Card, Choice, PartAnswer, Press, TaskState};
@@ -166,9 +166,9 @@ pub enum Decision {
         text: Option<String>,
     },
     /// A task that goes on where the newest one stopped, with what was chosen for that.
-    GoOn(GoOn),
+    GoOn(Continuation),
     /// The same in a new session.
-    GoOnAfresh(GoOn),
+    GoOnAfresh(Continuation),
     /// Try again what GitHub has refused: the pull request, a question, an answer.
     Redeliver,
     /// Answers to the question.
@@ -218,12 +218,12 @@ pub enum Decision {
     /// Say where the story stands.
     Status,
     /// Say why nothing is done.
-    Refuse(NoGo),
+    Refuse(CommandRejection),
 }
 
 /// With what a task goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GoOn {
+pub enum Continuation {
     /// What was said for the one before.
     SameText,
     /// What is said now.
@@ -362,12 +362,12 @@ fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
     match command {
         Command::Work { choice, text } => open(choice, text, Mode::Work),
         Command::Plan { choice, text } => open(choice, text, Mode::Plan),
-        Command::Go { .. } => Decision::Refuse(busy(story).unwrap_or(NoGo::NoPlan)),
+        Command::Go { .. } => Decision::Refuse(busy(story).unwrap_or(CommandRejection::NoPlan)),
         Command::Resume { fresh, text } => on_resume(*fresh, text, story),
         Command::Fix { text } if story.is_some_and(|story| story.has_pull) => {
             Decision::Fix { text: text.clone() }
         }
-        Command::Fix { .. } => Decision::Refuse(NoGo::NoPull),
+        Command::Fix { .. } => Decision::Refuse(CommandRejection::NoPull),
         Command::Mistake(mistake) => Decision::Explain(mistake.clone()),
         // Decided before.
         Command::Stop
@@ -391,7 +391,7 @@ fn answer(question: &OpenQuestion, act: &Act) -> Decision {
         }
         Some(Command::Resume { text: None, .. }) if question.is_plan => plan::go_answer(None),
         Some(Command::Plan { text: Some(text), .. }) if question.is_plan => text.clone(),
-        Some(Command::Plan { .. } | Command::Fix { .. }) => return Decision::Refuse(NoGo::Waits),
+        Some(Command::Plan { .. } | Command::Fix { .. }) => return Decision::Refuse(CommandRejection::Waits),
         Some(Command::Work { text, .. } | Command::Go { text } | Command::Resume { text, .. }) => {
             text.clone().unwrap_or_else(decide)
         }
@@ -446,8 +446,8 @@ fn on_edit(act: &Act, known: &Known) -> Decision {
         };
     };
     match read_edit(card, before, after) {
-        CardEdit::AsItShouldBe => Decision::Nothing("the card says what it should"),
-        CardEdit::Ticked(picked) => {
+        QuestionEdit::AsItShouldBe => Decision::Nothing("the card says what it should"),
+        QuestionEdit::Ticked(picked) => {
             let open = picked.iter().filter(|picked| card.answers[picked.part].is_none());
             let open: Vec<PartAnswer> = open.cloned().collect();
             if card.is_open && !open.is_empty() {
@@ -465,8 +465,8 @@ fn on_edit(act: &Act, known: &Known) -> Decision {
             }
         }
         // As an earlier state of the card was.
-        CardEdit::Altered if *by_hob => Decision::Nothing("hob's own edit"),
-        CardEdit::Altered => Decision::PutBack(card.clone()),
+        QuestionEdit::Altered if *by_hob => Decision::Nothing("hob's own edit"),
+        QuestionEdit::Altered => Decision::PutBack(card.clone()),
     }
 }
 
@@ -485,7 +485,7 @@ fn on_press(press: Press, story: Option<&KnownStory>) -> Decision {
     }
 }
 
-fn going_on(fresh: bool, with: GoOn) -> Decision {
+fn going_on(fresh: bool, with: Continuation) -> Decision {
     if fresh { Decision::GoOnAfresh(with) } else { Decision::GoOn(with) }
 }
 
@@ -494,10 +494,10 @@ fn on_retry(fresh: bool, story: Option<&KnownStory>) -> Decision {
     match (busy(story), story.and_then(|story| story.last)) {
         (Some(_), _) | (None, Some(TaskState::Done)) if has_refused => Decision::Redeliver,
         (Some(busy), _) => Decision::Refuse(busy),
-        (None, Some(TaskState::Done)) => Decision::Refuse(NoGo::LastEndedWell),
+        (None, Some(TaskState::Done)) => Decision::Refuse(CommandRejection::LastEndedWell),
         // Or is about to end, since it was stopped.
-        (None, Some(_)) => going_on(fresh, GoOn::SameText),
-        (None, None) => Decision::Refuse(NoGo::NothingBegun),
+        (None, Some(_)) => going_on(fresh, Continuation::SameText),
+        (None, None) => Decision::Refuse(CommandRejection::NothingBegun),
     }
 }
 
@@ -509,32 +509,32 @@ fn on_resume(fresh: bool, text: &Option<String>, story: Option<&KnownStory>) -> 
             let choice = Choice { fresh, ..Choice::default() };
             Decision::Open { choice, text: text.clone(), mode: Mode::Work }
         }
-        (None, Some(TaskState::Done)) => Decision::Refuse(NoGo::LastEndedWell),
-        (None, Some(_)) => going_on(fresh, GoOn::Text(text.clone())),
-        (None, None) => Decision::Refuse(NoGo::NothingBegun),
+        (None, Some(TaskState::Done)) => Decision::Refuse(CommandRejection::LastEndedWell),
+        (None, Some(_)) => going_on(fresh, Continuation::Text(text.clone())),
+        (None, None) => Decision::Refuse(CommandRejection::NothingBegun),
     }
 }
 
 fn on_budget(more_usd: f64, story: Option<&KnownStory>) -> Decision {
     match story.and_then(|story| story.last) {
         Some(_) => Decision::Grant { more_usd },
-        None => Decision::Refuse(NoGo::NothingBegun),
+        None => Decision::Refuse(CommandRejection::NothingBegun),
     }
 }
 
 /// While an agent works it waits until that is over; while a question is open, nothing would happen.
 fn on_rebase(rewrite: bool, story: Option<&KnownStory>) -> Decision {
     match story {
-        Some(KnownStory { question: Some(_), .. }) => Decision::Refuse(NoGo::Waits),
+        Some(KnownStory { question: Some(_), .. }) => Decision::Refuse(CommandRejection::Waits),
         Some(KnownStory { last: Some(_), .. }) => Decision::Rebase { rewrite },
-        _ => Decision::Refuse(NoGo::NothingBegun),
+        _ => Decision::Refuse(CommandRejection::NothingBegun),
     }
 }
 
 /// Why a story cannot begin anything now.
-fn busy(story: Option<&KnownStory>) -> Option<NoGo> {
+fn busy(story: Option<&KnownStory>) -> Option<CommandRejection> {
     let story = story.filter(|story| story.is_under_work)?;
-    Some(if story.question.is_some() { NoGo::Waits } else { NoGo::UnderWay })
+    Some(if story.question.is_some() { CommandRejection::Waits } else { CommandRejection::UnderWay })
 }
 
 #[cfg(test)]

@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use super::commands::Opening;
 use super::decide::Act;
-use super::{Happening, Intake, Settled, permission};
+use super::{EventContext, Intake, Settled, permission};
 use crate::event::{EndedCheck, Person, Place};
 use crate::ids::IssueNumber;
 use crate::message;
 use crate::store::{Delivery, Effect, Fix, NewEffect, NewFix};
 use crate::story::fix::{FailedChecks, is_own};
 use crate::story::plan::Mode;
-use crate::story::{About, Choice, Story, Turn};
+use crate::story::{About, Choice, RunReason, Story};
 
 impl Intake {
     /// Takes the end of a check. Most of them are on commits that are none of hob's, and cost no more than a look into the store.
@@ -77,7 +77,7 @@ impl Intake {
     /// Opens a task about the checks that fail, because a person asks for it.
     pub(super) async fn fix(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         act: &Act,
         story: Option<Story>,
         text: Option<String>,
@@ -89,7 +89,8 @@ impl Intake {
         };
         let about = About::Checks(FailedChecks { by_command: true, ..FailedChecks::default() });
         let choice = Choice { base: None, ..last.map(|last| last.choice).unwrap_or_default() };
-        let opening = Opening { choice, text, mode: Mode::Work, turn: Turn::Begin, about, asked_on: None };
+        let opening =
+            Opening { choice, text, mode: Mode::Work, turn: RunReason::Begin, about, asked_on: None };
         self.open_task(on, act, story, opening).await
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Intake, is_believed};
 use crate::event::Place;
-use crate::github::{GitHubError, Learned, Whereabouts};
+use crate::github::{GitHubError, Learned, RepositoryLocation};
 use crate::ids::RepositoryRef;
 use crate::store::{Delivery, KnownRepository};
 
@@ -19,7 +19,7 @@ const LOOK_SOON: Duration = Duration::from_secs(30);
 
 /// When it is looked for what is not known of repositories.
 #[derive(Debug, Default)]
-pub(super) struct NextLook {
+pub(super) struct NextLookup {
     ids: Option<Instant>,
     displaced: Option<Instant>,
 }
@@ -68,21 +68,21 @@ impl Intake {
         }
         let found = match self.github.whereabouts(&place.at()).await {
             // It is somewhere where hob is let in no longer.
-            Err(GitHubError::Forbidden(_)) if is_believed(delivery) => Whereabouts::Nowhere,
+            Err(GitHubError::Forbidden(_)) if is_believed(delivery) => RepositoryLocation::Nowhere,
             found => found?,
         };
         match found {
-            Whereabouts::Here(facts) => {
+            RepositoryLocation::Here(facts) => {
                 self.know(&facts.at(), &facts.default_branch).await?;
                 place.repo = facts.repo;
                 place.default_branch = facts.default_branch;
                 place.installation = facts.installation.or(place.installation);
                 Ok(None)
             }
-            Whereabouts::Nowhere | Whereabouts::Replaced if !is_believed(delivery) => {
+            RepositoryLocation::Nowhere | RepositoryLocation::Replaced if !is_believed(delivery) => {
                 anyhow::bail!("GitHub does not show the repository {}", place.repo)
             }
-            Whereabouts::Nowhere | Whereabouts::Replaced => {
+            RepositoryLocation::Nowhere | RepositoryLocation::Replaced => {
                 if let Some(known) = of_id {
                     self.store.put_repository_away(&known).await?;
                 }
@@ -104,13 +104,13 @@ impl Intake {
     }
 
     /// Whether it is time to look for what is not known of repositories.
-    pub(super) async fn is_repository_sought(&self, next: &NextLook) -> anyhow::Result<bool> {
+    pub(super) async fn is_repository_sought(&self, next: &NextLookup) -> anyhow::Result<bool> {
         Ok(is_due(next.ids)
             || (is_due(next.displaced) && !self.store.displaced_repositories().await?.is_empty()))
     }
 
     /// Looks for what is not known of repositories: where those are that lost their name, and from time to time which ids others have.
-    pub(super) async fn look_for_repositories(&self, next: &mut NextLook) -> anyhow::Result<()> {
+    pub(super) async fn look_for_repositories(&self, next: &mut NextLookup) -> anyhow::Result<()> {
         if is_due(next.ids) {
             self.learn_ids().await?;
             next.ids = Some(Instant::now() + LOOK_EVERY);
@@ -147,14 +147,14 @@ impl Intake {
     async fn find(&self, displaced: &KnownRepository) -> anyhow::Result<bool> {
         let found = match displaced.id {
             Some(_) => self.github.whereabouts(&displaced.at()).await,
-            None => Ok(Whereabouts::Replaced),
+            None => Ok(RepositoryLocation::Replaced),
         };
         match found {
-            Ok(Whereabouts::Here(facts)) => {
+            Ok(RepositoryLocation::Here(facts)) => {
                 // Whatever that displaces is found at the next look.
                 self.store.know_repository(&facts.at(), &facts.default_branch).await?;
             }
-            Ok(Whereabouts::Nowhere | Whereabouts::Replaced) => {
+            Ok(RepositoryLocation::Nowhere | RepositoryLocation::Replaced) => {
                 tracing::warn!(repo = %displaced.repo, id = ?displaced.id, "GitHub does not show a repository any more; its stories are put away");
                 self.store.put_repository_away(displaced).await?;
             }

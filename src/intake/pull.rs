@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Happening, Intake, Settled, is_believed};
+use super::{EventContext, Intake, Settled, is_believed};
 use crate::event::{Ending, Place, Pull, PullMove};
 use crate::github::{GitHubError, Permission};
 use crate::ids::{IssueNumber, PullNumber, Sha};
@@ -27,7 +27,7 @@ impl Intake {
     /// Takes what became of a pull request.
     pub(super) async fn on_pull_moved(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         pull: &Pull,
         to: PullMove,
         at: Timestamp,
@@ -89,7 +89,7 @@ impl Intake {
     /// where it has not.
     pub(super) async fn closed_by_merge(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: &Story,
         at: Timestamp,
     ) -> anyhow::Result<Option<Settled>> {
@@ -123,7 +123,7 @@ impl Intake {
         Ok(Some(self.take(on, story, &news).await?))
     }
 
-    async fn take(&self, on: &Happening<'_>, story: &Story, news: &PullNews) -> anyhow::Result<Settled> {
+    async fn take(&self, on: &EventContext<'_>, story: &Story, news: &PullNews) -> anyhow::Result<Settled> {
         if !self.store.pull_moved(Some(&on.delivery.guid), story.id, news).await? {
             return Ok(Settled::Ignored("known already, or about a pull request that is past".to_owned()));
         }
@@ -134,7 +134,7 @@ impl Intake {
     /// What follows from a merge. The branch goes where the settings say so, and never one that others work on.
     async fn merged(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: &Story,
         merged: Merged<'_>,
         ended: Option<Ending>,

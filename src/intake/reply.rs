@@ -10,7 +10,7 @@ use crate::story::{Card, PartAnswer, Question};
 
 /// What an edit did to a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CardEdit {
+pub enum QuestionEdit {
     /// It says what it should.
     AsItShouldBe,
     /// Boxes were ticked, and nothing else was done; at most one of a part.
@@ -20,13 +20,13 @@ pub enum CardEdit {
 }
 
 /// What an edit did to a card that read `before` and reads `after`.
-pub fn read_edit(of: &Card, before: &str, after: &str) -> CardEdit {
+pub fn read_edit(of: &Card, before: &str, after: &str) -> QuestionEdit {
     if lines(after) == lines(&card(of)) {
-        return CardEdit::AsItShouldBe;
+        return QuestionEdit::AsItShouldBe;
     }
     let (before, after) = (lines(before), lines(after));
     if before.len() != after.len() {
-        return CardEdit::Altered;
+        return QuestionEdit::Altered;
     }
     let options = of.question.parts().enumerate();
     let mut options =
@@ -46,10 +46,10 @@ pub fn read_edit(of: &Card, before: &str, after: &str) -> CardEdit {
             Some((part, text)) if was_ticked && picked.iter().all(|other| other.part != part) => {
                 picked.push(PartAnswer { part, text: text.clone() });
             }
-            _ => return CardEdit::Altered,
+            _ => return QuestionEdit::Altered,
         }
     }
-    if picked.is_empty() { CardEdit::Altered } else { CardEdit::Ticked(picked) }
+    if picked.is_empty() { QuestionEdit::Altered } else { QuestionEdit::Ticked(picked) }
 }
 
 /// The answers that a comment gives to a card, to open parts and to answered ones that it names. None: it only quotes.
@@ -343,8 +343,8 @@ mod tests {
         format!("{}{TICKED}{}", &text[..at], &text[at + OPEN.len()..])
     }
 
-    fn picks(edit: CardEdit) -> Vec<(usize, String)> {
-        let CardEdit::Ticked(picked) = edit else { panic!("{edit:?}") };
+    fn picks(edit: QuestionEdit) -> Vec<(usize, String)> {
+        let QuestionEdit::Ticked(picked) = edit else { panic!("{edit:?}") };
         picked.into_iter().map(|picked| (picked.part, picked.text)).collect()
     }
 
@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(picks(read_edit(&of, &card(&of), &ticked(&of, 1))), [at(0, "one array")]);
         let windows = ticked(&of, 0).replace('\n', "\r\n").replace("[x]", "[X]");
         assert_eq!(picks(read_edit(&of, &card(&of), &windows)), [at(0, "one object per line")]);
-        assert_eq!(read_edit(&of, "anything", &card(&of)), CardEdit::AsItShouldBe);
+        assert_eq!(read_edit(&of, "anything", &card(&of)), QuestionEdit::AsItShouldBe);
     }
 
     #[test]
@@ -388,11 +388,11 @@ mod tests {
             text.replace(OPEN, TICKED),
             String::new(),
         ] {
-            assert_eq!(read_edit(&of, &text, &after), CardEdit::Altered, "{after}");
+            assert_eq!(read_edit(&of, &text, &after), QuestionEdit::Altered, "{after}");
         }
         let unticked = Card { answers: vec![given("one array", "alice")], is_open: false, ..shape() };
         let text = card(&unticked);
-        assert_eq!(read_edit(&unticked, &text, &text.replace(TICKED, OPEN)), CardEdit::Altered);
+        assert_eq!(read_edit(&unticked, &text, &text.replace(TICKED, OPEN)), QuestionEdit::Altered);
     }
 
     #[test]

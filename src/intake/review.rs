@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use anyhow::Context as _;
 
-use super::{Happening, Intake, Settled, is_believed, may_push};
+use super::{EventContext, Intake, Settled, is_believed, may_push};
 use crate::command;
 use crate::event::{Pull, Review, Verdict};
 use crate::github::{Repository, ReviewComment};
@@ -14,17 +14,17 @@ use crate::ids::{PullNumber, ReviewCommentId};
 use crate::message;
 use crate::store::{Effect, Heard, NewEffect, NewTask, ReactTo, ReviewTaken};
 use crate::story::plan::Mode;
-use crate::story::review::{self, Lines, Remark, Round, Said, Source};
-use crate::story::{About, Ask, Choice, Story, Turn};
+use crate::story::review::{self, Lines, Remark, ReviewBatch, Said, Source};
+use crate::story::{About, Choice, RunReason, Story, TaskRequest};
 
 /// Comments of one review that get a reaction each. GitHub counts them.
-const MOST_REACTIONS: usize = 10;
+const MAX_REACTIONS: usize = 10;
 
 impl Intake {
     /// Takes a review.
     pub(super) async fn on_review(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         pull: &Pull,
         review: &Review,
     ) -> anyhow::Result<Settled> {
@@ -38,7 +38,7 @@ impl Intake {
         if story.stopped_at.is_some_and(|stopped| review.at < stopped) {
             return ignored("the work was stopped after the review");
         }
-        let on = &Happening { settings: self.settings(on.place, on.began).await?, ..on.clone() };
+        let on = &EventContext { settings: self.settings(on.place, on.began).await?, ..on.clone() };
         if let Some(why) = self.may_not_command(on, on.settings.who()).await? {
             return Ok(Settled::Ignored(why));
         }
@@ -59,7 +59,7 @@ impl Intake {
         let Some(said) = said else {
             return ignored("a review that says nothing to hob");
         };
-        let seen = said.remarks.iter().take(MOST_REACTIONS).map(|remark| {
+        let seen = said.remarks.iter().take(MAX_REACTIONS).map(|remark| {
             let (to, content) = (ReactTo::ReviewComment(remark.id), "eyes".to_owned());
             NewEffect::new(Effect::React { to, content })
         });
@@ -95,7 +95,11 @@ impl Intake {
     }
 
     /// Takes a comment in the conversation of a pull request of hob's.
-    pub(super) async fn on_pull_comment(&self, on: &Happening<'_>, story: &Story) -> anyhow::Result<Settled> {
+    pub(super) async fn on_pull_comment(
+        &self,
+        on: &EventContext<'_>,
+        story: &Story,
+    ) -> anyhow::Result<Settled> {
         let Some(comment) = on.comment else { return Ok(Settled::Ignored("there is no comment".to_owned())) };
         let said = review::Review {
             source: Source::Comment(comment.id),
@@ -108,7 +112,7 @@ impl Intake {
     }
 
     /// The story whose pull request this is, where hob has opened it.
-    async fn story_of_pull(&self, on: &Happening<'_>, pull: &Pull) -> anyhow::Result<Option<Story>> {
+    async fn story_of_pull(&self, on: &EventContext<'_>, pull: &Pull) -> anyhow::Result<Option<Story>> {
         let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
         let story = story.filter(|story| story.pull == Some(pull.number) && !story.is_theirs());
         if story.is_none() {
@@ -119,7 +123,7 @@ impl Intake {
 
     /// Fails where a pull request is hob's and hob has not come to write that down yet: between opening and recording it
     /// somebody can be quick, or hob can die.
-    pub(super) async fn check_recorded(&self, on: &Happening<'_>, pull: &Pull) -> anyhow::Result<()> {
+    pub(super) async fn check_recorded(&self, on: &EventContext<'_>, pull: &Pull) -> anyhow::Result<()> {
         if pull.is_from_fork || !self.github.is_own(&pull.author).await? {
             return Ok(());
         }
@@ -131,7 +135,7 @@ impl Intake {
     /// What a review says, as far as it is for hob; none where nothing is.
     async fn read_review(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         pull: PullNumber,
         review: &Review,
     ) -> anyhow::Result<Option<review::Review>> {
@@ -165,7 +169,7 @@ impl Intake {
 
     async fn take_up(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: &Story,
         said: review::Review,
         seen: Vec<NewEffect>,
@@ -177,13 +181,13 @@ impl Intake {
         let before = self.store.asks_of(story.id).await?.pop().map(|ask| ask.choice).unwrap_or_default();
         // Whoever worked goes on; what was chosen for one task alone is over with it.
         let choice = Choice { base: None, budget_usd: None, ..before };
-        let about = About::Review(Round { reviews: vec![said] });
+        let about = About::Review(ReviewBatch { reviews: vec![said] });
         let new = NewTask {
             on: self.story_ask(on, &issue, Some(story)),
             effects: seen,
-            ask: Ask { about, ..self.ask(on, &issue, None, choice) },
+            ask: TaskRequest { about, ..self.ask(on, &issue, None, choice) },
             mode: Mode::Work,
-            turn: Turn::Begin,
+            turn: RunReason::Begin,
             labeled_at: None,
             settings: on.settings.text(),
         };
@@ -200,7 +204,7 @@ impl Intake {
 
 /// What reading a review's comments needs to know.
 struct Reading<'a> {
-    on: &'a Happening<'a>,
+    on: &'a EventContext<'a>,
     repository: &'a Repository,
     own_login: &'a str,
     may_push: HashMap<(String, Option<u64>), bool>,

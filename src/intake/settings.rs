@@ -7,7 +7,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::{Happening, Intake, Settled};
+use super::{EventContext, Intake, Settled};
 use crate::config::{Config, Fault, RepositoryFile, Who};
 use crate::event::Place;
 use crate::github::Permission;
@@ -101,7 +101,7 @@ impl Intake {
     /// Says that nothing is started because of a mistake in the repository's settings: once for each version of the file.
     pub(super) async fn decline_for_settings(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<&Story>,
         heard: Heard,
         fault: &Fault,

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::{Happening, Intake, Seen, Settled, is_believed, may_push};
+use super::{EventContext, Intake, Seen, Settled, is_believed, may_push};
 use crate::config::SubIssues;
 use crate::github::{GitHubError, ListedSubIssue, Repository};
 use crate::ids::IssueNumber;
 use crate::message::{self, TextChanged};
 use crate::store::{Heard, ParentStory};
 use crate::story::plan::Mode;
-use crate::story::sub_issue::{MOST, SubIssue, Together};
+use crate::story::sub_issue::{MAX_PARTS, SubIssue, SubIssueOrder};
 use crate::story::{About, Story};
 
 /// What an issue's sub-issues make of a task on it.
@@ -27,7 +27,12 @@ pub(super) enum Parts {
 impl Intake {
     /// The sub-issues that are worked on with this issue: the open ones that are not done yet, and that no story of their own has
     /// under work.
-    async fn parts(&self, on: &Happening<'_>, story: Option<&Story>, at: Timestamp) -> anyhow::Result<Parts> {
+    async fn parts(
+        &self,
+        on: &EventContext<'_>,
+        story: Option<&Story>,
+        at: Timestamp,
+    ) -> anyhow::Result<Parts> {
         if on.settings.file().sub_issues != SubIssues::Together {
             return Ok(Parts::Ask(About::Issue));
         }
@@ -50,7 +55,7 @@ impl Intake {
         let listed = listed.into_iter().filter(was_there).collect();
         let mut may = HashMap::new();
         let mut parts = Vec::new();
-        for sub_issue in self.to_do(on, story, at, listed).await?.into_iter().take(MOST) {
+        for sub_issue in self.to_do(on, story, at, listed).await?.into_iter().take(MAX_PARTS) {
             let number = sub_issue.number;
             let issue = match self.as_seen(on, number, at).await? {
                 Seen::Now(issue) => issue,
@@ -65,14 +70,14 @@ impl Intake {
             may.insert((by.login.clone(), by.id), may_push);
             parts.push(SubIssue { number, title: issue.title, body: issue.body, by: by.login, may_push });
         }
-        let together = Together { parts, at: 0 };
+        let together = SubIssueOrder { parts, at: 0 };
         Ok(Parts::Ask(if together.parts.is_empty() { About::Issue } else { About::SubIssue(together) }))
     }
 
     /// The same for a task that begins: on the issue itself, and where it is to change something.
     pub(super) async fn parts_of_new(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<&Story>,
         mode: Mode,
         at: Timestamp,
@@ -86,7 +91,7 @@ impl Intake {
     /// The open sub-issues that would be worked on with this issue.
     pub(super) async fn open_sub_issues(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         repository: &Repository,
     ) -> anyhow::Result<Vec<IssueNumber>> {
         if on.issue.is_pull_request || on.settings.file().sub_issues != SubIssues::Together {
@@ -99,12 +104,12 @@ impl Intake {
         let is_here =
             |one: &ListedSubIssue| one.repo.as_ref().is_none_or(|repo| repo.key() == on.place.repo.key());
         let open = listed.iter().filter(|one| one.is_open && is_here(one));
-        Ok(open.take(MOST).map(|one| one.number).collect())
+        Ok(open.take(MAX_PARTS).map(|one| one.number).collect())
     }
 
     async fn to_do(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<&Story>,
         at: Timestamp,
         listed: Vec<ListedSubIssue>,
@@ -137,7 +142,7 @@ impl Intake {
     /// work, and not for a label once it is done there.
     pub(super) async fn parent_of(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         labeled_at: Option<Timestamp>,
     ) -> anyhow::Result<Option<ParentStory>> {
         if on.issue.is_pull_request {
@@ -150,7 +155,7 @@ impl Intake {
     /// Says that nothing is started, since the parent's story has it.
     pub(super) async fn decline_as_part(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<&Story>,
         labeled_at: Option<Timestamp>,
         parent: ParentStory,

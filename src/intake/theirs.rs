@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 
-use super::{Happening, Intake, Settled};
+use super::{EventContext, Intake, Settled};
 use crate::ids::PullNumber;
 use crate::message::{self, NotThere};
 use crate::store::TheirPull;
@@ -13,7 +13,7 @@ impl Intake {
     /// The pull request of somebody else's that work is asked for on; none where this is another place. Or why not there.
     pub(super) async fn their_pull(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<&Story>,
     ) -> anyhow::Result<Result<Option<TheirPull>, NotThere>> {
         let number = PullNumber(on.issue.number.0);
@@ -43,7 +43,7 @@ impl Intake {
     /// Says why nothing is done on a pull request that hob did not open.
     pub(super) async fn not_there(
         &self,
-        on: &Happening<'_>,
+        on: &EventContext<'_>,
         story: Option<Story>,
         why: NotThere,
     ) -> anyhow::Result<Settled> {

@@ -3,11 +3,11 @@
 use super::{Spent, code, commits_in_words, file_list, finished, quoted, whole};
 
 /// A branch's name is cut here.
-const MOST_NAME: usize = 200;
+const MAX_NAME_LEN: usize = 200;
 /// More files than this are not named in one sentence.
-const MOST_FILES: usize = 5;
+const MAX_FILES: usize = 5;
 /// As much of the git host's words as people need.
-const MOST_DETAIL: usize = 2_000;
+const MAX_DETAIL: usize = 2_000;
 
 /// The two branches.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +20,11 @@ pub struct Branches<'a> {
 
 impl Branches<'_> {
     fn base(self) -> String {
-        code(self.base, MOST_NAME)
+        code(self.base, MAX_NAME_LEN)
     }
 
     fn story(self) -> String {
-        code(self.story, MOST_NAME)
+        code(self.story, MAX_NAME_LEN)
     }
 }
 
@@ -148,7 +148,7 @@ pub fn rebase_would_lose(branches: Branches<'_>) -> String {
 
 /// Said where the git host does not take what hob has merged or rebased.
 pub fn base_not_pushed(branches: Branches<'_>, detail: &str) -> String {
-    let (story, detail) = (branches.story(), quoted(&whole(detail, MOST_DETAIL)));
+    let (story, detail) = (branches.story(), quoted(&whole(detail, MAX_DETAIL)));
     format!(
         "**The git host has refused the push to {story}.** Nothing was changed.\n\n{detail}\n\nOnce that is mended, `/hob retry` \
          does it again."
@@ -157,7 +157,7 @@ pub fn base_not_pushed(branches: Branches<'_>, detail: &str) -> String {
 
 /// Said beside the end of work during which people pushed.
 pub fn theirs_merged_note(branch: &str) -> String {
-    let branch = code(branch, MOST_NAME);
+    let branch = code(branch, MAX_NAME_LEN);
     format!("What people pushed to {branch} meanwhile is merged in.")
 }
 
@@ -166,8 +166,8 @@ pub fn theirs_conflict(files: &[String]) -> String {
     if files.is_empty() {
         return "What was pushed meanwhile is too much to merge for me.".to_owned();
     }
-    let shown: Vec<String> = files.iter().take(MOST_FILES).map(|file| code(file, MOST_NAME)).collect();
-    let more = if files.len() > MOST_FILES { " and more" } else { "" };
+    let shown: Vec<String> = files.iter().take(MAX_FILES).map(|file| code(file, MAX_NAME_LEN)).collect();
+    let more = if files.len() > MAX_FILES { " and more" } else { "" };
     let shown = shown.join(", ");
     format!("What was pushed meanwhile conflicts in {shown}{more}.")
 }

@@ -8,14 +8,14 @@ use jiff::tz::TimeZone;
 
 use super::budget::answer_words;
 use super::{
-    MARKER_END, MARKER_START, MOST_AGENT_TEXT, Rest, contain_line, login, quoted, rests, shown_as_draft,
+    MARKER_END, MARKER_START, MAX_AGENT_TEXT, Overflow, contain_line, login, quoted, rests, shown_as_draft,
     whole_changed, with_links,
 };
 use crate::ids::QuestionId;
-use crate::story::{Answer, Card, CardKind, Question};
+use crate::story::{Answer, Card, Question, QuestionKind};
 
 /// Longer options and answers are cut.
-const MOST_LINE: usize = 500;
+const MAX_LINE_LEN: usize = 500;
 
 /// The hidden text at the end of a card by which hob knows it again.
 pub fn marker(question: QuestionId) -> String {
@@ -28,7 +28,7 @@ pub fn card(card: &Card) -> String {
 }
 
 /// What is too long for the card.
-pub fn rests_of(card: &Card) -> Vec<Rest> {
+pub fn rests_of(card: &Card) -> Vec<Overflow> {
     rests(&unlinked(card))
 }
 
@@ -66,7 +66,7 @@ pub const TICKED: &str = "- [x] ";
 
 /// An option, as its line in the card has it behind the box.
 pub fn option_line(option: &str) -> String {
-    let line = contain_line(option, MOST_LINE);
+    let line = contain_line(option, MAX_LINE_LEN);
     if line.is_empty() {
         return "(an option without words)".to_owned();
     }
@@ -78,7 +78,7 @@ fn headline(card: &Card) -> String {
     match (card.is_open, card.open_parts().len()) {
         (_, 0) => "**Answered; I go on.**".to_owned(),
         (false, _) => "**This needs no answer any more.**".to_owned(),
-        (true, _) if card.kind != CardKind::Agent => opening(card.kind).to_owned(),
+        (true, _) if card.kind != QuestionKind::Agent => opening(card.kind).to_owned(),
         (true, _) if count == 1 => "**I have a question before I can go on.**".to_owned(),
         (true, open) if open == count => format!("**I have {count} questions before I can go on.**"),
         (true, open) => format!("**I have {count} questions before I can go on; {open} of them open.**"),
@@ -86,18 +86,20 @@ fn headline(card: &Card) -> String {
 }
 
 /// How a question begins that is not the agent's.
-fn opening(kind: CardKind) -> &'static str {
+fn opening(kind: QuestionKind) -> &'static str {
     match kind {
-        CardKind::Agent => "**I have a question before I can go on.**",
-        CardKind::Plan => "**My plan is ready, and nothing is changed yet.**",
-        CardKind::Cap => "**The work has reached a limit on what it may cost.**",
-        CardKind::Protected => "**The work is done and changes protected paths, so it is not pushed yet.**",
+        QuestionKind::Agent => "**I have a question before I can go on.**",
+        QuestionKind::Plan => "**My plan is ready, and nothing is changed yet.**",
+        QuestionKind::Cap => "**The work has reached a limit on what it may cost.**",
+        QuestionKind::Protected => {
+            "**The work is done and changes protected paths, so it is not pushed yet.**"
+        }
     }
 }
 
 /// What is asked in one part, without its options.
 fn asked(part: &Question, number: Option<usize>, parts: usize) -> Vec<String> {
-    let most = MOST_AGENT_TEXT / 2 / parts;
+    let most = MAX_AGENT_TEXT / 2 / parts;
     let text = match number {
         None => whole_changed(&part.text, most, without_boxes),
         Some(number) if part.text.trim().contains(['\n', '\r']) => {
@@ -107,7 +109,7 @@ fn asked(part: &Question, number: Option<usize>, parts: usize) -> Vec<String> {
         Some(number) => format!("**{number}.** {}", without_boxes(&contain_line(&part.text, most))),
     };
     let context = part.context.as_deref().filter(|context| !context.trim().is_empty());
-    let room = MOST_AGENT_TEXT / 4 / parts;
+    let room = MAX_AGENT_TEXT / 4 / parts;
     let context = context.map(|context| quoted(&whole_changed(context, room, without_boxes)));
     [Some(text), context].into_iter().flatten().collect()
 }
@@ -118,7 +120,7 @@ fn without_boxes(text: &str) -> String {
 }
 
 fn answered(answer: &Answer, deadline: Option<Timestamp>) -> String {
-    let text = contain_line(&answer_words(answer), MOST_LINE);
+    let text = contain_line(&answer_words(answer), MAX_LINE_LEN);
     match (answer.by.is_empty(), deadline.map(moment)) {
         (false, _) => format!("**{}:** {text}", login(&answer.by)),
         (true, Some(deadline)) => format!("**Nobody answered by {deadline}, so I took:** {text}"),
@@ -202,7 +204,7 @@ pub fn reminder(card: &Card) -> String {
 /// Said to somebody who answered when there was an answer already.
 pub fn answered_before(late: &str, first: &Answer, deadline: Option<Timestamp>) -> String {
     let (late, by) = (login(late), login(&first.by));
-    let text = contain_line(&answer_words(first), MOST_LINE);
+    let text = contain_line(&answer_words(first), MAX_LINE_LEN);
     let before = match (first.by.is_empty(), deadline.map(moment)) {
         (false, _) => format!("{by} had answered before you: {text}"),
         (true, Some(deadline)) => format!("nobody had answered by {deadline}, so I took: {text}"),
@@ -217,7 +219,7 @@ pub fn answered_before(late: &str, first: &Answer, deadline: Option<Timestamp>) 
 pub(crate) mod tests {
     use super::*;
     use crate::ids::{CommentId, IssueNumber, StoryId};
-    use crate::story::{Given, Rests};
+    use crate::story::{Given, OverflowLinks};
 
     const ID: &str = "01a20ba9-548f-767a-8884-d8d02bdb13df";
 
@@ -226,14 +228,14 @@ pub(crate) mod tests {
         Card {
             id: ID.parse().unwrap(),
             story: StoryId::new(),
-            kind: CardKind::Agent,
+            kind: QuestionKind::Agent,
             on: IssueNumber(1),
             comment: Some(CommentId(7)),
             answers: vec![None; question.count()],
             question,
             is_open: true,
             deadline_at: None,
-            rests: Rests::default(),
+            rests: OverflowLinks::default(),
             draft_pull: None,
         }
     }
@@ -284,8 +286,8 @@ pub(crate) mod tests {
         let taken = Card { answers: vec![given("one array", "")], is_open: false, ..dated.clone() };
         let stopped = Card { is_open: false, ..open.clone() };
         let drafted = Card { draft_pull: Some(crate::ids::PullNumber(2)), ..open.clone() };
-        let kinds =
-            [CardKind::Plan, CardKind::Cap, CardKind::Protected].map(|kind| Card { kind, ..free.clone() });
+        let kinds = [QuestionKind::Plan, QuestionKind::Cap, QuestionKind::Protected]
+            .map(|kind| Card { kind, ..free.clone() });
         let all = [vec![open, free, dated, ticked, worded, taken, stopped, drafted], kinds.to_vec()].concat();
         insta::assert_snapshot!("a_card_of_one_question", said(&all));
     }

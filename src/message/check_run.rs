@@ -3,21 +3,21 @@
 
 use super::contain::{contain_line, tail_as_code};
 use super::status::the_branch;
-use super::{MOST_BRANCH, StatusText, code, status};
+use super::{MAX_BRANCH, StatusText, code, status};
 use crate::agent::Signal;
 use crate::message::Phase;
 use crate::story::checks::Checked;
 
 /// Characters of a title. A commit status has room for 140.
-const MOST_TITLE: usize = 120;
+const MAX_TITLE: usize = 120;
 /// Characters of the status in a summary. GitHub takes 65,535.
-const MOST_SUMMARY: usize = 60_000;
+const MAX_SUMMARY: usize = 60_000;
 /// Characters of all that stands below it. GitHub takes 65,535, and what is taken out of it may leave something longer.
-const MOST_TEXT: usize = 65_000;
+const MAX_TEXT: usize = 65_000;
 /// Characters of the agent's log, where there is room.
-const MOST_LOG: usize = 30_000;
+const MAX_LOG_LEN: usize = 30_000;
 /// Characters of what a check has printed, where there is room.
-const MOST_OUTPUT: usize = 10_000;
+const MAX_OUTPUT: usize = 10_000;
 
 /// Said where a commit is not the story branch's head any more.
 pub fn has_moved_on() -> &'static str {
@@ -58,7 +58,7 @@ pub fn check_run_title(text: &StatusText<'_>, checked: Option<&Checked>) -> Stri
             None => &headline(text),
         },
     };
-    contain_line(title, MOST_TITLE)
+    contain_line(title, MAX_TITLE)
 }
 
 fn at_work(text: &StatusText<'_>) -> String {
@@ -83,22 +83,22 @@ fn headline(text: &StatusText<'_>) -> String {
 
 /// The summary of a check run: what the status comment says.
 pub fn check_run_summary(text: &StatusText<'_>) -> String {
-    status(text).chars().take(MOST_SUMMARY).collect()
+    status(text).chars().take(MAX_SUMMARY).collect()
 }
 
 /// The summary of a check run of a commit that is not the story branch's head any more.
 pub fn moved_on(web: &str, branch: &str, to: &str) -> String {
     let short: String = to.chars().take(12).collect();
-    let branch = code(branch, MOST_BRANCH);
+    let branch = code(branch, MAX_BRANCH);
     format!("{branch} is at [{short}]({web}/commit/{to}) now. What hob does is told there.")
 }
 
 /// What stands below the summary: the evidence, and the end of the agent's log. Nothing where there is neither.
 pub fn check_run_text(checked: Option<&Checked>, log: &[Signal]) -> Option<String> {
     // Of each output and of the log a smaller part, until all of it has room.
-    let shares = (0..).map(|halvings| 1_usize << halvings).take_while(|share| *share <= MOST_LOG);
+    let shares = (0..).map(|halvings| 1_usize << halvings).take_while(|share| *share <= MAX_LOG_LEN);
     let mut texts = shares.filter_map(|share| text_with(checked, log, share));
-    texts.find(|text| text.chars().count() <= MOST_TEXT)
+    texts.find(|text| text.chars().count() <= MAX_TEXT)
 }
 
 fn text_with(checked: Option<&Checked>, log: &[Signal], share: usize) -> Option<String> {
@@ -108,7 +108,7 @@ fn text_with(checked: Option<&Checked>, log: &[Signal], share: usize) -> Option<
         for result in checked.results.iter().filter(|result| !result.passed()) {
             if !result.output.trim().is_empty() {
                 let command = super::checks::command(&result.command);
-                let output = tail_as_code(&result.output, MOST_OUTPUT / share);
+                let output = tail_as_code(&result.output, MAX_OUTPUT / share);
                 parts.push(format!("What {command} printed at its end:\n\n{output}"));
             }
         }
@@ -122,7 +122,7 @@ fn text_with(checked: Option<&Checked>, log: &[Signal], share: usize) -> Option<
         })
         .collect();
     if !lines.is_empty() {
-        let log = tail_as_code(&lines.join("\n"), MOST_LOG / share);
+        let log = tail_as_code(&lines.join("\n"), MAX_LOG_LEN / share);
         parts.push(format!("### Log\n\nThe end of what the agent said and did:\n\n{log}"));
     }
     (!parts.is_empty()).then(|| parts.join("\n\n"))
@@ -235,7 +235,7 @@ mod tests {
                 })
                 .collect();
             let text = check_run_text(Some(&checked), &log).unwrap();
-            assert!(text.chars().count() <= MOST_TEXT, "{}", text.len());
+            assert!(text.chars().count() <= MAX_TEXT, "{}", text.len());
             assert_eq!(text.matches(" printed at its end:").count(), 20);
             assert!(text.contains("### Log") && text.contains("xxx"));
         }

@@ -4,10 +4,10 @@ use super::{Spent, commits_in_words, duration, finished};
 use crate::story::checks::{CheckEnd, CheckResult, Checked, Refused, Why};
 
 /// The longest command line that is shown.
-const MOST_COMMAND: usize = 200;
+const MAX_COMMAND: usize = 200;
 /// Servers of a list that are named, and such that were asked for in vain.
-const MOST_HOSTS: usize = 8;
-const MOST_REFUSED: usize = 10;
+const MAX_HOSTS: usize = 8;
+const MAX_REFUSED: usize = 10;
 /// As much of a commit's id as tells it from others.
 const SHORT: usize = 12;
 
@@ -33,7 +33,7 @@ pub fn checks_table(checked: &Checked) -> String {
         checked.results.iter().flat_map(|result| result.refused.iter().map(move |one| (result, one)));
     if let Some(first) = refused.next() {
         text.push('\n');
-        for (result, one) in std::iter::once(first).chain(refused).take(MOST_REFUSED) {
+        for (result, one) in std::iter::once(first).chain(refused).take(MAX_REFUSED) {
             text.push_str(&format!("\n- {}", not_reached(result, one)));
         }
     }
@@ -50,7 +50,7 @@ fn reach(checked: &Checked) -> String {
         .to_owned();
     }
     let mut names: Vec<String> =
-        checked.hosts.iter().take(MOST_HOSTS).map(|host| format!("`{host}`")).collect();
+        checked.hosts.iter().take(MAX_HOSTS).map(|host| format!("`{host}`")).collect();
     match checked.hosts.len() - names.len() {
         0 => {}
         more => names.push(format!("{more} more")),
@@ -110,7 +110,7 @@ fn ended(end: CheckEnd) -> String {
 
 /// A line of somebody's as code in a table: nothing in it can end either.
 pub(super) fn command(text: &str) -> String {
-    super::code(&text.replace('|', "¦"), MOST_COMMAND)
+    super::code(&text.replace('|', "¦"), MAX_COMMAND)
 }
 
 #[cfg(test)]

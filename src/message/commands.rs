@@ -1,7 +1,7 @@
 //! What hob says to commands where it does not simply do them: help, where the work stands, and why nothing is done. And
 //! the question that a plan is put as.
 
-use super::{FailureClass, MOST_AGENT_TEXT, code, duration, failure_words};
+use super::{FailureClass, MAX_AGENT_TEXT, code, duration, failure_words};
 use crate::command::{Mistake, TABLE, Who, meant, meant_option, nearest, usage};
 use crate::ids::{AgentKind, PullNumber};
 use crate::markdown::Hidden;
@@ -9,13 +9,13 @@ use crate::story::plan::{GO, Mode};
 use crate::story::{Question, TaskState};
 
 /// What somebody wrote is cut here where it is quoted.
-const MOST_CODE: usize = 100;
+const MAX_CODE: usize = 100;
 /// So many commands beyond the first are named.
-const MOST_OTHERS: usize = 3;
+const MAX_OTHERS: usize = 3;
 
 /// Why a command does nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoGo {
+pub enum CommandRejection {
     /// No work was ever asked for here.
     NothingBegun,
     /// There is no plan to carry out.
@@ -31,14 +31,14 @@ pub enum NoGo {
 }
 
 /// Said to somebody whose command does nothing now.
-pub fn nothing_done(why: NoGo) -> String {
+pub fn nothing_done(why: CommandRejection) -> String {
     match why {
-        NoGo::NothingBegun => "Nothing is under way here, and nothing was. `/hob work` begins; `/hob help` lists the rest.",
-        NoGo::NoPlan => "No plan waits here for a go. `/hob plan` makes one, `/hob work` works without.",
-        NoGo::NoPull => "There is no pull request of mine here yet whose checks could fail. `/hob work` begins the work that leads to one.",
-        NoGo::UnderWay => "Nothing to do: work is under way here. `/hob status` says how far it is.",
-        NoGo::Waits => "I wait for your answer to the question above; any reply in words is one.",
-        NoGo::LastEndedWell => "Nothing to go on with: the last work here ended well. `/hob work …` asks for more.",
+        CommandRejection::NothingBegun => "Nothing is under way here, and nothing was. `/hob work` begins; `/hob help` lists the rest.",
+        CommandRejection::NoPlan => "No plan waits here for a go. `/hob plan` makes one, `/hob work` works without.",
+        CommandRejection::NoPull => "There is no pull request of mine here yet whose checks could fail. `/hob work` begins the work that leads to one.",
+        CommandRejection::UnderWay => "Nothing to do: work is under way here. `/hob status` says how far it is.",
+        CommandRejection::Waits => "I wait for your answer to the question above; any reply in words is one.",
+        CommandRejection::LastEndedWell => "Nothing to go on with: the last work here ended well. `/hob work …` asks for more.",
     }
     .to_owned()
 }
@@ -53,18 +53,18 @@ pub fn misunderstood(mistake: &Mistake, agents: &[AgentKind]) -> String {
             ("`/hob` alone is not a command.".to_owned(), understood(&names()))
         }
         Mistake::UnknownCommand(name) => {
-            let what = format!("There is no command {}.", code(&format!("/hob {name}"), MOST_CODE));
+            let what = format!("There is no command {}.", code(&format!("/hob {name}"), MAX_CODE));
             (what, meant(name).map_or_else(|| understood(&names()), did_you_mean))
         }
         Mistake::Unclear { written, meant } => {
-            (format!("I cannot read {} as a command.", code(written, MOST_CODE)), did_you_mean(meant))
+            (format!("I cannot read {} as a command.", code(written, MAX_CODE)), did_you_mean(meant))
         }
         Mistake::Quoted(line) => (
-            format!("{} belongs to the quotation above it.", code(line, MOST_CODE)),
+            format!("{} belongs to the quotation above it.", code(line, MAX_CODE)),
             "Put an empty line before it.".to_owned(),
         ),
         Mistake::UnknownOption { command, option } => {
-            let what = format!("`/hob {command}` has no option {}.", code(option, MOST_CODE));
+            let what = format!("`/hob {command}` has no option {}.", code(option, MAX_CODE));
             let help = match meant_option(command, option) {
                 Some(meant) => format!("Did you mean `{meant}`? {}", options(command)),
                 None => options(command),
@@ -74,7 +74,7 @@ pub fn misunderstood(mistake: &Mistake, agents: &[AgentKind]) -> String {
         Mistake::BadValue { option, value } => {
             let what = match value.is_empty() {
                 true => format!("`{option}` needs a value."),
-                false => format!("`{option}` cannot be {}.", code(value, MOST_CODE)),
+                false => format!("`{option}` cannot be {}.", code(value, MAX_CODE)),
             };
             let help = match *option {
                 "--agent" => agent_help(value, agents),
@@ -119,8 +119,8 @@ fn names() -> String {
 
 /// Said where a comment has more than one command.
 pub fn only_the_first(others: &[String]) -> String {
-    let lines: Vec<String> = others.iter().take(MOST_OTHERS).map(|line| code(line, MOST_CODE)).collect();
-    let more = if others.len() > MOST_OTHERS { ", …" } else { "" };
+    let lines: Vec<String> = others.iter().take(MAX_OTHERS).map(|line| code(line, MAX_CODE)).collect();
+    let more = if others.len() > MAX_OTHERS { ", …" } else { "" };
     format!(
         "I read one command in a comment, the first. I have not carried out {}{more}: if you still want that, say it in a comment of its \
          own.",
@@ -177,7 +177,7 @@ pub fn help(agents: &[AgentKind]) -> String {
 
 /// Where a story stands, as far as it can be said in two lines.
 #[derive(Debug, Clone)]
-pub struct WhereItStands<'a> {
+pub struct StoryState<'a> {
     /// Its task.
     pub state: TaskState,
     /// Whether that only plans.
@@ -199,7 +199,7 @@ pub struct WhereItStands<'a> {
 }
 
 /// Said to somebody who asks where the work stands.
-pub fn where_it_stands(facts: &WhereItStands<'_>) -> String {
+pub fn where_it_stands(facts: &StoryState<'_>) -> String {
     let since = duration(facts.for_ms);
     let is_plan = facts.mode == Mode::Plan;
     let mut text = match facts.state {
@@ -229,7 +229,7 @@ pub fn where_it_stands(facts: &WhereItStands<'_>) -> String {
     text
 }
 
-fn in_the_queue(facts: &WhereItStands<'_>, since: &str) -> String {
+fn in_the_queue(facts: &StoryState<'_>, since: &str) -> String {
     match (facts.again_in_ms.map(duration), facts.ahead) {
         (Some(again), _) => format!("**Waiting** to try again, in {again}."),
         (None, 0) => format!("**In the queue** for {since}, and next."),
@@ -240,7 +240,7 @@ fn in_the_queue(facts: &WhereItStands<'_>, since: &str) -> String {
 
 /// Said where a base branch was chosen and the pull request is open already.
 pub fn base_stays(pull: PullNumber, base: &str, chosen: &str) -> String {
-    let (base, chosen) = (code(base, MOST_CODE), code(&format!("--base {chosen}"), MOST_CODE));
+    let (base, chosen) = (code(base, MAX_CODE), code(&format!("--base {chosen}"), MAX_CODE));
     format!(
         "#{pull} goes to {base} already, and stays there; {chosen} is for a story without a pull request. People can change the base \
          on #{pull}."
@@ -256,7 +256,7 @@ pub fn no_cap() -> String {
 pub fn may_this_be_done(plan: Option<&str>) -> Question {
     let plan: String = match plan.map(str::trim).filter(|plan| !plan.is_empty()) {
         Some(plan) => {
-            let plan: String = plan.chars().take(MOST_AGENT_TEXT / 2).collect();
+            let plan: String = plan.chars().take(MAX_AGENT_TEXT / 2).collect();
             format!("May I carry out this plan?\n\n{plan}")
         }
         None => "The agent ended without writing a plan down. May I go on all the same?".to_owned(),
@@ -277,7 +277,7 @@ mod tests {
     use crate::message::card::card;
     use crate::message::card::tests::card_of;
 
-    const QUEUED: WhereItStands<'static> = WhereItStands {
+    const QUEUED: StoryState<'static> = StoryState {
         state: TaskState::Queued,
         mode: Mode::Work,
         for_ms: 252_000,
@@ -306,12 +306,12 @@ mod tests {
             Mistake::BadSum("more".to_owned()),
         ];
         let why = [
-            NoGo::NothingBegun,
-            NoGo::NoPlan,
-            NoGo::NoPull,
-            NoGo::UnderWay,
-            NoGo::Waits,
-            NoGo::LastEndedWell,
+            CommandRejection::NothingBegun,
+            CommandRejection::NoPlan,
+            CommandRejection::NoPull,
+            CommandRejection::UnderWay,
+            CommandRejection::Waits,
+            CommandRejection::LastEndedWell,
         ];
         let agents = [AgentKind::Claude, AgentKind::Codex];
         insta::assert_snapshot!("what_is_said_to_commands", {
@@ -330,13 +330,13 @@ mod tests {
 
     #[test]
     fn where_work_stands() {
-        let all: Vec<WhereItStands<'_>> = TaskState::ALL
+        let all: Vec<StoryState<'_>> = TaskState::ALL
             .into_iter()
-            .map(|state| WhereItStands { state, failure: Some(FailureClass::TimedOut), ..QUEUED })
+            .map(|state| StoryState { state, failure: Some(FailureClass::TimedOut), ..QUEUED })
             .chain([
-                WhereItStands { ahead: 0, behind: 1, ..QUEUED },
-                WhereItStands { again_in_ms: Some(61_000), pull: Some(PullNumber(2)), ..QUEUED },
-                WhereItStands { state: TaskState::Running, mode: Mode::Plan, behind: 2, ..QUEUED },
+                StoryState { ahead: 0, behind: 1, ..QUEUED },
+                StoryState { again_in_ms: Some(61_000), pull: Some(PullNumber(2)), ..QUEUED },
+                StoryState { state: TaskState::Running, mode: Mode::Plan, behind: 2, ..QUEUED },
             ])
             .collect();
         insta::assert_snapshot!("where_work_stands", {

@@ -1,7 +1,7 @@
 //! What keeps a task from going on, in a sentence or two for people on GitHub: the detail of a failure. What follows from it is decided
 //! where it is met. Paths of the host and Docker's own words are for the log.
 
-use super::{MOST_BRANCH, code};
+use super::{MAX_BRANCH, code};
 use crate::config::ByteSize;
 
 /// What keeps a task from going on.
@@ -153,39 +153,39 @@ impl Detail {
             Self::NoBaseToStart(branch) => {
                 return format!(
                     "The repository has no branch {} to start from. Create it, or choose another with `/hob work --base …`.",
-                    code(branch, MOST_BRANCH)
+                    code(branch, MAX_BRANCH)
                 );
             }
             Self::EmptyRepository(branch) => {
                 return format!(
                     "The repository is empty. Push a first commit to {}.",
-                    code(branch, MOST_BRANCH)
+                    code(branch, MAX_BRANCH)
                 );
             }
             Self::BaseIsStoryBranch(branch) => {
-                let branch = code(branch, MOST_BRANCH);
+                let branch = code(branch, MAX_BRANCH);
                 return format!(
                     "{branch} is the branch that I push to, so it cannot be the base of the pull request too. Choose another with \
                      `/hob work --base …`."
                 );
             }
             Self::BranchInTheWay { branch, others } => {
-                let names: Vec<String> = others.iter().map(|name| code(name, MOST_BRANCH)).collect();
+                let names: Vec<String> = others.iter().map(|name| code(name, MAX_BRANCH)).collect();
                 let (names, them) = (names.join(", "), if others.len() == 1 { "it" } else { "them" });
-                let branch = code(branch, MOST_BRANCH);
+                let branch = code(branch, MAX_BRANCH);
                 return format!(
                     "I push to the branch {branch}, and git cannot make it while the repository has {names}. Rename or delete {them}."
                 );
             }
             Self::Unrelated { branch, base } => {
-                let (branch, base) = (code(branch, MOST_BRANCH), code(base, MOST_BRANCH));
+                let (branch, base) = (code(branch, MAX_BRANCH), code(base, MAX_BRANCH));
                 return format!(
                     "The branch {branch} is there already and has no commit in common with {base}, so GitHub takes no pull \
                      request between them. Rename or delete {branch}."
                 );
             }
             Self::NoBaseAnyMore(branch) => {
-                return format!("The repository has no branch {} any more.", code(branch, MOST_BRANCH));
+                return format!("The repository has no branch {} any more.", code(branch, MAX_BRANCH));
             }
             Self::HandOverUnreadable(reason) => {
                 return format!("What came out of the workspace cannot be read: {reason}.");

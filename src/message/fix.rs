@@ -5,15 +5,15 @@ use crate::ids::Sha;
 use crate::story::About;
 
 /// The longest name of a check that is shown.
-const MOST_NAME: usize = 100;
+const MAX_NAME_LEN: usize = 100;
 /// Names that are shown.
-const MOST_NAMES: usize = 10;
+const MAX_NAMES: usize = 10;
 /// As much of a commit's id as tells it from others.
 const SHORT: usize = 7;
 
 /// Why there is nothing to do about checks.
 #[derive(Debug, Clone)]
-pub enum NothingToMend<'a> {
+pub enum NothingToFix<'a> {
     /// There is no open pull request, or it has moved on.
     NoPull,
     /// Nothing fails there that is the work's doing.
@@ -32,8 +32,8 @@ pub enum NothingToMend<'a> {
 }
 
 /// Said where checks were to be mended and there is nothing to mend.
-pub fn nothing_to_mend(found: &NothingToMend<'_>) -> String {
-    let NothingToMend::NoneFails { head, red_before, needs_action, is_pending, is_hidden } = found else {
+pub fn nothing_to_mend(found: &NothingToFix<'_>) -> String {
+    let NothingToFix::NoneFails { head, red_before, needs_action, is_pending, is_hidden } = found else {
         return "There is no open pull request here whose checks I could mend. `/hob work` has me work on the issue, and opens \
              one; with a pull request that was closed, reopen it first."
         .to_owned();
@@ -131,9 +131,9 @@ pub fn failed_here(about: &About, words: &str) -> String {
 /// Names of checks, which come from outside.
 fn names(checks: &[impl AsRef<str>]) -> String {
     let mut shown: Vec<String> =
-        checks.iter().take(MOST_NAMES).map(|name| code(name.as_ref(), MOST_NAME)).collect();
-    if checks.len() > MOST_NAMES {
-        let more = checks.len() - MOST_NAMES;
+        checks.iter().take(MAX_NAMES).map(|name| code(name.as_ref(), MAX_NAME_LEN)).collect();
+    if checks.len() > MAX_NAMES {
+        let more = checks.len() - MAX_NAMES;
         shown.push(format!("{more} more"));
     }
     match shown.split_last() {
@@ -149,7 +149,7 @@ fn names(checks: &[impl AsRef<str>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::story::review::Round;
+    use crate::story::review::ReviewBatch;
 
     #[test]
     fn what_is_said_about_failed_checks() {
@@ -161,7 +161,7 @@ mod tests {
             tokens: None,
             stand_in: None,
         };
-        let none = |red_before| NothingToMend::NoneFails {
+        let none = |red_before| NothingToFix::NoneFails {
             head: &head,
             red_before,
             needs_action: &[],
@@ -169,14 +169,14 @@ mod tests {
             is_hidden: false,
         };
         let deploy = ["deploy".to_owned(), "approval".to_owned()];
-        let hidden = NothingToMend::NoneFails {
+        let hidden = NothingToFix::NoneFails {
             head: &head,
             red_before: &[],
             needs_action: &deploy[..1],
             is_pending: true,
             is_hidden: true,
         };
-        let waiting = NothingToMend::NoneFails {
+        let waiting = NothingToFix::NoneFails {
             head: &head,
             red_before: &deploy[..1],
             needs_action: &deploy,
@@ -188,7 +188,7 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let all = || {
             [
-                nothing_to_mend(&NothingToMend::NoPull),
+                nothing_to_mend(&NothingToFix::NoPull),
                 nothing_to_mend(&none(&[])),
                 nothing_to_mend(&none(&red[..1])),
                 nothing_to_mend(&none(&red)),
@@ -199,7 +199,10 @@ mod tests {
                 checks_left(&["build", "test"], Some("The runner has no network."), took),
                 fixes_used_up(&["build"], 2),
                 fixes_used_up(&["build", "test"], 1),
-                failed_here(&About::Review(Round::default()), "**The agent ended with an error.**\n\nMore."),
+                failed_here(
+                    &About::Review(ReviewBatch::default()),
+                    "**The agent ended with an error.**\n\nMore.",
+                ),
             ]
             .join("\n\n=====\n\n")
         };

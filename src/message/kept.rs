@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::budget::{at_cap_subject, cap_is_reached};
 use super::left::left_out;
 use super::{
-    FailureClass, MOST_BRANCH, Spent, code, commits_in_words, failure_words, finished, login, quoted, whole,
+    FailureClass, MAX_BRANCH, Spent, code, commits_in_words, failure_words, finished, login, quoted, whole,
 };
 use crate::event::{Ending, PullMove};
 use crate::ids::IssueNumber;
@@ -196,7 +196,7 @@ pub(super) fn what_became(kept: &Kept, again: &str) -> String {
         Kept::Nothing => "The agent had changed nothing. `/hob work` starts again.".to_owned(),
         Kept::Pushed { branch, commits, is_wip, left_out: apart } => {
             let commits = commits_of(*commits, *is_wip);
-            let branch = code(branch, MOST_BRANCH);
+            let branch = code(branch, MAX_BRANCH);
             let apart = left_out(apart).map(|apart| format!("{apart} ")).unwrap_or_default();
             format!("What the agent had done is on the branch {branch}: {commits}. {apart}{again}")
         }
@@ -227,7 +227,7 @@ fn commits_of(commits: usize, is_wip: bool) -> String {
 
 /// Said on the issue when a question has been open for long.
 pub fn still_waiting(waited: Duration, until: Timestamp, branch: &str) -> String {
-    let (waited, until, branch) = (for_people(waited), day(until), code(branch, MOST_BRANCH));
+    let (waited, until, branch) = (for_people(waited), day(until), code(branch, MAX_BRANCH));
     format!(
         "**I am still waiting for an answer to my question,** {waited} by now. If there is none by {until}, I push what I have to \
          the branch {branch} and give my workspace up.\n\nAny answer keeps it."

@@ -3,7 +3,7 @@
 use super::contain::code;
 
 /// More paths than this are counted.
-const MOST_PATHS: usize = 8;
+const MAX_PATHS: usize = 8;
 
 /// What is said beside commits of what stayed out of them: changes that the agent did not commit (`uncommitted`), what no commit can
 /// take (`apart`), and that git could not list what there is (`unlisted`).
@@ -28,8 +28,8 @@ pub(super) fn left_out(apart: &[String]) -> Option<String> {
 }
 
 fn paths(paths: &[String]) -> String {
-    let mut named: Vec<String> = paths.iter().take(MOST_PATHS).map(|path| code(path, 200)).collect();
-    if let Some(more) = paths.len().checked_sub(MOST_PATHS).filter(|more| *more > 0) {
+    let mut named: Vec<String> = paths.iter().take(MAX_PATHS).map(|path| code(path, 200)).collect();
+    if let Some(more) = paths.len().checked_sub(MAX_PATHS).filter(|more| *more > 0) {
         named.push(format!("and {more} more"));
     }
     named.join(", ")

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// The most paths to look at closely that are named.
-pub const MOST_NOTABLE: usize = 20;
+pub const MAX_NOTABLE: usize = 20;
 
 /// A path that a reviewer should look at closely.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notable {
+pub struct ReviewHint {
     /// The path.
     pub path: String,
     /// What such a file does.

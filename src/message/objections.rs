@@ -1,17 +1,17 @@
 //! What may be wrong with commits that are whole, in words: objections of the hand-over's policy.
 
-use crate::story::{HeldBack, LEAVE_IT_OUT, PUSH_ANYWAY, Question};
+use crate::story::{LEAVE_IT_OUT, PUSH_ANYWAY, PendingApproval, Question};
 use serde::{Deserialize, Serialize};
 
 /// More objections than this are counted, not listed.
-const MOST_LISTED: usize = 10;
+const MAX_LISTED: usize = 10;
 /// Characters of a path that are shown.
-const MOST_PATH: usize = 200;
+const MAX_PATH: usize = 200;
 
 /// Why commits are not pushed. Paths are the agent's text, with known secrets taken out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Objection {
+pub enum PolicyViolation {
     /// A path that only a person lets through.
     Protected {
         /// The path.
@@ -69,78 +69,80 @@ pub enum Objection {
 }
 
 /// The objections, and how many more there are, as a list for the detail of a failure.
-pub fn objections(objections: &[Objection], more: usize) -> String {
+pub fn objections(objections: &[PolicyViolation], more: usize) -> String {
     let lines = objections.iter().map(|objection| format!("- {}", words(objection)));
-    let mut lines: Vec<String> = lines.take(MOST_LISTED).collect();
-    let more = more + objections.len().saturating_sub(MOST_LISTED);
+    let mut lines: Vec<String> = lines.take(MAX_LISTED).collect();
+    let more = more + objections.len().saturating_sub(MAX_LISTED);
     if more > 0 {
         lines.push(format!("- and {more} more"));
     }
     let lines = lines.join("\n");
     let mut text = format!("They hold what hob does not push:\n\n{lines}");
-    if objections.iter().any(Objection::is_secret) {
+    if objections.iter().any(PolicyViolation::is_secret) {
         text.push_str("\n\nTaking a secret out in one more commit is not enough: the commits have to be made anew without it.");
     }
     text
 }
 
-impl Objection {
+impl PolicyViolation {
     /// Whether it is about a known secret.
     pub fn is_secret(&self) -> bool {
         matches!(self, Self::SecretInFile { .. } | Self::SecretInCommit { .. } | Self::SecretInName)
     }
 }
 
-fn words(objection: &Objection) -> String {
+fn words(objection: &PolicyViolation) -> String {
     match objection {
-        Objection::Protected { path } => {
+        PolicyViolation::Protected { path } => {
             let path = code(path);
             format!("{path} is protected")
         }
-        Objection::Submodule { path } => {
+        PolicyViolation::Submodule { path } => {
             let path = code(path);
             format!("{path} is a submodule that was added or moved")
         }
-        Objection::LeavingLink { path } => {
+        PolicyViolation::LeavingLink { path } => {
             let path = code(path);
             format!("{path} is a symbolic link that may lead out of the repository")
         }
-        Objection::LargeFile { name, limit } => {
+        PolicyViolation::LargeFile { name, limit } => {
             let (name, limit) = (code(name), limit.div_ceil(1024));
             format!("{name} is larger than {limit} KiB")
         }
-        Objection::ContentForPointer { path } => {
+        PolicyViolation::ContentForPointer { path } => {
             let path = code(path);
             format!("{path} belongs in Git LFS, and holds content where a pointer should be")
         }
-        Objection::NewPointer { path } => {
+        PolicyViolation::NewPointer { path } => {
             let path = code(path);
             format!("{path} is a Git LFS pointer to new content, which hob cannot upload")
         }
-        Objection::NotEncrypted { path } => {
+        PolicyViolation::NotEncrypted { path } => {
             let path = code(path);
             format!("{path} is kept encrypted in this repository, and is not encrypted here")
         }
-        Objection::TooManyFiles { limit } => {
+        PolicyViolation::TooManyFiles { limit } => {
             format!("more than {limit} files are changed")
         }
-        Objection::SecretInFile { name } => {
+        PolicyViolation::SecretInFile { name } => {
             let name = code(name);
             format!("{name} holds a secret that hob knows")
         }
-        Objection::SecretInCommit { commit } => {
+        PolicyViolation::SecretInCommit { commit } => {
             let commit = code(commit);
             format!("the message or author of commit {commit} holds a secret that hob knows")
         }
-        Objection::SecretInName => "the name of a file or folder holds a secret that hob knows".to_owned(),
+        PolicyViolation::SecretInName => {
+            "the name of a file or folder holds a secret that hob knows".to_owned()
+        }
     }
 }
 
 /// The question whether a hand-over with protected paths may be pushed.
-pub fn may_this_be_pushed(held_back: &HeldBack) -> Question {
-    let listed = held_back.paths.iter().take(MOST_LISTED).map(|path| code(path));
+pub fn may_this_be_pushed(held_back: &PendingApproval) -> Question {
+    let listed = held_back.paths.iter().take(MAX_LISTED).map(|path| code(path));
     let mut paths = listed.collect::<Vec<_>>().join(", ");
-    let more = held_back.more + held_back.paths.len().saturating_sub(MOST_LISTED);
+    let more = held_back.more + held_back.paths.len().saturating_sub(MAX_LISTED);
     if more > 0 {
         paths.push_str(&format!(" and {more} more"));
     }
@@ -155,7 +157,7 @@ pub fn may_this_be_pushed(held_back: &HeldBack) -> Question {
 }
 
 fn code(path: &str) -> String {
-    super::code(path, MOST_PATH)
+    super::code(path, MAX_PATH)
 }
 
 #[cfg(test)]
@@ -168,17 +170,17 @@ mod tests {
     fn every_objection_is_said_in_words() {
         let path = || "a`b\n".to_owned();
         let all = [
-            Objection::Protected { path: path() },
-            Objection::Submodule { path: path() },
-            Objection::LeavingLink { path: path() },
-            Objection::LargeFile { name: path(), limit: 10 << 20 },
-            Objection::TooManyFiles { limit: 500 },
-            Objection::SecretInFile { name: path() },
-            Objection::SecretInCommit { commit: "0123abcd".to_owned() },
-            Objection::SecretInName,
+            PolicyViolation::Protected { path: path() },
+            PolicyViolation::Submodule { path: path() },
+            PolicyViolation::LeavingLink { path: path() },
+            PolicyViolation::LargeFile { name: path(), limit: 10 << 20 },
+            PolicyViolation::TooManyFiles { limit: 500 },
+            PolicyViolation::SecretInFile { name: path() },
+            PolicyViolation::SecretInCommit { commit: "0123abcd".to_owned() },
+            PolicyViolation::SecretInName,
         ];
         insta::assert_snapshot!("every_objection_is_said_in_words", objections(&all, 0));
-        let many = vec![Objection::TooManyFiles { limit: 1 }; 12];
+        let many = vec![PolicyViolation::TooManyFiles { limit: 1 }; 12];
         assert!(objections(&many, 0).ends_with("- and 2 more"));
         assert!(objections(&many, 30).ends_with("- and 32 more"));
     }
@@ -186,7 +188,8 @@ mod tests {
     #[test]
     fn the_question_names_the_paths() {
         let tip = "a".repeat(40).parse().unwrap();
-        let mut held_back = HeldBack { tip, paths: vec![".github/workflows/x.yml".to_owned()], more: 0 };
+        let mut held_back =
+            PendingApproval { tip, paths: vec![".github/workflows/x.yml".to_owned()], more: 0 };
         insta::assert_snapshot!(
             "the_question_names_the_paths",
             card(&card_of(may_this_be_pushed(&held_back)))

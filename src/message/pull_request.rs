@@ -3,7 +3,7 @@
 use super::budget::answer_words;
 use super::rest::without_rests;
 use super::{
-    MOST_AGENT_TEXT, MOST_NOTABLE, Notable, Spent, agent_name, checks_section, code, contain, contain_line,
+    MAX_AGENT_TEXT, MAX_NOTABLE, ReviewHint, Spent, agent_name, checks_section, code, contain, contain_line,
     file_list, login, people, spent, whole,
 };
 use crate::ids::{AgentKind, IssueNumber, PullNumber};
@@ -11,12 +11,12 @@ use crate::story::checks::Checked;
 use crate::story::{About, AskedQuestion};
 
 /// The newest pieces of later work that are told, and as much of each as is read: GitHub takes 65,536 characters in all.
-const MOST_LATER: usize = 5;
-const MOST_LATER_TEXT: usize = 1_500;
+const MAX_LATER: usize = 5;
+const MAX_LATER_TEXT: usize = 1_500;
 /// As much of the summary as is told where there is no room.
-const MOST_SHORT: usize = 1_000;
+const MAX_SHORT: usize = 1_000;
 /// As much of a path as is told.
-const MOST_PATH: usize = 200;
+const MAX_PATH: usize = 200;
 
 const START: &str = "<!-- hob:report -->";
 const END: &str = "<!-- /hob:report -->";
@@ -27,7 +27,7 @@ const CHECKS_END: &str = "<!-- /hob:checks -->";
 const OLD_REPORT: &str = "\n---\nAsked for by @";
 
 /// The most characters of a body that GitHub takes.
-const MOST_BODY: usize = 65_536;
+const MAX_BODY: usize = 65_536;
 
 /// What a pull request's body is made from.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub struct PullRequestText<'a> {
     /// What came of the repository's checks.
     pub checked: Option<&'a Checked>,
     /// Paths in it to look at closely.
-    pub notable: &'a [Notable],
+    pub notable: &'a [ReviewHint],
     /// The model, where one was chosen.
     pub model: Option<&'a str>,
     /// The repository's template for pull requests.
@@ -94,7 +94,7 @@ impl Report<'_> {
 
 /// Whether GitHub takes a body of this length: counted as a browser counts, which is never less.
 fn has_room(body: &str) -> bool {
-    body.encode_utf16().count() <= MOST_BODY
+    body.encode_utf16().count() <= MAX_BODY
 }
 
 /// Said on the pull request where its text has no room for a report.
@@ -148,7 +148,7 @@ fn between_marks(section: Option<&str>) -> String {
 pub fn short_body(text: &PullRequestText<'_>) -> String {
     let mut body = match text.unfinished {
         Some(unfinished) => unfinished.to_owned(),
-        None => text.summary.map_or(String::new(), |summary| contain(summary.trim(), MOST_SHORT)),
+        None => text.summary.map_or(String::new(), |summary| contain(summary.trim(), MAX_SHORT)),
     };
     body.push_str("\n\nThe rest of my report is left out: GitHub takes no longer description.");
     body.push_str(&ending(text));
@@ -158,7 +158,7 @@ pub fn short_body(text: &PullRequestText<'_>) -> String {
 /// What hob reports in a pull request's body: the agent's summary, then what hob itself knows.
 pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     let summary = match text.summary.map(str::trim).filter(|summary| !summary.is_empty()) {
-        Some(summary) => whole(summary, MOST_AGENT_TEXT),
+        Some(summary) => whole(summary, MAX_AGENT_TEXT),
         None if text.unfinished.is_some() => String::new(),
         None => "The agent left no summary; the commits say what was done.".to_owned(),
     };
@@ -170,7 +170,7 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     if let Some(unfinished) = text.unfinished {
         body = format!("{unfinished}\n\n{body}").trim_end().to_owned();
     }
-    let later = text.later.iter().rev().take(MOST_LATER).rev();
+    let later = text.later.iter().rev().take(MAX_LATER).rev();
     let later: Vec<String> = later.map(told_later).collect();
     if !later.is_empty() {
         body.push_str("\n\n### Since then\n\n");
@@ -185,10 +185,10 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     body.push_str(&between_marks(text.checked.map(checks_section).as_deref()));
     if !text.notable.is_empty() {
         body.push_str("\n\n### Look closely at\n");
-        for notable in text.notable.iter().take(MOST_NOTABLE) {
-            body.push_str(&format!("\n- {} {}", code(&notable.path, MOST_PATH), notable.why.words()));
+        for notable in text.notable.iter().take(MAX_NOTABLE) {
+            body.push_str(&format!("\n- {} {}", code(&notable.path, MAX_PATH), notable.why.words()));
         }
-        if text.notable.len() > MOST_NOTABLE {
+        if text.notable.len() > MAX_NOTABLE {
             body.push_str("\n- and more");
         }
     }
@@ -244,7 +244,7 @@ fn told_later(later: &Later) -> String {
         }),
         About::Issue | About::Base(_) => for_somebody(),
     };
-    format!("**{about}:**\n\n{}", whole(&later.summary, MOST_LATER_TEXT))
+    format!("**{about}:**\n\n{}", whole(&later.summary, MAX_LATER_TEXT))
 }
 
 /// The summary in the repository's template. An agent that has filled it in has all of it already; else the summary goes under
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(short, with_report("", &format!("Did it.\n\n{}", between_marks(Some("Passed.")))));
 
         assert_eq!(with_evidence("People took the report away.", "Passed."), None);
-        let full = format!("{shown}{}", "x".repeat(MOST_BODY - shown.len()));
+        let full = format!("{shown}{}", "x".repeat(MAX_BODY - shown.len()));
         assert_eq!(with_evidence(&full, "Passed.").unwrap(), full);
         assert_eq!(with_evidence(&full, "Passed!!"), None);
     }
@@ -367,7 +367,7 @@ mod tests {
             body: "Which shape?".to_owned(),
             remarks: Vec::new(),
         };
-        let round = crate::story::review::Round { reviews: vec![review] };
+        let round = crate::story::review::ReviewBatch { reviews: vec![review] };
         let later = [
             Later { about: About::Issue, by: "bob".to_owned(), summary: "Adds a short form too.".to_owned() },
             Later {
@@ -389,7 +389,7 @@ mod tests {
                 questions: std::slice::from_ref(&asked),
                 drops: &["report.txt".to_owned()],
                 checked: None,
-                notable: &[Notable { path: "Cargo.lock".to_owned(), why: Why::SaysWhatItDependsOn }],
+                notable: &[ReviewHint { path: "Cargo.lock".to_owned(), why: Why::SaysWhatItDependsOn }],
                 model: Some("opus"),
                 template: None,
                 to_default_branch: true,

@@ -6,9 +6,9 @@ use crate::ids::IssueNumber;
 use crate::story::Question;
 
 /// The longest of GitHub's own words that are told.
-const MOST_WORDS: usize = 400;
+const MAX_WORDS: usize = 400;
 /// The longest question that is told outside its card.
-const MOST_QUESTION: usize = 4_000;
+const MAX_QUESTION: usize = 4_000;
 
 /// Why GitHub refuses a write, as far as people need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub fn pull_refused(refusal: &Refusal, branch: &str, base: &str) -> String {
 pub fn question_refused(refusal: &Refusal, question: &Question) -> String {
     let (reason, to_do) = (reason(refusal), to_do(refusal, "asks again"));
     let asked: Vec<&str> = question.parts().map(|part| part.text.trim()).collect();
-    let asked = quoted(&whole(&asked.join("\n\n"), MOST_QUESTION));
+    let asked = quoted(&whole(&asked.join("\n\n"), MAX_QUESTION));
     format!(
         "**GitHub does not take my question:** {reason}. The work waits for an answer.\n\n{asked}\n\n{to_do} An answer with \
          `/hob work …` counts too."
@@ -91,7 +91,7 @@ fn reason(refusal: &Refusal) -> String {
 }
 
 fn said(words: &str) -> String {
-    contain_line(words.trim().trim_end_matches('.'), MOST_WORDS)
+    contain_line(words.trim().trim_end_matches('.'), MAX_WORDS)
 }
 
 /// What to do; `then`: what the command does once that is done.

@@ -12,13 +12,13 @@ const START: char = '\u{1}';
 const END: char = '\u{2}';
 
 /// GitHub refuses a comment above 65,536 characters; this leaves room for hob's own words.
-const MOST_MORE: usize = 60_000;
+const MAX_MORE: usize = 60_000;
 /// What more parts would hold nobody reads on GitHub.
-const MOST_PARTS: usize = 5;
+const MAX_PARTS: usize = 5;
 
 /// The rest of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rest {
+pub struct Overflow {
     /// The same for the same text that was cut in the same place.
     pub key: String,
     /// The parts after the first, as Markdown.
@@ -32,7 +32,7 @@ pub(super) fn whole(text: &str, most: usize) -> String {
 
 /// The same, with every part changed.
 pub(super) fn whole_changed(text: &str, most: usize, change: impl Fn(&str) -> String) -> String {
-    let sizes = Sizes { first: most, more: MOST_MORE, parts: MOST_PARTS };
+    let sizes = Sizes { first: most, more: MAX_MORE, parts: MAX_PARTS };
     let mut parts = contain_in_parts(text, sizes).into_iter().map(|part| change(&part));
     let first = parts.next().unwrap_or_default();
     let parts: Vec<String> = parts.collect();
@@ -40,7 +40,7 @@ pub(super) fn whole_changed(text: &str, most: usize, change: impl Fn(&str) -> St
         return first;
     }
     let digest = Sha256::new().chain_update(most.to_le_bytes()).chain_update(text).finalize();
-    let rest = Rest { key: hex::encode(&digest[..16]), parts };
+    let rest = Overflow { key: hex::encode(&digest[..16]), parts };
     // JSON has no line breaks in it, so that a quotation of the text does not tear it.
     let json = serde_json::to_string(&rest).unwrap_or_default();
     format!("{first}\n\n{START}{json}{END}")
@@ -52,12 +52,12 @@ pub(super) fn without_rests(text: &str) -> String {
 }
 
 /// The rests that a message carries.
-pub fn rests(message: &str) -> Vec<Rest> {
+pub fn rests(message: &str) -> Vec<Overflow> {
     pieces(message).filter_map(|(_, rest)| rest).collect()
 }
 
 /// A message with links to its rests, each by the addresses of its comments. Where there are none, it says that it is cut.
-pub fn with_links(message: &str, links: impl Fn(&Rest) -> Option<Vec<String>>) -> String {
+pub fn with_links(message: &str, links: impl Fn(&Overflow) -> Option<Vec<String>>) -> String {
     let mut text = String::new();
     for (before, rest) in pieces(message) {
         text.push_str(before);
@@ -89,14 +89,14 @@ pub fn rest_comment(part: &str, number: usize, of: usize) -> String {
 }
 
 /// The pieces of a message, each with the rest that follows it.
-fn pieces(message: &str) -> impl Iterator<Item = (&str, Option<Rest>)> {
+fn pieces(message: &str) -> impl Iterator<Item = (&str, Option<Overflow>)> {
     let mut left = Some(message);
     std::iter::from_fn(move || {
         let text = left.take()?;
         let Some((before, after)) = text.split_once(START) else { return Some((text, None)) };
         let (json, after) = after.split_once(END).unwrap_or((after, ""));
         left = Some(after);
-        let unread = Rest { key: String::new(), parts: Vec::new() };
+        let unread = Overflow { key: String::new(), parts: Vec::new() };
         Some((before, Some(serde_json::from_str(json).unwrap_or(unread))))
     })
 }
@@ -129,7 +129,7 @@ mod tests {
         ];
         let linked = with_links(&message, |_| Some(links.to_vec()));
         let said: Vec<&str> = linked.lines().filter(|line| *line != "> a line of it").collect();
-        let one = Rest { parts: found[0].parts[1..].to_vec(), ..found[0].clone() };
+        let one = Overflow { parts: found[0].parts[1..].to_vec(), ..found[0].clone() };
         let json = serde_json::to_string(&one).unwrap();
         let of_one = with_links(&format!("a\n\n{START}{json}{END}\n\nb"), |_| Some(links[..1].to_vec()));
         let comment = |at: usize| {

@@ -5,9 +5,9 @@ use super::{contain_line, login, whole};
 use crate::ids::Sha;
 
 /// Characters of one answer of an agent's. People read it between the lines of a diff.
-const MOST_REPLY: usize = 10_000;
+const MAX_REPLY: usize = 10_000;
 /// Characters of what is answered, as it is quoted.
-const MOST_QUOTE: usize = 200;
+const MAX_QUOTE: usize = 200;
 
 /// What came of one thing that a reviewer said.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,7 +22,7 @@ pub struct Answered<'a> {
 
 /// The answer in a thread.
 pub fn thread_reply(answered: Answered<'_>) -> String {
-    let reply = answered.reply.map(|reply| whole(reply, MOST_REPLY));
+    let reply = answered.reply.map(|reply| whole(reply, MAX_REPLY));
     let reply = reply.filter(|reply| !reply.is_empty());
     let applied = answered.applied.map(|commit| format!("Applied as suggested, in {commit}."));
     match (applied, reply) {
@@ -63,8 +63,8 @@ pub fn whole_replies(all: &[WholeAnswered<'_>], commit: Option<&Sha>) -> String 
         // What they quote themselves is not what they say.
         let lines = one.said.lines().map(str::trim);
         let first = lines.clone().find(|line| !line.is_empty() && !line.starts_with('>'));
-        let quote = contain_line(first.unwrap_or_default(), MOST_QUOTE);
-        let reply = one.reply.map(|reply| whole(reply, MOST_REPLY)).filter(|reply| !reply.is_empty());
+        let quote = contain_line(first.unwrap_or_default(), MAX_QUOTE);
+        let reply = one.reply.map(|reply| whole(reply, MAX_REPLY)).filter(|reply| !reply.is_empty());
         let reply = reply.unwrap_or_else(no_answer);
         format!("> **{}:** {quote}\n\n{reply}", login(one.by))
     });

@@ -1,12 +1,12 @@
 //! What is said about a repository's own settings, `.github/hob.toml`.
 
-use super::{MOST_BRANCH, code, contain, login};
+use super::{MAX_BRANCH, code, contain, login};
 use crate::config::{Fault, REPOSITORY_FILE};
 use crate::ids::{IssueNumber, PullNumber};
 
 /// Said where work was asked for and the file has a mistake.
 pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
-    let default_branch = code(default_branch, MOST_BRANCH);
+    let default_branch = code(default_branch, MAX_BRANCH);
     let remedy = contain(&fault.remedy, 500).replace('\n', " ");
     let end = if remedy.ends_with(['?', '.']) { "" } else { "." };
     format!(
@@ -19,7 +19,7 @@ pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
 
 /// Said on the pull request where a check has failed and the file has a mistake.
 pub fn fix_settings_at_fault(fault: &Fault, default_branch: &str) -> String {
-    let default_branch = code(default_branch, MOST_BRANCH);
+    let default_branch = code(default_branch, MAX_BRANCH);
     let remedy = contain(&fault.remedy, 500).replace('\n', " ");
     let end = if remedy.ends_with(['?', '.']) { "" } else { "." };
     format!(

@@ -4,19 +4,19 @@
 use jiff::Timestamp;
 
 use super::{
-    MOST_BRANCH, Spent, agent_name, code, contain_line, dollars, in_address, login, shown_as_draft, spent,
+    MAX_BRANCH, Spent, agent_name, code, contain_line, dollars, in_address, login, shown_as_draft, spent,
     waits_for_limit,
 };
 use crate::agent::{FailureClass, TodoItem, TodoState};
 use crate::ids::{AgentKind, CheckRunId, CommentId, PullNumber, RunId};
-use crate::story::sub_issue::Standing;
+use crate::story::sub_issue::SubIssueStatus;
 
 /// Entries of an agent's list that are shown.
-const MOST_TODO: usize = 30;
+const MAX_TODO: usize = 30;
 /// Characters of the agent's last line.
-const MOST_SAID: usize = 300;
+const MAX_SAID: usize = 300;
 /// Characters of all that ended before. GitHub takes 65,536 for the whole comment.
-const MOST_BEFORE: usize = 10_000;
+const MAX_BEFORE: usize = 10_000;
 
 /// What a status comment is made from.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub struct StatusText<'a> {
     /// Whose comments wait to be told, or become the next task.
     pub heard: &'a [&'a str],
     /// The issue's sub-issues, where the story works on them.
-    pub sub_issues: &'a [Standing],
+    pub sub_issues: &'a [SubIssueStatus],
     /// Whether the newest task has ended without success, so that it can be tried again.
     pub can_be_retried: bool,
     /// Further tasks that wait their turn.
@@ -78,7 +78,7 @@ pub enum Phase {
     /// A task waits for a time.
     WaitsUntil(Timestamp),
     /// A task is tried again at a time, for that reason.
-    Retrying(Timestamp, FailureClass, Tries),
+    Retrying(Timestamp, FailureClass, RetryCount),
     /// A task waits for more of what it is about.
     Gathering(Timestamp),
     /// A task about a review waits for what else is said.
@@ -107,7 +107,7 @@ pub enum Phase {
 
 /// Which try the next one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tries {
+pub struct RetryCount {
     /// Counted from 1.
     pub attempt: u32,
     /// How many there are at most.
@@ -191,7 +191,7 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
             let at = at.strftime("%Y-%m-%d %H:%M UTC");
             format!("**Waiting until {at}** to try again.")
         }
-        Phase::Retrying(at, class, Tries { attempt, most }) => {
+        Phase::Retrying(at, class, RetryCount { attempt, most }) => {
             let (at, why) = (at.strftime("%H:%M UTC"), passing(class));
             format!("**Retrying at {at}: {why} (attempt {attempt} of {most}).** I go on by myself.")
         }
@@ -247,13 +247,13 @@ fn passing(class: FailureClass) -> &'static str {
 }
 
 /// A place further back is not told: it changes with each run that begins, and is no news.
-pub const MOST_AHEAD: usize = 10;
+pub const MAX_AHEAD: usize = 10;
 
 fn queued(ahead: usize) -> String {
     match ahead {
         0 => "**Queued.** I begin as soon as a worker is free.".to_owned(),
         1 => "**Queued.** One task is before it.".to_owned(),
-        MOST_AHEAD.. => format!("**Queued.** {MOST_AHEAD} tasks or more are before it."),
+        MAX_AHEAD.. => format!("**Queued.** {MAX_AHEAD} tasks or more are before it."),
         ahead => format!("**Queued.** {ahead} tasks are before it."),
     }
 }
@@ -283,7 +283,7 @@ fn facts(text: &StatusText<'_>) -> String {
 }
 
 fn said(line: &str) -> String {
-    let line = contain_line(line, MOST_SAID);
+    let line = contain_line(line, MAX_SAID);
     if line.is_empty() { line } else { format!("> {line}") }
 }
 
@@ -309,7 +309,7 @@ fn listening(text: &StatusText<'_>) -> Option<String> {
 fn todo_list(items: &[TodoItem]) -> Option<String> {
     let mut lines: Vec<String> = items
         .iter()
-        .take(MOST_TODO)
+        .take(MAX_TODO)
         .map(|item| {
             let text = contain_line(&item.text, 200);
             match item.state {
@@ -320,8 +320,8 @@ fn todo_list(items: &[TodoItem]) -> Option<String> {
             }
         })
         .collect();
-    if items.len() > MOST_TODO {
-        let more = items.len() - MOST_TODO;
+    if items.len() > MAX_TODO {
+        let more = items.len() - MAX_TODO;
         lines.push(format!("- and {more} more"));
     }
     (!lines.is_empty()).then(|| lines.join("\n"))
@@ -329,7 +329,7 @@ fn todo_list(items: &[TodoItem]) -> Option<String> {
 
 /// The issue's sub-issues, with the one that is worked on in bold.
 fn sub_issues(text: &StatusText<'_>, is_over: bool) -> Option<String> {
-    let line = |standing: &Standing| {
+    let line = |standing: &SubIssueStatus| {
         let (tick, title) = (if standing.is_done { "x" } else { " " }, contain_line(&standing.title, 200));
         let words = format!("#{} {title}", standing.number);
         let words = words.trim_end();
@@ -345,7 +345,7 @@ fn sub_issues(text: &StatusText<'_>, is_over: bool) -> Option<String> {
 }
 
 fn links(text: &StatusText<'_>) -> Option<String> {
-    let to = |branch| format!("[{}]({}/tree/{})", code(branch, MOST_BRANCH), text.web, in_address(branch));
+    let to = |branch| format!("[{}]({}/tree/{})", code(branch, MAX_BRANCH), text.web, in_address(branch));
     let branch = text.branch.map(to);
     let pull = text.pull.map(|pull| format!("#{pull}"));
     let run = text.run.map(|run| format!("run `{run}`"));
@@ -364,7 +364,7 @@ fn nothing_under_way(pull: Option<PullNumber>) -> String {
 
 /// What ended before, folded in.
 fn before(over: impl Iterator<Item = String>) -> Option<String> {
-    let mut room = MOST_BEFORE;
+    let mut room = MAX_BEFORE;
     let mut told = Vec::new();
     for words in over {
         let length = words.chars().count();
@@ -450,7 +450,7 @@ pub(super) mod tests {
             ..text(Phase::Working)
         };
         let pull = Some(PullNumber(2));
-        let standing = |number, title: &str, is_done, is_current| Standing {
+        let standing = |number, title: &str, is_done, is_current| SubIssueStatus {
             number: crate::ids::IssueNumber(number),
             title: title.to_owned(),
             is_done,
@@ -471,7 +471,7 @@ pub(super) mod tests {
                 status(&said(Phase::Retrying(
                     "2026-11-24T14:05:00Z".parse().unwrap(),
                     FailureClass::Overloaded,
-                    Tries { attempt: 2, most: 4 },
+                    RetryCount { attempt: 2, most: 4 },
                 ))),
                 status(&said(Phase::WaitsForLimit(
                     AgentKind::Claude,

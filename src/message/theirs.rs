@@ -4,7 +4,7 @@ use super::contain::code;
 use crate::ids::IssueNumber;
 
 /// The longest name of a branch that is shown.
-const MOST_BRANCH: usize = 200;
+const MAX_BRANCH: usize = 200;
 
 /// Why hob does not work on a pull request of somebody else's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +30,12 @@ pub fn not_there(why: &NotThere) -> String {
              `/hob work` on an issue."
         .to_owned(),
         NotThere::DefaultBranch(branch) => {
-            let branch = code(branch, MOST_BRANCH);
+            let branch = code(branch, MAX_BRANCH);
             format!("**Not here.** This pull request comes from {branch}, which others build on, and I push nothing to such a branch. Open \
                  an issue for what is to be done; `/hob work --base BRANCH` there has the result go to a branch of your choice.")
         }
         NotThere::StoryBranch(branch, issue) => {
-            let branch = code(branch, MOST_BRANCH);
+            let branch = code(branch, MAX_BRANCH);
             format!("**Not here.** {branch} is the branch on which I work for #{issue}. Write the command there.")
         }
     }

@@ -4,14 +4,14 @@
 use super::contain_line;
 
 /// The longest title that GitHub takes.
-const MOST_TITLE: usize = 256;
+const MAX_TITLE: usize = 256;
 /// The longest beginning of a summary that can stand as a title, and the fewest words.
-const MOST_BEGINNING: usize = 72;
-const FEWEST_WORDS: usize = 4;
+const MAX_BEGINNING: usize = 72;
+const MIN_WORDS: usize = 4;
 
 /// A title of one line, and never empty.
 pub fn pull_request_title(issue_title: &str) -> String {
-    let title = contain_line(issue_title, MOST_TITLE - 1);
+    let title = contain_line(issue_title, MAX_TITLE - 1);
     if title.is_empty() {
         return "Work on an issue without a title".to_owned();
     }
@@ -25,8 +25,8 @@ pub fn title_of_work<'a>(
     issue_title: &str,
 ) -> String {
     let is_title = |own: &str| !own.is_empty() && !tells_of_state(own);
-    let own = own.into_iter().map(|own| contain_line(own, MOST_TITLE - 1)).find(|own| is_title(own));
-    own.or_else(|| summary.and_then(beginning).map(|words| contain_line(words, MOST_TITLE - 1)))
+    let own = own.into_iter().map(|own| contain_line(own, MAX_TITLE - 1)).find(|own| is_title(own));
+    own.or_else(|| summary.and_then(beginning).map(|words| contain_line(words, MAX_TITLE - 1)))
         .unwrap_or_else(|| pull_request_title(issue_title))
 }
 
@@ -54,11 +54,11 @@ fn beginning(summary: &str) -> Option<&str> {
 }
 
 fn is_title(words: &str) -> bool {
-    let is_short = words.chars().count() <= MOST_BEGINNING && !words.ends_with(':');
-    is_short && words.split_whitespace().count() >= FEWEST_WORDS && !tells_of_state(words)
+    let is_short = words.chars().count() <= MAX_BEGINNING && !words.ends_with(':');
+    is_short && words.split_whitespace().count() >= MIN_WORDS && !tells_of_state(words)
 }
 
-/// Whether words tell how far the work is, `Turn 2 is done`, and not what it changes.
+/// Whether words tell how far the work is, `RunReason 2 is done`, and not what it changes.
 fn tells_of_state(words: &str) -> bool {
     const STATES: [&str; 11] = [
         "done",
@@ -140,7 +140,7 @@ mod tests {
     fn a_title_is_one_line_that_nothing_acts_in() {
         let hostile = title_of_work(["Fixes #7 for @bob\n![x](http://e.example/x)"], None, "");
         assert_eq!(hostile.replace('\u{2060}', "·"), "Fixes #·7 for @·bob !·[x](http://e.example/x)");
-        assert!(title_of_work([&*"x ".repeat(500)], None, "").chars().count() <= MOST_TITLE);
+        assert!(title_of_work([&*"x ".repeat(500)], None, "").chars().count() <= MAX_TITLE);
     }
 
     #[test]

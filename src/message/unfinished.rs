@@ -10,7 +10,7 @@ use crate::ids::{IssueNumber, PullNumber};
 use crate::story::budget::Reached;
 
 /// Entries of the agent's list that are told.
-const MOST_TODO: usize = 30;
+const MAX_TODO: usize = 30;
 
 /// Why work is not finished.
 #[derive(Debug, Clone)]
@@ -55,9 +55,9 @@ pub fn unfinished(text: &UnfinishedText<'_>) -> String {
         .filter(|item| matches!(item.state, TodoState::Pending | TodoState::InProgress))
         .collect();
     let mut lines: Vec<String> =
-        open.iter().take(MOST_TODO).map(|item| format!("- {}", contain_line(&item.text, 200))).collect();
-    if open.len() > MOST_TODO {
-        let more = open.len() - MOST_TODO;
+        open.iter().take(MAX_TODO).map(|item| format!("- {}", contain_line(&item.text, 200))).collect();
+    if open.len() > MAX_TODO {
+        let more = open.len() - MAX_TODO;
         lines.push(format!("- and {more} more"));
     }
     if !lines.is_empty() {

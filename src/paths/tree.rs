@@ -18,14 +18,14 @@ use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// Folders that are open at once, one in another.
-const MOST_OPEN: usize = 32;
+const MAX_OPEN: usize = 32;
 /// Names that are held at once of one folder.
 const AT_ONCE: usize = 1024;
 /// Bytes of a path below an open folder, beyond which another folder is opened to go on from. With one more name, the longest
 /// being 255, far less than the 4,096 that Linux takes.
 const FAR: usize = 2048;
 /// What an entry takes up at least, however empty: its place in the folder and in the disk's table of files.
-const LEAST: u64 = 1024;
+const MIN_FILES: u64 = 1024;
 
 /// What its owner needs to list a folder and to look at what is in it.
 const OWNER_LOOKS: Mode = Mode::S_IRUSR.union(Mode::S_IXUSR);
@@ -68,7 +68,7 @@ fn empty(top: Dir) -> nix::Result<()> {
     let mut levels = vec![Level { folder: top, name: CString::default(), inner: Vec::new() }];
     let mut moved = 0;
     loop {
-        let is_deepest = levels.len() == MOST_OPEN;
+        let is_deepest = levels.len() == MAX_OPEN;
         let Some(here) = levels.last_mut() else { return Ok(()) };
         if let Some(name) = here.inner.pop() {
             if is_deepest {
@@ -218,7 +218,7 @@ struct Anchor {
 fn used(path: &Path, may_unlock: bool) -> Used {
     let mut used = Used { bytes: 0, is_all: true };
     let Ok(found) = path.symlink_metadata() else { return used };
-    used.bytes = (found.blocks() * 512).max(LEAST);
+    used.bytes = (found.blocks() * 512).max(MIN_FILES);
     if !found.is_dir() {
         return used;
     }
@@ -243,7 +243,7 @@ fn used(path: &Path, may_unlock: bool) -> Used {
         };
         if at.as_os_str().len() <= FAR {
             anchor.waiting.extend(inner.into_iter().map(|name| at.join(name)));
-        } else if anchors.len() < MOST_OPEN {
+        } else if anchors.len() < MAX_OPEN {
             anchors.push(Anchor { folder, waiting: inner });
         } else {
             used.is_all &= inner.is_empty();
@@ -274,7 +274,7 @@ fn look_into(folder: &OwnedFd, may_unlock: bool, used: &mut Used) -> nix::Result
             Err(Errno::ENOENT) => continue,
             found => found?,
         };
-        used.bytes += u64::try_from(found.st_blocks).unwrap_or(0).saturating_mul(512).max(LEAST);
+        used.bytes += u64::try_from(found.st_blocks).unwrap_or(0).saturating_mul(512).max(MIN_FILES);
         if SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFDIR {
             inner.push(PathBuf::from(OsStr::from_bytes(name.to_bytes())));
         }
@@ -378,7 +378,7 @@ mod tests {
             std::fs::create_dir_all(tree.join(".moved-1/full")).unwrap();
             std::fs::write(tree.join(".moved-2"), "").unwrap();
             let used = measure(&tree);
-            assert!(used.is_all && used.bytes > LEVELS as u64 * LEAST, "{used:?}");
+            assert!(used.is_all && used.bytes > LEVELS as u64 * MIN_FILES, "{used:?}");
             remove_tree(&tree).unwrap();
             assert!(!tree.exists());
         });
@@ -412,7 +412,7 @@ mod tests {
                 close(&folder, mode);
             }
             // Deep enough to be moved, and closed to its owner.
-            let deep = nest(&tree.join("deep"), "d", MOST_OPEN - 2);
+            let deep = nest(&tree.join("deep"), "d", MAX_OPEN - 2);
             mkdirat(&deep, "closed", Mode::empty()).unwrap();
             for n in 0..=AT_ONCE {
                 std::fs::write(tree.join(n.to_string()), "").unwrap();
@@ -451,7 +451,7 @@ mod tests {
             assert!(used_space(&tree) < 1 << 20, "it only looks");
             let used = measure(&tree);
             assert!(used.is_all);
-            let (least, most) = ((3 << 20) + 100 * LEAST, 4 << 20);
+            let (least, most) = ((3 << 20) + 100 * MIN_FILES, 4 << 20);
             assert!(used.bytes >= least && used.bytes < most, "{used:?} is not between {least} and {most}");
         });
     }

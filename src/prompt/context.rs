@@ -7,12 +7,12 @@ use super::Hidden;
 use super::fence::Fences;
 use super::review::{self, Thread};
 use super::seen::{Author, Failing, File, Image, MissingImage};
-use super::{Facts, News, PullNow, Purpose, told_news};
+use super::{Facts, News, PromptPurpose, PullNow, told_news};
 use crate::ids::Sha;
 use crate::markdown::{visible, without_shapeless};
 use crate::story::checks::CheckEnd;
 use crate::story::review::Applied;
-use crate::story::{About, Ask, AskedQuestion};
+use crate::story::{About, AskedQuestion, TaskRequest};
 
 /// The fields of a template.
 #[derive(Debug, Serialize)]
@@ -123,36 +123,39 @@ impl<'a> Context<'a> {
             PullNow::AfterClose(past) => ("after_close", Some(past.0)),
         };
         let (purpose, question, files): (_, _, &[String]) = match &facts.purpose {
-            Purpose::Work => ("work", None, &[]),
-            Purpose::Answered(question) => ("answered", Some(told(question, &mut shown)), &[]),
-            Purpose::GoOn => ("go_on", None, &[]),
-            Purpose::Commit(files) => ("commit", None, files),
-            Purpose::Resume(unseen) => {
+            PromptPurpose::Work => ("work", None, &[]),
+            PromptPurpose::Answered(question) => ("answered", Some(told(question, &mut shown)), &[]),
+            PromptPurpose::GoOn => ("go_on", None, &[]),
+            PromptPurpose::Commit(files) => ("commit", None, files),
+            PromptPurpose::Resume(unseen) => {
                 let unseen = unseen.filter(|asked| asked.answer.is_some());
                 ("resume", unseen.map(|asked| told(asked, &mut shown)), &[])
             }
-            Purpose::CarryOut(plan) => ("carry_out", Some(told(plan, &mut shown)), &[]),
-            Purpose::MendCheck { .. } => ("check", None, &[]),
-            Purpose::MergeBase(_) => ("merge_base", None, &[]),
-            Purpose::MeetTheirs(files) => ("meet_theirs", None, files),
+            PromptPurpose::CarryOut(plan) => ("carry_out", Some(told(plan, &mut shown)), &[]),
+            PromptPurpose::MendCheck { .. } => ("check", None, &[]),
+            PromptPurpose::MergeBase(_) => ("merge_base", None, &[]),
+            PromptPurpose::MeetTheirs(files) => ("meet_theirs", None, files),
         };
         // Where that is what the run is for, it is told by itself.
         let (base_commit, is_merge) = match &facts.purpose {
-            Purpose::MergeBase(commit) => (commit.map(Sha::as_str), true),
+            PromptPurpose::MergeBase(commit) => (commit.map(Sha::as_str), true),
             _ => (None, false),
         };
         let news = facts
             .news
             .map(|news| News { base_moved: news.base_moved.clone().filter(|_| !is_merge), ..news.clone() });
         let check = match &facts.purpose {
-            Purpose::MendCheck { command, end, output } => Some(Check { command, end: ended(*end), output }),
+            PromptPurpose::MendCheck { command, end, output } => {
+                Some(Check { command, end: ended(*end), output })
+            }
             _ => None,
         };
         let answered = facts.questions.iter().filter(|question| question.answer.is_some());
         // What is asked for once more is told once more.
         let says_more = facts.ask.text.is_some() && !facts.known.text;
-        let is_known =
-            facts.resumes && facts.known.issue && (says_more || matches!(facts.purpose, Purpose::Resume(_)));
+        let is_known = facts.resumes
+            && facts.known.issue
+            && (says_more || matches!(facts.purpose, PromptPurpose::Resume(_)));
         let ask = Asked {
             known: is_known,
             text_known: facts.known.text,
@@ -294,7 +297,7 @@ fn ended(end: CheckEnd) -> String {
     }
 }
 
-fn asked(ask: &Ask, applied: &Applied, shown: &mut Shown) -> Asked {
+fn asked(ask: &TaskRequest, applied: &Applied, shown: &mut Shown) -> Asked {
     let (review, reviewers) = match &ask.about {
         About::Review(round) => {
             let mut names: Vec<String> = round.reviews.iter().map(|review| review.by.clone()).collect();

@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::context::Shown;
 use crate::event::Verdict;
-use crate::story::review::{Applied, Lines, Round, Source, What};
+use crate::story::review::{Applied, Lines, ReviewBatch, Source, What};
 
 /// Characters of the part of a diff that is shown; its end is where the comment is.
-const MOST_HUNK: usize = 4_000;
+const MAX_HUNK: usize = 4_000;
 /// Characters of one comment.
-const MOST_COMMENT: usize = 8_000;
+const MAX_COMMENT_LEN: usize = 8_000;
 
 /// A thread, as a template has it.
 #[derive(Debug, Serialize)]
@@ -49,8 +49,8 @@ impl Thread {
 }
 
 /// The threads of a round, with everything hidden taken out by `shown`.
-pub(super) fn threads(round: &Round, done: &Applied, shown: &mut Shown) -> Vec<Thread> {
-    let said_in = |shown: &mut Shown, text: &str| super::cut(&shown.markdown(text), MOST_COMMENT);
+pub(super) fn threads(round: &ReviewBatch, done: &Applied, shown: &mut Shown) -> Vec<Thread> {
+    let said_in = |shown: &mut Shown, text: &str| super::cut(&shown.markdown(text), MAX_COMMENT_LEN);
     let comment = |by: &str, text, earlier| Comment { by: by.to_owned(), verdict: None, earlier, text };
     let mut all = Vec::new();
     for thread in round.threads() {
@@ -74,7 +74,7 @@ pub(super) fn threads(round: &Round, done: &Applied, shown: &mut Shown) -> Vec<T
                 told.file = Some(super::cut(&shown.plain(&first.at.file), 500));
                 told.lines = lines(&first.at);
                 told.old_side = first.at.is_old_side;
-                told.hunk = end_of(&shown.plain(&first.hunk), MOST_HUNK);
+                told.hunk = end_of(&shown.plain(&first.hunk), MAX_HUNK);
                 for said in &first.before {
                     told.said.push(comment(&said.by, said_in(shown, &said.text), true));
                 }

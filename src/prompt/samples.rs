@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use super::seen::{Author, Comment, Failing, FailingCheck, File, Image, Linked, MissingImage, Seen};
-use super::{Facts, Merged, News, PullNow, Purpose, Template, TemplateError, prompt};
+use super::{Facts, Merged, News, PromptPurpose, PullNow, Template, TemplateError, prompt};
 use crate::ids::{IssueNumber, PullNumber, QuestionId};
 use crate::story::checks::CheckEnd;
 use crate::story::plan::Mode;
 use crate::story::review::Applied;
-use crate::story::sub_issue::{SubIssue, Together};
-use crate::story::{About, Answer, Ask, AskedQuestion, Choice, Question};
+use crate::story::sub_issue::{SubIssue, SubIssueOrder};
+use crate::story::{About, Answer, AskedQuestion, Choice, Question, TaskRequest};
 
 /// Whether a template makes a prompt of each.
 pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
@@ -24,28 +24,28 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
     };
     let commit = "c".repeat(40).parse().ok();
     let failing = Seen { failing: Some(failing()), ..Seen::default() };
-    let mend = || Purpose::MendCheck { command: "make", end: CheckEnd::Exited(2), output: "no" };
+    let mend = || PromptPurpose::MendCheck { command: "make", end: CheckEnd::Exited(2), output: "no" };
     let open = AskedQuestion { answer: None, ..question.clone() };
     let all = [
-        (Purpose::Work, false, &seen),
-        (Purpose::Work, true, &nothing),
-        (Purpose::Work, true, &failing),
-        (Purpose::Work, false, &failing),
-        (Purpose::Answered(&question), false, &seen),
-        (Purpose::Answered(&question), true, &seen),
-        (Purpose::Answered(&open), true, &nothing),
-        (Purpose::GoOn, true, &nothing),
-        (Purpose::GoOn, false, &seen),
-        (Purpose::Commit(&files), true, &nothing),
-        (Purpose::Commit(&files), false, &seen),
-        (Purpose::Resume(Some(&question)), true, &seen),
-        (Purpose::Resume(None), false, &nothing),
-        (Purpose::CarryOut(&question), true, &nothing),
-        (Purpose::CarryOut(&question), false, &seen),
-        (Purpose::MergeBase(commit.as_ref()), false, &seen),
-        (Purpose::MergeBase(None), true, &nothing),
-        (Purpose::MeetTheirs(&files), true, &nothing),
-        (Purpose::MeetTheirs(&files), false, &seen),
+        (PromptPurpose::Work, false, &seen),
+        (PromptPurpose::Work, true, &nothing),
+        (PromptPurpose::Work, true, &failing),
+        (PromptPurpose::Work, false, &failing),
+        (PromptPurpose::Answered(&question), false, &seen),
+        (PromptPurpose::Answered(&question), true, &seen),
+        (PromptPurpose::Answered(&open), true, &nothing),
+        (PromptPurpose::GoOn, true, &nothing),
+        (PromptPurpose::GoOn, false, &seen),
+        (PromptPurpose::Commit(&files), true, &nothing),
+        (PromptPurpose::Commit(&files), false, &seen),
+        (PromptPurpose::Resume(Some(&question)), true, &seen),
+        (PromptPurpose::Resume(None), false, &nothing),
+        (PromptPurpose::CarryOut(&question), true, &nothing),
+        (PromptPurpose::CarryOut(&question), false, &seen),
+        (PromptPurpose::MergeBase(commit.as_ref()), false, &seen),
+        (PromptPurpose::MergeBase(None), true, &nothing),
+        (PromptPurpose::MeetTheirs(&files), true, &nothing),
+        (PromptPurpose::MeetTheirs(&files), false, &seen),
         (mend(), true, &nothing),
         (mend(), false, &seen),
     ];
@@ -77,15 +77,15 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
             known: crate::prompt::Known::default(),
         };
         prompt(&facts, template)?;
-        let ask = Ask { about: part(), ..ask.clone() };
+        let ask = TaskRequest { about: part(), ..ask.clone() };
         prompt(&Facts { ask: &ask, earlier: std::slice::from_ref(&ask), ..facts }, template)?;
     }
     Ok(())
 }
 
 /// An ask.
-pub(super) fn ask() -> Ask {
-    Ask {
+pub(super) fn ask() -> TaskRequest {
+    TaskRequest {
         by: "alice".to_owned(),
         by_id: None,
         title: "Add a --json flag".to_owned(),
@@ -107,7 +107,7 @@ pub(super) fn part() -> About {
         may_push,
     };
     let parts = vec![part(2, "Read the format", true), part(3, "Write the lines", false)];
-    About::SubIssue(Together { parts, at: 1 })
+    About::SubIssue(SubIssueOrder { parts, at: 1 })
 }
 
 /// A question with its answer.

@@ -11,7 +11,7 @@ use super::{Facts, Hidden};
 
 /// What a prompt is written from.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Sheet {
+pub struct PromptFields {
     template: String,
     /// The template's fields.
     fields: serde_json::Value,
@@ -26,14 +26,14 @@ pub fn sheet(
     facts: &Facts<'_>,
     template: &Template,
     standard: &str,
-) -> Result<(Sheet, Hidden), serde_json::Error> {
+) -> Result<(PromptFields, Hidden), serde_json::Error> {
     let (context, hidden) = Context::of(facts);
     let mut fields = serde_json::to_value(&context)?;
     fields["standard"] = standard.trim_end().into();
-    Ok((Sheet { template: template.text.clone(), fields, fences: context.fences() }, hidden))
+    Ok((PromptFields { template: template.text.clone(), fields, fences: context.fences() }, hidden))
 }
 
-impl Sheet {
+impl PromptFields {
     /// Writes the prompt, if the template can make prompts of each kind. Only for a process that may be lost: a template can
     /// take all of its memory, its time and its stack.
     ///
@@ -47,7 +47,7 @@ impl Sheet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Applied, PullNow, Purpose, prompt, samples};
+    use super::super::{Applied, PromptPurpose, PullNow, prompt, samples};
     use super::*;
     use crate::story::plan::Mode;
 
@@ -62,7 +62,7 @@ mod tests {
             resumes: false,
             earlier: &[],
             questions: &[],
-            purpose: Purpose::Work,
+            purpose: PromptPurpose::Work,
             mode: Mode::Work,
             news: None,
             seen: &seen,
@@ -73,7 +73,7 @@ mod tests {
         let standard = prompt(&facts, &Template::default()).unwrap().text;
         let template = Template::unread(template.to_owned());
         let (sheet, _) = sheet(&facts, &template, &standard).unwrap();
-        let sheet: Sheet = serde_json::from_slice(&serde_json::to_vec(&sheet).unwrap()).unwrap();
+        let sheet: PromptFields = serde_json::from_slice(&serde_json::to_vec(&sheet).unwrap()).unwrap();
         sheet.write().map_err(|error| error.to_string())
     }
 

@@ -14,11 +14,11 @@ const BUILT_IN: &str = include_str!("prompt.md.j2");
 /// The name of a template in its errors.
 const NAME: &str = "prompt";
 /// Steps that a template may take. The built-in one takes some hundred.
-const MOST_STEPS: u64 = 500_000;
+const MAX_STEPS: u64 = 500_000;
 /// A longer template is a mistake.
-pub const LONGEST: usize = 256 * 1024;
+pub const MAX_TEMPLATE: usize = 256 * 1024;
 /// A longer prompt is too much for any agent: Claude Code takes 10 MB.
-pub const LONGEST_PROMPT: usize = 4 << 20;
+pub const MAX_PROMPT: usize = 4 << 20;
 
 /// Where a template comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,8 +55,8 @@ impl Default for Template {
 impl Template {
     /// A template of somebody else's, if it can be used: it is tried on prompts of each kind.
     pub fn new(origin: Origin, text: String) -> Result<Template, TemplateError> {
-        if text.len() > LONGEST {
-            return Err(TemplateError(format!("it is longer than {} KiB", LONGEST / 1024)));
+        if text.len() > MAX_TEMPLATE {
+            return Err(TemplateError(format!("it is longer than {} KiB", MAX_TEMPLATE / 1024)));
         }
         let template = Template { origin, text };
         super::samples::try_on_each(&template)?;
@@ -90,8 +90,8 @@ pub(super) fn write(template: &str, context: Value, fences: &Fences) -> Result<S
     let prompt = expand(template, context, fences)?;
     match prompt.trim() {
         "" => Err(TemplateError("it makes an empty prompt".to_owned())),
-        _ if prompt.len() > LONGEST_PROMPT => {
-            Err(TemplateError(format!("it makes a prompt of more than {} MiB", LONGEST_PROMPT >> 20)))
+        _ if prompt.len() > MAX_PROMPT => {
+            Err(TemplateError(format!("it makes a prompt of more than {} MiB", MAX_PROMPT >> 20)))
         }
         _ => Ok(prompt),
     }
@@ -105,7 +105,7 @@ fn expand(template: &str, context: Value, fences: &Fences) -> Result<String, Tem
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     // A misspelt name is an error, and not nothing.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(MOST_STEPS));
+    environment.set_fuel(Some(MAX_STEPS));
     let fences = fences.clone();
     environment.add_filter("fence", move |text: String, word: String, attributes: Kwargs| {
         fenced(&fences, &text, &word, &attributes)

@@ -5,11 +5,11 @@
 use std::borrow::Cow;
 
 /// JSON in JSON with colours in it takes three.
-const MOST_DECODINGS: usize = 3;
+const MAX_DECODINGS: usize = 3;
 /// The longest name of a character in [`ENTITIES`].
-const LONGEST_ENTITY: usize = 14;
+const MAX_ENTITY: usize = 14;
 /// Digits of a line's number, as `cat -n` puts it before the line.
-const LONGEST_NUMBER: usize = 7;
+const MAX_NUMBER: usize = 7;
 
 /// What HTML calls characters that are in secrets, and characters that nobody sees.
 const ENTITIES: &[(&[u8], &str)] = &[
@@ -148,7 +148,7 @@ pub(super) fn stretches<'b>(
 /// Shows every way to read the bytes, each with whether spaces are left out of it, until `look` says that it is enough.
 pub(super) fn each(bytes: &[u8], places: Places, look: &mut dyn FnMut(&View<'_>, bool) -> bool) {
     let mut view = View { bytes: Cow::Borrowed(bytes), places: None };
-    for decodings in 0..=MOST_DECODINGS {
+    for decodings in 0..=MAX_DECODINGS {
         if !joined(&view, decodings > 0, places, look) || !view.bytes.iter().copied().any(may_be_coded) {
             return;
         }
@@ -267,8 +267,7 @@ fn before_line(line: &[u8], prefix: Prefix) -> usize {
             }
         }
         Prefix::All => {
-            let digits =
-                line[at..].iter().take(LONGEST_NUMBER).take_while(|byte| byte.is_ascii_digit()).count();
+            let digits = line[at..].iter().take(MAX_NUMBER).take_while(|byte| byte.is_ascii_digit()).count();
             let after = line.get(at + digits).copied();
             if digits > 0
                 && after.is_some_and(|byte| matches!(byte, b':' | b'|' | b'.' | b')' | b']' | b'>' | b'\t'))
@@ -420,7 +419,7 @@ fn entity(rest: &[u8]) -> (usize, Read) {
         (Some(b'#'), _) => numbered(2, 10, 8).unwrap_or(same),
         _ => {
             let name =
-                rest[1..].iter().take(LONGEST_ENTITY).take_while(|byte| byte.is_ascii_alphabetic()).count();
+                rest[1..].iter().take(MAX_ENTITY).take_while(|byte| byte.is_ascii_alphabetic()).count();
             let known = ENTITIES.iter().find(|(known, _)| *known == &rest[1..=name]);
             match known.filter(|_| rest.get(1 + name) == Some(&b';')) {
                 Some((_, text)) => (2 + name, Read::Text(text)),

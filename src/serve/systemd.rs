@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::pulse::Pulse;
+use crate::pulse::Heartbeat;
 use crate::store::{Counts, Store};
 
 /// How often the line that `systemctl status` shows is renewed where no watchdog wants to hear from hob.
 const EVERY: Duration = Duration::from_secs(30);
 /// The longest wait for the store before it counts as one that cannot be written.
-const LONGEST_CHECK: Duration = Duration::from_secs(10);
+const MAX_CHECK: Duration = Duration::from_secs(10);
 
 /// hob listens and works.
 pub(super) fn ready() {
@@ -30,7 +30,7 @@ pub(super) fn stopping(at_most: Duration) {
 
 /// Tells how hob fares until it is dropped. The watchdog hears from hob while the store can be written and no loop hangs;
 /// when it hears nothing for its time, systemd ends hob and starts it anew, and agents do not notice.
-pub(super) async fn report(store: Store, pulses: Vec<Pulse>) {
+pub(super) async fn report(store: Store, pulses: Vec<Heartbeat>) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return std::future::pending().await;
     }
@@ -39,7 +39,7 @@ pub(super) async fn report(store: Store, pulses: Vec<Pulse>) {
     let mut round = tokio::time::interval(every);
     loop {
         round.tick().await;
-        let trouble = trouble(&store, &pulses, LONGEST_CHECK.min(every / 2)).await;
+        let trouble = trouble(&store, &pulses, MAX_CHECK.min(every / 2)).await;
         if let Some(trouble) = &trouble {
             tracing::error!(trouble, "hob is not well; the watchdog is not told that it is");
             tell(&[NotifyState::Status(trouble)]);
@@ -54,7 +54,7 @@ pub(super) async fn report(store: Store, pulses: Vec<Pulse>) {
     }
 }
 
-async fn trouble(store: &Store, pulses: &[Pulse], within: Duration) -> Option<String> {
+async fn trouble(store: &Store, pulses: &[Heartbeat], within: Duration) -> Option<String> {
     if let Some(late) = pulses.iter().find(|pulse| pulse.is_late()) {
         return Some(format!("the loop `{}` hangs", late.name()));
     }
@@ -91,12 +91,12 @@ mod tests {
     async fn a_loop_that_hangs_and_a_store_that_is_gone_are_trouble() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("hob.db")).await.unwrap();
-        let pulses = [Pulse::new("intake", LONGEST_CHECK), Pulse::new("deliver", Duration::ZERO)];
-        assert_eq!(trouble(&store, &pulses[..1], LONGEST_CHECK).await, None);
-        let late = trouble(&store, &pulses, LONGEST_CHECK).await;
+        let pulses = [Heartbeat::new("intake", MAX_CHECK), Heartbeat::new("deliver", Duration::ZERO)];
+        assert_eq!(trouble(&store, &pulses[..1], MAX_CHECK).await, None);
+        let late = trouble(&store, &pulses, MAX_CHECK).await;
         assert_eq!(late.as_deref(), Some("the loop `deliver` hangs"));
         store.close().await;
-        let closed = trouble(&store, &pulses[..1], LONGEST_CHECK).await.unwrap();
+        let closed = trouble(&store, &pulses[..1], MAX_CHECK).await.unwrap();
         assert!(closed.starts_with("the store cannot be written: "), "{closed}");
     }
 }

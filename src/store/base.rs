@@ -8,7 +8,7 @@ use crate::agent::FailureClass;
 use crate::ids::{Repo, StoryId};
 use crate::story::base::{AboutToPush, BaseMoved};
 use crate::story::plan::Mode;
-use crate::story::{About, Ask, Story, Task, Turn, publishes_again};
+use crate::story::{About, RunReason, Story, Task, TaskRequest, publishes_again};
 
 /// A base branch that has moved on, for the stories that follow it.
 #[derive(Debug)]
@@ -66,14 +66,14 @@ impl Store {
             .await?;
             let Some(last) = last.as_ref().map(rows::task).transpose()? else { continue };
             let about = About::Base(follow.moved.clone());
-            let ask = Ask { text: None, on: None, about, ..last.ask };
+            let ask = TaskRequest { text: None, on: None, about, ..last.ask };
             let queued = Queued {
                 story: *story,
                 // One delivery can be about many stories.
                 delivery: &format!("{}/{story}", follow.guid),
                 ask: &ask,
                 mode: Mode::Work,
-                turn: &Turn::Begin,
+                turn: &RunReason::Begin,
                 settings: follow.settings.as_deref(),
                 wait: follow.wait,
                 is_quiet: true,

@@ -15,15 +15,15 @@ use super::tasks::hold;
 use super::write::Write;
 use super::{NewAnswers, Store, cards, deliveries, now, rows};
 use crate::ids::{AgentKind, QuestionId, StoryId, TaskId};
-use crate::story::budget::{self, Amount, AtCap, HOB, Ledger, NEW_DAY, Said, Scope, Sums, Used};
-use crate::story::{Answer, PartAnswer, Story, Task, Turn};
+use crate::story::budget::{self, Amount, CapReached, HOB, Ledger, NEW_DAY, Said, Scope, Sums, Used};
+use crate::story::{Answer, PartAnswer, RunReason, Story, Task};
 
 /// A wrong clock, ours or a provider's, parks nothing for longer.
-const LONGEST_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A question about a cap.
 #[derive(Debug, Clone)]
-pub struct AtCapQuestion {
+pub struct CapQuestion {
     /// Its id.
     pub id: QuestionId,
     /// The task that it holds up.
@@ -31,14 +31,14 @@ pub struct AtCapQuestion {
     /// The story.
     pub story: StoryId,
     /// The cap.
-    pub at_cap: AtCap,
+    pub at_cap: CapReached,
     /// The answer, once it is there.
     pub answer: Option<Answer>,
     /// When it was answered.
     pub answered_at: Option<Timestamp>,
 }
 
-impl AtCapQuestion {
+impl CapQuestion {
     /// What was answered, if anything was.
     pub fn said(&self) -> Option<Said> {
         self.answer.as_ref().map(|answer| budget::said(answer, &self.at_cap.reached))
@@ -56,7 +56,7 @@ pub struct WaitsForLimit {
 
 #[derive(Deserialize)]
 struct Marked {
-    at_cap: AtCap,
+    at_cap: CapReached,
 }
 
 impl Store {
@@ -81,7 +81,7 @@ impl Store {
             if let Some(raised) = raised {
                 *raised = raised.and(amount.into());
             }
-            if task.turn == (Turn::Answer { question: asked.id }) {
+            if task.turn == (RunReason::Answer { question: asked.id }) {
                 ledger.granted_now = amount.into();
             }
         }
@@ -158,7 +158,7 @@ impl Store {
         &self,
         story: StoryId,
         since: i64,
-    ) -> anyhow::Result<Vec<(AtCapQuestion, String)>> {
+    ) -> anyhow::Result<Vec<(CapQuestion, String)>> {
         let found = sqlx::query(
             "SELECT q.*, s.repo_key
              FROM (SELECT own.id FROM tasks AS t JOIN questions AS own ON own.task = t.id WHERE t.story = $1
@@ -175,7 +175,7 @@ impl Store {
     }
 
     /// The question about a cap of that id, if it is one.
-    pub async fn at_cap(&self, question: QuestionId) -> anyhow::Result<Option<AtCapQuestion>> {
+    pub async fn at_cap(&self, question: QuestionId) -> anyhow::Result<Option<CapQuestion>> {
         let row = sqlx::query(
             "SELECT * FROM questions WHERE id = $1 AND json_extract(question, '$.at_cap') IS NOT NULL",
         )
@@ -186,7 +186,7 @@ impl Store {
     }
 
     /// The newest question of a task, if it is about a cap.
-    pub async fn last_at_cap(&self, task: TaskId) -> anyhow::Result<Option<AtCapQuestion>> {
+    pub async fn last_at_cap(&self, task: TaskId) -> anyhow::Result<Option<CapQuestion>> {
         let newest: Option<String> =
             sqlx::query_scalar("SELECT id FROM questions WHERE task = $1 ORDER BY seq DESC LIMIT 1")
                 .bind(task.to_string())
@@ -307,7 +307,7 @@ impl Store {
 
     /// Remembers that an agent's usage limit is used up, until a moment, a week at most.
     pub async fn limit_agent(&self, agent: AgentKind, until: Timestamp) -> anyhow::Result<()> {
-        let latest = crate::clock::now().checked_add(LONGEST_LIMIT).unwrap_or(until);
+        let latest = crate::clock::now().checked_add(MAX_LIMIT).unwrap_or(until);
         let mut write = self.begin("limit-agent").await?;
         sqlx::query(
             "INSERT INTO agent_limits (agent, until_when) VALUES ($1, $2)
@@ -347,7 +347,7 @@ impl Store {
 }
 
 /// Answers a question about a cap, as a person would on its card; its task goes on. False: it was answered meanwhile.
-async fn go_on(write: &mut Write, asked: &AtCapQuestion, answer: Answer) -> anyhow::Result<bool> {
+async fn go_on(write: &mut Write, asked: &CapQuestion, answer: Answer) -> anyhow::Result<bool> {
     let answers = vec![PartAnswer { part: 0, text: answer.text }];
     cards::answer(write, &NewAnswers { question: asked.id, answers, by: answer.by }, &[]).await
 }
@@ -374,10 +374,10 @@ fn used(row: &SqliteRow) -> anyhow::Result<Used> {
     Ok(Used { usd: row.try_get("usd")?, tokens: rows::number(row, "tokens")?, ms: rows::number(row, "ms")? })
 }
 
-fn at_cap_question(row: &SqliteRow) -> anyhow::Result<AtCapQuestion> {
+fn at_cap_question(row: &SqliteRow) -> anyhow::Result<CapQuestion> {
     let asked = rows::question(row)?;
     let Marked { at_cap } = rows::json(row, "question")?;
-    Ok(AtCapQuestion {
+    Ok(CapQuestion {
         id: asked.id,
         task: rows::parsed(row, "task")?,
         story: rows::parsed(row, "story")?,

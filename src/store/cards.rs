@@ -13,7 +13,7 @@ use super::{Store, commands, deliveries, held_back, now, rows};
 use crate::event::Person;
 use crate::ids::{EffectId, IssueNumber, PullNumber, QuestionId, StoryId, TaskId};
 use crate::story::card::whole_answer;
-use crate::story::{Answer, Ask, Card, CardKind, Given, PartAnswer, Rests, plan};
+use crate::story::{Answer, Card, Given, OverflowLinks, PartAnswer, QuestionKind, TaskRequest, plan};
 
 /// A card with what makes it one, but for its answers. It is open while a task waits for it: the last of the task's questions.
 const CARD: &str =
@@ -75,7 +75,7 @@ impl Store {
                 .bind(question.to_string())
                 .fetch_one(&self.reader)
                 .await?;
-        let ask: Ask = rows::json(&row, "ask")?;
+        let ask: TaskRequest = rows::json(&row, "ask")?;
         Ok(Person { login: ask.by, id: ask.by_id, is_bot: false })
     }
 
@@ -323,7 +323,7 @@ fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<Card> {
         id: asked.id,
         story: rows::parsed(row, "story")?,
         kind: match (rows::is_true(row, "is_plan")?, held_back::kind(row)?) {
-            (true, _) => CardKind::Plan,
+            (true, _) => QuestionKind::Plan,
             (false, kind) => kind,
         },
         on: IssueNumber(rows::number(row, "on_issue")?),
@@ -332,7 +332,7 @@ fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<Card> {
         answers,
         is_open: rows::is_true(row, "is_open")?,
         deadline_at: rows::time_option(row, "deadline_at")?,
-        rests: Rests::new(),
+        rests: OverflowLinks::new(),
         draft_pull: rows::number_option(row, "draft_pull")?.map(PullNumber),
     })
 }

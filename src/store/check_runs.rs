@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::effects::{Beside, want};
+use super::effects::{Excluded, want};
 use super::shown::{show, show_soon};
 use super::tasks::hold;
 use super::{NewEffect, Store, after, deliveries, now, rows};
@@ -62,7 +62,11 @@ pub struct ShownCheck<'a> {
 
 impl Store {
     /// The stories whose check runs are to be changed now; `beside` and `elsewhere` as with status comments.
-    pub async fn checks_to_show(&self, beside: &Beside, elsewhere: bool) -> anyhow::Result<Vec<CheckToShow>> {
+    pub async fn checks_to_show(
+        &self,
+        beside: &Excluded,
+        elsewhere: bool,
+    ) -> anyhow::Result<Vec<CheckToShow>> {
         let found = sqlx::query(
             "SELECT id, status_comment, check_tries, repo_key, installation FROM stories
              WHERE remote_head IS NOT NULL AND status_wanted <> check_shown AND check_not_before <= $1

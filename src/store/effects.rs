@@ -192,14 +192,14 @@ pub struct WantedEffect {
 
 /// What can begin nothing now: repositories in which enough is under way, and installations that may not write.
 #[derive(Debug, Clone, Default)]
-pub struct Beside {
+pub struct Excluded {
     /// Repositories, by their keys.
     pub repositories: Vec<String>,
     /// Installations; none stands for the token's account.
     pub installations: Vec<Option<InstallationId>>,
 }
 
-impl Beside {
+impl Excluded {
     pub(super) fn repositories(&self) -> anyhow::Result<String> {
         rows::to_json(&self.repositories)
     }
@@ -308,8 +308,8 @@ impl Store {
 
     /// The effect of each story that goes next, where it is due: of those that go first the oldest, else the oldest.
     pub async fn due_effects(&self) -> anyhow::Result<Vec<WantedEffect>> {
-        let mut due = self.due_effects_of(EffectClass::First, &Beside::default()).await?;
-        due.extend(self.due_effects_of(EffectClass::Second, &Beside::default()).await?);
+        let mut due = self.due_effects_of(EffectClass::First, &Excluded::default()).await?;
+        due.extend(self.due_effects_of(EffectClass::Second, &Excluded::default()).await?);
         Ok(due)
     }
 
@@ -317,7 +317,7 @@ impl Store {
     pub async fn due_effects_of(
         &self,
         class: EffectClass,
-        beside: &Beside,
+        beside: &Excluded,
     ) -> anyhow::Result<Vec<WantedEffect>> {
         let found = sqlx::query(
             "SELECT e.id, e.story, e.effect, e.attempts, e.refusals, s.repo_key, s.installation

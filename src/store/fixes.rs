@@ -11,7 +11,7 @@ use super::{Store, deliveries, rows};
 use crate::ids::{Repo, Sha, StoryId};
 use crate::story::fix::FailedChecks;
 use crate::story::plan::Mode;
-use crate::story::{About, Ask, Story, Task, TaskState, Turn};
+use crate::story::{About, RunReason, Story, Task, TaskRequest, TaskState};
 
 /// A task about failed checks that is to be opened.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ impl Store {
     /// Notes what was found to fail when a task about checks was taken up.
     pub async fn note_failing(&self, task: &Task, failed: FailedChecks) -> anyhow::Result<Task> {
         let about = About::Checks(failed);
-        self.rewrite_ask("note-failing", task, Ask { about, ..task.ask.clone() }).await
+        self.rewrite_ask("note-failing", task, TaskRequest { about, ..task.ask.clone() }).await
     }
 
     /// How often an agent has worked on failed checks of a story's present pull request without anybody's asking.
@@ -133,14 +133,14 @@ async fn insert(write: &mut Write, guid: &str, new: &NewFix) -> anyhow::Result<b
         return Ok(false);
     }
     let about = About::Checks(FailedChecks { head: Some(new.head.clone()), ..FailedChecks::default() });
-    let mut ask = Ask { text: None, about, ..last.ask };
+    let mut ask = TaskRequest { text: None, about, ..last.ask };
     ask.choice.base = None;
     let queued = Queued {
         story: new.story,
         delivery: guid,
         ask: &ask,
         mode: Mode::Work,
-        turn: &Turn::Begin,
+        turn: &RunReason::Begin,
         settings: new.settings.as_deref(),
         wait: new.wait,
         is_quiet: false,

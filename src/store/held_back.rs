@@ -7,16 +7,16 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{NewQuestion, Store, rows};
 use crate::ids::{QuestionId, StoryId};
-use crate::story::budget::AtCap;
-use crate::story::{Answer, CardKind, HeldBack, Question};
+use crate::story::budget::CapReached;
+use crate::story::{Answer, PendingApproval, Question, QuestionKind};
 
 /// A hand-over that a question was asked about.
 #[derive(Debug, Clone)]
-pub struct HeldBackQuestion {
+pub struct ApprovalQuestion {
     /// The question.
     pub id: QuestionId,
     /// What it was asked about.
-    pub held_back: HeldBack,
+    pub held_back: PendingApproval,
     /// The answer, once it is there.
     pub answer: Option<Answer>,
 }
@@ -26,19 +26,19 @@ struct Written<'a> {
     #[serde(flatten)]
     question: &'a Question,
     #[serde(skip_serializing_if = "Option::is_none")]
-    held_back: Option<&'a HeldBack>,
+    held_back: Option<&'a PendingApproval>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    at_cap: Option<&'a AtCap>,
+    at_cap: Option<&'a CapReached>,
 }
 
 #[derive(Deserialize)]
 struct Read {
-    held_back: Option<HeldBack>,
+    held_back: Option<PendingApproval>,
 }
 
 impl Store {
     /// Every hand-over of a story that was held back, oldest first.
-    pub async fn held_back(&self, story: StoryId) -> anyhow::Result<Vec<HeldBackQuestion>> {
+    pub async fn held_back(&self, story: StoryId) -> anyhow::Result<Vec<ApprovalQuestion>> {
         let found = sqlx::query("SELECT * FROM questions WHERE story = $1 ORDER BY seq")
             .bind(story.to_string())
             .fetch_all(&self.reader)
@@ -47,7 +47,7 @@ impl Store {
         for row in &found {
             if let Read { held_back: Some(held_back) } = rows::json(row, "question")? {
                 let asked = rows::question(row)?;
-                held.push(HeldBackQuestion { id: asked.id, held_back, answer: asked.answer });
+                held.push(ApprovalQuestion { id: asked.id, held_back, answer: asked.answer });
             }
         }
         Ok(held)
@@ -55,7 +55,7 @@ impl Store {
 }
 
 /// What kind of question a row holds, but for plans.
-pub(super) fn kind(row: &SqliteRow) -> anyhow::Result<CardKind> {
+pub(super) fn kind(row: &SqliteRow) -> anyhow::Result<QuestionKind> {
     #[derive(Deserialize)]
     struct About {
         held_back: Option<IgnoredAny>,
@@ -63,9 +63,9 @@ pub(super) fn kind(row: &SqliteRow) -> anyhow::Result<CardKind> {
     }
     let about: About = rows::json(row, "question")?;
     Ok(match (about.held_back, about.at_cap) {
-        (Some(_), _) => CardKind::Protected,
-        (None, Some(_)) => CardKind::Cap,
-        (None, None) => CardKind::Agent,
+        (Some(_), _) => QuestionKind::Protected,
+        (None, Some(_)) => QuestionKind::Cap,
+        (None, None) => QuestionKind::Agent,
     })
 }
 

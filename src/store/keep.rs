@@ -17,7 +17,7 @@ use crate::story::Task;
 
 /// A story, as far as its folders are concerned.
 #[derive(Debug, Clone)]
-pub struct KeptStory {
+pub struct StoredStory {
     /// Which.
     pub id: StoryId,
     /// The mirror that its workspace borrows from.
@@ -32,14 +32,14 @@ pub struct KeptStory {
     /// earlier one has left.
     pub has_unpushed_work: bool,
     /// How far saving that work is.
-    pub saving: Option<Saving>,
+    pub saving: Option<SaveState>,
     /// Whether its home holds a session.
     pub has_session: bool,
 }
 
 /// How far saving the work of a story that is over has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Saving {
+pub enum SaveState {
     /// A worker is to do it.
     Wanted {
         /// Since when.
@@ -54,7 +54,7 @@ pub enum Saving {
 
 /// A run, as far as its record is concerned.
 #[derive(Debug, Clone, Copy)]
-pub struct KeptRun {
+pub struct StoredRun {
     /// Which.
     pub id: RunId,
     /// Its place in the order in which runs were made.
@@ -83,7 +83,7 @@ const HAS_LEFT_WORK: &str = "(s.handed_over = 0 AND EXISTS (
 
 impl Store {
     /// A story, if there is one of that id.
-    pub async fn kept_story(&self, id: StoryId) -> anyhow::Result<Option<KeptStory>> {
+    pub async fn kept_story(&self, id: StoryId) -> anyhow::Result<Option<StoredStory>> {
         let row = sqlx::query(sqlx::AssertSqlSafe(kept_stories_where("s.id = $2")))
             .bind(now())
             .bind(id.to_string())
@@ -101,7 +101,7 @@ impl Store {
     }
 
     /// A run, if there is one of that id.
-    pub async fn kept_run(&self, id: RunId) -> anyhow::Result<Option<KeptRun>> {
+    pub async fn kept_run(&self, id: RunId) -> anyhow::Result<Option<StoredRun>> {
         let query = format!(
             "SELECT r.id, r.seq, COALESCE(r.ended_at, r.created_at) AS at,
                  (r.ended IS NOT NULL OR t.state IN ('done', 'failed', 'cancelled')) AS is_over,
@@ -115,7 +115,7 @@ impl Store {
             .fetch_optional(&self.reader)
             .await?;
         let read = |row: &SqliteRow| {
-            Ok(KeptRun {
+            Ok(StoredRun {
                 id: rows::parsed(row, "id")?,
                 seq: row.try_get("seq")?,
                 at: rows::time(row, "at")?,
@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// Holds a story, if it neither waits nor works and nothing has happened on it since it was looked at.
-    pub async fn hold_idle(&self, seen: &KeptStory) -> anyhow::Result<Option<IdleStory>> {
+    pub async fn hold_idle(&self, seen: &StoredStory) -> anyhow::Result<Option<IdleStory>> {
         let mut write = self.begin("hold-idle").await?;
         let row = sqlx::query(sqlx::AssertSqlSafe(kept_stories_where("s.id = $2")))
             .bind(now())
@@ -289,11 +289,11 @@ fn kept_stories_where(condition: &str) -> String {
     )
 }
 
-fn kept_story(row: &SqliteRow) -> anyhow::Result<KeptStory> {
+fn kept_story(row: &SqliteRow) -> anyhow::Result<StoredStory> {
     let touched = rows::time(row, "updated_at")?;
     let since = rows::time_option(row, "save_work_at")?.unwrap_or(touched);
     let saving: Option<String> = row.try_get("save_work")?;
-    Ok(KeptStory {
+    Ok(StoredStory {
         id: rows::parsed(row, "id")?,
         mirror: row.try_get("mirror")?,
         touched: rows::time_option(row, "task_updated_at")?.map_or(touched, |task| task.max(touched)),
@@ -302,8 +302,8 @@ fn kept_story(row: &SqliteRow) -> anyhow::Result<KeptStory> {
         has_unpushed_work: rows::is_true(row, "has_unpushed_work")?,
         saving: match saving.as_deref() {
             None => None,
-            Some("wanted") => Some(Saving::Wanted { since }),
-            Some("refused") => Some(Saving::Refused { since }),
+            Some("wanted") => Some(SaveState::Wanted { since }),
+            Some("refused") => Some(SaveState::Refused { since }),
             Some(other) => anyhow::bail!("column save_work of the store: unknown word {other}"),
         },
         has_session: rows::is_true(row, "has_session")?,

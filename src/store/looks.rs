@@ -11,7 +11,7 @@ const KEY: &str = "deliveries-looked";
 
 /// A part of GitHub's record of deliveries, by GitHub's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LookedDeliveries {
+pub struct DeliveryPoll {
     /// Where the record stood when this store first looked. What hob has taken before that, it took into another store.
     pub from: Timestamp,
     /// Up to when each delivery of the record is in this store, or needs not to be.
@@ -20,7 +20,7 @@ pub struct LookedDeliveries {
 
 impl Store {
     /// The part of the record that was looked through, if there was a whole look.
-    pub async fn looked_deliveries(&self) -> anyhow::Result<Option<LookedDeliveries>> {
+    pub async fn looked_deliveries(&self) -> anyhow::Result<Option<DeliveryPoll>> {
         let found: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
             .bind(KEY)
             .fetch_optional(&self.reader)
@@ -31,7 +31,7 @@ impl Store {
     }
 
     /// Notes the part of the record that was looked through.
-    pub async fn note_looked_deliveries(&self, looked: LookedDeliveries) -> anyhow::Result<()> {
+    pub async fn note_looked_deliveries(&self, looked: DeliveryPoll) -> anyhow::Result<()> {
         let mut write = self.begin("looked-deliveries").await?;
         sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
             .bind(KEY)

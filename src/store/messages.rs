@@ -13,7 +13,7 @@ use super::tasks::{Queued, hold, queue};
 use super::write::Write;
 use super::{Effect, NewEffect, ReactTo, Store, deliveries, rows};
 use crate::ids::{CommentId, MessageId, RunId, StoryId, TaskId};
-use crate::story::{About, Ask, Message, MessageState, Task, TaskState, Turn};
+use crate::story::{About, Message, MessageState, RunReason, Task, TaskRequest, TaskState};
 
 /// The reaction that says that a comment was handed to the agent that works.
 const TOLD: &str = "rocket";
@@ -211,7 +211,7 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
     }
     let by_id = rows::number_option(row, "by_id")?;
     let text = Some(together(&waiting));
-    let ask = Ask { text, by: last.by.clone(), by_id, about: About::Issue, ..task.ask.clone() };
+    let ask = TaskRequest { text, by: last.by.clone(), by_id, about: About::Issue, ..task.ask.clone() };
     let delivery: String = row.try_get("delivery")?;
     // What the repository asks for holds for them too.
     let settings = sqlx::query_scalar("SELECT settings FROM tasks WHERE id = $1");
@@ -222,7 +222,7 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
         ask: &ask,
         // Words said while a plan was made allow no more than the plan does.
         mode: task.mode,
-        turn: &Turn::Begin,
+        turn: &RunReason::Begin,
         settings: settings.as_deref(),
         wait: Duration::ZERO,
         is_quiet: false,

@@ -11,7 +11,7 @@ use super::shown::show_soon;
 use super::write::Write;
 use super::{Store, now};
 use crate::ids::TaskId;
-use crate::message::MOST_AHEAD;
+use crate::message::MAX_AHEAD;
 
 /// How many tasks may be under way at once; absent: as many as there are workers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,7 +70,7 @@ struct Queued {
 
 impl Store {
     /// How many tasks are taken before this one and with it, if every worker took one after the other from now on: 1 is the
-    /// next, and what is beyond [`MOST_AHEAD`] is one more than that. `None`: it is not in the queue, or waits for something else
+    /// next, and what is beyond [`MAX_AHEAD`] is one more than that. `None`: it is not in the queue, or waits for something else
     /// than its turn.
     pub async fn place_in_queue(&self, task: TaskId) -> anyhow::Result<Option<usize>> {
         let waits = format!(
@@ -83,7 +83,7 @@ impl Store {
         }
         let line = line(&mut reader).await?;
         let place = line.iter().position(|queued| queued.task == task.to_string());
-        Ok(Some(place.map_or(MOST_AHEAD + 1, |place| place + 1)))
+        Ok(Some(place.map_or(MAX_AHEAD + 1, |place| place + 1)))
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) async fn show_line(write: &mut Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The tasks that come next, [`MOST_AHEAD`] of them, in their order.
+/// The tasks that come next, [`MAX_AHEAD`] of them, in their order.
 async fn line(connection: &mut SqliteConnection) -> anyhow::Result<Vec<Queued>> {
     let busy = format!("WITH {BUSY} SELECT repo_key, busy FROM of_repository");
     let busy = sqlx::query(sqlx::AssertSqlSafe(busy)).bind(now()).fetch_all(&mut *connection).await?;
@@ -111,7 +111,7 @@ async fn line(connection: &mut SqliteConnection) -> anyhow::Result<Vec<Queued>> 
              WHERE t.state = 'queued' AND t.repo_key = of.repo_key AND {IS_FREE} AND {IS_FIRST} ORDER BY t.seq LIMIT $2)
          ORDER BY t.seq"
     );
-    let most = i64::try_from(MOST_AHEAD).unwrap_or(i64::MAX);
+    let most = i64::try_from(MAX_AHEAD).unwrap_or(i64::MAX);
     let found =
         sqlx::query(sqlx::AssertSqlSafe(first)).bind(now()).bind(most).fetch_all(&mut *connection).await?;
     let mut queue = Vec::new();
@@ -125,7 +125,7 @@ async fn line(connection: &mut SqliteConnection) -> anyhow::Result<Vec<Queued>> 
 /// Plays the claims: each takes, of the repositories with the fewest tasks under way, the oldest task.
 fn in_order(mut queue: Vec<Queued>, mut under_way: HashMap<String, i64>) -> Vec<Queued> {
     let mut line = Vec::new();
-    while line.len() < MOST_AHEAD {
+    while line.len() < MAX_AHEAD {
         let fewest = |(_, queued): &(usize, &Queued)| under_way.get(&queued.repo_key).copied().unwrap_or(0);
         let Some((at, _)) = queue.iter().enumerate().min_by_key(fewest) else { break };
         let next = queue.remove(at);
@@ -154,7 +154,7 @@ mod tests {
         let line = in_order(queue, busy).into_iter().map(|queued| queued.task).collect::<Vec<_>>();
         assert_eq!(line, ["1", "3", "2", "4"]);
         let many: Vec<Queued> = (0..50).map(|task| queued((task.to_string().as_str(), "a"))).collect();
-        assert_eq!(in_order(many, HashMap::new()).len(), MOST_AHEAD);
+        assert_eq!(in_order(many, HashMap::new()).len(), MAX_AHEAD);
     }
 
     async fn store_with(tasks: &[(&str, usize)]) -> (tempfile::TempDir, Store) {
@@ -209,11 +209,11 @@ mod tests {
         let (_folder, store) = store_with(&[("a/a", 300), ("b/b", 300)]).await;
         let last = sqlx::query_scalar::<_, String>("SELECT id FROM tasks ORDER BY seq DESC LIMIT 1");
         let last: TaskId = last.fetch_one(&store.reader).await.unwrap().parse().unwrap();
-        assert_eq!(store.place_in_queue(last).await.unwrap(), Some(MOST_AHEAD + 1));
+        assert_eq!(store.place_in_queue(last).await.unwrap(), Some(MAX_AHEAD + 1));
         let task = store.claim_task(Duration::from_secs(60), &Sharing::default()).await.unwrap().unwrap();
         let before = versions(&store).await;
         store.begin_run(&task, crate::ids::AgentKind::Claude).await.unwrap();
         // Its own story too.
-        assert_eq!(versions(&store).await - before, i64::try_from(MOST_AHEAD).unwrap() + 1);
+        assert_eq!(versions(&store).await - before, i64::try_from(MAX_AHEAD).unwrap() + 1);
     }
 }

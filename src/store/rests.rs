@@ -10,12 +10,12 @@ use sqlx::sqlite::SqliteRow;
 use super::effects::{Double, DoubleKind};
 use super::{Store, after, now, rows};
 use crate::ids::{CommentId, EffectId, IssueNumber, StoryId};
-use crate::message::Rest;
-use crate::story::Rests;
+use crate::message::Overflow;
+use crate::story::OverflowLinks;
 
 /// A part that is to be on GitHub.
 #[derive(Debug, Clone)]
-pub struct RestPart {
+pub struct OverflowPart {
     /// What its marker carries.
     pub id: EffectId,
     /// The issue or pull request.
@@ -26,7 +26,7 @@ pub struct RestPart {
 
 impl Store {
     /// Where the rests of a story are, those that are there as a whole.
-    pub async fn rests_of(&self, story: StoryId) -> anyhow::Result<Rests> {
+    pub async fn rests_of(&self, story: StoryId) -> anyhow::Result<OverflowLinks> {
         let found = sqlx::query(
             "SELECT key, link FROM rests AS r WHERE story = $1
                AND NOT EXISTS (SELECT 1 FROM rests AS other
@@ -36,7 +36,7 @@ impl Store {
         .bind(story.to_string())
         .fetch_all(&self.reader)
         .await?;
-        let mut rests: Rests = HashMap::new();
+        let mut rests: OverflowLinks = HashMap::new();
         for row in &found {
             rests.entry(row.try_get("key")?).or_default().push(row.try_get("link")?);
         }
@@ -49,8 +49,8 @@ impl Store {
         &self,
         story: StoryId,
         on: IssueNumber,
-        rest: &Rest,
-    ) -> anyhow::Result<Vec<(usize, RestPart)>> {
+        rest: &Overflow,
+    ) -> anyhow::Result<Vec<(usize, OverflowPart)>> {
         let mut write = self.begin("rest-attempted").await?;
         let mut missing = Vec::new();
         for part in 0..rest.parts.len() {
@@ -75,7 +75,7 @@ impl Store {
             .fetch_optional(&mut *write)
             .await?;
             let Some(row) = row else { continue };
-            let new = RestPart {
+            let new = OverflowPart {
                 id: rows::parsed(&row, "id")?,
                 on: IssueNumber(rows::number(&row, "on_issue")?),
                 attempts: u32::try_from(rows::number(&row, "attempts")?).unwrap_or(u32::MAX),

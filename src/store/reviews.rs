@@ -15,11 +15,11 @@ use super::write::Write;
 use super::{Store, after, deliveries, now, rows};
 use crate::event::Verdict;
 use crate::ids::{Repo, ReviewId, StoryId, TaskId};
-use crate::story::review::{Applied, Round, Source, Suggested};
-use crate::story::{About, Ask, Story, Task};
+use crate::story::review::{Applied, AppliedSuggestions, ReviewBatch, Source};
+use crate::story::{About, Story, Task, TaskRequest};
 
 /// In all, a round waits no longer for more than so many times what it waits for one.
-const MOST_WAITS: u32 = 10;
+const MAX_WAITS: u32 = 10;
 
 /// What became of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Store {
     }
 
     /// Writes down what is left of a task's round.
-    pub async fn note_round(&self, task: &Task, rest: Round) -> anyhow::Result<Task> {
+    pub async fn note_round(&self, task: &Task, rest: ReviewBatch) -> anyhow::Result<Task> {
         self.rewrite_ask("note-round", task, about_the_rest(task.ask.clone(), rest)).await
     }
 
@@ -148,7 +148,7 @@ impl Store {
     }
 
     /// What hob has applied of a task's suggestions, or is about to push.
-    pub async fn suggested(&self, task: TaskId) -> anyhow::Result<Option<Suggested>> {
+    pub async fn suggested(&self, task: TaskId) -> anyhow::Result<Option<AppliedSuggestions>> {
         let row = sqlx::query("SELECT suggested FROM tasks WHERE id = $1 AND suggested IS NOT NULL")
             .bind(task.to_string())
             .fetch_optional(&self.reader)
@@ -166,14 +166,14 @@ impl Store {
         .await?;
         let mut applied = Applied::default();
         for row in &found {
-            let suggested: Suggested = rows::json(row, "suggested")?;
+            let suggested: AppliedSuggestions = rows::json(row, "suggested")?;
             applied.0.extend(suggested.applied.into_iter().filter(|_| suggested.is_pushed));
         }
         Ok(applied)
     }
 
     /// Writes down what hob applies of a task's suggestions: before the push, and once more after it.
-    pub async fn note_suggested(&self, task: &Task, suggested: &Suggested) -> anyhow::Result<()> {
+    pub async fn note_suggested(&self, task: &Task, suggested: &AppliedSuggestions) -> anyhow::Result<()> {
         let mut write = self.begin("note-suggested").await?;
         hold(&mut write, task).await?;
         sqlx::query("UPDATE tasks SET suggested = $2 WHERE id = $1")
@@ -186,7 +186,7 @@ impl Store {
 }
 
 /// What is asked for, where some of its reviews are taken out: by somebody whose review is left.
-fn about_the_rest(mut ask: Ask, rest: Round) -> Ask {
+fn about_the_rest(mut ask: TaskRequest, rest: ReviewBatch) -> TaskRequest {
     let is_left = |login: &str| rest.reviews.iter().any(|review| review.by.eq_ignore_ascii_case(login));
     if !is_left(&ask.by)
         && let Some(first) = rest.reviews.first()
@@ -197,16 +197,16 @@ fn about_the_rest(mut ask: Ask, rest: Round) -> Ask {
     ask
 }
 
-fn round_of(row: &SqliteRow) -> anyhow::Result<(Ask, Round)> {
-    let ask: Ask = rows::json(row, "ask")?;
+fn round_of(row: &SqliteRow) -> anyhow::Result<(TaskRequest, ReviewBatch)> {
+    let ask: TaskRequest = rows::json(row, "ask")?;
     let round = match &ask.about {
         About::Review(round) => round.clone(),
-        _ => Round::default(),
+        _ => ReviewBatch::default(),
     };
     Ok((ask, round))
 }
 
-async fn is_known(write: &mut Write, story: StoryId, new: &Round) -> anyhow::Result<bool> {
+async fn is_known(write: &mut Write, story: StoryId, new: &ReviewBatch) -> anyhow::Result<bool> {
     let found = sqlx::query("SELECT ask FROM tasks WHERE story = $1 AND about = 'review'")
         .bind(story.to_string())
         .fetch_all(&mut **write)
@@ -221,7 +221,10 @@ async fn is_known(write: &mut Write, story: StoryId, new: &Round) -> anyhow::Res
 }
 
 /// The story's task about reviews that has not begun, with what it is about.
-async fn waiting_round(write: &mut Write, story: StoryId) -> anyhow::Result<Option<(TaskId, Ask, Round)>> {
+async fn waiting_round(
+    write: &mut Write,
+    story: StoryId,
+) -> anyhow::Result<Option<(TaskId, TaskRequest, ReviewBatch)>> {
     let row = sqlx::query(
         "SELECT id, ask FROM tasks AS t
          WHERE story = $1 AND about = 'review' AND state = 'queued' AND stop_why IS NULL AND lease_until <= $2
@@ -241,11 +244,11 @@ async fn waiting_round(write: &mut Write, story: StoryId) -> anyhow::Result<Opti
 async fn join(
     write: &mut Write,
     task: TaskId,
-    ask: &Ask,
+    ask: &TaskRequest,
     settings: Option<&str>,
     wait: Duration,
 ) -> anyhow::Result<()> {
-    let longest = i64::try_from((wait * MOST_WAITS).as_millis()).unwrap_or(i64::MAX);
+    let longest = i64::try_from((wait * MAX_WAITS).as_millis()).unwrap_or(i64::MAX);
     sqlx::query(
         "UPDATE tasks SET ask = $2, settings = $3, fence = fence + 1, updated_at = $4,
              not_before = MAX(CASE WHEN waits_for IS NULL THEN 0 ELSE not_before END, MIN($5, created_at + $6))

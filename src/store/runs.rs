@@ -6,17 +6,17 @@ use sqlx::sqlite::SqliteRow;
 use super::queue::show_line;
 use super::shown::{show, show_soon};
 use super::tasks::{advance, change_story, hold};
-use super::{Advance, Store, StoryChange, now, rows};
+use super::{Store, StoryUpdate, Transition, now, rows};
 use crate::agent::TodoItem;
 use crate::ids::{AgentKind, RunId, StoryId};
 use crate::story::budget::Limit;
-use crate::story::{Run, RunEnd, Task, TaskState, Turn};
+use crate::story::{Run, RunEnd, RunReason, Task, TaskState};
 
 /// A run to be made.
 #[derive(Debug, Clone)]
 pub struct NewRun {
     /// Why it is made, where that is not what its task says.
-    pub turn: Option<Turn>,
+    pub turn: Option<RunReason>,
     /// The agent that runs.
     pub agent: AgentKind,
     /// The agent in whose place.
@@ -48,7 +48,7 @@ impl Store {
         };
         let chosen = task.ask.choice.agent;
         let mut write = self.begin("begin-run").await?;
-        let task = advance(&mut write, task, TaskState::Running, &Advance::default()).await?;
+        let task = advance(&mut write, task, TaskState::Running, &Transition::default()).await?;
         if task.ask.choice.agent != chosen {
             // The caller looks again, and takes the one that was chosen.
             write.undo().await?;
@@ -186,7 +186,7 @@ impl Store {
         task: &Task,
         run: &mut Run,
         end: RunEnd,
-        change: &StoryChange,
+        change: &StoryUpdate,
     ) -> anyhow::Result<()> {
         let mut transaction = self.begin("end-run").await?;
         hold(&mut transaction, task).await?;

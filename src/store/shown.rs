@@ -8,19 +8,19 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::effects::{Beside, Effect, NewEffect, PULL_REQUEST, want};
+use super::effects::{Effect, Excluded, NewEffect, PULL_REQUEST, want};
 use super::write::Write;
 use super::{Store, after, now, rows};
 use crate::agent::{FailureClass, TodoItem};
 use crate::ids::{AgentKind, CheckRunId, CommentId, EffectId, InstallationId, StoryId};
-use crate::story::sub_issue::Standing;
+use crate::story::sub_issue::SubIssueStatus;
 use crate::story::{AskedQuestion, Run, Story, Task, TaskState};
 
 /// How many tasks that are over are told of, the newest included.
-const MOST_ENDED: i64 = 6;
+const MAX_ENDED: i64 = 6;
 
 /// How much of what GitHub has refused is told of.
-const MOST_REFUSED: i64 = 3;
+const MAX_REFUSED: i64 = 3;
 
 /// A status comment that does not say yet what it should.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ pub struct StatusFacts {
     /// Further tasks of the story that wait their turn.
     pub queued_behind: u32,
     /// Where the issue's sub-issues stand, where the story works on them.
-    pub sub_issues: Vec<Standing>,
+    pub sub_issues: Vec<SubIssueStatus>,
     /// Whether the pull request is still to be opened or brought up to date.
     pub is_proposing: bool,
     /// Whether GitHub did not take the pull request.
@@ -152,7 +152,7 @@ impl Store {
     /// also others. First where no task waits or is at work: those tell how one ended.
     pub async fn stories_to_show(
         &self,
-        beside: &Beside,
+        beside: &Excluded,
         elsewhere: bool,
     ) -> anyhow::Result<Vec<StoryToShow>> {
         let found = sqlx::query(
@@ -350,7 +350,7 @@ impl Store {
              ORDER BY seq DESC LIMIT $2",
         )
         .bind(story.to_string())
-        .bind(MOST_REFUSED)
+        .bind(MAX_REFUSED)
         .fetch_all(&self.reader)
         .await?;
         Ok(found)
@@ -362,7 +362,7 @@ impl Store {
                AND state IN ('done', 'failed', 'cancelled') ORDER BY seq DESC LIMIT $2",
         )
         .bind(story.to_string())
-        .bind(MOST_ENDED)
+        .bind(MAX_ENDED)
         .fetch_all(&self.reader)
         .await?;
         let read = |row: &SqliteRow| {

@@ -12,7 +12,7 @@ const KEY: &str = "shut-out";
 
 /// GitHub does not let hob in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShutOut {
+pub struct AccessDenied {
     /// Since when that is known.
     pub since: Timestamp,
     /// Why, and what to do.
@@ -30,7 +30,7 @@ impl Store {
             (Some(why), Some(known)) if why == known.why => return write.undo().await,
             (Some(why), known) => {
                 let since = known.map_or_else(clock::now, |known| known.since);
-                let noted = rows::to_json(&ShutOut { since, why: why.to_owned() })?;
+                let noted = rows::to_json(&AccessDenied { since, why: why.to_owned() })?;
                 sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
                     .bind(KEY)
                     .bind(noted)
@@ -46,7 +46,7 @@ impl Store {
 }
 
 /// What is noted.
-pub(super) async fn shut_out(connection: &mut SqliteConnection) -> anyhow::Result<Option<ShutOut>> {
+pub(super) async fn shut_out(connection: &mut SqliteConnection) -> anyhow::Result<Option<AccessDenied>> {
     let found: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
         .bind(KEY)
         .fetch_optional(connection)

@@ -7,9 +7,9 @@ use serde::Serialize;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
-use super::shut_out::{ShutOut, shut_out};
-use super::turned_away::{TurnedAway, turned_away};
-use super::{Effect, ReactTo, Store, Wish, now, rows};
+use super::shut_out::{AccessDenied, shut_out};
+use super::turned_away::{RejectedWebhooks, turned_away};
+use super::{Effect, PendingRequest, ReactTo, Store, now, rows};
 use crate::story::{Question, TaskState};
 
 /// What is open in the store at one moment.
@@ -22,13 +22,13 @@ pub struct StoreStatus {
     /// Tasks that are not over, oldest first.
     pub tasks: Vec<OpenTask>,
     /// Work that begins by itself when what blocks it is closed, oldest first.
-    pub wishes: Vec<OpenWish>,
+    pub wishes: Vec<BlockedRequest>,
     /// Effects that are not done, in the order in which they were wanted.
     pub effects: Vec<OpenEffect>,
     /// Why GitHub does not let hob in, where it does not.
-    pub shut_out: Option<ShutOut>,
+    pub shut_out: Option<AccessDenied>,
     /// Webhooks that the door has turned away lately.
-    pub turned_away: Option<TurnedAway>,
+    pub turned_away: Option<RejectedWebhooks>,
 }
 
 /// A delivery that has led to nothing yet.
@@ -81,7 +81,7 @@ pub struct OpenTask {
 
 /// Work that was asked for on an issue that others block.
 #[derive(Debug, Serialize)]
-pub struct OpenWish {
+pub struct BlockedRequest {
     /// `owner/name`.
     pub repo: String,
     /// The issue.
@@ -220,7 +220,7 @@ async fn deliveries(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenD
     found.iter().map(delivery).collect()
 }
 
-async fn wishes(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenWish>> {
+async fn wishes(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<BlockedRequest>> {
     let found = sqlx::query(
         "SELECT w.wish, w.blockers, w.look_at AS not_before, s.repo, s.issue
          FROM wishes AS w CROSS JOIN stories AS s WHERE s.id = w.story ORDER BY json_extract(w.wish, '$.at'), s.id",
@@ -228,8 +228,8 @@ async fn wishes(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenWish>
     .fetch_all(snapshot)
     .await?;
     let wish = |row: &SqliteRow| {
-        let wish: Wish = rows::json(row, "wish")?;
-        anyhow::Ok(OpenWish {
+        let wish: PendingRequest = rows::json(row, "wish")?;
+        anyhow::Ok(BlockedRequest {
             repo: row.try_get("repo")?,
             issue: rows::number(row, "issue")?,
             by: wish.by,

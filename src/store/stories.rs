@@ -13,7 +13,7 @@ use super::{Store, cards, commands, deliveries, now, pulls, rows, sub_issues, wi
 use crate::event::{Ending, PullMove};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, RepositoryId, StoryId, TaskId};
 use crate::story::plan::Mode;
-use crate::story::{Ask, AskedQuestion, Story, Turn};
+use crate::story::{AskedQuestion, RunReason, Story, TaskRequest};
 
 /// What is known of a story when somebody asks for work on it. The parts that may have changed since
 /// (title, installation, base branch) are brought up to date; where an open pull request goes is what GitHub says of it.
@@ -54,11 +54,11 @@ pub struct NewTask {
     /// The story it is on.
     pub on: StoryAsk,
     /// What is asked for. A base branch that was chosen becomes the story's, unless it has a pull request.
-    pub ask: Ask,
+    pub ask: TaskRequest,
     /// Whether it is to change anything.
     pub mode: Mode,
     /// Why its first run is made: to begin, or to go on.
-    pub turn: Turn,
+    pub turn: RunReason,
     /// When the label was put on that asks for it, where one does.
     pub labeled_at: Option<Timestamp>,
     /// The text of the repository's settings at that moment, for the worker to go by.
@@ -292,7 +292,7 @@ pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) ->
     pulls::begin_anew(write, story, &new.on.branch).await?;
     let queued = Queued::asked(story, guid, new);
     let task = queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
-    if new.turn == Turn::PublishAgain {
+    if new.turn == RunReason::PublishAgain {
         take_runs_over(write, story, task).await?;
     }
     if let Some(base) = &new.ask.choice.base {

@@ -10,8 +10,8 @@ use super::tasks::{Queued, queue};
 use super::write::Write;
 use super::{Store, rows};
 use crate::ids::{IssueNumber, PullNumber, Repo, StoryId, TaskId};
-use crate::story::sub_issue::{Standing, standings};
-use crate::story::{About, Ask, Task, TaskState, Turn};
+use crate::story::sub_issue::{SubIssueStatus, standings};
+use crate::story::{About, RunReason, Task, TaskRequest, TaskState};
 
 /// The story that works on a sub-issue of its own issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Store {
         &self,
         story: StoryId,
         publishing: Option<TaskId>,
-    ) -> anyhow::Result<Vec<Standing>> {
+    ) -> anyhow::Result<Vec<SubIssueStatus>> {
         let found = sqlx::query(
             "SELECT ask, state = 'done' OR id = $2 AS is_done FROM tasks
              WHERE story = $1 AND about = 'sub_issue' ORDER BY seq",
@@ -62,7 +62,7 @@ impl Store {
         .bind(publishing.map(|task| task.to_string()))
         .fetch_all(&self.reader)
         .await?;
-        let mut tasks: Vec<(Ask, bool)> = Vec::new();
+        let mut tasks: Vec<(TaskRequest, bool)> = Vec::new();
         for row in &found {
             tasks.push((rows::json(row, "ask")?, row.try_get::<Option<bool>, _>("is_done")? == Some(true)));
         }
@@ -74,7 +74,7 @@ impl Store {
 pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) -> anyhow::Result<()> {
     let About::SubIssue(together) = &task.ask.about else { return Ok(()) };
     let (TaskState::Done, Some(next)) = (state, together.next()) else { return Ok(()) };
-    let ask = Ask { about: About::SubIssue(next), ..task.ask.clone() };
+    let ask = TaskRequest { about: About::SubIssue(next), ..task.ask.clone() };
     let going_on = sqlx::query("SELECT settings FROM tasks WHERE id = $1 AND called_off = 0");
     let row = going_on.bind(task.id.to_string()).fetch_optional(&mut **write).await?;
     let Some(row) = row else { return Ok(()) };
@@ -85,7 +85,7 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
         delivery: &format!("after-{}", task.id),
         ask: &ask,
         mode: task.mode,
-        turn: &Turn::Begin,
+        turn: &RunReason::Begin,
         settings: settings.as_deref(),
         wait: Duration::ZERO,
         is_quiet: false,

@@ -18,9 +18,9 @@ use super::{
 use crate::agent::FailureClass;
 use crate::event::{Ending, PullMove};
 use crate::ids::{AgentKind, QuestionId, Sha, StoryId, TaskId};
-use crate::story::budget::AtCap;
+use crate::story::budget::CapReached;
 use crate::story::plan::Mode;
-use crate::story::{Ask, HeldBack, Question, Session, Task, TaskState, Turn};
+use crate::story::{PendingApproval, Question, RunReason, Session, Task, TaskRequest, TaskState};
 
 /// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,9 +60,9 @@ pub enum StopWanted {
 
 /// A change to a task and all that belongs to the same moment.
 #[derive(Debug, Default)]
-pub struct Advance {
+pub struct Transition {
     /// Why the next run is made, where there is one.
-    pub turn: Option<Turn>,
+    pub turn: Option<RunReason>,
     /// When the next run may start at the earliest, for a retry. Counts as one.
     pub retry_in: Option<Duration>,
     /// The question that is being asked.
@@ -75,7 +75,7 @@ pub struct Advance {
     /// number.
     pub words: Option<String>,
     /// What changes on its story.
-    pub story: StoryChange,
+    pub story: StoryUpdate,
     /// What is wanted on GitHub.
     pub effects: Vec<NewEffect>,
 }
@@ -88,14 +88,14 @@ pub struct NewQuestion {
     /// What is asked.
     pub question: Question,
     /// The hand-over it is about, if it is about one.
-    pub held_back: Option<HeldBack>,
+    pub held_back: Option<PendingApproval>,
     /// The cap it is about, if it is about one.
-    pub at_cap: Option<AtCap>,
+    pub at_cap: Option<CapReached>,
 }
 
 /// What changes on a story. Absent: it stays as it is.
 #[derive(Debug, Default, Clone)]
-pub struct StoryChange {
+pub struct StoryUpdate {
     /// Where the workspace starts from, and what the story branch on the remote is.
     pub base: Option<(Sha, Option<Sha>)>,
     /// The base branch's newest commit that the work builds on, and the branch's name.
@@ -236,7 +236,7 @@ impl Store {
     /// Moves a task on, with everything that belongs to the move. The returned task is in the new state.
     /// An error of type [`Lost`] means that nothing was written, because the task is not where this worker
     /// left it.
-    pub async fn advance(&self, task: &Task, to: TaskState, change: &Advance) -> anyhow::Result<Task> {
+    pub async fn advance(&self, task: &Task, to: TaskState, change: &Transition) -> anyhow::Result<Task> {
         let mut write = self.begin(to.as_str()).await?;
         let moved = advance(&mut write, task, to, change).await?;
         write.commit().await?;
@@ -285,7 +285,7 @@ impl Store {
     }
 
     /// Changes a story in the hands of the worker that holds its task.
-    pub async fn change_story(&self, task: &Task, change: &StoryChange) -> anyhow::Result<()> {
+    pub async fn change_story(&self, task: &Task, change: &StoryUpdate) -> anyhow::Result<()> {
         let mut transaction = self.begin("change-story").await?;
         hold(&mut transaction, task).await?;
         change_story(&mut transaction, task.story, change).await?;
@@ -297,7 +297,7 @@ impl Store {
         &self,
         place: &'static str,
         task: &Task,
-        ask: Ask,
+        ask: TaskRequest,
     ) -> anyhow::Result<Task> {
         let mut write = self.begin(place).await?;
         hold(&mut write, task).await?;
@@ -401,7 +401,7 @@ impl Store {
     }
 
     /// What was asked for on a story so far, oldest first.
-    pub async fn asks_of(&self, story: StoryId) -> anyhow::Result<Vec<Ask>> {
+    pub async fn asks_of(&self, story: StoryId) -> anyhow::Result<Vec<TaskRequest>> {
         Ok(self.tasks_of(story).await?.into_iter().map(|task| task.ask).collect())
     }
 
@@ -436,11 +436,11 @@ pub(super) struct Queued<'a> {
     /// What led to it. That leads to one task only.
     pub(super) delivery: &'a str,
     /// What is asked for.
-    pub(super) ask: &'a Ask,
+    pub(super) ask: &'a TaskRequest,
     /// Whether it is to change anything.
     pub(super) mode: Mode,
     /// Why its first run is made.
-    pub(super) turn: &'a Turn,
+    pub(super) turn: &'a RunReason,
     /// The text of the repository's settings that holds for it.
     pub(super) settings: Option<&'a str>,
     /// How long it waits for more of its kind.
@@ -496,7 +496,7 @@ pub(super) async fn advance(
     write: &mut Write,
     task: &Task,
     to: TaskState,
-    advance: &Advance,
+    advance: &Transition,
 ) -> anyhow::Result<Task> {
     anyhow::ensure!(task.state.may_become(to), "a task cannot go from {:?} to {to:?}", task.state);
     let turn = advance.turn.as_ref().unwrap_or(&task.turn);
@@ -567,7 +567,7 @@ async fn ask_question(transaction: &mut Write, task: &Task, new: &NewQuestion) -
 pub(super) async fn change_story(
     transaction: &mut Write,
     story: StoryId,
-    change: &StoryChange,
+    change: &StoryUpdate,
 ) -> anyhow::Result<()> {
     if let Some((base, remote_head)) = &change.base {
         sqlx::query("UPDATE stories SET base = $2, remote_head = $3, updated_at = $4 WHERE id = $1")

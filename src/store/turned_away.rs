@@ -15,7 +15,7 @@ const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Webhooks that were turned away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TurnedAway {
+pub struct RejectedWebhooks {
     /// How many.
     pub count: u64,
     /// When the first of them came.
@@ -31,10 +31,14 @@ impl Store {
     pub async fn note_turned_away(&self, count: u64, why: &str) -> anyhow::Result<()> {
         let mut write = self.begin("turned-away").await?;
         let (known, now) = (turned_away(&mut write).await?, clock::now());
-        let fresh = TurnedAway { count: 0, since: now, last: now, why: String::new() };
+        let fresh = RejectedWebhooks { count: 0, since: now, last: now, why: String::new() };
         let known = known.filter(|known| now.duration_since(known.last) < FORGOTTEN_AFTER).unwrap_or(fresh);
-        let noted =
-            TurnedAway { count: known.count.saturating_add(count), last: now, why: why.to_owned(), ..known };
+        let noted = RejectedWebhooks {
+            count: known.count.saturating_add(count),
+            last: now,
+            why: why.to_owned(),
+            ..known
+        };
         sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
             .bind(KEY)
             .bind(rows::to_json(&noted)?)
@@ -45,7 +49,9 @@ impl Store {
 }
 
 /// The count, if there is one.
-pub(super) async fn turned_away(connection: &mut SqliteConnection) -> anyhow::Result<Option<TurnedAway>> {
+pub(super) async fn turned_away(
+    connection: &mut SqliteConnection,
+) -> anyhow::Result<Option<RejectedWebhooks>> {
     let found: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
         .bind(KEY)
         .fetch_optional(connection)

@@ -18,7 +18,7 @@ use crate::story::plan::Mode;
 
 /// What somebody wants done as soon as it can begin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Wish {
+pub struct PendingRequest {
     /// Who.
     pub by: String,
     /// Their account's number, where it is known.
@@ -43,13 +43,13 @@ pub struct Wish {
 
 /// A wish that is to be looked at.
 #[derive(Debug, Clone)]
-pub struct DueWish {
+pub struct DueRequest {
     /// Whose.
     pub story: StoryId,
     /// The delivery that asked.
     pub guid: String,
     /// What was asked for.
-    pub wish: Wish,
+    pub wish: PendingRequest,
     /// How often a look has not succeeded.
     pub tries: u32,
     /// The key of its repository.
@@ -80,7 +80,7 @@ impl Store {
         &self,
         guid: &str,
         on: &StoryAsk,
-        (wish, blockers): (&Wish, &[BlockedBy]),
+        (wish, blockers): (&PendingRequest, &[BlockedBy]),
         look_in: Duration,
         effects: &[NewEffect],
     ) -> anyhow::Result<()> {
@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// The wish of a story.
-    pub async fn wish_of(&self, story: StoryId) -> anyhow::Result<Option<Wish>> {
+    pub async fn wish_of(&self, story: StoryId) -> anyhow::Result<Option<PendingRequest>> {
         let row = sqlx::query("SELECT wish FROM wishes WHERE story = $1")
             .bind(story.to_string())
             .fetch_optional(&self.reader)
@@ -122,7 +122,7 @@ impl Store {
     }
 
     /// The wish that is to be looked at first, if one is due, beside those of repositories that are busy.
-    pub async fn due_wish(&self, busy: &[String]) -> anyhow::Result<Option<DueWish>> {
+    pub async fn due_wish(&self, busy: &[String]) -> anyhow::Result<Option<DueRequest>> {
         let row = sqlx::query(
             "SELECT w.*, s.repo_key FROM wishes AS w CROSS JOIN stories AS s
              WHERE w.look_at <= $1 AND s.id = w.story AND s.repo_key NOT IN (SELECT value FROM json_each($2))
@@ -133,7 +133,7 @@ impl Store {
         .fetch_optional(&self.reader)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some(DueWish {
+        Ok(Some(DueRequest {
             story: rows::parsed(&row, "story")?,
             guid: row.try_get("delivery")?,
             wish: rows::json(&row, "wish")?,
@@ -184,7 +184,7 @@ impl Store {
     }
 
     /// A wish becomes the task that was asked for.
-    pub async fn grant_wish(&self, due: &DueWish, new: &NewTask) -> anyhow::Result<()> {
+    pub async fn grant_wish(&self, due: &DueRequest, new: &NewTask) -> anyhow::Result<()> {
         let mut write = self.begin("grant-wish").await?;
         // With the task the wish is gone.
         insert_task(&mut write, &due.guid, new).await?;

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Run, Turn};
+use super::{Run, RunReason};
 use crate::ids::Sha;
 
 /// How often an agent is asked to bring together what people have pushed while it worked.
-const MOST_TURNS: usize = 2;
+const MAX_TURNS: usize = 2;
 
 /// The wish to have the base branch's newest commits on the story branch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,13 +15,13 @@ pub struct BaseMoved {
     pub rewrite: bool,
     /// Why.
     #[serde(default)]
-    pub because: Because,
+    pub because: MergeReason,
 }
 
 /// Why a base branch's commits are to be brought in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Because {
+pub enum MergeReason {
     /// Somebody wants it.
     #[default]
     Asked,
@@ -31,7 +31,7 @@ pub enum Because {
     MovedIfConflict,
 }
 
-impl Because {
+impl MergeReason {
     /// Whether somebody waits for words about it, whatever comes of it.
     pub fn is_asked(self) -> bool {
         self == Self::Asked
@@ -55,9 +55,9 @@ pub struct AboutToPush {
 
 /// The reason for another run, where what people have pushed conflicts with what the agent has handed over, and the agent has not had
 /// that back too often.
-pub fn conflict_for_agent(files: Vec<String>, runs: &[Run]) -> Option<Turn> {
-    let had = runs.iter().filter(|run| matches!(run.turn, Turn::PushedMeanwhile { .. })).count();
-    (had < MOST_TURNS).then_some(Turn::PushedMeanwhile { files })
+pub fn conflict_for_agent(files: Vec<String>, runs: &[Run]) -> Option<RunReason> {
+    let had = runs.iter().filter(|run| matches!(run.turn, RunReason::PushedMeanwhile { .. })).count();
+    (had < MAX_TURNS).then_some(RunReason::PushedMeanwhile { files })
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn an_agent_is_asked_to_merge_what_people_pushed_twice_and_no_more() {
-        let run = |turn: Turn| Run {
+        let run = |turn: RunReason| Run {
             id: RunId::new(),
             task: TaskId::new(),
             turn,
@@ -78,10 +78,10 @@ mod tests {
             end: None,
         };
         let files = || vec!["a".to_owned()];
-        let mut runs = vec![run(Turn::Begin)];
-        for _ in 0..MOST_TURNS {
+        let mut runs = vec![run(RunReason::Begin)];
+        for _ in 0..MAX_TURNS {
             let turn = conflict_for_agent(files(), &runs).unwrap();
-            assert_eq!(turn, Turn::PushedMeanwhile { files: files() });
+            assert_eq!(turn, RunReason::PushedMeanwhile { files: files() });
             runs.push(run(turn));
         }
         assert_eq!(conflict_for_agent(files(), &runs), None);

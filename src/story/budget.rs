@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::{HOB, NEW_DAY, STOP_HERE, Said, WAIT_FOR_NEXT_DAY, options, said};
 
-use super::Turn;
+use super::RunReason;
 
 /// Less than a cent, a token, a second left is nothing left.
-const LEAST_USD: f64 = 0.01;
-const LEAST_TOKENS: u64 = 1;
-const LEAST_MS: u64 = 1000;
+const MIN_USD: f64 = 0.01;
+const MIN_TOKENS: u64 = 1;
+const MIN_MS: u64 = 1000;
 
 const MS_A_MINUTE: u64 = 60_000;
 
@@ -152,14 +152,14 @@ pub struct Reached {
 
 /// A question about a cap, as it stands beside the question's words in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AtCap {
+pub struct CapReached {
     /// The cap.
     pub reached: Reached,
     /// When it was asked; for a day's cap, the day that it is about.
     pub asked_at: Timestamp,
     /// What the run was to be made for that was held up. Absent: a run was ended, and the next goes on with its work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_up: Option<Turn>,
+    pub held_up: Option<RunReason>,
     /// What of the work was pushed then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<Pushed>,
@@ -321,9 +321,9 @@ fn rest(cap: Limit, used: Used) -> Limit {
 fn is_over(rest: Limit) -> Option<Amount> {
     let is_over = |left: &Amount| match left {
         // A hair below the least, since sums of dollars are not exact.
-        Amount::Usd(usd) => *usd < LEAST_USD - 1e-9,
-        Amount::Tokens(tokens) => *tokens < LEAST_TOKENS,
-        Amount::Ms(ms) => *ms < LEAST_MS,
+        Amount::Usd(usd) => *usd < MIN_USD - 1e-9,
+        Amount::Tokens(tokens) => *tokens < MIN_TOKENS,
+        Amount::Ms(ms) => *ms < MIN_MS,
     };
     rest.amounts().into_iter().find(is_over)
 }
@@ -348,9 +348,9 @@ fn offered(cap: Amount, room: Option<f64>) -> Option<Amount> {
     let part = |whole: f64, round: f64| (whole * OFFERED / round - 1e-6).ceil().max(1.0) * round;
     match cap {
         Amount::Usd(usd) => {
-            let round = if usd >= 1.0 { 0.1 } else { LEAST_USD };
+            let round = if usd >= 1.0 { 0.1 } else { MIN_USD };
             let more = part(usd, round).min(room.unwrap_or(f64::INFINITY));
-            (more >= LEAST_USD - 1e-9).then(|| Amount::Usd((more * 100.0).round() / 100.0))
+            (more >= MIN_USD - 1e-9).then(|| Amount::Usd((more * 100.0).round() / 100.0))
         }
         Amount::Tokens(tokens) => {
             let round = if tokens >= 10_000 { 1000.0 } else { 1.0 };
@@ -519,7 +519,7 @@ mod tests {
                 Room::Left(left) => for (cap, used, granted, most) in scopes {
                     if let Some(cap) = cap.usd {
                         let more = left.usd.unwrap();
-                        prop_assert!(more >= LEAST_USD - 1e-6);
+                        prop_assert!(more >= MIN_USD - 1e-6);
                         prop_assert!(used.usd + more <= cap + granted.usd + 1e-6);
                         prop_assert!(most.is_none_or(|most| used.usd + more <= most + 1e-6));
                     }

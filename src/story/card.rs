@@ -77,7 +77,7 @@ impl Question {
 
 /// What kind of question is asked: each begins with words of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum CardKind {
+pub enum QuestionKind {
     /// The agent asks.
     #[default]
     Agent,
@@ -97,7 +97,7 @@ pub struct Card {
     /// Whose it is.
     pub story: StoryId,
     /// What kind it is.
-    pub kind: CardKind,
+    pub kind: QuestionKind,
     /// The issue or pull request that it stands on.
     pub on: IssueNumber,
     /// The comment, once it is there.
@@ -111,13 +111,13 @@ pub struct Card {
     /// When defaults are taken.
     pub deadline_at: Option<Timestamp>,
     /// Where the rests of the story's texts are that were too long.
-    pub rests: Rests,
+    pub rests: OverflowLinks,
     /// The draft pull request that shows what was done before it was asked, where there was one when the card was posted.
     pub draft_pull: Option<PullNumber>,
 }
 
 /// Where rests are: by their key, the addresses of the comments that hold their parts.
-pub type Rests = HashMap<String, Vec<String>>;
+pub type OverflowLinks = HashMap<String, Vec<String>>;
 
 /// The answer to one part of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Run, Turn};
+use super::{Run, RunReason};
 use crate::config::Host;
 use crate::ids::Sha;
 
@@ -100,11 +100,11 @@ impl Checked {
 }
 
 /// The reason for another run, where a check failed and the agent has not had it back `retries` times.
-pub fn back_to_agent(checked: &Checked, runs: &[Run], retries: u32) -> Option<Turn> {
+pub fn back_to_agent(checked: &Checked, runs: &[Run], retries: u32) -> Option<RunReason> {
     let failing = checked.failing()?;
-    let had_back = runs.iter().filter(|run| matches!(run.turn, Turn::ChecksFailed { .. })).count();
+    let had_back = runs.iter().filter(|run| matches!(run.turn, RunReason::ChecksFailed { .. })).count();
     let may_try = u32::try_from(had_back).is_ok_and(|had_back| had_back < retries);
-    may_try.then(|| Turn::ChecksFailed {
+    may_try.then(|| RunReason::ChecksFailed {
         command: failing.command.clone(),
         end: failing.end,
         output: failing.output.clone(),
@@ -134,7 +134,7 @@ mod tests {
         }
     }
 
-    fn run(turn: Turn) -> Run {
+    fn run(turn: RunReason) -> Run {
         let (id, task) = (RunId::new(), TaskId::new());
         Run {
             id,
@@ -151,17 +151,17 @@ mod tests {
     #[test]
     fn a_failing_check_goes_back_as_often_as_it_may_and_a_passing_one_never() {
         let failed = checked(&[0, 3]);
-        let back = back_to_agent(&failed, &[run(Turn::Begin)], 1).unwrap();
-        let wanted = Turn::ChecksFailed {
+        let back = back_to_agent(&failed, &[run(RunReason::Begin)], 1).unwrap();
+        let wanted = RunReason::ChecksFailed {
             command: "exit 3".to_owned(),
             end: CheckEnd::Exited(3),
             output: "said".to_owned(),
         };
         assert_eq!(back, wanted);
         // Committing what was left over in between is no try of its own.
-        let left = run(Turn::CommitLeftovers { files: Vec::new() });
-        assert_eq!(back_to_agent(&failed, &[run(Turn::Begin), run(wanted), left], 1), None);
-        assert_eq!(back_to_agent(&failed, &[run(Turn::Begin)], 0), None);
-        assert_eq!(back_to_agent(&checked(&[0]), &[run(Turn::Begin)], 2), None);
+        let left = run(RunReason::CommitLeftovers { files: Vec::new() });
+        assert_eq!(back_to_agent(&failed, &[run(RunReason::Begin), run(wanted), left], 1), None);
+        assert_eq!(back_to_agent(&failed, &[run(RunReason::Begin)], 0), None);
+        assert_eq!(back_to_agent(&checked(&[0]), &[run(RunReason::Begin)], 2), None);
     }
 }

@@ -14,12 +14,12 @@ pub const OWN_NAME: &str = "hob";
 /// The App that the jobs of GitHub Actions are check runs of.
 pub const ACTIONS: &str = "github-actions";
 /// Checks whose output an agent gets. The others are named.
-pub const MOST_SHOWN: usize = 10;
+pub const MAX_SHOWN: usize = 10;
 
 /// Lines of a log that an agent gets.
-const MOST_LINES: usize = 200;
+const MAX_LINES: usize = 200;
 /// Bytes of it.
-const MOST_BYTES: usize = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024;
 /// The length of the time that GitHub Actions puts before each line, without the fraction of the second and the space.
 const TIME: &str = "2026-11-24T08:00:00";
 
@@ -93,7 +93,7 @@ pub struct ChecksOn {
 
 /// What is to be made of the checks on a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Judged {
+pub struct CheckVerdict {
     /// What fails there and did not before.
     pub failing: Vec<FailedCheck>,
     /// The names of what fails there, and failed before the work began too.
@@ -156,9 +156,14 @@ pub fn is_own(kind: CheckKind, name: &str, app_id: Option<u64>, own_app: Option<
 /// Which checks on a commit are the work's doing: those that fail there, and did not fail where the work began. With `is_asked` a
 /// person wants them seen to, and what an App waits for counts too: that may be something about the commits. What GitHub Actions
 /// waits for is a person's approval.
-pub fn judge(on_head: &[FoundCheck], before: &[FoundCheck], own_app: Option<u64>, is_asked: bool) -> Judged {
+pub fn judge(
+    on_head: &[FoundCheck],
+    before: &[FoundCheck],
+    own_app: Option<u64>,
+    is_asked: bool,
+) -> CheckVerdict {
     let of_others = |found: &&FoundCheck| !is_own(found.check.kind, &found.check.name, found.app_id, own_app);
-    let mut judged = Judged::default();
+    let mut judged = CheckVerdict::default();
     for found in on_head.iter().filter(of_others) {
         let name = || found.check.name.clone();
         match found.state {
@@ -183,16 +188,16 @@ pub fn plain_log(log: &str) -> String {
 /// The end of a log, as an agent gets it: no more than so much of it. Secrets are taken out before.
 pub fn log_tail(plain: &str) -> String {
     let lines: Vec<&str> = plain.lines().collect();
-    let mut first = lines.len().saturating_sub(MOST_LINES);
+    let mut first = lines.len().saturating_sub(MAX_LINES);
     let mut bytes: usize = lines[first..].iter().map(|line| line.len() + 1).sum();
-    while bytes > MOST_BYTES && first + 1 < lines.len() {
+    while bytes > MAX_BYTES && first + 1 < lines.len() {
         bytes -= lines[first].len() + 1;
         first += 1;
     }
     let mut tail = lines[first..].join("\n");
-    if tail.len() > MOST_BYTES {
+    if tail.len() > MAX_BYTES {
         // One line, and longer than all may be.
-        tail = tail.split_off(tail.ceil_char_boundary(tail.len() - MOST_BYTES));
+        tail = tail.split_off(tail.ceil_char_boundary(tail.len() - MAX_BYTES));
     }
     tail.trim().to_owned()
 }
@@ -330,11 +335,11 @@ mod tests {
     fn a_long_log_is_cut_at_its_beginning() {
         let log: String = (0..1000).map(|line| format!("line {line}\n")).collect();
         let tail = log_tail(&log);
-        assert_eq!((tail.lines().count(), tail.lines().last()), (MOST_LINES, Some("line 999")));
+        assert_eq!((tail.lines().count(), tail.lines().last()), (MAX_LINES, Some("line 999")));
         let wide: String = (0..100).map(|line| format!("{line} {}\n", "é".repeat(400))).collect();
         let tail = log_tail(&wide);
-        assert!(tail.len() <= MOST_BYTES && tail.lines().count() == 20, "{}", tail.lines().count());
-        let one = log_tail(&"é".repeat(MOST_BYTES));
-        assert!(one.len() <= MOST_BYTES && one.len() > MOST_BYTES - 4, "{}", one.len());
+        assert!(tail.len() <= MAX_BYTES && tail.lines().count() == 20, "{}", tail.lines().count());
+        let one = log_tail(&"é".repeat(MAX_BYTES));
+        assert!(one.len() <= MAX_BYTES && one.len() > MAX_BYTES - 4, "{}", one.len());
     }
 }

@@ -1,6 +1,6 @@
 //! What follows from the end of a run, and from a hand-over.
 
-use super::{Outcome, Question, Run, Turn};
+use super::{Outcome, Question, Run, RunReason};
 use crate::agent::{FailureClass, Policy};
 
 /// What a worker does once a run has ended.
@@ -13,7 +13,7 @@ pub enum Next {
     /// Make another run, at once or after a wait.
     Again {
         /// Why.
-        turn: Turn,
+        turn: RunReason,
         /// How many retries came before this one; each doubles the wait. Absent: no wait.
         retry: Option<u32>,
     },
@@ -21,7 +21,7 @@ pub enum Next {
     /// end the task as failed.
     RenewLogin {
         /// Why the run is made: as before.
-        turn: Turn,
+        turn: RunReason,
     },
     /// End the task as failed.
     Fail(FailureClass),
@@ -53,7 +53,7 @@ pub fn was_synced(earlier: &[Run]) -> bool {
 }
 
 /// What follows from the end of a run. What a completed one of a task that only plans leads to is in `plan.rs`.
-pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
+pub fn after_run(turn: &RunReason, outcome: &Outcome, history: TaskHistory) -> Next {
     match outcome {
         Outcome::Completed { .. } => Next::Publish,
         Outcome::Blocked { question } => Next::Ask(question.clone()),
@@ -62,9 +62,9 @@ pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
             // The session is gone or full: once more with a fresh one, whose prompt tells everything.
             Policy::RetryNow
                 if !class.keeps_session()
-                    && !matches!(turn, Turn::StartOver | Turn::CommitLeftovers { .. }) =>
+                    && !matches!(turn, RunReason::StartOver | RunReason::CommitLeftovers { .. }) =>
             {
-                Next::Again { turn: Turn::StartOver, retry: None }
+                Next::Again { turn: RunReason::StartOver, retry: None }
             }
             Policy::RetryNow
                 if *class == FailureClass::Authentication && history.can_sync && !history.synced =>
@@ -80,7 +80,7 @@ pub fn after_run(turn: &Turn, outcome: &Outcome, history: TaskHistory) -> Next {
                 Next::Again { turn: turn.clone(), retry: Some(history.retries) }
             }
             // The run before it was done, and what it has committed waits for nothing.
-            _ if matches!(turn, Turn::CommitLeftovers { .. }) => Next::Publish,
+            _ if matches!(turn, RunReason::CommitLeftovers { .. }) => Next::Publish,
             _ => Next::Fail(*class),
         },
     }
@@ -104,7 +104,7 @@ pub struct Findings {
 
 /// What follows from a hand-over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AfterHandOver {
+pub enum NextStep {
     /// Push the commits.
     Push,
     /// There is nothing to push, and nothing was left behind.
@@ -117,13 +117,13 @@ pub enum AfterHandOver {
 
 /// What follows from a hand-over, for a task whose last run was made for `turn`. The agent is asked once to commit what it left; what
 /// it leaves then is named, and keeps no commit back.
-pub fn after_hand_over(turn: &Turn, findings: Findings) -> AfterHandOver {
+pub fn after_hand_over(turn: &RunReason, findings: Findings) -> NextStep {
     match (findings.uncommitted.is_empty(), turn) {
-        (false, Turn::CommitLeftovers { .. }) if findings.has_commits => AfterHandOver::Push,
-        (false, Turn::CommitLeftovers { .. }) => AfterHandOver::LeftUncommitted(findings.uncommitted),
-        (false, _) => AfterHandOver::AskToCommit(findings.uncommitted),
-        (true, _) if findings.has_commits => AfterHandOver::Push,
-        (true, _) => AfterHandOver::NothingToChange,
+        (false, RunReason::CommitLeftovers { .. }) if findings.has_commits => NextStep::Push,
+        (false, RunReason::CommitLeftovers { .. }) => NextStep::LeftUncommitted(findings.uncommitted),
+        (false, _) => NextStep::AskToCommit(findings.uncommitted),
+        (true, _) if findings.has_commits => NextStep::Push,
+        (true, _) => NextStep::NothingToChange,
     }
 }
 
@@ -144,16 +144,16 @@ mod tests {
     fn a_lost_session_starts_over_once() {
         let lost = failed(FailureClass::SessionLost);
         assert_eq!(
-            after_run(&Turn::Begin, &lost, FIRST_TRY),
-            Next::Again { turn: Turn::StartOver, retry: None }
+            after_run(&RunReason::Begin, &lost, FIRST_TRY),
+            Next::Again { turn: RunReason::StartOver, retry: None }
         );
-        assert_eq!(after_run(&Turn::StartOver, &lost, FIRST_TRY), Next::Fail(FailureClass::SessionLost));
+        assert_eq!(after_run(&RunReason::StartOver, &lost, FIRST_TRY), Next::Fail(FailureClass::SessionLost));
     }
 
     #[test]
     fn a_passing_failure_is_retried_as_often_as_allowed_and_keeps_the_answer() {
         let overloaded = failed(FailureClass::Overloaded);
-        let answer = Turn::Answer { question: QuestionId::new() };
+        let answer = RunReason::Answer { question: QuestionId::new() };
         assert_eq!(
             after_run(&answer, &overloaded, FIRST_TRY),
             Next::Again { turn: answer.clone(), retry: Some(0) }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_refused_login_is_renewed_once_where_that_is_possible() {
         let refused = failed(FailureClass::Authentication);
-        let answer = Turn::Answer { question: QuestionId::new() };
+        let answer = RunReason::Answer { question: QuestionId::new() };
         let can_sync = TaskHistory { can_sync: true, ..FIRST_TRY };
         assert_eq!(after_run(&answer, &refused, can_sync), Next::RenewLogin { turn: answer.clone() });
         let synced = TaskHistory { synced: true, ..can_sync };
@@ -179,7 +179,7 @@ mod tests {
         let run = |outcome: Outcome| Run {
             id: RunId::new(),
             task: TaskId::new(),
-            turn: Turn::Begin,
+            turn: RunReason::Begin,
             agent: AgentKind::Claude,
             instead_of: None,
             may_use: budget::Limit::default(),
@@ -212,26 +212,26 @@ mod tests {
     #[test]
     fn a_lasting_failure_is_not_retried() {
         let crashed = failed(FailureClass::Crashed);
-        assert_eq!(after_run(&Turn::Begin, &crashed, FIRST_TRY), Next::Fail(FailureClass::Crashed));
+        assert_eq!(after_run(&RunReason::Begin, &crashed, FIRST_TRY), Next::Fail(FailureClass::Crashed));
     }
 
     #[test]
     fn leftovers_are_asked_for_once_even_when_there_are_commits() {
         let findings = Findings { uncommitted: vec!["a".to_owned()], has_commits: true };
         assert_eq!(
-            after_hand_over(&Turn::Begin, findings.clone()),
-            AfterHandOver::AskToCommit(vec!["a".to_owned()])
+            after_hand_over(&RunReason::Begin, findings.clone()),
+            NextStep::AskToCommit(vec!["a".to_owned()])
         );
-        let asked = Turn::CommitLeftovers { files: vec!["a".to_owned()] };
-        assert_eq!(after_hand_over(&asked, findings.clone()), AfterHandOver::Push);
+        let asked = RunReason::CommitLeftovers { files: vec!["a".to_owned()] };
+        assert_eq!(after_hand_over(&asked, findings.clone()), NextStep::Push);
         let nothing_else = Findings { has_commits: false, ..findings };
-        let failed = AfterHandOver::LeftUncommitted(vec!["a".to_owned()]);
+        let failed = NextStep::LeftUncommitted(vec!["a".to_owned()]);
         assert_eq!(after_hand_over(&asked, nothing_else), failed);
     }
 
     #[test]
     fn commits_are_published_though_the_run_that_was_to_commit_the_rest_failed() {
-        let asked = Turn::CommitLeftovers { files: vec!["a".to_owned()] };
+        let asked = RunReason::CommitLeftovers { files: vec!["a".to_owned()] };
         for class in [FailureClass::Crashed, FailureClass::SessionLost, FailureClass::BudgetLimit] {
             assert_eq!(after_run(&asked, &failed(class), FIRST_TRY), Next::Publish, "{class}");
         }
@@ -255,6 +255,6 @@ mod tests {
     #[test]
     fn no_commits_and_nothing_left_is_nothing_to_change() {
         let findings = Findings { uncommitted: vec![], has_commits: false };
-        assert_eq!(after_hand_over(&Turn::Begin, findings), AfterHandOver::NothingToChange);
+        assert_eq!(after_hand_over(&RunReason::Begin, findings), NextStep::NothingToChange);
     }
 }

@@ -1,7 +1,7 @@
 //! Plans: a task that may not change anything yet ends its run with a plan, which a person agrees to, with or without
 //! a change, or has changed. What follows from their words is decided here; `message.rs` has hob's own.
 
-use super::{Outcome, Turn};
+use super::{Outcome, RunReason};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::QuestionId;
@@ -65,11 +65,11 @@ pub fn is_plan(mode: Mode, outcome: &Outcome) -> bool {
 
 /// What an answer makes of a task: why its next run is made, and whether it may change anything. `about_plan`: it answers
 /// the question that the plan was put as.
-pub fn after_answer(mode: Mode, about_plan: bool, question: QuestionId, answer: &str) -> (Turn, Mode) {
+pub fn after_answer(mode: Mode, about_plan: bool, question: QuestionId, answer: &str) -> (RunReason, Mode) {
     if about_plan && agrees(answer) {
-        return (Turn::CarryOut { question }, Mode::Work);
+        return (RunReason::CarryOut { question }, Mode::Work);
     }
-    (Turn::Answer { question }, mode)
+    (RunReason::Answer { question }, mode)
 }
 
 #[cfg(test)]
@@ -109,8 +109,11 @@ mod tests {
     #[test]
     fn only_a_word_about_the_plan_itself_has_it_carried_out() {
         let question = QuestionId::new();
-        let answer = Turn::Answer { question };
-        assert_eq!(after_answer(Mode::Plan, true, question, "go"), (Turn::CarryOut { question }, Mode::Work));
+        let answer = RunReason::Answer { question };
+        assert_eq!(
+            after_answer(Mode::Plan, true, question, "go"),
+            (RunReason::CarryOut { question }, Mode::Work)
+        );
         assert_eq!(after_answer(Mode::Plan, true, question, "smaller"), (answer.clone(), Mode::Plan));
         assert_eq!(after_answer(Mode::Plan, false, question, "go"), (answer.clone(), Mode::Plan));
         assert_eq!(after_answer(Mode::Work, false, question, "yes"), (answer, Mode::Work));

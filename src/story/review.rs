@@ -8,7 +8,7 @@ use crate::ids::{CommentId, ReviewCommentId, ReviewId, Sha};
 
 /// One round of reviews: what was said shortly after one another, by one person or by several.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Round {
+pub struct ReviewBatch {
     /// The reviews, oldest first.
     pub reviews: Vec<Review>,
 }
@@ -30,7 +30,7 @@ pub struct Review {
     pub remarks: Vec<Remark>,
 }
 
-impl Round {
+impl ReviewBatch {
     /// Every text in it, of the threads before it too.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.reviews.iter().flat_map(|review| {
@@ -45,7 +45,7 @@ impl Round {
 
 /// What takes reviews back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TakenBack {
+pub enum ReviewWithdrawal {
     /// Somebody has dismissed this one.
     Dismissed(ReviewId),
     /// Its author has approved: earlier ones of theirs count no more.
@@ -148,7 +148,7 @@ pub struct Reply {
 
 /// Suggestions of a round as hob itself applies them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Suggested {
+pub struct AppliedSuggestions {
     /// The commit that they were made on.
     pub from: Sha,
     /// The last commit.
@@ -170,7 +170,7 @@ impl Applied {
     }
 }
 
-impl Round {
+impl ReviewBatch {
     /// Whether this is in it already.
     pub fn has(&self, source: Source) -> bool {
         let same = |other: &Review| match (other.source, source) {
@@ -182,24 +182,24 @@ impl Round {
     }
 
     /// Takes out what somebody has said who has approved with this review. What they said in a later review stays.
-    pub fn without(&self, login: &str, approval: ReviewId) -> Round {
+    pub fn without(&self, login: &str, approval: ReviewId) -> ReviewBatch {
         let is_later = |review: &Review| matches!(review.source, Source::Review { id, .. } if id >= approval);
         let stays = |review: &&Review| !review.by.eq_ignore_ascii_case(login) || is_later(review);
-        Round { reviews: self.reviews.iter().filter(stays).cloned().collect() }
+        ReviewBatch { reviews: self.reviews.iter().filter(stays).cloned().collect() }
     }
 
     /// Takes out the reviews that were taken back. What an approval asks for stays also when the approval is dismissed, as it is on
     /// some repositories by each push.
-    pub fn without_taken_back(&self, all: &[TakenBack]) -> Round {
+    pub fn without_taken_back(&self, all: &[ReviewWithdrawal]) -> ReviewBatch {
         let is_taken_back = |review: &Review| {
             let Source::Review { id: own, verdict } = review.source else { return false };
             all.iter().any(|one| match one {
-                TakenBack::Dismissed(id) => *id == own && verdict != Verdict::Approved,
-                TakenBack::Approved { id, by } => *id > own && by.eq_ignore_ascii_case(&review.by),
+                ReviewWithdrawal::Dismissed(id) => *id == own && verdict != Verdict::Approved,
+                ReviewWithdrawal::Approved { id, by } => *id > own && by.eq_ignore_ascii_case(&review.by),
             })
         };
         let stay = self.reviews.iter().filter(|review| !is_taken_back(review));
-        Round { reviews: stay.cloned().collect() }
+        ReviewBatch { reviews: stay.cloned().collect() }
     }
 
     /// Everything in it that wants an answer, with short names. The same round gives the same names.
@@ -328,13 +328,13 @@ pub(crate) mod tests {
     }
 
     /// Two reviewers, a thread with both in it, and a comment in the conversation.
-    pub fn round() -> Round {
+    pub fn round() -> ReviewBatch {
         let again = Remark {
             thread: ReviewCommentId(10),
             before: vec![Said { by: "alice".to_owned(), text: "why?".to_owned() }],
             ..remark(12, "run.sh", (2, 2), "Yes, why?")
         };
-        Round {
+        ReviewBatch {
             reviews: vec![
                 review(
                     1,
@@ -380,17 +380,17 @@ pub(crate) mod tests {
         let approval = review(4, "carol", Verdict::Approved, "nit", Vec::new());
         let mut round = round();
         round.reviews.push(approval);
-        let left = |all: &[TakenBack]| {
+        let left = |all: &[ReviewWithdrawal]| {
             let left = round.without_taken_back(all);
             left.reviews.into_iter().map(|review| review.by).collect::<Vec<_>>()
         };
-        let approved = |id, by: &str| TakenBack::Approved { id: ReviewId(id), by: by.to_owned() };
+        let approved = |id, by: &str| ReviewWithdrawal::Approved { id: ReviewId(id), by: by.to_owned() };
         assert_eq!(left(&[]), ["alice", "bob", "bob", "carol"]);
-        assert_eq!(left(&[TakenBack::Dismissed(ReviewId(2))]), ["alice", "bob", "carol"]);
+        assert_eq!(left(&[ReviewWithdrawal::Dismissed(ReviewId(2))]), ["alice", "bob", "carol"]);
         assert_eq!(left(&[approved(3, "Alice")]), ["bob", "bob", "carol"]);
         // One that was sent before, and what an approval itself asks for.
         assert_eq!(left(&[approved(1, "bob"), approved(4, "carol")]).len(), 4);
-        assert_eq!(left(&[TakenBack::Dismissed(ReviewId(4))]).len(), 4);
+        assert_eq!(left(&[ReviewWithdrawal::Dismissed(ReviewId(4))]).len(), 4);
     }
 
     #[test]
@@ -412,7 +412,7 @@ pub(crate) mod tests {
         let applied = |ids: &[u64]| {
             Applied(ids.iter().map(|id| (ReviewCommentId(*id), "b".repeat(40).parse().unwrap())).collect())
         };
-        let of = |body: &str, remarks| Round {
+        let of = |body: &str, remarks| ReviewBatch {
             reviews: vec![review(1, "bob", Verdict::Commented, body, remarks)],
         };
         assert!(of("", vec![one()]).is_done_with(&applied(&[1])));
@@ -421,7 +421,7 @@ pub(crate) mod tests {
             (of("Also this.", vec![one()]), applied(&[1])),
             (of("", vec![one(), remark(2, "a", (1, 1), "Why?")]), applied(&[1])),
             (of("", vec![remark(1, "a", (1, 1), "nit\n```suggestion\nb\n```")]), applied(&[1])),
-            (Round::default(), applied(&[])),
+            (ReviewBatch::default(), applied(&[])),
         ] {
             assert!(!round.is_done_with(&applied), "{round:?}");
         }

@@ -10,7 +10,7 @@ use crate::ids::{AgentKind, QuestionId, RunId, TaskId};
 /// Why a run is made. It decides what the prompt says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
-pub enum Turn {
+pub enum RunReason {
     /// The task's first run.
     Begin,
     /// A person answered the agent's question.
@@ -60,7 +60,7 @@ pub struct Run {
     /// The task it is an attempt at.
     pub task: TaskId,
     /// Why it was made.
-    pub turn: Turn,
+    pub turn: RunReason,
     /// The agent that runs.
     pub agent: AgentKind,
     /// The agent in whose place it runs, because that one's usage limit was used up.

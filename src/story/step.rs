@@ -5,7 +5,7 @@ use super::TaskState;
 
 /// What the store holds of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct TaskSnapshot {
     /// Where it stands.
     pub state: TaskState,
     /// Somebody wants it stopped, or it has waited too long.
@@ -19,12 +19,12 @@ pub struct Look {
     /// It is done, and the checks are to run again on what was pushed.
     pub check_wanted: bool,
     /// Its newest run.
-    pub run: Option<RunLook>,
+    pub run: Option<RunSnapshot>,
 }
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunLook {
+pub enum RunSnapshot {
     /// How it ended is not written down.
     Open,
     /// It is.
@@ -57,14 +57,14 @@ pub enum Step {
 }
 
 /// The one thing that is next.
-pub fn step(look: &Look) -> Step {
+pub fn step(look: &TaskSnapshot) -> Step {
     match (look.state, look.run) {
         (TaskState::Queued, _) if look.may_push => Step::PublishLastRun,
         (TaskState::Queued, _) if look.stop_wanted => Step::Stop,
-        (TaskState::Queued, Some(RunLook::Ended)) if look.publish_again => Step::PublishLastRun,
+        (TaskState::Queued, Some(RunSnapshot::Ended)) if look.publish_again => Step::PublishLastRun,
         (TaskState::Queued, _) => Step::BeginRun,
-        (TaskState::Running, Some(RunLook::Open)) => Step::FollowRun,
-        (TaskState::Running, Some(RunLook::Ended)) => Step::Settle,
+        (TaskState::Running, Some(RunSnapshot::Open)) => Step::FollowRun,
+        (TaskState::Running, Some(RunSnapshot::Ended)) => Step::Settle,
         (TaskState::Publishing, Some(_)) => Step::Publish,
         (TaskState::Running | TaskState::Publishing, None) => Step::NoRun,
         (TaskState::Done, _) if look.check_wanted => Step::CheckAgain,
@@ -82,11 +82,11 @@ mod tests {
         let truths = [false, true];
         let wishes = truths.map(|stop| truths.map(|push| truths.map(|save| (stop, push, save))));
         for state in TaskState::ALL {
-            for run in [None, Some(RunLook::Open), Some(RunLook::Ended)] {
+            for run in [None, Some(RunSnapshot::Open), Some(RunSnapshot::Ended)] {
                 for (stop_wanted, may_push, save_wanted) in
                     wishes.as_flattened().as_flattened().iter().copied()
                 {
-                    let look = Look {
+                    let look = TaskSnapshot {
                         state,
                         stop_wanted,
                         may_push,
@@ -96,11 +96,11 @@ mod tests {
                         run,
                     };
                     let next = step(&look);
-                    let published = step(&Look { publish_again: true, ..look });
-                    let begins = next == Step::BeginRun && run == Some(RunLook::Ended);
+                    let published = step(&TaskSnapshot { publish_again: true, ..look });
+                    let begins = next == Step::BeginRun && run == Some(RunSnapshot::Ended);
                     assert_eq!(published == Step::PublishLastRun, begins || next == Step::PublishLastRun);
                     assert!(published == next || begins, "{state:?}");
-                    let again = step(&Look { check_wanted: true, ..look });
+                    let again = step(&TaskSnapshot { check_wanted: true, ..look });
                     assert_eq!(again == Step::CheckAgain, state == TaskState::Done, "{state:?}");
                     assert!(again == next || state == TaskState::Done, "{state:?}");
                     assert_eq!(next == Step::SaveWork, state.is_final() && save_wanted, "{state:?}");

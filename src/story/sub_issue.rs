@@ -4,15 +4,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Ask};
+use super::{About, TaskRequest};
 use crate::ids::IssueNumber;
 
 /// More sub-issues than this are not taken up at once.
-pub const MOST: usize = 50;
+pub const MAX_PARTS: usize = 50;
 
 /// Sub-issues in their order, and the one whose turn it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Together {
+pub struct SubIssueOrder {
     /// All of them, as they were when the work was asked for.
     pub parts: Vec<SubIssue>,
     /// Which of them the task is about, counted from 0.
@@ -34,22 +34,22 @@ pub struct SubIssue {
     pub may_push: bool,
 }
 
-impl Together {
+impl SubIssueOrder {
     /// The one whose turn it is.
     pub fn part(&self) -> Option<&SubIssue> {
         self.parts.get(self.at)
     }
 
     /// The same with the next one's turn, where there is one.
-    pub fn next(&self) -> Option<Together> {
+    pub fn next(&self) -> Option<SubIssueOrder> {
         let at = self.at + 1;
-        (at < self.parts.len()).then(|| Together { parts: self.parts.clone(), at })
+        (at < self.parts.len()).then(|| SubIssueOrder { parts: self.parts.clone(), at })
     }
 }
 
 /// Where a sub-issue of a story stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct SubIssueStatus {
     /// Its number.
     pub number: IssueNumber,
     /// One line.
@@ -62,14 +62,14 @@ pub struct Standing {
 
 /// Where each sub-issue of a story stands, in order; `tasks` are all of the story's, oldest first: what was asked for, and whether
 /// it has ended well.
-pub fn standings<'a>(tasks: impl Iterator<Item = (&'a Ask, bool)>) -> Vec<Standing> {
-    let mut all: Vec<Standing> = Vec::new();
+pub fn standings<'a>(tasks: impl Iterator<Item = (&'a TaskRequest, bool)>) -> Vec<SubIssueStatus> {
+    let mut all: Vec<SubIssueStatus> = Vec::new();
     for (ask, ended_well) in tasks {
         let About::SubIssue(together) = &ask.about else { continue };
         for (at, part) in together.parts.iter().enumerate() {
             let place = all.iter().position(|known| known.number == part.number).unwrap_or_else(|| {
                 let (number, title) = (part.number, part.title.clone());
-                all.push(Standing { number, title, is_done: false, is_current: false });
+                all.push(SubIssueStatus { number, title, is_done: false, is_current: false });
                 all.len() - 1
             });
             all[place].is_current = at == together.at;
@@ -83,7 +83,7 @@ pub fn standings<'a>(tasks: impl Iterator<Item = (&'a Ask, bool)>) -> Vec<Standi
 }
 
 /// The issues that a story's pull request closes: each sub-issue that is done, and the story's own issue once all of them are.
-pub fn to_close(issue: IssueNumber, standings: &[Standing]) -> Vec<IssueNumber> {
+pub fn to_close(issue: IssueNumber, standings: &[SubIssueStatus]) -> Vec<IssueNumber> {
     let own = standings.iter().all(|standing| standing.is_done).then_some(issue);
     let done = standings.iter().filter(|standing| standing.is_done).map(|standing| standing.number);
     own.into_iter().chain(done).collect()
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::story::Choice;
 
-    fn together(numbers: &[u64], at: usize) -> Ask {
+    fn together(numbers: &[u64], at: usize) -> TaskRequest {
         let part = |number: &u64| SubIssue {
             number: IssueNumber(*number),
             title: format!("T{number}"),
@@ -102,8 +102,8 @@ mod tests {
             by: "alice".into(),
             may_push: true,
         };
-        let about = About::SubIssue(Together { parts: numbers.iter().map(part).collect(), at });
-        Ask {
+        let about = About::SubIssue(SubIssueOrder { parts: numbers.iter().map(part).collect(), at });
+        TaskRequest {
             by: "alice".into(),
             by_id: None,
             title: "Parent".into(),
@@ -115,12 +115,12 @@ mod tests {
         }
     }
 
-    fn of(tasks: &[(Ask, bool)]) -> Vec<(u64, bool, bool)> {
+    fn of(tasks: &[(TaskRequest, bool)]) -> Vec<(u64, bool, bool)> {
         let all = standings(tasks.iter().map(|(ask, done)| (ask, *done)));
         all.iter().map(|one| (one.number.0, one.is_done, one.is_current)).collect()
     }
 
-    fn closed(tasks: &[(Ask, bool)]) -> Vec<u64> {
+    fn closed(tasks: &[(TaskRequest, bool)]) -> Vec<u64> {
         let all = standings(tasks.iter().map(|(ask, done)| (ask, *done)));
         to_close(IssueNumber(1), &all).into_iter().map(|number| number.0).collect()
     }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_done_stays_done_when_the_rest_is_asked_for_again() {
-        let plain = Ask { about: About::Issue, ..together(&[2], 0) };
+        let plain = TaskRequest { about: About::Issue, ..together(&[2], 0) };
         assert!(of(&[(plain.clone(), true)]).is_empty());
         assert_eq!(closed(&[(plain.clone(), true)]), [1], "an issue without parts is closed itself");
 

@@ -10,11 +10,11 @@ use super::{Sweep, age, blocking, is_over, remove};
 use crate::git::Mirror;
 use crate::ids::StoryId;
 use crate::paths::{self, StoryPaths};
-use crate::store::{KeptStory, Saving};
+use crate::store::{SaveState, StoredStory};
 
 /// What became of a story's folders that should go.
 #[derive(Debug, PartialEq, Eq)]
-enum GivenUp {
+enum Removal {
     /// They are gone.
     Gone,
     /// They go as soon as a worker has pushed what is in there.
@@ -56,7 +56,7 @@ impl Sweep {
     }
 
     /// Puts right what a hob that died, or failed, left half done on a story that is idle.
-    async fn tidy(&self, story: &KeptStory) -> anyhow::Result<()> {
+    async fn tidy(&self, story: &StoredStory) -> anyhow::Result<()> {
         let paths = self.data.story(story.id);
         if story.is_busy {
             return Ok(());
@@ -82,10 +82,10 @@ impl Sweep {
         Ok(())
     }
 
-    async fn give_up_old(&self, stories: Vec<(KeptStory, u64)>, sizes: &mut Sizes) -> anyhow::Result<()> {
+    async fn give_up_old(&self, stories: Vec<(StoredStory, u64)>, sizes: &mut Sizes) -> anyhow::Result<()> {
         let keep = &self.config.keep;
         // A worker that is at a story which is over removes what is in there.
-        let stays = |story: &KeptStory| !(story.is_busy && story.is_over);
+        let stays = |story: &StoredStory| !(story.is_busy && story.is_over);
         let staying = stories.iter().filter(|(story, _)| stays(story));
         let mut total: u64 = staying.map(|(_, size)| size).sum();
         for (story, size) in stories {
@@ -94,44 +94,44 @@ impl Sweep {
                 continue;
             }
             match self.give_up(&story).await? {
-                GivenUp::Gone => {
+                Removal::Gone => {
                     tracing::info!(story = %story.id, size, "the folders of a story are removed");
                     sizes.forget(&self.data.story(story.id).folder);
                     total -= size;
                 }
-                GivenUp::Soon => total -= size,
-                GivenUp::Kept => {}
+                Removal::Soon => total -= size,
+                Removal::Kept => {}
             }
         }
         Ok(())
     }
 
-    async fn give_up(&self, story: &KeptStory) -> anyhow::Result<GivenUp> {
+    async fn give_up(&self, story: &StoredStory) -> anyhow::Result<Removal> {
         let paths = self.data.story(story.id);
         let limit = self.config.keep.workspaces.0;
         if story.has_unpushed_work && paths.workspace.exists() {
             let since = match story.saving {
                 None => {
                     let is_wanted = self.store.want_work_saved(story.id).await?;
-                    return Ok(if is_wanted { GivenUp::Soon } else { GivenUp::Kept });
+                    return Ok(if is_wanted { Removal::Soon } else { Removal::Kept });
                 }
-                Some(Saving::Wanted { since } | Saving::Refused { since }) => since,
+                Some(SaveState::Wanted { since } | SaveState::Refused { since }) => since,
             };
             if age(story.touched) < limit.saturating_mul(2) || age(since) < limit {
-                let is_refused = matches!(story.saving, Some(Saving::Refused { .. }));
-                return Ok(if is_refused { GivenUp::Kept } else { GivenUp::Soon });
+                let is_refused = matches!(story.saving, Some(SaveState::Refused { .. }));
+                return Ok(if is_refused { Removal::Kept } else { Removal::Soon });
             }
             tracing::warn!(story = %story.id, "work that could not be pushed in all that time is removed");
         }
         let is_gone = self.put_away(story, vec![paths.folder], true).await?;
-        Ok(if is_gone { GivenUp::Gone } else { GivenUp::Kept })
+        Ok(if is_gone { Removal::Gone } else { Removal::Kept })
     }
 
     /// Takes folders of a story out of use, if nobody has taken it up since, and removes them. Where its home is among
     /// them the session goes too.
     async fn put_away(
         &self,
-        story: &KeptStory,
+        story: &StoredStory,
         folders: Vec<PathBuf>,
         with_home: bool,
     ) -> anyhow::Result<bool> {
@@ -152,7 +152,7 @@ impl Sweep {
 
     /// Removes what was put away of a story, and lets go of what its workspace borrowed from the mirror, unless it has
     /// another one by now.
-    async fn remove_put_away(&self, story: &KeptStory) -> anyhow::Result<()> {
+    async fn remove_put_away(&self, story: &StoredStory) -> anyhow::Result<()> {
         let paths = self.data.story(story.id);
         let (mirror, id) = (self.data.mirror(&story.mirror), story.id);
         blocking(move || {
@@ -166,7 +166,7 @@ impl Sweep {
     }
 
     /// Changes whenever what the folders of a story take up can have changed. None: it may change at any moment.
-    fn stamp(&self, story: &KeptStory) -> Option<String> {
+    fn stamp(&self, story: &StoredStory) -> Option<String> {
         let paths = self.data.story(story.id);
         let there = [paths.workspace.exists(), paths.home.exists()];
         (!story.is_busy).then(|| format!("{} {there:?}", story.touched))

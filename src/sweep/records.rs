@@ -7,7 +7,7 @@ use super::sizes::Sizes;
 use super::{Sweep, age, blocking, is_over, remove};
 use crate::ids::RunId;
 use crate::paths;
-use crate::store::KeptRun;
+use crate::store::StoredRun;
 
 /// The beginning of the names of folders with keys; the run's id follows.
 const KEYS_OF: &str = "hob-";
@@ -43,7 +43,7 @@ impl Sweep {
         self.forget_old(kept, sizes).await
     }
 
-    async fn forget_old(&self, runs: Vec<(KeptRun, u64)>, sizes: &mut Sizes) -> anyhow::Result<()> {
+    async fn forget_old(&self, runs: Vec<(StoredRun, u64)>, sizes: &mut Sizes) -> anyhow::Result<()> {
         let keep = &self.config.keep;
         let mut total: u64 = runs.iter().map(|(_, size)| size).sum();
         for (run, size) in runs {
@@ -61,7 +61,7 @@ impl Sweep {
     }
 
     /// Removes what a hand-over has left, where none can be under way.
-    async fn clear_hand_over(&self, run: &KeptRun) -> anyhow::Result<()> {
+    async fn clear_hand_over(&self, run: &StoredRun) -> anyhow::Result<()> {
         let paths = self.data.run(run.id);
         let is_left = paths.quarantine.exists() || paths.bundle.exists() || paths.checks.exists();
         if run.is_busy || !run.is_over || !is_left {

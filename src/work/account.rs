@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::start::blocking;
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::account::{self, Login, LoginError, Obstructed};
 use crate::agent::{AgentKind, FailureClass};
 use crate::container::Mount;
@@ -20,7 +20,7 @@ const SSH_SOCKET: &str = "/run/hob/ssh-agent.sock";
 
 impl Worker {
     /// Whether the agent has a key or a login, and the SSH agent where there shall be one.
-    pub(super) async fn check_account(&self, agent: AgentKind) -> Result<(), Hitch> {
+    pub(super) async fn check_account(&self, agent: AgentKind) -> Result<(), StepError> {
         let config = &self.config;
         let names = agent.key_names();
         let has_key = names.is_empty() || names.iter().any(|name| config.agent.keys.contains_key(*name));
@@ -28,20 +28,20 @@ impl Worker {
             let folder = folder.to_owned();
             blocking(move || Login::read(&folder, agent)).await?.map_err(|e| self.unusable(agent, &e))?;
         } else if !has_key {
-            return Err(Hitch::not_ready(message::no_account(agent, names)));
+            return Err(StepError::not_ready(message::no_account(agent, names)));
         }
         if let Some(socket) = self.ssh_socket()
             && !std::fs::metadata(socket).is_ok_and(|found| found.file_type().is_socket())
         {
             tracing::error!(socket = %socket.display(), "there is no SSH agent");
-            return Err(Hitch::not_ready(message::no_ssh_agent()));
+            return Err(StepError::not_ready(message::no_ssh_agent()));
         }
         Ok(())
     }
 
     /// Puts the login into the story's home, where the agent works with one. What an earlier run left there,
     /// because hob was killed before it could take it out, is taken out first: its tokens may be newer.
-    pub(super) async fn hand_out_login(&self, story: &Story, agent: AgentKind) -> Result<(), Hitch> {
+    pub(super) async fn hand_out_login(&self, story: &Story, agent: AgentKind) -> Result<(), StepError> {
         let Some(folder) = self.config.login_dir(agent).map(ToOwned::to_owned) else { return Ok(()) };
         let home = self.data.story(story.id).home;
         let user = self.user;
@@ -58,7 +58,7 @@ impl Worker {
             Err(error) if error.is::<Obstructed>() => {
                 tracing::error!(error = format!("{error:#}"), "the login was not put into the agent's home");
                 let path = error.downcast_ref::<Obstructed>().map_or("", |obstructed| &obstructed.path);
-                Err(Hitch::not_ready(message::login_obstructed(path)))
+                Err(StepError::not_ready(message::login_obstructed(path)))
             }
             other => Ok(other?),
         }
@@ -66,7 +66,7 @@ impl Worker {
 
     /// Takes the login out of the home of a run that has ended, and keeps what was renewed in it. A renewed one that
     /// the run was given and that was refused makes room for the one before it.
-    pub(super) async fn take_login_back(&self, job: &Job, run: &Run) -> Result<(), Hitch> {
+    pub(super) async fn take_login_back(&self, job: &Job, run: &Run) -> Result<(), StepError> {
         let Some(folder) = self.config.login_dir(run.agent).map(ToOwned::to_owned) else { return Ok(()) };
         let home = self.data.story(job.story.id).home;
         let agent = run.agent;
@@ -96,7 +96,7 @@ impl Worker {
     }
 
     /// Whether this run was made with a login that had been renewed for it, and was refused again.
-    pub(super) async fn was_login_renewed(&self, job: &Job, run: &Run) -> Result<bool, Hitch> {
+    pub(super) async fn was_login_renewed(&self, job: &Job, run: &Run) -> Result<bool, StepError> {
         let outcome = run.end.as_ref().map(|end| &end.outcome);
         if !matches!(outcome, Some(Outcome::Failed { class: FailureClass::Authentication, .. })) {
             return Ok(false);
@@ -108,14 +108,14 @@ impl Worker {
 
     /// Runs the command that renews the login, and adds to the run's record how that went. A hob that was
     /// killed before that stands there runs the command again, one that was killed later does not.
-    pub(super) async fn renew_login(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<Renewal, Hitch> {
+    pub(super) async fn renew_login(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<Renewal, StepError> {
         if let Some(renewal) = &end.renewal {
             return Ok(renewal.clone());
         }
         let config = &self.config.agent;
         tracing::info!("the login was refused; the sync command renews it");
         let renewed = tokio::select! {
-            () = self.stop.cancelled() => return Err(Hitch::Stopping),
+            () = self.stop.cancelled() => return Err(StepError::Stopping),
             renewed = account::sync(&config.sync_command, config.sync_timeout) => renewed,
         };
         let renewal = renewed.unwrap_or_else(|error| {
@@ -146,10 +146,10 @@ impl Worker {
         container.ssh_auth_sock.as_deref().filter(|_| container.ssh_agent)
     }
 
-    fn unusable(&self, agent: AgentKind, error: &LoginError) -> Hitch {
+    fn unusable(&self, agent: AgentKind, error: &LoginError) -> StepError {
         tracing::error!(%error, "the login cannot be used");
         let can_sync = self.can_renew_login(agent);
-        Hitch::not_ready(message::login_unusable(agent, error.file, error.fault, can_sync))
+        StepError::not_ready(message::login_unusable(agent, error.file, error.fault, can_sync))
     }
 }
 

@@ -42,9 +42,9 @@ const FOLDERS: [&str; 4] = [".claude/", ".codex/", ".gemini/", ".opencode/"];
 const INSTRUCTIONS: [&str; 4] = ["CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", "AGENTS.md"];
 
 /// More than this is not compared; then a container has to look.
-const MOST_BYTES: usize = 32 << 20;
-const MOST_FILES: usize = 2_000;
-const MOST_PATH: usize = 1_000;
+const MAX_BYTES: usize = 32 << 20;
+const MAX_FILES: usize = 2_000;
+const MAX_PATH: usize = 1_000;
 
 /// Whether a file tells agents something, and has nothing run by itself. The same as `is_text` of the script in `refresh.rs`.
 fn is_instructions(path: &Path) -> bool {
@@ -73,12 +73,12 @@ pub(super) fn are_as_they_may_be(
         .open(workspace)
         .context("opening the workspace")?;
     let trusted = File::open(trusted).context("opening the folder of settings")?;
-    let mut room = MOST_BYTES;
+    let mut room = MAX_BYTES;
     let mut waiting: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
     let mut looked = 0;
     while let Some(path) = waiting.pop() {
         looked += 1;
-        if looked > MOST_FILES || path.as_os_str().len() > MOST_PATH {
+        if looked > MAX_FILES || path.as_os_str().len() > MAX_PATH {
             return Ok(false);
         }
         match look(&workspace, &path, &mut room) {
@@ -143,7 +143,7 @@ fn look(folder: &File, path: &Path, room: &mut usize) -> Option<Found> {
                 if name != "." && name != ".." {
                     names.push(name);
                 }
-                if names.len() > MOST_FILES {
+                if names.len() > MAX_FILES {
                     return None;
                 }
             }

@@ -4,10 +4,10 @@
 
 use super::check_again::evidence;
 use super::import_child::Taken;
-use super::joining::{How, ToJoin};
-use super::push::ToPush;
-use super::start::{blocking, github_hitch, make_private_folder, remote_hitch};
-use super::{Hitch, Job, Worker};
+use super::joining::{How, MergeSides};
+use super::push::PushPlan;
+use super::start::{blocking, github_error, make_private_folder, remote_error};
+use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
 use crate::fail_point::around;
 use crate::git::{self, Joined, Mirror, PushError, Remote, RemoteError};
@@ -15,11 +15,11 @@ use crate::github::GitHubError;
 use crate::ids::Sha;
 use crate::message::{self, Branches, Detail};
 use crate::paths;
-use crate::prompt::Purpose;
-use crate::store::{Advance, StoryChange};
-use crate::story::base::{AboutToPush, Because};
+use crate::prompt::PromptPurpose;
+use crate::store::{StoryUpdate, Transition};
+use crate::story::base::{AboutToPush, MergeReason};
 use crate::story::checks::Checked;
-use crate::story::{About, Run, Story, Task, TaskState, Turn};
+use crate::story::{About, Run, RunReason, Story, Task, TaskState};
 
 /// Where the two branches are.
 struct Heads {
@@ -29,7 +29,7 @@ struct Heads {
 
 impl Worker {
     /// Brings the base branch in, or makes a run for it.
-    pub(super) async fn follow_base(&self, job: &Job) -> Result<Option<Task>, Hitch> {
+    pub(super) async fn follow_base(&self, job: &Job) -> Result<Option<Task>, StepError> {
         let About::Base(moved) = &job.task.ask.about else { return self.begin_run(job).await };
         let job = &self.with_present_base(job).await?;
         let story = &job.story;
@@ -45,7 +45,8 @@ impl Worker {
         };
         let mut story = story.clone();
         let base = self.find_base(job, &mut story, heads.base).await?;
-        let base = base.ok_or_else(|| Hitch::not_ready(Detail::NoBaseAnyMore(story.base_branch.clone())))?;
+        let base =
+            base.ok_or_else(|| StepError::not_ready(Detail::NoBaseAnyMore(story.base_branch.clone())))?;
         let job = &Job { task: job.task.clone(), story, file: job.file.clone() };
         let (story, branches) = (&job.story, branches_of(&job.story));
         let keeps_work = !story.handed_over && self.data.story(story.id).workspace.exists();
@@ -61,7 +62,7 @@ impl Worker {
             // Said also where nobody has asked: merged by people, the pull request would bring it back.
             tracing::warn!(%base, "the history of the base branch was rewritten; it is not merged");
             let words = Some(message::base_was_rewritten(branches));
-            let ended = self.end_join(job, TaskState::Done, Advance { words, ..Advance::default() });
+            let ended = self.end_join(job, TaskState::Done, Transition { words, ..Transition::default() });
             return Ok(Some(ended.await?));
         }
         let how = match moved.rewrite {
@@ -69,7 +70,7 @@ impl Worker {
             false => How::Merge(self.signed_off(job, &message::base_merge_subject(branches))),
         };
         let words = match self.join(job, how, &head, &base).await? {
-            Joined::Done { .. } if moved.because == Because::MovedIfConflict => String::new(),
+            Joined::Done { .. } if moved.because == MergeReason::MovedIfConflict => String::new(),
             Joined::Done { tip, commits } => {
                 let words = match moved.rewrite {
                     false => message::base_merged(branches, commits),
@@ -96,13 +97,13 @@ impl Worker {
 
     /// The job with the base that its pull request has now: people may have it go elsewhere, and what it went to before must not
     /// be merged into it.
-    async fn with_present_base(&self, job: &Job) -> Result<Job, Hitch> {
+    async fn with_present_base(&self, job: &Job) -> Result<Job, StepError> {
         let mut job = self.job(job.task.clone()).await?;
         let Some(number) = job.story.open_pull() else { return Ok(job) };
-        let repository = self.github.repository(&job.story.at()).await.map_err(github_hitch)?;
+        let repository = self.github.repository(&job.story.at()).await.map_err(github_error)?;
         let pull = match repository.pull_facts(number).await {
             Err(GitHubError::NotFound) => return Ok(job),
-            pull => pull.map_err(github_hitch)?,
+            pull => pull.map_err(github_error)?,
         };
         if pull.over.is_none() && job.story.goes_elsewhere(number, &pull.base) {
             tracing::info!(pull = %number, base = pull.base, "the pull request goes elsewhere");
@@ -112,7 +113,7 @@ impl Worker {
         Ok(job)
     }
 
-    async fn heads(&self, story: &Story, remote: Remote) -> Result<Heads, Hitch> {
+    async fn heads(&self, story: &Story, remote: Remote) -> Result<Heads, StepError> {
         let path = self.data.mirror(&story.mirror);
         let (branch, base) = (story.branch.clone(), story.base_branch.clone());
         let found = blocking(move || {
@@ -121,11 +122,11 @@ impl Worker {
             let find = |name: &str| mirror.branch(name).map_err(RemoteError::Other);
             Ok::<_, RemoteError>(Heads { story: find(&branch)?, base: find(&base)? })
         });
-        found.await?.map_err(remote_hitch)
+        found.await?.map_err(remote_error)
     }
 
     /// Merges or rebases in the story's throw-away repository.
-    async fn join(&self, job: &Job, how: How, head: &Sha, base: &Sha) -> Result<Joined, Hitch> {
+    async fn join(&self, job: &Job, how: How, head: &Sha, base: &Sha) -> Result<Joined, StepError> {
         let (mirror, paths) = (self.data.mirror(&job.story.mirror), self.data.story(job.story.id));
         let quarantine = paths.join.clone();
         blocking(move || -> anyhow::Result<()> {
@@ -134,7 +135,7 @@ impl Worker {
             around("disk", "join", || git::empty_quarantine(&mirror, &paths.join))
         })
         .await??;
-        let sides = ToJoin { quarantine, ours: head.clone(), theirs: base.clone(), how };
+        let sides = MergeSides { quarantine, ours: head.clone(), theirs: base.clone(), how };
         let mut joined = self.join_sides(sides).await?;
         match &mut joined {
             Joined::Done { tip, .. } => {
@@ -148,10 +149,10 @@ impl Worker {
         Ok(joined)
     }
 
-    async fn push_joined(&self, job: &Job, head: &Sha, push: AboutToPush) -> Result<Option<Task>, Hitch> {
+    async fn push_joined(&self, job: &Job, head: &Sha, push: AboutToPush) -> Result<Option<Task>, StepError> {
         self.store.note_push(&job.task, &push).await?;
         let replaces = matches!(&job.task.ask.about, About::Base(moved) if moved.rewrite);
-        let to_push = ToPush {
+        let to_push = PushPlan {
             quarantine: self.data.story(job.story.id).join,
             tip: push.tip.clone(),
             expected: Some(head.clone()),
@@ -164,7 +165,7 @@ impl Worker {
             }
             // Looked at anew: what was pushed meanwhile is built on then.
             Err(PushError::Moved { .. }) => {
-                Err(Hitch::Later(anyhow::anyhow!("the story branch moved while its base was brought in")))
+                Err(StepError::Later(anyhow::anyhow!("the story branch moved while its base was brought in")))
             }
             Err(PushError::Refused(text)) => {
                 let detail = self.secrets.redact(&text);
@@ -173,21 +174,21 @@ impl Worker {
                 self.end_join(
                     job,
                     TaskState::Failed,
-                    Advance { words: Some(words), failure, ..Advance::default() },
+                    Transition { words: Some(words), failure, ..Transition::default() },
                 )
                 .await
                 .map(Some)
             }
-            Err(PushError::Unauthorized(_)) => Err(Hitch::refused(Detail::TokenRefused)),
-            Err(error) => Err(Hitch::Later(error.into())),
+            Err(PushError::Unauthorized(_)) => Err(StepError::refused(Detail::TokenRefused)),
+            Err(error) => Err(StepError::Later(error.into())),
         }
     }
 
     /// Ends a task whose push has happened, unless the repository's checks fail there: then an agent goes on.
-    async fn base_is_in(&self, job: &Job, push: &AboutToPush) -> Result<Option<Task>, Hitch> {
+    async fn base_is_in(&self, job: &Job, push: &AboutToPush) -> Result<Option<Task>, StepError> {
         if let Some(from) = &push.from {
             let pushed_onto = Some((from.clone(), push.tip.clone()));
-            let change = StoryChange { pushed_onto, ..StoryChange::default() };
+            let change = StoryUpdate { pushed_onto, ..StoryUpdate::default() };
             self.store.change_story(&job.task, &change).await?;
         }
         let checked = Box::pin(self.check_pushed(job, &push.tip)).await?;
@@ -199,32 +200,37 @@ impl Worker {
         // A workspace that is still needed takes the commits in before its next run, like those that people push.
         let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
         let base = is_free.then(|| (push.tip.clone(), Some(push.tip.clone())));
-        let story = StoryChange { base, root: push.root.clone(), ..StoryChange::default() };
+        let story = StoryUpdate { base, root: push.root.clone(), ..StoryUpdate::default() };
         let failing = message::still_failing(checked.as_ref());
         let words = Some(message::with_notes(&push.words, failing.as_slice()));
         let effects = evidence(job, checked.as_ref()).into_iter().collect();
-        let advance = Advance { story, effects, words, ..Advance::default() };
+        let advance = Transition { story, effects, words, ..Transition::default() };
         self.end_join(job, TaskState::Done, advance).await.map(Some)
     }
 
     /// Ends a task that changes nothing: with words where somebody waits for some.
-    async fn nothing_brought_in(&self, job: &Job, words: String) -> Result<Task, Hitch> {
+    async fn nothing_brought_in(&self, job: &Job, words: String) -> Result<Task, StepError> {
         let is_asked = matches!(&job.task.ask.about, About::Base(moved) if moved.because.is_asked());
         tracing::info!(is_asked, "there is nothing to bring in");
         let words = Some(words).filter(|_| is_asked);
-        self.end_join(job, TaskState::Done, Advance { words, ..Advance::default() }).await
+        self.end_join(job, TaskState::Done, Transition { words, ..Transition::default() }).await
     }
 
-    async fn end_join(&self, job: &Job, to: TaskState, advance: Advance) -> Result<Task, Hitch> {
+    async fn end_join(&self, job: &Job, to: TaskState, advance: Transition) -> Result<Task, StepError> {
         let folder = self.data.story(job.story.id).join;
         blocking(move || paths::remove_tree(&folder)).await??;
         Ok(self.store.advance(&job.task, to, &advance).await?)
     }
 
     /// What a run is for that brings the base branch in, if it is for that. `moved`: the commit to merge.
-    pub(super) fn purpose_of_base<'a>(job: &Job, run: &Run, moved: Option<&'a Sha>) -> Option<Purpose<'a>> {
-        let is_begun_with = matches!(run.turn, Turn::Begin | Turn::StartOver | Turn::GoOn);
-        (is_begun_with && matches!(job.task.ask.about, About::Base(_))).then_some(Purpose::MergeBase(moved))
+    pub(super) fn purpose_of_base<'a>(
+        job: &Job,
+        run: &Run,
+        moved: Option<&'a Sha>,
+    ) -> Option<PromptPurpose<'a>> {
+        let is_begun_with = matches!(run.turn, RunReason::Begin | RunReason::StartOver | RunReason::GoOn);
+        (is_begun_with && matches!(job.task.ask.about, About::Base(_)))
+            .then_some(PromptPurpose::MergeBase(moved))
     }
 
     /// The words about the end of a task of an agent's, with what was merged beside its work.
@@ -234,7 +240,7 @@ impl Worker {
         words: String,
         taken: &Taken,
         checked: Option<&Checked>,
-    ) -> Result<String, Hitch> {
+    ) -> Result<String, StepError> {
         let branches = branches_of(&job.story);
         let mut notes = Vec::new();
         let is_merge = matches!(job.task.ask.about, About::Base(_));

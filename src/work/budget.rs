@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
-use super::keep::{KeptAt, cut_short_on_ready};
+use super::keep::{SavedAt, cut_short_on_ready};
 use super::settle::ask;
 use super::suggest::Suggestions;
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
 use crate::clock;
 use crate::config::lower;
 use crate::ids::AgentKind;
 use crate::message::{self, Detail, Kept, WhyStopped, WhyUnfinished};
-use crate::store::{Advance, AtCapQuestion, NewRun, StoryChange};
-use crate::story::budget::{self, AtCap, Caps, Limit, Pushed, Reached, Room, Said, Used};
-use crate::story::{Outcome, Run, RunEnd, Task, TaskState, Turn};
+use crate::store::{CapQuestion, NewRun, StoryUpdate, Transition};
+use crate::story::budget::{self, CapReached, Caps, Limit, Pushed, Reached, Room, Said, Used};
+use crate::story::{Outcome, Run, RunEnd, RunReason, Task, TaskState};
 use jiff::Timestamp;
 
 /// How long a usage limit is thought to last whose end the agent's program does not tell.
@@ -23,7 +23,7 @@ const UNKNOWN_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// What is to be done before a run about the answer to a question about a cap.
 enum Answered {
     /// Nothing; go on, with what the question had held up.
-    GoOn(Option<Turn>),
+    GoOn(Option<RunReason>),
     /// The task is in another state now.
     Moved(Box<Task>),
     /// The task waits.
@@ -34,19 +34,19 @@ enum Answered {
 #[derive(Debug, Default)]
 struct Asking {
     /// What the run was to be made for that it holds up.
-    held_up: Option<Turn>,
+    held_up: Option<RunReason>,
     /// Whether it was asked before, and the answer was none.
     was_unclear: bool,
 }
 
 /// What a run that is held up was to be made for, unless it was to commit what is committed at the cap.
-fn worth_telling(turn: &Turn) -> Option<Turn> {
-    Some(turn.clone()).filter(|turn| !matches!(turn, Turn::CommitLeftovers { .. }))
+fn worth_telling(turn: &RunReason) -> Option<RunReason> {
+    Some(turn.clone()).filter(|turn| !matches!(turn, RunReason::CommitLeftovers { .. }))
 }
 
 impl Worker {
     /// Makes a run, unless a cap is reached or every agent that may work has used its limit up. `None`: the task waits.
-    pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, Hitch> {
+    pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, StepError> {
         match Box::pin(self.apply_suggestions(job)).await? {
             Suggestions::WereAll(done) => Ok(Some(*done)),
             Suggestions::GoOn(reason) => self.begin_run_for(job, reason).await,
@@ -54,7 +54,11 @@ impl Worker {
     }
 
     /// The same, for a reason of its own where there is one.
-    pub(super) async fn begin_run_for(&self, job: &Job, reason: Option<Turn>) -> Result<Option<Task>, Hitch> {
+    pub(super) async fn begin_run_for(
+        &self,
+        job: &Job,
+        reason: Option<RunReason>,
+    ) -> Result<Option<Task>, StepError> {
         let held_up = match self.follow_answer(job).await? {
             Answered::GoOn(held_up) => held_up,
             Answered::Moved(task) => return Ok(Some(*task)),
@@ -103,8 +107,8 @@ impl Worker {
     }
 
     /// Does what was answered to the question about a cap that the next run is made for, if it is.
-    async fn follow_answer(&self, job: &Job) -> Result<Answered, Hitch> {
-        let Turn::Answer { question } = job.task.turn else { return Ok(Answered::GoOn(None)) };
+    async fn follow_answer(&self, job: &Job) -> Result<Answered, StepError> {
+        let RunReason::Answer { question } = job.task.turn else { return Ok(Answered::GoOn(None)) };
         let Some(asked) = self.store.at_cap(question).await? else { return Ok(Answered::GoOn(None)) };
         let held_up = asked.at_cap.held_up.clone();
         let by = asked.answer.as_ref().map(|answer| answer.by.clone()).unwrap_or_default();
@@ -134,7 +138,7 @@ impl Worker {
     }
 
     /// Asks whether a task whose run has ended at a cap may cost more.
-    pub(super) async fn ask_after_run(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<Task, Hitch> {
+    pub(super) async fn ask_after_run(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<Task, StepError> {
         if self.store.stop_wanted(&job.task).await?.is_some() {
             return self.cancel(job).await;
         }
@@ -154,7 +158,7 @@ impl Worker {
     }
 
     /// Pushes the work so far and asks. Where people may grant no more, the task ends.
-    async fn ask_for_more(&self, job: &Job, reached: Reached, asking: Asking) -> Result<Task, Hitch> {
+    async fn ask_for_more(&self, job: &Job, reached: Reached, asking: Asking) -> Result<Task, StepError> {
         let kept = self.kept_at_cap(job, message::at_cap_subject()).await?;
         if reached.more.is_none() && !reached.scope.is_days() {
             return self.cancelled(job, &WhyStopped::AtMost { reached }, kept).await;
@@ -167,11 +171,11 @@ impl Worker {
         };
         let told = tip.as_ref().and_then(|_| cut_short_on_ready(job, &kept));
         let question = message::may_it_cost_more(&reached, &kept, asking.was_unclear);
-        let mut advance = Advance {
-            story: StoryChange {
+        let mut advance = Transition {
+            story: StoryUpdate {
                 base: tip.map(|tip| (tip.clone(), Some(tip))),
                 handed_over: matches!(kept, Kept::Pushed { .. }).then_some(true),
-                ..StoryChange::default()
+                ..StoryUpdate::default()
             },
             ..ask(&job.story, question, None)
         };
@@ -180,13 +184,14 @@ impl Worker {
         advance.effects.splice(0..0, draft);
         advance.effects.extend(told);
         if let Some(new) = &mut advance.question {
-            new.at_cap = Some(AtCap { reached, asked_at: clock::now(), held_up: asking.held_up, pushed });
+            new.at_cap =
+                Some(CapReached { reached, asked_at: clock::now(), held_up: asking.held_up, pushed });
         }
         Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?)
     }
 
     /// Pushes what the task has done, if it has begun.
-    async fn kept_at_cap(&self, job: &Job, subject: String) -> Result<KeptAt, Hitch> {
+    async fn kept_at_cap(&self, job: &Job, subject: String) -> Result<SavedAt, StepError> {
         match self.store.latest_run(&job.task).await? {
             None => Ok((Kept::NotBegun, None)),
             Some(run) => self.work_so_far(job, &run, subject).await,
@@ -194,13 +199,18 @@ impl Worker {
     }
 
     /// Pushes what a run has done. What was pushed at a cap before, with nothing done since, is told again.
-    pub(super) async fn work_so_far(&self, job: &Job, run: &Run, subject: String) -> Result<KeptAt, Hitch> {
+    pub(super) async fn work_so_far(
+        &self,
+        job: &Job,
+        run: &Run,
+        subject: String,
+    ) -> Result<SavedAt, StepError> {
         let kept = self.push_work_in_progress(&job.task, job, run, subject).await?;
         if kept.0 != Kept::Nothing || !job.story.handed_over {
             return Ok(kept);
         }
         let before = self.store.last_at_cap(job.task.id).await?;
-        let pushed = before.and_then(|AtCapQuestion { at_cap, .. }| at_cap.pushed);
+        let pushed = before.and_then(|CapQuestion { at_cap, .. }| at_cap.pushed);
         Ok(pushed.map_or(kept, |Pushed { commits, is_wip }| {
             let branch = job.story.branch.clone();
             (Kept::Pushed { branch, commits, is_wip, left_out: Vec::new() }, None)
@@ -209,7 +219,7 @@ impl Worker {
 
     /// The agent of the next run, and in whose place it works if it is not the one that should. `None`: all of them have used
     /// their limits up, and the task waits for the first that is reset.
-    async fn agent_for_run(&self, job: &Job) -> Result<Option<(AgentKind, Option<AgentKind>)>, Hitch> {
+    async fn agent_for_run(&self, job: &Job) -> Result<Option<(AgentKind, Option<AgentKind>)>, StepError> {
         let usual = self.settings(job).agent;
         let others = self.config.agent.fallback.iter().copied().filter(|agent| *agent != usual);
         let mut first_reset: Option<(Timestamp, AgentKind)> = None;
@@ -249,9 +259,14 @@ impl Worker {
     }
 
     /// Queues the task again, for another agent or for the time when the limit is reset. It is no retry.
-    pub(super) async fn wait_for_limit(&self, job: &Job, run: &Run, until: Timestamp) -> Result<Task, Hitch> {
+    pub(super) async fn wait_for_limit(
+        &self,
+        job: &Job,
+        run: &Run,
+        until: Timestamp,
+    ) -> Result<Task, StepError> {
         tracing::info!(agent = %run.agent, %until, "the usage limit of the agent is used up");
         self.store.limit_agent(run.agent, until).await?;
-        Ok(self.store.advance(&job.task, TaskState::Queued, &Advance::default()).await?)
+        Ok(self.store.advance(&job.task, TaskState::Queued, &Transition::default()).await?)
     }
 }

@@ -4,8 +4,8 @@
 
 use anyhow::Context as _;
 
-use super::start::{blocking, make_private_folder, remote_hitch};
-use super::{Hitch, Job, Worker};
+use super::start::{blocking, make_private_folder, remote_error};
+use super::{Job, StepError, Worker};
 use crate::git::{Mirror, RemoteError};
 use crate::ids::Sha;
 use crate::message::Detail;
@@ -15,19 +15,19 @@ use crate::story::{Run, Task};
 
 impl Worker {
     /// Runs the checks of a task that is done again.
-    pub(super) async fn check_again(&self, job: &Job) -> Result<(), Hitch> {
+    pub(super) async fn check_again(&self, job: &Job) -> Result<(), StepError> {
         let run = self.run_for_checks(job).await?.context("a story with a check run has a run")?;
         let head = job.story.remote_head.clone().context("a story with a check run has a head")?;
         tracing::info!(%head, "the checks run again");
         let checked = Box::pin(self.check_branch(job, &run, &head)).await?;
-        let checked = checked.ok_or_else(|| Hitch::not_ready(Detail::NoCommitAnyMore))?;
+        let checked = checked.ok_or_else(|| StepError::not_ready(Detail::NoCommitAnyMore))?;
         let effects: Vec<NewEffect> = evidence(job, Some(&checked)).into_iter().collect();
         Ok(self.store.checked_again(&job.task, Some((run.id, &checked)), &effects).await?)
     }
 
     /// What came of the repository's checks on a commit that hob has pushed by itself; nothing where it has none. Where they have
     /// run on it for this task before, that counts.
-    pub(super) async fn check_pushed(&self, job: &Job, tip: &Sha) -> Result<Option<Checked>, Hitch> {
+    pub(super) async fn check_pushed(&self, job: &Job, tip: &Sha) -> Result<Option<Checked>, StepError> {
         if job.file.checks.is_empty() {
             return Ok(None);
         }
@@ -44,7 +44,7 @@ impl Worker {
     }
 
     /// A run whose folder and names serve for checks that belong to no run: the newest of the task, or of the story.
-    async fn run_for_checks(&self, job: &Job) -> Result<Option<Run>, Hitch> {
+    async fn run_for_checks(&self, job: &Job) -> Result<Option<Run>, StepError> {
         if let Some(run) = self.store.latest_run(&job.task).await? {
             return Ok(Some(run));
         }
@@ -52,7 +52,7 @@ impl Worker {
     }
 
     /// The checks on a commit of the repository; nothing where it has no such commit any more.
-    async fn check_branch(&self, job: &Job, run: &Run, tip: &Sha) -> Result<Option<Checked>, Hitch> {
+    async fn check_branch(&self, job: &Job, run: &Run, tip: &Sha) -> Result<Option<Checked>, StepError> {
         let remote = self.remote(&job.story).await?;
         let mirror = self.data.mirror(&job.story.mirror);
         let (story, at) = (job.story.id, tip.clone());
@@ -62,7 +62,7 @@ impl Worker {
             Ok(mirror.pin(story, &at).is_ok())
         })
         .await?
-        .map_err(remote_hitch)?;
+        .map_err(remote_error)?;
         if !is_there {
             return Ok(None);
         }
@@ -75,7 +75,7 @@ impl Worker {
     }
 
     /// Lets it be: the checks could not run. What came of them before stands.
-    pub(super) async fn not_checked_again(&self, task: &Task) -> Result<(), Hitch> {
+    pub(super) async fn not_checked_again(&self, task: &Task) -> Result<(), StepError> {
         let job = self.job(task.clone()).await?;
         if let Some(run) = self.run_for_checks(&job).await? {
             self.clear_hand_over(&run).await?;

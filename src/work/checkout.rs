@@ -6,8 +6,8 @@
 
 use std::path::PathBuf;
 
-use super::start::{WORKSPACE, blocking, docker_hitch, mount};
-use super::{Hitch, Job, Worker};
+use super::start::{WORKSPACE, blocking, docker_error, mount};
+use super::{Job, StepError, Worker};
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Mount, Network};
 use crate::git::{self, Mirror, NewWorkspace};
 use crate::ids::Sha;
@@ -29,11 +29,11 @@ git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c checkout.workers="$1"
 const COMPLETE: &[u8] = b"hob-checkout 1\n";
 
 /// More threads of git's than this get in each other's way.
-const MOST_WORKERS: f64 = 8.0;
+const MAX_WORKERS: f64 = 8.0;
 /// As much of git's complaints as the log needs.
-const MOST_STDERR: usize = 16 * 1024;
+const MAX_STDERR: usize = 16 * 1024;
 /// Longer than a checkout takes on a slow disk.
-const LONGEST: std::time::Duration = std::time::Duration::from_secs(30 * 60);
+const CHECKOUT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30 * 60);
 
 /// A checkout to be made.
 #[derive(Debug)]
@@ -50,11 +50,16 @@ pub(super) struct NewCheckout<'a> {
 
 impl Worker {
     /// Checks a commit out on the story branch, in a repository that is made for it.
-    pub(super) async fn check_out(&self, job: &Job, run: &Run, new: NewCheckout<'_>) -> Result<(), Hitch> {
+    pub(super) async fn check_out(
+        &self,
+        job: &Job,
+        run: &Run,
+        new: NewCheckout<'_>,
+    ) -> Result<(), StepError> {
         let mirror = self.data.mirror(&job.story.mirror);
         let spec = self.checkout_container(job, run, &new);
         // What a hob that died has left writes into the folder that is about to be removed.
-        self.docker.remove(&spec.name).await.map_err(docker_hitch)?;
+        self.docker.remove(&spec.name).await.map_err(docker_error)?;
         let NewCheckout { folder, at, quarantine, .. } = new;
         let (story, origin, user) = (job.story.clone(), self.remote_url(&job.story), self.user);
         let (at, target) = (at.clone(), folder.clone());
@@ -77,18 +82,18 @@ impl Worker {
         self.store.still_holds(&job.task).await?;
         let limits = AttachLimits {
             max_stdout_bytes: COMPLETE.len() as u64,
-            max_stderr_bytes: MOST_STDERR,
-            timeout: LONGEST,
+            max_stderr_bytes: MAX_STDERR,
+            timeout: CHECKOUT_TIMEOUT,
         };
         let mut output = Vec::new();
         let attached = tokio::select! {
-            attached = self.docker.run_attached(&spec, &mut output, limits) => attached.map_err(docker_hitch)?,
+            attached = self.docker.run_attached(&spec, &mut output, limits) => attached.map_err(docker_error)?,
             // Some filters and encodings make files larger.
             _ = self.until_too_much_disk(vec![folder]) => {
-                self.docker.remove(&spec.name).await.map_err(docker_hitch)?;
-                return Err(Hitch::not_ready(Detail::CheckoutTooLarge(self.config.container.disk)));
+                self.docker.remove(&spec.name).await.map_err(docker_error)?;
+                return Err(StepError::not_ready(Detail::CheckoutTooLarge(self.config.container.disk)));
             }
-            () = self.stop.cancelled() => return Err(Hitch::Stopping),
+            () = self.stop.cancelled() => return Err(StepError::Stopping),
         };
         let is_complete = matches!(&attached.end, AttachedEnd::Exited(exit) if exit.code == 0);
         let complaints = self.secrets.redact(&String::from_utf8_lossy(&attached.stderr));
@@ -100,26 +105,26 @@ impl Worker {
         }
         tracing::error!(end = ?attached.end, complaints, "the branch could not be checked out");
         let is_full = complaints.contains("No space left on device");
-        Err(Hitch::not_ready(if is_full { Detail::DiskFull } else { Detail::NotCheckedOut }))
+        Err(StepError::not_ready(if is_full { Detail::DiskFull } else { Detail::NotCheckedOut }))
     }
 
     /// Whether hob may write so many bytes beside what it has: not more than a story may take up, and not the disk's last ones.
-    pub(super) fn check_room(&self, bytes: u64) -> Result<(), Hitch> {
+    pub(super) fn check_room(&self, bytes: u64) -> Result<(), StepError> {
         let limit = self.config.container.disk;
         if bytes > limit.0 {
             tracing::warn!(bytes, %limit, "a checkout would be larger than container.disk");
-            return Err(Hitch::not_ready(Detail::CheckoutTooLarge(limit)));
+            return Err(StepError::not_ready(Detail::CheckoutTooLarge(limit)));
         }
         let free = paths::free_space(self.data.root())?;
         if free.is_below(bytes.saturating_add(self.config.data.min_free.0 / 2)) {
             tracing::error!(?free, bytes, "the disk has no room for what is to be written");
-            return Err(Hitch::not_ready(Detail::DiskFull));
+            return Err(StepError::not_ready(Detail::DiskFull));
         }
         Ok(())
     }
 
     fn checkout_container(&self, job: &Job, run: &Run, new: &NewCheckout<'_>) -> ContainerSpec {
-        let workers = self.config.container.cpus.ceil().clamp(1.0, MOST_WORKERS);
+        let workers = self.config.container.cpus.ceil().clamp(1.0, MAX_WORKERS);
         let mut mounts = vec![mount(&new.folder, WORKSPACE, false), self.mirror_mount(&job.story)];
         mounts.extend(new.quarantine.as_ref().map(|quarantine| {
             let objects = quarantine.join("objects");

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::checkout::NewCheckout;
 use super::egress::Fenced;
 use super::import_child::Taken;
-use super::start::{HOME, WORKSPACE, blocking, docker_hitch, make_private_folder, mount};
-use super::{Hitch, Job, Worker};
+use super::start::{HOME, WORKSPACE, blocking, docker_error, make_private_folder, mount};
+use super::{Job, StepError, Worker};
 use crate::config::ChecksNetwork;
 use crate::container::{AttachLimits, AttachedEnd, ContainerError, ContainerSpec, Log, Network};
 use crate::fail_point::around;
@@ -34,7 +34,7 @@ exec /bin/sh -c "$HOB_CHECK"
 /// As much of the end of what a check prints as an agent needs to see what is wrong.
 const TAIL: usize = 8 << 10;
 /// More than any check prints that is worth its time.
-const MOST_OUTPUT: u64 = 256 << 20;
+const MAX_OUTPUT: u64 = 256 << 20;
 
 /// The folders of one check.
 struct Place {
@@ -45,7 +45,12 @@ struct Place {
 impl Worker {
     /// What came of the repository's checks on what was handed over; nothing where it has none. Where they have run on this
     /// commit before, that counts.
-    pub(super) async fn check(&self, job: &Job, run: &Run, taken: &Taken) -> Result<Option<Checked>, Hitch> {
+    pub(super) async fn check(
+        &self,
+        job: &Job,
+        run: &Run,
+        taken: &Taken,
+    ) -> Result<Option<Checked>, StepError> {
         if job.file.checks.is_empty() {
             return Ok(None);
         }
@@ -58,10 +63,10 @@ impl Worker {
     }
 
     /// Runs all checks on a commit that lies in the mirror or in the run's quarantine.
-    pub(super) async fn run_checks(&self, job: &Job, run: &Run, tip: &Sha) -> Result<Checked, Hitch> {
+    pub(super) async fn run_checks(&self, job: &Job, run: &Run, tip: &Sha) -> Result<Checked, StepError> {
         let image = self.settings(job).image;
-        let image_id = self.docker.image_id(&image).await.map_err(docker_hitch)?;
-        let image_id = image_id.ok_or_else(|| docker_hitch(ContainerError::NoImage(image.clone())))?;
+        let image_id = self.docker.image_id(&image).await.map_err(docker_error)?;
+        let image_id = image_id.ok_or_else(|| docker_error(ContainerError::NoImage(image.clone())))?;
         let (network, hosts) = match job.file.checks_network.within(&self.config.container.checks_network) {
             ChecksNetwork::Nothing => (false, Vec::new()),
             ChecksNetwork::Everything => (true, Vec::new()),
@@ -79,7 +84,7 @@ impl Worker {
     }
 
     /// Removes what checks leave with a run.
-    pub(super) async fn clear_checks(&self, run: &Run) -> Result<(), Hitch> {
+    pub(super) async fn clear_checks(&self, run: &Run) -> Result<(), StepError> {
         let folder = self.data.run(run.id).checks;
         blocking(move || around("disk", "checks-removal", || paths::remove_tree(&folder))).await??;
         Ok(())
@@ -93,11 +98,11 @@ impl Worker {
         checked: &Checked,
         at: usize,
         command: &str,
-    ) -> Result<CheckResult, Hitch> {
+    ) -> Result<CheckResult, StepError> {
         let place = Box::pin(self.make_place(job, run, checked)).await?;
         let spec = self.check_container(job, run, checked, (at, command), &place);
         let limits = AttachLimits {
-            max_stdout_bytes: MOST_OUTPUT,
+            max_stdout_bytes: MAX_OUTPUT,
             max_stderr_bytes: 0,
             timeout: job.file.check_timeout(&self.config),
         };
@@ -108,7 +113,7 @@ impl Worker {
         let ended = tokio::select! {
             ended = self.run_spec(job, run, checked, (&spec, limits), &mut tail) => Some(ended?),
             _ = self.until_too_much_disk(vec![place.workspace.clone(), place.home.clone()]) => None,
-            () = self.stop.cancelled() => return Err(Hitch::Stopping),
+            () = self.stop.cancelled() => return Err(StepError::Stopping),
         };
         let (ended, refused) = ended.unzip();
         let refused = refused.unwrap_or_default();
@@ -118,7 +123,7 @@ impl Worker {
             Some(AttachedEnd::TooMuchOutput) => CheckEnd::TookTooMuch,
             None => {
                 // Before its folder goes, and whoever else is about to remove it.
-                self.docker.remove(&spec.name).await.map_err(docker_hitch)?;
+                self.docker.remove(&spec.name).await.map_err(docker_error)?;
                 CheckEnd::TookTooMuch
             }
         };
@@ -139,9 +144,9 @@ impl Worker {
         checked: &Checked,
         (spec, limits): (&ContainerSpec, AttachLimits),
         tail: &mut Tail,
-    ) -> Result<(AttachedEnd, Vec<Refused>), Hitch> {
+    ) -> Result<(AttachedEnd, Vec<Refused>), StepError> {
         if checked.hosts.is_empty() {
-            let ended = self.docker.run_attached(spec, tail, limits).await.map_err(docker_hitch)?;
+            let ended = self.docker.run_attached(spec, tail, limits).await.map_err(docker_error)?;
             return Ok((ended.end, Vec::new()));
         }
         let fenced = Fenced { spec: spec.clone(), hosts: &checked.hosts, limits };
@@ -150,7 +155,7 @@ impl Worker {
     }
 
     /// A checkout of the commit and an empty home.
-    async fn make_place(&self, job: &Job, run: &Run, checked: &Checked) -> Result<Place, Hitch> {
+    async fn make_place(&self, job: &Job, run: &Run, checked: &Checked) -> Result<Place, StepError> {
         self.clear_checks(run).await?;
         let paths = self.data.run(run.id);
         let place = Place { workspace: paths.checks.join("workspace"), home: paths.checks.join("home") };
@@ -221,10 +226,10 @@ struct Tail {
 
 impl Write for Tail {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        const MOST: usize = TAIL + CONTEXT;
-        let last = &bytes[bytes.len().saturating_sub(MOST)..];
+        const MAX_KEPT: usize = TAIL + CONTEXT;
+        let last = &bytes[bytes.len().saturating_sub(MAX_KEPT)..];
         self.kept.extend(last);
-        let over = self.kept.len().saturating_sub(MOST);
+        let over = self.kept.len().saturating_sub(MAX_KEPT);
         self.kept.drain(..over);
         self.is_cut |= over > 0 || last.len() < bytes.len();
         Ok(bytes.len())

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use super::Worker;
 
 /// As much of its complaints as the log needs.
-const MOST_COMPLAINTS: u64 = 16 << 10;
+const MAX_COMPLAINTS: u64 = 16 << 10;
 
 /// Signals by which people and the system end a process, and not what it reads.
 pub(super) const OF_OTHERS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
@@ -77,7 +77,7 @@ async fn talk(child: &mut Child, asked: &Asked<'_>) -> anyhow::Result<(ExitStatu
         drop(stdin);
     };
     let ((), answer, complaints) =
-        tokio::join!(tell, capped(stdout, asked.most_answer), capped(stderr, MOST_COMPLAINTS));
+        tokio::join!(tell, capped(stdout, asked.most_answer), capped(stderr, MAX_COMPLAINTS));
     Ok((child.wait().await?, answer?, complaints?))
 }
 

@@ -3,11 +3,11 @@
 
 use super::import_child::Taken;
 use super::start::blocking;
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::config::Config;
 use crate::fail_point::around;
 use crate::git::{self, Author, Authorship, Mirror, STORY_TRAILER, SigningKey, Squash};
-use crate::story::{About, Ask, Run};
+use crate::story::{About, Run, TaskRequest};
 
 /// The key with which commits are signed, where the settings name one.
 ///
@@ -73,7 +73,7 @@ impl Worker {
     }
 
     /// Signs what was taken over, where there is a key.
-    pub(super) async fn signed(&self, job: &Job, run: &Run, taken: Taken) -> Result<Taken, Hitch> {
+    pub(super) async fn signed(&self, job: &Job, run: &Run, taken: Taken) -> Result<Taken, StepError> {
         let Some(key) = self.signing_key.clone() else { return Ok(taken) };
         let (mirror, quarantine) = (self.data.mirror(&job.story.mirror), self.data.run(run.id).quarantine);
         let tip = taken.tip.clone();
@@ -85,7 +85,7 @@ impl Worker {
 }
 
 /// Who asked, and whose reviews the work answers: each with their account's number, where it is known.
-fn people(ask: &Ask) -> Vec<(String, Option<u64>)> {
+fn people(ask: &TaskRequest) -> Vec<(String, Option<u64>)> {
     let mut people = vec![(login(&ask.by), ask.by_id)];
     if let About::Review(round) = &ask.about {
         for review in &round.reviews {
@@ -117,15 +117,24 @@ mod tests {
     use super::*;
     use crate::event::Verdict;
     use crate::story::Choice;
-    use crate::story::review::Round;
+    use crate::story::review::ReviewBatch;
     use crate::story::review::tests::review;
 
-    fn ask(by: &str, by_id: Option<u64>, about: About) -> Ask {
+    fn ask(by: &str, by_id: Option<u64>, about: About) -> TaskRequest {
         let (title, body) = (String::new(), String::new());
-        Ask { by: by.to_owned(), by_id, title, body, text: None, choice: Choice::default(), on: None, about }
+        TaskRequest {
+            by: by.to_owned(),
+            by_id,
+            title,
+            body,
+            text: None,
+            choice: Choice::default(),
+            on: None,
+            about,
+        }
     }
 
-    fn named(ask: &Ask) -> Vec<String> {
+    fn named(ask: &TaskRequest) -> Vec<String> {
         people(ask).iter().map(|(login, number)| co_author(login, *number)).collect()
     }
 
@@ -141,7 +150,7 @@ mod tests {
     #[test]
     fn reviewers_are_named_once_each() {
         let review = |id: u64, by: &str| review(id, by, Verdict::Commented, "Shorter.", Vec::new());
-        let round = Round { reviews: vec![review(1, "bob"), review(2, "Alice"), review(3, "bob")] };
+        let round = ReviewBatch { reviews: vec![review(1, "bob"), review(2, "Alice"), review(3, "bob")] };
         assert_eq!(
             named(&ask("alice", Some(7), About::Review(round))),
             ["alice <7+alice@users.noreply.github.com>", "bob <1+bob@users.noreply.github.com>"]

@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::child::Asked;
-use super::start::{blocking, docker_hitch, mount};
-use super::{Hitch, Job, Worker};
+use super::start::{blocking, docker_error, mount};
+use super::{Job, StepError, Worker};
 use crate::config::Host;
 use crate::container::{
     AttachLimits, Attached, AttachedEnd, ContainerError, ContainerSpec, Docker, Limits, Log, Network,
@@ -26,8 +26,8 @@ use crate::story::checks::Refused;
 /// Where the proxy's program is in its container.
 const PROGRAM_FOLDER: &str = "/hob-proxy";
 /// What the proxy may say: its list of what it refused is short.
-const MOST_SAID: u64 = 1 << 20;
-const MOST_COMPLAINTS: usize = 16 << 10;
+const MAX_SAID: u64 = 1 << 20;
+const MAX_COMPLAINTS: usize = 16 << 10;
 /// The proxy outlives its check by so much at most.
 const GRACE: Duration = Duration::from_secs(60);
 /// It ends at once when told to; this is for a machine under load.
@@ -52,7 +52,7 @@ impl Worker {
         run: &Run,
         fenced: Fenced<'_>,
         sink: &mut (dyn Write + Send),
-    ) -> Result<(Attached, Vec<Refused>), Hitch> {
+    ) -> Result<(Attached, Vec<Refused>), StepError> {
         let Fenced { mut spec, hosts, limits } = fenced;
         let program = self.proxy_program().await?;
         let network = spec.name.clone();
@@ -63,16 +63,16 @@ impl Worker {
             network,
         };
         // What a hob that died has left of the same.
-        left.remove_all().await.map_err(docker_hitch)?;
+        left.remove_all().await.map_err(docker_error)?;
         let inside =
-            self.docker.make_inner_network(&left.network, &spec.labels).await.map_err(fence_hitch)?;
+            self.docker.make_inner_network(&left.network, &spec.labels).await.map_err(fence_error)?;
         let order = Order { inside, hosts: hosts.to_vec() };
         proxy.command.push(serde_json::to_string(&order).context("writing the proxy's order")?);
 
         let (mut lines, mut heard) = Lines::new();
         let proxy_limits = AttachLimits {
-            max_stdout_bytes: MOST_SAID,
-            max_stderr_bytes: MOST_COMPLAINTS,
+            max_stdout_bytes: MAX_SAID,
+            max_stderr_bytes: MAX_COMPLAINTS,
             timeout: limits.timeout.saturating_add(GRACE),
         };
         let mut at_work = std::pin::pin!(self.docker.run_attached(&proxy, &mut lines, proxy_limits));
@@ -80,14 +80,14 @@ impl Worker {
             ended = &mut at_work => return Err(ended_early(ended)),
             said = heard.recv() => match said {
                 Some(Said::Listens(address)) => address,
-                other => return Err(Hitch::Later(anyhow::anyhow!("the proxy of checks began with {other:?}"))),
+                other => return Err(StepError::Later(anyhow::anyhow!("the proxy of checks began with {other:?}"))),
             },
         };
         spec.network = Network::Inner(left.network.clone());
         set_proxy(&mut spec.env, address);
         self.store.still_holds(&job.task).await?;
         let ended = tokio::select! {
-            ended = self.docker.run_attached(&spec, sink, limits) => Some(ended.map_err(docker_hitch)?),
+            ended = self.docker.run_attached(&spec, sink, limits) => Some(ended.map_err(docker_error)?),
             // What the check found without it says nothing about the commit.
             ended = &mut at_work => match is_the_checks_doing(&ended) {
                 true => None,
@@ -95,11 +95,11 @@ impl Worker {
             },
         };
         if ended.is_some() {
-            self.docker.stop(&proxy.name, STOP_GRACE).await.map_err(docker_hitch)?;
+            self.docker.stop(&proxy.name, STOP_GRACE).await.map_err(docker_error)?;
             // At its end all that it has said is here.
-            at_work.await.map_err(docker_hitch)?;
+            at_work.await.map_err(docker_error)?;
         }
-        left.remove().await.map_err(docker_hitch)?;
+        left.remove().await.map_err(docker_error)?;
         let mut refused = Vec::new();
         while let Ok(said) = heard.try_recv() {
             if let Said::Refused(one) = said {
@@ -142,7 +142,7 @@ impl Worker {
     }
 
     /// The folder with hob's own program for a container, made once by each hob.
-    async fn proxy_program(&self) -> Result<PathBuf, Hitch> {
+    async fn proxy_program(&self) -> Result<PathBuf, StepError> {
         let made = self.proxy_program.get_or_try_init(|| async {
             let folder = self.data.proxy();
             let draft = paths::draft(&folder);
@@ -158,7 +158,9 @@ impl Worker {
             let ended = self.ask_child(&asked).await?;
             if !ended.is_some_and(|(status, _)| status.success()) {
                 let draft = draft.display();
-                return Err(Hitch::Later(anyhow::anyhow!("hob's program could not be copied to {draft}")));
+                return Err(StepError::Later(anyhow::anyhow!(
+                    "hob's program could not be copied to {draft}"
+                )));
             }
             let target = folder.clone();
             blocking(move || {
@@ -166,7 +168,7 @@ impl Worker {
                 std::fs::rename(&draft, &target).with_context(|| format!("renaming {}", draft.display()))
             })
             .await??;
-            Ok::<_, Hitch>(folder)
+            Ok::<_, StepError>(folder)
         });
         Ok(made.await?.clone())
     }
@@ -186,13 +188,13 @@ fn set_proxy(env: &mut Vec<(String, String)>, proxy: SocketAddr) {
 }
 
 /// Never without the fence: what cannot be kept in does not run.
-fn fence_hitch(error: ContainerError) -> Hitch {
+fn fence_error(error: ContainerError) -> StepError {
     match error {
         ContainerError::Invalid(reason) => {
             tracing::error!(reason, "checks that may reach some servers only cannot run here");
-            Hitch::not_ready(Detail::NoFence)
+            StepError::not_ready(Detail::NoFence)
         }
-        other => docker_hitch(other),
+        other => docker_error(other),
     }
 }
 
@@ -212,16 +214,16 @@ fn too_much() -> Attached {
 }
 
 /// The proxy is gone before its check: hob's own trouble, and none of the commit's.
-fn ended_early(ended: Result<Attached, ContainerError>) -> Hitch {
+fn ended_early(ended: Result<Attached, ContainerError>) -> StepError {
     let ended = match ended {
         Ok(ended) => ended,
-        Err(error) => return docker_hitch(error),
+        Err(error) => return docker_error(error),
     };
     let complaints = String::from_utf8_lossy(&ended.stderr).into_owned();
     tracing::error!(end = ?ended.end, complaints, "the proxy of checks ended");
     match ended.end {
-        AttachedEnd::Exited(_) if ended.stdout_bytes == 0 => Hitch::not_ready(Detail::NoProxy),
-        _ => Hitch::Later(anyhow::anyhow!("the proxy of checks ended: {:?}", ended.end)),
+        AttachedEnd::Exited(_) if ended.stdout_bytes == 0 => StepError::not_ready(Detail::NoProxy),
+        _ => StepError::Later(anyhow::anyhow!("the proxy of checks ended: {:?}", ended.end)),
     }
 }
 

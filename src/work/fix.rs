@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::gather::Looking;
-use super::start::{blocking, github_hitch, remote_hitch};
-use super::{Hitch, Job, Worker};
+use super::gather::Gatherer;
+use super::start::{blocking, github_error, remote_error};
+use super::{Job, StepError, Worker};
 use crate::clock;
 use crate::event::CheckKind;
 use crate::git::{Mirror, RemoteError};
 use crate::github::{CheckOutput, Repository};
 use crate::ids::{IssueNumber, Sha};
-use crate::message::{self, NothingToMend};
+use crate::message::{self, NothingToFix};
 use crate::prompt::{Failing, FailingCheck};
 use crate::redact::CONTEXT;
-use crate::store::{Advance, Effect, NewEffect, StoryChange};
-use crate::story::fix::{self, ACTIONS, FailedCheck, FailedChecks, Judged, MOST_SHOWN, log_tail};
-use crate::story::{About, Run, Task, TaskState, Turn};
+use crate::store::{Effect, NewEffect, StoryUpdate, Transition};
+use crate::story::fix::{self, ACTIONS, CheckVerdict, FailedCheck, FailedChecks, MAX_SHOWN, log_tail};
+use crate::story::{About, Run, RunReason, Task, TaskState};
 
 /// How long checks are waited for that have not come to their end, in times of `pull_request.wait`.
 const PATIENCE: u32 = 30;
 
 /// What is to be done about a task before its first run.
-pub(super) enum TakenUp {
+pub(super) enum Preflight {
     /// Make the run, of the task with what was found where that is new.
     Ready(Option<Box<Task>>),
     /// There is nothing to be done: the task is at its end.
@@ -44,23 +44,23 @@ struct Commits {
 
 impl Worker {
     /// Looks what fails, where a task is about failed checks and has not begun.
-    pub(super) async fn take_up_checks(&self, job: &Job) -> Result<TakenUp, Hitch> {
-        let About::Checks(failed) = &job.task.ask.about else { return Ok(TakenUp::Ready(None)) };
+    pub(super) async fn take_up_checks(&self, job: &Job) -> Result<Preflight, StepError> {
+        let About::Checks(failed) = &job.task.ask.about else { return Ok(Preflight::Ready(None)) };
         // Until there is a run it may have waited, for a limit or at a cap, and what was found then need not be so any more.
         if self.store.latest_run(&job.task).await?.is_some() {
-            return Ok(TakenUp::Ready(None));
+            return Ok(Preflight::Ready(None));
         }
-        let repository = self.github.repository(&job.story.at()).await.map_err(github_hitch)?;
+        let repository = self.github.repository(&job.story.at()).await.map_err(github_error)?;
         let commits = self.commits(job).await?;
         let Some(commits) = self.still_there(job, failed, &repository, commits).await? else {
-            return self.nothing_to_mend(job, failed, &NothingToMend::NoPull).await;
+            return self.nothing_to_mend(job, failed, &NothingToFix::NoPull).await;
         };
         let own_app = self.config.github.app_id;
-        let on_head = repository.checks_on(&commits.head).await.map_err(github_hitch)?;
+        let on_head = repository.checks_on(&commits.head).await.map_err(github_error)?;
         let mut before = Vec::new();
         if !fix::judge(&on_head.found, &[], own_app, failed.by_command).failing.is_empty() {
             for base in &commits.base {
-                before.extend(repository.checks_on(base).await.map_err(github_hitch)?.found);
+                before.extend(repository.checks_on(base).await.map_err(github_error)?.found);
             }
         }
         let judged = fix::judge(&on_head.found, &before, own_app, failed.by_command);
@@ -68,7 +68,7 @@ impl Worker {
             failing = judged.failing.len(), red_before = judged.red_before.len(), head = %commits.head, "looked at the checks"
         );
         if judged.failing.is_empty() {
-            let found = NothingToMend::NoneFails {
+            let found = NothingToFix::NoneFails {
                 head: &commits.head,
                 red_before: &judged.red_before,
                 needs_action: &judged.needs_action,
@@ -79,20 +79,20 @@ impl Worker {
         }
         if !failed.by_command {
             if judged.is_pending && self.wait_for_more(job).await? {
-                return Ok(TakenUp::Waits);
+                return Ok(Preflight::Waits);
             }
             let most = self.config.fixes_of(&job.file);
             if self.store.fixes_made(job.story.id).await? >= most {
                 return self.mend_no_more(job, &judged, most).await;
             }
         }
-        let Judged { failing, .. } = judged;
+        let CheckVerdict { failing, .. } = judged;
         let found = FailedChecks { head: Some(commits.head), failing, by_command: failed.by_command };
-        Ok(TakenUp::Ready(Some(Box::new(self.store.note_failing(&job.task, found).await?))))
+        Ok(Preflight::Ready(Some(Box::new(self.store.note_failing(&job.task, found).await?))))
     }
 
     /// The commits to look at; nothing where there is no story branch.
-    async fn commits(&self, job: &Job) -> Result<Option<Commits>, Hitch> {
+    async fn commits(&self, job: &Job) -> Result<Option<Commits>, StepError> {
         let story = &job.story;
         let (remote, path) = (self.remote(story).await?, self.data.mirror(&story.mirror));
         let names = (story.branch.clone(), story.base_branch.clone());
@@ -110,7 +110,7 @@ impl Worker {
             };
             branches().map_err(RemoteError::Other)
         });
-        found.await?.map_err(remote_hitch)
+        found.await?.map_err(remote_error)
     }
 
     /// The same, as long as the task is about them: the pull request is open, and without a person's word the branch is at the
@@ -121,7 +121,7 @@ impl Worker {
         failed: &FailedChecks,
         repository: &Repository,
         commits: Option<Commits>,
-    ) -> Result<Option<Commits>, Hitch> {
+    ) -> Result<Option<Commits>, StepError> {
         let Some(commits) = commits else { return Ok(None) };
         if !failed.by_command {
             let is_newest = failed.head.as_ref() == Some(&commits.head);
@@ -129,14 +129,14 @@ impl Worker {
                 return Ok(None);
             }
         }
-        let pull = repository.find_pull(&job.story.branch).await.map_err(github_hitch)?;
+        let pull = repository.find_pull(&job.story.branch).await.map_err(github_error)?;
         // One that GitHub has not taken yet is not there, and is not closed.
         let is_closed = pull.is_none() && job.story.pull.is_some();
         Ok((!is_closed).then_some(commits))
     }
 
     /// Puts the task off, as long as it is worth waiting for checks that have not ended.
-    async fn wait_for_more(&self, job: &Job) -> Result<bool, Hitch> {
+    async fn wait_for_more(&self, job: &Job) -> Result<bool, StepError> {
         let wait = self.config.pull_request.wait;
         let now = clock::now();
         let opened = job.task.id.made_at().unwrap_or(now);
@@ -157,25 +157,30 @@ impl Worker {
         &self,
         job: &Job,
         failed: &FailedChecks,
-        found: &NothingToMend<'_>,
-    ) -> Result<TakenUp, Hitch> {
+        found: &NothingToFix<'_>,
+    ) -> Result<Preflight, StepError> {
         let said = message::nothing_to_mend(found);
         let advance = match found {
             _ if failed.by_command => {
                 let on = job.task.ask.on.unwrap_or(job.story.issue);
                 let effect = NewEffect::new(Effect::Comment { on, body: said });
-                Advance { effects: vec![effect], ..Advance::default() }
+                Transition { effects: vec![effect], ..Transition::default() }
             }
             // Somebody has pushed, or closed the pull request: they know.
-            NothingToMend::NoPull => Advance::default(),
-            NothingToMend::NoneFails { .. } => Advance { words: Some(said), ..Advance::default() },
+            NothingToFix::NoPull => Transition::default(),
+            NothingToFix::NoneFails { .. } => Transition { words: Some(said), ..Transition::default() },
         };
         let ended = self.store.advance(&job.task, TaskState::Done, &advance).await?;
-        Ok(TakenUp::Over(Box::new(ended)))
+        Ok(Preflight::Over(Box::new(ended)))
     }
 
     /// Says that hob leaves the checks to people from now on.
-    async fn mend_no_more(&self, job: &Job, judged: &Judged, most: u32) -> Result<TakenUp, Hitch> {
+    async fn mend_no_more(
+        &self,
+        job: &Job,
+        judged: &CheckVerdict,
+        most: u32,
+    ) -> Result<Preflight, StepError> {
         let failed = FailedChecks { failing: judged.failing.clone(), ..FailedChecks::default() };
         let said = self.secrets.redact(&message::fixes_used_up(&failed.names(), most));
         tracing::info!(most, "checks still fail, and have been taken up as often as they may");
@@ -184,25 +189,30 @@ impl Worker {
             let on = IssueNumber(pull.0);
             effects.push(NewEffect::new(Effect::Comment { on, body: said.clone() }));
         }
-        let advance = Advance {
+        let advance = Transition {
             words: Some(said),
             effects,
-            story: StoryChange { ends_fixing: true, ..StoryChange::default() },
-            ..Advance::default()
+            story: StoryUpdate { ends_fixing: true, ..StoryUpdate::default() },
+            ..Transition::default()
         };
         let ended = self.store.advance(&job.task, TaskState::Done, &advance).await?;
-        Ok(TakenUp::Over(Box::new(ended)))
+        Ok(Preflight::Over(Box::new(ended)))
     }
 }
 
-impl Looking<'_> {
+impl Gatherer<'_> {
     /// What the checks have to say that a task is about, where the agent does not know it from before.
-    pub(super) async fn failing_checks(&self, run: &Run, resumes: bool) -> Result<Option<Failing>, Hitch> {
+    pub(super) async fn failing_checks(
+        &self,
+        run: &Run,
+        resumes: bool,
+    ) -> Result<Option<Failing>, StepError> {
         let About::Checks(failed) = &self.job.task.ask.about else { return Ok(None) };
-        let is_told = resumes && !matches!(run.turn, Turn::Begin | Turn::GoOn | Turn::StartOver);
+        let is_told =
+            resumes && !matches!(run.turn, RunReason::Begin | RunReason::GoOn | RunReason::StartOver);
         let Some(head) = failed.head.as_ref().filter(|_| !is_told) else { return Ok(None) };
         let mut checks = Vec::new();
-        for check in failed.failing.iter().take(MOST_SHOWN) {
+        for check in failed.failing.iter().take(MAX_SHOWN) {
             let output = self.output_of(check).await?;
             // Without what stands before each line, and before it is shortened.
             let output = output.map(|(log, from)| {
@@ -218,21 +228,21 @@ impl Looking<'_> {
             };
             checks.push(FailingCheck { name: check.name.clone(), of, url: check.url.clone(), output });
         }
-        let more = failed.failing.iter().skip(MOST_SHOWN).map(|check| check.name.clone()).collect();
+        let more = failed.failing.iter().skip(MAX_SHOWN).map(|check| check.name.clone()).collect();
         Ok(Some(Failing { head: head.to_string(), checks, more }))
     }
 
     /// What a check has to say, if anything, and where in that what may be told of it begins.
-    async fn output_of(&self, check: &FailedCheck) -> Result<Option<(String, usize)>, Hitch> {
+    async fn output_of(&self, check: &FailedCheck) -> Result<Option<(String, usize)>, StepError> {
         Ok(match check.kind {
             CheckKind::CheckRun => {
                 if check.app.as_deref() == Some(ACTIONS)
-                    && let Some(log) = self.repository.job_log(check.id).await.map_err(github_hitch)?
+                    && let Some(log) = self.repository.job_log(check.id).await.map_err(github_error)?
                 {
                     // Of a secret that began before the end that is kept, nothing is told.
                     return Ok(Some((log.end, if log.is_cut { CONTEXT } else { 0 })));
                 }
-                let output = self.repository.check_output(check.id).await.map_err(github_hitch)?;
+                let output = self.repository.check_output(check.id).await.map_err(github_error)?;
                 output.map(|output| (told(&output), 0))
             }
             CheckKind::Status => check.said.clone().map(|said| (said, 0)),

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use jiff::SignedDuration;
 
-use super::start::{EXCHANGE, blocking, github_hitch};
-use super::{Hitch, Job, Worker};
+use super::start::{EXCHANGE, blocking, github_error};
+use super::{Job, StepError, Worker};
 use crate::config::CommentsOf;
 use crate::event::Person;
 use crate::exchange;
@@ -20,23 +20,23 @@ use crate::github::{AssetHosts, Conversation, GitHubError, IssueComment, NoImage
 use crate::ids::{IssueNumber, Repo};
 use crate::message;
 use crate::prompt::{self, Author, Comment, File, Image, Linked, MissingImage, Reference, Seen};
-use crate::story::{About, AskedQuestion, Run, Story, Turn};
+use crate::story::{About, AskedQuestion, Run, RunReason, Story};
 
 /// Comments that an agent gets at most; the newest are the ones.
-const MOST_COMMENTS: usize = 50;
+const MAX_COMMENTS: usize = 50;
 /// Characters of one comment.
-const MOST_COMMENT: usize = 4_000;
+const MAX_COMMENT_LEN: usize = 4_000;
 /// People whose rights are asked for at most, in one run.
-const MOST_PEOPLE: usize = 40;
+const MAX_PEOPLE: usize = 40;
 /// Characters of another issue's text.
-const MOST_LINKED: usize = 8_000;
+const MAX_LINKED: usize = 8_000;
 /// Bytes of a file of the repository's that tells agents something, and of its template for pull requests.
-const MOST_GUIDE: usize = 32 * 1024;
-const MOST_TEMPLATE: usize = 8 * 1024;
+const MAX_GUIDE: usize = 32 * 1024;
+const MAX_TEMPLATE_LEN: usize = 8 * 1024;
 /// All images together, as the exchange lies on disk and they pass through memory.
-const MOST_IMAGE_BYTES: usize = 32 << 20;
+const MAX_IMAGE_BYTES: usize = 32 << 20;
 /// Images that are tried in vain, or not to be tried.
-const MOST_MISSING: usize = 20;
+const MAX_MISSING: usize = 20;
 /// hob's clock and GitHub's may differ by this much. A comment that comes twice is better than one that never comes.
 const CLOCK_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
@@ -53,7 +53,7 @@ pub(super) struct Gathered {
 }
 
 /// Everything that gathering needs to know.
-pub(super) struct Looking<'a> {
+pub(super) struct Gatherer<'a> {
     pub(super) worker: &'a Worker,
     pub(super) job: &'a Job,
     story: &'a Story,
@@ -71,14 +71,14 @@ impl Worker {
         run: &Run,
         resumes: bool,
         told: &Told<'_>,
-    ) -> Result<Gathered, Hitch> {
+    ) -> Result<Gathered, StepError> {
         // It was told all of it before, and is only to commit.
-        if matches!(run.turn, Turn::CommitLeftovers { .. }) {
+        if matches!(run.turn, RunReason::CommitLeftovers { .. }) {
             return Ok(Gathered { seen: Seen::default(), images: Vec::new() });
         }
-        let repository = self.github.repository(&story.at()).await.map_err(github_hitch)?;
-        let own = self.github.own_account().await.map_err(github_hitch)?;
-        let mut looking = Looking { worker: self, job, story, repository, own, may_push: HashMap::new() };
+        let repository = self.github.repository(&story.at()).await.map_err(github_error)?;
+        let own = self.github.own_account().await.map_err(github_error)?;
+        let mut looking = Gatherer { worker: self, job, story, repository, own, may_push: HashMap::new() };
         let mut seen = Seen::default();
         let mut html = looking.conversation(&mut seen, resumes, told).await?;
         html.push_str(&looking.reviews_as_html().await?);
@@ -99,7 +99,7 @@ impl Worker {
         seen: &mut Seen,
         texts: &[String],
         html: &str,
-    ) -> Result<Vec<exchange::Named>, Hitch> {
+    ) -> Result<Vec<exchange::Named>, StepError> {
         let settings = &self.config.prompt;
         let texts = texts.to_vec();
         let mut urls =
@@ -111,16 +111,16 @@ impl Worker {
             return Ok(files);
         }
         let hosts = AssetHosts::of(&self.config.github.git_url)?;
-        let mut room = MOST_IMAGE_BYTES;
+        let mut room = MAX_IMAGE_BYTES;
         for url in urls {
-            if files.len() == settings.images || seen.images_missing.len() == MOST_MISSING {
+            if files.len() == settings.images || seen.images_missing.len() == MAX_MISSING {
                 seen.images_missing
                     .push(MissingImage { url, why: "there are more images than are fetched".to_owned() });
                 break;
             }
             let most = settings.image_limit.0.min(room as u64);
             let fetched = tokio::select! {
-                () = self.stop.cancelled() => return Err(Hitch::Stopping),
+                () = self.stop.cancelled() => return Err(StepError::Stopping),
                 fetched = hosts.fetch(&url, html, most) => fetched,
             };
             match fetched {
@@ -143,39 +143,39 @@ impl Worker {
 
     /// The repository's own words for agents and for pull requests, as the base branch has them.
     /// The repository's template for pull requests, as the base branch has it.
-    pub(super) async fn pull_template(&self, story: &Story) -> Result<Option<String>, Hitch> {
+    pub(super) async fn pull_template(&self, story: &Story) -> Result<Option<String>, StepError> {
         let (path, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
         let found = blocking(move || {
             let mirror = Mirror::ensure(&path)?;
             let Some(base) = mirror.branch(&base)? else { return Ok(None) };
-            mirror.text_file(&base, &PULL_TEMPLATES, MOST_TEMPLATE)
+            mirror.text_file(&base, &PULL_TEMPLATES, MAX_TEMPLATE_LEN)
         });
         let text = found.await?.context("reading the template for pull requests")?.map(|file| file.text);
         Ok(text.filter(|text| !text.trim().is_empty()))
     }
 
-    async fn files_of_the_base(&self, story: &Story, seen: &mut Seen) -> Result<(), Hitch> {
+    async fn files_of_the_base(&self, story: &Story, seen: &mut Seen) -> Result<(), StepError> {
         let (path, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
         let found = blocking(move || -> anyhow::Result<(Vec<TextFile>, Option<TextFile>)> {
             let mirror = Mirror::ensure(&path)?;
             let Some(base) = mirror.branch(&base)? else { return Ok((Vec::new(), None)) };
             let mut guides: Vec<TextFile> = Vec::new();
             for name in GUIDES {
-                guides.extend(mirror.text_file(&base, &[name], MOST_GUIDE)?);
+                guides.extend(mirror.text_file(&base, &[name], MAX_GUIDE)?);
             }
-            Ok((guides, mirror.text_file(&base, &PULL_TEMPLATES, MOST_TEMPLATE)?))
+            Ok((guides, mirror.text_file(&base, &PULL_TEMPLATES, MAX_TEMPLATE_LEN)?))
         });
         let (guides, template) = found.await?.context("reading the base branch's files")?;
         for guide in guides {
             // A CLAUDE.md that only refers to the other file is common.
             let is_new = seen.guides.iter().all(|known| known.text != guide.text);
             if is_new && !guide.text.trim().is_empty() && guide.text.trim() != "@AGENTS.md" {
-                seen.guides.push(file(guide, MOST_GUIDE));
+                seen.guides.push(file(guide, MAX_GUIDE));
             }
         }
         seen.pull_template = template
             .filter(|template| !template.text.trim().is_empty())
-            .map(|template| file(template, MOST_TEMPLATE));
+            .map(|template| file(template, MAX_TEMPLATE_LEN));
         Ok(())
     }
 }
@@ -190,14 +190,14 @@ pub(super) struct Told<'a> {
     pub(super) questions: &'a [AskedQuestion],
 }
 
-impl Looking<'_> {
+impl Gatherer<'_> {
     /// Labels, author and comments. Gives back the HTML of all texts.
     async fn conversation(
         &mut self,
         seen: &mut Seen,
         resumes: bool,
         told: &Told<'_>,
-    ) -> Result<String, Hitch> {
+    ) -> Result<String, StepError> {
         let Some(issue) = self.read(self.story.issue).await? else { return Ok(String::new()) };
         let own = &self.worker.config.github.label;
         seen.labels = issue.labels.into_iter().filter(|label| !is_own_label(own, label)).collect();
@@ -234,7 +234,7 @@ impl Looking<'_> {
     }
 
     /// The HTML of what was said in reviews, where a task is about images that are shown there.
-    async fn reviews_as_html(&self) -> Result<String, Hitch> {
+    async fn reviews_as_html(&self) -> Result<String, StepError> {
         let (About::Review(round), Some(pull)) = (&self.job.task.ask.about, self.story.pull) else {
             return Ok(String::new());
         };
@@ -265,19 +265,19 @@ impl Looking<'_> {
         seen: &mut Seen,
         all: Vec<(&'static str, IssueComment)>,
         mut left_out: usize,
-    ) -> Result<(), Hitch> {
+    ) -> Result<(), StepError> {
         let wants_all = self.worker.config.prompt.comments_of == CommentsOf::Everyone;
         for (on, comment) in all.into_iter().rev() {
             let may_push = self.may_push(&comment.author).await?;
             if !may_push && !wants_all {
                 continue;
             }
-            if seen.comments.len() == MOST_COMMENTS {
+            if seen.comments.len() == MAX_COMMENTS {
                 left_out += 1;
                 continue;
             }
             let author = Author { login: comment.author.login, may_push };
-            let text = prompt::cut(&comment.body, MOST_COMMENT);
+            let text = prompt::cut(&comment.body, MAX_COMMENT_LEN);
             seen.comments.push(Comment { author, at: comment.created_at, on, text });
         }
         seen.comments.reverse();
@@ -292,12 +292,12 @@ impl Looking<'_> {
     }
 
     /// Whether somebody may push. Who comes after too many others may not: the rest of their comments are old.
-    async fn may_push(&mut self, person: &Person) -> Result<bool, Hitch> {
+    async fn may_push(&mut self, person: &Person) -> Result<bool, StepError> {
         let key = (person.login.to_ascii_lowercase(), person.id);
         if let Some(known) = self.may_push.get(&key) {
             return Ok(*known);
         }
-        if self.may_push.len() >= MOST_PEOPLE {
+        if self.may_push.len() >= MAX_PEOPLE {
             return Ok(false);
         }
         let ask = || self.repository.permission(&person.login, person.id);
@@ -308,7 +308,7 @@ impl Looking<'_> {
     }
 
     /// An issue's conversation. One that is gone has none: what was asked for is known without it.
-    async fn read(&self, number: IssueNumber) -> Result<Option<Conversation>, Hitch> {
+    async fn read(&self, number: IssueNumber) -> Result<Option<Conversation>, StepError> {
         let ask = || self.repository.conversation(number);
         let found = if_there([ask(), ask()]).await?;
         if found.is_none() {
@@ -318,7 +318,7 @@ impl Looking<'_> {
     }
 
     /// The issues that are named in what is new.
-    async fn linked(&self, seen: &mut Seen, told: &Told<'_>) -> Result<(), Hitch> {
+    async fn linked(&self, seen: &mut Seen, told: &Told<'_>) -> Result<(), StepError> {
         let web = &self.worker.config.github.git_url;
         let mut names: Vec<Reference> = Vec::new();
         for text in &told.new {
@@ -337,7 +337,7 @@ impl Looking<'_> {
             match self.other(&name).await {
                 Ok(Some(linked)) => seen.linked.push(linked),
                 Ok(None) => seen.unreadable.push(name.to_string()),
-                Err(error) if error.is_transient() => return Err(github_hitch(error)),
+                Err(error) if error.is_transient() => return Err(github_error(error)),
                 Err(error) => {
                     tracing::debug!(%error, %name, "an issue that is named cannot be read");
                     seen.unreadable.push(name.to_string());
@@ -363,7 +363,7 @@ impl Looking<'_> {
         Ok(Some(Linked {
             name: name.to_string(),
             title: issue.title,
-            body: prompt::cut(&issue.body, MOST_LINKED),
+            body: prompt::cut(&issue.body, MAX_LINKED),
             state: if issue.is_open { "open" } else { "closed" },
             by: issue.author.login,
         }))
@@ -387,11 +387,11 @@ impl Looking<'_> {
 /// What GitHub answers, or nothing where it says twice that there is no such thing: once it may be mistaken.
 async fn if_there<T>(
     asked_twice: [impl Future<Output = Result<T, GitHubError>>; 2],
-) -> Result<Option<T>, Hitch> {
+) -> Result<Option<T>, StepError> {
     for ask in asked_twice {
         match ask.await {
             Err(GitHubError::NotFound) => {}
-            other => return other.map(Some).map_err(github_hitch),
+            other => return other.map(Some).map_err(github_error),
         }
     }
     Ok(None)

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::start::{WORKSPACE, blocking, docker_hitch};
-use super::{Hitch, Job, Worker};
+use super::start::{WORKSPACE, blocking, docker_error};
+use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Mount, Network};
 use crate::git::Mirror;
@@ -123,20 +123,20 @@ const REFUSALS: &[(i64, Detail)] =
     &[(67, Detail::ElsewhereCheckedOut), (68, Detail::NotCommitted), (69, Detail::Stashed)];
 
 /// The most that is read of each list, in bytes. The script prints no more.
-const MOST_LIST: u64 = 4 << 20;
+const MAX_LIST: u64 = 4 << 20;
 
 /// As much of the script's complaints as the log needs.
-const MOST_STDERR: usize = 16 * 1024;
+const MAX_STDERR: usize = 16 * 1024;
 
 /// The longest header line that is read.
-const MOST_HEADER_LINE: u64 = 200;
+const MAX_HEADER_LINE: u64 = 200;
 
 /// More paths than this are not told one by one: they are stored, and named to the agent.
-const MOST_PATHS: usize = 2_000;
+const MAX_PATHS: usize = 2_000;
 
 /// What a workspace had to say.
 #[derive(Debug)]
-pub(super) struct HandedOver {
+pub(super) struct ExportReport {
     /// What is in the workspace and in no commit.
     pub(super) left: Leftovers,
     /// The tip of the agent's work.
@@ -184,7 +184,7 @@ impl Worker {
         run: &Run,
         base: &Sha,
         wip: Option<&WorkInProgress>,
-    ) -> Result<HandedOver, Hitch> {
+    ) -> Result<ExportReport, StepError> {
         let settings = self.settings_for(job, run.agent);
         let paths = self.data.run(run.id);
         let base_branch = self.known_base(&job.story).await?;
@@ -216,14 +216,14 @@ impl Worker {
         };
         let limits = AttachLimits {
             max_stdout_bytes: self.config.container.hand_over_limit.0,
-            max_stderr_bytes: MOST_STDERR,
+            max_stderr_bytes: MAX_STDERR,
             timeout: self.config.container.hand_over_timeout,
         };
         let mut file = crate::paths::create_private(&paths.bundle).context("making the hand-over's file")?;
         let attached = tokio::select! {
-            attached = self.docker.run_attached(&spec, &mut file, limits) => attached.map_err(docker_hitch)?,
+            attached = self.docker.run_attached(&spec, &mut file, limits) => attached.map_err(docker_error)?,
             _ = self.until_too_much_disk(vec![paths.folder]) => {
-                return Err(Hitch::not_ready(Detail::DiskFull));
+                return Err(StepError::not_ready(Detail::DiskFull));
             }
         };
         match attached.end {
@@ -253,7 +253,7 @@ impl Worker {
 
 impl Worker {
     /// The newest commit of a story's base branch, as of the last fetch: nothing newer can have been merged in the workspace.
-    pub(super) async fn known_base(&self, story: &Story) -> Result<Option<Sha>, Hitch> {
+    pub(super) async fn known_base(&self, story: &Story) -> Result<Option<Sha>, StepError> {
         let (mirror, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
         Ok(blocking(move || Mirror::ensure(&mirror)?.branch(&base)).await??)
     }
@@ -264,16 +264,16 @@ pub(super) fn hand_over_name(run: &Run) -> String {
     format!("{}-hand-over", run.container_name())
 }
 
-pub(super) fn refused(detail: impl Into<Detail>) -> Hitch {
-    Hitch::Fail { class: FailureClass::HandOverRefused, detail: detail.into() }
+pub(super) fn refused(detail: impl Into<Detail>) -> StepError {
+    StepError::Fail { class: FailureClass::HandOverRefused, detail: detail.into() }
 }
 
 /// Reads the header and the list of paths. What does not have the form was written by something the
 /// agent planted.
-fn read_hand_over(path: PathBuf) -> Result<HandedOver, Hitch> {
+fn read_hand_over(path: PathBuf) -> Result<ExportReport, StepError> {
     let mut reader = BufReader::new(File::open(&path).context("opening the hand-over's file")?);
     parse(&mut reader)
-        .map(|read| HandedOver {
+        .map(|read| ExportReport {
             left: read.left,
             tip: read.tip,
             is_wip: read.is_wip,
@@ -298,7 +298,7 @@ fn parse(reader: &mut BufReader<File>) -> Result<Read, String> {
     let mut line = |name: &str| -> Result<String, String> {
         let mut text = String::new();
         let length = reader
-            .take(MOST_HEADER_LINE)
+            .take(MAX_HEADER_LINE)
             .read_line(&mut text)
             .map_err(|e| format!("its header is not text ({e})"))?;
         read += length as u64;
@@ -319,7 +319,7 @@ fn parse(reader: &mut BufReader<File>) -> Result<Read, String> {
     let has_bundle = line("bundle")? == "yes";
     let mut list = |length: u64| -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
-        reader.take(length.min(MOST_LIST)).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+        reader.take(length.min(MAX_LIST)).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
         if bytes.len() as u64 != length {
             return Err("its list of files is cut off".to_owned());
         }
@@ -351,7 +351,7 @@ fn leftovers(status: &[u8], same: &[u8], apart: &[u8]) -> Leftovers {
             false if same.contains(path) => continue,
             false => &mut left.uncommitted,
         };
-        if list.len() < MOST_PATHS {
+        if list.len() < MAX_PATHS {
             list.push(text);
         }
     }

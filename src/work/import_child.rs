@@ -13,9 +13,9 @@ use nix::sys::resource::{Resource, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::policy::{self, Rules};
-use crate::git::{self, Authorship, HandOver, ImportError, ImportLimits, Mirror};
+use crate::git::{self, Authorship, ImportError, ImportLimits, ImportTarget, Mirror};
 use crate::ids::Sha;
-use crate::message::{Notable, Objection};
+use crate::message::{PolicyViolation, ReviewHint};
 use crate::redact::Redactor;
 
 /// Open files: packs of the mirror and little else.
@@ -76,11 +76,11 @@ pub(super) struct Taken {
     #[serde(default)]
     pub(super) onto: Option<Sha>,
     /// What the policy has against them, the worst first.
-    pub(super) objections: Vec<Objection>,
+    pub(super) objections: Vec<PolicyViolation>,
     /// How many more there are, none of which is worse.
     pub(super) more_objections: usize,
     /// What the whole branch changes that a reviewer should look at closely.
-    pub(super) notable: Vec<Notable>,
+    pub(super) notable: Vec<ReviewHint>,
 }
 
 /// Runs the process: one request, one answer.
@@ -134,7 +134,7 @@ fn take(request: &Request) -> Result<Taken, ImportError> {
         max_checkout_bytes: request.max_checkout_bytes,
         ..ImportLimits::default()
     };
-    let hand_over = HandOver {
+    let hand_over = ImportTarget {
         quarantine: &request.quarantine,
         base: &request.base,
         base_branch: request.base_branch.as_ref(),

@@ -8,10 +8,10 @@ use nix::sys::signal::Signal;
 use secrecy::ExposeSecret as _;
 
 use super::child::{Asked, OF_OTHERS};
-use super::hand_over::{HandedOver, refused};
+use super::hand_over::{ExportReport, refused};
 use super::import_child::{Answer, Request, Taken};
 use super::policy::Rules;
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::fail_point::{When, reach};
 use crate::ids::Sha;
 use crate::message::Detail;
@@ -21,7 +21,7 @@ use crate::story::Run;
 pub const COMMAND: &str = "import-hand-over";
 
 /// As much as the process may answer.
-const MOST_ANSWER: u64 = 4 << 20;
+const MAX_ANSWER: u64 = 4 << 20;
 
 impl Worker {
     /// Has the commits of a hand-over read into quarantine, looked through, written anew and signed.
@@ -30,21 +30,21 @@ impl Worker {
         job: &Job,
         run: &Run,
         base: &Sha,
-        handed: &HandedOver,
-    ) -> Result<Taken, Hitch> {
+        handed: &ExportReport,
+    ) -> Result<Taken, StepError> {
         let request = self.import_request(job, run, base, handed)?;
         let request = serde_json::to_vec(&request).context("writing the request")?;
         let asked = Asked {
             command: COMMAND,
             request: &request,
             timeout: self.config.container.hand_over_timeout,
-            most_answer: MOST_ANSWER,
+            most_answer: MAX_ANSWER,
         };
         reach("process", "import", When::Before);
         let said = tokio::select! {
             said = self.ask_child(&asked) => said?,
             _ = self.until_too_much_disk(vec![self.data.run(run.id).folder]) => {
-                return Err(Hitch::not_ready(Detail::DiskFull));
+                return Err(StepError::not_ready(Detail::DiskFull));
             }
         };
         reach("process", "import", When::After);
@@ -59,7 +59,7 @@ impl Worker {
         job: &Job,
         run: &Run,
         base: &Sha,
-        handed: &HandedOver,
+        handed: &ExportReport,
     ) -> anyhow::Result<Request> {
         let config = &self.config;
         // The key that signs has never been in a container, so no commit can hold it; the process does not get it.
@@ -84,22 +84,24 @@ impl Worker {
 }
 
 /// What follows from the process's end.
-fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, Hitch> {
+fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, StepError> {
     if let Some(signal) = status.signal() {
         tracing::warn!(signal, "the process that reads a hand-over was ended by a signal");
         // SIGBUS: libgit2 writes packs through memory, and a full disk shows there.
         let mut may_pass = OF_OTHERS.into_iter().chain([Signal::SIGBUS]);
         return Err(if may_pass.any(|s| s as i32 == signal) {
-            Hitch::Later(anyhow::anyhow!("the process that reads a hand-over was ended by {signal}"))
+            StepError::Later(anyhow::anyhow!("the process that reads a hand-over was ended by {signal}"))
         } else {
             // Its limits end it, or what it read did; both would happen again.
             refused(Detail::CommitsTooMuch)
         });
     }
     if !status.success() {
-        return Err(Hitch::Later(anyhow::anyhow!("the process that reads a hand-over ended with {status}")));
+        return Err(StepError::Later(anyhow::anyhow!(
+            "the process that reads a hand-over ended with {status}"
+        )));
     }
-    if answer.len() as u64 >= MOST_ANSWER {
+    if answer.len() as u64 >= MAX_ANSWER {
         // It was cut off there, and would be each time.
         return Err(refused(Detail::CommitsTooMuch));
     }
@@ -110,7 +112,7 @@ fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, Hitch> {
             tracing::warn!(reason, "a hand-over is over its limits");
             Err(refused(Detail::CommitsTooMuch))
         }
-        Answer::Failed(reason) => Err(Hitch::Later(anyhow::anyhow!(reason))),
+        Answer::Failed(reason) => Err(StepError::Later(anyhow::anyhow!(reason))),
     }
 }
 
@@ -122,22 +124,25 @@ mod tests {
     #[test]
     fn a_process_that_is_killed_by_its_limits_is_a_refusal_and_one_that_is_told_to_end_is_not() {
         for signal in [Signal::SIGKILL, Signal::SIGXCPU, Signal::SIGXFSZ, Signal::SIGABRT, Signal::SIGSEGV] {
-            let hitch = judged(ExitStatus::from_raw(signal as i32), b"").unwrap_err();
-            assert!(matches!(hitch, Hitch::Fail { class: FailureClass::HandOverRefused, .. }), "{signal}");
+            let step_error = judged(ExitStatus::from_raw(signal as i32), b"").unwrap_err();
+            assert!(
+                matches!(step_error, StepError::Fail { class: FailureClass::HandOverRefused, .. }),
+                "{signal}"
+            );
         }
         for signal in [Signal::SIGTERM, Signal::SIGBUS] {
             let told = judged(ExitStatus::from_raw(signal as i32), b"").unwrap_err();
-            assert!(matches!(told, Hitch::Later(_)), "{signal}");
+            assert!(matches!(told, StepError::Later(_)), "{signal}");
         }
     }
 
     #[test]
     fn an_answer_that_is_none_is_tried_again() {
-        assert!(matches!(judged(ExitStatus::from_raw(0), b"{"), Err(Hitch::Later(_))));
-        assert!(matches!(judged(ExitStatus::from_raw(1 << 8), b""), Err(Hitch::Later(_))));
-        let cut_off = vec![b'['; MOST_ANSWER as usize];
-        assert!(matches!(judged(ExitStatus::from_raw(0), &cut_off), Err(Hitch::Fail { .. })));
+        assert!(matches!(judged(ExitStatus::from_raw(0), b"{"), Err(StepError::Later(_))));
+        assert!(matches!(judged(ExitStatus::from_raw(1 << 8), b""), Err(StepError::Later(_))));
+        let cut_off = vec![b'['; MAX_ANSWER as usize];
+        assert!(matches!(judged(ExitStatus::from_raw(0), &cut_off), Err(StepError::Fail { .. })));
         let refusal = serde_json::to_vec(&Answer::Refused("it is empty".to_owned())).unwrap();
-        assert!(matches!(judged(ExitStatus::from_raw(0), &refusal), Err(Hitch::Fail { .. })));
+        assert!(matches!(judged(ExitStatus::from_raw(0), &refusal), Err(StepError::Fail { .. })));
     }
 }

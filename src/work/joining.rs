@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::child::{Asked, OF_OTHERS};
 use super::join_child::{Answer, Request};
 use super::start::blocking;
-use super::{Hitch, Worker};
+use super::{StepError, Worker};
 use crate::clock;
 use crate::fail_point::{When, reach};
 use crate::git::{self, Joined, Mirror};
@@ -21,10 +21,10 @@ use crate::story::Story;
 pub const COMMAND: &str = "join";
 
 /// As much as the process may answer: the names of what conflicts.
-const MOST_ANSWER: u64 = 4 << 20;
+const MAX_ANSWER: u64 = 4 << 20;
 
 /// Two sides to bring together.
-pub(super) struct ToJoin {
+pub(super) struct MergeSides {
     /// The repository of hob's own that has both.
     pub(super) quarantine: PathBuf,
     /// The commit that is built on.
@@ -46,14 +46,19 @@ pub(super) enum How {
 
 impl Worker {
     /// Signs the merge, or the commits made anew, that lie in a repository of hob's own, where signing is wanted. The key stays in hob.
-    pub(super) async fn sign_join(&self, story: &Story, quarantine: PathBuf, tip: Sha) -> Result<Sha, Hitch> {
+    pub(super) async fn sign_join(
+        &self,
+        story: &Story,
+        quarantine: PathBuf,
+        tip: Sha,
+    ) -> Result<Sha, StepError> {
         let Some(key) = self.signing_key.clone() else { return Ok(tip) };
         let mirror = self.data.mirror(&story.mirror);
         Ok(blocking(move || git::sign(&Mirror::ensure(&mirror)?, &quarantine, &tip, &key)).await??)
     }
 
     /// Brings two sides together. Conflicts without a path: it is too much for hob.
-    pub(super) async fn join_sides(&self, sides: ToJoin) -> anyhow::Result<Joined> {
+    pub(super) async fn join_sides(&self, sides: MergeSides) -> anyhow::Result<Joined> {
         let config = &self.config;
         let timeout = config.container.hand_over_timeout;
         let (message, rewrite, after, at) = match sides.how {
@@ -74,7 +79,7 @@ impl Worker {
             max_bytes: config.container.hand_over_limit.0,
         };
         let request = serde_json::to_vec(&request).context("writing the request")?;
-        let asked = Asked { command: COMMAND, request: &request, timeout, most_answer: MOST_ANSWER };
+        let asked = Asked { command: COMMAND, request: &request, timeout, most_answer: MAX_ANSWER };
         reach("process", "join", When::Before);
         let said = self.ask_child(&asked).await?;
         reach("process", "join", When::After);
@@ -91,7 +96,7 @@ fn judged(status: ExitStatus, answer: &[u8]) -> anyhow::Result<Joined> {
         return Ok(too_much());
     }
     anyhow::ensure!(status.success(), "the process that joins two sides ended with {status}");
-    if answer.len() as u64 >= MOST_ANSWER {
+    if answer.len() as u64 >= MAX_ANSWER {
         tracing::warn!("joining two sides meets more conflicts than can be told");
         return Ok(too_much());
     }
@@ -127,7 +132,7 @@ mod tests {
         assert!(judged(ExitStatus::from_raw(Signal::SIGTERM as i32), b"").is_err());
         assert!(judged(ExitStatus::from_raw(1 << 8), b"").is_err());
         assert!(judged(ExitStatus::from_raw(0), b"{").is_err());
-        let cut_off = vec![b'['; MOST_ANSWER as usize];
+        let cut_off = vec![b'['; MAX_ANSWER as usize];
         assert_eq!(judged(ExitStatus::from_raw(0), &cut_off).unwrap(), too_much());
         let failed = serde_json::to_vec(&Answer::Failed("no such object".to_owned())).unwrap();
         assert!(judged(ExitStatus::from_raw(0), &failed).is_err());

@@ -11,14 +11,14 @@ use super::hand_over::{WorkInProgress, hand_over_name, refused};
 use super::publish::check_not_moved_back;
 use super::settle::comment;
 use super::start::{blocking, make_private_folder};
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
 use crate::event::PullMove;
 use crate::git::Mirror;
 use crate::ids::{IssueNumber, Sha};
 use crate::message::{self, Detail, Kept, WhyStopped, WhyUnfinished};
 use crate::paths;
-use crate::store::{Advance, Effect, NewEffect, StopWanted, StoryChange};
+use crate::store::{Effect, NewEffect, StopWanted, StoryUpdate, Transition};
 use crate::story::pull::PullState;
 use crate::story::{Run, Story, Task, TaskState};
 
@@ -26,17 +26,17 @@ use crate::story::{Run, Story, Task, TaskState};
 const SAVE_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// What became of the work, with the commit that was pushed.
-pub(super) type KeptAt = (Kept, Option<Sha>);
+pub(super) type SavedAt = (Kept, Option<Sha>);
 
 impl Worker {
     /// Ends a task that is to be stopped: its work goes to the branch, and its issue is told.
-    pub(super) async fn cancel(&self, job: &Job) -> Result<Task, Hitch> {
+    pub(super) async fn cancel(&self, job: &Job) -> Result<Task, StepError> {
         let why = self.why_stopped(job).await?;
         self.cancel_because(job, &why).await
     }
 
     /// The same, where it is known why.
-    pub(super) async fn cancel_because(&self, job: &Job, why: &WhyStopped) -> Result<Task, Hitch> {
+    pub(super) async fn cancel_because(&self, job: &Job, why: &WhyStopped) -> Result<Task, StepError> {
         let kept = match self.store.latest_run(&job.task).await? {
             None => (Kept::NotBegun, None),
             Some(run) => self.work_so_far(job, &run, message::work_in_progress(why)).await?,
@@ -50,7 +50,7 @@ impl Worker {
         job: &Job,
         class: FailureClass,
         detail: &str,
-    ) -> Result<Option<Task>, Hitch> {
+    ) -> Result<Option<Task>, StepError> {
         // Work that is being published is done; a stop that came too late changes nothing about its failure.
         let can_be_stopped = matches!(job.task.state, TaskState::Queued | TaskState::Running);
         if !can_be_stopped || self.store.stop_wanted(&job.task).await?.is_none() {
@@ -63,7 +63,7 @@ impl Worker {
 
     /// Pushes what a task that is over has left, before its workspace goes: since nobody has touched it for long, or since the pull
     /// request was merged without it.
-    pub(super) async fn save_work(&self, job: &Job) -> Result<(), Hitch> {
+    pub(super) async fn save_work(&self, job: &Job) -> Result<(), StepError> {
         let Some((task, run)) = self.store.last_started_run(job.story.id).await? else {
             return Ok(self.store.work_saved(&job.task, None, &[]).await?);
         };
@@ -106,11 +106,11 @@ impl Worker {
     }
 
     /// Puts the saving of a task's work off.
-    pub(super) async fn save_later(&self, task: &Task) -> Result<(), Hitch> {
+    pub(super) async fn save_later(&self, task: &Task) -> Result<(), StepError> {
         Ok(self.store.save_work_later(task, SAVE_AGAIN).await?)
     }
 
-    async fn why_stopped(&self, job: &Job) -> Result<WhyStopped, Hitch> {
+    async fn why_stopped(&self, job: &Job) -> Result<WhyStopped, StepError> {
         Ok(match self.store.stop_wanted(&job.task).await? {
             Some(StopWanted::Asked { by }) => WhyStopped::Asked { by },
             Some(StopWanted::Unlabeled { by }) => WhyStopped::Unlabeled { by },
@@ -125,20 +125,20 @@ impl Worker {
         &self,
         job: &Job,
         why: &WhyStopped,
-        (kept, tip): KeptAt,
-    ) -> Result<Task, Hitch> {
+        (kept, tip): SavedAt,
+    ) -> Result<Task, StepError> {
         tracing::info!(?why, ?kept, "the task is stopped");
         let is_needed_no_more = matches!(kept, Kept::Pushed { .. } | Kept::Nothing);
-        let story = StoryChange {
+        let story = StoryUpdate {
             base: tip.map(|tip| (tip.clone(), Some(tip))),
             handed_over: is_needed_no_more.then_some(true),
-            ..StoryChange::default()
+            ..StoryUpdate::default()
         };
         let words = message::stopped(why, &kept, self.spent_on(&job.task).await?);
         let draft = self.draft(job, WhyUnfinished::Stopped(why), Some(&kept)).await?;
         let mut effects: Vec<NewEffect> = draft.into_iter().collect();
         effects.extend(cut_short_on_ready(job, &kept));
-        let advance = Advance { story, words: Some(words), effects, ..Advance::default() };
+        let advance = Transition { story, words: Some(words), effects, ..Transition::default() };
         Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
     }
 
@@ -150,18 +150,18 @@ impl Worker {
         job: &Job,
         run: &Run,
         subject: String,
-    ) -> Result<KeptAt, Hitch> {
+    ) -> Result<SavedAt, StepError> {
         let workspace = self.data.story(job.story.id).workspace;
         let (Some(base), false, true) = (&job.story.base, job.story.handed_over, workspace.exists()) else {
             return Ok((Kept::Nothing, None));
         };
         let pushed = self.hand_over_and_push_all(holder, (job, run), base, subject).await;
-        if matches!(pushed, Ok(_) | Err(Hitch::Fail { .. })) {
+        if matches!(pushed, Ok(_) | Err(StepError::Fail { .. })) {
             // Also of what is refused: a secret may be in it.
             self.clear_hand_over(run).await?;
         }
         match pushed {
-            Err(Hitch::Fail { class, detail }) => {
+            Err(StepError::Fail { class, detail }) => {
                 let detail = self.secrets.redact(&detail.words());
                 Ok((Kept::NotPushed { class, detail }, None))
             }
@@ -175,7 +175,7 @@ impl Worker {
         (job, run): (&Job, &Run),
         base: &Sha,
         subject: String,
-    ) -> Result<KeptAt, Hitch> {
+    ) -> Result<SavedAt, StepError> {
         let image = self.settings_for(job, run.agent).image;
         if !self.config.allows_image(&image) {
             return Err(refused(Detail::ImageNotAllowedAnyMore));
@@ -199,7 +199,7 @@ impl Worker {
         let tip = self.push(holder, &job.story, run, &taken).await?;
         if let Some(onto) = &taken.onto {
             let root = Some((job.story.base_branch.clone(), onto.clone()));
-            self.store.change_story(holder, &StoryChange { root, ..StoryChange::default() }).await?;
+            self.store.change_story(holder, &StoryUpdate { root, ..StoryUpdate::default() }).await?;
         }
         let kept = Kept::Pushed {
             branch: job.story.branch.clone(),
@@ -217,14 +217,14 @@ impl Worker {
             let story = self.store.story(task.story).await?;
             if story.handed_over { self.clear_workspace(&story).await } else { Ok(()) }
         };
-        if let Err(hitch) = cleared.await {
-            tracing::warn!(?hitch, "a workspace was left over");
+        if let Err(step_error) = cleared.await {
+            tracing::warn!(?step_error, "a workspace was left over");
         }
     }
 
     /// Removes a story's workspace; its home, with the agent's session, stays for what comes next. When this
     /// returns, no workspace is there; what is left to be removed of it is the sweep's, too.
-    pub(super) async fn clear_workspace(&self, story: &Story) -> Result<(), Hitch> {
+    pub(super) async fn clear_workspace(&self, story: &Story) -> Result<(), StepError> {
         let paths = self.data.story(story.id);
         let (mirror, id) = (self.data.mirror(&story.mirror), story.id);
         blocking(move || -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 //! what may be pushed at all is `policy.rs`. Pure.
 
 use crate::config::PathGlobs;
-use crate::message::{MOST_NOTABLE, Notable, Why};
+use crate::message::{MAX_NOTABLE, ReviewHint, Why};
 
 /// Patterns, with what such a file does.
 const NOTABLE: &[(Why, &[&str])] = &[
@@ -58,10 +58,10 @@ const NOTABLE: &[(Why, &[&str])] = &[
 
 /// Those of the paths to look at closely: protected ones first, then in the order of the table. No more than are told, and one, which
 /// says that there are more.
-pub(super) fn notable(paths: &[String], protected: &PathGlobs) -> anyhow::Result<Vec<Notable>> {
+pub(super) fn notable(paths: &[String], protected: &PathGlobs) -> anyhow::Result<Vec<ReviewHint>> {
     let is_protected = paths.iter().filter(|path| protected.matches(path));
-    let told = |path: &String, why: Why| Notable { path: path.clone(), why };
-    let mut found: Vec<Notable> = is_protected.map(|path| told(path, Why::IsProtected)).collect();
+    let told = |path: &String, why: Why| ReviewHint { path: path.clone(), why };
+    let mut found: Vec<ReviewHint> = is_protected.map(|path| told(path, Why::IsProtected)).collect();
     for (why, patterns) in NOTABLE {
         let patterns = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
         let globs = PathGlobs::new(patterns).map_err(anyhow::Error::msg)?;
@@ -71,7 +71,7 @@ pub(super) fn notable(paths: &[String], protected: &PathGlobs) -> anyhow::Result
             }
         }
     }
-    found.truncate(MOST_NOTABLE + 1);
+    found.truncate(MAX_NOTABLE + 1);
     Ok(found)
 }
 

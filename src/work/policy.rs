@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::notable::notable;
 use crate::config::{PathGlobs, Policy};
 use crate::git::{Change, ChangeKind, FilterFault, Imported, ObjectKind};
-use crate::message::{Notable, Objection};
+use crate::message::{PolicyViolation, ReviewHint};
 use crate::redact::Redactor;
 
 /// The part of the policy's settings that judging takes, in a form that goes to another process.
@@ -32,7 +32,7 @@ impl From<&Policy> for Rules {
     }
 }
 
-impl Objection {
+impl PolicyViolation {
     /// Whether a person's word lets it through. Everything else is refused whoever says what.
     pub(super) fn can_be_allowed(&self) -> bool {
         matches!(self, Self::Protected { .. })
@@ -40,9 +40,9 @@ impl Objection {
 }
 
 /// More objections than this are counted only: they are told, ten of them, and stored.
-const MOST_OBJECTIONS: usize = 100;
+const MAX_OBJECTIONS: usize = 100;
 /// Bytes of a name that are kept; more than are told.
-const MOST_NAME: usize = 1000;
+const MAX_NAME_LEN: usize = 1000;
 
 /// What is against the rules in a hand-over: what nobody can allow first, secrets at the top. And how much more there is, none
 /// of which is worse.
@@ -50,31 +50,31 @@ pub(super) fn examine(
     imported: &Imported,
     rules: &Rules,
     secrets: &Redactor,
-) -> anyhow::Result<(Vec<Objection>, usize)> {
+) -> anyhow::Result<(Vec<PolicyViolation>, usize)> {
     let mut found = in_objects(imported, rules, secrets)?;
     found.extend(imported.filtered.iter().map(|filtered| {
         let path = told(&filtered.path, secrets);
         match filtered.fault {
-            FilterFault::ContentForPointer => Objection::ContentForPointer { path },
-            FilterFault::NewPointer => Objection::NewPointer { path },
-            FilterFault::NotEncrypted => Objection::NotEncrypted { path },
+            FilterFault::ContentForPointer => PolicyViolation::ContentForPointer { path },
+            FilterFault::NewPointer => PolicyViolation::NewPointer { path },
+            FilterFault::NotEncrypted => PolicyViolation::NotEncrypted { path },
         }
     }));
     found.extend(in_changes(&imported.changes, imported.changes_truncated, rules, secrets)?);
     Ok(worst(found))
 }
 
-fn worst(mut found: Vec<Objection>) -> (Vec<Objection>, usize) {
-    found.sort_by_key(Objection::can_be_allowed);
-    let more = found.len().saturating_sub(MOST_OBJECTIONS);
-    found.truncate(MOST_OBJECTIONS);
+fn worst(mut found: Vec<PolicyViolation>) -> (Vec<PolicyViolation>, usize) {
+    found.sort_by_key(PolicyViolation::can_be_allowed);
+    let more = found.len().saturating_sub(MAX_OBJECTIONS);
+    found.truncate(MAX_OBJECTIONS);
     (found, more)
 }
 
 /// A name as it may be told: without secrets, and not without end.
 fn told(name: &str, secrets: &Redactor) -> String {
     let mut name = secrets.redact(name).into_owned();
-    name.truncate(name.floor_char_boundary(MOST_NAME));
+    name.truncate(name.floor_char_boundary(MAX_NAME_LEN));
     name
 }
 
@@ -83,7 +83,7 @@ pub(super) fn notable_paths(
     imported: &Imported,
     rules: &Rules,
     secrets: &Redactor,
-) -> anyhow::Result<Vec<Notable>> {
+) -> anyhow::Result<Vec<ReviewHint>> {
     let protected = PathGlobs::new(rules.protected_paths.clone()).map_err(anyhow::Error::msg)?;
     let mut found = notable(&imported.branch_paths, &protected)?;
     for one in &mut found {
@@ -93,7 +93,11 @@ pub(super) fn notable_paths(
 }
 
 /// Looks at every object that a push would publish, also at those that a later commit took back.
-fn in_objects(imported: &Imported, rules: &Rules, secrets: &Redactor) -> anyhow::Result<Vec<Objection>> {
+fn in_objects(
+    imported: &Imported,
+    rules: &Rules,
+    secrets: &Redactor,
+) -> anyhow::Result<Vec<PolicyViolation>> {
     let mut found = Vec::new();
     let mut secret_names = false;
     // What the base has is no secret any more; a change beside it does not make it one.
@@ -106,15 +110,15 @@ fn in_objects(imported: &Imported, rules: &Rules, secrets: &Redactor) -> anyhow:
             });
         let name = || told(object.name, secrets);
         match object.kind {
-            ObjectKind::Blob if holds_secret => found.push(Objection::SecretInFile { name: name() }),
+            ObjectKind::Blob if holds_secret => found.push(PolicyViolation::SecretInFile { name: name() }),
             ObjectKind::Commit if holds_secret => {
-                found.push(Objection::SecretInCommit { commit: object.id.chars().take(8).collect() });
+                found.push(PolicyViolation::SecretInCommit { commit: object.id.chars().take(8).collect() });
             }
             ObjectKind::Tree => secret_names |= holds_secret,
             ObjectKind::Blob | ObjectKind::Commit => {}
         }
         if object.kind == ObjectKind::Blob && object.bytes.len() as u64 > rules.max_file_bytes {
-            found.push(Objection::LargeFile { name: name(), limit: rules.max_file_bytes });
+            found.push(PolicyViolation::LargeFile { name: name(), limit: rules.max_file_bytes });
         }
         Ok(())
     })?;
@@ -122,7 +126,7 @@ fn in_objects(imported: &Imported, rules: &Rules, secrets: &Redactor) -> anyhow:
     let is_new = |change: &&Change| change.kind == ChangeKind::Added && secrets.finds(change.path.as_bytes());
     let in_path = imported.changes.iter().any(|change| is_new(&change));
     if secret_names || in_path {
-        found.push(Objection::SecretInName);
+        found.push(PolicyViolation::SecretInName);
     }
     found.sort_by_key(|objection| !objection.is_secret());
     Ok(found)
@@ -146,28 +150,28 @@ fn in_changes(
     truncated: bool,
     rules: &Rules,
     secrets: &Redactor,
-) -> anyhow::Result<Vec<Objection>> {
+) -> anyhow::Result<Vec<PolicyViolation>> {
     let protected = PathGlobs::new(rules.protected_paths.clone()).map_err(anyhow::Error::msg)?;
     let mut found = Vec::new();
     if truncated || changes.len() > rules.max_files {
-        found.push(Objection::TooManyFiles { limit: rules.max_files });
+        found.push(PolicyViolation::TooManyFiles { limit: rules.max_files });
     }
     let mut guarded = BTreeSet::new();
     for change in changes {
         let path = || told(&change.path, secrets);
         // What the base has was let in by people, and to move it is no new way out.
         if change.is_gitlink() && !change.is_moved && !rules.submodules {
-            found.push(Objection::Submodule { path: path() });
+            found.push(PolicyViolation::Submodule { path: path() });
         }
         if change.link_leaves_tree() && !change.is_moved {
-            found.push(Objection::LeavingLink { path: path() });
+            found.push(PolicyViolation::LeavingLink { path: path() });
         }
         let stands_in = change.is_gitlink() || change.link.is_some();
         if protected.matches(&change.path) || (stands_in && protected.are_below(&change.path)) {
             guarded.insert(path());
         }
     }
-    found.extend(guarded.into_iter().map(|path| Objection::Protected { path }));
+    found.extend(guarded.into_iter().map(|path| PolicyViolation::Protected { path }));
     Ok(found)
 }
 
@@ -191,12 +195,12 @@ mod tests {
         }
     }
 
-    fn judged(changes: &[Change], policy: &Policy) -> Vec<Objection> {
+    fn judged(changes: &[Change], policy: &Policy) -> Vec<PolicyViolation> {
         in_changes(changes, false, &Rules::from(policy), &Redactor::new([])).unwrap()
     }
 
-    fn protected(path: &str) -> Objection {
-        Objection::Protected { path: path.to_owned() }
+    fn protected(path: &str) -> PolicyViolation {
+        PolicyViolation::Protected { path: path.to_owned() }
     }
 
     #[test]
@@ -221,7 +225,7 @@ mod tests {
             found,
             [protected(".github"), protected(".github/workflows/ci.yml"), protected("CODEOWNERS")]
         );
-        assert!(found.iter().all(Objection::can_be_allowed));
+        assert!(found.iter().all(PolicyViolation::can_be_allowed));
     }
 
     #[test]
@@ -229,11 +233,11 @@ mod tests {
         let changes = [change("sub", Some(GITLINK), None), change("away", Some(LINK), Some("../x"))];
         let found = judged(&changes, &Policy::default());
         let wanted = [
-            Objection::Submodule { path: "sub".to_owned() },
-            Objection::LeavingLink { path: "away".to_owned() },
+            PolicyViolation::Submodule { path: "sub".to_owned() },
+            PolicyViolation::LeavingLink { path: "away".to_owned() },
         ];
         assert_eq!(found, wanted);
-        assert!(!found.iter().any(Objection::can_be_allowed));
+        assert!(!found.iter().any(PolicyViolation::can_be_allowed));
         let moved: Vec<Change> =
             changes.iter().map(|change| Change { is_moved: true, ..change.clone() }).collect();
         assert_eq!(judged(&moved, &Policy::default()), [], "the base has them");
@@ -245,9 +249,9 @@ mod tests {
     fn too_many_files_are_refused_and_so_is_a_list_that_was_cut_off() {
         let changes = [change("a", Some(FILE), None), change("b", Some(FILE), None)];
         let policy = Policy { max_files: 1, ..Policy::default() };
-        assert_eq!(judged(&changes, &policy), [Objection::TooManyFiles { limit: 1 }]);
+        assert_eq!(judged(&changes, &policy), [PolicyViolation::TooManyFiles { limit: 1 }]);
         let cut_off = in_changes(&[], true, &Rules::from(&policy), &Redactor::new([])).unwrap();
-        assert_eq!(cut_off, [Objection::TooManyFiles { limit: 1 }]);
+        assert_eq!(cut_off, [PolicyViolation::TooManyFiles { limit: 1 }]);
     }
 
     #[test]
@@ -258,7 +262,7 @@ mod tests {
         changes.push(change("sub", Some(GITLINK), None));
         let policy = Policy { max_files: 20_000, ..Policy::default() };
         let (kept, more) = worst(judged(&changes, &policy));
-        assert_eq!(kept[0], Objection::Submodule { path: "sub".to_owned() });
+        assert_eq!(kept[0], PolicyViolation::Submodule { path: "sub".to_owned() });
         // Names that are the same as far as they are told are told once.
         assert_eq!((kept.len(), more), (2, 0));
 
@@ -267,7 +271,7 @@ mod tests {
             .collect();
         let (kept, more) = worst(judged(&changes, &policy));
         assert_eq!((kept.len(), more), (100, 9900));
-        assert!(kept.iter().all(Objection::can_be_allowed));
+        assert!(kept.iter().all(PolicyViolation::can_be_allowed));
         // Far from what the process may answer.
         assert!(serde_json::to_vec(&kept).unwrap().len() < 1 << 20);
     }
@@ -277,6 +281,6 @@ mod tests {
         let secrets = Redactor::new(["hunter2-hunter2"]);
         let changes = [change("sub/hunter2-hunter2", Some(GITLINK), None)];
         let found = in_changes(&changes, false, &Rules::from(&Policy::default()), &secrets).unwrap();
-        assert_eq!(found, [Objection::Submodule { path: "sub/[secret]".to_owned() }]);
+        assert_eq!(found, [PolicyViolation::Submodule { path: "sub/[secret]".to_owned() }]);
     }
 }

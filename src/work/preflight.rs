@@ -4,19 +4,19 @@
 
 use super::base::branches_of;
 use super::import_child::Taken;
-use super::joining::{How, ToJoin};
+use super::joining::{How, MergeSides};
 use super::keep::ended_at;
-use super::start::{blocking, github_hitch, remote_hitch};
-use super::{Hitch, Job, Worker};
+use super::start::{blocking, github_error, remote_error};
+use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
 use crate::git::{Joined, Mirror, RemoteError};
 use crate::ids::Sha;
 use crate::message::{self, Detail};
-use crate::store::StoryChange;
+use crate::store::StoryUpdate;
 use crate::story::{Run, Story};
 
 /// More branches than this are not named as what is in the way.
-const MOST_IN_THE_WAY: usize = 5;
+const MAX_IN_THE_WAY: usize = 5;
 
 /// What the git host has of a story's branches.
 struct Branches {
@@ -33,22 +33,22 @@ struct Branches {
 impl Worker {
     /// Looks for what would keep the work of a run that is about to start from people, with the mirror fetched. Gives back the job
     /// with its base as it is called by now. `is_kept`: whether the run goes on in a workspace that is there.
-    pub(super) async fn preflight(&self, job: &Job, is_kept: bool) -> Result<Job, Hitch> {
+    pub(super) async fn preflight(&self, job: &Job, is_kept: bool) -> Result<Job, StepError> {
         self.check_repository(job).await?;
         let branches = self.fetch_branches(&job.story).await?;
         if branches.is_empty {
-            return Err(Hitch::not_ready(Detail::EmptyRepository(job.story.base_branch.clone())));
+            return Err(StepError::not_ready(Detail::EmptyRepository(job.story.base_branch.clone())));
         }
         let mut story = job.story.clone();
         let Some(base) = self.find_base(job, &mut story, branches.base).await? else {
-            return Err(Hitch::not_ready(Detail::NoBaseToStart(story.base_branch)));
+            return Err(StepError::not_ready(Detail::NoBaseToStart(story.base_branch)));
         };
         if story.branch == story.base_branch {
-            return Err(Hitch::not_ready(Detail::BaseIsStoryBranch(story.branch)));
+            return Err(StepError::not_ready(Detail::BaseIsStoryBranch(story.branch)));
         }
         if branches.story.is_none() && !branches.in_the_way.is_empty() {
             let detail = Detail::BranchInTheWay { branch: story.branch, others: branches.in_the_way };
-            return Err(Hitch::not_ready(detail));
+            return Err(StepError::not_ready(detail));
         }
         if !story.is_theirs() {
             story.root = self.check_root(job, &story, branches.story.as_ref(), &base, is_kept).await?;
@@ -57,7 +57,7 @@ impl Worker {
     }
 
     /// A repository that can only be read is found out for one request. Where GitHub does not tell, git will.
-    async fn check_repository(&self, job: &Job) -> Result<(), Hitch> {
+    async fn check_repository(&self, job: &Job) -> Result<(), StepError> {
         let story = &job.story;
         let state = match self.github.repository(&story.at()).await {
             Ok(repository) => repository.state().await,
@@ -65,10 +65,10 @@ impl Worker {
         };
         match state {
             Ok(state) if state.archived || state.disabled => {
-                Err(Hitch::not_ready(Detail::RepositoryReadOnly))
+                Err(StepError::not_ready(Detail::RepositoryReadOnly))
             }
             Ok(state) if story.installation.is_none() && state.refuses_pushes() => {
-                Err(Hitch::not_ready(Detail::MayNotPush))
+                Err(StepError::not_ready(Detail::MayNotPush))
             }
             Ok(_) => Ok(()),
             Err(error) => {
@@ -78,7 +78,7 @@ impl Worker {
         }
     }
 
-    async fn fetch_branches(&self, story: &Story) -> Result<Branches, Hitch> {
+    async fn fetch_branches(&self, story: &Story) -> Result<Branches, StepError> {
         let remote = self.remote(story).await?;
         let path = self.data.mirror(&story.mirror);
         let names = (story.branch.clone(), story.base_branch.clone());
@@ -89,13 +89,13 @@ impl Worker {
                 Ok(Branches {
                     story: mirror.branch(&names.0)?,
                     base: mirror.branch(&names.1)?,
-                    in_the_way: mirror.in_the_way_of(&names.0, MOST_IN_THE_WAY)?,
+                    in_the_way: mirror.in_the_way_of(&names.0, MAX_IN_THE_WAY)?,
                     is_empty: mirror.is_empty()?,
                 })
             };
             read().map_err(RemoteError::Other)
         });
-        found.await?.map_err(remote_hitch)
+        found.await?.map_err(remote_error)
     }
 
     /// The commit that a story's base is at. A base that is not there under its name any more is looked for under the one that
@@ -105,15 +105,15 @@ impl Worker {
         job: &Job,
         story: &mut Story,
         found: Option<Sha>,
-    ) -> Result<Option<Sha>, Hitch> {
+    ) -> Result<Option<Sha>, StepError> {
         if found.is_some() {
             return Ok(found);
         }
-        let repository = self.github.repository(&story.at()).await.map_err(github_hitch)?;
+        let repository = self.github.repository(&story.at()).await.map_err(github_error)?;
         let is_chosen = self.store.is_base_chosen(story.id).await?;
         let is_default =
             !is_chosen && job.file.base.as_ref() != Some(&story.base_branch) && !story.is_theirs();
-        let name = repository.present_branch(&story.base_branch, is_default).await.map_err(github_hitch)?;
+        let name = repository.present_branch(&story.base_branch, is_default).await.map_err(github_error)?;
         let Some(name) = name.filter(|name| *name != story.base_branch) else { return Ok(None) };
         let (path, wanted) = (self.data.mirror(&story.mirror), name.clone());
         let Some(base) = blocking(move || Mirror::ensure(&path)?.branch(&wanted)).await?? else {
@@ -139,13 +139,13 @@ impl Worker {
         branch: Option<&Sha>,
         base: &Sha,
         is_kept: bool,
-    ) -> Result<Option<(String, Sha)>, Hitch> {
+    ) -> Result<Option<(String, Sha)>, StepError> {
         let Some(work) = branch.or(story.base.as_ref().filter(|_| is_kept)) else { return Ok(None) };
         let Some(root) = self.root_of(story, work, base, branch.is_none()).await? else {
             let (branch, base) = (story.branch.clone(), story.base_branch.clone());
             return match is_kept {
                 true => Ok(None),
-                false => Err(Hitch::not_ready(Detail::Unrelated { branch, base })),
+                false => Err(StepError::not_ready(Detail::Unrelated { branch, base })),
             };
         };
         if branch.is_some() && !is_kept && !self.base_has(story, base, &root).await? {
@@ -153,7 +153,7 @@ impl Worker {
         }
         let root = (story.base_branch.clone(), root);
         if story.root.as_ref() != Some(&root) {
-            let change = StoryChange { root: Some(root.clone()), ..StoryChange::default() };
+            let change = StoryUpdate { root: Some(root.clone()), ..StoryUpdate::default() };
             self.store.change_story(&job.task, &change).await?;
         }
         Ok(Some(root))
@@ -167,7 +167,7 @@ impl Worker {
         work: &Sha,
         base: &Sha,
         is_unpushed: bool,
-    ) -> Result<Option<Sha>, Hitch> {
+    ) -> Result<Option<Sha>, StepError> {
         if let Some(known) = story.root_on_base() {
             return Ok(Some(known.clone()));
         }
@@ -179,7 +179,7 @@ impl Worker {
     }
 
     /// Whether the base has a commit in its history. One that the mirror does not know any more it has not.
-    pub(super) async fn base_has(&self, story: &Story, base: &Sha, commit: &Sha) -> Result<bool, Hitch> {
+    pub(super) async fn base_has(&self, story: &Story, base: &Sha, commit: &Sha) -> Result<bool, StepError> {
         let (path, base, commit) = (self.data.mirror(&story.mirror), base.clone(), commit.clone());
         blocking(move || Ok(Mirror::ensure(&path)?.holds(&base, &commit).unwrap_or(false))).await?
     }
@@ -191,7 +191,7 @@ impl Worker {
         job: &Job,
         run: &Run,
         mut taken: Taken,
-    ) -> Result<(Taken, Option<String>), Hitch> {
+    ) -> Result<(Taken, Option<String>), StepError> {
         if job.story.is_theirs() {
             return Ok((taken, None));
         }
@@ -211,7 +211,7 @@ impl Worker {
             return Ok((taken, Some(message::base_was_rewritten(branches_of(&story)))));
         }
         let quarantine = self.data.run(run.id).quarantine;
-        let sides = ToJoin {
+        let sides = MergeSides {
             quarantine: quarantine.clone(),
             ours: taken.tip.clone(),
             theirs: base.clone(),
@@ -236,6 +236,6 @@ impl Worker {
     }
 }
 
-fn rewritten(words: String) -> Hitch {
-    Hitch::Fail { class: FailureClass::BaseRewritten, detail: words.into() }
+fn rewritten(words: String) -> StepError {
+    StepError::Fail { class: FailureClass::BaseRewritten, detail: words.into() }
 }

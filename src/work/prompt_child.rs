@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use nix::sys::resource::{Resource, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use crate::prompt::Sheet;
+use crate::prompt::PromptFields;
 
 /// Address space. A prompt has four MiB at most, and the program itself takes some dozens.
 const MEMORY: u64 = 1 << 30;
@@ -44,7 +44,7 @@ pub fn run() -> anyhow::Result<()> {
     }
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("reading the sheet")?;
-    let sheet: Sheet = serde_json::from_str(&text).context("understanding the sheet")?;
+    let sheet: PromptFields = serde_json::from_str(&text).context("understanding the sheet")?;
     drop(text);
     let answer = match sheet.write() {
         Ok(prompt) => Answer::Made(prompt),

@@ -14,27 +14,27 @@ use super::child::{Asked, OF_OTHERS};
 use super::gather::Told;
 use super::prompt_child::Answer;
 use super::start::{blocking, make_private_folder};
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
 use crate::config::Config;
 use crate::fail_point::around;
 use crate::git::Mirror;
 use crate::message::Detail;
 use crate::prompt::{
-    self, Facts, Hidden, Image, LONGEST_PROMPT, LONGEST_TEMPLATE, MissingImage, Origin, Prompt, Purpose,
-    Seen, Sheet, Template, TemplateError,
+    self, Facts, Hidden, Image, MAX_PROMPT, MAX_TEMPLATE, MissingImage, Origin, Prompt, PromptFields,
+    PromptPurpose, Seen, Template, TemplateError,
 };
-use crate::story::review::Round;
-use crate::story::{About, Ask, AskedQuestion, Run, Story};
+use crate::story::review::ReviewBatch;
+use crate::story::{About, AskedQuestion, Run, Story, TaskRequest};
 
 /// The command of hob's program that writes a prompt with a repository's template.
 pub const COMMAND: &str = "write-prompt";
 
 /// The longest that it may take: a template can wait for itself, which takes no time on a processor. An honest one takes some
 /// milliseconds.
-const LONGEST: Duration = Duration::from_secs(10);
+const TEMPLATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest prompt, with each of its bytes written as JSON writes the worst.
-const MOST_ANSWER: u64 = 6 * LONGEST_PROMPT as u64 + 1024;
+const MAX_ANSWER: u64 = 6 * MAX_PROMPT as u64 + 1024;
 /// The exit code of a program of Rust's that gave up.
 const PANICKED: i32 = 101;
 
@@ -71,10 +71,10 @@ impl Worker {
         &self,
         job: &Job,
         facts: &Facts<'_>,
-    ) -> Result<(Prompt, Template), Hitch> {
+    ) -> Result<(Prompt, Template), StepError> {
         let operators = Template::clone(&self.template);
         let made = beside_others(|| prompt::prompt(facts, &operators))
-            .map_err(|error| template_hitch(operators.origin, &error))?;
+            .map_err(|error| template_error(operators.origin, &error))?;
         let Some(file) = job.file.prompt.as_deref() else { return Ok((made, operators)) };
         let template = Template::unread(self.text_of_the_base(&job.story, file).await?);
         let (sheet, hidden) = beside_others(|| prompt::sheet(facts, &template, &made.text))
@@ -84,14 +84,14 @@ impl Worker {
     }
 
     /// The text of a file as the story's base branch has it: what is on the story branch, agents may have written.
-    async fn text_of_the_base(&self, story: &Story, file: &str) -> Result<String, Hitch> {
+    async fn text_of_the_base(&self, story: &Story, file: &str) -> Result<String, StepError> {
         let (mirror, branch, path) =
             (self.data.mirror(&story.mirror), story.base_branch.clone(), file.to_owned());
         let found = blocking(move || {
             let mirror = Mirror::ensure(&mirror)?;
             let Some(base) = mirror.branch(&branch)? else { return Ok(None) };
             // One byte more than a template may have, so that one that is too long is seen to be.
-            mirror.text_file(&base, &[&path], LONGEST_TEMPLATE + 1)
+            mirror.text_file(&base, &[&path], MAX_TEMPLATE + 1)
         });
         let found = found.await?.context("reading the repository's template")?;
         found.map(|found| found.text).ok_or_else(|| {
@@ -100,9 +100,10 @@ impl Worker {
     }
 
     /// What the process makes of a sheet: the prompt, or what is wrong with the template.
-    async fn write_in_a_process(&self, sheet: &Sheet) -> Result<Result<String, String>, Hitch> {
+    async fn write_in_a_process(&self, sheet: &PromptFields) -> Result<Result<String, String>, StepError> {
         let request = serde_json::to_vec(sheet).context("writing the sheet")?;
-        let asked = Asked { command: COMMAND, request: &request, timeout: LONGEST, most_answer: MOST_ANSWER };
+        let asked =
+            Asked { command: COMMAND, request: &request, timeout: TEMPLATE_TIMEOUT, most_answer: MAX_ANSWER };
         match self.ask_child(&asked).await? {
             None => Ok(Err(TOO_MUCH.to_owned())),
             Some((status, answer)) => written(status, &answer),
@@ -116,7 +117,7 @@ impl Worker {
         made: &Prompt,
         template: &Template,
         seen: &Seen,
-    ) -> Result<(), Hitch> {
+    ) -> Result<(), StepError> {
         let facts = PromptFacts {
             template: template.origin,
             template_sha256: template.hash(),
@@ -162,10 +163,10 @@ fn beside_others<T>(work: impl FnOnce() -> T) -> T {
 
 /// The texts that a prompt has whatever is gathered.
 pub(super) fn told<'a>(
-    ask: &'a Ask,
-    earlier: &'a [Ask],
+    ask: &'a TaskRequest,
+    earlier: &'a [TaskRequest],
     questions: &'a [AskedQuestion],
-    purpose: &Purpose<'a>,
+    purpose: &PromptPurpose<'a>,
     resumes: bool,
 ) -> Told<'a> {
     let answers = questions.iter().filter_map(|asked| asked.answer.as_ref());
@@ -175,10 +176,10 @@ pub(super) fn told<'a>(
         About::Review(round) => Some(round),
         _ => None,
     };
-    let reviews = round.into_iter().flat_map(Round::texts);
+    let reviews = round.into_iter().flat_map(ReviewBatch::texts);
     let asked = [ask.body.as_str()].into_iter().chain(part).chain(ask.text.as_deref()).chain(reviews);
     let (new, shown): (Vec<&str>, Vec<&str>) = match purpose {
-        Purpose::Answered(question) if resumes => {
+        PromptPurpose::Answered(question) if resumes => {
             let answer: Vec<&str> = question.answer.iter().map(|answer| answer.text.as_str()).collect();
             (answer.clone(), answer)
         }
@@ -194,11 +195,11 @@ pub(super) fn told<'a>(
 }
 
 /// What follows from the process's end.
-fn written(status: ExitStatus, answer: &[u8]) -> Result<Result<String, String>, Hitch> {
+fn written(status: ExitStatus, answer: &[u8]) -> Result<Result<String, String>, StepError> {
     if let Some(signal) = status.signal() {
         tracing::warn!(signal, "the process that writes a prompt was ended by a signal");
         return if OF_OTHERS.iter().any(|other| *other as i32 == signal) {
-            Err(Hitch::Later(anyhow::anyhow!("the process that writes a prompt was ended by {signal}")))
+            Err(StepError::Later(anyhow::anyhow!("the process that writes a prompt was ended by {signal}")))
         } else {
             // Its limits end it, or the template did; both would happen again.
             Ok(Err(TOO_MUCH.to_owned()))
@@ -208,7 +209,7 @@ fn written(status: ExitStatus, answer: &[u8]) -> Result<Result<String, String>, 
         Some(0) => {}
         Some(PANICKED) => return Ok(Err(TOO_MUCH.to_owned())),
         _ => {
-            return Err(Hitch::Later(anyhow::anyhow!(
+            return Err(StepError::Later(anyhow::anyhow!(
                 "the process that writes a prompt ended with {status}"
             )));
         }
@@ -220,14 +221,14 @@ fn written(status: ExitStatus, answer: &[u8]) -> Result<Result<String, String>, 
 }
 
 /// A repository's template that cannot be used: a person there can mend it.
-fn unusable(file: &str, fault: &str) -> Hitch {
-    Hitch::Fail { class: FailureClass::TemplateUnusable, detail: format!("`{file}`: {fault}.").into() }
+fn unusable(file: &str, fault: &str) -> StepError {
+    StepError::Fail { class: FailureClass::TemplateUnusable, detail: format!("`{file}`: {fault}.").into() }
 }
 
 /// The operator's template, or hob's own, that cannot be used after all. What is wrong with it is for the log.
-fn template_hitch(origin: Origin, error: &TemplateError) -> Hitch {
+fn template_error(origin: Origin, error: &TemplateError) -> StepError {
     tracing::error!(%error, ?origin, "the template of the prompt cannot be used");
-    Hitch::not_ready(Detail::TemplateUnusable)
+    StepError::not_ready(Detail::TemplateUnusable)
 }
 
 #[cfg(test)]
@@ -242,9 +243,12 @@ mod tests {
             assert_eq!(ended, Err(TOO_MUCH.to_owned()), "{signal}");
         }
         assert!(written(ExitStatus::from_raw(PANICKED << 8), b"").unwrap().is_err());
-        assert!(matches!(written(ExitStatus::from_raw(Signal::SIGTERM as i32), b""), Err(Hitch::Later(_))));
-        assert!(matches!(written(ExitStatus::from_raw(1 << 8), b""), Err(Hitch::Later(_))));
-        assert!(matches!(written(ExitStatus::from_raw(0), b"{"), Err(Hitch::Later(_))));
+        assert!(matches!(
+            written(ExitStatus::from_raw(Signal::SIGTERM as i32), b""),
+            Err(StepError::Later(_))
+        ));
+        assert!(matches!(written(ExitStatus::from_raw(1 << 8), b""), Err(StepError::Later(_))));
+        assert!(matches!(written(ExitStatus::from_raw(0), b"{"), Err(StepError::Later(_))));
         let made = serde_json::to_vec(&Answer::Made("Do it.".to_owned())).unwrap();
         assert_eq!(written(ExitStatus::from_raw(0), &made).unwrap(), Ok("Do it.".to_owned()));
     }

@@ -5,26 +5,26 @@
 use anyhow::Context as _;
 
 use super::check_again::evidence;
-use super::hand_over::{HandedOver, Leftovers, refused};
+use super::hand_over::{ExportReport, Leftovers, refused};
 use super::import_child::Taken;
 use super::settle::ask;
 use super::start::blocking;
-use super::theirs::Brought;
-use super::{Hitch, Job, Worker};
+use super::theirs::PushOutcome;
+use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
 use crate::event::PullMove;
 use crate::fail_point::around;
 use crate::git::{self, Mirror};
 use crate::ids::{AgentKind, Sha};
-use crate::message::{self, Detail, Kept, Later, Notable, Objection, PullRequestText, WhyStopped};
+use crate::message::{self, Detail, Kept, Later, PolicyViolation, PullRequestText, ReviewHint, WhyStopped};
 use crate::paths;
-use crate::store::{Advance, Effect, NewEffect, StoryChange};
+use crate::store::{Effect, NewEffect, StoryUpdate, Transition};
 use crate::story::checks::{self, Checked};
 use crate::story::pull::PullState;
 use crate::story::sub_issue::to_close;
 use crate::story::{
-    self, About, AfterHandOver, Answer, Findings, HeldBack, Outcome, Run, RunEnd, Story, Task, TaskState,
-    Turn,
+    self, About, Answer, Findings, NextStep, Outcome, PendingApproval, Run, RunEnd, RunReason, Story, Task,
+    TaskState,
 };
 
 /// Whether a run of Codex has left no word at all. Of what it declined it gives none.
@@ -36,16 +36,16 @@ fn has_said_nothing(run: &Run) -> bool {
 
 impl Worker {
     /// Takes the agent's work over and brings it to the git host.
-    pub(super) async fn publish(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
+    pub(super) async fn publish(&self, job: &Job, run: &Run) -> Result<Task, StepError> {
         let published = self.hand_over_and_push(job, run).await;
-        if matches!(published, Ok(_) | Err(Hitch::Fail { .. })) {
+        if matches!(published, Ok(_) | Err(StepError::Fail { .. })) {
             // Also of what is refused: a secret may be in it.
             self.clear_hand_over(run).await?;
         }
         published
     }
 
-    async fn hand_over_and_push(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
+    async fn hand_over_and_push(&self, job: &Job, run: &Run) -> Result<Task, StepError> {
         let base = job.story.base.clone().context("a story that publishes has a base")?;
         let handed = self.hand_over(job, run, &base, None).await?;
         check_not_moved_back(&handed, &base)?;
@@ -53,29 +53,29 @@ impl Worker {
         let findings =
             Findings { uncommitted: left.uncommitted.clone(), has_commits: handed.bundle.is_some() };
         match story::after_hand_over(&run.turn, findings) {
-            AfterHandOver::Push => self.push_if_allowed(job, run, &base, &handed).await,
+            NextStep::Push => self.push_if_allowed(job, run, &base, &handed).await,
             // A model that declines in the middle of its work says so by saying nothing.
-            AfterHandOver::NothingToChange if has_said_nothing(run) => {
+            NextStep::NothingToChange if has_said_nothing(run) => {
                 let mut advance =
                     self.failure(job, FailureClass::Refused, &Detail::Said(String::new()), &[]).await?;
                 advance.story.session = Some(None);
                 Ok(self.store.advance(&job.task, TaskState::Failed, &advance).await?)
             }
-            AfterHandOver::NothingToChange => self.propose_or_say_nothing(job, run, left).await,
-            AfterHandOver::AskToCommit(files) => {
+            NextStep::NothingToChange => self.propose_or_say_nothing(job, run, left).await,
+            NextStep::AskToCommit(files) => {
                 tracing::info!(files = files.len(), "the agent is asked to commit what it left");
-                let turn = Some(Turn::CommitLeftovers { files });
-                let advance = Advance { turn, ..Advance::default() };
+                let turn = Some(RunReason::CommitLeftovers { files });
+                let advance = Transition { turn, ..Transition::default() };
                 Ok(self.store.advance(&job.task, TaskState::Queued, &advance).await?)
             }
-            AfterHandOver::LeftUncommitted(files) => {
+            NextStep::LeftUncommitted(files) => {
                 self.fail(job, FailureClass::LeftUncommitted, &Detail::Said(String::new()), &files).await
             }
         }
     }
 
     /// Removes what a hand-over leaves with its run.
-    pub(super) async fn clear_hand_over(&self, run: &Run) -> Result<(), Hitch> {
+    pub(super) async fn clear_hand_over(&self, run: &Run) -> Result<(), StepError> {
         let run_paths = self.data.run(run.id);
         blocking(move || {
             around("disk", "checks-removal", || paths::remove_tree(&run_paths.checks))?;
@@ -93,22 +93,22 @@ impl Worker {
         job: &Job,
         run: &Run,
         base: &Sha,
-        handed: &HandedOver,
-    ) -> Result<Task, Hitch> {
+        handed: &ExportReport,
+    ) -> Result<Task, StepError> {
         let (taken, note) = self.take_over(job, run, base, handed).await?;
-        if !taken.objections.iter().all(Objection::can_be_allowed) {
+        if !taken.objections.iter().all(PolicyViolation::can_be_allowed) {
             let (objections, more) = (&taken.objections, taken.more_objections);
             return Err(refused(message::objections(objections, more)));
         }
         let protected = taken.objections.iter().filter_map(|objection| match objection {
-            Objection::Protected { path } => Some(path.clone()),
+            PolicyViolation::Protected { path } => Some(path.clone()),
             _ => None,
         });
         let checked = self.check(job, run, &taken).await?;
         if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
             return self.back(job, turn).await;
         }
-        let held_back = HeldBack {
+        let held_back = PendingApproval {
             tip: taken.handed_tip.clone(),
             paths: protected.collect(),
             more: taken.more_objections,
@@ -130,7 +130,7 @@ impl Worker {
             return self.pushed_in_vain(&of_merged, &why, taken.commits, tip).await;
         }
         match self.bring(job, run, taken, checked).await? {
-            Brought::There(taken, checked) => match self.merged_meanwhile(job).await? {
+            PushOutcome::There(taken, checked) => match self.merged_meanwhile(job).await? {
                 Some((of_merged, why)) => {
                     self.pushed_in_vain(&of_merged, &why, taken.commits, taken.tip).await
                 }
@@ -139,13 +139,13 @@ impl Worker {
                     self.propose(job, run, (&*taken, &notes), checked.as_ref()).await
                 }
             },
-            Brought::Back(turn) => self.back(job, turn).await,
+            PushOutcome::Back(turn) => self.back(job, turn).await,
         }
     }
 
     /// Whether the pull request has been merged while the work was published, which checks can make long. A stop leaves what is
     /// being published alone, but what is pushed to a merged branch is in no base.
-    async fn merged_meanwhile(&self, job: &Job) -> Result<Option<(Job, WhyStopped)>, Hitch> {
+    async fn merged_meanwhile(&self, job: &Job) -> Result<Option<(Job, WhyStopped)>, StepError> {
         let now = self.job(job.task.clone()).await?;
         if now.story.pull_state != PullState::Merged {
             return Ok(None);
@@ -162,7 +162,7 @@ impl Worker {
         why: &WhyStopped,
         commits: usize,
         tip: Sha,
-    ) -> Result<Task, Hitch> {
+    ) -> Result<Task, StepError> {
         let branch = job.story.branch.clone();
         let kept = Kept::Pushed { branch, commits, is_wip: false, left_out: Vec::new() };
         self.cancelled(job, why, (kept, Some(tip))).await
@@ -175,8 +175,8 @@ impl Worker {
         job: &Job,
         run: &Run,
         base: &Sha,
-        handed: &HandedOver,
-    ) -> Result<(Taken, Option<String>), Hitch> {
+        handed: &ExportReport,
+    ) -> Result<(Taken, Option<String>), StepError> {
         let taken = self.import(job, run, base, handed).await?;
         if taken.handed_tip != handed.tip {
             return Err(refused(Detail::OtherCommits));
@@ -185,14 +185,14 @@ impl Worker {
     }
 
     /// Has the agent go on, unless nobody wants that any more.
-    async fn back(&self, job: &Job, turn: Turn) -> Result<Task, Hitch> {
+    async fn back(&self, job: &Job, turn: RunReason) -> Result<Task, StepError> {
         if let Some((of_merged, why)) = self.merged_meanwhile(job).await? {
             return self.cancel_because(&of_merged, &why).await;
         }
         if self.store.stop_wanted(&job.task).await?.is_some() {
             return self.cancel(job).await;
         }
-        let advance = Advance { turn: Some(turn), ..Advance::default() };
+        let advance = Transition { turn: Some(turn), ..Transition::default() };
         Ok(self.store.advance(&job.task, TaskState::Queued, &advance).await?)
     }
 
@@ -201,13 +201,13 @@ impl Worker {
         &self,
         job: &Job,
         checked: Option<&Checked>,
-    ) -> Result<Option<Turn>, Hitch> {
+    ) -> Result<Option<RunReason>, StepError> {
         let Some(checked) = checked else { return Ok(None) };
         let runs = self.store.runs_of(&job.task).await?;
         Ok(checks::back_to_agent(checked, &runs, job.file.check_retries()))
     }
 
-    async fn is_allowed(&self, job: &Job, held_back: &HeldBack) -> Result<bool, Hitch> {
+    async fn is_allowed(&self, job: &Job, held_back: &PendingApproval) -> Result<bool, StepError> {
         let asked = self.store.held_back(job.story.id).await?;
         Ok(asked.iter().any(|asked| {
             asked.held_back.covers(held_back) && asked.answer.as_ref().is_some_and(Answer::allows_push)
@@ -221,14 +221,14 @@ impl Worker {
         run: &Run,
         (taken, notes): (&Taken, &[String]),
         checked: Option<&Checked>,
-    ) -> Result<Task, Hitch> {
+    ) -> Result<Task, StepError> {
         let commits = taken.commits + self.unproposed(&job.story).await?;
         let (effect, words) = self.pull_request(job, run, commits, checked, &taken.notable).await?;
-        let story = StoryChange {
+        let story = StoryUpdate {
             base: Some((taken.tip.clone(), Some(taken.tip.clone()))),
             root: self.root_after(job, run, taken).await?,
             handed_over: Some(true),
-            ..StoryChange::default()
+            ..StoryUpdate::default()
         };
         let words = self.words_with_joins(job, words, taken, checked).await?;
         let words = message::with_notes(&words, notes);
@@ -240,12 +240,17 @@ impl Worker {
             false => vec![effect],
         };
         effects.extend(self.review_answers(job, Some(&taken.tip)).await?);
-        let advance = Advance { story, effects, words: Some(words), ..Advance::default() };
+        let advance = Transition { story, effects, words: Some(words), ..Transition::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
     }
 
     /// The commit of the base that work which is pushed builds on, where that is another than before.
-    async fn root_after(&self, job: &Job, run: &Run, taken: &Taken) -> Result<Option<(String, Sha)>, Hitch> {
+    async fn root_after(
+        &self,
+        job: &Job,
+        run: &Run,
+        taken: &Taken,
+    ) -> Result<Option<(String, Sha)>, StepError> {
         let story = self.job(job.task.clone()).await?.story;
         let root = match (&taken.onto, taken.merged_in) {
             (Some(onto), _) => Some(onto.clone()),
@@ -264,7 +269,12 @@ impl Worker {
 
     /// Ends a task that made no commit. What lies on the branch from work that was cut short is proposed all the same:
     /// the agent has looked at it and found it complete.
-    async fn propose_or_say_nothing(&self, job: &Job, run: &Run, left: &Leftovers) -> Result<Task, Hitch> {
+    async fn propose_or_say_nothing(
+        &self,
+        job: &Job,
+        run: &Run,
+        left: &Leftovers,
+    ) -> Result<Task, StepError> {
         // The suggestions that hob has pushed before this run are on the branch, and no agent's commit beside them.
         let suggested = self.store.suggested(job.task.id).await?.filter(|suggested| suggested.is_pushed);
         let checked =
@@ -288,13 +298,13 @@ impl Worker {
         };
         effects.extend(self.review_answers(job, None).await?);
         let words = message::with_notes(&words, &left.named());
-        let story = StoryChange { handed_over: Some(true), ..StoryChange::default() };
-        let advance = Advance { story, effects, words: Some(words), ..Advance::default() };
+        let story = StoryUpdate { handed_over: Some(true), ..StoryUpdate::default() };
+        let advance = Transition { story, effects, words: Some(words), ..Transition::default() };
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
     }
 
     /// How many commits were on the story branch before this task, without a pull request that shows them as done.
-    async fn unproposed(&self, story: &Story) -> Result<usize, Hitch> {
+    async fn unproposed(&self, story: &Story) -> Result<usize, StepError> {
         let is_proposed = story.pull.is_some() && story.draft_pull().is_none();
         let (false, Some(head)) = (is_proposed, story.remote_head.clone()) else { return Ok(0) };
         let (mirror, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
@@ -312,8 +322,8 @@ impl Worker {
         run: &Run,
         commits: usize,
         checked: Option<&Checked>,
-        notable: &[Notable],
-    ) -> Result<(NewEffect, String), Hitch> {
+        notable: &[ReviewHint],
+    ) -> Result<(NewEffect, String), StepError> {
         let parts = self.parts_to_come(job).await?;
         let proposed = Proposed { ends_well: true, unfinished: parts.as_deref(), checked, notable };
         let effect = self.proposal(job, run, &proposed).await?;
@@ -334,7 +344,7 @@ impl Worker {
         job: &Job,
         run: &Run,
         proposed: &Proposed<'_>,
-    ) -> Result<Effect, Hitch> {
+    ) -> Result<Effect, StepError> {
         let questions = self.store.questions(job.story.id).await?;
         let ends_well = proposed.ends_well.then_some(job.task.id);
         let standings = self.store.standings(job.story.id, ends_well).await?;
@@ -379,12 +389,12 @@ impl Worker {
         })
     }
 
-    async fn goes_to_default_branch(&self, story: &Story) -> Result<bool, Hitch> {
+    async fn goes_to_default_branch(&self, story: &Story) -> Result<bool, StepError> {
         let known = self.store.repository(&story.repo).await?;
         Ok(known.is_none_or(|known| known.default_branch == story.base_branch))
     }
 
-    async fn nothing_to_change(&self, job: &Job) -> Result<String, Hitch> {
+    async fn nothing_to_change(&self, job: &Job) -> Result<String, StepError> {
         let summary = self.summary(&job.task).await?;
         let took = self.spent_on(&job.task).await?;
         Ok(match &job.task.ask.about {
@@ -394,7 +404,7 @@ impl Worker {
     }
 
     /// The tasks whose work this pull request has, up to this one, each with its runs. What only brings the base in is none of them.
-    async fn tasks_on_pull(&self, job: &Job) -> Result<Vec<(Task, Vec<Run>)>, Hitch> {
+    async fn tasks_on_pull(&self, job: &Job) -> Result<Vec<(Task, Vec<Run>)>, StepError> {
         let since = job.story.pull_since;
         let mut found = Vec::new();
         for task in self.store.tasks_of(job.story.id).await? {
@@ -413,7 +423,7 @@ impl Worker {
     }
 
     /// The agent's summary of a task.
-    async fn summary(&self, task: &Task) -> Result<Option<String>, Hitch> {
+    async fn summary(&self, task: &Task) -> Result<Option<String>, StepError> {
         Ok(summary_of(&self.store.runs_of(task).await?))
     }
 }
@@ -427,7 +437,7 @@ pub(super) struct Proposed<'a> {
     /// What came of the repository's checks.
     pub(super) checked: Option<&'a Checked>,
     /// Paths in it to look at closely.
-    pub(super) notable: &'a [Notable],
+    pub(super) notable: &'a [ReviewHint],
 }
 
 /// What the agent has said of the work of tasks that are done, and of this one.
@@ -446,18 +456,18 @@ fn summaries(job: &Job, on_pull: &[(Task, Vec<Run>)]) -> Vec<Later> {
 /// The newest summary that is about the work, and not about committing it.
 fn summary_of(runs: &[Run]) -> Option<String> {
     // Before that there were plans.
-    let began = runs.iter().position(|run| matches!(run.turn, Turn::CarryOut { .. })).unwrap_or(0);
+    let began = runs.iter().position(|run| matches!(run.turn, RunReason::CarryOut { .. })).unwrap_or(0);
     let runs = runs.get(began..).unwrap_or_default();
     let told = |run: &Run| match run.end.as_ref().map(|end| &end.outcome) {
         Some(Outcome::Completed { summary }) => summary.clone(),
         _ => None,
     };
-    let about_work = runs.iter().rev().filter(|run| !matches!(run.turn, Turn::CommitLeftovers { .. }));
+    let about_work = runs.iter().rev().filter(|run| !matches!(run.turn, RunReason::CommitLeftovers { .. }));
     about_work.filter_map(told).next().or_else(|| runs.iter().rev().find_map(told))
 }
 
 /// Commits that were there before cannot be taken back.
-pub(super) fn check_not_moved_back(handed: &HandedOver, base: &Sha) -> Result<(), Hitch> {
+pub(super) fn check_not_moved_back(handed: &ExportReport, base: &Sha) -> Result<(), StepError> {
     if handed.bundle.is_none() && handed.tip != *base {
         return Err(refused(Detail::MovedBack));
     }

@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 
 use super::start::blocking;
-use super::{Hitch, Worker};
+use super::{StepError, Worker};
 use crate::git::{self, Push, PushError, Pushed};
 use crate::ids::Sha;
 use crate::story::{Story, Task};
 
 /// What is to be on a story's branch.
-pub(super) struct ToPush {
+pub(super) struct PushPlan {
     /// The repository of hob's own that has it.
     pub(super) quarantine: PathBuf,
     /// The commit.
@@ -27,8 +27,8 @@ impl Worker {
         &self,
         holder: &Task,
         story: &Story,
-        push: ToPush,
-    ) -> Result<Result<Pushed, PushError>, Hitch> {
+        push: PushPlan,
+    ) -> Result<Result<Pushed, PushError>, StepError> {
         let remote = self.remote(story).await?;
         let branch = story.branch.clone();
         // The git host knows nothing of leases: whoever has lost the task pushes nothing.

@@ -10,9 +10,9 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::agent_files::{self, SETTINGS};
-use super::start::{WORKSPACE, blocking, docker_hitch, mount, remote_hitch};
+use super::start::{WORKSPACE, blocking, docker_error, mount, remote_error};
 use super::theirs::moved;
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Network};
 use crate::git::{Mirror, RemoteError};
 use crate::ids::Sha;
@@ -87,11 +87,11 @@ echo end
 "#;
 
 /// More output than this is not read: a name a line, and few names.
-const MOST_OUTPUT: u64 = 64 * 1024;
+const MAX_OUTPUT: u64 = 64 * 1024;
 /// As much of git's complaints as the log needs.
-const MOST_STDERR: usize = 16 * 1024;
+const MAX_STDERR: usize = 16 * 1024;
 /// More names than this are not told to the agent.
-const MOST_NAMES: usize = 20;
+const MAX_NAMES: usize = 20;
 
 impl Worker {
     /// Brings a kept workspace up to date. Gives back what the agent has to be told, and the commit that the
@@ -102,7 +102,7 @@ impl Worker {
         job: &Job,
         run: &Run,
         kept: Kept,
-    ) -> Result<(News, Option<Sha>), Hitch> {
+    ) -> Result<(News, Option<Sha>), StepError> {
         let story = &job.story;
         let path = self.data.mirror(&story.mirror);
         let (branch, base_branch, id) = (story.branch.clone(), story.base_branch.clone(), story.id);
@@ -141,7 +141,7 @@ impl Worker {
             }
             Ok::<_, RemoteError>(Ok((head, base_moved, trusted)))
         });
-        let (head, base_moved, trusted) = found.await?.map_err(remote_hitch)?.map_err(moved)?;
+        let (head, base_moved, trusted) = found.await?.map_err(remote_error)?.map_err(moved)?;
         let theirs = head.clone().filter(|head| story.remote_head.as_ref() != Some(head));
         let is_clean = theirs.is_none() && (kept == Kept::Not || self.has_ended_by_itself(job).await?);
         let news = match is_clean && self.has_nothing_to_put_back(job, &trusted).await? {
@@ -154,13 +154,13 @@ impl Worker {
     }
 
     /// Whether the last run in a story's workspace was ended by nobody. One that was may have left locks of git's.
-    async fn has_ended_by_itself(&self, job: &Job) -> Result<bool, Hitch> {
+    async fn has_ended_by_itself(&self, job: &Job) -> Result<bool, StepError> {
         let last = self.store.last_started_run(job.story.id).await?;
         let outcome = last.and_then(|(_, run)| run.end).map(|end| end.outcome);
         Ok(matches!(outcome, Some(Outcome::Completed { .. } | Outcome::Blocked { .. })))
     }
 
-    async fn has_nothing_to_put_back(&self, job: &Job, trusted: &Trusted) -> Result<bool, Hitch> {
+    async fn has_nothing_to_put_back(&self, job: &Job, trusted: &Trusted) -> Result<bool, StepError> {
         let paths = self.data.story(job.story.id);
         let (workspace, files) = (paths.workspace, paths.settings.join(FILES));
         let trusted = trusted.clone();
@@ -177,7 +177,7 @@ impl Worker {
         theirs: Option<&Sha>,
         settings: &Path,
         paths: &[String],
-    ) -> Result<News, Hitch> {
+    ) -> Result<News, StepError> {
         let mut command: Vec<String> = ["/bin/sh", "-c", SCRIPT, "hob"].map(str::to_owned).to_vec();
         command.push(theirs.map_or("-", Sha::as_str).to_owned());
         command.extend_from_slice(paths);
@@ -199,12 +199,12 @@ impl Worker {
             log: Log::None,
         };
         let limits = AttachLimits {
-            max_stdout_bytes: MOST_OUTPUT,
-            max_stderr_bytes: MOST_STDERR,
+            max_stdout_bytes: MAX_OUTPUT,
+            max_stderr_bytes: MAX_STDERR,
             timeout: self.config.container.hand_over_timeout,
         };
         let mut output = Vec::new();
-        let attached = self.docker.run_attached(&spec, &mut output, limits).await.map_err(docker_hitch)?;
+        let attached = self.docker.run_attached(&spec, &mut output, limits).await.map_err(docker_error)?;
         let complaints = String::from_utf8_lossy(&attached.stderr);
         let read = match &attached.end {
             AttachedEnd::Exited(exit) if exit.code == 0 => read_news(&output, theirs),
@@ -227,12 +227,12 @@ impl Worker {
         job: &Job,
         news: &News,
         head: Option<Sha>,
-    ) -> Result<Story, Hitch> {
+    ) -> Result<Story, StepError> {
         let mut story = job.story.clone();
         let base = news.commit.clone().or(story.base.clone()).context("a kept workspace has a base")?;
-        let change = crate::store::StoryChange {
+        let change = crate::store::StoryUpdate {
             base: Some((base.clone(), head.clone())),
-            ..crate::store::StoryChange::default()
+            ..crate::store::StoryUpdate::default()
         };
         self.store.change_story(&job.task, &change).await?;
         (story.base, story.remote_head) = (Some(base), head);
@@ -310,7 +310,7 @@ fn read_news(output: &[u8], theirs: Option<&Sha>) -> Option<News> {
     let mut news = News { commit: theirs.cloned(), merged, restored: Vec::new(), base_moved: None };
     for line in lines {
         match line.strip_prefix("restored ") {
-            Some(name) if news.restored.len() < MOST_NAMES => news.restored.push(name.to_owned()),
+            Some(name) if news.restored.len() < MAX_NAMES => news.restored.push(name.to_owned()),
             Some(_) => {}
             None if line == "end" => return Some(news),
             None => return None,

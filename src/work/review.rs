@@ -3,58 +3,58 @@
 
 use std::collections::HashMap;
 
-use super::fix::TakenUp;
-use super::start::github_hitch;
-use super::{Hitch, Job, Worker};
+use super::fix::Preflight;
+use super::start::github_error;
+use super::{Job, StepError, Worker};
 use crate::ids::{IssueNumber, Sha};
 use crate::message;
 use crate::message::review::{Answered, WholeAnswered, thread_reply, whole_replies};
-use crate::store::{Advance, Effect, NewEffect};
-use crate::story::review::{TakenBack, What};
-use crate::story::{About, TaskState, Turn};
+use crate::store::{Effect, NewEffect, Transition};
+use crate::story::review::{ReviewWithdrawal, What};
+use crate::story::{About, RunReason, TaskState};
 
 impl Worker {
     /// Looks whether there is still something to do for a task that has not begun.
-    pub(super) async fn take_up(&self, job: &Job) -> Result<TakenUp, Hitch> {
+    pub(super) async fn take_up(&self, job: &Job) -> Result<Preflight, StepError> {
         match self.take_up_checks(job).await? {
-            TakenUp::Ready(None) => self.take_up_review(job).await,
+            Preflight::Ready(None) => self.take_up_review(job).await,
             other => Ok(other),
         }
     }
 
     /// Looks which reviews still count, where a task is about a round that has not begun: people dismiss a review, or approve, and the
     /// delivery may come late or not at all. What somebody has asked for by a command they have seen.
-    async fn take_up_review(&self, job: &Job) -> Result<TakenUp, Hitch> {
-        let (About::Review(round), Turn::Begin, Some(pull)) =
+    async fn take_up_review(&self, job: &Job) -> Result<Preflight, StepError> {
+        let (About::Review(round), RunReason::Begin, Some(pull)) =
             (&job.task.ask.about, &job.task.turn, job.story.pull)
         else {
-            return Ok(TakenUp::Ready(None));
+            return Ok(Preflight::Ready(None));
         };
         let has_begun = self.store.latest_run(&job.task).await?.is_some()
             || self.store.suggested(job.task.id).await?.is_some();
         if has_begun || round.reviewers().is_empty() {
-            return Ok(TakenUp::Ready(None));
+            return Ok(Preflight::Ready(None));
         }
-        let repository = self.github.repository(&job.story.at()).await.map_err(github_hitch)?;
-        let taken_back = repository.reviews_taken_back(pull).await.map_err(github_hitch)?;
+        let repository = self.github.repository(&job.story.at()).await.map_err(github_error)?;
+        let taken_back = repository.reviews_taken_back(pull).await.map_err(github_error)?;
         let rest = round.without_taken_back(&taken_back);
         if rest == *round {
-            return Ok(TakenUp::Ready(None));
+            return Ok(Preflight::Ready(None));
         }
         tracing::info!(was = round.reviews.len(), left = rest.reviews.len(), "reviews were taken back");
         if !rest.reviews.is_empty() {
-            return Ok(TakenUp::Ready(Some(Box::new(self.store.note_round(&job.task, rest).await?))));
+            return Ok(Preflight::Ready(Some(Box::new(self.store.note_round(&job.task, rest).await?))));
         }
-        let is_approval = |one: &TakenBack| matches!(one, TakenBack::Approved { .. });
-        let approvals: Vec<TakenBack> = taken_back.into_iter().filter(is_approval).collect();
+        let is_approval = |one: &ReviewWithdrawal| matches!(one, ReviewWithdrawal::Approved { .. });
+        let approvals: Vec<ReviewWithdrawal> = taken_back.into_iter().filter(is_approval).collect();
         let last = round.reviews.last().filter(|_| round.without_taken_back(&approvals).reviews.is_empty());
         let words = match last {
             Some(last) => message::review::approved(&last.by),
             None => message::review::dismissed(),
         };
-        let advance = Advance { words: Some(words), ..Advance::default() };
+        let advance = Transition { words: Some(words), ..Transition::default() };
         let done = self.store.advance(&job.task, TaskState::Done, &advance).await?;
-        Ok(TakenUp::Over(Box::new(done)))
+        Ok(Preflight::Over(Box::new(done)))
     }
 
     /// The answers to a round of reviews, once its work is pushed or nothing was to be changed. Nothing for other tasks.
@@ -62,7 +62,7 @@ impl Worker {
         &self,
         job: &Job,
         commit: Option<&Sha>,
-    ) -> Result<Vec<NewEffect>, Hitch> {
+    ) -> Result<Vec<NewEffect>, StepError> {
         let (About::Review(round), Some(pull)) = (&job.task.ask.about, job.story.pull) else {
             return Ok(Vec::new());
         };

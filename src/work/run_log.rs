@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::agent::{self, Parser, Signal, SoFar, Tools};
+use crate::agent::{self, Parser, RunUsage, Signal, Tools};
 use crate::container::Output;
 use crate::paths::RunPaths;
 use crate::redact::{CONTEXT, Redactor, Stream};
@@ -22,10 +22,10 @@ const STDERR_KEPT: usize = STDERR_TAIL + CONTEXT;
 const STDERR_LINE: usize = 2_000;
 
 /// A line longer than this is handed to the parser cut off; it counts it as unreadable.
-const MOST_LINE: usize = 16 << 20;
+const MAX_LINE_LEN: usize = 16 << 20;
 
 /// More output than this is not kept on disk. The parser still sees it.
-const MOST_KEPT: u64 = 512 << 20;
+const MAX_KEPT: u64 = 512 << 20;
 
 /// Takes in the output of one run.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl RunLog {
     }
 
     /// What the run has used so far.
-    pub(super) fn so_far(&self) -> SoFar {
+    pub(super) fn so_far(&self) -> RunUsage {
         self.parser.so_far()
     }
 
@@ -130,7 +130,7 @@ impl RunLog {
         let mut signals = Vec::new();
         let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
         while let Some(piece) = pieces.next() {
-            let room = MOST_LINE.saturating_sub(self.line.len());
+            let room = MAX_LINE_LEN.saturating_sub(self.line.len());
             self.line.extend_from_slice(&piece[..piece.len().min(room)]);
             // All pieces but the last were ended by a newline.
             if pieces.peek().is_some() {
@@ -163,7 +163,7 @@ impl Kept {
     }
 
     fn keep(&mut self, clean: &[u8]) -> anyhow::Result<()> {
-        if self.bytes < MOST_KEPT {
+        if self.bytes < MAX_KEPT {
             self.file.write_all(clean).context("writing the run's log")?;
             self.bytes += clean.len() as u64;
         }

@@ -2,25 +2,26 @@
 
 use std::time::Duration;
 
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::agent::{self, FailureClass};
 use crate::ids::{IssueNumber, QuestionId};
 use crate::message::{self, Detail, FailureText, Spent, WhyUnfinished};
-use crate::store::{Advance, Effect, NewEffect, NewQuestion, StoryChange};
+use crate::store::{Effect, NewEffect, NewQuestion, StoryUpdate, Transition};
 use crate::story::budget::Limit;
 use crate::story::plan;
 use crate::story::{
-    self, About, HeldBack, Next, Outcome, Question, Run, RunEnd, Story, Task, TaskHistory, TaskState, Turn,
+    self, About, Next, Outcome, PendingApproval, Question, Run, RunEnd, RunReason, Story, Task, TaskHistory,
+    TaskState,
 };
 
 /// A retry's wait doubles with each, up to so many times.
-const MOST_DOUBLINGS: u32 = 6;
+const MAX_DOUBLINGS: u32 = 6;
 
 impl Worker {
     /// Moves a task whose run has ended.
-    pub(super) async fn settle_run(&self, job: &Job, run: &Run) -> Result<Task, Hitch> {
+    pub(super) async fn settle_run(&self, job: &Job, run: &Run) -> Result<Task, StepError> {
         let Some(end) = &run.end else {
-            return Err(Hitch::Later(anyhow::anyhow!("run {} has not ended", run.id)));
+            return Err(StepError::Later(anyhow::anyhow!("run {} has not ended", run.id)));
         };
         self.take_login_back(job, run).await?;
         if let Some(until) = self.usage_limit(run, end) {
@@ -36,7 +37,7 @@ impl Worker {
         };
         let next = match story::after_run(&run.turn, &end.outcome, history) {
             // A session in which nothing had been said yet is no reason for the refusal.
-            Next::Again { turn: Turn::StartOver, .. }
+            Next::Again { turn: RunReason::StartOver, .. }
                 if has_failed(end, FailureClass::RequestRefused)
                     && !self.had_said_something(job, run).await? =>
             {
@@ -51,7 +52,7 @@ impl Worker {
                 }
                 (TaskState::Blocked, ask_about_plan(&job.story, &end.outcome))
             }
-            Next::Publish => (TaskState::Publishing, Advance::default()),
+            Next::Publish => (TaskState::Publishing, Transition::default()),
             // The agent was done before it heard that nobody wants it to go on.
             Next::Ask(_) if self.store.stop_wanted(&job.task).await?.is_some() => {
                 return self.cancel(job).await;
@@ -63,15 +64,15 @@ impl Worker {
                     true => Duration::ZERO,
                     false => settings.retry_after,
                 };
-                let retry_in = retry.map(|n| first_wait * 2u32.pow(n.min(MOST_DOUBLINGS)));
+                let retry_in = retry.map(|n| first_wait * 2u32.pow(n.min(MAX_DOUBLINGS)));
                 // A limit that says when it ends is waited for that long.
                 let retry_in = retry_in.map(|wait| wait.max(end.resets_at.map_or(Duration::ZERO, until)));
-                (TaskState::Queued, Advance { turn: Some(turn), retry_in, ..Advance::default() })
+                (TaskState::Queued, Transition { turn: Some(turn), retry_in, ..Transition::default() })
             }
             Next::RenewLogin { turn } => {
                 let renewal = self.renew_login(job, run, end).await?;
                 if renewal.succeeded() {
-                    (TaskState::Queued, Advance { turn: Some(turn), ..Advance::default() })
+                    (TaskState::Queued, Transition { turn: Some(turn), ..Transition::default() })
                 } else {
                     let detail = message::login_not_renewed(&renewal, settings.sync_timeout);
                     let class = FailureClass::Authentication;
@@ -100,8 +101,8 @@ impl Worker {
     }
 
     /// Whether the session of a run had anything in it: an earlier run had begun it, or the model has answered in this one.
-    async fn had_said_something(&self, job: &Job, run: &Run) -> Result<bool, Hitch> {
-        if run.turn != Turn::Begin
+    async fn had_said_something(&self, job: &Job, run: &Run) -> Result<bool, StepError> {
+        if run.turn != RunReason::Begin
             || run.end.as_ref().and_then(|end| end.tokens).is_some_and(|tokens| tokens > 0)
         {
             return Ok(true);
@@ -122,7 +123,7 @@ impl Worker {
         class: FailureClass,
         detail: &Detail,
         uncommitted: &[String],
-    ) -> Result<Task, Hitch> {
+    ) -> Result<Task, StepError> {
         let advance = self.failure(job, class, detail, uncommitted).await?;
         Ok(self.store.advance(&job.task, TaskState::Failed, &advance).await?)
     }
@@ -145,19 +146,19 @@ impl Worker {
             let job = self.job(task.clone()).await?;
             // A hand-over that did not get to its end may hold a secret. The sweep looks after it too.
             if let Some(run) = self.store.latest_run(task).await?
-                && let Err(hitch) = self.clear_hand_over(&run).await
+                && let Err(step_error) = self.clear_hand_over(&run).await
             {
-                tracing::warn!(?hitch, "a hand-over was left over");
+                tracing::warn!(?step_error, "a hand-over was left over");
             }
             if self.cancel_without_push(&job, class, &detail.words()).await?.is_none() {
                 self.fail(&job, class, detail, &[]).await?;
             }
-            Ok::<_, Hitch>(())
+            Ok::<_, StepError>(())
         };
         match given_up.await {
             Ok(()) => {}
-            Err(hitch) => {
-                tracing::error!(?hitch, "the failure could not be recorded; the task is tried again")
+            Err(step_error) => {
+                tracing::error!(?step_error, "the failure could not be recorded; the task is tried again")
             }
         }
     }
@@ -184,7 +185,7 @@ impl Worker {
         class: FailureClass,
         detail: &Detail,
         uncommitted: &[String],
-    ) -> Result<Advance, Hitch> {
+    ) -> Result<Transition, StepError> {
         let took = self.spent_on(&job.task).await?;
         let secrets = self.secrets.redactor();
         let words = detail.words();
@@ -211,17 +212,17 @@ impl Worker {
         }));
         // Commits that cannot be put on a base that was rewritten are of no use: what comes next begins there.
         let is_of_no_use = class == FailureClass::BaseRewritten && job.story.remote_head.is_none();
-        let story = StoryChange { handed_over: is_of_no_use.then_some(true), ..StoryChange::default() };
-        Ok(Advance { failure: Some(class), words: Some(words), effects, story, ..Advance::default() })
+        let story = StoryUpdate { handed_over: is_of_no_use.then_some(true), ..StoryUpdate::default() };
+        Ok(Transition { failure: Some(class), words: Some(words), effects, story, ..Transition::default() })
     }
 
     /// What all runs of a task took.
-    pub(super) async fn spent_on(&self, task: &Task) -> Result<Spent, Hitch> {
+    pub(super) async fn spent_on(&self, task: &Task) -> Result<Spent, StepError> {
         Ok(self.store.runs_of(task).await?.iter().fold(Spent::default(), add))
     }
 
     /// What all runs of a story took.
-    pub(super) async fn spent_on_story(&self, story: &Story) -> Result<Spent, Hitch> {
+    pub(super) async fn spent_on_story(&self, story: &Story) -> Result<Spent, StepError> {
         let mut spent = Spent::default();
         for task in self.store.tasks_of(story.id).await? {
             spent = self.store.runs_of(&task).await?.iter().fold(spent, add);
@@ -271,21 +272,21 @@ fn add(sum: Spent, run: &Run) -> Spent {
 }
 
 /// The question whether what a run hands in as its plan may be carried out.
-fn ask_about_plan(story: &Story, outcome: &Outcome) -> Advance {
+fn ask_about_plan(story: &Story, outcome: &Outcome) -> Transition {
     let plan = match outcome {
         Outcome::Completed { summary } => summary.as_deref(),
         _ => None,
     };
-    Advance { is_plan: true, ..ask(story, message::may_this_be_done(plan), None) }
+    Transition { is_plan: true, ..ask(story, message::may_this_be_done(plan), None) }
 }
 
 /// A question to a person, about a hand-over where one is held back.
-pub(super) fn ask(_story: &Story, question: Question, held_back: Option<HeldBack>) -> Advance {
+pub(super) fn ask(_story: &Story, question: Question, held_back: Option<PendingApproval>) -> Transition {
     let id = QuestionId::new();
-    Advance {
+    Transition {
         question: Some(NewQuestion { id, question, held_back, at_cap: None }),
         effects: vec![NewEffect::new(Effect::Card { question: id })],
-        ..Advance::default()
+        ..Transition::default()
     }
 }
 

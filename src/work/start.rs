@@ -16,7 +16,7 @@ use super::checkout::NewCheckout;
 use super::prompting::told;
 use super::refresh::Kept;
 use super::talk::{INBOX, make_inbox};
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::account;
 use crate::agent::{self, AgentKind, FailureClass, Invocation};
 use crate::config::TaskSettings;
@@ -28,10 +28,10 @@ use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, Repo, Sha, StoryId};
 use crate::message::Detail;
 use crate::paths;
-use crate::prompt::{Facts, Known, News, PullNow, Purpose};
-use crate::store::StoryChange;
+use crate::prompt::{Facts, Known, News, PromptPurpose, PullNow};
+use crate::store::StoryUpdate;
 use crate::story::plan::Mode;
-use crate::story::{About, Outcome, Run, RunEnd, Session, Story, Task, Turn};
+use crate::story::{About, Outcome, Run, RunEnd, RunReason, Session, Story, Task};
 
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
@@ -76,20 +76,20 @@ const LOG_BYTES: u64 = 512 << 20;
 
 impl Worker {
     /// Makes sure that the run's container has been started.
-    pub(super) async fn start(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
+    pub(super) async fn start(&self, job: &Job, run: &mut Run) -> Result<(), StepError> {
         let name = run.container_name();
         let started = Box::pin(self.start_container(job, run, &name)).await;
-        if let Err(Hitch::Fail { .. } | Hitch::Refused { .. }) = started {
+        if let Err(StepError::Fail { .. } | StepError::Refused { .. }) = started {
             self.docker.clear_own_network(&name).await;
         }
         started
     }
 
-    async fn start_container(&self, job: &Job, run: &mut Run, name: &str) -> Result<(), Hitch> {
+    async fn start_container(&self, job: &Job, run: &mut Run, name: &str) -> Result<(), StepError> {
         if run.started_at.is_none() {
             self.check_daemon().await?;
         }
-        match self.docker.state(name).await.map_err(docker_hitch)? {
+        match self.docker.state(name).await.map_err(docker_error)? {
             Some(State::Running { .. } | State::Exited(_)) => {
                 // A crash may have come between the start and its record.
                 self.store.run_started(&job.task, run).await?;
@@ -98,7 +98,7 @@ impl Worker {
             // Started once and not there any more: `watch` finds the same and says so.
             None if run.started_at.is_some() => return Ok(()),
             // Created, but never started; its mounts may be from before a reboot.
-            Some(State::Created | State::Removing) => self.docker.remove(name).await.map_err(docker_hitch)?,
+            Some(State::Created | State::Removing) => self.docker.remove(name).await.map_err(docker_error)?,
             None => {}
         }
         let settings = self.settings_for(job, run.agent);
@@ -119,7 +119,7 @@ impl Worker {
             self.docker.make_own_network(name, &labels, &network)
         );
         let (story, is_fresh) = workspace?;
-        network.map_err(docker_hitch)?;
+        network.map_err(docker_error)?;
         let refreshed = match is_fresh {
             true => None,
             false => {
@@ -135,7 +135,7 @@ impl Worker {
         };
         let news = refreshed.as_ref().map(|(news, _)| news);
         let spec = self.prepare_run(job, &story, run, &settings, news).await?;
-        match self.docker.ensure(&spec).await.map_err(docker_hitch)? {
+        match self.docker.ensure(&spec).await.map_err(docker_error)? {
             Ensured::Created | Ensured::Existed(State::Created) => {}
             Ensured::Existed(state) => tracing::warn!(?state, "the container was there already"),
         }
@@ -145,7 +145,7 @@ impl Worker {
         }
         // Docker knows nothing of leases: whoever has lost the task starts nothing.
         self.store.still_holds(&job.task).await?;
-        self.docker.start(name).await.map_err(docker_hitch)?;
+        self.docker.start(name).await.map_err(docker_error)?;
         self.store.run_started(&job.task, run).await?;
         tracing::info!(container = name, agent = %run.agent, "agent started");
         Ok(())
@@ -153,16 +153,16 @@ impl Worker {
 
     /// One container a story: what another run of it has left, one that failed while Docker was away for example, is proved dead
     /// and removed before anything is mounted again.
-    pub(super) async fn ensure_alone(&self, job: &Job, name: &str) -> Result<(), Hitch> {
+    pub(super) async fn ensure_alone(&self, job: &Job, name: &str) -> Result<(), StepError> {
         let story = job.story.id.to_string();
-        for found in self.docker.list((LABEL_STORY, &story)).await.map_err(docker_hitch)? {
+        for found in self.docker.list((LABEL_STORY, &story)).await.map_err(docker_error)? {
             let is_ours = found.labels.get(LABEL_INSTANCE) == Some(&self.instance);
             if is_ours && found.name != name {
                 tracing::warn!(
                     container = found.name,
                     "a container of an earlier run is still there; it is removed"
                 );
-                self.docker.remove(&found.name).await.map_err(docker_hitch)?;
+                self.docker.remove(&found.name).await.map_err(docker_error)?;
             }
         }
         Ok(())
@@ -170,12 +170,12 @@ impl Worker {
 
     /// A daemon that is down is said at once: nothing has been started that could be waited for. Only a restart
     /// of it, some seconds, is sat out.
-    async fn check_daemon(&self) -> Result<(), Hitch> {
+    async fn check_daemon(&self) -> Result<(), StepError> {
         let deadline = Instant::now() + DAEMON_GRACE;
         while let Err(error) = self.docker.ping().await {
             if Instant::now() >= deadline {
                 tracing::error!(%error, "docker does not answer; nothing is started");
-                return Err(Hitch::not_ready(Detail::DockerAway));
+                return Err(StepError::not_ready(Detail::DockerAway));
             }
             self.pause(DAEMON_ROUND).await?;
         }
@@ -183,30 +183,30 @@ impl Worker {
     }
 
     /// What would make the run fail later is said now, in words.
-    async fn check_ready(&self, settings: &TaskSettings, agent: AgentKind) -> Result<(), Hitch> {
+    async fn check_ready(&self, settings: &TaskSettings, agent: AgentKind) -> Result<(), StepError> {
         if !self.config.allows_image(&settings.image) {
-            return Err(Hitch::not_ready(Detail::ImageNotAllowed(settings.image.clone())));
+            return Err(StepError::not_ready(Detail::ImageNotAllowed(settings.image.clone())));
         }
         if agent == AgentKind::Command && self.config.agent.command.is_empty() {
-            return Err(Hitch::not_ready(Detail::NoCommand));
+            return Err(StepError::not_ready(Detail::NoCommand));
         }
         self.check_account(agent).await?;
         let free = paths::free_space(self.data.root())?;
         if free.is_below(self.config.data.min_free.0) {
             tracing::error!(?free, "the disk is nearly full; nothing is started");
-            return Err(Hitch::not_ready(Detail::DiskFull));
+            return Err(StepError::not_ready(Detail::DiskFull));
         }
-        if !self.docker.has_image(&settings.image).await.map_err(docker_hitch)? {
-            return Err(Hitch::not_ready(Detail::NoImage(settings.image.clone())));
+        if !self.docker.has_image(&settings.image).await.map_err(docker_error)? {
+            return Err(StepError::not_ready(Detail::NoImage(settings.image.clone())));
         }
         Ok(())
     }
 
     /// The remote that hob fetches from and pushes to, with a token that is good for now.
-    pub(super) async fn remote(&self, story: &Story) -> Result<Remote, Hitch> {
-        let repository = self.github.repository(&story.at()).await.map_err(github_hitch)?;
+    pub(super) async fn remote(&self, story: &Story) -> Result<Remote, StepError> {
+        let repository = self.github.repository(&story.at()).await.map_err(github_error)?;
         // Its name may be another one than the story has.
-        let (repo, token) = repository.git_access().await.map_err(github_hitch)?;
+        let (repo, token) = repository.git_access().await.map_err(github_error)?;
         self.secrets.add(&token);
         Ok(Remote { url: self.url_of(&repo), token: Some(token) })
     }
@@ -222,7 +222,7 @@ impl Worker {
     /// Makes the workspace if it is not there. One that is there is complete, and the agent's: it is not
     /// looked into. Also tells whether the workspace is as the base branch has it, so that nothing in it can
     /// be an agent's.
-    async fn ensure_workspace(&self, job: &Job, run: &Run) -> Result<(Story, bool), Hitch> {
+    async fn ensure_workspace(&self, job: &Job, run: &Run) -> Result<(Story, bool), StepError> {
         let paths = self.data.story(job.story.id);
         let mut story = job.story.clone();
         if paths.workspace.exists() {
@@ -237,17 +237,18 @@ impl Worker {
             anyhow::Ok((mirror, branch, base))
         })
         .await??;
-        let base = base.ok_or_else(|| Hitch::not_ready(Detail::NoBaseToStart(story.base_branch.clone())))?;
+        let base =
+            base.ok_or_else(|| StepError::not_ready(Detail::NoBaseToStart(story.base_branch.clone())))?;
         let start = branch.clone().unwrap_or_else(|| base.clone());
         // What begins anew builds on the base as it is now.
         let root = branch.is_none().then(|| (story.base_branch.clone(), base.clone()));
         // What the workspace starts from is written down before it exists: a workspace whose start is not
         // known could not be handed over.
-        let change = StoryChange {
+        let change = StoryUpdate {
             base: Some((start.clone(), branch.clone())),
             root,
             handed_over: Some(false),
-            ..StoryChange::default()
+            ..StoryUpdate::default()
         };
         self.store.change_story(&job.task, &change).await?;
         let is_fresh = branch.is_none();
@@ -280,7 +281,7 @@ impl Worker {
         run: &Run,
         settings: &TaskSettings,
         news: Option<&News>,
-    ) -> Result<ContainerSpec, Hitch> {
+    ) -> Result<ContainerSpec, StepError> {
         let session = resumable(story, run);
         let (text, images) = self.prompt(job, story, run, session.is_some(), news).await?;
         let paths = self.data.story(story.id);
@@ -347,7 +348,7 @@ impl Worker {
         run: &Run,
         resumes: bool,
         news: Option<&News>,
-    ) -> Result<(String, Vec<exchange::Named>), Hitch> {
+    ) -> Result<(String, Vec<exchange::Named>), StepError> {
         let questions = self.store.questions(story.id).await?;
         let tasks = self.store.tasks_of(story.id).await?;
         let before = self.heard_in_session(job, story, run, &tasks).await?;
@@ -356,22 +357,36 @@ impl Worker {
         let earlier: Vec<_> = earlier.filter(|task| !matches!(task.ask.about, About::Base(_))).collect();
         let asked = |id: &QuestionId| questions.iter().find(|asked| asked.id == *id);
         let purpose = match &run.turn {
-            Turn::Begin | Turn::StartOver => Purpose::Work,
+            RunReason::Begin | RunReason::StartOver => PromptPurpose::Work,
             // What is no question of the agent's was about a cap.
-            Turn::Answer { question } => asked(question).map_or(Purpose::GoOn, Purpose::Answered),
-            Turn::CommitLeftovers { files } => Purpose::Commit(files),
-            Turn::CarryOut { question } => asked(question).map_or(Purpose::Work, Purpose::CarryOut),
-            Turn::GoOn | Turn::PublishAgain => Purpose::Resume(match earlier.last().map(|task| &task.turn) {
-                Some(Turn::Answer { question } | Turn::CarryOut { question }) => asked(question),
-                _ => None,
-            }),
-            Turn::ChecksFailed { command, end, output } => Purpose::MendCheck { command, end: *end, output },
-            Turn::PushedMeanwhile { files } => Purpose::MeetTheirs(files),
+            RunReason::Answer { question } => {
+                asked(question).map_or(PromptPurpose::GoOn, PromptPurpose::Answered)
+            }
+            RunReason::CommitLeftovers { files } => PromptPurpose::Commit(files),
+            RunReason::CarryOut { question } => {
+                asked(question).map_or(PromptPurpose::Work, PromptPurpose::CarryOut)
+            }
+            RunReason::GoOn | RunReason::PublishAgain => {
+                PromptPurpose::Resume(match earlier.last().map(|task| &task.turn) {
+                    Some(RunReason::Answer { question } | RunReason::CarryOut { question }) => {
+                        asked(question)
+                    }
+                    _ => None,
+                })
+            }
+            RunReason::ChecksFailed { command, end, output } => {
+                PromptPurpose::MendCheck { command, end: *end, output }
+            }
+            RunReason::PushedMeanwhile { files } => PromptPurpose::MeetTheirs(files),
         };
         let moved = news.and_then(|news| news.base_moved.as_ref());
         let purpose = match Self::purpose_of_base(job, run, moved).unwrap_or(purpose) {
-            _ if before.is_again && !matches!(job.task.ask.about, About::Base(_)) => Purpose::Resume(None),
-            Purpose::Resume(Some(asked)) if before.answers.contains(&asked.id) => Purpose::Resume(None),
+            _ if before.is_again && !matches!(job.task.ask.about, About::Base(_)) => {
+                PromptPurpose::Resume(None)
+            }
+            PromptPurpose::Resume(Some(asked)) if before.answers.contains(&asked.id) => {
+                PromptPurpose::Resume(None)
+            }
             purpose => purpose,
         };
         let earlier: Vec<_> = earlier.into_iter().map(|task| task.ask).collect();
@@ -406,7 +421,7 @@ impl Worker {
         story: &Story,
         run: &Run,
         tasks: &[Task],
-    ) -> Result<Heard, Hitch> {
+    ) -> Result<Heard, StepError> {
         let mut heard = Heard::default();
         let Some(session) = resumable(story, run) else { return Ok(heard) };
         let ask = &job.task.ask;
@@ -420,7 +435,7 @@ impl Worker {
                     matches!(ask.about, About::Issue | About::SubIssue(_)) && task.ask.about == ask.about;
                 heard.known.issue |= is_same && task.ask.title == ask.title && task.ask.body == ask.body;
                 heard.known.text |= task.ask.text == ask.text;
-                if let Turn::Answer { question } | Turn::CarryOut { question } = &before.turn {
+                if let RunReason::Answer { question } | RunReason::CarryOut { question } = &before.turn {
                     heard.answers.push(*question);
                 }
                 let has_failed = matches!(end.outcome, Outcome::Failed { .. });
@@ -525,7 +540,7 @@ impl Worker {
     }
 
     /// The keys of this agent's CLI and those that the operator named, as assignments for a shell.
-    fn key_text(&self, agent: AgentKind) -> Result<String, Hitch> {
+    fn key_text(&self, agent: AgentKind) -> Result<String, StepError> {
         let config = &self.config.agent;
         // Where a login is configured, a key that merely lies in hob's environment would go before it.
         let by_key = self.config.login_dir(agent).is_none();
@@ -534,7 +549,7 @@ impl Worker {
         let mut text = String::new();
         for (name, key) in config.keys.iter().filter(|(name, _)| wanted(name)) {
             let quoted = shlex::try_quote(key.expose_secret())
-                .map_err(|_| Hitch::not_ready(Detail::KeyUnusable(name.clone())))?;
+                .map_err(|_| StepError::not_ready(Detail::KeyUnusable(name.clone())))?;
             text.push_str(&format!("{name}={quoted}\n"));
         }
         Ok(text)
@@ -586,7 +601,7 @@ fn to_cents(usd: f64) -> f64 {
 
 /// The session that a run can go on with: of the same CLI, and not given up.
 pub(super) fn resumable<'a>(story: &'a Story, run: &Run) -> Option<&'a Session> {
-    story.session.as_ref().filter(|session| session.agent == run.agent && run.turn != Turn::StartOver)
+    story.session.as_ref().filter(|session| session.agent == run.agent && run.turn != RunReason::StartOver)
 }
 
 pub(super) fn mount(source: &Path, target: &str, read_only: bool) -> Mount {
@@ -640,43 +655,43 @@ fn write_keys(file: &Path, text: &str, (uid, gid): (u32, u32)) -> anyhow::Result
 /// Runs work that blocks, git and disk, where it holds nobody up.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Hitch> {
+) -> Result<T, StepError> {
     let span = tracing::Span::current();
     tokio::task::spawn_blocking(move || span.in_scope(work))
         .await
-        .map_err(|e| Hitch::Later(anyhow::Error::new(e).context("a step of the worker panicked")))
+        .map_err(|e| StepError::Later(anyhow::Error::new(e).context("a step of the worker panicked")))
 }
 
-pub(super) fn docker_hitch(error: ContainerError) -> Hitch {
+pub(super) fn docker_error(error: ContainerError) -> StepError {
     match error {
-        ContainerError::Unreachable(_) | ContainerError::NotKept(_) => Hitch::Later(error.into()),
-        ContainerError::NoImage(image) => Hitch::not_ready(Detail::NoImage(image)),
+        ContainerError::Unreachable(_) | ContainerError::NotKept(_) => StepError::Later(error.into()),
+        ContainerError::NoImage(image) => StepError::not_ready(Detail::NoImage(image)),
         // A daemon in trouble, and a name in use: it can be over in a moment.
         ContainerError::Refused { status: 409 | 500.., .. } => {
             tracing::warn!(%error, "docker refused");
-            Hitch::refused(Detail::DockerRefused)
+            StepError::refused(Detail::DockerRefused)
         }
         // Docker's words name paths of the host; they are for the log.
         other => {
             tracing::error!(error = %other, "docker refused");
-            Hitch::not_ready(Detail::DockerRefused)
+            StepError::not_ready(Detail::DockerRefused)
         }
     }
 }
 
-pub(super) fn github_hitch(error: GitHubError) -> Hitch {
+pub(super) fn github_error(error: GitHubError) -> StepError {
     if error.is_transient() {
-        return Hitch::Later(error.into());
+        return StepError::Later(error.into());
     }
     tracing::error!(%error, "the git host refused");
-    Hitch::refused(Detail::HostRefused)
+    StepError::refused(Detail::HostRefused)
 }
 
-pub(super) fn remote_hitch(error: RemoteError) -> Hitch {
+pub(super) fn remote_error(error: RemoteError) -> StepError {
     match error {
-        RemoteError::Unauthorized(_) => Hitch::refused(Detail::TokenRefused),
-        RemoteError::NotFound => Hitch::refused(Detail::NoRepository),
-        other => Hitch::Later(other.into()),
+        RemoteError::Unauthorized(_) => StepError::refused(Detail::TokenRefused),
+        RemoteError::NotFound => StepError::refused(Detail::NoRepository),
+        other => StepError::Later(other.into()),
     }
 }
 

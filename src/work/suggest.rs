@@ -8,10 +8,10 @@ use anyhow::Context as _;
 
 use super::check_again::evidence;
 use super::commits::{co_author, login};
-use super::push::ToPush;
-use super::start::{blocking, remote_hitch};
-use super::theirs::push_hitch;
-use super::{Hitch, Job, Worker};
+use super::push::PushPlan;
+use super::start::{blocking, remote_error};
+use super::theirs::push_error;
+use super::{Job, StepError, Worker};
 use crate::config::PathGlobs;
 use crate::fail_point::around;
 use crate::git::{self, Mirror, PushError, RemoteError, Replacement, STORY_TRAILER};
@@ -19,26 +19,26 @@ use crate::ids::{ReviewCommentId, Sha};
 use crate::message;
 use crate::paths;
 use crate::redact::Redactor;
-use crate::store::{Advance, StoryChange};
+use crate::store::{StoryUpdate, Transition};
 use crate::story::plan::Mode;
-use crate::story::review::{Applied, Remark, Round, Suggested, What, suggestion};
-use crate::story::{About, Task, TaskState, Turn};
+use crate::story::review::{Applied, AppliedSuggestions, Remark, ReviewBatch, What, suggestion};
+use crate::story::{About, RunReason, Task, TaskState};
 
 /// The throw-away repository, in the story's folder.
 const FOLDER: &str = "suggestions";
 /// Tries where somebody pushes to the branch at the same time.
-const MOST_TRIES: u32 = 3;
+const MAX_TRIES: u32 = 3;
 
 impl Worker {
     /// Applies what a task's reviews suggest, before its first run.
-    pub(super) async fn apply_suggestions(&self, job: &Job) -> Result<Suggestions, Hitch> {
+    pub(super) async fn apply_suggestions(&self, job: &Job) -> Result<Suggestions, StepError> {
         let About::Review(round) = &job.task.ask.about else { return Ok(Suggestions::GoOn(None)) };
         let has_begun = self.store.latest_run(&job.task).await?.is_some();
         if has_begun || job.task.mode != Mode::Work || job.story.pull.is_none() {
             return Ok(Suggestions::GoOn(None));
         }
         let mut tip = None;
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MAX_TRIES {
             match self.try_suggestions(job, round).await? {
                 Tried::Done(pushed) => {
                     tip = pushed;
@@ -70,12 +70,12 @@ impl Worker {
         let words = message::with_notes(&words, failing.as_slice());
         let mut effects = self.review_answers(job, tip.as_ref()).await?;
         effects.extend(evidence(job, checked.as_ref()));
-        let advance = Advance { words: Some(words), effects, ..Advance::default() };
+        let advance = Transition { words: Some(words), effects, ..Transition::default() };
         let done = self.store.advance(&job.task, TaskState::Done, &advance).await?;
         Ok(Suggestions::WereAll(Box::new(done)))
     }
 
-    async fn try_suggestions(&self, job: &Job, round: &Round) -> Result<Tried, Hitch> {
+    async fn try_suggestions(&self, job: &Job, round: &ReviewBatch) -> Result<Tried, StepError> {
         let applied = self.store.applied_suggestions(job.story.id).await?;
         let wanted = self.replacements(job, round, &applied);
         if wanted.is_empty() {
@@ -93,7 +93,7 @@ impl Worker {
             return Ok(Tried::Done(None));
         };
         self.store.note_suggested(&job.task, &suggested).await?;
-        let to_push = ToPush {
+        let to_push = PushPlan {
             quarantine: folder.clone(),
             tip: suggested.tip.clone(),
             expected: Some(head),
@@ -110,7 +110,7 @@ impl Worker {
                 tracing::warn!(why, "suggestions could not be pushed; they go to the agent");
                 Ok(Tried::Done(None))
             }
-            Err(error) => Err(push_hitch(error)),
+            Err(error) => Err(push_error(error)),
         }
     }
 
@@ -118,8 +118,8 @@ impl Worker {
     async fn look_at_branch(
         &self,
         job: &Job,
-        planned: Option<&Suggested>,
-    ) -> Result<Option<(Sha, bool)>, Hitch> {
+        planned: Option<&AppliedSuggestions>,
+    ) -> Result<Option<(Sha, bool)>, StepError> {
         let remote = self.remote(&job.story).await?;
         let (path, branch) = (self.data.mirror(&job.story.mirror), job.story.branch.clone());
         let planned = planned.map(|planned| planned.tip.clone());
@@ -131,19 +131,23 @@ impl Worker {
             let is_there = planned.is_some_and(|tip| mirror.holds(&head, &tip).unwrap_or(false));
             Ok::<_, RemoteError>(Some((head, is_there)))
         });
-        found.await?.map_err(remote_hitch)
+        found.await?.map_err(remote_error)
     }
 
-    async fn suggestions_are_pushed(&self, job: &Job, suggested: Suggested) -> Result<Tried, Hitch> {
-        let suggested = Suggested { is_pushed: true, ..suggested };
+    async fn suggestions_are_pushed(
+        &self,
+        job: &Job,
+        suggested: AppliedSuggestions,
+    ) -> Result<Tried, StepError> {
+        let suggested = AppliedSuggestions { is_pushed: true, ..suggested };
         self.store.note_suggested(&job.task, &suggested).await?;
         tracing::info!(commits = suggested.applied.len(), tip = %suggested.tip, "suggestions are applied");
         // A workspace that is kept takes them in before its next run, as it does what people push.
         let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
-        let change = StoryChange {
+        let change = StoryUpdate {
             base: is_free.then(|| (suggested.tip.clone(), Some(suggested.tip.clone()))),
             pushed_onto: Some((suggested.from, suggested.tip.clone())),
-            ..StoryChange::default()
+            ..StoryUpdate::default()
         };
         self.store.change_story(&job.task, &change).await?;
         Ok(Tried::Done(Some(suggested.tip)))
@@ -156,11 +160,11 @@ impl Worker {
         head: &Sha,
         folder: &std::path::Path,
         wanted: Vec<(ReviewCommentId, Replacement)>,
-    ) -> Result<Option<Suggested>, Hitch> {
+    ) -> Result<Option<AppliedSuggestions>, StepError> {
         let author = self.author();
         let (path, folder, from) = (self.data.mirror(&job.story.mirror), folder.to_owned(), head.clone());
         let key = self.signing_key.clone();
-        let made = blocking(move || -> anyhow::Result<Option<Suggested>> {
+        let made = blocking(move || -> anyhow::Result<Option<AppliedSuggestions>> {
             let mirror = Mirror::ensure(&path)?;
             let (ids, replacements): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
             let commits = around("git", "suggestions", || {
@@ -180,7 +184,7 @@ impl Worker {
                     tip
                 }
             };
-            Ok(Some(Suggested { from, tip, applied, is_pushed: false }))
+            Ok(Some(AppliedSuggestions { from, tip, applied, is_pushed: false }))
         });
         Ok(made.await?.context("making commits of suggestions")?)
     }
@@ -190,7 +194,7 @@ impl Worker {
     fn replacements(
         &self,
         job: &Job,
-        round: &Round,
+        round: &ReviewBatch,
         applied: &Applied,
     ) -> Vec<(ReviewCommentId, Replacement)> {
         let protected = self.config.policy_of(&job.file).protected_paths;
@@ -260,7 +264,7 @@ pub(super) enum Suggestions {
     /// They were all that there was to do.
     WereAll(Box<Task>),
     /// An agent has to work, for this reason where it is one that comes of them.
-    GoOn(Option<Turn>),
+    GoOn(Option<RunReason>),
 }
 
 /// What came of a try to apply suggestions.

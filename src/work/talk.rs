@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::start::blocking;
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::agent;
 use crate::fail_point::around;
 use crate::ids::RunId;
@@ -33,7 +33,7 @@ pub(super) struct Talking {
 
 impl Worker {
     /// Tells the agent what is to be told now, or that no more will come.
-    pub(super) async fn talk(&self, job: &Job, run: &Run, talking: &mut Talking) -> Result<(), Hitch> {
+    pub(super) async fn talk(&self, job: &Job, run: &Run, talking: &mut Talking) -> Result<(), StepError> {
         while run.agent.listens() && !talking.is_over {
             let wanted = self.store.messages_wanted(job.story.id).await?;
             let hearing = Hearing {
@@ -64,7 +64,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn write_line(&self, run: RunId, line: String, mark: String) -> Result<(), Hitch> {
+    async fn write_line(&self, run: RunId, line: String, mark: String) -> Result<(), StepError> {
         let inbox = self.data.run(run).inbox;
         Ok(blocking(move || around("disk", "inbox", || append(&inbox, &line, &mark))).await??)
     }

@@ -2,34 +2,34 @@
 //! hob merges by itself where nothing conflicts, in the run's quarantine; else the agent is asked to, in its own workspace.
 
 use super::import_child::Taken;
-use super::joining::{How, ToJoin};
-use super::push::ToPush;
-use super::start::{blocking, remote_hitch};
-use super::{Hitch, Job, Worker};
+use super::joining::{How, MergeSides};
+use super::push::PushPlan;
+use super::start::{blocking, remote_error};
+use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
 use crate::git::{Joined, Mirror, PushError, RemoteError};
 use crate::ids::Sha;
 use crate::message::{self, Detail};
-use crate::store::StoryChange;
+use crate::store::StoryUpdate;
 use crate::story::base::conflict_for_agent;
 use crate::story::checks::Checked;
 use crate::story::pull::PullState;
-use crate::story::{Run, Story, Task, Turn};
+use crate::story::{Run, RunReason, Story, Task};
 
 /// How often what is pushed meanwhile is merged in one go. Who pushes oftener does so in a loop.
-const MOST_MERGES: usize = 10;
+const MAX_MERGES: usize = 10;
 
 /// How bringing an agent's commits to the story branch ended.
 #[derive(Debug)]
-pub(super) enum Brought {
+pub(super) enum PushOutcome {
     /// They are there, with people's where there were some, and with what came of the checks on that.
     There(Box<Taken>, Option<Checked>),
     /// The agent goes on first, for this reason.
-    Back(Turn),
+    Back(RunReason),
 }
 
 /// How the agent's commits and people's go together.
-enum Met {
+enum MergeResult {
     /// The branch has the agent's already.
     There,
     /// In this commit, which lies in the quarantine.
@@ -49,39 +49,41 @@ impl Worker {
         run: &Run,
         mut taken: Taken,
         mut checked: Option<Checked>,
-    ) -> Result<Brought, Hitch> {
+    ) -> Result<PushOutcome, StepError> {
         let mut expected = job.story.remote_head.clone();
         // Nobody has asked for what fails in a draft that is not done, or in a pull request of somebody else's.
         let is_proposed = !job.story.stays_unfinished(&job.task.ask.about) && !job.story.is_theirs();
-        for _ in 0..MOST_MERGES {
+        for _ in 0..MAX_MERGES {
             if is_proposed {
                 // Before it is there: a check may fail on it within seconds, and what people push on top is not hob's.
-                let change = StoryChange { pushed: Some(taken.tip.clone()), ..StoryChange::default() };
+                let change = StoryUpdate { pushed: Some(taken.tip.clone()), ..StoryUpdate::default() };
                 self.store.change_story(&job.task, &change).await?;
             }
             let Some(found) = self.push_at(&job.task, &job.story, run, &taken, expected.as_ref()).await?
             else {
-                return Ok(Brought::There(Box::new(taken), checked));
+                return Ok(PushOutcome::There(Box::new(taken), checked));
             };
             match self.meet(&job.story, run, &taken.tip, &found).await? {
-                Met::There => return Ok(Brought::There(Box::new(Taken { tip: found, ..taken }), checked)),
-                Met::Merged(tip) => {
+                MergeResult::There => {
+                    return Ok(PushOutcome::There(Box::new(Taken { tip: found, ..taken }), checked));
+                }
+                MergeResult::Merged(tip) => {
                     tracing::info!(theirs = %found, %tip, "merged what was pushed meanwhile");
                     (taken.tip, expected) = (tip, Some(found));
                     taken.with_theirs = true;
                     checked = self.check(job, run, &taken).await?;
                     if let Some(turn) = self.back_to_agent(job, checked.as_ref()).await? {
-                        return Ok(Brought::Back(turn));
+                        return Ok(PushOutcome::Back(turn));
                     }
                 }
-                Met::Conflicts(files) => {
+                MergeResult::Conflicts(files) => {
                     let runs = self.store.runs_of(&job.task).await?;
                     let again = message::theirs_conflict(&files);
                     let turn = conflict_for_agent(files, &runs).ok_or_else(|| moved(again))?;
                     tracing::info!(theirs = %found, "what was pushed meanwhile conflicts; the agent goes on");
-                    return Ok(Brought::Back(turn));
+                    return Ok(PushOutcome::Back(turn));
                 }
-                Met::TakenBack => return Err(moved(message::theirs_took_back())),
+                MergeResult::TakenBack => return Err(moved(message::theirs_took_back())),
             }
         }
         Err(moved(String::new()))
@@ -95,20 +97,20 @@ impl Worker {
         story: &Story,
         run: &Run,
         taken: &Taken,
-    ) -> Result<Sha, Hitch> {
+    ) -> Result<Sha, StepError> {
         let mut taken = taken.clone();
         let mut expected = story.remote_head.clone();
-        for _ in 0..MOST_MERGES {
+        for _ in 0..MAX_MERGES {
             let Some(found) = self.push_at(holder, story, run, &taken, expected.as_ref()).await? else {
                 return Ok(taken.tip);
             };
             match self.meet(story, run, &taken.tip, &found).await? {
-                Met::There => return Ok(found),
-                Met::Merged(tip) => (taken.tip, expected) = (tip, Some(found)),
-                Met::Conflicts(files) => {
+                MergeResult::There => return Ok(found),
+                MergeResult::Merged(tip) => (taken.tip, expected) = (tip, Some(found)),
+                MergeResult::Conflicts(files) => {
                     return Err(moved(message::theirs_conflict(&files)));
                 }
-                Met::TakenBack => return Err(moved(message::theirs_took_back())),
+                MergeResult::TakenBack => return Err(moved(message::theirs_took_back())),
             }
         }
         Err(moved(String::new()))
@@ -122,8 +124,8 @@ impl Worker {
         run: &Run,
         taken: &Taken,
         expected: Option<&Sha>,
-    ) -> Result<Option<Sha>, Hitch> {
-        let to_push = ToPush {
+    ) -> Result<Option<Sha>, StepError> {
+        let to_push = PushPlan {
             quarantine: self.data.run(run.id).quarantine,
             tip: taken.tip.clone(),
             expected: expected.cloned(),
@@ -141,12 +143,12 @@ impl Worker {
             {
                 Box::pin(self.push_at(holder, story, run, taken, None)).await
             }
-            Err(error) => Err(push_hitch(error)),
+            Err(error) => Err(push_error(error)),
         }
     }
 
     /// Merges what the branch is at into the agent's commits, in the run's quarantine.
-    async fn meet(&self, story: &Story, run: &Run, tip: &Sha, found: &Sha) -> Result<Met, Hitch> {
+    async fn meet(&self, story: &Story, run: &Run, tip: &Sha, found: &Sha) -> Result<MergeResult, StepError> {
         let remote = self.remote(story).await?;
         let path = self.data.mirror(&story.mirror);
         let quarantine = self.data.run(run.id).quarantine;
@@ -158,38 +160,38 @@ impl Worker {
                 before.is_some_and(|before| !mirror.holds(&theirs, &before).unwrap_or(false)),
             )
         });
-        if is_taken_back.await?.map_err(remote_hitch)? {
-            return Ok(Met::TakenBack);
+        if is_taken_back.await?.map_err(remote_error)? {
+            return Ok(MergeResult::TakenBack);
         }
-        let sides = ToJoin {
+        let sides = MergeSides {
             quarantine: quarantine.clone(),
             ours: tip.clone(),
             theirs: found.clone(),
             how: How::Merge(message::theirs_merge_subject(&story.branch)),
         };
         Ok(match self.join_sides(sides).await? {
-            Joined::Done { tip, .. } => Met::Merged(self.sign_join(story, quarantine, tip).await?),
-            Joined::Contained => Met::There,
-            Joined::Conflicts(files) => Met::Conflicts(files),
-            Joined::UpToDate | Joined::Unrelated => Met::TakenBack,
+            Joined::Done { tip, .. } => MergeResult::Merged(self.sign_join(story, quarantine, tip).await?),
+            Joined::Contained => MergeResult::There,
+            Joined::Conflicts(files) => MergeResult::Conflicts(files),
+            Joined::UpToDate | Joined::Unrelated => MergeResult::TakenBack,
         })
     }
 }
 
 /// What follows from a push that did not succeed.
-pub(super) fn push_hitch(error: PushError) -> Hitch {
+pub(super) fn push_error(error: PushError) -> StepError {
     match error {
-        PushError::Refused(text) => Hitch::Fail { class: FailureClass::PushRefused, detail: text.into() },
+        PushError::Refused(text) => StepError::Fail { class: FailureClass::PushRefused, detail: text.into() },
         // Somebody has removed the branch: it is not for hob to bring it back.
         PushError::Moved { found: None } => moved(message::theirs_removed()),
         PushError::Moved { found: Some(_) } => moved(String::new()),
         PushError::Unauthorized(_) => {
-            Hitch::Fail { class: FailureClass::PushRefused, detail: Detail::TokenRefused }
+            StepError::Fail { class: FailureClass::PushRefused, detail: Detail::TokenRefused }
         }
-        other => Hitch::Later(other.into()),
+        other => StepError::Later(other.into()),
     }
 }
 
-pub(super) fn moved(detail: String) -> Hitch {
-    Hitch::Fail { class: FailureClass::BranchMoved, detail: detail.into() }
+pub(super) fn moved(detail: String) -> StepError {
+    StepError::Fail { class: FailureClass::BranchMoved, detail: detail.into() }
 }

@@ -2,7 +2,7 @@
 //! date each time it is cut short again. It becomes ready with the task that ends well (`publish.rs`).
 
 use super::publish::Proposed;
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::message::{self, Kept, UnfinishedText, WhyStopped, WhyUnfinished};
 use crate::store::NewEffect;
 use crate::story::About;
@@ -16,7 +16,7 @@ impl Worker {
         job: &Job,
         why: WhyUnfinished<'_>,
         kept: Option<&Kept>,
-    ) -> Result<Option<NewEffect>, Hitch> {
+    ) -> Result<Option<NewEffect>, StepError> {
         let story = &job.story;
         let is_wanted = match story.pull {
             Some(_) => story.draft_pull().is_some(),
@@ -42,7 +42,7 @@ impl Worker {
     }
 
     /// What a pull request says of the sub-issues that come after the one of this task: it is not done before they are.
-    pub(super) async fn parts_to_come(&self, job: &Job) -> Result<Option<String>, Hitch> {
+    pub(super) async fn parts_to_come(&self, job: &Job) -> Result<Option<String>, StepError> {
         let About::SubIssue(together) = &job.task.ask.about else { return Ok(None) };
         if together.next().is_none() {
             return Ok(None);

@@ -12,18 +12,18 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::run_log::RunLog;
-use super::start::{SETUP_FAILED, WORKSPACE, blocking, docker_hitch, remove_keys, resumable};
+use super::start::{SETUP_FAILED, WORKSPACE, blocking, docker_error, remove_keys, resumable};
 use super::talk::Talking;
-use super::{Hitch, Job, Worker};
+use super::{Job, StepError, Worker};
 use crate::account;
 use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped, TodoItem, Tools};
 use crate::clock;
 use crate::container::{Activity, Child, ContainerError, Exit, Output, State};
-use crate::exchange::{self, Handed};
+use crate::exchange::{self, ExchangeFiles};
 use crate::fail_point::around;
 use crate::paths;
 use crate::redact::{Addresses, Secrets};
-use crate::store::StoryChange;
+use crate::store::StoryUpdate;
 use crate::story::budget::{Limit, Used};
 use crate::story::review::Reply;
 use crate::story::{Outcome, Run, RunEnd, Session};
@@ -50,18 +50,18 @@ const SHOWN_AT_LEAST: Duration = Duration::from_secs(60);
 const LONG_LIMIT_SECONDS: i64 = 5 * 60;
 
 /// As much of the end of a session's file is looked at.
-const MOST_OF_SESSION: u64 = 1 << 20;
+const MAX_OF_SESSION: u64 = 1 << 20;
 
 /// How often the disk that a story takes up is looked at.
 const DISK_ROUND: Duration = Duration::from_secs(5);
 
 /// No run uses or costs more. An agent may claim what it likes, and claims are summed.
-const MOST_TOKENS: u64 = 1_000_000_000_000;
-const MOST_USD: f64 = 1_000_000.0;
+const MAX_TOKENS: u64 = 1_000_000_000_000;
+const MAX_USD: f64 = 1_000_000.0;
 
 /// What the agent left in files.
 struct Left {
-    handed: Handed,
+    handed: ExchangeFiles,
     drops: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ impl Default for Progress {
 
 impl Worker {
     /// Follows the run's container to its end and records how it ended.
-    pub(super) async fn watch(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
+    pub(super) async fn watch(&self, job: &Job, run: &mut Run) -> Result<(), StepError> {
         let name = run.container_name();
         let mut stopped = None;
         let (exit, log) = loop {
@@ -118,7 +118,7 @@ impl Worker {
                     self.pause(DAEMON_PAUSE).await?;
                     continue;
                 }
-                Err(error) => return Err(docker_hitch(error)),
+                Err(error) => return Err(docker_error(error)),
             };
             if let Some(exit) = &ended {
                 stopped = stopped.or_else(|| self.overdue(run, exit));
@@ -145,7 +145,7 @@ impl Worker {
                 Followed::Stop(why) => {
                     tracing::info!(?why, "the run is stopped");
                     stopped = Some(why);
-                    self.docker.stop(&name, self.config.container.stop_grace).await.map_err(docker_hitch)?;
+                    self.docker.stop(&name, self.config.container.stop_grace).await.map_err(docker_error)?;
                     // The last words came after the decision to stop.
                     continue;
                 }
@@ -172,7 +172,7 @@ impl Worker {
     }
 
     /// What the agent left in the exchange.
-    async fn collect(&self, job: &Job, run: &Run) -> Result<Left, Hitch> {
+    async fn collect(&self, job: &Job, run: &Run) -> Result<Left, StepError> {
         let exchange = self.data.story(job.story.id).exchange;
         let drops = self.data.run(run.id).drops;
         let (most, room) = (self.config.container.max_drops, self.config.container.drops_limit.0);
@@ -188,7 +188,13 @@ impl Worker {
     }
 
     /// Reads a running container's output until it ends or has to be ended.
-    async fn follow(&self, job: &Job, run: &Run, name: &str, log: &mut RunLog) -> Result<Followed, Hitch> {
+    async fn follow(
+        &self,
+        job: &Job,
+        run: &Run,
+        name: &str,
+        log: &mut RunLog,
+    ) -> Result<Followed, StepError> {
         let settings = &self.config.agent;
         let ran_for = run.started_at.map_or(Duration::ZERO, elapsed_since);
         let (longest, too_long) = longest_run(settings.timeout, run);
@@ -217,7 +223,7 @@ impl Worker {
                 }
             };
             let piece = tokio::select! {
-                () = self.stop.cancelled() => return Err(Hitch::Stopping),
+                () = self.stop.cancelled() => return Err(StepError::Stopping),
                 () = tokio::time::sleep_until(deadline) => return Ok(Followed::Stop(too_long)),
                 () = tokio::time::sleep_until(life.until()) => {
                     // The last look may be some time ago.
@@ -325,7 +331,7 @@ impl Worker {
         name: &str,
         log: &mut RunLog,
         (exit, stopped): (&Exit, &mut Option<Stopped>),
-    ) -> Result<Followed, Hitch> {
+    ) -> Result<Followed, StepError> {
         let mut output = self.docker.follow(name);
         while let Some(piece) = output.next().await {
             let piece = match piece {
@@ -350,7 +356,7 @@ impl Worker {
         run: &Run,
         (log, progress): (&mut RunLog, &mut Progress),
         piece: &Output,
-    ) -> Result<Taken, Hitch> {
+    ) -> Result<Taken, StepError> {
         let mut taken = Taken::default();
         for signal in log.take(piece)? {
             match signal {
@@ -396,7 +402,7 @@ impl Worker {
         run: &Run,
         progress: &mut Progress,
         cost_usd: Option<f64>,
-    ) -> Result<(), Hitch> {
+    ) -> Result<(), StepError> {
         // The same trouble again is no news.
         let waits = progress.waits.take().map(|text| self.shown(&text));
         let waits = waits.filter(|text| progress.shown_waits.as_ref() != Some(text));
@@ -432,13 +438,13 @@ impl Worker {
     }
 
     /// Written down as soon as it is known: a container that vanishes later leaves a session to resume.
-    async fn remember_session(&self, job: &Job, run: &Run, id: String) -> Result<(), Hitch> {
+    async fn remember_session(&self, job: &Job, run: &Run, id: String) -> Result<(), StepError> {
         if self.secrets.redactor().finds(id.as_bytes()) {
             return Ok(());
         }
         let session = Some(Session { agent: run.agent, id });
         if job.story.session != session {
-            let change = StoryChange { session: Some(session), ..StoryChange::default() };
+            let change = StoryUpdate { session: Some(session), ..StoryUpdate::default() };
             self.store.change_story(&job.task, &change).await?;
         }
         Ok(())
@@ -451,7 +457,7 @@ impl Worker {
         (exit, stopped): (&Exit, Option<Stopped>),
         report: Report,
         left: Left,
-    ) -> Result<(), Hitch> {
+    ) -> Result<(), StepError> {
         let ended_at = exit.finished_at.unwrap_or_else(clock::now);
         let started_at = run.started_at.unwrap_or(ended_at);
         let forget_session = matches!(&report.result, Err(failure) if !failure.class.keeps_session());
@@ -471,10 +477,10 @@ impl Worker {
         let end = RunEnd {
             title,
             replies,
-            cost_usd: cost_usd.map(|usd| usd.min(MOST_USD)),
+            cost_usd: cost_usd.map(|usd| usd.min(MAX_USD)),
             turns: report.turns,
             tokens,
-            session_tokens: report.session_tokens.map(|tokens| tokens.min(MOST_TOKENS)),
+            session_tokens: report.session_tokens.map(|tokens| tokens.min(MAX_TOKENS)),
             duration_ms: u64::try_from(ended_at.duration_since(started_at).as_millis()).unwrap_or(0),
             exit_code: Some(exit.code),
             session: session.clone(),
@@ -487,9 +493,9 @@ impl Worker {
             ),
             renewal: None,
         };
-        let change = StoryChange {
+        let change = StoryUpdate {
             session: Some(session.map(|id| Session { agent: run.agent, id })),
-            ..StoryChange::default()
+            ..StoryUpdate::default()
         };
         self.write_record(job, run, &end).await?;
         self.store.end_run(&job.task, run, end, &change).await?;
@@ -517,7 +523,7 @@ impl Worker {
     }
 
     /// What a run used of a session that is counted as a whole: what there is beyond the run before.
-    async fn tokens_of_run(&self, job: &Job, report: &Report) -> Result<Option<u64>, Hitch> {
+    async fn tokens_of_run(&self, job: &Job, report: &Report) -> Result<Option<u64>, StepError> {
         let tokens = match (report.tokens, report.session_tokens, &report.session) {
             (Some(tokens), _, _) => Some(tokens),
             (None, Some(all), Some(session)) => {
@@ -526,15 +532,20 @@ impl Worker {
             }
             _ => None,
         };
-        Ok(tokens.map(|tokens| tokens.min(MOST_TOKENS)))
+        Ok(tokens.map(|tokens| tokens.min(MAX_TOKENS)))
     }
 
     /// What a run cost that did not tell, as one that was stopped: what its session has cost since the run before.
-    async fn cost_of_run(&self, job: &Job, run: &Run, session: Option<&str>) -> Result<Option<f64>, Hitch> {
+    async fn cost_of_run(
+        &self,
+        job: &Job,
+        run: &Run,
+        session: Option<&str>,
+    ) -> Result<Option<f64>, StepError> {
         let Some(session) = session else { return Ok(None) };
         let Some(file) = agent::session_file(run.agent, session, WORKSPACE) else { return Ok(None) };
         let home = self.data.story(job.story.id).home;
-        let end = blocking(move || account::read_end(&home, &file, MOST_OF_SESSION)).await?;
+        let end = blocking(move || account::read_end(&home, &file, MAX_OF_SESSION)).await?;
         let Some(total) = end.as_deref().and_then(agent::session_cost) else { return Ok(None) };
         let mut before = 0.0;
         for task in self.store.tasks_of(job.story.id).await? {
@@ -546,7 +557,7 @@ impl Worker {
         Ok(Some(total - before).filter(|cost| *cost > 0.0))
     }
 
-    async fn record_lost(&self, job: &Job, run: &mut Run) -> Result<(), Hitch> {
+    async fn record_lost(&self, job: &Job, run: &mut Run) -> Result<(), StepError> {
         let end = RunEnd {
             outcome: Outcome::Failed { class: FailureClass::ContainerLost, detail: String::new() },
             cost_usd: None,
@@ -563,12 +574,12 @@ impl Worker {
             replies: Vec::new(),
         };
         self.write_record(job, run, &end).await?;
-        self.store.end_run(&job.task, run, end, &StoryChange::default()).await?;
+        self.store.end_run(&job.task, run, end, &StoryUpdate::default()).await?;
         Ok(())
     }
 
     /// hob's own record of the run, beside the logs, for people who look there.
-    pub(super) async fn write_record(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<(), Hitch> {
+    pub(super) async fn write_record(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<(), StepError> {
         #[derive(Serialize)]
         struct Record<'a> {
             run: String,
@@ -579,7 +590,7 @@ impl Worker {
             agent: &'a str,
             instead_of: Option<&'a str>,
             may_use: Limit,
-            turn: &'a crate::story::Turn,
+            turn: &'a crate::story::RunReason,
             started_at: Option<Timestamp>,
             workspace: &'a std::path::Path,
             prompt: serde_json::Value,
@@ -611,14 +622,14 @@ impl Worker {
     }
 
     /// Removes the run's container, now that its outcome is recorded, and its keys.
-    pub(super) async fn clear_container(&self, run: &Run) -> Result<(), Hitch> {
+    pub(super) async fn clear_container(&self, run: &Run) -> Result<(), StepError> {
         remove_keys(&self.key_file(run));
-        self.docker.clear(&run.container_name()).await.map_err(|error| Hitch::Later(error.into()))
+        self.docker.clear(&run.container_name()).await.map_err(|error| StepError::Later(error.into()))
     }
 
-    pub(super) async fn pause(&self, wait: Duration) -> Result<(), Hitch> {
+    pub(super) async fn pause(&self, wait: Duration) -> Result<(), StepError> {
         tokio::select! {
-            () = self.stop.cancelled() => Err(Hitch::Stopping),
+            () = self.stop.cancelled() => Err(StepError::Stopping),
             () = tokio::time::sleep(wait) => Ok(()),
         }
     }
@@ -639,7 +650,7 @@ struct Life {
 
 /// The part of one processor that work takes up at least. A program that asks again and again whether its network is back, or
 /// that waits for an answer, takes far less; a build on a machine with other work may get little.
-const LEAST_CPU: f64 = 0.1;
+const MIN_CPU: f64 = 0.1;
 
 /// A process that was started at a line may seem to be older than it: times are in whole seconds.
 const AGE_SLACK: Duration = Duration::from_secs(3);
@@ -680,7 +691,7 @@ impl Life {
         };
         let is_busy = before.zip(activity.cpu).is_some_and(|((before, at), cpu)| {
             let passed = now.duration_since(at).as_secs_f64();
-            passed > 0.0 && cpu.saturating_sub(before).as_secs_f64() / passed >= LEAST_CPU
+            passed > 0.0 && cpu.saturating_sub(before).as_secs_f64() / passed >= MIN_CPU
         });
         // What was there before the agent's last word is no tool that it has used since; and what is gone at once only waits.
         let newest = self.heard.elapsed() + AGE_SLACK;
@@ -701,7 +712,7 @@ impl Life {
 
 /// The outcome of a run. A question counts however the program ended: it was written on purpose, and a
 /// person's answer is what can help.
-fn outcome(exit: &Exit, stopped: Option<Stopped>, report: Report, handed: Handed) -> Outcome {
+fn outcome(exit: &Exit, stopped: Option<Stopped>, report: Report, handed: ExchangeFiles) -> Outcome {
     // Whatever it managed to say: a person does not want it any more.
     if stopped == Some(Stopped::Cancelled) {
         return Outcome::Cancelled;
@@ -756,7 +767,7 @@ mod tests {
     use super::*;
     use crate::agent::AgentKind;
     use crate::ids::{RunId, TaskId};
-    use crate::story::Turn;
+    use crate::story::RunReason;
 
     #[test]
     fn a_key_is_taken_out_of_a_failures_words_before_they_are_shortened() {
@@ -827,7 +838,7 @@ mod tests {
         let run = |ms: Option<u64>| Run {
             id: RunId::new(),
             task: TaskId::new(),
-            turn: Turn::Begin,
+            turn: RunReason::Begin,
             agent: AgentKind::Codex,
             instead_of: None,
             may_use: Limit { ms, ..Limit::default() },

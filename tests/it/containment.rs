@@ -19,7 +19,7 @@ use hob::message::{
     self, FailureText, Kept, Later, Phase, PullRequestText, Refusal, Sizes, Spent, StatusText, WhyStopped,
 };
 use hob::story::checks::{CheckEnd, CheckResult, Checked};
-use hob::story::{About, Answer, AskedQuestion, Card, CardKind, Given, Question, Rests};
+use hob::story::{About, Answer, AskedQuestion, Card, Given, OverflowLinks, Question, QuestionKind};
 
 use rendered::{Rendered, skeleton};
 
@@ -227,7 +227,7 @@ fn card(question: Question, answer: Option<Answer>) -> String {
     message::card::card(&Card {
         id: "01a20ba9-548f-767a-8884-d8d02bdb13df".parse().expect("an id"),
         story: StoryId::new(),
-        kind: CardKind::Agent,
+        kind: QuestionKind::Agent,
         on: IssueNumber(1),
         comment: Some(CommentId(7)),
         is_open: given.is_none(),
@@ -235,7 +235,7 @@ fn card(question: Question, answer: Option<Answer>) -> String {
         question,
         draft_pull: None,
         deadline_at: Some("2026-11-30T09:00:00Z".parse().expect("a time")),
-        rests: Rests::new(),
+        rests: OverflowLinks::new(),
     })
 }
 

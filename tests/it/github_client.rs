@@ -9,7 +9,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, Uri};
-use hob::github::{Credentials, GitHub, GitHubError, NewPull, Permission, ReactTo, Repository, Whereabouts};
+use hob::github::{
+    Credentials, GitHub, GitHubError, NewPull, Permission, ReactTo, Repository, RepositoryLocation,
+};
 use hob::ids::{CommentId, InstallationId, IssueNumber, PullNumber, Repo, RepositoryId, RepositoryRef};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -963,7 +965,7 @@ async fn a_repository_is_found_under_the_name_that_it_has_now_and_never_taken_fo
             }
             (Err(error), None) => {
                 assert!(matches!(&error, GitHubError::Forbidden(why) if why.contains("another")), "{error}");
-                assert_eq!(github.whereabouts(&known).await.unwrap(), Whereabouts::Replaced);
+                assert_eq!(github.whereabouts(&known).await.unwrap(), RepositoryLocation::Replaced);
             }
             (other, _) => panic!("{of_name:?}: {:?}", other.map(|found| found.repo().to_string())),
         }
@@ -974,7 +976,7 @@ async fn a_repository_is_found_under_the_name_that_it_has_now_and_never_taken_fo
         assert!(github.take_learned().is_empty());
     }
     let server = Server::start(moving_host(&[])).await;
-    assert_eq!(user(&server.url).whereabouts(&known).await.unwrap(), Whereabouts::Nowhere);
+    assert_eq!(user(&server.url).whereabouts(&known).await.unwrap(), RepositoryLocation::Nowhere);
 }
 
 #[tokio::test]

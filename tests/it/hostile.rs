@@ -41,7 +41,7 @@ const PRIVATE: &str = "acme/private";
 /// How long all tasks of one part may take together, on a slow machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(400);
 /// More memory than this is more than hob needs for whatever an agent says or hands over.
-const MOST_MEMORY_MIB: u64 = 512;
+const MAX_MEMORY_MIB: u64 = 512;
 
 #[tokio::test]
 async fn hostile() {
@@ -236,7 +236,7 @@ impl Stage {
         self.check_still(&mut tally).await;
         let pid = self.program.pid();
         tally.memory_mib = peak_memory_mib(pid);
-        if tally.memory_mib > MOST_MEMORY_MIB {
+        if tally.memory_mib > MAX_MEMORY_MIB {
             tally.wrong.push(format!("hob took {} MiB of memory", tally.memory_mib));
         }
         assert_eq!(self.program.terminate().await, Some(0), "hob ends well after all that");

@@ -16,9 +16,9 @@ use hob::github::{Button, CheckRun, CheckRunText, CheckState, Credentials, GitHu
 use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, QuestionId, ReviewCommentId, Sha};
 use hob::intake::Intake;
 use hob::message;
-use hob::pulse::Pulse;
+use hob::pulse::Heartbeat;
 use hob::store::{
-    Advance, Effect, NewEffect, NewQuestion, PullShown, ReactTo, Sharing, ShownCheck, Store, StoryChange,
+    Effect, NewEffect, NewQuestion, PullShown, ReactTo, Sharing, ShownCheck, Store, StoryUpdate, Transition,
 };
 use hob::story::{Outcome, Question, RETRY_BUTTON, RunEnd, STOP_BUTTON, Story, Task, TaskState, button};
 use serde_json::{Value, json};
@@ -298,7 +298,8 @@ impl Scene {
         let github = GitHub::new(&w.github.api_url(), credentials).expect("a way to GitHub");
         let (config, stop) = (Arc::new(w.config.clone()), CancellationToken::new());
         let intake = Intake { config, store: store.clone(), github: github.clone() };
-        let intake = tokio::spawn(intake.run(stop.clone(), Pulse::new("intake", Duration::from_secs(600))));
+        let intake =
+            tokio::spawn(intake.run(stop.clone(), Heartbeat::new("intake", Duration::from_secs(600))));
         let (words, reactions) = (HashMap::new(), HashMap::new());
         Scene { w, store, github, stop, intake, heard: 0, words, reactions, _folder: folder }
     }
@@ -533,10 +534,10 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         tokens: None,
         session_tokens: None,
     };
-    store.end_run(&task, &mut run, end, &StoryChange::default()).await.unwrap();
+    store.end_run(&task, &mut run, end, &StoryUpdate::default()).await.unwrap();
     let task = if stage == Stage::Proposed {
         scene.w.alice().pushes(&story.branch, &[("done.md", "done\n")], "Do it").await;
-        let task = store.advance(&task, TaskState::Publishing, &Advance::default()).await.unwrap();
+        let task = store.advance(&task, TaskState::Publishing, &Transition::default()).await.unwrap();
         let pull = Effect::PullRequest {
             title: "Do it".to_owned(),
             body: "Done.".to_owned(),
@@ -547,17 +548,17 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
             asker: None,
             labels: Vec::new(),
         };
-        let change = Advance { effects: vec![NewEffect::new(pull)], ..Advance::default() };
+        let change = Transition { effects: vec![NewEffect::new(pull)], ..Transition::default() };
         store.advance(&task, TaskState::Done, &change).await.unwrap()
     } else if stage == Stage::Failed {
-        store.advance(&task, TaskState::Failed, &Advance::default()).await.unwrap()
+        store.advance(&task, TaskState::Failed, &Transition::default()).await.unwrap()
     } else {
         let id = QuestionId::new();
-        let change = Advance {
+        let change = Transition {
             question: Some(NewQuestion { id, question: question(), held_back: None, at_cap: None }),
             is_plan: stage == Stage::Planned,
             effects: vec![NewEffect::new(Effect::Card { question: id })],
-            ..Advance::default()
+            ..Transition::default()
         };
         store.advance(&task, TaskState::Blocked, &change).await.unwrap()
     };

@@ -10,14 +10,14 @@ use hob::intake::reply::{read_edit, read_reply};
 use hob::message;
 use hob::prompt;
 use hob::redact::Redactor;
-use hob::story::{Card, Question, Rests};
+use hob::story::{Card, OverflowLinks, Question};
 
 const SMALL: usize = 64 << 10;
 const LARGE: usize = 1 << 20;
 /// Linear is 16; what is quadratic is far above this even where the small text costs next to nothing.
 const MAX_GROWTH: u32 = 64;
 /// Below this a clock says nothing.
-const LEAST: Duration = Duration::from_millis(4);
+const MIN_TIME: Duration = Duration::from_millis(4);
 /// What 1 MiB may cost in a program as it is released.
 const MAX_COST: Duration = Duration::from_millis(100);
 
@@ -114,14 +114,14 @@ fn asked() -> Card {
     Card {
         id: QuestionId::new(),
         story: StoryId::new(),
-        kind: hob::story::CardKind::Agent,
+        kind: hob::story::QuestionKind::Agent,
         on: IssueNumber(1),
         comment: Some(CommentId(7)),
         answers: vec![None],
         question,
         is_open: true,
         deadline_at: None,
-        rests: Rests::new(),
+        rests: OverflowLinks::new(),
         draft_pull: None,
     }
 }
@@ -160,7 +160,7 @@ fn slow_for(reader: &Reader) -> Vec<String> {
         let small = cost(reader.read, &text(pattern, SMALL));
         let large = cost(reader.read, &text(pattern, LARGE));
         let is_quick = cfg!(debug_assertions) || large <= MAX_COST;
-        if large > small.max(LEAST) * MAX_GROWTH || !is_quick {
+        if large > small.max(MIN_TIME) * MAX_GROWTH || !is_quick {
             slow.push(format!("{} of {:?}: {small:?}, then {large:?}", reader.name, pattern.1));
         }
     }

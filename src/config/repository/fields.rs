@@ -8,17 +8,17 @@ use serde::{Deserialize, Deserializer};
 use crate::ids::is_branch_name;
 
 /// GitHub's longest label.
-const LONGEST_LABEL: usize = 50;
+const MAX_LABEL: usize = 50;
 /// Each is a container; more belong into one script.
-const MOST_CHECKS: usize = 20;
+const MAX_CHECKS: usize = 20;
 /// A check that fails eleven times over costs more than it finds.
-const MOST_RETRIES: u32 = 10;
+const MAX_RETRIES: u32 = 10;
 /// GitHub's most requested reviewers.
-const MOST_REVIEWERS: usize = 15;
-const MOST_LABELS: usize = 15;
+const MAX_REVIEWERS: usize = 15;
+const MAX_LABELS: usize = 15;
 /// GitHub's longest login.
-const LONGEST_LOGIN: usize = 39;
-const LONGEST_NAME: usize = 200;
+const MAX_LOGIN: usize = 39;
+const MAX_NAME: usize = 200;
 
 /// What to write for each key, for those whose mistake does not say it by itself.
 const EXAMPLES: &[(&str, &str)] = &[
@@ -59,8 +59,8 @@ pub(super) fn remedy(key: &str) -> String {
 
 pub(super) fn labels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let all = Vec::<String>::deserialize(from)?;
-    if all.len() > MOST_LABELS {
-        return Err(D::Error::custom(format!("there are {} of them, and {MOST_LABELS} at most", all.len())));
+    if all.len() > MAX_LABELS {
+        return Err(D::Error::custom(format!("there are {} of them, and {MAX_LABELS} at most", all.len())));
     }
     match all.iter().find(|label| !is_label(label)) {
         Some(label) => Err(D::Error::custom(format!("`{label}` is no label"))),
@@ -69,7 +69,7 @@ pub(super) fn labels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, 
 }
 
 fn is_label(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= LONGEST_LABEL && !text.chars().any(char::is_control)
+    !text.trim().is_empty() && text.chars().count() <= MAX_LABEL && !text.chars().any(char::is_control)
 }
 
 pub(super) fn label<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
@@ -82,8 +82,7 @@ pub(super) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
     let text = String::deserialize(from)?;
     let allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '[' | ']');
-    let fits =
-        (1..=LONGEST_NAME).contains(&text.len()) && !text.starts_with('-') && text.chars().all(allowed);
+    let fits = (1..=MAX_NAME).contains(&text.len()) && !text.starts_with('-') && text.chars().all(allowed);
     if fits { Ok(Some(text)) } else { Err(D::Error::custom(format!("`{text}` is no such name"))) }
 }
 
@@ -93,8 +92,8 @@ pub(super) fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Strin
 
 pub(super) fn commands<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let all = Vec::<String>::deserialize(from)?;
-    if all.len() > MOST_CHECKS {
-        return Err(D::Error::custom(format!("there are {} of them, and {MOST_CHECKS} at most", all.len())));
+    if all.len() > MAX_CHECKS {
+        return Err(D::Error::custom(format!("there are {} of them, and {MAX_CHECKS} at most", all.len())));
     }
     all.into_iter().map(checked_command).collect()
 }
@@ -110,10 +109,10 @@ pub(super) fn fixes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D
 
 pub(super) fn check_retries<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let count = u32::deserialize(from)?;
-    if count <= MOST_RETRIES {
+    if count <= MAX_RETRIES {
         Ok(Some(count))
     } else {
-        Err(D::Error::custom(format!("{count} is more than {MOST_RETRIES}")))
+        Err(D::Error::custom(format!("{count} is more than {MAX_RETRIES}")))
     }
 }
 
@@ -138,13 +137,13 @@ pub(super) fn branch<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String
 pub(super) fn logins<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let all = Vec::<String>::deserialize(from)?;
     let fits = |login: &str| {
-        (1..=LONGEST_LOGIN).contains(&login.len())
+        (1..=MAX_LOGIN).contains(&login.len())
             && login.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     };
     match all.iter().find(|login| !fits(login)) {
         Some(login) => Err(D::Error::custom(format!("`{login}` is no login"))),
-        None if all.len() > MOST_REVIEWERS => {
-            Err(D::Error::custom(format!("there are {} of them, and {MOST_REVIEWERS} at most", all.len())))
+        None if all.len() > MAX_REVIEWERS => {
+            Err(D::Error::custom(format!("there are {} of them, and {MAX_REVIEWERS} at most", all.len())))
         }
         None => Ok(all),
     }

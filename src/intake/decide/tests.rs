@@ -123,9 +123,9 @@ fn a_base_is_brought_in_at_once_or_after_what_is_under_way_and_not_while_a_quest
         assert_eq!(rebase(Some(story)), Decision::Rebase { rewrite: true });
     }
     let asked = KnownStory { last, ..waiting(Posted::As(CommentId(1))).story.unwrap() };
-    assert_eq!(rebase(Some(asked)), Decision::Refuse(NoGo::Waits));
+    assert_eq!(rebase(Some(asked)), Decision::Refuse(CommandRejection::Waits));
     for nothing in [None, Some(KnownStory::default())] {
-        assert_eq!(rebase(nothing), Decision::Refuse(NoGo::NothingBegun));
+        assert_eq!(rebase(nothing), Decision::Refuse(CommandRejection::NothingBegun));
     }
 }
 
@@ -210,7 +210,7 @@ fn on_other_peoples_pull_requests_nothing_but_a_command_gets_an_answer() {
     assert!(matches!(leads_to("/hob plan"), Decision::Open { mode: Mode::Plan, .. }));
     assert_eq!(leads_to("/hob fix mind it"), Decision::Fix { text: Some("mind it".to_owned()) });
     for command in ["/hob retry", "/hob resume", "/hob rebase", "/hob budget +1"] {
-        assert_eq!(leads_to(command), Decision::Refuse(NoGo::NothingBegun), "{command}");
+        assert_eq!(leads_to(command), Decision::Refuse(CommandRejection::NothingBegun), "{command}");
     }
     assert_eq!((leads_to("/hob help"), leads_to("/hob status")), (Decision::Help, Decision::Status));
     assert!(matches!(leads_to("/hob dance"), Decision::Explain(_)));
@@ -315,7 +315,7 @@ fn what_github_refused_is_tried_again_and_what_failed_is_done_again() {
     {
         assert_eq!(says("/hob retry", &refused(last, is_under_work)), Decision::Redeliver, "{last:?}");
     }
-    let failed = Decision::GoOn(GoOn::SameText);
+    let failed = Decision::GoOn(Continuation::SameText);
     assert_eq!(says("/hob retry", &refused(TaskState::Failed, false)), failed);
 }
 
@@ -339,10 +339,10 @@ fn a_command_answers_a_question_with_its_text() {
     assert_eq!(answers("tabs", &asked), "tabs");
     assert_eq!(answers("/hob tabs", &asked), "/hob tabs", "a mistake answers in its own words");
     for command in ["/hob plan", "/hob plan tabs", "/hob retry"] {
-        assert_eq!(says(command, &asked), Decision::Refuse(NoGo::Waits), "{command}");
+        assert_eq!(says(command, &asked), Decision::Refuse(CommandRejection::Waits), "{command}");
     }
     let before = decide(&comment(99, 1, "/hob resume tabs"), &asked);
-    assert_eq!(before, Decision::Refuse(NoGo::Waits), "written before the question");
+    assert_eq!(before, Decision::Refuse(CommandRejection::Waits), "written before the question");
 }
 
 #[test]
@@ -361,16 +361,16 @@ fn on_a_plan_a_command_to_work_carries_it_out_and_words_change_it() {
     ] {
         assert_eq!(answers(text, &asked), answer, "{text}");
     }
-    assert_eq!(says("/hob plan", &asked), Decision::Refuse(NoGo::Waits));
+    assert_eq!(says("/hob plan", &asked), Decision::Refuse(CommandRejection::Waits));
     assert_eq!(says("/hob stop", &asked), Decision::Stop);
 }
 
 #[test]
 fn a_go_without_a_plan_starts_nothing() {
-    assert_eq!(says("/hob go", &Known::default()), Decision::Refuse(NoGo::NoPlan));
-    assert_eq!(says("/hob go", &after(TaskState::Done)), Decision::Refuse(NoGo::NoPlan));
+    assert_eq!(says("/hob go", &Known::default()), Decision::Refuse(CommandRejection::NoPlan));
+    assert_eq!(says("/hob go", &after(TaskState::Done)), Decision::Refuse(CommandRejection::NoPlan));
     let busy = known(KnownStory { is_under_work: true, ..KnownStory::default() });
-    assert_eq!(says("/hob go", &busy), Decision::Refuse(NoGo::UnderWay));
+    assert_eq!(says("/hob go", &busy), Decision::Refuse(CommandRejection::UnderWay));
 }
 
 #[test]
@@ -384,21 +384,29 @@ fn what_failed_or_was_stopped_is_done_again_and_nothing_else_is() {
     for state in TaskState::ALL {
         let mut known = after(state);
         known.story.as_mut().unwrap().is_under_work = !state.is_final();
-        let wanted = |ended: GoOn, well: NoGo| match state {
+        let wanted = |ended: Continuation, well: CommandRejection| match state {
             TaskState::Failed | TaskState::Cancelled => Decision::GoOn(ended),
             TaskState::Done => Decision::Refuse(well),
-            _ => Decision::Refuse(NoGo::UnderWay),
+            _ => Decision::Refuse(CommandRejection::UnderWay),
         };
-        assert_eq!(says("/hob retry", &known), wanted(GoOn::SameText, NoGo::LastEndedWell), "{state:?}");
-        let resumed = wanted(GoOn::Text(None), NoGo::LastEndedWell);
+        assert_eq!(
+            says("/hob retry", &known),
+            wanted(Continuation::SameText, CommandRejection::LastEndedWell),
+            "{state:?}"
+        );
+        let resumed = wanted(Continuation::Text(None), CommandRejection::LastEndedWell);
         assert_eq!(says("/hob resume", &known), resumed, "{state:?}");
     }
     for command in ["/hob retry", "/hob resume", "/hob resume tabs", "/hob budget +5"] {
-        assert_eq!(says(command, &Known::default()), Decision::Refuse(NoGo::NothingBegun), "{command}");
+        assert_eq!(
+            says(command, &Known::default()),
+            Decision::Refuse(CommandRejection::NothingBegun),
+            "{command}"
+        );
     }
     let more = says("/hob resume tabs too", &after(TaskState::Done));
     assert!(opens(&more), "with words there is something to do after a good end: {more:?}");
-    let text = GoOn::Text(Some("tabs".to_owned()));
+    let text = Continuation::Text(Some("tabs".to_owned()));
     assert_eq!(says("/hob resume tabs", &after(TaskState::Failed)), Decision::GoOn(text));
 }
 
@@ -411,8 +419,8 @@ fn a_button_does_what_its_command_does_and_says_nothing() {
         let pressed = |press| decide(&Act::Press(press), &known);
         match ended_badly {
             true => {
-                assert_eq!(pressed(Press::Retry), Decision::GoOn(GoOn::SameText), "{state:?}");
-                assert_eq!(pressed(Press::Again), Decision::GoOn(GoOn::SameText), "{state:?}");
+                assert_eq!(pressed(Press::Retry), Decision::GoOn(Continuation::SameText), "{state:?}");
+                assert_eq!(pressed(Press::Again), Decision::GoOn(Continuation::SameText), "{state:?}");
             }
             false => {
                 assert!(matches!(pressed(Press::Retry), Decision::Nothing(_)), "{state:?}");

@@ -1,6 +1,6 @@
 //! The question whether work may cost more: the answers that are offered, and what somebody meant who gave one.
 
-use super::{Amount, LEAST_USD, MS_A_MINUTE, Reached};
+use super::{Amount, MIN_USD, MS_A_MINUTE, Reached};
 use crate::story::Answer;
 
 /// The answer with which hob itself closes a question about a day's cap, and who gives it.
@@ -83,7 +83,7 @@ fn more_words(more: Amount) -> String {
 fn amount(text: &str, unit: Amount) -> Option<Amount> {
     let value = number(text.trim_start_matches('+').trim_start_matches('$'))?;
     match unit {
-        Amount::Usd(_) => (value >= LEAST_USD).then_some(Amount::Usd(value)),
+        Amount::Usd(_) => (value >= MIN_USD).then_some(Amount::Usd(value)),
         Amount::Tokens(_) => (value >= 1.0).then_some(Amount::Tokens(value as u64)),
         Amount::Ms(_) => (value >= 1.0).then_some(Amount::Ms((value as u64).saturating_mul(MS_A_MINUTE))),
     }
@@ -189,7 +189,7 @@ mod tests {
             };
             if let Said::More(more) = said(&Answer { text, by: "alice".to_owned() }, &at) {
                 let Amount::Usd(usd) = more else { panic!("{more:?}") };
-                prop_assert!(usd.is_finite() && usd >= LEAST_USD);
+                prop_assert!(usd.is_finite() && usd >= MIN_USD);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use hob::git::{
-    HandOver, ImportLimits, Join, Joined, Mirror, Push, PushError, empty_quarantine, import, merge, push,
+    ImportLimits, ImportTarget, Join, Joined, Mirror, Push, PushError, empty_quarantine, import, merge, push,
     rebase,
 };
 use hob::ids::Sha;
@@ -183,7 +183,7 @@ fn what_a_hand_over_merges_of_its_base_branch_is_not_of_its_making() {
     let bundle = bundle(&world.work, &["story", &format!("^{ours}"), &format!("^{newest}")]);
     let taken = |base_branch: Option<&Sha>| {
         let limits = ImportLimits::default();
-        let hand_over = HandOver { quarantine: &world.quarantine(), base: &ours, base_branch, limits };
+        let hand_over = ImportTarget { quarantine: &world.quarantine(), base: &ours, base_branch, limits };
         import(&mirror, &hand_over, &mut &bundle[..]).unwrap()
     };
     let imported = taken(Some(&newest));
@@ -208,7 +208,7 @@ fn what_a_hand_over_merges_of_its_base_branch_is_not_of_its_making() {
     world.commit_all("put back");
     let mirror: Mirror = world.mirror();
     let put_back = super::world::bundle(&world.work, &["story", &format!("^{ours}")]);
-    let hand_over = HandOver {
+    let hand_over = ImportTarget {
         quarantine: &world.quarantine(),
         base: &ours,
         base_branch: Some(&later),

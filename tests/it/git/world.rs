@@ -14,7 +14,7 @@ use axum::http::{Response, StatusCode, header};
 use base64::Engine;
 use tempfile::TempDir;
 
-use hob::git::{HandOver, ImportError, ImportLimits, Imported, Mirror, Remote, import};
+use hob::git::{ImportError, ImportLimits, ImportTarget, Imported, Mirror, Remote, import};
 use hob::ids::Sha;
 
 pub const TOKEN: &str = "ghs_aVerySecretToken";
@@ -101,7 +101,7 @@ impl World {
         bundle: &[u8],
         limits: ImportLimits,
     ) -> Result<Imported, ImportError> {
-        let hand_over = HandOver { quarantine: &self.quarantine(), base, base_branch: None, limits };
+        let hand_over = ImportTarget { quarantine: &self.quarantine(), base, base_branch: None, limits };
         import(mirror, &hand_over, &mut &bundle[..])
     }
 

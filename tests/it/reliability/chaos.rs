@@ -26,7 +26,7 @@ const FEW: u64 = 16;
 /// Short, so that a process that is stopped for a while has lost its tasks.
 const LEASE: Duration = Duration::from_secs(2);
 /// A person asks again where hob says that something failed, so often at most.
-const MOST_ASKED_AGAIN: usize = 4;
+const MAX_ASKED_AGAIN: usize = 4;
 /// Seconds within which faults begin. A story without any takes about four.
 const FAULTY: f32 = 6.0;
 
@@ -315,7 +315,7 @@ async fn fulfil(w: &World, wish: Wish) -> Result<usize, String> {
             w.alice().comments(issue, "/hob work go on [scenario: work]").await;
         } else if said.starts_with("**") {
             failures += 1;
-            if failures > MOST_ASKED_AGAIN {
+            if failures > MAX_ASKED_AGAIN {
                 return Err(format!("#{issue} fails again and again: {said}"));
             }
             w.alice().comments(issue, "/hob work again").await;

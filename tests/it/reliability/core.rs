@@ -12,12 +12,13 @@ use hob::github::webhook;
 use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use hob::intake::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
 use hob::store::{
-    Advance, Delivery, Effect, Heard, HowStopped, Lost, NewAnswers, NewEffect, NewQuestion, NewTask,
-    PullShown, ReactTo, Recorded, Stop, Store, StoryAsk, StoryChange, WantedEffect,
+    Delivery, Effect, Heard, HowStopped, Lost, NewAnswers, NewEffect, NewQuestion, NewTask, PullShown,
+    ReactTo, Recorded, Stop, Store, StoryAsk, StoryUpdate, Transition, WantedEffect,
 };
-use hob::story::step::{Look, RunLook, Step, step};
+use hob::story::step::{RunSnapshot, Step, TaskSnapshot, step};
 use hob::story::{
-    self, Ask, Choice, Findings, Next, Outcome, Question, RunEnd, Story, Task, TaskHistory, TaskState, Turn,
+    self, Choice, Findings, Next, Outcome, Question, RunEnd, RunReason, Story, Task, TaskHistory,
+    TaskRequest, TaskState,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -366,7 +367,7 @@ impl Scene {
                     on,
                     ask: ask(choice, text),
                     mode,
-                    turn: Turn::Begin,
+                    turn: RunReason::Begin,
                     labeled_at,
                     settings: None,
                     effects,
@@ -428,14 +429,16 @@ impl Scene {
 
     async fn one_step(&mut self, task: &Task, luck: Luck) -> anyhow::Result<Option<Task>> {
         let run = self.store.latest_run(task).await?;
-        let look = Look {
+        let look = TaskSnapshot {
             state: task.state,
             stop_wanted: self.store.stop_wanted(task).await?.is_some(),
             may_push: false,
             publish_again: false,
             save_wanted: false,
             check_wanted: false,
-            run: run.as_ref().map(|run| if run.end.is_some() { RunLook::Ended } else { RunLook::Open }),
+            run: run
+                .as_ref()
+                .map(|run| if run.end.is_some() { RunSnapshot::Ended } else { RunSnapshot::Open }),
         };
         match (step(&look), run) {
             (Step::Rest, _) => Ok(None),
@@ -443,7 +446,7 @@ impl Scene {
             (Step::FollowRun, Some(mut run)) => {
                 self.store.run_started(task, &mut run).await?;
                 let end = run_end(outcome(luck, look.stop_wanted));
-                self.store.end_run(task, &mut run, end, &StoryChange::default()).await?;
+                self.store.end_run(task, &mut run, end, &StoryUpdate::default()).await?;
                 Ok(Some(task.clone()))
             }
             (Step::Settle, Some(run)) => {
@@ -451,18 +454,24 @@ impl Scene {
                     TaskHistory { retries: task.retries, retries_allowed: 2, can_sync: false, synced: false };
                 let outcome = run.end.expect("an end").outcome;
                 let (to, advance) = match story::after_run(&run.turn, &outcome, history) {
-                    Next::Publish => (TaskState::Publishing, Advance::default()),
+                    Next::Publish => (TaskState::Publishing, Transition::default()),
                     Next::Ask(question) => {
                         let id = QuestionId::new();
                         let new = NewQuestion { id, question, held_back: None, at_cap: None };
                         let effects = vec![NewEffect::new(Effect::Card { question: id })];
-                        (TaskState::Blocked, Advance { question: Some(new), effects, ..Advance::default() })
+                        (
+                            TaskState::Blocked,
+                            Transition { question: Some(new), effects, ..Transition::default() },
+                        )
                     }
                     Next::Again { turn, retry } => {
                         let retry_in = retry.map(|_| Duration::ZERO);
-                        (TaskState::Queued, Advance { turn: Some(turn), retry_in, ..Advance::default() })
+                        (
+                            TaskState::Queued,
+                            Transition { turn: Some(turn), retry_in, ..Transition::default() },
+                        )
                     }
-                    Next::Fail(class) => (TaskState::Failed, Advance { failure: Some(class), ..ended() }),
+                    Next::Fail(class) => (TaskState::Failed, Transition { failure: Some(class), ..ended() }),
                     Next::Cancel => (TaskState::Cancelled, ended()),
                     Next::RenewLogin { .. } => panic!("there is no login"),
                 };
@@ -474,7 +483,7 @@ impl Scene {
                     if matches!(luck, Luck::LeavesWork) { vec!["a".to_owned()] } else { Vec::new() };
                 let findings = Findings { uncommitted, has_commits: true };
                 let (to, advance) = match story::after_hand_over(&run.turn, findings) {
-                    story::AfterHandOver::Push | story::AfterHandOver::NothingToChange => {
+                    story::NextStep::Push | story::NextStep::NothingToChange => {
                         let effect = Effect::PullRequest {
                             title: "t".to_owned(),
                             body: "b".to_owned(),
@@ -486,13 +495,13 @@ impl Scene {
                             labels: Vec::new(),
                         };
                         let effects = vec![NewEffect::new(effect)];
-                        (TaskState::Done, Advance { effects, ..ended() })
+                        (TaskState::Done, Transition { effects, ..ended() })
                     }
-                    story::AfterHandOver::AskToCommit(files) => {
-                        let turn = Some(Turn::CommitLeftovers { files });
-                        (TaskState::Queued, Advance { turn, ..Advance::default() })
+                    story::NextStep::AskToCommit(files) => {
+                        let turn = Some(RunReason::CommitLeftovers { files });
+                        (TaskState::Queued, Transition { turn, ..Transition::default() })
                     }
-                    story::AfterHandOver::LeftUncommitted(_) => (TaskState::Failed, ended()),
+                    story::NextStep::LeftUncommitted(_) => (TaskState::Failed, ended()),
                 };
                 Ok(Some(self.store.advance(task, to, &advance).await?))
             }
@@ -662,8 +671,8 @@ fn react(issue: u64) -> NewEffect {
     NewEffect::new(Effect::React { to, content: "eyes".to_owned() })
 }
 
-fn ask(choice: Choice, text: Option<String>) -> Ask {
-    Ask {
+fn ask(choice: Choice, text: Option<String>) -> TaskRequest {
+    TaskRequest {
         by: "alice".to_owned(),
         by_id: None,
         title: "t".to_owned(),
@@ -734,6 +743,6 @@ proptest! {
 }
 
 /// What is written down at the end of a task: the words about it.
-fn ended() -> Advance {
-    Advance { words: Some("It is over.".to_owned()), ..Advance::default() }
+fn ended() -> Transition {
+    Transition { words: Some("It is over.".to_owned()), ..Transition::default() }
 }

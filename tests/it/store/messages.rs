@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use hob::ids::{AgentKind, CommentId, IssueNumber, StoryId};
-use hob::store::{Advance, Effect, NewEffect, NewMessage, NewTask, ReactTo, Store, StoryAsk};
+use hob::store::{Effect, NewEffect, NewMessage, NewTask, ReactTo, Store, StoryAsk, Transition};
 use hob::story::plan::Mode;
-use hob::story::{Ask, Choice, MessageState, Run, Task, TaskState, Turn};
+use hob::story::{Choice, MessageState, Run, RunReason, Task, TaskRequest, TaskState};
 use jiff::Timestamp;
 
 struct Desk {
@@ -42,7 +42,7 @@ impl Desk {
             branch: "hob/issue-1".to_owned(),
             theirs: None,
         };
-        let ask = Ask {
+        let ask = TaskRequest {
             by: "alice".to_owned(),
             by_id: None,
             title: "t".to_owned(),
@@ -59,7 +59,7 @@ impl Desk {
                     on,
                     ask,
                     mode: Mode::Work,
-                    turn: Turn::Begin,
+                    turn: RunReason::Begin,
                     labeled_at: None,
                     settings: Some("checks = [\"true\"]".to_owned()),
                     effects: vec![],
@@ -85,7 +85,7 @@ impl Desk {
     }
 
     async fn moves(&mut self, to: TaskState) {
-        self.task = self.store.advance(&self.task, to, &Advance::default()).await.unwrap();
+        self.task = self.store.advance(&self.task, to, &Transition::default()).await.unwrap();
     }
 
     async fn states(&self) -> Vec<MessageState> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hob::ids::TaskId;
 use hob::store::{self, NewAnswers, Recorded, Store};
-use hob::story::{PartAnswer, TaskState, Turn};
+use hob::story::{PartAnswer, RunReason, TaskState};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
@@ -161,7 +161,7 @@ async fn answer_whatever_waits(store: Store) -> Store {
         let answer = now.and_then(|now| now.answer).map(|answer| (answer.by, answer.text));
         assert_eq!(answer, Some(("alice".to_owned(), "Leave it out.".to_owned())));
         let task = store.open_task_of(story.id).await.unwrap().expect("it goes on");
-        assert_eq!((task.state, task.turn), (TaskState::Queued, Turn::Answer { question: asked.id }));
+        assert_eq!((task.state, task.turn), (TaskState::Queued, RunReason::Answer { question: asked.id }));
         answered.push(task.id);
     }
     assert!(!answered.is_empty(), "the dump has stories that wait");

@@ -8,8 +8,8 @@ use hob::event::Verdict;
 use hob::ids::{IssueNumber, ReviewId, StoryId};
 use hob::store::{NewTask, ReviewTaken, Sharing, Store, StoryAsk};
 use hob::story::plan::Mode;
-use hob::story::review::{Review, Round, Source};
-use hob::story::{About, Ask, Choice, Task, TaskState, Turn};
+use hob::story::review::{Review, ReviewBatch, Source};
+use hob::story::{About, Choice, RunReason, Task, TaskRequest, TaskState};
 use sqlx::Row as _;
 
 use super::{change, open_raw};
@@ -42,7 +42,7 @@ impl Desk {
             body: format!("{by} {id}"),
             remarks: Vec::new(),
         };
-        let ask = Ask {
+        let ask = TaskRequest {
             by: by.to_owned(),
             by_id: Some(7),
             title: "t".to_owned(),
@@ -50,7 +50,7 @@ impl Desk {
             text: None,
             choice: Choice::default(),
             on: Some(IssueNumber(2)),
-            about: About::Review(Round { reviews: vec![review] }),
+            about: About::Review(ReviewBatch { reviews: vec![review] }),
         };
         let on = StoryAsk {
             repo: "acme/tool".parse().unwrap(),
@@ -62,7 +62,7 @@ impl Desk {
             branch: "hob/issue-1".to_owned(),
             theirs: None,
         };
-        let (mode, turn) = (Mode::Work, Turn::Begin);
+        let (mode, turn) = (Mode::Work, RunReason::Begin);
         let new = NewTask { on, ask, mode, turn, labeled_at: None, settings: None, effects: vec![] };
         let guid = uuid::Uuid::new_v4().to_string();
         self.store.record_delivery(&guid, "pull_request_review", b"{}", None).await.unwrap();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hob::agent::AgentKind;
-use hob::store::{Advance, Sharing, StoryChange};
+use hob::store::{Sharing, StoryUpdate, Transition};
 use hob::story::{Choice, Outcome, RunEnd, TaskState};
 
 use super::budgets::{a_task, beside, opened, runs_of};
@@ -116,8 +116,8 @@ async fn minutes_are_a_cap_where_neither_money_nor_tokens_are_told() {
             replies: Vec::new(),
             title: None,
         };
-        store.end_run(&task, &mut run, end, &StoryChange::default()).await.unwrap();
-        store.advance(&task, TaskState::Queued, &Advance::default()).await.unwrap();
+        store.end_run(&task, &mut run, end, &StoryUpdate::default()).await.unwrap();
+        store.advance(&task, TaskState::Queued, &Transition::default()).await.unwrap();
     })
     .await;
     w.start_hob().await;

@@ -8,7 +8,7 @@ use hob::ids::{IssueNumber, StoryId, TaskId};
 use hob::store::{NewTask, Sharing, Store, StoryAsk};
 use hob::story::budget::{Limit, Used};
 use hob::story::plan::Mode;
-use hob::story::{Ask, Choice, Run, Story, TaskState, Turn};
+use hob::story::{Choice, Run, RunReason, Story, TaskRequest, TaskState};
 
 use crate::world::{REPO, World};
 use jiff::Timestamp;
@@ -46,7 +46,7 @@ pub(super) fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choic
         branch: format!("hob/issue-{issue}"),
         theirs: None,
     };
-    let ask = Ask {
+    let ask = TaskRequest {
         by: by.to_owned(),
         by_id: None,
         title: "A task".to_owned(),
@@ -60,7 +60,7 @@ pub(super) fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choic
         on,
         ask,
         mode: Mode::Work,
-        turn: Turn::Begin,
+        turn: RunReason::Begin,
         labeled_at: None,
         settings: None,
         effects: Vec::new(),

@@ -151,7 +151,7 @@ async fn a_retry_asks_again_for_what_failed_with_the_same_words_in_the_same_sess
     w.finish().await;
 }
 
-async fn asks(w: &World, issue: u64) -> Vec<hob::story::Ask> {
+async fn asks(w: &World, issue: u64) -> Vec<hob::story::TaskRequest> {
     let repo = REPO.parse().expect("a repository");
     let story = w.store().story_at(&repo, hob::ids::IssueNumber(issue)).await.unwrap().expect("a story");
     w.store().asks_of(story.id).await.unwrap()

@@ -8,18 +8,18 @@ use hob::deliver::Deliver;
 use hob::github::{Credentials, GitHub};
 use hob::ids::{AgentKind, IssueNumber};
 use hob::paths::DataDir;
-use hob::pulse::Pulse;
+use hob::pulse::Heartbeat;
 use hob::redact::Secrets;
-use hob::store::{Advance, Effect, NewEffect, NewTask, Sharing, Store, StoryAsk};
+use hob::store::{Effect, NewEffect, NewTask, Sharing, Store, StoryAsk, Transition};
 use hob::story::plan::Mode;
-use hob::story::{About, Ask, Choice, TaskState, Turn};
+use hob::story::{About, Choice, RunReason, TaskRequest, TaskState};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::github::{Fault, RequestLog};
 use crate::world::{REPO, World};
 
 /// What GitHub allows in a minute.
-const MOST_IN_A_MINUTE: usize = 80;
+const MAX_IN_A_MINUTE: usize = 80;
 
 /// Everything that hob has sent to GitHub that is no question: all but git's own requests and GraphQL's questions.
 fn writes(w: &World) -> Vec<RequestLog> {
@@ -115,7 +115,7 @@ async fn is_done(w: &World, store: &Store, number: u64) {
         branch,
         theirs: None,
     };
-    let ask = Ask {
+    let ask = TaskRequest {
         by: "alice".to_owned(),
         by_id: None,
         title: "Do it".to_owned(),
@@ -125,14 +125,14 @@ async fn is_done(w: &World, store: &Store, number: u64) {
         on: None,
         about: About::Issue,
     };
-    let (mode, turn) = (Mode::Work, Turn::Begin);
+    let (mode, turn) = (Mode::Work, RunReason::Begin);
     let new = NewTask { on, ask, mode, turn, labeled_at: None, settings: None, effects: vec![] };
     let guid = format!("guid-{number}");
     store.record_delivery(&guid, "issues", b"{}", None).await.unwrap();
     store.open_task(&guid, &new).await.unwrap();
     let task = store.claim_task(Duration::from_secs(600), &Sharing::default()).await.unwrap().unwrap();
     let (task, _) = store.begin_run(&task, AgentKind::Claude).await.unwrap();
-    let task = store.advance(&task, TaskState::Publishing, &Advance::default()).await.unwrap();
+    let task = store.advance(&task, TaskState::Publishing, &Transition::default()).await.unwrap();
     let pull = Effect::PullRequest {
         title: "Do it".to_owned(),
         body: "Done.".to_owned(),
@@ -144,7 +144,7 @@ async fn is_done(w: &World, store: &Store, number: u64) {
         labels: Vec::new(),
     };
     let words = Some("Done: #{pull} has 1 commit for you to review.".to_owned());
-    let change = Advance { effects: vec![NewEffect::new(pull)], words, ..Advance::default() };
+    let change = Transition { effects: vec![NewEffect::new(pull)], words, ..Transition::default() };
     let task = store.advance(&task, TaskState::Done, &change).await.unwrap();
     store.release_task(&task, Duration::ZERO).await.unwrap();
 }
@@ -170,7 +170,8 @@ async fn where_many_stories_end_at_once_no_pull_request_waits_for_a_status() {
     };
     let stop = CancellationToken::new();
     let began = Instant::now();
-    let running = tokio::spawn(deliver.run(stop.clone(), Pulse::new("deliver", Duration::from_secs(600))));
+    let running =
+        tokio::spawn(deliver.run(stop.clone(), Heartbeat::new("deliver", Duration::from_secs(600))));
     w.until("all pull requests", |github| (github.pulls(REPO).len() == STORIES as usize).then_some(())).await;
     let took = began.elapsed();
     assert!(took < Duration::from_secs(20), "{took:?}");
@@ -182,7 +183,7 @@ async fn where_many_stories_end_at_once_no_pull_request_waits_for_a_status() {
         (writes(&w).iter().filter(|write| write.path.ends_with("/comments")).count() >= 20).then_some(())
     })
     .await;
-    assert!(began.elapsed() > Duration::from_secs(60) || writes(&w).len() <= MOST_IN_A_MINUTE);
+    assert!(began.elapsed() > Duration::from_secs(60) || writes(&w).len() <= MAX_IN_A_MINUTE);
     stop.cancel();
     running.await.unwrap().unwrap();
 }

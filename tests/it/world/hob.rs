@@ -437,7 +437,7 @@ async fn listed(config: &Config, is_wanted: impl Fn(&Listed) -> bool) -> Vec<Str
 
 /// Larger files are not shown: those that hob writes stay far below, and an agent may leave one of
 /// terabytes that is one hole.
-const MOST_SHOWN: u64 = 600 << 20;
+const MAX_SHOWN: u64 = 600 << 20;
 
 /// Shows every regular file below a folder, links not followed.
 pub fn for_each_file(folder: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
@@ -445,7 +445,7 @@ pub fn for_each_file(folder: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
         let kind = entry.file_type().expect("a kind");
         if kind.is_dir() {
             for_each_file(&entry.path(), look);
-        } else if kind.is_file() && entry.metadata().is_ok_and(|m| m.len() <= MOST_SHOWN) {
+        } else if kind.is_file() && entry.metadata().is_ok_and(|m| m.len() <= MAX_SHOWN) {
             look(&entry.path(), &std::fs::read(entry.path()).unwrap_or_default());
         }
     }

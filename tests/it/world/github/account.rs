@@ -25,7 +25,7 @@ pub(super) const INSTALLATION_ID: u64 = 51_000_001;
 /// How long an installation token is good for: an hour, as GitHub has it.
 pub(super) const INSTALLATION_TOKEN_SECONDS: i64 = 3600;
 /// GitHub refuses a signed token that is valid longer than ten minutes.
-const LONGEST_SIGNED_TOKEN_SECONDS: i64 = 600;
+const MAX_SIGNED_TOKEN_SECONDS: i64 = 600;
 
 /// Keys made for these tests alone; they open nothing.
 const TEST_PRIVATE_KEY: &str = include_str!("../../../data/github-app.test-key.pem");
@@ -166,7 +166,7 @@ fn signed_token(token: &str) -> Result<Actor, Rejected> {
         return Err(Rejected::Wrong(format!("signed token issued by {issuer}")));
     }
     let now = Timestamp::now().as_second();
-    if claims.iat > now || claims.exp > now + LONGEST_SIGNED_TOKEN_SECONDS {
+    if claims.iat > now || claims.exp > now + MAX_SIGNED_TOKEN_SECONDS {
         return Err(Rejected::Wrong("signed token from the future, or valid for too long".to_owned()));
     }
     Ok(Actor::App)

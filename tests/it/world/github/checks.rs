@@ -16,7 +16,7 @@ use super::writer::{node_id, put, time, user_id};
 /// hob's App.
 pub(super) const HOB: (u64, &str) = (APP_ID, APP_SLUG);
 /// The most statuses of one context that GitHub keeps for a commit.
-const MOST_STATUSES: usize = 1000;
+const MAX_STATUSES: usize = 1000;
 
 /// What a repository has of these.
 #[derive(Default)]
@@ -296,7 +296,7 @@ pub(super) fn create_status(github: &GitHub, state: &mut State, call: &Call) -> 
     }
     let before = &state.repository(&name).checks.statuses;
     let same = before.iter().filter(|other| other.sha == status.sha && other.context == status.context);
-    if same.count() >= MOST_STATUSES {
+    if same.count() >= MAX_STATUSES {
         return Reply::refuse(422, "Validation Failed");
     }
     let mut value = example("POST /repos/{owner}/{repo}/statuses/{sha}");

@@ -31,7 +31,7 @@ const QUESTIONS: [Question; 2] = [
     (include_str!("../../../data/settings-file.graphql"), answer_file),
 ];
 /// What an issue's history is asked for at most.
-const MOST_LABELINGS: usize = 100;
+const MAX_LABELINGS: usize = 100;
 const LARGEST_BODY: usize = 1024 * 1024;
 
 pub(super) async fn serve(Extract(github): Extract<GitHub>, request: Request<Body>) -> Response {
@@ -154,7 +154,7 @@ fn answer_file(repository: &Repository, variables: &Value) -> Value {
 
 fn history(issue: &Issue) -> Value {
     let last_rename = issue.renames.last();
-    let skipped = issue.labelings.len().saturating_sub(MOST_LABELINGS);
+    let skipped = issue.labelings.len().saturating_sub(MAX_LABELINGS);
     let labelings = issue.labelings.iter().skip(skipped).map(|labeling| {
         let mut node = node(&labeling.change);
         node["label"] = json!({"name": labeling.label});

@@ -9,7 +9,7 @@ use super::state::{Issue, Reaction, State};
 use super::webhooks::{self, CommentChange, Outgoing};
 
 /// The longest comment that GitHub takes, in characters.
-const LONGEST_COMMENT: usize = 65_536;
+const MAX_COMMENT: usize = 65_536;
 
 pub(super) fn get(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let repository = state.repository(&call.repository());
@@ -305,7 +305,7 @@ fn acceptable(call: &Call) -> Result<&str, Reply> {
     if body.trim().is_empty() {
         return Err(refuse("Body cannot be blank"));
     }
-    if body.chars().count() > LONGEST_COMMENT {
+    if body.chars().count() > MAX_COMMENT {
         return Err(refuse("Body is too long (maximum is 65536 characters)"));
     }
     Ok(body)
