@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::github::{GitHub, GitHubError, RepositoryFacts};
+use crate::heartbeat::Heartbeat;
 use crate::ids::{InstallationId, IssueNumber, RepositoryRef, Sha};
-use crate::pulse::Heartbeat;
 use crate::store::Store;
 
 /// How often hob looks where `github.poll` does not say.

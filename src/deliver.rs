@@ -6,10 +6,10 @@
 mod card;
 mod check_run;
 mod log;
+mod overflow;
 mod pace;
 mod pull;
 mod refused;
-mod rest;
 mod review;
 mod status;
 
@@ -22,12 +22,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::Config;
 use crate::github::{self, FoundComment, GitHub, GitHubError, Repository};
+use crate::heartbeat::Heartbeat;
 use crate::ids::{CommentId, InstallationId, IssueNumber, StoryId};
 use crate::lanes::{Lanes, Room};
 use crate::message;
 use crate::message::Report;
 use crate::paths::DataDir;
-use crate::pulse::Heartbeat;
 use crate::redact::Secrets;
 use crate::store::{Double, DoubleKind, Effect, EffectClass, Excluded, ReactTo, Store, WantedEffect};
 use crate::story::Story;

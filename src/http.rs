@@ -5,7 +5,7 @@ mod body;
 mod listening;
 mod places;
 mod ready;
-mod turned_away;
+mod rejected_webhooks;
 mod webhook;
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub use places::Limits;
 use crate::container::Docker;
 use crate::store::Store;
 use ready::Readiness;
-use turned_away::RejectedWebhooks;
+use rejected_webhooks::RejectedWebhooks;
 
 /// GitHub gives up after ten seconds; an answer after that is of no use to it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(9);

@@ -2,6 +2,7 @@
 //! `intake/decide.rs`; who may command hob is asked here, of the git host, at that moment. The deliveries of one repository are settled
 //! one by one, each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
 
+mod adopted_pull_request;
 mod answers;
 mod base;
 mod blocked;
@@ -15,7 +16,6 @@ pub mod reply;
 mod review;
 mod settings;
 mod sub_issues;
-mod theirs;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +30,11 @@ use crate::command::{self, Reading};
 use crate::config::Config;
 use crate::event::{Comment, Ending, Event, Issue, Person, Place, Pull};
 use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
+use crate::heartbeat::Heartbeat;
 use crate::ids::{AgentKind, IssueNumber};
 use crate::lanes::{Lanes, Room};
 use crate::markdown;
 use crate::message::{self, NotThere, Part, TextChanged};
-use crate::pulse::Heartbeat;
 use crate::store::{
     BlockedBy, Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, PendingRequest, ReactTo,
     Stop, Store, StoryAsk, once_id,

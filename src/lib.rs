@@ -6,11 +6,11 @@ pub mod clock;
 pub mod config;
 pub mod event;
 pub mod fail_point;
+pub mod heartbeat;
 pub mod ids;
 pub mod lanes;
 pub mod markdown;
 pub mod paths;
-pub mod pulse;
 
 // Floor 1: the domain and its words, pure.
 pub mod agent;

@@ -9,23 +9,23 @@ mod check_run;
 mod checks;
 mod closing;
 mod commands;
+mod concurrent_push;
 mod contain;
 mod detail;
 mod failed;
 mod fix;
-mod kept;
 mod left;
 mod login;
 mod marker;
-mod notable;
-mod objections;
+mod overflow;
+mod policy_violations;
 mod pull_request;
 mod refused;
-mod rest;
 pub mod review;
+mod review_hints;
+mod saved_work;
 mod settings;
 mod status;
-mod theirs;
 mod title;
 mod unfinished;
 
@@ -46,16 +46,13 @@ pub use commands::{
     CommandRejection, StoryState, base_stays, help, left_out, may_this_be_done, misunderstood, no_cap,
     nobody_listens, nothing_done, only_the_first, where_it_stands,
 };
+pub use concurrent_push::{NotThere, not_there};
 pub use contain::{Sizes, contain, contain_in_parts, contain_line};
 use contain::{code, login};
 pub use detail::Detail;
 use failed::failure_words;
 pub use failed::{FailureText, failed};
 pub use fix::{NothingToFix, checks_left, checks_mended, failed_here, fixes_used_up, nothing_to_mend};
-pub use kept::{
-    Kept, WhyStopped, cut_short_on_branch, left_work_given_up, left_work_pushed, put_away, still_waiting,
-    stopped, work_in_progress,
-};
 pub use left::left_behind;
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,
@@ -63,21 +60,24 @@ pub use login::{
 };
 use marker::{MARKER_END, MARKER_START};
 pub use marker::{has_marker, is_status, marker, status_marker};
-pub use notable::{MAX_NOTABLE, ReviewHint, Why};
-pub use objections::{PolicyViolation, may_this_be_pushed, objections};
+pub use overflow::{Overflow, rest_comment, rests, with_links};
+use overflow::{whole, whole_changed};
+pub use policy_violations::{PolicyViolation, may_this_be_pushed, policy_violations};
 pub use pull_request::{
     Later, PullRequestText, Report, no_room_for_report, pull_request_body, short_body, with_evidence,
     with_report,
 };
 pub use refused::{Refusal, comment_refused, pull_refused, question_refused};
-pub use rest::{Overflow, rest_comment, rests, with_links};
-use rest::{whole, whole_changed};
+pub use review_hints::{MAX_NOTABLE, ReviewHint, Why};
+pub use saved_work::{
+    Kept, WhyStopped, cut_short_on_branch, left_work_given_up, left_work_pushed, put_away, still_waiting,
+    stopped, work_in_progress,
+};
 pub use settings::{
     blocked_by, blocked_for, fix_settings_at_fault, may_no_more, part_of, reviewers_refused,
     settings_at_fault, waits_for_blockers, waits_no_more,
 };
 pub use status::{MAX_AHEAD, Phase, PullOver, RetryCount, StatusText, status};
-pub use theirs::{NotThere, not_there};
 pub use title::{pull_request_title, title_of_work};
 pub use unfinished::{UnfinishedText, WhyUnfinished, shown_as_draft, unfinished};
 

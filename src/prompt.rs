@@ -4,18 +4,18 @@
 
 mod context;
 mod fence;
+mod fields;
 mod links;
 mod review;
 mod samples;
 mod seen;
-mod sheet;
 mod template;
 
 pub use crate::markdown::{Hidden, visible};
 pub use fence::Fences;
+pub use fields::{PromptFields, sheet};
 pub use links::{Reference, images, references};
 pub use seen::{Author, Comment, Failing, FailingCheck, File, Image, Linked, MissingImage, Seen};
-pub use sheet::{PromptFields, sheet};
 pub use template::{MAX_PROMPT, MAX_TEMPLATE, Origin, Template, TemplateError};
 
 use crate::ids::{PullNumber, Sha};

@@ -3,39 +3,39 @@
 //! transaction; what belongs together is written together or not at all. Nothing here speaks to
 //! GitHub, Docker or git, and nothing here decides: see `story.rs` for the rules.
 
+mod access_denied;
 mod base;
 mod budgets;
 mod cards;
 mod check_runs;
 mod checks;
+mod clock_steps;
 mod commands;
 mod deliveries;
 mod effects;
 mod fault;
 mod fixes;
-mod held_back;
-mod keep;
-mod looks;
 mod messages;
 mod open;
+mod overflow;
+mod pending_approvals;
+mod pending_requests;
+mod polls;
 mod pulls;
 mod queue;
+mod rejected_webhooks;
 mod repositories;
-mod rests;
+mod retention;
 mod reviews;
 mod rows;
 mod runs;
 mod settings;
 mod shown;
-mod shut_out;
 mod status;
 mod stories;
 mod sub_issues;
 mod tasks;
-mod turned_away;
 mod waiting;
-mod waits;
-mod wishes;
 mod write;
 
 use std::path::Path;
@@ -46,37 +46,37 @@ use sqlx::sqlite::SqlitePool;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use access_denied::AccessDenied;
 pub use base::FollowBase;
 pub use budgets::{CapQuestion, WaitsForLimit};
 pub use cards::NewAnswers;
 pub use check_runs::{CheckToShow, CheckedHead, ShownCheck};
+pub use clock_steps::{ChangeWatch, ClockWatch};
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{
     Double, DoubleKind, Effect, EffectClass, Excluded, NewEffect, PullShown, ReactTo, WantedEffect, once_id,
 };
 pub use fault::StoreFault;
 pub use fixes::{Fix, NewFix};
-pub use held_back::ApprovalQuestion;
-pub use keep::{IdleStory, SaveState, StoredRun, StoredStory};
-pub use looks::DeliveryPoll;
 pub use messages::NewMessage;
 pub use open::{backup, look_at};
+pub use overflow::OverflowPart;
+pub use pending_approvals::ApprovalQuestion;
+pub use pending_requests::{BlockedBy, DueRequest, PendingRequest};
+pub use polls::DeliveryPoll;
 pub use pulls::PullNews;
 pub use queue::Sharing;
+pub use rejected_webhooks::RejectedWebhooks;
 pub use repositories::KnownRepository;
-pub use rests::OverflowPart;
+pub use retention::{IdleStory, SaveState, StoredRun, StoredStory};
 pub use reviews::ReviewTaken;
 pub use runs::NewRun;
 pub use shown::{EndedTask, StatusFacts, StoryToShow};
-pub use shut_out::AccessDenied;
 pub use status::{BlockedRequest, Counts, OpenDelivery, OpenEffect, OpenTask, RecordedDelivery, StoreStatus};
 pub use stories::{Heard, HowStopped, NewTask, Stop, StoryAsk, TheirPull};
 pub use sub_issues::ParentStory;
 pub use tasks::{Lost, NewQuestion, StopWanted, StoryUpdate, Transition};
-pub use turned_away::RejectedWebhooks;
 pub use waiting::Waiting;
-pub use waits::{ChangeWatch, ClockWatch};
-pub use wishes::{BlockedBy, DueRequest, PendingRequest};
 
 use crate::clock;
 use write::Write;

@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::{ByteSize, Config};
 use crate::container::Docker;
+use crate::heartbeat::Heartbeat;
 use crate::ids::StoryId;
 use crate::paths::{self, DataDir};
-use crate::pulse::Heartbeat;
 use crate::store::{ChangeWatch, ClockWatch, Store};
 use sizes::Sizes;
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::kept::what_became;
+use super::saved_work::what_became;
 use super::{Kept, agent_name, dollars};
 use crate::ids::AgentKind;
 use crate::story::budget::{self, Amount, Caps, HOB, Limit, NEW_DAY, Reached, Scope};

@@ -1,7 +1,7 @@
 //! The pull request's text: hob's report, between two markers, so that what people write around it stays theirs.
 
 use super::budget::answer_words;
-use super::rest::without_rests;
+use super::overflow::without_rests;
 use super::{
     MAX_AGENT_TEXT, MAX_NOTABLE, ReviewHint, Spent, agent_name, checks_section, code, contain, contain_line,
     file_list, login, people, spent, whole,

@@ -2,7 +2,7 @@
 //! texts name that draft.
 
 use super::budget::cap_is_reached;
-use super::kept::{WhyStopped, ending_words};
+use super::saved_work::{WhyStopped, ending_words};
 use super::{contain_line, login};
 use crate::agent::{TodoItem, TodoState};
 use crate::event::PullMove;

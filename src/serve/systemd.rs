@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::pulse::Heartbeat;
+use crate::heartbeat::Heartbeat;
 use crate::store::{Counts, Store};
 
 /// How often the line that `systemctl status` shows is renewed where no watchdog wants to hear from hob.

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use super::effects::{Effect, NewEffect, finish, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, commands, deliveries, held_back, now, rows};
+use super::{Store, commands, deliveries, now, pending_approvals, rows};
 use crate::event::Person;
 use crate::ids::{EffectId, IssueNumber, PullNumber, QuestionId, StoryId, TaskId};
 use crate::story::card::whole_answer;
@@ -322,7 +322,7 @@ fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<Card> {
     Ok(Card {
         id: asked.id,
         story: rows::parsed(row, "story")?,
-        kind: match (rows::is_true(row, "is_plan")?, held_back::kind(row)?) {
+        kind: match (rows::is_true(row, "is_plan")?, pending_approvals::kind(row)?) {
             (true, _) => QuestionKind::Plan,
             (false, kind) => kind,
         },

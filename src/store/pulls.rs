@@ -7,7 +7,7 @@ use super::effects::{NewEffect, WantedEffect, finish, want};
 use super::shown::show;
 use super::stories::{end, mark_stopped, note_stop};
 use super::write::Write;
-use super::{Effect, HowStopped, Stop, Store, cards, deliveries, keep, now, rows};
+use super::{Effect, HowStopped, Stop, Store, cards, deliveries, now, retention, rows};
 use crate::event::{Ending, PullMove};
 use crate::ids::{PullNumber, Repo, StoryId};
 use crate::message;
@@ -71,7 +71,7 @@ impl Store {
             cards::close_cards(&mut write, story).await?;
         }
         if news.to == PullMove::Merged {
-            keep::want_left_work_saved(&mut write, story).await?;
+            retention::want_left_work_saved(&mut write, story).await?;
         }
         if let Some(ending) = news.ended {
             end(&mut write, story, ending).await?;
@@ -196,7 +196,7 @@ pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: 
             .bind(next_branch(first_branch, &before.branch))
             .execute(&mut **write)
             .await?;
-        if keep::give_up_left_work(write, story).await? {
+        if retention::give_up_left_work(write, story).await? {
             let body = message::left_work_given_up();
             let told = Effect::Comment { on: before.issue, body };
             want(write, story, &[NewEffect::new(told)]).await?;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
-use super::shut_out::{AccessDenied, shut_out};
-use super::turned_away::{RejectedWebhooks, turned_away};
+use super::access_denied::{AccessDenied, shut_out};
+use super::rejected_webhooks::{RejectedWebhooks, turned_away};
 use super::{Effect, PendingRequest, ReactTo, Store, now, rows};
 use crate::story::{Question, TaskState};
 

@@ -9,7 +9,7 @@ use super::effects::{Effect, NewEffect, want};
 use super::shown::show;
 use super::tasks::{Queued, queue};
 use super::write::Write;
-use super::{Store, cards, commands, deliveries, now, pulls, rows, sub_issues, wishes};
+use super::{Store, cards, commands, deliveries, now, pending_requests, pulls, rows, sub_issues};
 use crate::event::{Ending, PullMove};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, RepositoryId, StoryId, TaskId};
 use crate::story::plan::Mode;
@@ -271,7 +271,7 @@ impl Store {
 /// Marks every task of a story that can be stopped, and calls off what was to come after them; tells whether there was any.
 pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Result<bool> {
     let called_off = sub_issues::call_off(write, story).await?;
-    let had_wish = wishes::forget(write, story).await?;
+    let had_wish = pending_requests::forget(write, story).await?;
     let marked = sqlx::query(
         "UPDATE tasks SET stop_by = $2, stop_why = $4, not_before = 0, updated_at = $3,
              state = CASE WHEN state = 'blocked' THEN 'queued' ELSE state END
@@ -307,7 +307,7 @@ pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) ->
         .await?;
     want(write, story, &new.effects).await?;
     show(write, story).await?;
-    wishes::forget(write, story).await?;
+    pending_requests::forget(write, story).await?;
     Ok(task)
 }
 

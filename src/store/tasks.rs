@@ -13,7 +13,7 @@ use super::shown::show;
 use super::stories::NewTask;
 use super::write::Write;
 use super::{
-    Sharing, Store, after, commands, deliveries, held_back, messages, now, rows, stories, sub_issues,
+    Sharing, Store, after, commands, deliveries, messages, now, pending_approvals, rows, stories, sub_issues,
 };
 use crate::agent::FailureClass;
 use crate::event::{Ending, PullMove};
@@ -551,7 +551,7 @@ async fn ask_question(transaction: &mut Write, task: &Task, new: &NewQuestion) -
     .bind(new.id.to_string())
     .bind(task.story.to_string())
     .bind(task.id.to_string())
-    .bind(held_back::column(new)?)
+    .bind(pending_approvals::column(new)?)
     .bind(now())
     .bind(task.ask.on.map(|on| rows::to_i64(on.0)).transpose()?)
     .execute(&mut **transaction)

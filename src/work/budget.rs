@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::keep::{SavedAt, cut_short_on_ready};
+use super::save_work::{SavedAt, cut_short_on_ready};
 use super::settle::ask;
 use super::suggest::Suggestions;
 use super::{Job, StepError, Worker};

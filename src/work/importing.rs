@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use secrecy::ExposeSecret as _;
 
 use super::child::{Asked, OF_OTHERS};
-use super::hand_over::{ExportReport, refused};
+use super::export::{ExportReport, refused};
 use super::import_child::{Answer, Request, Taken};
 use super::policy::Rules;
 use super::{Job, StepError, Worker};

@@ -1,12 +1,12 @@
 //! The hand-over's policy: what commits may not hold, though they are whole. Pure but for reading the
-//! objects in quarantine. What it finds is put into words in `message/objections.rs`; what follows is decided in
+//! objects in quarantine. What it finds is put into words in `message/policy_violations.rs`; what follows is decided in
 //! `publish.rs`.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::notable::notable;
+use super::review_hints::notable;
 use crate::config::{PathGlobs, Policy};
 use crate::git::{Change, ChangeKind, FilterFault, Imported, ObjectKind};
 use crate::message::{PolicyViolation, ReviewHint};

@@ -5,7 +5,7 @@
 use super::base::branches_of;
 use super::import_child::Taken;
 use super::joining::{How, MergeSides};
-use super::keep::ended_at;
+use super::save_work::ended_at;
 use super::start::{blocking, github_error, remote_error};
 use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;

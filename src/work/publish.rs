@@ -5,11 +5,11 @@
 use anyhow::Context as _;
 
 use super::check_again::evidence;
-use super::hand_over::{ExportReport, Leftovers, refused};
+use super::concurrent_push::PushOutcome;
+use super::export::{ExportReport, Leftovers, refused};
 use super::import_child::Taken;
 use super::settle::ask;
 use super::start::blocking;
-use super::theirs::PushOutcome;
 use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
 use crate::event::PullMove;
@@ -98,7 +98,7 @@ impl Worker {
         let (taken, note) = self.take_over(job, run, base, handed).await?;
         if !taken.objections.iter().all(PolicyViolation::can_be_allowed) {
             let (objections, more) = (&taken.objections, taken.more_objections);
-            return Err(refused(message::objections(objections, more)));
+            return Err(refused(message::policy_violations(objections, more)));
         }
         let protected = taken.objections.iter().filter_map(|objection| match objection {
             PolicyViolation::Protected { path } => Some(path.clone()),

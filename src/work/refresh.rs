@@ -10,8 +10,8 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::agent_files::{self, SETTINGS};
+use super::concurrent_push::moved;
 use super::start::{WORKSPACE, blocking, docker_error, mount, remote_error};
-use super::theirs::moved;
 use super::{Job, StepError, Worker};
 use crate::container::{AttachLimits, AttachedEnd, ContainerSpec, Log, Network};
 use crate::git::{Mirror, RemoteError};
@@ -212,7 +212,7 @@ impl Worker {
         };
         let Some(news) = read else {
             tracing::warn!(end = ?attached.end, %complaints, "the workspace could not be brought up to date");
-            return Err(super::hand_over::refused(Detail::NotRefreshed));
+            return Err(super::export::refused(Detail::NotRefreshed));
         };
         if theirs.is_some() || !news.restored.is_empty() {
             tracing::info!(?news, %complaints, "the workspace was brought up to date");

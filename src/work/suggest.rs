@@ -8,9 +8,9 @@ use anyhow::Context as _;
 
 use super::check_again::evidence;
 use super::commits::{co_author, login};
+use super::concurrent_push::push_error;
 use super::push::PushPlan;
 use super::start::{blocking, remote_error};
-use super::theirs::push_error;
 use super::{Job, StepError, Worker};
 use crate::config::PathGlobs;
 use crate::fail_point::around;

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use hob::agent::FailureClass;
 use hob::command::TABLE;
 use hob::github::{Button, CheckRun, CheckRunText, CheckState, Credentials, GitHub, webhook};
+use hob::heartbeat::Heartbeat;
 use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, QuestionId, ReviewCommentId, Sha};
 use hob::intake::Intake;
 use hob::message;
-use hob::pulse::Heartbeat;
 use hob::store::{
     Effect, NewEffect, NewQuestion, PullShown, ReactTo, Sharing, ShownCheck, Store, StoryUpdate, Transition,
 };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors of `docs/architecture.md`, lowest first.
 const FLOORS: &[(u8, &[&str])] = &[
-    (0, &["clock", "config", "event", "fail_point", "ids", "lanes", "markdown", "paths", "pulse"]),
+    (0, &["clock", "config", "event", "fail_point", "ids", "lanes", "markdown", "paths", "heartbeat"]),
     (1, &["agent", "command", "message", "prompt", "redact", "story"]),
     (2, &["account", "container", "egress", "exchange", "git", "github", "store"]),
     (3, &["catch_up", "deliver", "intake", "sweep", "work"]),

@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::{Installation, Repository, person, place, read};
 use crate::event::{CheckKind, EndedCheck, Event, Pull, PullMove, Review};
+use crate::github::failed_checks::FAILED;
 use crate::github::people::User;
 use crate::github::pulls::Side;
 use crate::github::reviews::verdict;
-use crate::github::standing::FAILED;
 use crate::ids::{CheckRunId, PullNumber, ReviewId, Sha};
 
 /// What hob could use of a delivery; nothing where it is about something else.

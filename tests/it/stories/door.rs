@@ -197,10 +197,17 @@ async fn github_that_is_away_for_a_moment_loses_nothing_and_doubles_nothing() {
     w.quiet().await;
     assert_eq!(w.github.pulls(REPO).len(), 1);
     assert_eq!(w.github.comments(REPO, issue).iter().filter(|c| c.author == BOT).count(), 1);
-    // Looked for, and not written a second time.
-    let written = w.github.requests();
-    let written = written.iter().filter(|r| r.method == "POST" && r.path.ends_with("/issues/1/comments"));
-    assert_eq!(written.count(), 1);
+    // Looked for, and not written a second time: the status comment, and an answer.
+    let written = || {
+        let requests = w.github.requests().into_iter();
+        requests.filter(|r| r.method == "POST" && r.path.ends_with("/issues/1/comments")).count()
+    };
+    assert_eq!(written(), 1);
+    w.github.fault("POST", "/issues/1/comments", Fault::AnswerLost, 1);
+    w.alice().comments(issue, "/hob help").await;
+    w.next_comment(issue).await;
+    w.quiet().await;
+    assert_eq!(written(), 2);
     w.finish().await;
 }
 

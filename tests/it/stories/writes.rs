@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use hob::deliver::Deliver;
 use hob::github::{Credentials, GitHub};
+use hob::heartbeat::Heartbeat;
 use hob::ids::{AgentKind, IssueNumber};
 use hob::paths::DataDir;
-use hob::pulse::Heartbeat;
 use hob::redact::Secrets;
 use hob::store::{Effect, NewEffect, NewTask, Sharing, Store, StoryAsk, Transition};
 use hob::story::plan::Mode;

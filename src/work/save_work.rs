@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::hand_over::{WorkInProgress, hand_over_name, refused};
+use super::export::{WorkInProgress, hand_over_name, refused};
 use super::publish::check_not_moved_back;
 use super::settle::comment;
 use super::start::{blocking, make_private_folder};
@@ -194,7 +194,7 @@ impl Worker {
         // Nobody is asked about protected paths: they would be asked about work that is over.
         if !taken.objections.is_empty() {
             let (objections, more) = (&taken.objections, taken.more_objections);
-            return Err(refused(message::objections(objections, more)));
+            return Err(refused(message::policy_violations(objections, more)));
         }
         let tip = self.push(holder, &job.story, run, &taken).await?;
         if let Some(onto) = &taken.onto {

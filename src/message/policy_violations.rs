@@ -69,7 +69,7 @@ pub enum PolicyViolation {
 }
 
 /// The objections, and how many more there are, as a list for the detail of a failure.
-pub fn objections(objections: &[PolicyViolation], more: usize) -> String {
+pub fn policy_violations(objections: &[PolicyViolation], more: usize) -> String {
     let lines = objections.iter().map(|objection| format!("- {}", words(objection)));
     let mut lines: Vec<String> = lines.take(MAX_LISTED).collect();
     let more = more + objections.len().saturating_sub(MAX_LISTED);
@@ -179,10 +179,10 @@ mod tests {
             PolicyViolation::SecretInCommit { commit: "0123abcd".to_owned() },
             PolicyViolation::SecretInName,
         ];
-        insta::assert_snapshot!("every_objection_is_said_in_words", objections(&all, 0));
+        insta::assert_snapshot!("every_objection_is_said_in_words", policy_violations(&all, 0));
         let many = vec![PolicyViolation::TooManyFiles { limit: 1 }; 12];
-        assert!(objections(&many, 0).ends_with("- and 2 more"));
-        assert!(objections(&many, 30).ends_with("- and 32 more"));
+        assert!(policy_violations(&many, 0).ends_with("- and 2 more"));
+        assert!(policy_violations(&many, 30).ends_with("- and 32 more"));
     }
 
     #[test]

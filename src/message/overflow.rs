@@ -1,5 +1,5 @@
 //! What an agent wrote that is longer than its place has room for: the first part stands there, with links to comments of hob's that
-//! hold the rest. A message carries the rest with it, in signs that no contained text has, until `deliver/rest.rs` has written those
+//! hold the rest. A message carries the rest with it, in signs that no contained text has, until `deliver/overflow.rs` has written those
 //! comments and knows their addresses. So a message stays a function of facts, and no link leads nowhere.
 
 use serde::{Deserialize, Serialize};
