@@ -185,9 +185,8 @@ fn no_public_type_has_the_name_of_another() {
     }
     assert!(places.len() > 200, "only {} public types were found", places.len());
     let is_listed = |name: &str| DUPLICATE_TYPES.contains(&name);
-    for (name, paths) in places.iter().filter(|(name, paths)| paths.len() > 1 && !is_listed(name)) {
-        panic!("`{name}` is declared in {paths:?}; rename one of them");
-    }
+    let clash = places.iter().find(|(name, paths)| paths.len() > 1 && !is_listed(name));
+    assert!(clash.is_none(), "two public types have one name; rename one of them: {clash:?}");
     for name in DUPLICATE_TYPES {
         let is_duplicate = places.get(*name).is_some_and(|paths| paths.len() > 1);
         assert!(is_duplicate, "`{name}` is unique now; remove it from DUPLICATE_TYPES");
