@@ -58,7 +58,8 @@ pub struct Config {
     pub server: Server,
     /// The data folder, in which hob keeps everything that it must not lose.
     pub data: Data,
-    /// GitHub: how hob signs in, which repositories it works for, and how it shows its work there.
+    /// GitHub: how hob signs in (as a GitHub App, or with a token), which repositories it works
+    /// for, and how it shows its work there. Each secret is set here or in a file, not both.
     pub github: GitHub,
     /// The commits that hob pushes.
     pub git: Git,

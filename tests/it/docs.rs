@@ -1,8 +1,8 @@
-//! The documents against the code: every setting, variable, move and class of failure is where people
-//! look for it, and nothing is there that the code does not know. What the sentences say is for a reader
-//! to judge.
+//! The documents against the code: every setting, variable, move and class of failure is where
+//! people look for it, and nothing is there that the code does not know. What the sentences say is
+//! for a reader to judge.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -52,8 +52,8 @@ fn all_keys() -> Vec<String> {
     all
 }
 
-/// The example's settings, with the comment signs away: key with section, value, and whether it has a
-/// default. A sign with a space after it makes a comment for people.
+/// The example's settings, with the comment signs away: key with section, value, and whether it has
+/// a default. A sign with a space after it makes a comment for people.
 fn example() -> Vec<(String, String, bool)> {
     let text = text_of("deploy/hob.example.toml");
     let mut section = String::new();
@@ -91,7 +91,8 @@ fn uncommented(all: bool) -> String {
     settings.collect::<Vec<_>>().join("\n")
 }
 
-/// Rows of a table in Markdown whose first cell is code: the cells, without the backticks around them.
+/// Rows of a table in Markdown whose first cell is code: the cells, without the backticks around
+/// them.
 fn rows(text: &str) -> Vec<Vec<String>> {
     let lines = text.lines().filter(|line| line.starts_with("| `"));
     lines
@@ -165,6 +166,47 @@ fn the_configuration_page_has_every_key_in_order_with_its_default_and_its_meanin
         let about = under(settings, &format!("## {section}")).trim_start();
         assert!(about.starts_with(char::is_uppercase), "[{section}] is not described: {about}");
     }
+}
+
+/// A text of the configuration page as it stands in the example: links start from the repository's
+/// root.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("](");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (target, rest) = part.split_once(')').expect("the end of a link");
+        plain.push_str(&format!(" (docs/{target}){rest}"));
+    }
+    plain.replace(['[', ']'], "").replace("**", "")
+}
+
+#[test]
+fn the_example_explains_each_key_as_the_configuration_page_does() {
+    let page = text_of("docs/configuration.md");
+    let (settings, _) = page.split_once("\n## Environment\n").expect("settings before the environment");
+    let meanings: BTreeMap<String, String> =
+        rows(settings).into_iter().map(|row| (row[0].clone(), plain(&row[2]))).collect();
+    let (text, mut section, mut comment) = (text_of("deploy/hob.example.toml"), String::new(), Vec::new());
+    let mut explained = 0;
+    for line in text.lines() {
+        if let Some(words) = line.strip_prefix("# ") {
+            comment.push(words);
+            continue;
+        }
+        let said = std::mem::take(&mut comment).join(" ").replace(['[', ']'], "");
+        let line = line.strip_prefix('#').unwrap_or(line);
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split([']', '.']).next()) {
+            let about = under(settings, &format!("## {name}")).trim_start();
+            let about = plain(about.lines().next().unwrap_or_default());
+            assert_eq!(said, about, "left: deploy/hob.example.toml; right: docs/configuration.md");
+            section = if name == "repositories" { format!("{name}.\"owner/name\"") } else { name.to_owned() };
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            let meaning = &meanings[&format!("{section}.{key}")];
+            assert_eq!(said, *meaning, "left: deploy/hob.example.toml; right: docs/configuration.md");
+            explained += 1;
+        }
+    }
+    assert_eq!(explained, meanings.len());
 }
 
 #[test]
