@@ -192,7 +192,7 @@ pub enum TodoState {
     Pending,
     /// Being worked on.
     InProgress,
-    /// Done.
+    /// It is finished.
     Completed,
     /// Given up.
     Cancelled,

@@ -41,7 +41,7 @@ const INSTALLED_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Everything that catching up works with.
 #[derive(Clone)]
 pub struct CatchUp {
-    /// Settings.
+    /// hob's settings.
     pub config: Arc<Config>,
     /// The store.
     pub store: Store,

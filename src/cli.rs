@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod config;
 mod import_hand_over;
 mod join;
 mod log;
@@ -57,6 +58,9 @@ enum Command {
     Retry(retry::Arguments),
     /// Print the JSON schema of `.github/hob.toml`, for editors.
     Schema,
+    /// Describe the settings.
+    #[command(subcommand)]
+    Config(config::Command),
     /// Read a hand-over, as told on standard input. hob starts this itself.
     #[command(name = crate::work::IMPORT_COMMAND, hide = true)]
     ImportHandOver,
@@ -108,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Replay(given) => replay::run(&given),
         Command::Retry(given) => retry::run(&given),
         Command::Schema => schema::run(),
+        Command::Config(command) => config::run(command),
         Command::ImportHandOver => import_hand_over::run(),
         Command::Join => join::run(),
         Command::WritePrompt => write_prompt::run(),

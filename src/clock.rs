@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Now.
+/// The current time.
 pub fn now() -> Timestamp {
     shifted(Timestamp::now())
 }

@@ -15,6 +15,7 @@ mod policy;
 mod pull_request;
 mod questions;
 mod reading;
+mod reference;
 mod repository;
 mod secret;
 mod task;
@@ -25,6 +26,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -37,6 +39,7 @@ pub use hosts::{ChecksNetwork, Host};
 pub use policy::{PathGlobs, Policy};
 pub use pull_request::{FollowBase, PullRequest};
 pub use questions::{Questions, WhoAnswers};
+pub use reference::reference;
 pub use repository::{
     Budgets, Fault, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,
 };
@@ -48,36 +51,41 @@ use crate::ids::{AgentKind, IssueNumber, Repo};
 use reading::Document;
 
 /// Everything that can be set. Sections are the tables of `hob.toml`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The HTTP side.
+    /// The HTTP server.
     pub server: Server,
-    /// Where hob keeps what it must not lose.
+    /// The data folder, in which hob keeps everything that it must not lose.
     pub data: Data,
-    /// The git host.
+    /// GitHub: how hob signs in (as a GitHub App, or with a token), which repositories it works
+    /// for, and how it shows its work there. Each secret is set here or in a file, not both.
     pub github: GitHub,
-    /// Whose name stands on the agent's commits.
+    /// The commits that hob pushes.
     pub git: Git,
     /// The coding agent.
     pub agent: Agent,
-    /// The container it runs in.
+    /// The container that the agent runs in, and how its commits are read out of it.
     pub container: Container,
-    /// What a hand-over may hold.
+    /// What commits may contain.
     pub policy: Policy,
-    /// What work may cost.
+    /// What work may cost. Dollars per run are `agent.max_budget_usd`, minutes per run are
+    /// `agent.timeout`. See [what it may cost](operations.md#what-it-may-cost).
     pub budget: Budget,
     /// What the agent is told.
     pub prompt: Prompt,
-    /// How much at once, and how often to look.
+    /// How many tasks run at once, and how often hob looks for work.
     pub work: Work,
-    /// What is kept, and for how long.
+    /// What is kept, and for how long. A story that waits for an answer is only affected by
+    /// `keep.waiting`.
     pub keep: Keep,
-    /// Who answers questions, and what happens while nobody does.
+    /// Who may answer the agent's questions, and what happens when nobody does.
     pub questions: Questions,
     /// What hob does about its pull requests by itself.
     pub pull_request: PullRequest,
-    /// Settings for one repository, by `owner/name`.
+    /// Settings for one repository, in a table `[repositories."owner/name"]`. They take precedence
+    /// over the repository's own `.github/hob.toml`, which takes precedence over the settings
+    /// above.
     pub repositories: BTreeMap<String, RepositoryOverrides>,
     /// What is not as it should be, though hob can work with it.
     #[serde(skip)]
@@ -85,16 +93,18 @@ pub struct Config {
 }
 
 /// `[server]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Address and port to listen on.
+    /// The address and port to listen on. hob speaks plain HTTP; put a TLS proxy in front of it.
     #[serde(deserialize_with = "values::address")]
+    #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// The largest webhook body that is accepted. GitHub sends up to 25 MB.
+    #[schemars(with = "String")]
     pub body_limit: ByteSize,
-    /// Where agents reach hob's own HTTP side, given to them as `HOB_API_URL`. A `localhost` in it becomes
-    /// `host.docker.internal`.
+    /// The URL at which agents reach hob's HTTP server, given to them as `HOB_API_URL`. A
+    /// `localhost` in it becomes `host.docker.internal`.
     pub api_url: Option<String>,
 }
 
@@ -109,12 +119,14 @@ impl Default for Server {
 }
 
 /// `[data]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Data {
-    /// The data folder: store, mirrors, workspaces, run records. One hob a folder.
+    /// The data folder: store, mirrors, workspaces and run records. Two hobs cannot share one.
     pub dir: PathBuf,
-    /// Free space on its disk under which no run is started. One file for each 64 KiB of it has to be free, too.
+    /// No run starts when the disk of the data folder has less free space than this; below half of
+    /// it, runs are stopped. One file for each 64 KiB of it has to be free as well.
+    #[schemars(with = "String")]
     pub min_free: ByteSize,
 }
 
@@ -125,21 +137,24 @@ impl Default for Data {
 }
 
 /// `[git]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Git {
-    /// Author and committer of the agent's commits.
+    /// The author and committer of the agent's commits.
     pub author_name: String,
-    /// Their address.
+    /// The email address of that author.
     pub author_email: String,
-    /// Whether commits that name somebody else are written anew before the push. The agent's container asks
-    /// git for the author above, but the agent can ask for another.
+    /// Whether commits by any other author are rewritten before the push. A rewritten commit names
+    /// as co-authors the person who asked and the reviewers, and links to the story. See
+    /// [commits](operations.md#commits).
     pub rewrite_authors: bool,
-    /// Whether the commits of one hand-over become one.
+    /// Whether the commits of each push are squashed into one. A repository can override it.
     pub squash: bool,
-    /// Whether commits are signed off by the author above.
+    /// Whether commits get a `Signed-off-by` line with the author above. A repository can override
+    /// it.
     pub sign_off: bool,
-    /// A file that holds the private SSH key with which commits are signed: Ed25519, without a passphrase.
+    /// A file with the SSH key that signs commits: an Ed25519 key without a passphrase, not
+    /// readable by everyone. See [commits](operations.md#commits).
     pub signing_key_file: Option<PathBuf>,
     /// What it holds, read at start.
     #[serde(skip)]
@@ -161,18 +176,21 @@ impl Default for Git {
 }
 
 /// `[prompt]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Prompt {
-    /// A file with the template, in place of hob's own.
+    /// A file with the prompt's template, in place of the built-in one. See [the
+    /// prompt](prompt.md).
     pub template: Option<PathBuf>,
-    /// Whose comments the agent sees.
+    /// Whose comments the agent sees: those of `"writers"`, who may push to the repository, or of
+    /// `"everyone"` except bots.
     pub comments_of: CommentsOf,
-    /// The most issues that are read because they are named in what was asked for.
+    /// The most issues that are read because the request mentions them.
     pub linked_issues: usize,
     /// The most images that are downloaded for a run.
     pub images: usize,
-    /// The largest of them.
+    /// The largest image that is downloaded.
+    #[schemars(with = "String")]
     pub image_limit: ByteSize,
 }
 
@@ -189,30 +207,39 @@ impl Default for Prompt {
 }
 
 /// `[work]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Work {
-    /// Tasks under work at once.
+    /// The most tasks that are worked on at once.
     pub parallel: usize,
-    /// How many of them may be of one repository. Not set: all.
+    /// The most tasks of one repository that are worked on at once. If it is not set, only
+    /// `work.parallel` counts.
     pub per_repository: Option<u32>,
-    /// How many of them may be asked for by one person. Not set: all.
+    /// The most tasks requested by one person that are worked on at once. If it is not set, only
+    /// `work.parallel` counts.
     pub per_person: Option<u32>,
-    /// How often the loops look for work that no one told them of.
+    /// How often hob checks whether another process has changed the store. Changes that hob makes
+    /// itself need no polling.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub poll: Duration,
-    /// How often hob compares what is there with what should be, and tidies up.
+    /// How often hob compares the containers and folders that exist with those that should, and
+    /// cleans up.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub sweep: Duration,
-    /// How long a worker may be silent before its task is free for another.
+    /// How long a worker may be silent before another may take over its task.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub lease: Duration,
-    /// How long a task waits for something that is away, Docker or the git host for example, before
-    /// it fails and says so.
+    /// How long a task waits for something that is unavailable, such as Docker or GitHub, before it
+    /// fails and says so.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub patience: Duration,
-    /// How long a stop waits for steps that are under way. Containers are never waited for.
+    /// How long a shutdown waits for steps in progress. It never waits for containers.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub drain: Duration,
 }
 
@@ -232,22 +259,31 @@ impl Default for Work {
 }
 
 /// `[keep]`. A story that waits for an answer loses nothing to ages and sizes but to `waiting`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keep {
-    /// How long a settled delivery is kept. GitHub can send one again for three days.
+    /// How long a processed webhook is kept. GitHub can redeliver it for three days.
+    #[schemars(with = "String")]
     pub deliveries: Age,
-    /// How long the record of a run is kept: what the agent printed, and the files it left.
+    /// How long the record of a run is kept: its output, and the files that the agent left.
+    #[schemars(with = "String")]
     pub runs: Age,
-    /// How much space the records may take up together; the oldest go first.
+    /// The disk space for all run records. The oldest are removed first.
+    #[schemars(with = "String")]
     pub runs_size: ByteSize,
-    /// How long workspace and home are kept of a story on which nothing happens.
+    /// How long the workspace and home of an inactive story are kept. Unpushed work is pushed
+    /// first; if that fails, it is kept for the same time again.
+    #[schemars(with = "String")]
     pub workspaces: Age,
-    /// How much space those may take up together; of the longest untouched first.
+    /// The disk space for all workspaces and homes. Those unused for longest are removed first.
+    #[schemars(with = "String")]
     pub workspaces_size: ByteSize,
-    /// How long a story waits for an answer before its workspace is given up. What is not pushed is pushed first.
+    /// How long a story waits for an answer before its workspace is given up. Unpushed work is
+    /// pushed first.
+    #[schemars(with = "String")]
     pub waiting: Age,
-    /// How long before that people are told on the issue.
+    /// How long before the end of `keep.waiting` a comment on the issue announces it.
+    #[schemars(with = "String")]
     pub notice: Age,
 }
 

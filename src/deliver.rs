@@ -54,7 +54,7 @@ pub const MAX_STEP: Duration = Duration::from_secs(20 * 60);
 /// Everything the outbox works with.
 #[derive(Clone)]
 pub struct Deliver {
-    /// Settings.
+    /// hob's settings.
     pub config: Arc<Config>,
     /// The store.
     pub store: Store,

@@ -374,7 +374,7 @@ pub enum Verdict {
     Approved,
     /// It must be changed first.
     ChangesRequested,
-    /// Neither.
+    /// It neither approves nor requests changes.
     Commented,
 }
 
@@ -468,7 +468,7 @@ pub struct Issue {
 pub struct Comment {
     /// Its id on the host.
     pub id: CommentId,
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// When it was written, by GitHub's clock.
     pub at: Timestamp,

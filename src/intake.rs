@@ -68,7 +68,7 @@ pub const MAX_STEP: Duration = Duration::from_secs(20 * 60);
 /// Everything intake works with.
 #[derive(Clone)]
 pub struct Intake {
-    /// Settings.
+    /// hob's settings.
     pub config: Arc<Config>,
     /// The store.
     pub store: Store,

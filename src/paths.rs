@@ -1,5 +1,5 @@
 //! Where things lie in the data folder, and the lock that keeps a second hob out of it. The layout is
-//! drawn in `docs/architecture.md`; no other module puts a path together.
+//! drawn in `docs/internals.md`; no other module puts a path together.
 
 mod tree;
 

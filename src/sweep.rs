@@ -41,7 +41,7 @@ pub const MAX_STEP: Duration = Duration::from_secs(2 * 60 * 60);
 /// Everything the sweep works with.
 #[derive(Debug, Clone)]
 pub struct Sweep {
-    /// Settings.
+    /// hob's settings.
     pub config: Arc<Config>,
     /// The store.
     pub store: Store,

@@ -90,7 +90,7 @@ pub const MAX_STEP: Duration = Duration::from_secs(5 * 60);
 /// Everything a worker works with. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
-    /// Settings.
+    /// hob's settings.
     pub config: Arc<Config>,
     /// The store.
     pub store: Store,
@@ -125,7 +125,7 @@ pub(crate) enum StepError {
     Later(anyhow::Error),
     /// The task cannot go on.
     Fail {
-        /// Why.
+        /// The class of the failure.
         class: FailureClass,
         /// What is told to people on GitHub.
         detail: Detail,

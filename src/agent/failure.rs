@@ -88,7 +88,7 @@ pub enum Policy {
 /// A failed run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Why.
+    /// The class of the failure.
     pub class: FailureClass,
     /// The agent's own message, as long as it is: secrets are taken out before it is shortened to a
     /// [`detail`](super::detail). Empty when it left none.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -12,51 +13,57 @@ use super::values;
 use crate::ids::AgentKind;
 
 /// `[agent]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Agent {
-    /// Which CLI: `claude`, `codex`, `gemini`, `opencode` or `command`.
+    /// The agent: `claude`, `codex`, `gemini`, `opencode` or `command`. See [agents](agents.md).
     pub kind: AgentKind,
-    /// Program and arguments for the kind `command`.
+    /// The program and its arguments, for the kind `command`.
     pub command: Vec<String>,
-    /// Agents that take over, the first first, while the usage limit of the one that should work is used up.
+    /// Agents that take over while the usage limit of the chosen agent is exhausted, in order of
+    /// preference.
     pub fallback: Vec<AgentKind>,
-    /// The model's name, passed on to the CLI.
+    /// The model, passed to the agent's program.
     pub model: Option<String>,
-    /// Turns after which a run is ended.
+    /// The number of turns after which a run ends. Claude Code enforces it; `command` is told.
     pub max_turns: Option<u32>,
-    /// Dollars after which a run is ended: the cap of a run. Those of a story and a day are in `[budget]`.
+    /// The most that one run may cost, in dollars.
     pub max_budget_usd: Option<f64>,
-    /// The longest a run may take.
+    /// The longest that a run may take.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub timeout: Duration,
-    /// The longest a run may stay without a word.
+    /// The longest that a run may show no sign of life.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub stall_timeout: Duration,
-    /// How often a run that failed for a passing reason (overload, rate limit) is tried again.
+    /// How often a run is retried after a transient failure, such as an overload or a rate limit.
     pub retries: u32,
-    /// The wait before the first such retry; it doubles each time.
+    /// The delay before the first retry. It doubles with each further one.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub retry_after: Duration,
-    /// Environment names of keys given to the agent, each with the file that holds its value. Keys
-    /// of the agent's own CLI are also taken from hob's environment.
+    /// API keys for the agent: a map from the name of an environment variable to the file that
+    /// contains its value. The keys of the agent's own program are also taken from hob's
+    /// environment.
     pub key_files: BTreeMap<String, PathBuf>,
-    /// The folder of a login on this machine, for working with a person's account instead of a key: for
-    /// `kind = "claude"` a `~/.claude` with `.credentials.json` in it (and `.claude.json` in it or beside
-    /// it), for `codex` a `~/.codex`, for `gemini` a `~/.gemini`, for `opencode` a
-    /// `~/.local/share/opencode`. hob copies the login into the agent's home before each run and takes it
-    /// out again after it; tokens that the CLI renewed meanwhile are written back to the folder, which hob
-    /// must therefore be able to write. It serves the agent named by `kind` alone. Keys of that CLI in
-    /// hob's environment are then not handed on; those in `key_files` are, and come first for the CLI.
+    /// A folder with a login, used in place of a key by the agent named by `agent.kind`: a
+    /// `~/.claude` with `.credentials.json` in it (and `.claude.json` in or beside it), `~/.codex`,
+    /// `~/.gemini` or `~/.local/share/opencode`. hob copies the login into the agent's home for
+    /// each run and writes renewed tokens back, so hob needs write access; `deploy/hob.service`
+    /// allows it only below `/var/lib/hob`. Keys of that agent in hob's environment are then
+    /// ignored; those in `agent.key_files` take precedence over the login.
     pub login_dir: Option<PathBuf>,
-    /// Program and arguments of a command that renews the login, run when the model's service has refused
-    /// it; then the run is made once more. It runs as hob's own user, without hob's secrets in its
-    /// environment and without input; exit code 0 means that the login is renewed.
+    /// A program and its arguments that renew the login. hob runs it when the model's service
+    /// refuses the login, then repeats the run once. It runs as hob's user, without hob's secrets
+    /// in its environment; exit code 0 means success.
     pub sync_command: Vec<String>,
-    /// The longest that command may take. After that it is killed with everything it has started.
+    /// The longest that `agent.sync_command` may take. It is then killed together with its child
+    /// processes.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub sync_timeout: Duration,
-    /// Further environment values for the agent. Not for secrets.
+    /// Further environment variables for the agent. Do not put secrets here.
     pub env: BTreeMap<String, String>,
     /// The keys themselves, resolved at start.
     #[serde(skip)]

@@ -1,30 +1,32 @@
 //! `[budget]`: what work may cost. How what was spent is held against it is in `story/budget.rs`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigError;
 
 /// `[budget]`. The cap of a run in dollars is `agent.max_budget_usd`, and its time `agent.timeout`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Budget {
-    /// Tokens that a run may use.
+    /// The most tokens that one run may use.
     pub run_tokens: Option<u64>,
-    /// Dollars that a story may cost, over all its runs.
+    /// The most that all runs of a story may cost together, in dollars.
     pub story_usd: Option<f64>,
-    /// Tokens that a story may use.
+    /// The most tokens that all runs of a story may use together.
     pub story_tokens: Option<u64>,
-    /// Minutes that a story's runs may take together.
+    /// The most minutes that all runs of a story may spend in containers.
     pub story_minutes: Option<u64>,
-    /// Dollars that each repository may cost in a day (UTC).
+    /// The most that each repository may cost per day (UTC), in dollars.
     pub repository_day_usd: Option<f64>,
-    /// Dollars that all repositories may cost together in a day.
+    /// The most that all repositories together may cost per day (UTC), in dollars.
     pub day_usd: Option<f64>,
-    /// Tokens that they may use together in a day.
+    /// The most tokens that all repositories together may use per day (UTC).
     pub day_tokens: Option<u64>,
-    /// Minutes that their runs may take together in a day.
+    /// The most minutes that all runs together may spend in containers per day (UTC).
     pub day_minutes: Option<u64>,
-    /// The most that people may let one story cost.
+    /// The most, in dollars, that people may let one story cost with `--budget`, `/hob budget` and
+    /// answers.
     pub most_usd: Option<f64>,
 }
 

@@ -4,63 +4,79 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::repository::BoolOrHosts;
 use super::{ByteSize, ChecksNetwork, values};
 use crate::ids::AgentKind;
 
 /// `[container]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Container {
-    /// The Docker Engine API.
+    /// The Docker Engine API: `unix:///path`, `tcp://host:port` or `http://host:port`, without TLS.
     pub docker: String,
-    /// The image with the agent in it, unless the repository or the task names another.
+    /// The image that contains the agent, unless the repository or the task names another. hob does
+    /// not pull images.
     pub image: String,
-    /// The image for an agent other than the usual one, by its name: `codex = "hob-codex:latest"`.
+    /// Images for other agents, by kind: `{ codex = "hob-codex:latest" }`.
     pub images: BTreeMap<AgentKind, String>,
-    /// Images that a person may choose for a task with `--image`, besides those named here anyway.
+    /// Further images that a person may choose with `--image`.
     pub allowed_images: Vec<String>,
-    /// `bridge`, or the name of a network of the operator's.
+    /// The agent's network. `bridge` is the internet, through a separate network for each
+    /// container. `none` is no network. Any other value is the name of a Docker network that you
+    /// created.
     pub network: String,
-    /// Memory, without swap.
+    /// The memory limit. There is no swap.
+    #[schemars(with = "String")]
     pub memory: ByteSize,
-    /// Processors.
+    /// The number of processors.
     pub cpus: f64,
-    /// Processes and threads.
+    /// The most processes and threads.
     pub pids: i64,
-    /// Open files a process.
+    /// The most open files per process.
     pub nofile: i64,
-    /// The size of `/tmp`. It counts as memory.
+    /// The size of `/tmp`. It counts towards the memory limit.
+    #[schemars(with = "String")]
     pub tmp: ByteSize,
-    /// The uid and gid that the agent runs as when hob itself is root.
+    /// The uid and gid of the agent when hob runs as root. Otherwise the agent runs with hob's own.
     pub uid: u32,
-    /// A folder on tmpfs where keys lie while a container starts.
+    /// The folder that holds keys while a container starts. It should be on a tmpfs.
     pub secrets_dir: PathBuf,
-    /// What a story's workspace, home and exchange may take up together on disk. Looked at every few
-    /// seconds while an agent runs; one that passes it is stopped.
+    /// The disk space for a story's workspace, home and exchange together. A run that exceeds it is
+    /// stopped. A branch whose checkout is larger is refused.
+    #[schemars(with = "String")]
     pub disk: ByteSize,
-    /// Files that an agent may leave in `/hob/drops`, to be kept with the run.
+    /// The most files that are kept from `/hob/drops`.
     pub max_drops: usize,
-    /// How large they may be together.
+    /// The total size of the files that are kept from `/hob/drops`.
+    #[schemars(with = "String")]
     pub drops_limit: ByteSize,
-    /// Whether agents get at the SSH agent of hob's environment (`SSH_AUTH_SOCK`). Off by default, for it
-    /// gives much away: while it runs, an agent can use **every** key in the SSH agent, to log in wherever
-    /// they open a door or to push to any repository, and hob sees nothing of it. Keys cannot be copied
-    /// that way. An SSH agent serves its own user only, so hob must run as that user and not as root.
+    /// Whether agents may use the SSH agent at `SSH_AUTH_SOCK` in hob's environment. While it runs,
+    /// an agent can use **every** key in the SSH agent, for example to push to any repository, and
+    /// hob does not see it. The keys cannot be copied. hob must run as the SSH agent's user, not as
+    /// root.
     pub ssh_agent: bool,
     /// The SSH agent's socket, resolved at start.
     #[serde(skip)]
     pub ssh_auth_sock: Option<PathBuf>,
-    /// What the checks that a repository names in its `.github/hob.toml` may reach on the network, where it asks for that.
+    /// What a repository's checks may reach if its `.github/hob.toml` asks for network access:
+    /// `false` for nothing, `true` for everything that agents reach, or a [list of
+    /// servers](repository-settings.md#checks-on-the-network) such as `["crates.io",
+    /// "*.npmjs.org"]`. Enforcing a repository's own list needs Docker; Podman cannot.
+    #[schemars(with = "BoolOrHosts")]
     pub checks_network: ChecksNetwork,
-    /// How long an agent has to end after it is told to.
+    /// The time between SIGTERM and SIGKILL when an agent is stopped.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub stop_grace: Duration,
-    /// The longest that reading the result out of the workspace may take.
+    /// The longest that reading the commits out of the workspace may take.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub hand_over_timeout: Duration,
-    /// The largest hand-over: the agent's commits as one packed bundle.
+    /// The largest git bundle that is accepted from a workspace.
+    #[schemars(with = "String")]
     pub hand_over_limit: ByteSize,
 }
 

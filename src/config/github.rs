@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -10,52 +11,67 @@ use super::{BranchTemplate, ConfigError, values};
 use crate::ids::Repo;
 
 /// `[github]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GitHub {
-    /// Base of the REST API. For GitHub Enterprise Server `https://HOST/api/v3`.
+    /// The base URL of the REST API. For GitHub Enterprise Server: `https://HOST/api/v3`.
     pub api_url: String,
-    /// Base of git over HTTPS: `<git_url>/<owner>/<repo>.git` is cloned and pushed to.
+    /// The base URL for git over HTTPS. Repositories are cloned from
+    /// `<git_url>/<owner>/<repo>.git`. For GitHub Enterprise Server: `https://HOST`.
     pub git_url: String,
-    /// The App's id; then hob works as a GitHub App.
+    /// The id of the GitHub App that hob works as.
     pub app_id: Option<u64>,
-    /// The App's private key, PEM.
+    /// The App's private key, in PEM format.
+    #[schemars(with = "String")]
     pub private_key: Option<SecretString>,
-    /// A file that holds it.
+    /// A file that contains the App's private key.
     pub private_key_file: Option<PathBuf>,
     /// A token, for working without an App.
+    #[schemars(with = "String")]
     pub token: Option<SecretString>,
-    /// A file that holds it.
+    /// A file that contains the token.
     pub token_file: Option<PathBuf>,
-    /// The secret that webhooks are signed with.
+    /// The secret that webhooks are signed with. Required unless `github.poll` is set.
+    #[schemars(with = "String")]
     pub webhook_secret: Option<SecretString>,
-    /// A file that holds it.
+    /// A file that contains the webhook secret.
     pub webhook_secret_file: Option<PathBuf>,
-    /// The label that asks for work.
+    /// The label that asks for work. `LABEL:codex` also chooses the agent.
     pub label: String,
-    /// The story branch; `{issue}` stands for the issue's number.
+    /// The name of the story branch. `{issue}` stands for the issue's number.
+    #[schemars(with = "String")]
     pub branch: BranchTemplate,
     /// Whether pull requests are opened as drafts.
     pub draft: bool,
-    /// How often GitHub is looked through for labels and comments that no webhook told of. Set it where GitHub cannot reach
-    /// hob; then hob needs no webhook. Not set: an App asks GitHub every five minutes for deliveries that failed, and with a
-    /// token hob looks through as often.
+    /// How often hob searches GitHub for labels, comments and reviews that no webhook reported. Set
+    /// it where GitHub cannot reach hob; no webhook is needed then. If it is not set, hob catches
+    /// up every five minutes: an App asks GitHub for failed deliveries, and with a token hob
+    /// searches its repositories.
     #[serde(deserialize_with = "values::some_duration")]
+    #[schemars(with = "String")]
     pub poll: Option<Duration>,
-    /// Repositories to look through beside those that hob has heard from, `owner/name`. An App knows them by itself.
+    /// With a token: repositories (`owner/name`) to search, in addition to those that hob has
+    /// received webhooks from. An App knows its repositories.
     pub repositories: Vec<String>,
-    /// Owners (`acme`) and repositories (`acme/tool`) that hob works for; nothing else is heard. Empty: all that reach hob.
+    /// Owners (`"acme"`) and repositories (`"acme/tool"`) that hob works for. Events from others
+    /// are ignored. If it is empty, hob works for every repository that reaches it.
     pub allow: Vec<String>,
-    /// How long after an answer that did not come hob looks whether GitHub has made a comment twice.
+    /// How long after a request without a response hob checks whether GitHub created a comment
+    /// twice.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub recheck: Duration,
-    /// How often the status comment is changed at most while an agent works.
+    /// The shortest time between two changes of the status comment while an agent works. In long
+    /// runs it changes less often.
     #[serde(deserialize_with = "values::duration")]
+    #[schemars(with = "String")]
     pub status_every: Duration,
-    /// How many writes hob sends in an hour at most, and a sixth of them in a minute. GitHub.com takes about 500 from an
-    /// installation or a token's account; an Enterprise Server without rate limits takes more.
+    /// The most write requests that hob sends to GitHub in an hour; at most a sixth of them in one
+    /// minute. GitHub.com accepts about 500 from an installation or account. A GitHub Enterprise
+    /// Server without rate limits accepts more.
     pub writes_per_hour: u32,
-    /// Whether issues get labels that say where the story stands.
+    /// Whether issues get the labels `hob: working`, `hob: waiting`, `hob: review` and `hob:
+    /// failed`.
     pub state_labels: bool,
 }
 

@@ -19,7 +19,7 @@ const MAX_HOSTS: usize = 50;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Raw")]
 pub enum ChecksNetwork {
-    /// Nothing.
+    /// No server.
     #[default]
     Nothing,
     /// Everything that a container of hob's reaches.

@@ -1,24 +1,28 @@
 //! `[policy]`: what a hand-over may hold.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ByteSize;
 
 /// `[policy]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Paths that are pushed only after a person has said so: what runs with the repository's own keys,
-    /// and who must review.
+    /// Paths that are pushed only after a person has approved the change. `*` matches within a
+    /// folder, `**` across folders.
+    #[schemars(with = "Vec<String>")]
     pub protected_paths: PathGlobs,
     /// The most paths that may differ from where the work began.
     pub max_files: usize,
     /// The largest file, in any commit.
+    #[schemars(with = "String")]
     pub max_file_size: ByteSize,
     /// Whether submodules may be added and moved.
     pub submodules: bool,
-    /// Address space of the process that reads a hand-over.
+    /// The address space of the process that reads an agent's commits.
+    #[schemars(with = "String")]
     pub import_memory: ByteSize,
 }
 

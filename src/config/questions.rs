@@ -1,23 +1,29 @@
 //! `[questions]`: who may answer, and what happens while nobody does.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Age;
 
 /// `[questions]`
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Questions {
-    /// Whose answers count.
+    /// Whose answers count: `write` (everyone who may push), `maintain`, `admin`, or `asker` (the
+    /// person who asked for the work). Answers by bots never count.
     pub who: WhoAnswers,
-    /// After how long the default is taken of a question that has one and names no deadline of its own. Not set: never.
+    /// How long a question that has a default but no deadline of its own waits before the default
+    /// is taken. If it is not set, it waits indefinitely.
+    #[schemars(with = "String")]
     pub deadline: Option<Age>,
-    /// After how long people are reminded, once. Not set: never.
+    /// How long a question waits before people are reminded, once. If it is not set, there is no
+    /// reminder.
+    #[schemars(with = "String")]
     pub remind: Option<Age>,
 }
 
 /// Whose answers count. Bots' never do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WhoAnswers {
     /// Everybody who may push.

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
 use super::error;
+use super::reference::{EXAMPLE, NO_DEFAULT};
 
 /// More mistakes than this in one file are those of another kind of file.
 const MAX_MISTAKES: usize = 50;
@@ -150,7 +151,6 @@ const LISTS: [(&str, &str); 11] = [
 
 /// How a key is written in the example that every key is in.
 fn example(key: &str) -> Option<&'static str> {
-    const EXAMPLE: &str = include_str!("../../deploy/hob.example.toml");
     let parts = parts_of(key);
     let of_list = LISTS.iter().find(|(name, _)| parts.iter().take(2).eq(name.split('.')));
     if let Some((_, example)) = of_list {
@@ -164,7 +164,7 @@ fn example(key: &str) -> Option<&'static str> {
     let mut is_here = false;
     for line in EXAMPLE.lines() {
         let line = line.strip_prefix('#').unwrap_or(line);
-        let line = line.split("# no default").next().unwrap_or(line).trim_end();
+        let line = line.split(NO_DEFAULT).next().unwrap_or(line).trim_end();
         if let Some(header) = line.strip_prefix('[') {
             is_here = header.split([']', '.']).next() == Some(section);
         } else if is_here && line.split_once(" = ").is_some_and(|(key, _)| key == name) {
@@ -236,7 +236,7 @@ mod tests {
     /// Every key of the example, with its section.
     fn keys() -> Vec<(String, String)> {
         let (mut section, mut keys) = (String::new(), Vec::new());
-        for line in include_str!("../../deploy/hob.example.toml").lines() {
+        for line in EXAMPLE.lines() {
             let line = line.strip_prefix('#').unwrap_or(line);
             if let Some(header) = line.strip_prefix('[') {
                 section = header.split(']').next().unwrap().to_owned();

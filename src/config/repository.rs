@@ -142,7 +142,7 @@ pub enum SubIssues {
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "for the schema")]
-enum BoolOrHosts {
+pub(super) enum BoolOrHosts {
     Switch(bool),
     Hosts(#[schemars(length(max = 50))] Vec<String>),
 }

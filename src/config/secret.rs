@@ -12,7 +12,7 @@ use super::{Config, ConfigError, error};
 
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Every variable that hob reads for itself, for `hob serve --help` and the README.
+/// Every variable that hob reads for itself, for `hob serve --help` and `hob config reference`.
 pub const VARIABLES: &[(&str, &str)] = &[
     ("HOB_LISTEN", "server.listen"),
     ("HOB_DATA_DIR", "data.dir"),

@@ -1,22 +1,24 @@
 //! What applies to one task: settings of the operator's, in general and for the repository, the repository's own, and what the
 //! person chose who asked.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Config, RepositoryFile};
 use crate::ids::{AgentKind, Repo};
 
 /// `[repositories."owner/name"]`
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RepositoryOverrides {
-    /// The image with the agent in it.
+    /// The image that contains the agent.
     pub image: Option<String>,
-    /// Which CLI.
+    /// The agent.
     pub agent: Option<AgentKind>,
-    /// The model's name.
+    /// The model.
     pub model: Option<String>,
-    /// A command line for `/bin/sh`, run in the agent's container before the agent, without its keys.
+    /// A command line for `/bin/sh` that runs in the agent's container before the agent, without
+    /// its keys in the environment.
     pub setup: Option<String>,
 }
 

@@ -26,13 +26,13 @@ pub enum CheckState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
-    /// Well.
+    /// It passed.
     Success,
     /// Neither well nor badly.
     Neutral,
     /// It waits for a person.
     ActionRequired,
-    /// Badly.
+    /// It failed.
     Failure,
     /// A person wanted it to end.
     Cancelled,
@@ -88,7 +88,7 @@ pub struct CheckRunText {
     pub state: CheckState,
     /// One line.
     pub title: String,
-    /// Markdown.
+    /// The summary, in Markdown.
     pub summary: String,
     /// More of it.
     pub text: Option<String>,

@@ -35,7 +35,7 @@ pub struct IssueComment {
     pub id: CommentId,
     /// Who wrote it.
     pub author: Person,
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// When, by GitHub's clock.
     pub created_at: Timestamp,

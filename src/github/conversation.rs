@@ -38,7 +38,7 @@ pub struct Conversation {
 pub struct OtherIssue {
     /// One line.
     pub title: String,
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// Whether it is open.
     pub is_open: bool,

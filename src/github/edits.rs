@@ -24,7 +24,7 @@ fragment who on Actor { __typename login ... on User { databaseId } }
 /// A comment's text, and its last change if it was ever changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommentEdit {
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// When and by whom.
     pub edited: Option<Change>,

@@ -20,9 +20,9 @@ pub struct IssueEvent {
     pub id: u64,
     /// When, by GitHub's clock.
     pub at: Timestamp,
-    /// Who.
+    /// The person who caused it.
     pub by: Person,
-    /// What.
+    /// The kind of event.
     pub what: Done,
 }
 

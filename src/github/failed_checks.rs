@@ -34,9 +34,9 @@ pub(super) const FAILED: [&str; 3] = ["failure", "timed_out", "startup_failure"]
 pub struct CheckOutput {
     /// One line.
     pub title: String,
-    /// Markdown.
+    /// The summary, in Markdown.
     pub summary: String,
-    /// Markdown.
+    /// The text, in Markdown.
     pub text: String,
     /// What it says about single lines: path, line, message.
     pub notes: Vec<(String, u64, String)>,

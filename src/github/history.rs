@@ -38,7 +38,7 @@ fragment who on Actor { __typename login ... on User { databaseId } }
 pub struct IssueHistory {
     /// One line.
     pub title: String,
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// The last change of the title, if it was ever changed.
     pub renamed: Option<Change>,
@@ -53,7 +53,7 @@ pub struct IssueHistory {
 pub struct Change {
     /// When, by GitHub's clock, in whole seconds.
     pub at: Timestamp,
-    /// Who.
+    /// The person who made the change.
     pub by: Person,
 }
 

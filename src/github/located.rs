@@ -29,7 +29,7 @@ pub struct Learned {
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RepositoryLocation {
-    /// Here.
+    /// It has this name and these facts now.
     Here(RepositoryFacts),
     /// GitHub shows hob no such repository, and none under its name.
     Nowhere,

@@ -23,7 +23,7 @@ pub enum Permission {
     Write,
     /// To push and to change some settings.
     Maintain,
-    /// Everything.
+    /// May do everything, including administration.
     Admin,
 }
 

@@ -24,7 +24,7 @@ pub struct PullFacts {
     pub number: PullNumber,
     /// One line.
     pub title: String,
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// Who opened it.
     pub author: Person,

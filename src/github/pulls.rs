@@ -33,7 +33,7 @@ pub struct Pull {
 pub struct NewPull {
     /// One line.
     pub title: String,
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// The branch with the work, already pushed.
     pub head: String,

@@ -30,7 +30,7 @@ pub struct ReviewComment {
     pub in_reply_to: Option<ReviewCommentId>,
     /// Who wrote it.
     pub author: Person,
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// The file.
     pub path: String,

@@ -26,7 +26,7 @@ pub struct ListedSubIssue {
     pub is_open: bool,
     /// Who wrote it.
     pub author: Person,
-    /// When.
+    /// When the sub-issue was created.
     pub created_at: Timestamp,
 }
 

@@ -27,21 +27,21 @@ pub enum Act {
         choice: Option<Choice>,
         /// The label, for the log.
         label: String,
-        /// When.
+        /// When it happened, by GitHub's clock.
         at: Timestamp,
     },
     /// Took a label off.
     Unlabel {
         /// Whether it is one of hob's.
         is_own: bool,
-        /// When.
+        /// When it happened, by GitHub's clock.
         at: Timestamp,
     },
     /// Gave the issue to an account.
     Assign {
         /// Whether it is hob's.
         is_own: bool,
-        /// When.
+        /// When it happened, by GitHub's clock.
         at: Timestamp,
     },
     /// Ended the issue.
@@ -52,7 +52,7 @@ pub enum Act {
     Comment {
         /// Its id. GitHub's ids grow, so of two comments the later one has the larger.
         id: CommentId,
-        /// When.
+        /// When it happened, by GitHub's clock.
         at: Timestamp,
         /// The command in it, if there is one.
         command: Option<Command>,
@@ -65,7 +65,7 @@ pub enum Act {
     Edit {
         /// The comment's id.
         id: CommentId,
-        /// When.
+        /// When it happened, by GitHub's clock.
         at: Timestamp,
         /// As it read before.
         before: String,
@@ -173,7 +173,7 @@ pub enum Decision {
     Redeliver,
     /// Answers to the question.
     Answer {
-        /// Which.
+        /// The question that is answered.
         question: QuestionId,
         /// What, by part.
         answers: Vec<PartAnswer>,
@@ -186,7 +186,7 @@ pub enum Decision {
     Discuss,
     /// Nothing but to say that somebody had answered this part before.
     Late {
-        /// Which.
+        /// The question comment that it came too late for.
         card: Card,
         /// The part.
         part: usize,

@@ -18,7 +18,7 @@ use crate::story::{About, Story};
 
 /// What an issue's sub-issues make of a task on it.
 pub(super) enum Parts {
-    /// This.
+    /// A task about this.
     Ask(About),
     /// Nothing: somebody has changed the text of one since who may not push.
     Other(IssueNumber, TextChanged),

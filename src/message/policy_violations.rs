@@ -19,7 +19,7 @@ pub enum PolicyViolation {
     },
     /// Another repository's commit was added or moved.
     Submodule {
-        /// Where.
+        /// The path in the repository.
         path: String,
     },
     /// A symbolic link leads, or may lead, out of the repository.

@@ -18,12 +18,12 @@ use crate::story::budget::Reached;
 pub enum WhyStopped {
     /// A person said so.
     Asked {
-        /// Who.
+        /// The login of the person who did it.
         by: String,
     },
     /// A person took the label off.
     Unlabeled {
-        /// Who.
+        /// The login of the person who did it.
         by: String,
     },
     /// The issue came to an end.
@@ -73,7 +73,7 @@ pub enum Kept {
     },
     /// It is not on the branch, and stays where it was.
     NotPushed {
-        /// Why.
+        /// The class of the failure.
         class: FailureClass,
         /// Why, more exactly; may hold the agent's words.
         detail: String,

@@ -33,7 +33,7 @@ pub enum WhyUnfinished<'a> {
 /// What a draft tells of unfinished work.
 #[derive(Debug, Clone)]
 pub struct UnfinishedText<'a> {
-    /// Why.
+    /// Why the work was cut short.
     pub why: WhyUnfinished<'a>,
     /// The story's issue.
     pub issue: IssueNumber,

@@ -69,11 +69,11 @@ pub struct Author {
 pub struct Comment {
     /// Who wrote it.
     pub author: Author,
-    /// When.
+    /// When the comment was written.
     pub at: Timestamp,
     /// Where: `issue` or `pull request`.
     pub on: &'static str,
-    /// Markdown.
+    /// The text, in Markdown.
     pub text: String,
 }
 
@@ -84,7 +84,7 @@ pub struct Linked {
     pub name: String,
     /// One line.
     pub title: String,
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// `open` or `closed`.
     pub state: &'static str,

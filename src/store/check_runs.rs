@@ -18,7 +18,7 @@ use crate::story::checks::Checked;
 /// A story whose check run does not say yet what it should.
 #[derive(Debug, Clone)]
 pub struct CheckToShow {
-    /// Whose.
+    /// The story that it belongs to.
     pub story: StoryId,
     /// Its status comment, once there is one.
     pub comment: Option<CommentId>,

@@ -68,7 +68,7 @@ pub enum Effect {
     },
     /// A branch that was merged is there no more, unless it has got other commits since.
     DeleteBranch {
-        /// Which.
+        /// The name of the branch.
         branch: String,
         /// The commit that was merged.
         head: Sha,

@@ -19,7 +19,7 @@ use crate::story::plan::Mode;
 /// What somebody wants done as soon as it can begin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PendingRequest {
-    /// Who.
+    /// The login of the person who asked.
     pub by: String,
     /// Their account's number, where it is known.
     pub by_id: Option<u64>,
@@ -44,7 +44,7 @@ pub struct PendingRequest {
 /// A wish that is to be looked at.
 #[derive(Debug, Clone)]
 pub struct DueRequest {
-    /// Whose.
+    /// The story that it belongs to.
     pub story: StoryId,
     /// The delivery that asked.
     pub guid: String,

@@ -17,7 +17,7 @@ use crate::story::pull::{PullState, next_branch};
 /// What became of a story's pull request.
 #[derive(Debug, Clone)]
 pub struct PullNews {
-    /// Which.
+    /// The number of the pull request.
     pub number: PullNumber,
     /// What became of it.
     pub to: PullMove,

@@ -18,7 +18,7 @@ use crate::story::Task;
 /// A story, as far as its folders are concerned.
 #[derive(Debug, Clone)]
 pub struct StoredStory {
-    /// Which.
+    /// The story's id.
     pub id: StoryId,
     /// The mirror that its workspace borrows from.
     pub mirror: String,
@@ -55,7 +55,7 @@ pub enum SaveState {
 /// A run, as far as its record is concerned.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredRun {
-    /// Which.
+    /// The run's id.
     pub id: RunId,
     /// Its place in the order in which runs were made.
     pub seq: i64,

@@ -25,7 +25,7 @@ const MAX_REFUSED: i64 = 3;
 /// A status comment that does not say yet what it should.
 #[derive(Debug, Clone)]
 pub struct StoryToShow {
-    /// Whose.
+    /// The story that it belongs to.
     pub story: StoryId,
     /// The effect that made it, whose marker it carries.
     pub effect: EffectId,

@@ -32,12 +32,12 @@ pub struct Lost;
 pub enum StopWanted {
     /// A person said so.
     Asked {
-        /// Who.
+        /// The login of the person who did it.
         by: String,
     },
     /// A person took the label off.
     Unlabeled {
-        /// Who.
+        /// The login of the person who did it.
         by: String,
     },
     /// The issue came to an end.

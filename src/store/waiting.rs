@@ -13,7 +13,7 @@ use crate::ids::{IssueNumber, QuestionId, StoryId, TaskId};
 /// A story that waits for an answer.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// Which.
+    /// The story that waits.
     pub story: StoryId,
     /// The issue or pull request that the question is asked on.
     pub asked_on: IssueNumber,

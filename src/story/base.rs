@@ -13,7 +13,7 @@ const MAX_TURNS: usize = 2;
 pub struct BaseMoved {
     /// Whether the story branch's commits are to be made anew on top of them, where it would otherwise be merged.
     pub rewrite: bool,
-    /// Why.
+    /// The reason for bringing in the base.
     #[serde(default)]
     pub because: MergeReason,
 }

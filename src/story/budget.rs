@@ -38,10 +38,10 @@ pub struct Used {
 /// So much may be used; absent: as much as is wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
-    /// Dollars.
+    /// An amount in dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usd: Option<f64>,
-    /// Tokens.
+    /// A number of tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
     /// Time in containers, in milliseconds.
@@ -53,9 +53,9 @@ pub struct Limit {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Amount {
-    /// Dollars.
+    /// An amount in dollars.
     Usd(f64),
-    /// Tokens.
+    /// A number of tokens.
     Tokens(u64),
     /// Time in containers, in milliseconds.
     Ms(u64),

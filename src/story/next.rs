@@ -12,7 +12,7 @@ pub enum Next {
     Ask(Question),
     /// Make another run, at once or after a wait.
     Again {
-        /// Why.
+        /// The reason for the next run.
         turn: RunReason,
         /// How many retries came before this one; each doubles the wait. Absent: no wait.
         retry: Option<u32>,

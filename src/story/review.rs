@@ -113,7 +113,7 @@ pub struct Lines {
 pub struct Said {
     /// By whom.
     pub by: String,
-    /// What.
+    /// What was said, in Markdown.
     pub text: String,
 }
 
@@ -142,7 +142,7 @@ pub enum What<'a> {
 pub struct Reply {
     /// The thread's short name.
     pub thread: String,
-    /// Markdown.
+    /// The reply, in Markdown.
     pub reply: String,
 }
 

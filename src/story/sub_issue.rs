@@ -26,7 +26,7 @@ pub struct SubIssue {
     pub number: IssueNumber,
     /// One line.
     pub title: String,
-    /// Markdown.
+    /// The text, in Markdown.
     pub body: String,
     /// Who wrote it.
     pub by: String,

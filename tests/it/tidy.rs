@@ -137,3 +137,73 @@ fn no_file_is_a_mod_rs_and_each_begins_with_what_it_is_for() {
         assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
     }
 }
+
+/// Names of types that two public types have. Nothing is added here; a name goes when it is unique.
+const DUPLICATE_TYPES: &[&str] = &[
+    "Author",
+    "Change",
+    "CheckState",
+    "Comment",
+    "Credentials",
+    "Exit",
+    "FollowBase",
+    "GitHub",
+    "Known",
+    "Limits",
+    "Listed",
+    "Policy",
+    "Prompt",
+    "Pull",
+    "Pushed",
+    "ReactTo",
+    "Report",
+    "Review",
+    "Room",
+    "Said",
+    "Stream",
+    "Used",
+    "Verdict",
+    "Who",
+    "Why",
+];
+
+/// The names of the types that a text declares `pub` at its outermost level.
+fn public_types(text: &str) -> Vec<String> {
+    let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+    let declared = text.lines().filter_map(|line| line.strip_prefix("pub "));
+    let names = declared.filter_map(|rest| kinds.iter().find_map(|kind| rest.strip_prefix(kind)));
+    names.map(|name| name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()).collect()
+}
+
+#[test]
+fn no_public_type_has_the_name_of_another() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (path, _, text) in files() {
+        for name in public_types(&text) {
+            places.entry(name).or_default().push(path.display().to_string());
+        }
+    }
+    assert!(places.len() > 200, "only {} public types were found", places.len());
+    let is_listed = |name: &str| DUPLICATE_TYPES.contains(&name);
+    let clash = places.iter().find(|(name, paths)| paths.len() > 1 && !is_listed(name));
+    assert!(clash.is_none(), "two public types have one name; rename one of them: {clash:?}");
+    for name in DUPLICATE_TYPES {
+        let is_duplicate = places.get(*name).is_some_and(|paths| paths.len() > 1);
+        assert!(is_duplicate, "`{name}` is unique now; remove it from DUPLICATE_TYPES");
+    }
+}
+
+/// A doc comment such as `Which.` repeats a name or says less. Code, such as `owner/name`, shows a form.
+#[test]
+fn no_doc_comment_is_a_single_word() {
+    let is_doc = |line: &&str| line.trim_start().starts_with("///") || line.starts_with("//!");
+    for (path, _, text) in files() {
+        let lines: Vec<&str> = text.lines().collect();
+        for comment in lines.chunk_by(|one, other| is_doc(one) == is_doc(other)) {
+            let [line] = comment else { continue };
+            let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+            let is_word = matches!(words.as_slice(), [word] if !word.starts_with('`'));
+            assert!(!is_doc(line) || !is_word, "{} has `{}`", path.display(), line.trim());
+        }
+    }
+}

@@ -26,7 +26,7 @@ pub enum Said {
     Wait,
     /// hob says that the next day has come.
     NewDay,
-    /// Neither.
+    /// It is neither an agreement nor a refusal.
     Unclear,
 }
 

@@ -105,8 +105,15 @@ async fn what_a_command_says_may_be_left_unread() {
                 "{arguments:?}: {code:?} {said}"
             );
         }
-        let without: [&[&str]; 6] =
-            [&["schema"], &["--help"], &["help", "serve"], &["--version"], &["serve", "--nonsense"], &[]];
+        let without: [&[&str]; 7] = [
+            &["schema"],
+            &["config", "reference"],
+            &["--help"],
+            &["help", "serve"],
+            &["--version"],
+            &["serve", "--nonsense"],
+            &[],
+        ];
         for arguments in without {
             let (code, said) = hob::run_unheard(w.folder(), None, arguments, unheard).await;
             assert!(

@@ -322,7 +322,7 @@ impl Writer {
 }
 
 /// What the App may do, as its owner set it up.
-/// The events that README.md has the App told of.
+/// The events that `docs/setup.md` subscribes the App to.
 const APP_EVENTS: [&str; 8] = [
     "issues",
     "issue_comment",
