@@ -125,7 +125,8 @@ impl Line {
 /// Whether all of it was written, or can never be.
 fn write_until(to: BorrowedFd<'_>, mut text: &[u8], until: Instant) -> bool {
     while !text.is_empty() {
-        let wait = until.saturating_duration_since(Instant::now());
+        // Rounded up to whole milliseconds, in which the system counts.
+        let wait = until.saturating_duration_since(Instant::now()) + Duration::from_nanos(999_999);
         let mut ready = [PollFd::new(to, PollFlags::POLLOUT)];
         match poll(&mut ready, PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO)) {
             Ok(0) => return false,
