@@ -446,7 +446,7 @@ pub(super) fn status_text<'a>(
         asked_on: facts.question.as_ref().and_then(|asked| asked.asked_on).unwrap_or(story.issue).0,
         agent: facts.run.as_ref().map(|run| run.agent),
         took: took(facts),
-        cap_usd: facts.run.as_ref().map_or(agent.max_budget_usd, |run| run.may_use.usd),
+        cap_usd: facts.run.as_ref().map_or(agent.max_budget_usd, |run| run.budget_limit.usd),
         said: facts.said.as_deref(),
         todo: &facts.todo,
         branch: story.remote_head.as_ref().map(|_| story.branch.as_str()),
@@ -483,7 +483,7 @@ fn pull_over(facts: &StatusFacts) -> Option<PullOver<'_>> {
 /// What the newest run has taken so far.
 fn took(facts: &StatusFacts) -> Spent {
     let Some(run) = &facts.run else { return Spent::default() };
-    let stand_in = run.instead_of.map(|usual| (run.agent, usual));
+    let stand_in = run.fallback_for.map(|usual| (run.agent, usual));
     match &run.end {
         Some(end) => Spent {
             duration_ms: end.duration_ms,
@@ -495,7 +495,7 @@ fn took(facts: &StatusFacts) -> Spent {
         None => {
             let age = run.started_at.map_or(Duration::ZERO, age_of);
             let duration_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-            Spent { duration_ms, cost_usd: facts.so_far_usd, turns: None, tokens: None, stand_in }
+            Spent { duration_ms, cost_usd: facts.reported_cost_usd, turns: None, tokens: None, stand_in }
         }
     }
 }

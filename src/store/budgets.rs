@@ -310,8 +310,8 @@ impl Store {
         let latest = crate::clock::now().checked_add(MAX_LIMIT).unwrap_or(until);
         let mut write = self.begin("limit-agent").await?;
         sqlx::query(
-            "INSERT INTO agent_limits (agent, until_when) VALUES ($1, $2)
-             ON CONFLICT (agent) DO UPDATE SET until_when = excluded.until_when",
+            "INSERT INTO agent_limits (agent, limited_until) VALUES ($1, $2)
+             ON CONFLICT (agent) DO UPDATE SET limited_until = excluded.limited_until",
         )
         .bind(agent.as_str())
         .bind(until.min(latest).as_millisecond())
@@ -322,12 +322,13 @@ impl Store {
 
     /// Until when an agent's usage limit is used up, where it is.
     pub async fn limited_until(&self, agent: AgentKind) -> anyhow::Result<Option<Timestamp>> {
-        let row = sqlx::query("SELECT until_when FROM agent_limits WHERE agent = $1 AND until_when > $2")
-            .bind(agent.as_str())
-            .bind(now())
-            .fetch_optional(&self.reader)
-            .await?;
-        row.as_ref().map(|row| rows::time(row, "until_when")).transpose()
+        let row =
+            sqlx::query("SELECT limited_until FROM agent_limits WHERE agent = $1 AND limited_until > $2")
+                .bind(agent.as_str())
+                .bind(now())
+                .fetch_optional(&self.reader)
+                .await?;
+        row.as_ref().map(|row| rows::time(row, "limited_until")).transpose()
     }
 
     /// What the session of a run had used before it, over all its earlier runs, by the program's own count.
@@ -354,7 +355,7 @@ async fn go_on(write: &mut Write, asked: &CapQuestion, answer: Answer) -> anyhow
 
 async fn note_grant(write: &mut Write, guid: &str, story: StoryId, usd: f64, by: &str) -> anyhow::Result<()> {
     sqlx::query(
-        "INSERT INTO grants (delivery, story, task, usd, by_whom, at)
+        "INSERT INTO grants (delivery, story, task, usd, granted_by, at)
          VALUES ($1, $2, (SELECT id FROM tasks WHERE story = $2
                           AND state IN ('queued', 'running', 'publishing', 'blocked') ORDER BY seq LIMIT 1),
                  $3, $4, $5)

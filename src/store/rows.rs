@@ -157,9 +157,9 @@ pub(super) fn run(row: &SqliteRow) -> anyhow::Result<Run> {
         task: parsed(row, "task")?,
         turn: json(row, "turn")?,
         agent: parsed(row, "agent")?,
-        instead_of: parsed_option(row, "instead_of")?,
-        may_use: match row.try_get::<Option<String>, _>("may_use")? {
-            Some(text) => serde_json::from_str(&text).context("column may_use of the store")?,
+        fallback_for: parsed_option(row, "fallback_for")?,
+        budget_limit: match row.try_get::<Option<String>, _>("budget_limit")? {
+            Some(text) => serde_json::from_str(&text).context("column budget_limit of the store")?,
             None => Limit::default(),
         },
         started_at: time_option(row, "started_at")?,

@@ -20,29 +20,29 @@ pub struct NewRun {
     /// The agent that runs.
     pub agent: AgentKind,
     /// The agent in whose place.
-    pub instead_of: Option<AgentKind>,
+    pub fallback_for: Option<AgentKind>,
     /// What it may use.
-    pub may_use: Limit,
+    pub budget_limit: Limit,
 }
 
 impl From<AgentKind> for NewRun {
     /// A run of the agent that should, without a limit.
     fn from(agent: AgentKind) -> Self {
-        Self { turn: None, agent, instead_of: None, may_use: Limit::default() }
+        Self { turn: None, agent, fallback_for: None, budget_limit: Limit::default() }
     }
 }
 
 impl Store {
     /// Makes a run and moves its task from queued to running, together.
     pub async fn begin_run(&self, task: &Task, new: impl Into<NewRun>) -> anyhow::Result<(Task, Run)> {
-        let NewRun { turn, agent, instead_of, may_use } = new.into();
+        let NewRun { turn, agent, fallback_for, budget_limit } = new.into();
         let run = Run {
             id: RunId::new(),
             task: task.id,
             turn: turn.unwrap_or_else(|| task.turn.clone()),
             agent,
-            instead_of,
-            may_use,
+            fallback_for,
+            budget_limit,
             started_at: None,
             end: None,
         };
@@ -57,15 +57,15 @@ impl Store {
         // Those behind it move up.
         show_line(&mut write).await?;
         sqlx::query(
-            "INSERT INTO runs (id, task, turn, agent, instead_of, may_use, created_at, seq)
+            "INSERT INTO runs (id, task, turn, agent, fallback_for, budget_limit, created_at, seq)
              VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT COALESCE(MAX(seq), 0) + 1 FROM runs))",
         )
         .bind(run.id.to_string())
         .bind(run.task.to_string())
         .bind(rows::to_json(&run.turn)?)
         .bind(run.agent.as_str())
-        .bind(run.instead_of.map(AgentKind::as_str))
-        .bind(rows::to_json(&run.may_use)?)
+        .bind(run.fallback_for.map(AgentKind::as_str))
+        .bind(rows::to_json(&run.budget_limit)?)
         .bind(now())
         .execute(&mut *write)
         .await?;
@@ -160,18 +160,18 @@ impl Store {
         run: RunId,
         said: Option<&str>,
         todo: Option<&[TodoItem]>,
-        so_far_usd: Option<f64>,
+        reported_cost_usd: Option<f64>,
     ) -> anyhow::Result<()> {
         let mut write = self.begin("run-progress").await?;
         hold(&mut write, task).await?;
         sqlx::query(
             "UPDATE runs SET said = COALESCE($2, said), todo = COALESCE($3, todo),
-                 so_far_usd = COALESCE($4, so_far_usd) WHERE id = $1",
+                 reported_cost_usd = COALESCE($4, reported_cost_usd) WHERE id = $1",
         )
         .bind(run.to_string())
         .bind(said)
         .bind(todo.map(|items| rows::to_json(&items)).transpose()?)
-        .bind(so_far_usd)
+        .bind(reported_cost_usd)
         .execute(&mut *write)
         .await?;
         show_soon(&mut write, task.story).await?;

@@ -71,7 +71,7 @@ pub struct StatusFacts {
     /// What the agent said last in that run.
     pub said: Option<String>,
     /// What that run had cost when it told so last.
-    pub so_far_usd: Option<f64>,
+    pub reported_cost_usd: Option<f64>,
     /// The agent's own list of things to do.
     pub todo: Vec<TodoItem>,
     /// The question that the story waits with.
@@ -156,7 +156,7 @@ impl Store {
         elsewhere: bool,
     ) -> anyhow::Result<Vec<StoryToShow>> {
         let found = sqlx::query(
-            "SELECT id, status_effect, status_comment, state_label, status_says, status_tries, repo_key, installation FROM stories
+            "SELECT id, status_effect, status_comment, state_label, status_digest, status_tries, repo_key, installation FROM stories
              WHERE status_wanted <> status_shown AND status_comment IS NOT NULL AND status_not_before <= $1
                AND repo_key NOT IN (SELECT value FROM json_each($2))
                AND COALESCE(installation, 0) NOT IN (SELECT value FROM json_each($3))
@@ -175,7 +175,7 @@ impl Store {
                 effect: rows::parsed(row, "status_effect")?,
                 comment: CommentId(rows::number(row, "status_comment")?),
                 label: row.try_get("state_label")?,
-                says: row.try_get("status_says")?,
+                says: row.try_get("status_digest")?,
                 repo_key: row.try_get("repo_key")?,
                 installation: rows::number_option(row, "installation")?.map(InstallationId),
                 tries: u32::try_from(rows::number(row, "status_tries")?).unwrap_or(u32::MAX),
@@ -271,7 +271,7 @@ impl Store {
             is_to_be_stopped: false,
             run: None,
             said: None,
-            so_far_usd: None,
+            reported_cost_usd: None,
             todo: Vec::new(),
             question: self.open_question(story).await?,
             is_plan: false,
@@ -300,10 +300,11 @@ impl Store {
             }
             (facts.run, facts.said, facts.todo) = self.progress_of(task).await?;
             if let Some(run) = &facts.run {
-                facts.so_far_usd = sqlx::query_scalar("SELECT so_far_usd FROM runs WHERE id = $1")
-                    .bind(run.id.to_string())
-                    .fetch_one(&self.reader)
-                    .await?;
+                facts.reported_cost_usd =
+                    sqlx::query_scalar("SELECT reported_cost_usd FROM runs WHERE id = $1")
+                        .bind(run.id.to_string())
+                        .fetch_one(&self.reader)
+                        .await?;
             }
         }
         if let Some(run) = facts.run.as_ref().filter(|run| run.end.is_none()) {
@@ -393,7 +394,7 @@ impl Store {
             .execute(&mut *write)
             .await?;
         sqlx::query(
-            "UPDATE stories SET status_comment = $2, status_says = $3, status_tries = 0
+            "UPDATE stories SET status_comment = $2, status_digest = $3, status_tries = 0
              WHERE id = (SELECT story FROM effects WHERE id = $1) AND status_effect = $1",
         )
         .bind(effect.to_string())
@@ -415,7 +416,7 @@ impl Store {
     ) -> anyhow::Result<()> {
         let mut write = self.begin("status-shown").await?;
         sqlx::query(
-            "UPDATE stories SET status_shown = $2, state_label = $3, status_says = $5, status_tries = 0,
+            "UPDATE stories SET status_shown = $2, state_label = $3, status_digest = $5, status_tries = 0,
                  status_not_before = CASE WHEN status_wanted <> $2 AND status_not_before = 0 THEN 0 ELSE $4 END
              WHERE id = $1",
         )
@@ -463,7 +464,7 @@ impl Store {
     pub async fn status_is_gone(&self, story: StoryId) -> anyhow::Result<()> {
         let mut write = self.begin("status-is-gone").await?;
         sqlx::query(
-            "UPDATE stories SET status_effect = NULL, status_comment = NULL, status_says = NULL, status_tries = 0 WHERE id = $1",
+            "UPDATE stories SET status_effect = NULL, status_comment = NULL, status_digest = NULL, status_tries = 0 WHERE id = $1",
         )
         .bind(story.to_string())
         .execute(&mut *write)

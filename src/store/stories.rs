@@ -270,7 +270,7 @@ impl Store {
 
 /// Marks every task of a story that can be stopped, and calls off what was to come after them; tells whether there was any.
 pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Result<bool> {
-    let called_off = sub_issues::call_off(write, story).await?;
+    let stop_after_current = sub_issues::call_off(write, story).await?;
     let had_wish = pending_requests::forget(write, story).await?;
     let marked = sqlx::query(
         "UPDATE tasks SET stop_by = $2, stop_why = $4, not_before = 0, updated_at = $3,
@@ -283,7 +283,7 @@ pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop)
     .bind(stop.how.as_str())
     .execute(&mut **write)
     .await?;
-    Ok(called_off || had_wish || marked.rows_affected() > 0)
+    Ok(stop_after_current || had_wish || marked.rows_affected() > 0)
 }
 
 /// Writes a new task, and its story if this is the first.

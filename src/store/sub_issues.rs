@@ -75,7 +75,7 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
     let About::SubIssue(together) = &task.ask.about else { return Ok(()) };
     let (TaskState::Done, Some(next)) = (state, together.next()) else { return Ok(()) };
     let ask = TaskRequest { about: About::SubIssue(next), ..task.ask.clone() };
-    let going_on = sqlx::query("SELECT settings FROM tasks WHERE id = $1 AND called_off = 0");
+    let going_on = sqlx::query("SELECT settings FROM tasks WHERE id = $1 AND stop_after_current = 0");
     let row = going_on.bind(task.id.to_string()).fetch_optional(&mut **write).await?;
     let Some(row) = row else { return Ok(()) };
     let settings: Option<String> = row.try_get("settings")?;
@@ -96,14 +96,14 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
 
 /// Somebody wants the story's work stopped: no further sub-issue is begun. Tells whether one would have been.
 pub(super) async fn call_off(write: &mut Write, story: StoryId) -> anyhow::Result<bool> {
-    let called_off = sqlx::query(
-        "UPDATE tasks SET called_off = 1
-         WHERE story = $1 AND about = 'sub_issue' AND called_off = 0
+    let stop_after_current = sqlx::query(
+        "UPDATE tasks SET stop_after_current = 1
+         WHERE story = $1 AND about = 'sub_issue' AND stop_after_current = 0
            AND state IN ('queued', 'running', 'publishing', 'blocked')
            AND json_array_length(ask, '$.about.parts') > json_extract(ask, '$.about.at') + 1",
     )
     .bind(story.to_string())
     .execute(&mut **write)
     .await?;
-    Ok(called_off.rows_affected() > 0)
+    Ok(stop_after_current.rows_affected() > 0)
 }

@@ -469,7 +469,7 @@ impl<'a> Queued<'a> {
 pub(super) async fn queue(write: &mut Write, new: &Queued<'_>) -> anyhow::Result<Option<TaskId>> {
     let id = TaskId::new();
     let inserted = sqlx::query(
-        "INSERT INTO tasks (id, story, delivery, ask, mode, settings, state, turn, not_before, quiet, created_at, updated_at, seq,
+        "INSERT INTO tasks (id, story, delivery, ask, mode, settings, state, turn, not_before, silent, created_at, updated_at, seq,
              repo_key)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, (SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks),
              (SELECT repo_key FROM stories WHERE id = $2))

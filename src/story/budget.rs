@@ -196,9 +196,9 @@ pub fn room(caps: &Caps, ledger: &Ledger) -> Room {
     Room::Left(left)
 }
 
-/// The cap that ended a run which was allowed to use `may_use`, where no other cap is reached.
-pub fn reached_by_run(may_use: Limit, used: Used) -> Option<Reached> {
-    let units = may_use.amounts();
+/// The cap that ended a run which was allowed to use `budget_limit`, where no other cap is reached.
+pub fn reached_by_run(budget_limit: Limit, used: Used) -> Option<Reached> {
+    let units = budget_limit.amounts();
     let is_used_up = |cap: &&Amount| match cap {
         Amount::Usd(cap) => used.usd >= *cap,
         Amount::Tokens(cap) => used.tokens >= *cap,

@@ -141,8 +141,8 @@ mod tests {
             task,
             turn,
             agent: AgentKind::Claude,
-            instead_of: None,
-            may_use: crate::story::budget::Limit::default(),
+            fallback_for: None,
+            budget_limit: crate::story::budget::Limit::default(),
             started_at: None,
             end: None,
         }

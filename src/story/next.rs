@@ -181,8 +181,8 @@ mod tests {
             task: TaskId::new(),
             turn: RunReason::Begin,
             agent: AgentKind::Claude,
-            instead_of: None,
-            may_use: budget::Limit::default(),
+            fallback_for: None,
+            budget_limit: budget::Limit::default(),
             started_at: None,
             end: Some(RunEnd {
                 outcome,

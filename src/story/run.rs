@@ -64,9 +64,9 @@ pub struct Run {
     /// The agent that runs.
     pub agent: AgentKind,
     /// The agent in whose place it runs, because that one's usage limit was used up.
-    pub instead_of: Option<AgentKind>,
+    pub fallback_for: Option<AgentKind>,
     /// What it may use.
-    pub may_use: budget::Limit,
+    pub budget_limit: budget::Limit,
     /// When its container was started. Absent: no container has run yet.
     pub started_at: Option<Timestamp>,
     /// How it ended; absent while it has not.

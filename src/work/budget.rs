@@ -65,8 +65,8 @@ impl Worker {
             Answered::Waits => return Ok(None),
         };
         let ledger = self.store.ledger(&job.story, &job.task).await?;
-        let may_use = match budget::room(&self.caps(job), &ledger) {
-            Room::Left(may_use) => may_use,
+        let budget_limit = match budget::room(&self.caps(job), &ledger) {
+            Room::Left(budget_limit) => budget_limit,
             Room::Reached(reached) => {
                 let held_up = held_up.or_else(|| worth_telling(&job.task.turn));
                 return Ok(Some(
@@ -78,8 +78,8 @@ impl Worker {
         if let Some(task) = self.store.chosen_since(&job.task).await? {
             return Ok(Some(task));
         }
-        let Some((agent, instead_of)) = self.agent_for_run(job).await? else { return Ok(None) };
-        let new = NewRun { turn: reason.or(held_up), agent, instead_of, may_use };
+        let Some((agent, fallback_for)) = self.agent_for_run(job).await? else { return Ok(None) };
+        let new = NewRun { turn: reason.or(held_up), agent, fallback_for, budget_limit };
         Ok(Some(self.store.begin_run(&job.task, new).await?.0))
     }
 
@@ -149,7 +149,7 @@ impl Worker {
         ledger.granted_now = Used::default();
         let reached = match budget::room(&self.caps(job), &ledger) {
             Room::Reached(reached) => Some(reached),
-            Room::Left(_) => budget::reached_by_run(run.may_use, used),
+            Room::Left(_) => budget::reached_by_run(run.budget_limit, used),
         };
         match reached {
             Some(reached) => self.ask_for_more(job, reached, Asking::default()).await,

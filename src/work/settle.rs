@@ -80,7 +80,7 @@ impl Worker {
                 }
             }
             Next::Cancel => return self.cancel(job).await,
-            Next::Fail(FailureClass::BudgetLimit) if run.may_use != Limit::default() => {
+            Next::Fail(FailureClass::BudgetLimit) if run.budget_limit != Limit::default() => {
                 return self.ask_after_run(job, run, end).await;
             }
             Next::Fail(class) => {
@@ -267,7 +267,7 @@ fn add(sum: Spent, run: &Run) -> Spent {
         cost_usd: cost.map(|cost| sum.cost_usd.unwrap_or(0.0) + cost).or(sum.cost_usd),
         turns: end.turns.filter(|_| has_used).map(|turns| sum.turns.unwrap_or(0) + turns).or(sum.turns),
         tokens: tokens.map(|tokens| sum.tokens.unwrap_or(0).saturating_add(tokens)).or(sum.tokens),
-        stand_in: run.instead_of.map(|usual| (run.agent, usual)).or(sum.stand_in),
+        stand_in: run.fallback_for.map(|usual| (run.agent, usual)).or(sum.stand_in),
     }
 }
 

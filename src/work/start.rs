@@ -320,7 +320,7 @@ impl Worker {
             resume: session.map(|s| s.id.as_str()),
             model: settings.model.as_deref(),
             max_turns: self.config.agent.max_turns,
-            max_budget_usd: run.may_use.usd.map(to_cents),
+            max_budget_usd: run.budget_limit.usd.map(to_cents),
             command: &self.config.agent.command,
         };
         let mut command: Vec<String> = ["/bin/sh", "-c", ENTRY, "hob"].map(str::to_owned).to_vec();

@@ -603,8 +603,8 @@ impl Worker {
             repo: job.story.repo.to_string(),
             issue: job.story.issue.0,
             agent: run.agent.as_str(),
-            instead_of: run.instead_of.map(|agent| agent.as_str()),
-            may_use: run.may_use,
+            instead_of: run.fallback_for.map(|agent| agent.as_str()),
+            may_use: run.budget_limit,
             turn: &run.turn,
             started_at: run.started_at,
             workspace: &self.data.story(job.story.id).workspace,
@@ -745,7 +745,7 @@ fn without_secrets(outcome: Outcome, secrets: &Secrets, addresses: &Addresses) -
 
 /// The longest that a run may take, and what it means when it has.
 fn longest_run(timeout: Duration, run: &Run) -> (Duration, Stopped) {
-    match run.may_use.ms.map(Duration::from_millis) {
+    match run.budget_limit.ms.map(Duration::from_millis) {
         Some(left) if left < timeout => (left, Stopped::EndedEarly(FailureClass::BudgetLimit)),
         _ => (timeout, Stopped::TimedOut),
     }
@@ -755,7 +755,7 @@ fn longest_run(timeout: Duration, run: &Run) -> (Duration, Stopped) {
 fn has_used_up(run: &Run, log: &RunLog) -> bool {
     let so_far = log.so_far();
     let used = Used { usd: so_far.cost_usd.unwrap_or(0.0), tokens: so_far.tokens.unwrap_or(0), ms: 0 };
-    used.passes(Limit { ms: None, ..run.may_use })
+    used.passes(Limit { ms: None, ..run.budget_limit })
 }
 
 fn elapsed_since(at: Timestamp) -> Duration {
@@ -840,8 +840,8 @@ mod tests {
             task: TaskId::new(),
             turn: RunReason::Begin,
             agent: AgentKind::Codex,
-            instead_of: None,
-            may_use: Limit { ms, ..Limit::default() },
+            fallback_for: None,
+            budget_limit: Limit { ms, ..Limit::default() },
             started_at: None,
             end: None,
         };

@@ -33,7 +33,7 @@ async fn codex_and_gemini_and_opencode_take_over_where_the_limit_before_them_is_
     let pull = w.next_pull_request().await;
     assert!(w.next_comment(issue).await.body.starts_with("Done: #"));
     let runs = runs_of(w.store(), issue).await;
-    let agents: Vec<_> = runs.iter().map(|run| (run.agent, run.instead_of)).collect();
+    let agents: Vec<_> = runs.iter().map(|run| (run.agent, run.fallback_for)).collect();
     assert_eq!(agents, [(Claude, None), (Codex, Some(Claude)), (Gemini, Some(Claude))]);
     assert!(pull.body.contains("Done by gemini.") && pull.body.contains("· Gemini CLI ·"), "{}", pull.body);
     let end = runs[2].end.as_ref().unwrap();
@@ -131,7 +131,7 @@ async fn minutes_are_a_cap_where_neither_money_nor_tokens_are_told() {
     w.quiet().await;
     assert!(w.github.file_at(REPO, BRANCH, "part.txt").is_some() && w.containers().await.is_empty());
     let runs = runs_of(w.store(), issue).await;
-    assert_eq!(runs[1].may_use.ms, Some(4_000), "what was left of the minute");
+    assert_eq!(runs[1].budget_limit.ms, Some(4_000), "what was left of the minute");
 
     w.alice().comments(issue, "Take 1 min more").await;
     let pull = w.next_pull_request().await;

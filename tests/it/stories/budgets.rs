@@ -128,8 +128,9 @@ async fn at_the_cap_of_a_story_the_work_is_pushed_and_more_is_spent_after_a_yes(
     let runs = runs_of(w.store(), issue).await;
     let sessions: Vec<_> = runs.iter().map(|run| run.end.as_ref().unwrap().session.clone()).collect();
     assert!(sessions.len() == 2 && sessions[0] == sessions[1], "the session was not resumed: {sessions:?}");
-    let may_use: Vec<_> = runs.iter().map(|run| run.may_use.usd.map(|usd| (usd * 100.0).round())).collect();
-    assert_eq!(may_use, [Some(500.0), Some(297.0)]);
+    let budget_limit: Vec<_> =
+        runs.iter().map(|run| run.budget_limit.usd.map(|usd| (usd * 100.0).round())).collect();
+    assert_eq!(budget_limit, [Some(500.0), Some(297.0)]);
     let spent: Used = w.store().spent(story_of(w.store(), issue).await.id).await.unwrap();
     w.quiet().await;
     let pull = w.github.pulls(REPO).remove(0);
@@ -197,7 +198,7 @@ async fn an_answer_that_names_no_amount_spends_nothing_and_is_asked_about() {
     w.next_pull_request().await;
     w.next_comment(issue).await;
     let runs = runs_of(w.store(), issue).await;
-    assert_eq!(runs.iter().map(|run| run.may_use.usd).collect::<Vec<_>>(), [Some(1.0), Some(0.6)]);
+    assert_eq!(runs.iter().map(|run| run.budget_limit.usd).collect::<Vec<_>>(), [Some(1.0), Some(0.6)]);
     w.finish().await;
 }
 
@@ -387,7 +388,7 @@ async fn a_budget_that_somebody_chose_for_the_task_takes_the_place_of_the_caps()
     w.next_pull_request().await;
     w.next_comment(issue).await;
     let runs = runs_of(w.store(), issue).await;
-    assert_eq!(runs[0].may_use.usd, Some(2.0));
+    assert_eq!(runs[0].budget_limit.usd, Some(2.0));
     w.finish().await;
 }
 
@@ -418,7 +419,7 @@ async fn what_is_granted_by_command_answers_the_question_or_raises_the_cap() {
     w.next_pull_request().await;
     w.next_comment(issue).await;
     let last = runs_of(w.store(), issue).await.pop().unwrap();
-    let left = last.may_use.usd.unwrap();
+    let left = last.budget_limit.usd.unwrap();
     assert!((left - (1.0 + 5.0 + 2.0 - 1.53)).abs() < 0.001, "{left}");
     w.finish().await;
 }
@@ -474,7 +475,7 @@ async fn another_agent_takes_over_at_once_where_the_settings_allow_it() {
         "{prompt}"
     );
     let runs = runs_of(w.store(), issue).await;
-    let agents: Vec<_> = runs.iter().map(|run| (run.agent, run.instead_of)).collect();
+    let agents: Vec<_> = runs.iter().map(|run| (run.agent, run.fallback_for)).collect();
     assert_eq!(agents, [(AgentKind::Claude, None), (AgentKind::Command, Some(AgentKind::Claude))]);
 
     // The first is not tried again for any story before its limit is reset.
@@ -483,7 +484,7 @@ async fn another_agent_takes_over_at_once_where_the_settings_allow_it() {
     w.next_comment(second).await;
     let runs = runs_of(w.store(), second).await;
     assert_eq!(runs.iter().map(|run| run.agent).collect::<Vec<_>>(), [AgentKind::Command]);
-    assert_eq!(runs[0].may_use, Limit::default());
+    assert_eq!(runs[0].budget_limit, Limit::default());
     w.finish().await;
 }
 
