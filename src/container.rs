@@ -148,26 +148,21 @@ impl Docker {
 
     /// The same, with the id of one that is new.
     async fn create(&self, spec: &ContainerSpec) -> Result<Made, ContainerError> {
-        if !self.has_own_network(&spec.network).await? {
+        if !self.is_kept_apart(&spec.network).await? {
             let body = spec::to_create_body(spec, self.kind().await?)?;
             return self.create_as(spec, body).await;
         }
         let mut body = spec::to_create_body(spec, self.kind().await?)?;
-        let network = Box::pin(self.ensure_own_network(&spec.name, &spec.labels)).await?;
+        let network = Box::pin(self.ensure_internet()).await?;
         if let Some(host) = &mut body.host_config {
             host.network_mode = Some(network);
         }
-        let made = match self.create_as(spec, body).await {
-            // A hob that was killed may have made the container and not got to the wall.
-            Ok(made @ (Made::New(_) | Made::Existed(State::Created))) => {
-                Box::pin(self.wall_off_metadata(&spec.name)).await.map(|()| made)
-            }
-            made => made,
-        };
-        if made.is_err() {
-            self.clear_own_network(&spec.name).await;
+        let made = self.create_as(spec, body).await?;
+        // A hob that was killed may have made the container and not got to the wall.
+        if let Made::New(_) | Made::Existed(State::Created) = made {
+            Box::pin(self.wall_off_metadata(&spec.name)).await?;
         }
-        made
+        Ok(made)
     }
 
     async fn create_as(
@@ -311,9 +306,7 @@ impl Docker {
         loop {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
             match self.call(&operation, client.remove_container(id, Some(options))).await {
-                Err(ContainerError::Refused { status: 404, .. }) => {
-                    return self.remove_own_network(name).await;
-                }
+                Err(ContainerError::Refused { status: 404, .. }) => return Ok(()),
                 // Being removed already, or not dead yet: asking again tells when it is over.
                 Err(ContainerError::Refused { status: 409, .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(PACE).await;

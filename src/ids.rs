@@ -13,9 +13,6 @@ use uuid::Uuid;
 pub const LABEL_INSTANCE: &str = "hob.instance";
 /// The label that names the run a container was made for.
 pub const LABEL_RUN: &str = "hob.run";
-/// The label of a network that one container has to itself: the instance, as `LABEL_INSTANCE` has it of containers.
-pub const LABEL_NETWORK: &str = "hob.network";
-
 /// The label that names the story a container works for.
 pub const LABEL_STORY: &str = "hob.story";
 

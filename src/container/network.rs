@@ -1,10 +1,12 @@
-//! Networks. What reaches the internet has one to itself, so that it meets no other container. What runs behind a proxy has one
-//! that leads nowhere: containers on it reach each other, and neither the internet nor the machine. Both are made for
-//! a container and removed after it; they are known by their labels, as containers are.
+//! Networks. Containers that reach the internet share one on which they do not reach each other. It is made once for a daemon
+//! and stays: a network for each container would use up Docker's addresses after some thirty, and a daemon that is killed
+//! while it makes one may not start again. What runs behind a proxy has a network that leads nowhere: containers on it reach each
+//! other, and neither the internet nor the machine. That one is made for a container and removed after it; it is known by
+//! its labels, as containers are.
 //!
 //! Where the machine is in a cloud, 169.254.169.254 tells whoever asks what the machine may do, often with keys. No container
-//! needs that: each with a network to itself is also on one that all of them share, which has the addresses 169.254.0.0/16 and
-//! leads nowhere. On it containers do not reach each other. It stays.
+//! needs that: each that reaches the internet is also on a network that has the addresses 169.254.0.0/16 and leads nowhere. On
+//! it containers do not reach each other either. It stays, too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -13,13 +15,15 @@ use bollard::models::{Ipam, IpamConfig, Network as Found, NetworkConnectRequest,
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use super::{ContainerError, Docker, Kind, Network};
-use crate::ids::{LABEL_INSTANCE, LABEL_NETWORK};
 
 /// What keeps the machine itself out: its end of the network gets no address.
 const NO_ADDRESS_OF_THE_MACHINE: &str = "com.docker.network.bridge.inhibit_ipv4";
 
 /// What keeps containers on one network from each other. The daemon refuses it where it cannot do that.
 const BETWEEN_CONTAINERS: &str = "com.docker.network.bridge.enable_icc";
+
+/// The network of the containers that reach the internet, one for each daemon.
+const INTERNET: &str = "hob-internet";
 
 /// The network with the addresses of the cloud's metadata, one for each daemon.
 const WALL: &str = "hob-no-metadata";
@@ -88,49 +92,28 @@ impl Docker {
         Ok(found.map(|found| found.id).min())
     }
 
-    /// Makes the network that a container of this name has to itself, unless it is there or the container is to have none: beforehand,
-    /// since it takes a while. `create` does it too.
-    pub async fn make_own_network(
-        &self,
-        container: &str,
-        labels: &BTreeMap<String, String>,
-        network: &Network,
-    ) -> Result<(), ContainerError> {
-        if self.has_own_network(network).await? {
-            self.ensure_own_network(container, labels).await?;
-        }
-        Ok(())
-    }
-
-    /// The same for a container that is to have one. Answers with the network's id.
-    pub(super) async fn ensure_own_network(
-        &self,
-        container: &str,
-        labels: &BTreeMap<String, String>,
-    ) -> Result<String, ContainerError> {
-        let name = own_network(container);
-        if let Some(id) = self.network_id(&name).await? {
+    /// The id of the network of the containers that reach the internet, which is made where there is none. Looked for each time:
+    /// somebody may have removed what was unused.
+    pub(super) async fn ensure_internet(&self) -> Result<String, ContainerError> {
+        if let Some(id) = self.network_id(INTERNET).await? {
             return Ok(id);
         }
-        let mut labels: HashMap<String, String> = labels.clone().into_iter().collect();
-        if let Some(instance) = labels.remove(LABEL_INSTANCE) {
-            labels.insert(LABEL_NETWORK.to_owned(), instance);
-        }
         let request = NetworkCreateRequest {
-            name: name.clone(),
+            name: INTERNET.to_owned(),
             driver: Some("bridge".to_owned()),
             enable_ipv6: Some(false),
             options: Some(HashMap::from([(BETWEEN_CONTAINERS.to_owned(), "false".to_owned())])),
-            labels: Some(labels),
             ..Default::default()
         };
         let client = self.client().await?;
-        let made = self.call(&format!("make the network {name}"), client.create_network(request)).await?;
-        Ok(made.id)
+        self.call(&format!("make the network {INTERNET}"), client.create_network(request)).await?;
+        // Another may have made one just then, which Docker allows: everyone takes the same.
+        let made = self.network_id(INTERNET).await?;
+        made.ok_or_else(|| ContainerError::Other(format!("the network {INTERNET} is gone")))
     }
 
-    /// Whether a container on it is to have a network to itself.
-    pub(super) async fn has_own_network(&self, network: &Network) -> Result<bool, ContainerError> {
+    /// Whether a container on it is to be kept from others.
+    pub(super) async fn is_kept_apart(&self, network: &Network) -> Result<bool, ContainerError> {
         Ok(*network == Network::Bridge && self.kind().await? == Kind::Docker)
     }
 
@@ -199,25 +182,6 @@ impl Docker {
         Ok(())
     }
 
-    /// Removes what a container that is gone has had to itself. One that has its name by now keeps it.
-    pub(super) async fn remove_own_network(&self, container: &str) -> Result<(), ContainerError> {
-        let name = own_network(container);
-        if !self.has_network(&name).await? || self.inspect(container).await?.is_some() {
-            return Ok(());
-        }
-        match self.remove_network(&name).await {
-            Err(ContainerError::Refused { status: 403, .. }) => Ok(()),
-            removed => removed,
-        }
-    }
-
-    /// The same where the container was not made after all. What is left over is the sweep's.
-    pub async fn clear_own_network(&self, container: &str) {
-        if let Err(error) = self.remove_own_network(container).await {
-            tracing::warn!(container, %error, "a network was left over");
-        }
-    }
-
     /// Removes one network.
     pub async fn remove_network_by_id(&self, id: &str) -> Result<(), ContainerError> {
         let client = self.client().await?;
@@ -255,11 +219,6 @@ impl Docker {
         let operation = format!("put the container {container} on the network {inside}");
         self.call(&operation, client.connect_network(inside, request)).await
     }
-}
-
-/// The name of the network that a container has to itself.
-pub(super) fn own_network(container: &str) -> String {
-    format!("{container}-net")
 }
 
 /// Whether the machine asks a server at such an address for names, as in some clouds. Containers ask the same, and could find no name

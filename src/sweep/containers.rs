@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Sweep;
-use crate::ids::{LABEL_INSTANCE, LABEL_NETWORK, LABEL_RUN, RunId};
+use crate::ids::{LABEL_INSTANCE, LABEL_RUN, RunId};
 use crate::story::TaskState;
 
 impl Sweep {
@@ -17,9 +17,7 @@ impl Sweep {
             }
         }
         // Afterwards: a network that a container is on cannot be removed.
-        let own = (LABEL_NETWORK, self.instance.as_str());
-        let networks = [self.docker.list_networks(ours).await?, self.docker.list_networks(own).await?];
-        for network in networks.into_iter().flatten() {
+        for network in self.docker.list_networks(ours).await? {
             if !self.is_needed(&network.name, &network.labels, no_worker_runs).await? {
                 tracing::info!(network = network.name, "a network without a live run is removed");
                 self.docker.remove_network_by_id(&network.id).await?;

@@ -77,15 +77,7 @@ const LOG_BYTES: u64 = 512 << 20;
 impl Worker {
     /// Makes sure that the run's container has been started.
     pub(super) async fn start(&self, job: &Job, run: &mut Run) -> Result<(), StepError> {
-        let name = run.container_name();
-        let started = Box::pin(self.start_container(job, run, &name)).await;
-        if let Err(StepError::Fail { .. } | StepError::Refused { .. }) = started {
-            self.docker.clear_own_network(&name).await;
-        }
-        started
-    }
-
-    async fn start_container(&self, job: &Job, run: &mut Run, name: &str) -> Result<(), StepError> {
+        let name = &run.container_name();
         if run.started_at.is_none() {
             self.check_daemon().await?;
         }
@@ -111,15 +103,7 @@ impl Worker {
         }
         let is_kept = self.data.story(job.story.id).workspace.exists();
         let job = &self.preflight(job, is_kept).await?;
-        let labels = self.labels(job.story.id, run);
-        let network = self.network();
-        let (workspace, network) = tokio::join!(
-            Box::pin(self.ensure_workspace(job, run)),
-            // Meanwhile: it takes about as long as the checkout of a small repository.
-            self.docker.make_own_network(name, &labels, &network)
-        );
-        let (story, is_fresh) = workspace?;
-        network.map_err(docker_error)?;
+        let (story, is_fresh) = Box::pin(self.ensure_workspace(job, run)).await?;
         let refreshed = match is_fresh {
             true => None,
             false => {

@@ -65,7 +65,7 @@ const PARTS: &[(&str, &str, &[&str])] = &[
                       WHERE waiting.state = 'blocked' AND asked.task = waiting.id AND asked.answer IS NULL)",
         ],
     ),
-    ("keep.rs", "condition", &["s.id = $2"]),
+    ("retention.rs", "condition", &["s.id = $2"]),
 ];
 
 /// A statement and where it stands.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hob::config::{ChecksNetwork, Config};
 use hob::container::{Docker, Listed, State};
-use hob::ids::{LABEL_INSTANCE, LABEL_NETWORK};
+use hob::ids::LABEL_INSTANCE;
 use hob::serve::Hob;
 use hob::store::Store;
 use nix::sys::signal::{Signal, kill};
@@ -405,7 +405,7 @@ pub async fn everything(config: &Config) -> Vec<String> {
     store.close().await;
     let docker = Docker::connect(&super::docker_address()).expect("an address");
     // It may be being restarted, or already have removed what was listed.
-    let networks = docker.list_networks((LABEL_NETWORK, &instance)).await.unwrap_or_default();
+    let networks = docker.list_networks((LABEL_INSTANCE, &instance)).await.unwrap_or_default();
     all.extend(networks.into_iter().map(|network| network.name));
     all
 }
