@@ -1,12 +1,15 @@
-//! An account by login: the files that an agent's CLI keeps on the host once a person has logged in.
-//! They are copied into the story's home before a run; tokens that the CLI renewed there are copied
-//! back after it; a configured command renews them. Which files these are is in `account/files.rs`.
+//! An account by login: the files that an agent's CLI keeps on the host once a person has logged
+//! in. They are copied into the story's home before a run; tokens that the CLI renewed there are
+//! copied back after it; a configured command renews them. Which files these are is in
+//! `account/files.rs`.
 //!
-//! What an agent has left is a claim, also where it looks like tokens: the login that it takes the place of is kept
-//! beside it until a run has worked with the new one, and put back if that is refused.
+//! What an agent has left is a claim, also where it looks like tokens: the login that it takes the
+//! place of is kept beside it until a run has worked with the new one, and put back if that is
+//! refused.
 //!
-//! The login's folder is the operator's. The home has been in an agent's hands: nothing there is opened
-//! or replaced but below the home and without following a link. When to do what is the worker's decision.
+//! The login's folder is the operator's. The home has been in an agent's hands: nothing there is
+//! opened or replaced but below the home and without following a link. When to do what is the
+//! worker's decision.
 
 mod files;
 mod home;
@@ -38,7 +41,8 @@ const MAX_HOST_BYTES: u64 = 16 << 20;
 /// What an agent's home may hold in place of a renewed login.
 const MAX_HOME_BYTES: u64 = 1 << 20;
 
-/// The login before the one that an agent's CLI has renewed lies beside it under its name with this behind it.
+/// The login before the one that an agent's CLI has renewed lies beside it under its name with this
+/// behind it.
 const BEFORE: &str = ".before-hob";
 
 /// Whether there is a login of this kind of agent at all.
@@ -65,8 +69,8 @@ pub struct Login {
 }
 
 impl Login {
-    /// Reads a login from its folder. It must be complete and look like one; whether the service still
-    /// accepts it is not asked.
+    /// Reads a login from its folder. It must be complete and look like one; whether the service
+    /// still accepts it is not asked.
     pub fn read(folder: &Path, kind: AgentKind) -> Result<Login, LoginError> {
         let mut files = Vec::new();
         for file in files::of(kind) {
@@ -100,8 +104,8 @@ impl Login {
         self.files.iter().flat_map(|(file, content)| file.secrets(content)).map(SecretString::from).collect()
     }
 
-    /// Puts the files into a story's home, readable for `owner` alone. An error of type [`Obstructed`] means
-    /// that the agent has put something else where a folder must be.
+    /// Puts the files into a story's home, readable for `owner` alone. An error of type
+    /// [`Obstructed`] means that the agent has put something else where a folder must be.
     pub fn copy_in(&self, home: &Path, owner: (u32, u32)) -> anyhow::Result<()> {
         let home = home::open(home)?;
         for (file, content) in &self.files {
@@ -112,7 +116,8 @@ impl Login {
     }
 }
 
-/// The end of a file in an agent's home, as much as `most` bytes of it; nothing where it is no regular file, or not there.
+/// The end of a file in an agent's home, as much as `most` bytes of it; nothing where it is no
+/// regular file, or not there.
 pub fn read_end(home: &Path, path: &str, most: u64) -> Option<Vec<u8>> {
     home::open(home).and_then(|home| home::read_end(&home, path, most)).ok().flatten()
 }
@@ -122,9 +127,9 @@ pub fn ensure_file(home: &Path, path: &str, content: &str, owner: (u32, u32)) ->
     home::ensure(&home::open(home)?, path, content.as_bytes(), owner)
 }
 
-/// Takes a login out of a home whose agent has ended, after copying tokens that its CLI renewed back to
-/// the login's folder. Gives back the names of the files that were written there. A file of the agent's
-/// that is not a renewed login is not used, and says why in the log.
+/// Takes a login out of a home whose agent has ended, after copying tokens that its CLI renewed
+/// back to the login's folder. Gives back the names of the files that were written there. A file of
+/// the agent's that is not a renewed login is not used, and says why in the log.
 pub fn take_back(home: &Path, kind: AgentKind, folder: &Path) -> anyhow::Result<Vec<&'static str>> {
     let home = match home::open(home) {
         Ok(home) => home,
@@ -144,14 +149,15 @@ pub fn take_back(home: &Path, kind: AgentKind, folder: &Path) -> anyhow::Result<
         if copy_back(file, &text, folder)? {
             written.push(file.name);
         }
-        // Stories' homes are kept for long, and none of them needs a login while no agent runs there.
+        // Stories' homes are kept for long, and none of them needs a login while no agent runs
+        // there.
         home::remove(&home, file.target)?;
     }
     Ok(written)
 }
 
-/// Writes renewed tokens into the login's own file. Everything else in it stays as the host has it: what
-/// an agent wrote must not become settings of a program that runs on the host.
+/// Writes renewed tokens into the login's own file. Everything else in it stays as the host has it:
+/// what an agent wrote must not become settings of a program that runs on the host.
 fn copy_back(file: &'static LoginFile, text: &[u8], folder: &Path) -> anyhow::Result<bool> {
     let Some(rule) = &file.renewed else { return Ok(false) };
     let Ok(theirs) = serde_json::from_slice::<Value>(text) else {
@@ -176,7 +182,8 @@ fn copy_back(file: &'static LoginFile, text: &[u8], folder: &Path) -> anyhow::Re
     }
 }
 
-/// Keeps a login that is about to be replaced. One that is kept already is the last that has worked.
+/// Keeps a login that is about to be replaced. One that is kept already is the last that has
+/// worked.
 fn keep_before(path: &Path) -> anyhow::Result<()> {
     let path = path.canonicalize().with_context(|| format!("finding {}", path.display()))?;
     let before = before_of(&path);
@@ -194,10 +201,10 @@ fn before_of(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// What a run that has ended says of the login that it was given at its start. If it worked, the one before is
-/// removed; if it was refused, the one before is put back, and the refused one kept in its place: the agent may
-/// have lied about that as well. A login that was written since says nothing. Gives back the names of the files
-/// that were put back.
+/// What a run that has ended says of the login that it was given at its start. If it worked, the
+/// one before is removed; if it was refused, the one before is put back, and the refused one kept
+/// in its place: the agent may have lied about that as well. A login that was written since says
+/// nothing. Gives back the names of the files that were put back.
 pub fn judge(
     folder: &Path,
     kind: AgentKind,
@@ -222,8 +229,8 @@ pub fn judge(
             std::fs::remove_file(&before).with_context(|| format!("removing {}", before.display()))?;
             continue;
         }
-        // The good one gets its place before the refused one is kept: killed between the two, both are there or
-        // the good one is there twice.
+        // The good one gets its place before the refused one is kept: killed between the two, both
+        // are there or the good one is there twice.
         let refused = read_capped(&path).with_context(|| format!("reading {}", path.display()))?;
         replace_host_file(&path, &kept).with_context(|| format!("writing {}", path.display()))?;
         write_beside(&path, &before, &refused).with_context(|| format!("writing {}", before.display()))?;
@@ -278,7 +285,8 @@ fn read_capped(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Replaces a file of the operator's at once and for good; owner and place stay, the mode becomes 0600.
+/// Replaces a file of the operator's at once and for good; owner and place stay, the mode
+/// becomes 0600.
 fn replace_host_file(path: &Path, text: &[u8]) -> anyhow::Result<()> {
     // Where the operator has put a link, the file behind it is meant.
     let path = path.canonicalize()?;

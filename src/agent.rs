@@ -1,7 +1,8 @@
-//! The coding agents: how each CLI is called, how its output is read, and why a run ended.
-//! One file per CLI in `agent/`. All of it is pure: bytes in, values out. Starting the program,
-//! following its output and stopping it are the worker's part; the words for people are in
-//! `message/failed.rs`; what a failure leads to is decided in `story/next.rs` with [`FailureClass::policy`].
+//! The coding agents: how each CLI is called, how its output is read, and why a run ended. One file
+//! per CLI in `agent/`. All of it is pure: bytes in, values out. Starting the program, following
+//! its output and stopping it are the worker's part; the words for people are in
+//! `message/failed.rs`; what a failure leads to is decided in `story/next.rs` with
+//! [`FailureClass::policy`].
 //!
 //! Whatever arrives here was written inside the container, where the agent may write what it
 //! likes. A line is therefore a claim: it may be garbage, cut off, endless or a lie, and the worst
@@ -102,7 +103,8 @@ pub fn argv(kind: AgentKind, invocation: &Invocation<'_>) -> Vec<String> {
     }
 }
 
-/// The program of an agent, as its image has to have it; for [`AgentKind::Command`] the first word of `command`.
+/// The program of an agent, as its image has to have it; for [`AgentKind::Command`] the first word
+/// of `command`.
 pub fn program(kind: AgentKind, command: &[String]) -> &str {
     match kind {
         AgentKind::Claude => "claude",
@@ -113,8 +115,8 @@ pub fn program(kind: AgentKind, command: &[String]) -> &str {
     }
 }
 
-/// The file in which an agent's program keeps what a session has cost, relative to `$HOME`, for a run in `cwd`. `None` for one that
-/// keeps no such file.
+/// The file in which an agent's program keeps what a session has cost, relative to `$HOME`, for a
+/// run in `cwd`. `None` for one that keeps no such file.
 pub fn session_file(kind: AgentKind, session: &str, cwd: &str) -> Option<String> {
     (kind == AgentKind::Claude).then(|| claude::session_file(session, cwd))
 }
@@ -124,8 +126,8 @@ pub fn session_cost(end_of_file: &[u8]) -> Option<f64> {
     claude::session_cost(end_of_file)
 }
 
-/// What a CLI that [listens](AgentKind::listens) is told, as a line of its standard input. Each has an id, by which hob knows
-/// what it has told.
+/// What a CLI that [listens](AgentKind::listens) is told, as a line of its standard input. Each has
+/// an id, by which hob knows what it has told.
 pub fn input(id: &str, text: &str) -> String {
     claude::input(id, text)
 }
@@ -154,8 +156,8 @@ pub enum Tools {
     Unknown,
 }
 
-/// What a watcher wants to know while the agent works. The texts are as the agent wrote them: who shows one makes it
-/// [`whole`], takes secrets out of it and makes it a [`short_line`] then.
+/// What a watcher wants to know while the agent works. The texts are as the agent wrote them: who
+/// shows one makes it [`whole`], takes secrets out of it and makes it a [`short_line`] then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
     /// The session's id, to be kept at once: a run that is killed later is resumed with it.
@@ -166,7 +168,8 @@ pub enum Signal {
     Uses(String),
     /// The agent's list of what there is to do, whole, as it is now.
     Todo(Vec<TodoItem>),
-    /// The agent says nothing but that it waits for something outside, in these words if it has some.
+    /// The agent says nothing but that it waits for something outside, in these words if it has
+    /// some.
     Waits(String),
     /// The agent has come to the end of a turn: it goes on only if it is told more.
     TurnEnded,
@@ -242,8 +245,9 @@ impl Parser {
         }
     }
 
-    /// Reads one line of standard output, without its newline. Any bytes and any length will do: what
-    /// is not an event is counted in [`Report::skipped_lines`], and an unknown event says nothing.
+    /// Reads one line of standard output, without its newline. Any bytes and any length will do:
+    /// what is not an event is counted in [`Report::skipped_lines`], and an unknown event says
+    /// nothing.
     pub fn line(&mut self, line: &[u8]) -> Vec<Signal> {
         if line.len() > MAX_LINE_BYTES {
             self.skipped_lines += 1;
@@ -270,7 +274,8 @@ impl Parser {
         told.into_iter().filter(has_words).filter_map(|signal| self.check(signal)).collect()
     }
 
-    /// How many lines have told of work so far. What only says that the agent waits does not, nor does what is no event.
+    /// How many lines have told of work so far. What only says that the agent waits does not, nor
+    /// does what is no event.
     pub fn lines_of_work(&self) -> u64 {
         self.lines_of_work
     }
@@ -353,7 +358,8 @@ impl Parser {
     fn check(&mut self, signal: Signal) -> Option<Signal> {
         match signal {
             Signal::Session(id) => {
-                // The id is an argument of the next run's program, so it must not look like an option.
+                // The id is an argument of the next run's program, so it must not look like an
+                // option.
                 if !text::is_session_id(&id) || self.session.as_ref() == Some(&id) {
                     return None;
                 }
@@ -375,7 +381,8 @@ impl Parser {
     }
 }
 
-/// What the exit code and the last lines of standard error say of a run whose output gives no reason.
+/// What the exit code and the last lines of standard error say of a run whose output gives no
+/// reason.
 fn by_code(agent: AgentKind, has_begun: bool, exit: &Exit, stderr_tail: &str) -> Verdict {
     let is_its_own =
         exit.code != 0 && !exit.oom_killed && exit.stopped.is_none() && !ending::is_from_outside(exit.code);

@@ -1,10 +1,11 @@
-//! Catching up: what no webhook told of is found anyway. At start and then again and again, an App asks GitHub for its own
-//! deliveries that hob does not have (`catch_up/deliveries.rs`); with a token, or where `github.poll` is set, the repositories are
-//! looked through (`catch_up/repository.rs`). What is found goes into the inbox, under the meaning that its webhook has, so that
-//! the two lead to one thing. What it leads to is intake's matter.
+//! Catching up: what no webhook told of is found anyway. At start and then again and again, an App
+//! asks GitHub for its own deliveries that hob does not have (`catch_up/deliveries.rs`); with a
+//! token, or where `github.poll` is set, the repositories are looked through
+//! (`catch_up/repository.rs`). What is found goes into the inbox, under the meaning that its
+//! webhook has, so that the two lead to one thing. What it leads to is intake's matter.
 //!
-//! How far each look came is in the store, and moves on only after everything that was found is recorded. So a look may be cut
-//! off anywhere: the next one finds the same again.
+//! How far each look came is in the store, and moves on only after everything that was found is
+//! recorded. So a look may be cut off anywhere: the next one finds the same again.
 
 mod acts;
 mod bases;
@@ -33,7 +34,8 @@ use crate::store::Store;
 const EVERY: Duration = Duration::from_secs(5 * 60);
 /// How soon it looks again where something could not be seen: what it would have found waits.
 const SOON: Duration = Duration::from_secs(30);
-/// The longest honest step: many repositories, and a GitHub that is slow. Nobody waits for it, so it may take its time.
+/// The longest honest step: many repositories, and a GitHub that is slow. Nobody waits for it, so
+/// it may take its time.
 pub const MAX_STEP: Duration = Duration::from_secs(2 * 60 * 60);
 /// How often an App is asked anew what it is installed on.
 const INSTALLED_EVERY: Duration = Duration::from_secs(10 * 60);
@@ -49,10 +51,12 @@ pub struct CatchUp {
     pub github: GitHub,
 }
 
-/// What is worth remembering from one look to the next. Without it GitHub is asked more often, and nothing else changes.
+/// What is worth remembering from one look to the next. Without it GitHub is asked more often, and
+/// nothing else changes.
 #[derive(Default)]
 struct Memory {
-    /// Until when GitHub wants no requests for an installation; of the token, or of the App itself, where there is none.
+    /// Until when GitHub wants no requests for an installation; of the token, or of the App itself,
+    /// where there is none.
     limited: HashMap<Option<InstallationId>, Instant>,
     /// What did not succeed at the last look, so that it is not in the log each time.
     troubled: HashSet<String>,
@@ -116,14 +120,16 @@ impl CatchUp {
         }
         let looked = self.look_through(memory, at).await;
         if looked.is_err() {
-            // What was found may not have been recorded, on a full disk for example: it has to be found again.
+            // What was found may not have been recorded, on a full disk for example: it has to be
+            // found again.
             memory.examined.remove(&at.repo.key());
             memory.acts.remove(&at.repo.key());
         }
         memory.note(at.installation, &at.repo.to_string(), looked)
     }
 
-    /// The repositories to look through with a token: those that hob has heard from, and those that the settings name.
+    /// The repositories to look through with a token: those that hob has heard from, and those that
+    /// the settings name.
     async fn known(&self) -> anyhow::Result<Vec<RepositoryRef>> {
         let heard = self.store.repositories().await?.into_iter().map(|known| known.at());
         let named = self.config.github.repositories.iter().chain(self.config.repositories.keys());
@@ -159,7 +165,8 @@ impl Memory {
         self.limited.contains_key(&whose)
     }
 
-    /// Logs what GitHub did not do, and remembers how long it wants to be left alone. Any other error is handed back.
+    /// Logs what GitHub did not do, and remembers how long it wants to be left alone. Any other
+    /// error is handed back.
     fn note(
         &mut self,
         whose: Option<InstallationId>,

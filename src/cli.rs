@@ -22,8 +22,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, ConfigError, VARIABLES};
 
-/// hob turns labelled GitHub issues into pull requests: it runs a coding agent in a container on the
-/// issue's own branch, asks on the issue when the agent is unsure, and leaves the result for review.
+/// hob turns labelled GitHub issues into pull requests: it runs a coding agent in a container on
+/// the issue's own branch, asks on the issue when the agent is unsure, and leaves the result for
+/// review.
 #[derive(Debug, Parser)]
 #[command(name = "hob", version, propagate_version = true)]
 struct Arguments {
@@ -35,8 +36,8 @@ struct Arguments {
 enum Command {
     /// Receive webhooks and work, until stopped.
     ///
-    /// SIGTERM and Ctrl-C stop hob: it takes no new work, ends the steps under way and leaves running
-    /// agents alone; the next start takes them up again. A second signal ends hob at once.
+    /// SIGTERM and Ctrl-C stop hob: it takes no new work, ends the steps under way and leaves
+    /// running agents alone; the next start takes them up again. A second signal ends hob at once.
     #[command(after_long_help = environment_help())]
     Serve(ConfigArguments),
     /// Check the configuration, the store, Docker and the way to GitHub, and say what is missing.
@@ -44,13 +45,14 @@ enum Command {
     Check(ConfigArguments),
     /// Show what is under way, what waits and for what, and what is stuck.
     ///
-    /// Works beside a running hob and without one, and changes nothing. The exit code is 1 if something needs you: an effect
-    /// on GitHub that hob has given up (see `hob retry`), or a delivery that it could not read.
+    /// Works beside a running hob and without one, and changes nothing. The exit code is 1 if
+    /// something needs you: an effect on GitHub that hob has given up (see `hob retry`), or a
+    /// delivery that it could not read.
     Status(status::Arguments),
     /// Copy the store to a new file, also while hob works.
     ///
-    /// The copy is whole: what was committed before is in it. It is for the owner's eyes only (mode 0600). Workspaces and
-    /// mirrors are not in it.
+    /// The copy is whole: what was committed before is in it. It is for the owner's eyes only (mode
+    /// 0600). Workspaces and mirrors are not in it.
     Backup(backup::Arguments),
     /// Put a recorded webhook into the inbox once more.
     Replay(replay::Arguments),
@@ -67,7 +69,8 @@ enum Command {
     /// Merge or rebase, as told on standard input. hob starts this itself.
     #[command(name = crate::work::JOIN_COMMAND, hide = true)]
     Join,
-    /// Write a prompt with a repository's template, as told on standard input. hob starts this itself.
+    /// Write a prompt with a repository's template, as told on standard input. hob starts this
+    /// itself.
     #[command(name = crate::work::PROMPT_COMMAND, hide = true)]
     WritePrompt,
     /// Copy this program with what it needs into a new folder. hob starts this itself.

@@ -1,6 +1,6 @@
-//! The time of day. Everything in hob that compares with a clock, or writes a time down, asks here, so that
-//! a test can make the clock jump. How long something takes is measured with tokio's own clock, which
-//! never jumps, and has no place here.
+//! The time of day. Everything in hob that compares with a clock, or writes a time down, asks here,
+//! so that a test can make the clock jump. How long something takes is measured with tokio's own
+//! clock, which never jumps, and has no place here.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ pub fn now_ms() -> i64 {
     now().as_millisecond()
 }
 
-/// How long it is until a moment as the store keeps it; a moment at least, so that nobody waits for what is over in a circle.
+/// How long it is until a moment as the store keeps it; a moment at least, so that nobody waits for
+/// what is over in a circle.
 pub fn until_ms(at: i64) -> Duration {
     Duration::from_millis(u64::try_from(at.saturating_sub(now_ms())).unwrap_or(0).max(1))
 }

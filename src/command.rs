@@ -1,7 +1,8 @@
-//! A comment becomes a command. The grammar is prow's, known from many GitHub bots: `/hob NAME TEXT`
-//! at the start of a line; a mention of hob's account stands for `/hob` too. What is plain words and where a line starts is as
-//! GitHub renders it (`markdown/lines.rs`). All commands stand in one table; reading, help and docs come from it. Whether
-//! somebody may give a command is asked elsewhere.
+//! A comment becomes a command. The grammar is prow's, known from many GitHub bots:
+//! `/hob NAME TEXT` at the start of a line; a mention of hob's account stands for `/hob` too. What
+//! is plain words and where a line starts is as GitHub renders it (`markdown/lines.rs`). All
+//! commands stand in one table; reading, help and docs come from it. Whether somebody may give a
+//! command is asked elsewhere.
 
 mod options;
 
@@ -101,7 +102,8 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    /// Whether somebody may have written it as an answer: words behind `/hob` that are like no command's name.
+    /// Whether somebody may have written it as an answer: words behind `/hob` that are like no
+    /// command's name.
     pub fn may_be_an_answer(&self) -> bool {
         matches!(self, Self::UnknownCommand(name) if !name.is_empty() && meant(name).is_none())
     }
@@ -272,14 +274,14 @@ const ALSO: &[(&str, &str)] = &[
     ("?", "help"),
 ];
 
-/// The first command in a comment, if there is one. What follows the command, on its line and below,
-/// is its text.
+/// The first command in a comment, if there is one. What follows the command, on its line and
+/// below, is its text.
 pub fn parse(comment: &str) -> Option<Command> {
     read(comment, "").command
 }
 
-/// The commands in a comment, for a hob whose account is `own`. The text of the first goes up to the next command, and
-/// not into what a mail program has put below an answer by mail.
+/// The commands in a comment, for a hob whose account is `own`. The text of the first goes up to
+/// the next command, and not into what a mail program has put below an answer by mail.
 pub fn read(comment: &str, own: &str) -> Reading {
     let own = own.strip_suffix("[bot]").unwrap_or(own);
     let (source, plain) = markdown::lines(comment);
@@ -466,8 +468,9 @@ pub fn usage(name: &str) -> &'static str {
     TABLE.iter().find(|row| row.name == name).map_or("/hob help", |row| row.usage)
 }
 
-/// Whether a comment without a command of hob's is clearly for somebody else: it begins with another bot's command, or
-/// with somebody's name that is not hob's `own`; or it says nothing itself, and only quotes.
+/// Whether a comment without a command of hob's is clearly for somebody else: it begins with
+/// another bot's command, or with somebody's name that is not hob's `own`; or it says nothing
+/// itself, and only quotes.
 pub fn is_aside(comment: &str, own: &str) -> bool {
     let own = own.strip_suffix("[bot]").unwrap_or(own);
     let (shown, _) = markdown::visible(comment);
@@ -527,7 +530,8 @@ pub fn is_courtesy(comment: &str) -> bool {
         && words.first().is_none_or(|first| COURTESIES.iter().any(|known| known.eq_ignore_ascii_case(first)))
 }
 
-/// What a label chooses, where it is one of hob's, whose own label is `own`: nothing, or with `hob:codex` the agent.
+/// What a label chooses, where it is one of hob's, whose own label is `own`: nothing, or with
+/// `hob:codex` the agent.
 pub fn chosen_by_label(own: &str, label: &str) -> Option<Choice> {
     if label.eq_ignore_ascii_case(own) {
         return Some(Choice::default());

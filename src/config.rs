@@ -1,8 +1,8 @@
 //! Settings: what they are, their defaults, and how they are read once, at start, from `hob.toml`
-//! and the environment. A mistake in the file is reported with the key, the file, the line and,
-//! for a misspelt key, the nearest one that exists. Nothing is read again while hob runs, and
-//! whether an address answers or a folder can be written is not asked here. Each table of the file has a module;
-//! the small ones stand here.
+//! and the environment. A mistake in the file is reported with the key, the file, the line and, for
+//! a misspelt key, the nearest one that exists. Nothing is read again while hob runs, and whether
+//! an address answers or a folder can be written is not asked here. Each table of the file has a
+//! module; the small ones stand here.
 
 mod agent;
 mod budget;
@@ -315,7 +315,8 @@ impl Config {
         ConfigError::of(mistakes).map_or(Ok(config.unwrap_or_default()), Err)
     }
 
-    /// The same, with everything that is wrong beside what could be read; nothing could of a file that is not there, or is not TOML.
+    /// The same, with everything that is wrong beside what could be read; nothing could of a file
+    /// that is not there, or is not TOML.
     pub fn look(
         file: Option<&Path>,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -344,8 +345,8 @@ impl Config {
         (Some(config), mistakes)
     }
 
-    /// The same for commands beside a running hob, which need no secret and may not be able to read one: the files that
-    /// hold them are not opened, and nothing is checked but the form.
+    /// The same for commands beside a running hob, which need no secret and may not be able to read
+    /// one: the files that hold them are not opened, and nothing is checked but the form.
     pub fn load_without_secrets(
         file: Option<&Path>,
         environment: &dyn Fn(&str) -> Option<String>,

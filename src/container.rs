@@ -52,8 +52,8 @@ const KILL_DEADLINE: Duration = Duration::from_secs(60);
 const REMOVE_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a name is taken at most by a container that is being made or removed.
 const NAME_DEADLINE: Duration = Duration::from_secs(60);
-/// How long Podman may take from a container's end to having its exit code written down. A process of its
-/// own does that, usually within a second.
+/// How long Podman may take from a container's end to having its exit code written down. A process
+/// of its own does that, usually within a second.
 const CLEAN_UP_DEADLINE: Duration = Duration::from_secs(60);
 /// The pause between two questions where the daemon offers nothing to wait on.
 const PACE: Duration = Duration::from_millis(100);
@@ -136,9 +136,10 @@ impl Docker {
 
     /// Creates the container unless one of that name exists. Does not start it.
     ///
-    /// `NoImage` if the image is not there, `NameTaken` if the name belongs to a container that does
-    /// not carry the labels asked for, `Invalid` if the specification contradicts itself, `Refused`
-    /// for everything else the daemon objects to, a mount whose source does not exist among it.
+    /// `NoImage` if the image is not there, `NameTaken` if the name belongs to a container that
+    /// does not carry the labels asked for, `Invalid` if the specification contradicts itself,
+    /// `Refused` for everything else the daemon objects to, a mount whose source does not exist
+    /// among it.
     pub async fn ensure(&self, spec: &ContainerSpec) -> Result<Ensured, ContainerError> {
         Ok(match Box::pin(self.create(spec)).await? {
             Made::New(_) => Ensured::Created,
@@ -187,8 +188,9 @@ impl Docker {
                     match self.inspect(&spec.name).await? {
                         Some(found) if found.carries(&spec.labels) => return Ok(Made::Existed(found.state)),
                         Some(_) => return Err(ContainerError::NameTaken(spec.name.clone())),
-                        // Docker gives a name away before the container can be looked at, and takes it back after: one is being
-                        // made, for a hob that has died perhaps, or removed.
+                        // Docker gives a name away before the container can be looked at, and takes
+                        // it back after: one is being made, for a hob that has died perhaps, or
+                        // removed.
                         None if status == 409 && Instant::now() < deadline => tokio::time::sleep(PACE).await,
                         None => return Err(ContainerError::Refused { status, message }),
                     }
@@ -237,8 +239,8 @@ impl Docker {
         }
     }
 
-    /// Ends the container: SIGTERM, `grace`, SIGKILL. Returns only when Docker says that it does not
-    /// run, so that its mounts are quiet. Does nothing if it does not run or does not exist.
+    /// Ends the container: SIGTERM, `grace`, SIGKILL. Returns only when Docker says that it does
+    /// not run, so that its mounts are quiet. Does nothing if it does not run or does not exist.
     pub async fn stop(&self, name: &str, grace: Duration) -> Result<(), ContainerError> {
         let client = self.client().await?;
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
@@ -251,7 +253,8 @@ impl Docker {
         if let Err(error @ ContainerError::Unreachable(_)) = asked {
             return Err(error);
         }
-        // Whatever else it answered, even that it gave up: what counts is whether the container runs.
+        // Whatever else it answered, even that it gave up: what counts is whether the container
+        // runs.
         let deadline = Instant::now() + KILL_DEADLINE;
         while let Some(State::Running { .. }) = self.state(name).await? {
             if Instant::now() >= deadline {
@@ -274,7 +277,8 @@ impl Docker {
         self.remove_this(name, name).await
     }
 
-    /// Removes a container that has ended, without anybody waiting for it; one that has not, before this returns.
+    /// Removes a container that has ended, without anybody waiting for it; one that has not, before
+    /// this returns.
     pub async fn clear(&self, name: &str) -> Result<(), ContainerError> {
         match self.inspect(name).await? {
             None => Ok(()),

@@ -1,7 +1,8 @@
-//! The outbox: carries out every effect on GitHub that the store wants, by *probe, act, record*. GitHub has no key that would
-//! make a repeated comment one comment, so before an effect is tried a second time hob looks whether the
-//! first try got through: a comment by its hidden marker, a pull request by its head branch. Where a try was unclear, hob
-//! looks again later, and removes what GitHub has made twice. What to say is decided elsewhere; here it is only said, once.
+//! The outbox: carries out every effect on GitHub that the store wants, by *probe, act, record*.
+//! GitHub has no key that would make a repeated comment one comment, so before an effect is tried a
+//! second time hob looks whether the first try got through: a comment by its hidden marker, a pull
+//! request by its head branch. Where a try was unclear, hob looks again later, and removes what
+//! GitHub has made twice. What to say is decided elsewhere; here it is only said, once.
 
 mod card;
 mod check_run;
@@ -34,9 +35,11 @@ use crate::story::Story;
 use pace::{Leave, Pace, Urgency};
 use status::LabelTimes;
 
-/// What is under way at once: of different stories, since GitHub asks for few parallel writes, and of one repository.
+/// What is under way at once: of different stories, since GitHub asks for few parallel writes, and
+/// of one repository.
 const ROOM: Room = Room { most: 4, of_lane: 2 };
-/// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the sweep wakes it when the store changes.
+/// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the
+/// sweep wakes it when the store changes.
 const IDLE_POLLS: u32 = 12;
 /// The first wait after a failure; it doubles up to `MAX_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -44,11 +47,14 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(300);
 /// Refusals, as opposed to outages, after which an effect is parked: half a minute of them.
 const MAX_REFUSALS: u32 = 6;
-/// Answers that there is no such thing after which one that is there no more is not looked for again.
+/// Answers that there is no such thing after which one that is there no more is not looked for
+/// again.
 const MAX_NOT_FOUND: u32 = 2;
-/// Tries of any kind after which an effect is parked. With the longest wait between them that is three days.
+/// Tries of any kind after which an effect is parked. With the longest wait between them that is
+/// three days.
 const MAX_TRIES: u32 = 850;
-/// The longest honest step: one effect, for which GitHub is asked a few times, each read with two repeats of a minute.
+/// The longest honest step: one effect, for which GitHub is asked a few times, each read with two
+/// repeats of a minute.
 pub const MAX_STEP: Duration = Duration::from_secs(20 * 60);
 
 /// Everything the outbox works with.
@@ -121,7 +127,8 @@ impl Deliver {
         Ok(())
     }
 
-    /// Begins what is due, as far as there is room; tells in what time to look again, if nothing happens before.
+    /// Begins what is due, as far as there is room; tells in what time to look again, if nothing
+    /// happens before.
     async fn begin_due<'a>(
         &'a self,
         running: &mut Running,
@@ -212,7 +219,8 @@ impl Deliver {
         if let GitHubError::RateLimited { .. } = error {
             pace.limit(wanted.installation, error.retry_after().unwrap_or(FIRST_WAIT));
         }
-        // Refusals are counted anew when somebody has them tried again; tries are not, since one of them may have got through.
+        // Refusals are counted anew when somebody has them tried again; tries are not, since one of
+        // them may have got through.
         let before = if refused { wanted.refusals } else { wanted.attempts };
         let wait = (FIRST_WAIT * 2u32.pow(before.min(10))).min(MAX_WAIT);
         tracing::warn!(effect = %wanted.id, story = %story.id, %error, "an effect did not succeed; it is tried again");
@@ -229,7 +237,8 @@ impl Deliver {
             Effect::React { to, content } => match repository.react(react_to(*to), content).await {
                 // GitHub makes one reaction of two; nothing to look for.
                 Ok(()) => self.store.effect_done(wanted.id).await.map(Ok),
-                // The comment was deleted: nobody is there to see it. Not believed at the first word.
+                // The comment was deleted: nobody is there to see it. Not believed at the first
+                // word.
                 Err(GitHubError::NotFound) if wanted.refusals >= MAX_NOT_FOUND => {
                     self.store.effect_done(wanted.id).await.map(Ok)
                 }
@@ -296,12 +305,14 @@ impl Deliver {
         }
     }
 
-    /// Removes what GitHub has made of earlier tries beside the comment that is recorded. An error is the store's.
+    /// Removes what GitHub has made of earlier tries beside the comment that is recorded. An error
+    /// is the store's.
     async fn remove_double(&self, double: &Double) -> anyhow::Result<()> {
         let story = self.store.story(double.story).await?;
         let again = match self.try_remove_double(&story, double).await {
             Ok(true) => None,
-            // Not there: a list that is behind, or somebody has deleted it; then there is nothing to compare with.
+            // Not there: a list that is behind, or somebody has deleted it; then there is nothing
+            // to compare with.
             Ok(false) => None,
             Err(error) if is_refusal(&error) => None,
             Err(error) => {
@@ -328,7 +339,8 @@ impl Deliver {
     }
 }
 
-/// The whole marker of a comment that may be there twice: the bare id may stand in another comment's text.
+/// The whole marker of a comment that may be there twice: the bare id may stand in another
+/// comment's text.
 fn marker_of(double: &Double) -> String {
     match double.kind {
         DoubleKind::Comment | DoubleKind::ReviewReply => message::marker(double.effect),
@@ -337,8 +349,8 @@ fn marker_of(double: &Double) -> String {
     }
 }
 
-/// Whether GitHub said no to this effect, as opposed to being away or not letting hob in at all: a token that
-/// has run out is no reason to give up what waits for the next one.
+/// Whether GitHub said no to this effect, as opposed to being away or not letting hob in at all: a
+/// token that has run out is no reason to give up what waits for the next one.
 fn is_refusal(error: &GitHubError) -> bool {
     !error.is_transient() && !matches!(error, GitHubError::Unauthorized(_))
 }

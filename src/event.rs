@@ -94,8 +94,9 @@ pub enum Event {
         /// Who did it.
         sender: Person,
     },
-    /// `pull_request_review.submitted`: somebody has sent a review, or a single comment on a line, or a reply to one; each of
-    /// them is a review to GitHub. What it says on lines is not in the delivery.
+    /// `pull_request_review.submitted`: somebody has sent a review, or a single comment on a line,
+    /// or a reply to one; each of them is a review to GitHub. What it says on lines is not in the
+    /// delivery.
     Reviewed {
         /// Where it happened.
         place: Place,
@@ -126,7 +127,8 @@ pub enum Event {
         /// The pull request as it was after that.
         pull: Pull,
     },
-    /// `check_run.completed`, `status` and `workflow_run.completed`: something that looks at commits has come to an end.
+    /// `check_run.completed`, `status` and `workflow_run.completed`: something that looks at
+    /// commits has come to an end.
     CheckEnded {
         /// Where it happened.
         place: Place,
@@ -135,8 +137,9 @@ pub enum Event {
         /// When, by GitHub's clock.
         at: Timestamp,
     },
-    /// `check_run.requested_action` and `check_run.rerequested`: somebody pressed a button on a check run of hob's; and
-    /// `check_suite.rerequested`: "Re-run all checks", which names no check run. GitHub sends them to the App whose check run it is.
+    /// `check_run.requested_action` and `check_run.rerequested`: somebody pressed a button on a
+    /// check run of hob's; and `check_suite.rerequested`: "Re-run all checks", which names no check
+    /// run. GitHub sends them to the App whose check run it is.
     CheckButton {
         /// Where it happened.
         place: Place,
@@ -177,8 +180,9 @@ pub enum Event {
 }
 
 impl Event {
-    /// What it says, in one line, where hob acts on it: two deliveries of one meaning are about the same act of the same
-    /// person. A comment is written once, whatever becomes of it; a label can be put on again, at another time.
+    /// What it says, in one line, where hob acts on it: two deliveries of one meaning are about the
+    /// same act of the same person. A comment is written once, whatever becomes of it; a label can
+    /// be put on again, at another time.
     pub fn meaning(&self) -> Option<String> {
         match self {
             Self::IssueLabeled { place, issue, label, at, sender } => {
@@ -188,7 +192,8 @@ impl Event {
             Self::Commented { place, comment, .. } => {
                 Some(format!("issue_comment.created {} {}", place.key(), comment.id))
             }
-            // GitHub's times are whole seconds, in which two people can tick two boxes, or the same one.
+            // GitHub's times are whole seconds, in which two people can tick two boxes, or the same
+            // one.
             Self::CommentEdited { place, comment, at, sender, .. } => {
                 let (repo, text) = (place.key(), hex::encode(&Sha256::digest(&comment.body)[..8]));
                 Some(format!("issue_comment.edited {repo} {} {} {at} {text}", comment.id, sender.login))
@@ -423,7 +428,8 @@ impl CheckKind {
 /// The repository of an event, and the way back to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// GitHub's id of the repository. Absent in deliveries that hob wrote itself before it knew ids.
+    /// GitHub's id of the repository. Absent in deliveries that hob wrote itself before it knew
+    /// ids.
     pub id: Option<RepositoryId>,
     /// `owner/name`, when the delivery was written.
     pub repo: Repo,
@@ -439,8 +445,8 @@ impl Place {
         RepositoryRef { id: self.id, repo: self.repo.clone(), installation: self.installation }
     }
 
-    /// The repository in an event's meaning. The id, so that two deliveries of one meaning are alike though the repository was renamed
-    /// between them.
+    /// The repository in an event's meaning. The id, so that two deliveries of one meaning are
+    /// alike though the repository was renamed between them.
     fn key(&self) -> String {
         self.id.map_or_else(|| self.repo.key(), |id| id.to_string())
     }
@@ -459,7 +465,8 @@ pub struct Issue {
     pub is_pull_request: bool,
     /// Whether it is open.
     pub is_open: bool,
-    /// Whether hob has read it by itself, later than what it is told with: then its text may have been changed since.
+    /// Whether hob has read it by itself, later than what it is told with: then its text may have
+    /// been changed since.
     pub read_later: bool,
 }
 

@@ -1,7 +1,7 @@
-//! The exchange: the folder through which hob and the agent hand each other files. hob writes the prompt
-//! into a fresh folder before each run and reads question and summary after it. What the agent left is
-//! hostile until proved otherwise: nothing is opened that is not a regular file inside the folder, no
-//! link is followed, nothing is read past its cap.
+//! The exchange: the folder through which hob and the agent hand each other files. hob writes the
+//! prompt into a fresh folder before each run and reads question and summary after it. What the
+//! agent left is hostile until proved otherwise: nothing is opened that is not a regular file
+//! inside the folder, no link is followed, nothing is read past its cap.
 
 mod replies;
 
@@ -60,8 +60,8 @@ pub struct ExchangeFiles {
     pub complaints: Vec<String>,
 }
 
-/// Makes the folder anew, with the prompt in it, owned by the agent's user where `owner` is given. What
-/// an earlier run left is gone.
+/// Makes the folder anew, with the prompt in it, owned by the agent's user where `owner` is given.
+/// What an earlier run left is gone.
 pub fn prepare(folder: &Path, prompt: &str, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     paths::remove_tree(folder)?;
     let drops = folder.join(DROPS);
@@ -154,8 +154,8 @@ pub struct Drop {
     pub bytes: u64,
 }
 
-/// Copies what the agent left in the drops folder, at most so many files and bytes together. Folders, links
-/// and what is beyond the limits are left out, and complained of.
+/// Copies what the agent left in the drops folder, at most so many files and bytes together.
+/// Folders, links and what is beyond the limits are left out, and complained of.
 pub fn collect_drops(
     folder: &Path,
     keep_in: &Path,
@@ -232,7 +232,8 @@ fn usable_drop(drops: &File, name: &str, room: u64) -> Result<File, String> {
     Ok(opened)
 }
 
-/// The folder itself, which is not a link, since it lies in a folder of hob's; but it is the agent's to close.
+/// The folder itself, which is not a link, since it lies in a folder of hob's; but it is the
+/// agent's to close.
 fn open_folder(folder: &Path) -> std::io::Result<File> {
     match File::open(folder) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => {

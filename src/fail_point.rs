@@ -1,6 +1,7 @@
-//! Places at which a test can end this process, or stop it for a while: before and after everything that
-//! leaves a trace outside of hob's memory. They exist in builds with the feature `fail-points` only; in every other
-//! build [`reach`] is an empty function. Names are `LAYER.WHAT.before` and `LAYER.WHAT.after`.
+//! Places at which a test can end this process, or stop it for a while: before and after everything
+//! that leaves a trace outside of hob's memory. They exist in builds with the feature `fail-points`
+//! only; in every other build [`reach`] is an empty function. Names are `LAYER.WHAT.before` and
+//! `LAYER.WHAT.after`.
 //!
 //! With the feature, three variables of the environment are read:
 //!

@@ -1,10 +1,11 @@
-//! Git for hob, all of it through libgit2: the mirror of a repository, the repository of a workspace, the
-//! import of what an agent hands over, merge and rebase, and the push. Every function blocks: call it from
-//! `tokio::task::spawn_blocking`, never from an async task.
+//! Git for hob, all of it through libgit2: the mirror of a repository, the repository of a
+//! workspace, the import of what an agent hands over, merge and rebase, and the push. Every
+//! function blocks: call it from `tokio::task::spawn_blocking`, never from an async task.
 //!
-//! No git program is run, and no repository is opened in which an agent has run (promise P2): a workspace
-//! is hob's until git has checked it out, and is never looked at from here again. What may be in a
-//! hand-over is the caller's policy; this module answers only what is in it and that it is whole.
+//! No git program is run, and no repository is opened in which an agent has run (promise P2): a
+//! workspace is hob's until git has checked it out, and is never looked at from here again. What
+//! may be in a hand-over is the caller's policy; this module answers only what is in it and that it
+//! is whole.
 
 mod bundle;
 mod changes;
@@ -52,7 +53,8 @@ use crate::ids::{Sha, is_branch_name};
 /// A repository somewhere else, and the token that opens it.
 #[derive(Debug, Clone)]
 pub struct Remote {
-    /// `https://host/owner/repo.git`, `http://…`, or an absolute local path. Never with credentials in it.
+    /// `https://host/owner/repo.git`, `http://…`, or an absolute local path. Never with credentials
+    /// in it.
     pub url: String,
     /// Sent as the password of `x-access-token`. Not used for a local path.
     pub token: Option<SecretString>,
@@ -61,15 +63,15 @@ pub struct Remote {
 /// Why the other side could not be read from or written to.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// The host wants other credentials (401), or these may not do it (403). Trying again with the same
-    /// token is useless. Holds what the host said.
+    /// The host wants other credentials (401), or these may not do it (403). Trying again with the
+    /// same token is useless. Holds what the host said.
     #[error("the git host does not accept the credentials: {0}")]
     Unauthorized(String),
     /// No such repository, or none that this token may see: hosts do not tell the two apart.
     #[error("the git host knows no such repository")]
     NotFound,
-    /// The host sends us to another one, which is not followed: the token was meant for the host that we know. Or it sends us
-    /// elsewhere in the middle of an operation. Holds the new address.
+    /// The host sends us to another one, which is not followed: the token was meant for the host
+    /// that we know. Or it sends us elsewhere in the middle of an operation. Holds the new address.
     #[error("the repository has moved to {0}")]
     Redirected(String),
     /// The network or the host failed; the same call may succeed later.
@@ -125,15 +127,16 @@ fn borrow_from(repository: &Path, lenders: &[PathBuf]) -> anyhow::Result<()> {
     std::fs::write(&alternates, lines).with_context(|| format!("writing {}", alternates.display()))
 }
 
-/// Sets libgit2 up, once in the life of the process. Everything public here calls it before libgit2 is used.
+/// Sets libgit2 up, once in the life of the process. Everything public here calls it before libgit2
+/// is used.
 fn prepare() -> anyhow::Result<()> {
     static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
     let prepared = PREPARED.get_or_init(|| set_up_libgit2().map_err(|error| error.to_string()));
     prepared.as_ref().map(|_| ()).map_err(|error| anyhow!("setting up libgit2: {error}"))
 }
 
-/// Has libgit2 map packs in small pieces, for a process whose address space is limited. Call it before any
-/// other use of git in the process.
+/// Has libgit2 map packs in small pieces, for a process whose address space is limited. Call it
+/// before any other use of git in the process.
 ///
 /// # Errors
 /// If libgit2 does not take the settings.
@@ -154,8 +157,8 @@ fn set_up_libgit2() -> Result<(), git2::Error> {
     git2::opts::strict_hash_verification(true);
     git2::opts::strict_object_creation(true);
     for level in [ConfigLevel::ProgramData, ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global] {
-        // The operator's own git configuration is for the operator: an `insteadOf` in it would send hob
-        // to an address hob did not compute, and `core.autocrlf` would change what agents see.
+        // The operator's own git configuration is for the operator: an `insteadOf` in it would send
+        // hob to an address hob did not compute, and `core.autocrlf` would change what agents see.
         // SAFETY: the caller runs this once under a lock, before any other use of libgit2.
         unsafe { git2::opts::set_search_path(level, "")? };
     }

@@ -1,9 +1,11 @@
-//! GitHub, as far as hob needs it: who hob is, and one [`Repository`] at a time to read and write. Also
-//! the front door's half, [`webhook`], which checks and decodes deliveries and speaks to nobody.
+//! GitHub, as far as hob needs it: who hob is, and one [`Repository`] at a time to read and write.
+//! Also the front door's half, [`webhook`], which checks and decodes deliveries and speaks to
+//! nobody.
 //!
-//! octocrab signs the App's requests and carries all of them; its types never leave this module, and neither
-//! do GitHub's own: what comes out are hob's types and [`GitHubError`]. What to write, and whether an
-//! effect that may have happened is there already, is decided above: no write is ever repeated here.
+//! octocrab signs the App's requests and carries all of them; its types never leave this module,
+//! and neither do GitHub's own: what comes out are hob's types and [`GitHubError`]. What to write,
+//! and whether an effect that may have happened is there already, is decided above: no write is
+//! ever repeated here.
 
 mod access;
 mod assets;
@@ -81,8 +83,8 @@ pub enum Credentials {
     Token(SecretString),
 }
 
-/// One GitHub host, seen as one App or one user. Cheap to clone: clones share connections, tokens and what was
-/// learned.
+/// One GitHub host, seen as one App or one user. Cheap to clone: clones share connections, tokens
+/// and what was learned.
 #[derive(Clone)]
 pub struct GitHub {
     shared: Arc<Shared>,
@@ -110,8 +112,8 @@ impl GitHub {
     /// `https://ghe.example/api/v3`. Sends nothing yet.
     ///
     /// # Errors
-    /// `Unexpected` if the address or the key is none, if the system has no root certificates, or outside a tokio
-    /// runtime, in which the connections live.
+    /// `Unexpected` if the address or the key is none, if the system has no root certificates, or
+    /// outside a tokio runtime, in which the connections live.
     pub fn new(api_url: &str, credentials: Credentials) -> Result<GitHub, GitHubError> {
         let identity = match credentials {
             Credentials::App { app_id, private_key_pem } => {
@@ -132,7 +134,8 @@ impl GitHub {
         Ok(GitHub { shared: Arc::new(shared) })
     }
 
-    /// How many requests that make or change something were sent so far for an installation; without one, for all.
+    /// How many requests that make or change something were sent so far for an installation;
+    /// without one, for all.
     pub fn writes(&self, installation: Option<InstallationId>) -> u64 {
         let writes = self.shared.writes.lock().unwrap_or_else(PoisonError::into_inner);
         match installation {
@@ -141,8 +144,8 @@ impl GitHub {
         }
     }
 
-    /// The account that hob acts as: the token's user, or `<slug>[bot]` for an App, whose id is known once hob has written a comment.
-    /// Asked once and kept.
+    /// The account that hob acts as: the token's user, or `<slug>[bot]` for an App, whose id is
+    /// known once hob has written a comment. Asked once and kept.
     ///
     /// # Errors
     /// Whatever kept GitHub from answering; the next call asks again.
@@ -180,7 +183,8 @@ impl GitHub {
         Ok(self.own_account().await?.login)
     }
 
-    /// Whether somebody is that account. Where its id says so and it has another login now, hob goes by that from then on.
+    /// Whether somebody is that account. Where its id says so and it has another login now, hob
+    /// goes by that from then on.
     ///
     /// # Errors
     /// As [`own_account`](Self::own_account).
@@ -215,7 +219,8 @@ fn not_installed(error: GitHubError, repo: &Repo) -> GitHubError {
     }
 }
 
-/// One repository and the right to use it. Cheap to clone; renews its token by itself, so it may be kept.
+/// One repository and the right to use it. Cheap to clone; renews its token by itself, so it may be
+/// kept.
 ///
 /// All methods fail with [`GitHubError`]; a method's own docs name only what is particular to it.
 #[derive(Clone)]
@@ -224,7 +229,8 @@ pub struct Repository {
     repo: Repo,
     /// GitHub's id of it, where that is known.
     id: Option<RepositoryId>,
-    /// The repository whose installation lets hob in: this one, or the one that it is looked at from.
+    /// The repository whose installation lets hob in: this one, or the one that it is looked at
+    /// from.
     covered: Repo,
     /// The installation that was known for that, where none has been looked up.
     hint: Option<InstallationId>,
@@ -262,7 +268,8 @@ impl Repository {
         let path = format!("/repos/{}{path}", self.repo);
         let (client, token) = self.client().await?;
         match client.get_as(&path, form).await {
-            // The token was revoked before its time: a fresh one tells whether hob as a whole was shut out.
+            // The token was revoked before its time: a fresh one tells whether hob as a whole was
+            // shut out.
             Err(GitHubError::Unauthorized(_)) if self.forget(&token).await => {
                 self.client().await?.0.get_as(&path, form).await
             }

@@ -1,5 +1,5 @@
-//! Whether the loops come round. A loop feels its pulse each time; one that has not for longer than its longest honest step
-//! hangs. What follows from that is decided in `serve.rs`.
+//! Whether the loops come round. A loop feels its pulse each time; one that has not for longer than
+//! its longest honest step hangs. What follows from that is decided in `serve.rs`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

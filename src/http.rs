@@ -1,5 +1,6 @@
-//! The HTTP side: the webhook door and the health pages. The door verifies, writes the delivery down and
-//! answers; nothing else happens while GitHub waits. The address is the caller's; so would TLS be.
+//! The HTTP side: the webhook door and the health pages. The door verifies, writes the delivery
+//! down and answers; nothing else happens while GitHub waits. The address is the caller's; so would
+//! TLS be.
 
 mod body;
 mod listening;
@@ -80,8 +81,8 @@ async fn readyz(State(door): State<Arc<Door>>) -> (StatusCode, String) {
     (status, report.text)
 }
 
-/// What is asked of the store, unless it takes too long. What is under way there then is undone, or is done and not told
-/// of: whoever sends the same again learns that it was seen.
+/// What is asked of the store, unless it takes too long. What is under way there then is undone, or
+/// is done and not told of: whoever sends the same again learns that it was seen.
 async fn in_time<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     match tokio::time::timeout(STORE_WITHIN, asked).await {
         Ok(result) => result,

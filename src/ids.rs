@@ -33,9 +33,10 @@ impl Malformed {
 /// GitHub takes no longer name of a branch; a file system of git's takes hardly a longer one.
 const MAX_BRANCH: usize = 255;
 
-/// Whether a branch can have this name: git's own rule (`git check-ref-format --branch`), wherever a name comes from. Such a
-/// name is no option of a program, since it does not begin with a hyphen. It may hold what Markdown, HTML, an address or
-/// a shell takes for its own: it is quoted where it is shown.
+/// Whether a branch can have this name: git's own rule (`git check-ref-format --branch`), wherever
+/// a name comes from. Such a name is no option of a program, since it does not begin with a hyphen.
+/// It may hold what Markdown, HTML, an address or a shell takes for its own: it is quoted where it
+/// is shown.
 pub fn is_branch_name(name: &str) -> bool {
     let is_taken =
         |c: char| c <= ' ' || c == '\u{7f}' || matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\');
@@ -263,7 +264,8 @@ number_id!(
     ReviewId
 );
 number_id!(
-    /// The id of a comment on a line of a pull request's changes. GitHub counts them apart from other comments.
+    /// The id of a comment on a line of a pull request's changes. GitHub counts them apart from
+    /// other comments.
     ReviewCommentId
 );
 number_id!(
@@ -275,19 +277,21 @@ number_id!(
     InstallationId
 );
 number_id!(
-    /// A repository, unique on the host. It stays the same when the repository is renamed or transferred.
+    /// A repository, unique on the host. It stays the same when the repository is renamed or
+    /// transferred.
     RepositoryId
 );
 
 impl RepositoryId {
-    /// The folder of the repository's mirror, below the folder of all mirrors. No owner is called `_`.
+    /// The folder of the repository's mirror, below the folder of all mirrors. No owner is called
+    /// `_`.
     pub fn mirror(self) -> String {
         format!("_/{self}.git")
     }
 }
 
-/// A repository as hob knows it. The id says which one it is; name and installation are what hob heard last, and may have changed
-/// since.
+/// A repository as hob knows it. The id says which one it is; name and installation are what hob
+/// heard last, and may have changed since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryRef {
     /// GitHub's id. Absent where hob has not learned it yet.

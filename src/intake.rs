@@ -1,6 +1,7 @@
-//! Intake: a recorded delivery becomes a change to stories and tasks, or nothing. What it leads to is decided in
-//! `intake/decide.rs`; who may command hob is asked here, of the git host, at that moment. The deliveries of one repository are settled
-//! one by one, each in one transaction with what it leads to; GitHub is asked before that transaction, never in it.
+//! Intake: a recorded delivery becomes a change to stories and tasks, or nothing. What it leads to
+//! is decided in `intake/decide.rs`; who may command hob is asked here, of the git host, at that
+//! moment. The deliveries of one repository are settled one by one, each in one transaction with
+//! what it leads to; GitHub is asked before that transaction, never in it.
 
 mod adopted_pull_request;
 mod answers;
@@ -51,18 +52,22 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// The longest wait.
 const MAX_WAIT: Duration = Duration::from_secs(300);
 
-/// How often a delivery has been put off, 14 s after the first try, when a 404 about it is believed.
+/// How often a delivery has been put off, 14 s after the first try, when a 404 about it is
+/// believed.
 const MAX_NOT_FOUND: u32 = 3;
 
-/// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the sweep wakes it when the store changes.
+/// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the
+/// sweep wakes it when the store changes.
 const IDLE_POLLS: u32 = 12;
-/// Deliveries that are settled at once, and of one repository: there each has to find what the one before it has led to.
+/// Deliveries that are settled at once, and of one repository: there each has to find what the one
+/// before it has led to.
 const ROOM: Room = Room { most: 8, of_lane: 1 };
 
 /// What is said once on a story: that a comment reaches no agent.
 const UNHEARD: &str = "unheard";
 
-/// The longest honest step: one delivery, for which GitHub is asked a few times, each with two repeats of a minute.
+/// The longest honest step: one delivery, for which GitHub is asked a few times, each with two
+/// repeats of a minute.
 pub const MAX_STEP: Duration = Duration::from_secs(20 * 60);
 
 /// Everything intake works with.
@@ -97,7 +102,8 @@ enum Seen {
 }
 
 impl Intake {
-    /// Works off the inbox until `stop` is set: several repositories at once, the deliveries of each one after the other.
+    /// Works off the inbox until `stop` is set: several repositories at once, the deliveries of
+    /// each one after the other.
     pub async fn run(self, stop: CancellationToken, pulse: Heartbeat) -> anyhow::Result<()> {
         let next_look = tokio::sync::Mutex::new(NextLookup::default());
         let mut lanes = Lanes::new(ROOM);
@@ -130,7 +136,8 @@ impl Intake {
         Ok(())
     }
 
-    /// Begins what is due, as far as there is room; tells in what time to look again, if nothing happens before.
+    /// Begins what is due, as far as there is room; tells in what time to look again, if nothing
+    /// happens before.
     async fn begin_due<'a>(
         &'a self,
         next_look: &'a tokio::sync::Mutex<NextLookup>,
@@ -329,8 +336,8 @@ impl Intake {
             }
             _ => {}
         }
-        // Now it matters, and what was read for an earlier delivery may have changed. An end needs no settings: the repository
-        // may be one that hob does not see.
+        // Now it matters, and what was read for an earlier delivery may have changed. An end needs
+        // no settings: the repository may be one that hob does not see.
         let on = match decision {
             Decision::End(_) => on,
             _ => &EventContext { settings: self.settings(on.place, on.began).await?, ..on.clone() },
@@ -341,8 +348,8 @@ impl Intake {
             return Ok(Settled::Ignored("the label is not hob's any more".to_owned()));
         }
         let needed = match decision {
-            // An issue's author may close it; what else ends an issue only those may do who may push, and then there may be
-            // nobody left to ask about.
+            // An issue's author may close it; what else ends an issue only those may do who may
+            // push, and then there may be nobody left to ask about.
             Decision::End(ending) => (ending == Ending::Closed).then_some(Permission::Write),
             // Whoever may push may stop what runs, whoever may start it.
             Decision::Stop | Decision::Unlabeled | Decision::CheckAgain => Some(Permission::Write),
@@ -414,7 +421,8 @@ impl Intake {
         }
     }
 
-    /// What hob's labels choose that are on the issue now. It is the set that counts: events of one act come in any order.
+    /// What hob's labels choose that are on the issue now. It is the set that counts: events of one
+    /// act come in any order.
     async fn own_labels(&self, on: &EventContext<'_>) -> anyhow::Result<Vec<Choice>> {
         let repository = self.github.repository(&on.place.at()).await?;
         let labels = match repository.labels(on.issue.number).await {
@@ -425,8 +433,8 @@ impl Intake {
         Ok(labels.iter().filter_map(|label| command::chosen_by_label(own, label)).collect())
     }
 
-    /// Has the agent do the work that a label names, which was put on beside the one that asked for it. Once another has begun, that is
-    /// said.
+    /// Has the agent do the work that a label names, which was put on beside the one that asked for
+    /// it. Once another has begun, that is said.
     async fn choose(
         &self,
         on: &EventContext<'_>,
@@ -519,7 +527,8 @@ impl Intake {
             | Act::Edit { at, .. }
             | Act::Unlabel { at, .. }
             | Act::Assign { at, .. } => (*at, None),
-            // No label or command is as late as this; and what was said before the work was stopped is known by its task.
+            // No label or command is as late as this; and what was said before the work was stopped
+            // is known by its task.
             Act::Press(_) => (clock::now(), None),
             Act::End(_) => anyhow::bail!("an issue that ends asks for nothing"),
         };
@@ -582,7 +591,8 @@ impl Intake {
                 ..new.on
             };
         }
-        // A label or a button is answered by the status comment; of a comment people see that it was read.
+        // A label or a button is answered by the status comment; of a comment people see that it
+        // was read.
         if on.comment.is_some() {
             new.effects.insert(0, on.seen("eyes"));
         }
@@ -615,8 +625,9 @@ impl Intake {
         }
     }
 
-    /// The text of the issue, or of a sub-issue of it, where it is still the one that people saw who asked for work at that time. Only who may push
-    /// may have changed it since; and then what they left is what is worked on.
+    /// The text of the issue, or of a sub-issue of it, where it is still the one that people saw
+    /// who asked for work at that time. Only who may push may have changed it since; and then what
+    /// they left is what is worked on.
     async fn as_seen(
         &self,
         on: &EventContext<'_>,
@@ -646,7 +657,8 @@ impl Intake {
         }))
     }
 
-    /// Says that nothing is started because somebody has changed the text since it was asked for. Said once.
+    /// Says that nothing is started because somebody has changed the text since it was asked for.
+    /// Said once.
     async fn decline(
         &self,
         on: &EventContext<'_>,
@@ -689,7 +701,8 @@ impl Intake {
         Ok(Settled::Done("said that there is nothing to stop"))
     }
 
-    /// Stops a story's work where somebody has let hob know without a word, by the label or the issue's end.
+    /// Stops a story's work where somebody has let hob know without a word, by the label or the
+    /// issue's end.
     async fn no_more(
         &self,
         on: &EventContext<'_>,
@@ -739,8 +752,8 @@ impl Intake {
         }
     }
 
-    /// The story's issue, for a command that was given on its pull request: the delivery carries the pull
-    /// request's text, not the issue's, so what the story was last asked for stands.
+    /// The story's issue, for a command that was given on its pull request: the delivery carries
+    /// the pull request's text, not the issue's, so what the story was last asked for stands.
     async fn issue_of(&self, story: &Story, on_pull: &Issue) -> anyhow::Result<Issue> {
         let asks = self.store.asks_of(story.id).await?;
         let last = asks.last().context("a story has at least one task")?;
@@ -755,8 +768,8 @@ impl Intake {
         })
     }
 
-    /// Why this person may not command hob; `None` if they may. The answer is asked for at this moment,
-    /// since what a person may do changes.
+    /// Why this person may not command hob; `None` if they may. The answer is asked for at this
+    /// moment, since what a person may do changes.
     async fn may_not_command(
         &self,
         on: &EventContext<'_>,
@@ -771,8 +784,8 @@ impl Intake {
         Ok((has < needed).then(|| format!("{} may not command hob in {}", sender.login, place.repo)))
     }
 
-    /// With a token, hob writes as an account that a person may use too, so the account alone does not
-    /// tell; hob's comments carry its marker.
+    /// With a token, hob writes as an account that a person may use too, so the account alone does
+    /// not tell; hob's comments carry its marker.
     async fn is_own(&self, comment: &Comment, sender: &Person) -> anyhow::Result<bool> {
         Ok(message::has_marker(&comment.body) && self.github.is_own(sender).await?)
     }
@@ -828,14 +841,14 @@ async fn permission(
     }
 }
 
-/// Whether a 404 is the truth about this delivery. GitHub sometimes says it of what is there; a delivery that is
-/// ignored for one such answer would lose what somebody said.
+/// Whether a 404 is the truth about this delivery. GitHub sometimes says it of what is there; a
+/// delivery that is ignored for one such answer would lose what somebody said.
 fn is_believed(delivery: &Delivery) -> bool {
     delivery.attempts >= MAX_NOT_FOUND
 }
 
-/// Whether a person is behind a delivery of this event, who might want it replayed. Checks, statuses and pushes come by the
-/// thousand, and are found anew by looking.
+/// Whether a person is behind a delivery of this event, who might want it replayed. Checks,
+/// statuses and pushes come by the thousand, and are found anew by looking.
 fn is_of_people(event: &str) -> bool {
     matches!(event, "issues" | "issue_comment" | "pull_request" | "pull_request_review")
 }

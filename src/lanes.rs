@@ -1,6 +1,7 @@
-//! Work that is under way at once, each piece in a lane: a repository. A few pieces go side by side, and few of one lane, so that a
-//! repository that hangs holds up itself and no other. A piece that takes long counts no longer among the few: what hangs in one
-//! place takes no room from what does not.
+//! Work that is under way at once, each piece in a lane: a repository. A few pieces go side by
+//! side, and few of one lane, so that a repository that hangs holds up itself and no other. A piece
+//! that takes long counts no longer among the few: what hangs in one place takes no room from what
+//! does not.
 
 use std::collections::HashMap;
 use std::future::pending;

@@ -1,7 +1,8 @@
 //! hob: a self-hosted bot that turns labelled GitHub issues into pull requests. The floors are
 //! drawn in `docs/architecture.md`; a module imports only from floors below its own.
 
-// Floor 0: settings, names, events, places on disk, the clock, the loops' pulse and lanes, places to fail at.
+// Floor 0: settings, names, events, places on disk, the clock, the loops' pulse and lanes, places
+// to fail at.
 pub mod clock;
 pub mod config;
 pub mod event;

@@ -1,8 +1,9 @@
-//! Markdown as GitHub renders it. One parser (comrak, with GitHub's extensions) decides everywhere in hob what is visible, what is
-//! code, a quotation or HTML, and where a line begins. Pure.
+//! Markdown as GitHub renders it. One parser (comrak, with GitHub's extensions) decides everywhere
+//! in hob what is visible, what is code, a quotation or HTML, and where a line begins. Pure.
 //!
-//! Nothing here takes more time than a text is long: the parser is linear, no text is read beyond what GitHub takes, and nothing that
-//! walks the tree calls itself, since a text may nest as deep as it is long.
+//! Nothing here takes more time than a text is long: the parser is linear, no text is read beyond
+//! what GitHub takes, and nothing that walks the tree calls itself, since a text may nest as deep
+//! as it is long.
 
 mod code;
 mod html;

@@ -1,6 +1,7 @@
-//! Every word that hob says on GitHub. Each message is a function from facts to Markdown, so that all of
-//! them can be read, and tested, in one place. What agents wrote goes through `contain`; no function
-//! here is given a secret, a path of the host or an error of a library. What the agent is told is in `prompt.rs`.
+//! Every word that hob says on GitHub. Each message is a function from facts to Markdown, so that
+//! all of them can be read, and tested, in one place. What agents wrote goes through `contain`; no
+//! function here is given a secret, a path of the host or an error of a library. What the agent is
+//! told is in `prompt.rs`.
 
 mod base;
 mod budget;
@@ -87,10 +88,12 @@ use crate::ids::{AgentKind, IssueNumber};
 /// Characters of a branch's name that are shown: all of them.
 const MAX_BRANCH: usize = 255;
 
-/// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room too.
+/// GitHub refuses a comment or a body above 65,536 characters; the rest of a message needs room
+/// too.
 const MAX_AGENT_TEXT: usize = 50_000;
 
-/// A change of an issue by somebody who may not push, after somebody who may had asked for work on it.
+/// A change of an issue by somebody who may not push, after somebody who may had asked for work on
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextChanged {
     /// What they changed.
@@ -108,7 +111,8 @@ pub enum Part {
     Text,
 }
 
-/// Said where work was asked for, hob read the text later, and the issue had been changed in between, or its sub-issue `of`.
+/// Said where work was asked for, hob read the text later, and the issue had been changed in
+/// between, or its sub-issue `of`.
 pub fn text_changed(changed: &TextChanged, of: Option<IssueNumber>, since_label: bool) -> String {
     let part = match changed.part {
         Part::Title => "title",
@@ -158,8 +162,9 @@ fn commits_in_words(commits: usize) -> String {
     format!("{commits} commits")
 }
 
-/// Said on the issue when the pull request is open or has new commits. `{pull}` is filled in once the
-/// pull request's number is known; it is the subject of its sentence, since "the branch" may stand in its place.
+/// Said on the issue when the pull request is open or has new commits. `{pull}` is filled in once
+/// the pull request's number is known; it is the subject of its sentence, since "the branch" may
+/// stand in its place.
 pub fn pull_request_ready(commits: usize, took: Spent) -> String {
     let (commits, took) = (commits_in_words(commits), finished(took));
     format!("Done: #{{pull}} has {commits} for you to review.\n\n{took}")
@@ -181,7 +186,8 @@ pub fn nothing_to_change(summary: Option<&str>, took: Spent) -> String {
     text
 }
 
-/// Said to somebody who wants to stop what cannot be stopped: no agent works. `is_publishing`: its work is on the way.
+/// Said to somebody who wants to stop what cannot be stopped: no agent works. `is_publishing`: its
+/// work is on the way.
 pub fn nothing_to_stop(is_publishing: bool) -> String {
     if is_publishing {
         return "There is nothing to stop any more: the agent is done, and its work is being checked and pushed. Close the \
@@ -253,7 +259,8 @@ fn agent_name(agent: AgentKind) -> &'static str {
     }
 }
 
-/// A branch's name or a path as a part of an address: nothing in it means anything there but the slashes.
+/// A branch's name or a path as a part of an address: nothing in it means anything there but the
+/// slashes.
 fn in_address(path: &str) -> String {
     let mut address = String::with_capacity(path.len());
     for byte in path.bytes() {

@@ -1,5 +1,5 @@
-//! Where things lie in the data folder, and the lock that keeps a second hob out of it. The layout is
-//! drawn in `docs/internals.md`; no other module puts a path together.
+//! Where things lie in the data folder, and the lock that keeps a second hob out of it. The layout
+//! is drawn in `docs/internals.md`; no other module puts a path together.
 
 mod tree;
 
@@ -16,7 +16,8 @@ use crate::ids::{RunId, StoryId};
 
 pub use tree::{Used, measure, remove_tree, used_space};
 
-/// Of so many bytes that are to be free, one is for a file. Disks are usually made with four times as many.
+/// Of so many bytes that are to be free, one is for a file. Disks are usually made with four times
+/// as many.
 const BYTES_PER_FILE: u64 = 64 << 10;
 /// The ending of a folder that is only waiting to be removed.
 const GONE: &str = "gone";
@@ -62,7 +63,8 @@ pub struct RunPaths {
     pub stderr: PathBuf,
     /// Files that the agent left for people.
     pub drops: PathBuf,
-    /// What the agent is told, where it can be told things while it works: its prompt, then messages, JSON lines.
+    /// What the agent is told, where it can be told things while it works: its prompt, then
+    /// messages, JSON lines.
     pub inbox: PathBuf,
     /// hob's own record of the run, JSON.
     pub record: PathBuf,
@@ -101,7 +103,8 @@ impl DataDir {
         Ok(DataDir { root })
     }
 
-    /// A data folder as it is, for a look beside a running hob: nothing is made and nothing is changed.
+    /// A data folder as it is, for a look beside a running hob: nothing is made and nothing is
+    /// changed.
     pub fn beside(root: &Path) -> DataDir {
         DataDir { root: root.to_owned() }
     }
@@ -216,7 +219,8 @@ pub struct Free {
 }
 
 impl Free {
-    /// Whether there is less than so many bytes, or than the files that go with them: empty ones use a disk up too.
+    /// Whether there is less than so many bytes, or than the files that go with them: empty ones
+    /// use a disk up too.
     pub fn is_below(&self, bytes: u64) -> bool {
         self.bytes < bytes || self.files.is_some_and(|files| files < bytes / BYTES_PER_FILE)
     }
@@ -255,8 +259,9 @@ pub fn remove_file(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Takes a folder out of use, whole and at once: it gets another name, under which [`remove_gone`] finds it. What has that
-/// name from before must be removed already. False: there is no such folder.
+/// Takes a folder out of use, whole and at once: it gets another name, under which [`remove_gone`]
+/// finds it. What has that name from before must be removed already. False: there is no such
+/// folder.
 pub fn put_away(path: &Path) -> anyhow::Result<bool> {
     reach("disk", "put-away", When::Before);
     match std::fs::rename(path, gone(path)) {
@@ -297,7 +302,8 @@ fn gone(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The names in a folder that can be read as ids. Others are not hob's, or are what is left of one: `id.gone`.
+/// The names in a folder that can be read as ids. Others are not hob's, or are what is left of one:
+/// `id.gone`.
 pub fn ids_in<T: std::str::FromStr>(folder: &Path) -> anyhow::Result<Vec<T>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());

@@ -1,6 +1,7 @@
 //! What the agent is told: the prompt of each run, from the issue, the conversation so far and the
-//! reason for the run, and from what was gathered beside. The contract it describes is documented in
-//! `docs/agents.md`, and what a template is given in `docs/prompt.md`. Pure: the gathering is in `work/gather.rs`.
+//! reason for the run, and from what was gathered beside. The contract it describes is documented
+//! in `docs/agents.md`, and what a template is given in `docs/prompt.md`. Pure: the gathering is in
+//! `work/gather.rs`.
 
 mod context;
 mod fence;

@@ -1,9 +1,10 @@
-//! The redactor of known secrets. Everything that is written to a log, the store or GitHub and was said
-//! by somebody else goes through it, and the hand-over's policy asks it whether an object holds one. It
-//! knows each secret as it is and in the encodings that a line of shell makes: base64, hexadecimal,
-//! percent signs; also where a tool has wrapped, quoted, spaced or coloured them, or written them with the escapes of
-//! JSON or HTML (`redact/views.rs`). A secret that was encrypted, compressed or cut in pieces it does not know: a text is
-//! shortened only after it went through here.
+//! The redactor of known secrets. Everything that is written to a log, the store or GitHub and was
+//! said by somebody else goes through it, and the hand-over's policy asks it whether an object
+//! holds one. It knows each secret as it is and in the encodings that a line of shell makes:
+//! base64, hexadecimal, percent signs; also where a tool has wrapped, quoted, spaced or coloured
+//! them, or written them with the escapes of JSON or HTML (`redact/views.rs`). A secret that was
+//! encrypted, compressed or cut in pieces it does not know: a text is shortened only after it went
+//! through here.
 
 mod addresses;
 mod views;
@@ -23,16 +24,19 @@ use views::{Places, View};
 /// What stands where a secret was.
 pub const MARK: &str = "[secret]";
 
-/// As many bytes before a piece of a text as are enough to know every secret that ends in it, wrapped and with escapes.
+/// As many bytes before a piece of a text as are enough to know every secret that ends in it,
+/// wrapped and with escapes.
 pub const CONTEXT: usize = 32 << 10;
 
 /// A shorter text is no secret worth the name, and would be found everywhere.
 const MIN_BYTES: usize = 8;
 
-/// A shorter form is looked for as it is and over line ends, but not with spaces in it: it may be made of words.
+/// A shorter form is looked for as it is and over line ends, but not with spaces in it: it may be
+/// made of words.
 const MIN_SPACED: usize = 20;
 
-/// A longer line of a stream is looked through in pieces, each with as much of the one before as half of this.
+/// A longer line of a stream is looked through in pieces, each with as much of the one before as
+/// half of this.
 const MAX_LINE_LEN: usize = 256 << 10;
 
 /// Tokens that were handed out at run time and are remembered; each is good for an hour.
@@ -74,8 +78,8 @@ impl Forms {
 }
 
 impl Redactor {
-    /// A redactor of these secrets. One of several lines, a PEM key for example, is known line by line,
-    /// however the lines are joined or indented. Lines under 8 bytes are not known.
+    /// A redactor of these secrets. One of several lines, a PEM key for example, is known line by
+    /// line, however the lines are joined or indented. Lines under 8 bytes are not known.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Redactor {
         let lines = secrets.into_iter().flat_map(str::lines).map(str::trim);
         // The first and the last line of a PEM key are no secret.
@@ -90,19 +94,21 @@ impl Redactor {
         Redactor { all: Forms::new(all.iter()), spaced }
     }
 
-    /// The text with every secret replaced, also where a form of it is wrapped over several lines or spaced.
+    /// The text with every secret replaced, also where a form of it is wrapped over several lines
+    /// or spaced.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let spans = self.spans(text.as_bytes());
         if spans.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(without(text, 0, spans)) }
     }
 
-    /// What the text reads from a place on, with every secret replaced, also one that begins before that place. Before it there
-    /// have to be [`CONTEXT`] bytes, or the beginning.
+    /// What the text reads from a place on, with every secret replaced, also one that begins before
+    /// that place. Before it there have to be [`CONTEXT`] bytes, or the beginning.
     pub fn redact_from(&self, text: &str, from: usize) -> String {
         without(text, text.ceil_char_boundary(from), self.spans(text.as_bytes()))
     }
 
-    /// Whether a secret is in there, in any form, also where it is wrapped over several lines or spaced.
+    /// Whether a secret is in there, in any form, also where it is wrapped over several lines or
+    /// spaced.
     pub fn finds(&self, bytes: &[u8]) -> bool {
         let mut is_found = false;
         for stretch in self.stretches(bytes) {
@@ -130,7 +136,8 @@ impl Redactor {
         found
     }
 
-    /// The parts of the bytes in which a secret may stand. Of an image or an archive that is little.
+    /// The parts of the bytes in which a secret may stand. Of an image or an archive that is
+    /// little.
     fn stretches<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
         let forms = self.all.as_ref().map(|forms| &forms.bytes);
         forms.into_iter().flat_map(move |forms| views::stretches(bytes, forms, MIN_BYTES))
@@ -147,7 +154,8 @@ impl Redactor {
         spans
     }
 
-    /// Shows every way to read the bytes with the forms to be looked for in it, until `look` says that it is enough.
+    /// Shows every way to read the bytes with the forms to be looked for in it, until `look` says
+    /// that it is enough.
     fn look(&self, bytes: &[u8], places: Places, mut look: impl FnMut(&View<'_>, &Forms) -> bool) {
         let Some(all) = &self.all else { return };
         views::each(bytes, places, &mut |view, has_gaps| match (has_gaps, &self.spaced) {
@@ -175,8 +183,9 @@ fn without(text: &str, from: usize, spans: Vec<(usize, usize)>) -> String {
     clean
 }
 
-/// Redacts bytes that come in pieces, line by line. What comes out does not depend on where they were cut. A form that is
-/// wrapped over several lines of the stream is not found; in one line, as JSON has them, it is.
+/// Redacts bytes that come in pieces, line by line. What comes out does not depend on where they
+/// were cut. A form that is wrapped over several lines of the stream is not found; in one line, as
+/// JSON has them, it is.
 #[derive(Debug)]
 pub struct Stream {
     redactor: Arc<Redactor>,
@@ -244,8 +253,8 @@ impl Stream {
     }
 }
 
-/// The secrets that hob knows now. Clones share them. Values that come at run time, installation tokens,
-/// are added by who receives them.
+/// The secrets that hob knows now. Clones share them. Values that come at run time, installation
+/// tokens, are added by who receives them.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     shared: Arc<RwLock<Known>>,
@@ -324,8 +333,8 @@ fn forms(secret: &str) -> Vec<String> {
     forms
 }
 
-/// The digits of the base64 of a longer text that depend on this part of it alone, where the part begins
-/// `before` bytes after a multiple of three.
+/// The digits of the base64 of a longer text that depend on this part of it alone, where the part
+/// begins `before` bytes after a multiple of three.
 fn inside_base64(engine: &impl base64::Engine, part: &[u8], before: usize) -> String {
     let shifted = [&[0; 2][..before], part].concat();
     let digits = engine.encode(&shifted);
@@ -651,8 +660,8 @@ mod tests {
         lines.join(gap)
     }
 
-    /// Text over a small alphabet, so that secrets repeat and overlap, with secrets in some form between, some of
-    /// them wrapped.
+    /// Text over a small alphabet, so that secrets repeat and overlap, with secrets in some form
+    /// between, some of them wrapped.
     fn text() -> impl Strategy<Value = (Vec<String>, Vec<u8>)> {
         prop::collection::vec("[ab/+?é]{4,9}[ab]{4}", 1..4).prop_flat_map(|secrets| {
             let all: Vec<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
@@ -697,7 +706,8 @@ mod tests {
             after in prop::collection::vec(any::<u8>(), 0..5),
             width in 1usize..80,
         ) {
-            // A mark that is part of a secret, or beside which a secret begins anew, is not a secret's end.
+            // A mark that is part of a secret, or beside which a secret begins anew, is not a
+            // secret's end.
             prop_assume!(!secret.starts_with("-----") && !secret.contains(['[', ']']));
             let redactor = Redactor::new([secret.as_str()]);
             let inner = [before.as_slice(), secret.as_bytes(), &after].concat();

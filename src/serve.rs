@@ -1,6 +1,6 @@
-//! Wires everything and runs it: HTTP and the loops, from the caller's listener until the caller's stop.
-//! A loop that ends before it was told to ends the process: a hob that accepts deliveries and does
-//! nothing with them would be worse than one that is down.
+//! Wires everything and runs it: HTTP and the loops, from the caller's listener until the caller's
+//! stop. A loop that ends before it was told to ends the process: a hob that accepts deliveries and
+//! does nothing with them would be worse than one that is down.
 
 mod access;
 mod systemd;
@@ -35,7 +35,8 @@ use crate::store::{Store, StoreFault};
 use crate::sweep::{self, Sweep};
 use crate::work::{self, Worker};
 
-/// How long after `work.drain` hob ends whatever still hangs: time to write down what the drain has brought.
+/// How long after `work.drain` hob ends whatever still hangs: time to write down what the drain has
+/// brought.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// What Docker and Podman put into a container.
@@ -57,8 +58,8 @@ pub struct Hob {
 }
 
 impl Hob {
-    /// Opens what hob needs: the data folder and its lock, the store, the ways to Docker and GitHub. The
-    /// latter two need not answer yet.
+    /// Opens what hob needs: the data folder and its lock, the store, the ways to Docker and
+    /// GitHub. The latter two need not answer yet.
     pub async fn open(config: Config) -> anyhow::Result<Hob> {
         let (data, lock) = take_data_folder(&config.data.dir)?;
         let store = Store::open(&data.store()).await?;
@@ -100,8 +101,9 @@ impl Hob {
         &self.store
     }
 
-    /// Runs until `stop` is set, then drains: no new work, steps under way end, containers go on. Whatever hangs, it returns
-    /// within `work.drain` and [`GRACE`]. Returns an error if a part ended by itself.
+    /// Runs until `stop` is set, then drains: no new work, steps under way end, containers go on.
+    /// Whatever hangs, it returns within `work.drain` and [`GRACE`]. Returns an error if a part
+    /// ended by itself.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         // Its own token, so that a part that fails stops the others too.
         let stop = stop.child_token();
@@ -286,8 +288,8 @@ fn take_data_folder(folder: &Path) -> anyhow::Result<(DataDir, DataLock)> {
     })
 }
 
-/// Logs what containers will run on and what that cannot do. Beside the start, which neither waits for the
-/// daemon nor needs it.
+/// Logs what containers will run on and what that cannot do. Beside the start, which neither waits
+/// for the daemon nor needs it.
 async fn report_engine(docker: Docker, config: Arc<Config>, data: DataDir) {
     let engine = match docker.engine().await {
         Ok(engine) => engine,
@@ -325,8 +327,8 @@ async fn report_engine(docker: Docker, config: Arc<Config>, data: DataDir) {
     }
 }
 
-/// The uid and gid that agents run as: hob's own, or a fixed one where hob is root and can hand folders
-/// over.
+/// The uid and gid that agents run as: hob's own, or a fixed one where hob is root and can hand
+/// folders over.
 fn agent_user(config: &Config) -> (u32, u32) {
     if geteuid().is_root() {
         (config.container.uid, config.container.uid)

@@ -93,8 +93,8 @@ pub struct Store {
     file: Arc<Path>,
 }
 
-/// Wakes a loop as soon as there is something for it. Only a hint, and only within this process: each
-/// loop also looks by itself, since after a crash nobody remembers to call.
+/// Wakes a loop as soon as there is something for it. Only a hint, and only within this process:
+/// each loop also looks by itself, since after a crash nobody remembers to call.
 #[derive(Debug, Default)]
 pub struct Wakes {
     /// A delivery was recorded.
@@ -108,8 +108,8 @@ pub struct Wakes {
 }
 
 impl Store {
-    /// The id of this data folder, made when the store was. Containers carry it, so that two hobs on
-    /// one Docker daemon leave each other's alone.
+    /// The id of this data folder, made when the store was. Containers carry it, so that two hobs
+    /// on one Docker daemon leave each other's alone.
     pub async fn instance(&self) -> anyhow::Result<String> {
         let made = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'instance'");
         if let Some(instance) = made.fetch_optional(&self.reader).await? {

@@ -32,7 +32,8 @@ use crate::ids::{
     RepositoryRef, Sha, StoryId, TaskId,
 };
 
-/// One issue under work: one branch, one pull request, one workspace, one agent session after another.
+/// One issue under work: one branch, one pull request, one workspace, one agent session after
+/// another.
 #[derive(Debug, Clone)]
 pub struct Story {
     /// Its id.
@@ -47,7 +48,8 @@ pub struct Story {
     pub issue: IssueNumber,
     /// The issue's title when the story was last asked to work.
     pub title: String,
-    /// The App's installation when hob heard of it last, where hob is an App. It may have been installed anew since.
+    /// The App's installation when hob heard of it last, where hob is an App. It may have been
+    /// installed anew since.
     pub installation: Option<InstallationId>,
     /// The branch that the pull request goes to.
     pub base_branch: String,
@@ -55,10 +57,11 @@ pub struct Story {
     pub branch: String,
     /// What the workspace was made from: the commit that the agent's work must descend from.
     pub base: Option<Sha>,
-    /// What the story branch on the remote was when the workspace was made or last pushed. Absent: it
-    /// was not there.
+    /// What the story branch on the remote was when the workspace was made or last pushed. Absent:
+    /// it was not there.
     pub remote_head: Option<Sha>,
-    /// The base branch's newest commit that the work builds on, with the name that the branch had then. Absent: not known yet.
+    /// The base branch's newest commit that the work builds on, with the name that the branch had
+    /// then. Absent: not known yet.
     pub root: Option<(String, Sha)>,
     /// The agent's session, for the next run to resume.
     pub session: Option<Session>,
@@ -70,11 +73,13 @@ pub struct Story {
     pub pull_moved_at: Option<Timestamp>,
     /// Who did that, where it is known.
     pub pull_moved_by: Option<String>,
-    /// Whether it is a draft because hob made it one, or ready because of hob. Absent: a person has decided, or there is none.
+    /// Whether it is a draft because hob made it one, or ready because of hob. Absent: a person has
+    /// decided, or there is none.
     pub pull_draft: Option<bool>,
     /// What hob has called it last. Absent: a person has named it, or there is none.
     pub pull_title: Option<String>,
-    /// Whether it shows work that was cut short, and has never been done yet as far as hob has said.
+    /// Whether it shows work that was cut short, and has never been done yet as far as hob has
+    /// said.
     pub pull_unfinished: bool,
     /// The pull request before that one, where work began anew after it was closed or merged.
     pub past_pull: Option<(PullNumber, pull::PullState)>,
@@ -86,8 +91,9 @@ pub struct Story {
     pub labeled_at: Option<Timestamp>,
     /// When somebody stopped the work last, by GitHub's clock.
     pub stopped_at: Option<Timestamp>,
-    /// Whether nothing in the workspace is needed any more: it was pushed, under other commit ids, or there was
-    /// nothing. Then nothing in it may be handed over, and it only waits to be removed.
+    /// Whether nothing in the workspace is needed any more: it was pushed, under other commit ids,
+    /// or there was nothing. Then nothing in it may be handed over, and it only waits to be
+    /// removed.
     pub handed_over: bool,
 }
 
@@ -192,7 +198,8 @@ impl About {
     }
 }
 
-/// What a person may choose for one task, by a label or in the command. Absent: as the settings say.
+/// What a person may choose for one task, by a label or in the command. Absent: as the settings
+/// say.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// Which agent works.
@@ -247,7 +254,8 @@ pub const MOVES: &[(TaskState, TaskState)] = &[
     (TaskState::Queued, TaskState::Running),
     // A cap is reached before a run begins: a person is asked.
     (TaskState::Queued, TaskState::Blocked),
-    // Nothing is left to do, or hob has done all of it by itself: applied suggestions, merged a base.
+    // Nothing is left to do, or hob has done all of it by itself: applied suggestions, merged a
+    // base.
     (TaskState::Queued, TaskState::Done),
     (TaskState::Running, TaskState::Publishing),
     (TaskState::Running, TaskState::Blocked),
@@ -371,7 +379,8 @@ pub struct AskedQuestion {
 }
 
 impl AskedQuestion {
-    /// Whether these words of that person's are its answer, or a part of it: as they stand, or as the option that they pick.
+    /// Whether these words of that person's are its answer, or a part of it: as they stand, or as
+    /// the option that they pick.
     pub fn is_answered_by(&self, login: &str, words: &str) -> bool {
         let Some(answer) = &self.answer else { return false };
         let whole = answer.text.trim();
@@ -381,7 +390,8 @@ impl AskedQuestion {
         if !answer.by.split(", ").any(|by| by.eq_ignore_ascii_case(login)) {
             return false;
         }
-        // `2`, `2. Tabs` or `Tabs` is one answer; of several, each stands in a line behind its number.
+        // `2`, `2. Tabs` or `Tabs` is one answer; of several, each stands in a line behind its
+        // number.
         let has = |text: &str| {
             let is_line = |line: &str| without_number(line).trim() == text;
             !text.is_empty() && (whole.ends_with(text) || whole.lines().any(is_line))

@@ -1,7 +1,8 @@
-//! The sweep: what is against what should be. At start and every few minutes it removes what nobody needs any more,
-//! containers, folders, records, old deliveries, and ends the waiting for an answer that does not come. What a story
-//! that waits or works needs is left alone, whatever the clock says. It runs no agent and pushes nothing: where
-//! work is to be pushed first, it says so in the store, and a worker does it.
+//! The sweep: what is against what should be. At start and every few minutes it removes what nobody
+//! needs any more, containers, folders, records, old deliveries, and ends the waiting for an answer
+//! that does not come. What a story that waits or works needs is left alone, whatever the clock
+//! says. It runs no agent and pushes nothing: where work is to be pushed first, it says so in the
+//! store, and a worker does it.
 
 mod cards;
 mod containers;
@@ -30,7 +31,8 @@ use sizes::Sizes;
 
 /// So many deliveries are forgotten in one write, so that nobody waits long for the store.
 const DELIVERIES_AT_ONCE: u32 = 500;
-/// How often it looks whether the clock was put back, and whether somebody has changed the store, unless `work.poll` is shorter.
+/// How often it looks whether the clock was put back, and whether somebody has changed the store,
+/// unless `work.poll` is shorter.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
 /// So long it waits between two looks at least.
 const MIN_PAUSE: Duration = Duration::from_millis(200);
@@ -59,8 +61,8 @@ impl Sweep {
         logged("containers", self.containers(true).await);
     }
 
-    /// Sweeps at once and then again and again until `stop` is set, and minds the clock meanwhile. A part that fails is
-    /// logged; the next sweep tries again.
+    /// Sweeps at once and then again and again until `stop` is set, and minds the clock meanwhile.
+    /// A part that fails is logged; the next sweep tries again.
     pub async fn run(self, stop: CancellationToken, pulse: Heartbeat) -> anyhow::Result<()> {
         let mut clock = ClockWatch::default();
         let mut sizes = Sizes::default();
@@ -153,7 +155,8 @@ impl Sweep {
         Ok(())
     }
 
-    /// Removes the mirrors of repositories that were put away, once no workspace borrows from them any more.
+    /// Removes the mirrors of repositories that were put away, once no workspace borrows from them
+    /// any more.
     async fn mirrors(&self) -> anyhow::Result<()> {
         for (mirror, stories) in self.store.mirrors_put_away().await? {
             let path = self.data.mirror(&mirror);

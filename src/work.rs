@@ -1,7 +1,7 @@
-//! The worker: takes tasks from the queue and brings each as far as it gets. One step looks at where
-//! the task stands and does the one thing that is next; a restart, an answer and a retry all come in
-//! through the same door (`story/step.rs`). What the steps do is in `work/`, one file each; what follows
-//! from what they find is decided in `story/next.rs`.
+//! The worker: takes tasks from the queue and brings each as far as it gets. One step looks at
+//! where the task stands and does the one thing that is next; a restart, an answer and a retry all
+//! come in through the same door (`story/step.rs`). What the steps do is in `work/`, one file each;
+//! what follows from what they find is decided in `story/next.rs`.
 
 mod account;
 mod agent_files;
@@ -84,7 +84,8 @@ const MORE_TRIES: u32 = 3;
 /// The longest wait between two tries of a step.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// The longest honest step of the loop, which only claims tasks; what it has begun is not waited for.
+/// The longest honest step of the loop, which only claims tasks; what it has begun is not waited
+/// for.
 pub const MAX_STEP: Duration = Duration::from_secs(5 * 60);
 
 /// Everything a worker works with. Cheap to clone.
@@ -130,8 +131,8 @@ pub(crate) enum StepError {
         /// What is told to people on GitHub.
         detail: Detail,
     },
-    /// Somebody outside said no, in a way that is a moment's at times: a token that was just renewed, a host that is being
-    /// upgraded. Tried a few times more, then the task cannot go on.
+    /// Somebody outside said no, in a way that is a moment's at times: a token that was just
+    /// renewed, a host that is being upgraded. Tried a few times more, then the task cannot go on.
     Refused {
         /// What is told to people on GitHub.
         detail: Detail,
@@ -167,7 +168,8 @@ pub(crate) struct Job {
     pub(crate) file: RepositoryFile,
 }
 
-/// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the sweep wakes it when the store changes.
+/// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the
+/// sweep wakes it when the store changes.
 const IDLE_POLLS: u32 = 12;
 
 impl Worker {
@@ -204,7 +206,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes as many tasks as there is room for; tells in what time to look again, if nothing happens before.
+    /// Takes as many tasks as there is room for; tells in what time to look again, if nothing
+    /// happens before.
     async fn claim(&self, jobs: &mut JoinSet<()>) -> anyhow::Result<Duration> {
         let work = &self.config.work;
         let sharing = Sharing { per_repository: work.per_repository, per_person: work.per_person };
@@ -271,8 +274,9 @@ impl Worker {
                     tracing::warn!("the task was taken over or ended by somebody else");
                     return;
                 }
-                // Where the store, or its disk, is in trouble no failure could be written down either, and an agent would be
-                // ended for nothing: such a step is repeated for as long as it takes.
+                // Where the store, or its disk, is in trouble no failure could be written down
+                // either, and an agent would be ended for nothing: such a step is repeated for as
+                // long as it takes.
                 StepError::Later(error)
                     if StoreFault::of(&error).is_some()
                         || !trouble.lasts_longer_than(self.config.work.patience) =>
@@ -429,7 +433,8 @@ impl Worker {
         self.config.for_task(&job.story.repo, &job.file, chosen)
     }
 
-    /// The same for a run of that agent: the model and image that a person chose are for the agent that they chose.
+    /// The same for a run of that agent: the model and image that a person chose are for the agent
+    /// that they chose.
     fn settings_for(&self, job: &Job, agent: AgentKind) -> TaskSettings {
         let usual = self.settings(job);
         if usual.agent == agent {
@@ -449,14 +454,16 @@ struct FailingSince {
 }
 
 impl FailingSince {
-    /// Whether the patience is used up, by a try that has just failed. That a try took long is no reason to be patient anew:
-    /// what it looks at is the agent's, and may have been made so that each try takes long.
+    /// Whether the patience is used up, by a try that has just failed. That a try took long is no
+    /// reason to be patient anew: what it looks at is the agent's, and may have been made so that
+    /// each try takes long.
     fn lasts_longer_than(&mut self, patience: Duration) -> bool {
         self.since.get_or_insert_with(Instant::now).elapsed() > patience
     }
 
-    /// A run was followed since then. If that was long, what was wrong before is over, and the time counts anew: an agent
-    /// that has worked for an hour does not pay for a Docker that was away twice.
+    /// A run was followed since then. If that was long, what was wrong before is over, and the time
+    /// counts anew: an agent that has worked for an hour does not pay for a Docker that was away
+    /// twice.
     fn has_followed_since(&mut self, began: Instant) {
         if began.elapsed() > MAX_PAUSE {
             *self = Self::default();

@@ -1,6 +1,7 @@
-//! The demo: hob's story, played for real and told as it happens. A GitHub of our own stands in for the
-//! real one; git, Docker, the store and the program `hob` are what they are on a server. It runs in the
-//! world of the tests (`tests/it/world.rs`); `deploy/demo.sh` prepares the machine for it.
+//! The demo: hob's story, played for real and told as it happens. A GitHub of our own stands in for
+//! the real one; git, Docker, the store and the program `hob` are what they are on a server. It
+//! runs in the world of the tests (`tests/it/world.rs`); `deploy/demo.sh` prepares the machine for
+//! it.
 
 #[path = "it/world.rs"]
 mod world;

@@ -1,5 +1,5 @@
-//! The table of logins: for each agent CLI, which files make a login, where they go in `$HOME`, what in
-//! them an agent needs, and what in them the CLI renews by itself. All of it is pure.
+//! The table of logins: for each agent CLI, which files make a login, where they go in `$HOME`,
+//! what in them an agent needs, and what in them the CLI renews by itself. All of it is pure.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -8,8 +8,9 @@ use crate::ids::AgentKind;
 
 const HOUR_MS: i64 = 3600 * 1000;
 
-/// A renewed login says when it ends. Further ahead than this it is made up, and would keep every later one out.
-/// The programs renew for hours; some services give out tokens for days. Milliseconds; a month.
+/// A renewed login says when it ends. Further ahead than this it is made up, and would keep every
+/// later one out. The programs renew for hours; some services give out tokens for days.
+/// Milliseconds; a month.
 const FURTHEST_END_MS: i64 = 31 * 24 * HOUR_MS;
 /// Or it says when it was made, which is now, give or take a clock.
 const FURTHEST_MADE_MS: i64 = HOUR_MS;
@@ -21,8 +22,8 @@ const MIN_TOKEN_BYTES: usize = 32;
 /// A shorter one is not looked for in texts: it may be a word of every second one of them.
 const MIN_SECRET_BYTES: usize = 20;
 
-/// How the services begin their tokens. A renewed one begins as the one that it is for. One that begins otherwise is
-/// known by its length only.
+/// How the services begin their tokens. A renewed one begins as the one that it is for. One that
+/// begins otherwise is known by its length only.
 const BEGINNINGS: [&str; 12] = [
     "sk-ant-oat",
     "sk-ant-ort",
@@ -49,7 +50,8 @@ pub(super) struct LoginFile {
     pub(super) required: bool,
     /// Whether it may lie beside the folder as well, as `~/.claude.json` does beside `~/.claude`.
     pub(super) may_lie_beside: bool,
-    /// The top-level keys that an agent needs; empty means all. What it does not need it does not get.
+    /// The top-level keys that an agent needs; empty means all. What it does not need it does not
+    /// get.
     only: &'static [&'static str],
     /// What the CLI renews in it, for files that hold tokens.
     pub(super) renewed: Option<Renewed>,
@@ -102,7 +104,8 @@ const CLAUDE: &[LoginFile] = &[
         target: ".claude.json",
         required: false,
         may_lie_beside: true,
-        // The rest is its owner's: projects with their paths and prompts, MCP servers with their keys.
+        // The rest is its owner's: projects with their paths and prompts, MCP servers with their
+        // keys.
         only: &["oauthAccount", "userID", "hasCompletedOnboarding", "lastOnboardingVersion", "installMethod"],
         renewed: None,
     },
@@ -164,7 +167,8 @@ const OPENCODE: &[LoginFile] = &[LoginFile {
 }];
 
 impl LoginFile {
-    /// Whether the content can be this file: an object, with at least one token where it holds tokens.
+    /// Whether the content can be this file: an object, with at least one token where it holds
+    /// tokens.
     pub(super) fn is_plausible(&self, content: &Value) -> bool {
         content.is_object() && (self.renewed.is_none() || !self.tokens(content).is_empty())
     }
@@ -216,8 +220,8 @@ impl Renewed {
         }
     }
 
-    /// Our file with the tokens of theirs, where theirs are newer by their own time. `None`: nothing is
-    /// newer. The error says what makes theirs no renewal of ours; it quotes nothing.
+    /// Our file with the tokens of theirs, where theirs are newer by their own time. `None`:
+    /// nothing is newer. The error says what makes theirs no renewal of ours; it quotes nothing.
     pub(super) fn merge(
         &self,
         ours: &Value,
@@ -280,7 +284,8 @@ fn copy(target: &mut Value, from: &Value, at: &str) {
     }
 }
 
-/// Whether a token can be what a service has given in place of an old one, as far as its looks tell.
+/// Whether a token can be what a service has given in place of an old one, as far as its looks
+/// tell.
 fn can_replace(old: &str, new: &str) -> bool {
     if new == old {
         return true;

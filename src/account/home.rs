@@ -1,5 +1,5 @@
-//! Files in a home that an agent has had in its hands. Every step is taken from an open folder of the
-//! home and follows no link; a file is replaced as a whole, never written through.
+//! Files in a home that an agent has had in its hands. Every step is taken from an open folder of
+//! the home and follows no link; a file is replaced as a whole, never written through.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -64,8 +64,8 @@ pub(super) fn read_end(home: &File, path: &str, most: u64) -> anyhow::Result<Opt
     Ok(Some(bytes))
 }
 
-/// Puts a file in place of whatever has its name, with mode 0600. Folders on the way are made if they are
-/// missing; if one is a link, or no folder, that is an error of type [`Obstructed`].
+/// Puts a file in place of whatever has its name, with mode 0600. Folders on the way are made if
+/// they are missing; if one is a link, or no folder, that is an error of type [`Obstructed`].
 pub(super) fn replace(home: &File, path: &str, content: &[u8], owner: (u32, u32)) -> anyhow::Result<()> {
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut folder = home.try_clone().context("holding the agent's home")?;
@@ -78,8 +78,8 @@ pub(super) fn replace(home: &File, path: &str, content: &[u8], owner: (u32, u32)
     folder.sync_all().context("writing a login into the agent's home")
 }
 
-/// Makes a file as [`replace`] does, if nothing has its name. What an agent has put there, or in the place of a folder on the
-/// way, stays.
+/// Makes a file as [`replace`] does, if nothing has its name. What an agent has put there, or in
+/// the place of a folder on the way, stays.
 pub(super) fn ensure(home: &File, path: &str, content: &[u8], owner: (u32, u32)) -> anyhow::Result<()> {
     match open_below(home, path, OFlag::O_PATH, Mode::empty()) {
         Err(Errno::ENOENT) => replace(home, path, content, owner),

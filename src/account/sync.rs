@@ -1,5 +1,6 @@
-//! The operator's command that renews a login: run in a process group of its own, ended as a group when
-//! it takes too long or is no longer wanted. What it does is its own matter; only its end is known.
+//! The operator's command that renews a login: run in a process group of its own, ended as a group
+//! when it takes too long or is no longer wanted. What it does is its own matter; only its end is
+//! known.
 
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -17,19 +18,21 @@ use crate::story::Renewal;
 /// What is kept of the command's output, for the log. The rest is read and dropped.
 const MAX_OUTPUT: usize = 8 * 1024;
 
-/// What the command said last may still be in the pipe when it has ended. A process that it left running
-/// can hold the pipe open for ever, and is not waited for.
+/// What the command said last may still be in the pipe when it has ended. A process that it left
+/// running can hold the pipe open for ever, and is not waited for.
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 
 /// hob's own secrets, which the command has no need of.
 const HIDDEN: &[&str] =
     &["HOB_GITHUB_TOKEN", "HOB_PRIVATE_KEY", "PRIVATE_KEY", "HOB_WEBHOOK_SECRET", "WEBHOOK_SECRET"];
 
-/// Tasks often lose the same login at the same moment; renewals that overlap could spoil each other.
+/// Tasks often lose the same login at the same moment; renewals that overlap could spoil each
+/// other.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Runs the command: the program, then its arguments. How it ended is the result, whether well or not; an
-/// error is only that it could not be run at all. Dropping the future kills the whole group.
+/// Runs the command: the program, then its arguments. How it ended is the result, whether well or
+/// not; an error is only that it could not be run at all. Dropping the future kills the whole
+/// group.
 pub async fn sync(command: &[String], limit: Duration) -> anyhow::Result<Renewal> {
     let _turn = ONE_AT_A_TIME.lock().await;
     let (program, arguments) = command.split_first().context("no sync command is configured")?;

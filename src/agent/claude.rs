@@ -1,8 +1,8 @@
 //! Claude Code: `claude -p --output-format stream-json`. Written against 2.1.330 and 2.1.197.
 //!
-//! Neither the exit code nor `subtype` says how a run ended: an interrupt exits with 0, an API error
-//! is called `success`. A run succeeded when its last `result` is no error, is called `success`, and
-//! the exit code is 0.
+//! Neither the exit code nor `subtype` says how a run ended: an interrupt exits with 0, an API
+//! error is called `success`. A run succeeded when its last `result` is no error, is called
+//! `success`, and the exit code is 0.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,23 +16,24 @@ use super::{AgentKind, Invocation, MAX_OPEN_TOOLS, Signal, Tools, json, text};
 pub const KEY_NAMES: &[&str] = &["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
 
 pub const SETTINGS: &[(&str, &str)] = &[
-    // Otherwise a command left in the background keeps the process alive for up to ten minutes after
-    // its result, and there are several results.
+    // Otherwise a command left in the background keeps the process alive for up to ten minutes
+    // after its result, and there are several results.
     ("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"),
     ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
     ("DISABLE_AUTOUPDATER", "1"),
-    // The agent's list of what there is to do, as one whole list. With print mode, 2.1.330 offers no such
-    // tool to newer models without the first, and four tools for single entries without the second.
+    // The agent's list of what there is to do, as one whole list. With print mode, 2.1.330 offers
+    // no such tool to newer models without the first, and four tools for single entries without the
+    // second.
     ("CLAUDE_CODE_ENABLE_TODO_TOOLS", "1"),
     ("CLAUDE_CODE_ENABLE_TASKS", "0"),
-    // About nine seconds in place of three minutes: hob tries again itself, without a container that
-    // waits meanwhile.
+    // About nine seconds in place of three minutes: hob tries again itself, without a container
+    // that waits meanwhile.
     ("CLAUDE_CODE_MAX_RETRIES", "4"),
 ];
 
 /// Settings that the repository brings along are read, `CLAUDE.md` among them, which people expect:
-/// hob puts the default branch's own version of them back before each run, so they are as trusted as
-/// that branch. Slash commands are off, since one at the start of a prompt would run locally.
+/// hob puts the default branch's own version of them back before each run, so they are as trusted
+/// as that branch. Slash commands are off, since one at the start of a prompt would run locally.
 pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
     let mut argv: Vec<String> = [
         "claude",
@@ -146,7 +147,8 @@ impl Stream {
         signals
     }
 
-    /// A request failed and is tried again. A bad key stays bad over all the tries, so the run can end.
+    /// A request failed and is tried again. A bad key stays bad over all the tries, so the run can
+    /// end.
     fn api_retry(&mut self, event: &Value) -> Signal {
         let name = event["error"].as_str().unwrap_or_default();
         let status = status(&event["error_status"]);
@@ -187,7 +189,8 @@ impl Stream {
         self.trouble = None;
         self.error_name = None;
         self.count_message(message);
-        // A subagent's words are meant for the agent, and its list is its own; its tools are worth seeing.
+        // A subagent's words are meant for the agent, and its list is its own; its tools are worth
+        // seeing.
         let is_subagent = event["parent_tool_use_id"].is_string();
         for block in message["content"].as_array().into_iter().flatten() {
             match (block["type"].as_str(), block["name"].as_str()) {

@@ -173,7 +173,8 @@ enum Moment {
     Completed,
 }
 
-/// What an item is worth telling. What takes time is told when it starts, the rest when it is complete.
+/// What an item is worth telling. What takes time is told when it starts, the rest when it is
+/// complete.
 fn item(item: &Value, moment: Moment) -> Option<Signal> {
     use Moment::{Completed, Started};
     match (item["type"].as_str()?, moment) {

@@ -1,8 +1,9 @@
-//! Any program that follows the exchange contract. Its output is free text; exit code 0 is a success.
+//! Any program that follows the exchange contract. Its output is free text; exit code 0 is a
+//! success.
 //!
-//! A line that is a JSON object with `session` (a text), `cost_usd` or `tokens` (numbers, what the run has used so
-//! far) is taken as that and not shown. The program gets what the other CLIs get as arguments from its
-//! environment.
+//! A line that is a JSON object with `session` (a text), `cost_usd` or `tokens` (numbers, what the
+//! run has used so far) is taken as that and not shown. The program gets what the other CLIs get as
+//! arguments from its environment.
 
 use std::collections::VecDeque;
 

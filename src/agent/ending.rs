@@ -102,8 +102,8 @@ impl Default for Verdict {
     }
 }
 
-/// Weighs the agent's words against the facts of its end. Neither is enough: Claude Code exits with 0
-/// after an interrupt, and calls an API error a success.
+/// Weighs the agent's words against the facts of its end. Neither is enough: Claude Code exits with
+/// 0 after an interrupt, and calls an API error a success.
 pub fn conclude(verdict: Verdict, exit: &Exit, stderr_tail: &str) -> Result<(), Failure> {
     use FailureClass::{Crashed, Interrupted, OutOfMemory, Stalled, TimedOut};
     let (was_done, told, trouble) = match verdict {
@@ -130,8 +130,8 @@ pub fn conclude(verdict: Verdict, exit: &Exit, stderr_tail: &str) -> Result<(), 
     if exit.oom_killed {
         return Err(Failure::new(OutOfMemory, &text::last_lines(stderr_tail)));
     }
-    // A reason that the agent gives is better than the fact that it was stopped, unless the reason is
-    // that it was stopped.
+    // A reason that the agent gives is better than the fact that it was stopped, unless the reason
+    // is that it was stopped.
     let (reason, vague) = match told {
         Some(failure) if matches!(failure.class, Crashed | Interrupted) => (None, Some(failure)),
         other => (other, None),
@@ -158,8 +158,8 @@ pub fn conclude(verdict: Verdict, exit: &Exit, stderr_tail: &str) -> Result<(), 
     Err(Failure::new(Crashed, &format!("exit code {}{after}{colon}{last_lines}", exit.code)))
 }
 
-/// Whether an exit code tells of a signal that a process gets from others (hang-up, interrupt, kill,
-/// terminate), rather than one that its own mistake brings.
+/// Whether an exit code tells of a signal that a process gets from others (hang-up, interrupt,
+/// kill, terminate), rather than one that its own mistake brings.
 pub fn is_from_outside(code: i64) -> bool {
     matches!(code, 129 | 130 | 137 | 143 | -1 | -2 | -9 | -15)
 }

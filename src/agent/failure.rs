@@ -1,6 +1,6 @@
-//! Why a run failed, in one list for all agents, and what each reason calls for. Which reason it was
-//! is looked up in `table.rs`. How long to wait, how often to try and what to tell people is decided
-//! above.
+//! Why a run failed, in one list for all agents, and what each reason calls for. Which reason it
+//! was is looked up in `table.rs`. How long to wait, how often to try and what to tell people is
+//! decided above.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +34,8 @@ pub enum FailureClass {
     Refused,
     /// There is no such model, or not for this key.
     ModelUnknown,
-    /// The model's API does not take the request itself: something in the session that it holds is not valid.
+    /// The model's API does not take the request itself: something in the session that it holds is
+    /// not valid.
     RequestRefused,
     /// The session to resume is gone, or the CLI went on in another one.
     SessionLost,
@@ -77,7 +78,8 @@ pub enum FailureClass {
 pub enum Policy {
     /// Try again at once, one time; if that fails too, ask a person. The caller counts.
     RetryNow,
-    /// Try again after a wait that grows, or at [`Failure::resets_at`], some times; then ask a person.
+    /// Try again after a wait that grows, or at [`Failure::resets_at`], some times; then ask a
+    /// person.
     RetryLater,
     /// Keep the work, tell a person what to change, and go on when they say so.
     AskPerson,
@@ -203,8 +205,8 @@ impl FailureClass {
             | Self::ServerDiskFull => Policy::AskPerson,
             // Only a person can pay, or choose another model.
             Self::Billing | Self::ModelUnknown => Policy::AskPerson,
-            // A second run with the same limit would end the same way, at the same price; a person can
-            // raise the limit, or look at the work so far and say how to go on.
+            // A second run with the same limit would end the same way, at the same price; a person
+            // can raise the limit, or look at the work so far and say how to go on.
             Self::TurnLimit | Self::BudgetLimit | Self::TimedOut | Self::OutOfMemory => Policy::AskPerson,
             // The wording has to change.
             Self::Refused => Policy::AskPerson,
@@ -213,8 +215,8 @@ impl FailureClass {
         }
     }
 
-    /// Whether the next run may resume the session of the failed one. A session that is lost, full or
-    /// holds what the model or its API declined would fail the same way.
+    /// Whether the next run may resume the session of the failed one. A session that is lost, full
+    /// or holds what the model or its API declined would fail the same way.
     pub fn keeps_session(self) -> bool {
         !matches!(self, Self::SessionLost | Self::ContextOverflow | Self::Refused | Self::RequestRefused)
     }
@@ -235,7 +237,8 @@ impl FromStr for FailureClass {
     }
 }
 
-/// The HTTP status of an error that is named in a text: `status 401`, `"code":401`, `API Error: 529`, `HTTP 429`.
+/// The HTTP status of an error that is named in a text: `status 401`, `"code":401`,
+/// `API Error: 529`, `HTTP 429`.
 pub fn status_in(text: &str) -> Option<u16> {
     let text = text.to_lowercase();
     ["status", "code", "error:", "http", "returned"].iter().find_map(|word| {

@@ -1,7 +1,7 @@
 //! Gemini CLI: `gemini -o stream-json`. Written against 0.61.0.
 //!
-//! It names no cost, tries a failed request again for minutes with a word on standard error only, and
-//! must be killed: it lives on after SIGTERM.
+//! It names no cost, tries a failed request again for minutes with a word on standard error only,
+//! and must be killed: it lives on after SIGTERM.
 
 use std::collections::HashSet;
 
@@ -26,8 +26,8 @@ pub const HOME_FILES: &[(&str, &str)] = &[(
 "#,
 )];
 
-/// Lines at the end of standard error in which a failed request counts as the last thing that happened:
-/// the status and a closing brace after the trace.
+/// Lines at the end of standard error in which a failed request counts as the last thing that
+/// happened: the status and a closing brace after the trace.
 const STDERR_LINES_OF_LAST_ERROR: usize = 5;
 
 /// Standard input that is no terminal makes it run without one and take the prompt from there.
@@ -45,11 +45,13 @@ pub fn argv(invocation: &Invocation<'_>) -> Vec<String> {
 #[derive(Debug, Default)]
 pub struct Stream {
     is_resumed: bool,
-    /// The session that was opened. It is saved with the model's first answer: before that, there is nothing to resume.
+    /// The session that was opened. It is saved with the model's first answer: before that, there
+    /// is nothing to resume.
     opened: Option<String>,
     /// How the last `result` ended: well, or with an error.
     last_result: Option<Result<(), Told>>,
-    /// The last error in the stream itself, until the model goes on: an answer that was cut short, or that was none.
+    /// The last error in the stream itself, until the model goes on: an answer that was cut short,
+    /// or that was none.
     error: Option<Told>,
     open_tools: HashSet<String>,
     /// The last event was one that the model has to answer.

@@ -1,13 +1,15 @@
-//! Reads a line of JSON as forgivingly as it can be read. What a CLI prints has passed through programs in other languages:
-//! half a surrogate pair, a NUL, bytes that are not UTF-8, a number that no float can hold or a very deep value are no reason
-//! to lose the event around them. What cannot be kept of a value becomes U+FFFD in a text, or `null`.
+//! Reads a line of JSON as forgivingly as it can be read. What a CLI prints has passed through
+//! programs in other languages: half a surrogate pair, a NUL, bytes that are not UTF-8, a number
+//! that no float can hold or a very deep value are no reason to lose the event around them. What
+//! cannot be kept of a value becomes U+FFFD in a text, or `null`.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use serde_json::{Map, Number, Value};
 
-/// Values deeper than this become `null`: nothing that hob reads lies there, and dropping a [`Value`] recurses.
+/// Values deeper than this become `null`: nothing that hob reads lies there, and dropping a
+/// [`Value`] recurses.
 const MAX_DEPTH: usize = 100;
 
 /// The object on a line, if there is one. Takes time in proportion to the line.
@@ -46,7 +48,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// A whole value. The containers around the place that is read are on a stack of their own, not on the program's.
+    /// A whole value. The containers around the place that is read are on a stack of their own, not
+    /// on the program's.
     fn value(&mut self) -> Option<Value> {
         let mut open: Vec<Open> = Vec::new();
         loop {
@@ -147,7 +150,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The character after a backslash. A half of a surrogate pair without its other half is U+FFFD.
+    /// The character after a backslash. A half of a surrogate pair without its other half is
+    /// U+FFFD.
     fn escaped(&mut self) -> Option<char> {
         Some(match self.chars.next()? {
             'b' => '\u{8}',
@@ -159,7 +163,8 @@ impl Reader<'_> {
                 let unit = self.four_digits();
                 match unit {
                     Some(high @ 0xd800..=0xdbff) => {
-                        // Only a low half that follows at once makes a pair; anything else is a character of its own.
+                        // Only a low half that follows at once makes a pair; anything else is a
+                        // character of its own.
                         let mut ahead = Reader { chars: self.chars.clone() };
                         let low = (ahead.chars.next() == Some('\\') && ahead.chars.next() == Some('u'))
                             .then(|| ahead.four_digits())
@@ -180,7 +185,8 @@ impl Reader<'_> {
         })
     }
 
-    /// The number that four hexadecimal digits are. Where there are fewer, those are taken all the same.
+    /// The number that four hexadecimal digits are. Where there are fewer, those are taken all the
+    /// same.
     fn four_digits(&mut self) -> Option<u32> {
         let mut unit = 0;
         for _ in 0..4 {

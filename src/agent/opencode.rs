@@ -1,7 +1,7 @@
 //! OpenCode: `opencode run --format json`. Written against 1.18.33.
 //!
-//! It has no event for the end: a run is done when its last step stopped by itself and the exit code
-//! is 0.
+//! It has no event for the end: a run is done when its last step stopped by itself and the exit
+//! code is 0.
 
 use serde_json::Value;
 
@@ -104,7 +104,8 @@ impl Stream {
     pub fn end(self, stderr: &str) -> End {
         let is_finished = !matches!(self.last_step.as_deref(), None | Some("tool-calls"));
         let verdict = match (self.error, self.last_step) {
-            // It got over the error by itself, a full context for example; its exit code tells of it all the same.
+            // It got over the error by itself, a full context for example; its exit code tells of
+            // it all the same.
             (Some(_), _) if self.went_on && is_finished => Verdict::DoneAfterError,
             (Some(failure), _) if self.went_on => Verdict::Open(Some(failure)),
             (Some(failure), _) => Verdict::Failed(failure),

@@ -1,4 +1,5 @@
-//! When a limit ends, where a CLI tells it in words: `try again at 4:52 PM`, `resets Dec 3, 9am (UTC)`, `reset after 8h44m7s`.
+//! When a limit ends, where a CLI tells it in words: `try again at 4:52 PM`,
+//! `resets Dec 3, 9am (UTC)`, `reset after 8h44m7s`.
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -37,8 +38,8 @@ const MAX_WAIT: SignedDuration = SignedDuration::from_hours(32 * 24);
 /// Characters of a message that are read.
 const READ_CHARS: usize = 6_000;
 
-/// When a limit ends by the words of a message that was said `now`, if they tell. A time of day is that of `zone`, unless the
-/// message names another.
+/// When a limit ends by the words of a message that was said `now`, if they tell. A time of day is
+/// that of `zone`, unless the message names another.
 pub fn reset_time(message: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     let message = text::one_line(message, READ_CHARS);
     let lower = message.to_ascii_lowercase();

@@ -1,11 +1,12 @@
-//! What a failed run says, and the class of failure that it means: one table over agent, exit code, event and phrase, for
-//! all agents. Its rows are the CLIs' own events and the words of their providers' APIs.
+//! What a failed run says, and the class of failure that it means: one table over agent, exit code,
+//! event and phrase, for all agents. Its rows are the CLIs' own events and the words of their
+//! providers' APIs.
 
 use super::failure::status_in;
 use super::{AgentKind, FailureClass, text};
 
-/// Characters of a message in which phrases are looked for. They stand at its beginning, but Google's nest deep, and a message
-/// can be a whole web page.
+/// Characters of a message in which phrases are looked for. They stand at its beginning, but
+/// Google's nest deep, and a message can be a whole web page.
 const READ_CHARS: usize = 6_000;
 
 /// What is known of a failure.
@@ -61,10 +62,11 @@ const fn shell(code: i64, class: FailureClass) -> Row {
 use AgentKind::{Claude, Codex, Gemini, OpenCode};
 use FailureClass::*;
 
-/// The rows that name a reason. The first one that fits is the one: an event says more than a phrase, and a phrase more than a
-/// status.
+/// The rows that name a reason. The first one that fits is the one: an event says more than a
+/// phrase, and a phrase more than a status.
 const REASONS: &[Row] = &[
-    // Claude Code: `subtype`, `terminal_reason`, `stop_reason` and `api_error` of the result, `error` of the message before.
+    // Claude Code: `subtype`, `terminal_reason`, `stop_reason` and `api_error` of the result,
+    // `error` of the message before.
     event(Claude, "error_max_turns", TurnLimit),
     event(Claude, "error_max_budget_usd", BudgetLimit),
     event(Claude, "prompt_too_long", ContextOverflow),
@@ -83,7 +85,8 @@ const REASONS: &[Row] = &[
     said(Gemini, "maximum session turns exceeded", TurnLimit),
     said(Gemini, "error resuming session", SessionLost),
     said(Gemini, "no previous sessions found", SessionLost),
-    // Google's limits are per minute or per day, and their text is that of an account without a plan.
+    // Google's limits are per minute or per day, and their text is that of an account without a
+    // plan.
     said(Gemini, "limit: 0,*model", Billing),
     said(Gemini, "perday", UsageLimit),
     said(Gemini, "daily quota", UsageLimit),
@@ -91,7 +94,8 @@ const REASONS: &[Row] = &[
     said(Gemini, "quota exceeded for", RateLimit),
     said(Gemini, "exhausted your capacity", RateLimit),
     said(Gemini, "resource has been exhausted", RateLimit),
-    // What its stream of events calls an error is an answer of the model's that was cut short, or that is none.
+    // What its stream of events calls an error is an answer of the model's that was cut short, or
+    // that is none.
     said(Gemini, "due to safety", Refused),
     said(Gemini, "due to recitation", Refused),
     said(Gemini, "due to forbidden terms", Refused),
@@ -247,7 +251,8 @@ impl Evidence<'_> {
         self.look_up(&[REASONS, HINTS, EXITS])
     }
 
-    /// The same by what names a reason: of words that need not be about the failure, a hint says nothing.
+    /// The same by what names a reason: of words that need not be about the failure, a hint says
+    /// nothing.
     pub fn plain_class(&self) -> Option<FailureClass> {
         self.look_up(&[REASONS, EXITS])
     }
@@ -283,14 +288,15 @@ fn has_in_order(text: &str, phrase: &str) -> bool {
     })
 }
 
-/// Gemini CLI ends after an API error with the HTTP status modulo 256. The codes of signals and its own are none of them.
+/// Gemini CLI ends after an API error with the HTTP status modulo 256. The codes of signals and its
+/// own are none of them.
 fn status_of_exit(code: i64) -> Option<u16> {
     const STATUSES: [u16; 14] = [400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 529];
     STATUSES.into_iter().find(|status| i64::from(status % 256) == code)
 }
 
-/// The class of an error that a model's API or the way to it gave. `status` is the HTTP status where
-/// the CLI names it; otherwise one is looked for in the text. `Crashed` when nothing fits.
+/// The class of an error that a model's API or the way to it gave. `status` is the HTTP status
+/// where the CLI names it; otherwise one is looked for in the text. `Crashed` when nothing fits.
 pub fn classify(agent: AgentKind, status: Option<u16>, message: &str) -> FailureClass {
     Evidence { agent: Some(agent), status, message, ..Evidence::default() }.class().unwrap_or(Crashed)
 }

@@ -1,6 +1,7 @@
-//! What real CLIs wrote, and what hob makes of it. Each case under `tests/data/agents/<agent>/` is the
-//! output of one run of the real program against a scripted model: `<case>.jsonl` its standard output,
-//! `<case>.stderr` its standard error, `<case>.rc` its exit code where that was written down.
+//! What real CLIs wrote, and what hob makes of it. Each case under `tests/data/agents/<agent>/` is
+//! the output of one run of the real program against a scripted model: `<case>.jsonl` its standard
+//! output, `<case>.stderr` its standard error, `<case>.rc` its exit code where that was written
+//! down.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -384,7 +385,8 @@ fn another_session_than_the_one_to_resume_ends_the_run() {
         let (parser, heard) = parse(agent, case, Some("not-that-one"));
         assert_eq!(heard[0], Signal::EndNow(FailureClass::SessionLost), "{agent}");
         assert!(!heard.iter().any(|signal| matches!(signal, Signal::Session(_))), "{agent}");
-        // It was quicker than hob, and ended well: the words that came before are missing all the same.
+        // It was quicker than hob, and ended well: the words that came before are missing all the
+        // same.
         let report = parser.finish(&exit(0), "");
         assert_eq!(report.result.unwrap_err().class, FailureClass::SessionLost, "{agent}");
         assert_eq!(report.session, None, "{agent}");
@@ -521,7 +523,8 @@ fn only_claudes_last_result_counts() {
     }
 }
 
-/// A recorded run with something in its place that JSON allows, or that programs print, and that `serde_json` refuses.
+/// A recorded run with something in its place that JSON allows, or that programs print, and that
+/// `serde_json` refuses.
 fn with_odd(agent: AgentKind, case: &str, before: &str, odd: &[u8]) -> Report {
     let text = read(agent, case, "jsonl").into_bytes();
     let mut parser = Parser::new(agent, None);
@@ -841,7 +844,8 @@ fn any_command_is_followed_by_its_lines_and_its_exit_code() {
     assert_eq!(failure, Failure::new(FailureClass::Crashed, "exit code 3: no such model"));
 }
 
-/// What a recorded run had used before its end was told, and what its report says: `(tokens so far, session's, run's)`.
+/// What a recorded run had used before its end was told, and what its report says:
+/// `(tokens so far, session's, run's)`.
 fn used(agent: AgentKind, case: &str, resumed: Option<&str>) -> (Option<u64>, Option<u64>, Option<u64>) {
     let (parser, _) = parse(agent, case, resumed);
     let so_far = parser.so_far();
@@ -864,7 +868,8 @@ fn tokens_are_told_while_a_run_goes_on_where_the_program_does() {
     let report = parser.finish(&Exit { code: 143, oom_killed: false, stopped: Some(Stopped::Cancelled) }, "");
     assert_eq!((report.tokens, report.cost_usd), (Some(2212), None));
 
-    // Codex counts over the session: what a resumed run used is for who knows what there was before.
+    // Codex counts over the session: what a resumed run used is for who knows what there was
+    // before.
     let (so_far, of_session, of_run) = used(AgentKind::Codex, "edit", None);
     assert_eq!((so_far, of_session.is_some(), of_session == of_run), (None, true, true));
     let thread = "01a207c5-81e6-7000-8000-000000000000";

@@ -1,14 +1,14 @@
 //! Reading and shortening what agents write: text without terminal codes, tool calls as one line,
-//! lists of things to do, amounts. It knows no CLI in particular. What leaves the parser is neither cleaned nor
-//! shortened: most of it is shown to nobody. Whoever shows a text takes terminal codes out of it, then secrets, and
-//! shortens it then: a secret that is cut is known to nobody any more.
+//! lists of things to do, amounts. It knows no CLI in particular. What leaves the parser is neither
+//! cleaned nor shortened: most of it is shown to nobody. Whoever shows a text takes terminal codes
+//! out of it, then secrets, and shortens it then: a secret that is cut is known to nobody any more.
 
 use serde_json::Value;
 
 use super::{Signal, TodoItem, TodoState};
 
-/// Characters that are kept of what was said, a tool's subject, an entry of a list or a failure's message: far more
-/// than is shown of it, so that nothing of what was cut off here is shown.
+/// Characters that are kept of what was said, a tool's subject, an entry of a list or a failure's
+/// message: far more than is shown of it, so that nothing of what was cut off here is shown.
 const KEPT_CHARS: usize = 65_536;
 /// Characters that are shown of what was said or done: one line on a page.
 const LINE_CHARS: usize = 300;
@@ -44,8 +44,8 @@ pub fn printable(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// The text on one line, every run of white space one space, cut after `max_chars`. Looks at no more
-/// of a long text than it needs.
+/// The text on one line, every run of white space one space, cut after `max_chars`. Looks at no
+/// more of a long text than it needs.
 pub fn one_line(text: &str, max_chars: usize) -> String {
     let mut line = String::new();
     let mut count = 0;
@@ -98,8 +98,8 @@ fn kept(text: &str, max_chars: usize) -> String {
     format!("{}{}", kept.trim(), if is_cut { "…" } else { "" })
 }
 
-/// Makes `words` the agent's last ones, if there are any: an empty block must not hide what it said. They are kept as they are:
-/// only the last of all is cleaned, as the [`final_text`].
+/// Makes `words` the agent's last ones, if there are any: an empty block must not hide what it
+/// said. They are kept as they are: only the last of all is cleaned, as the [`final_text`].
 pub fn keep_last(last_words: &mut Option<String>, words: &str) {
     if has_words(words) {
         let words = last_words.insert(words.to_owned());
@@ -162,7 +162,8 @@ const WAITING: [&str; 22] = [
 /// What says that it waits is short; a longer text tells more than that.
 const WAITING_CHARS: usize = 300;
 
-/// Whether a text says nothing but that its program waits for something outside, such as the network.
+/// Whether a text says nothing but that its program waits for something outside, such as the
+/// network.
 pub fn only_waits(text: &str) -> bool {
     if text.len() > 4 * WAITING_CHARS {
         return false;
@@ -172,7 +173,8 @@ pub fn only_waits(text: &str) -> bool {
     is_attempt || WAITING.iter().any(|words| text.contains(words))
 }
 
-/// Whether an event of a kind that hob does not know says nothing but that its program waits, or is still there.
+/// Whether an event of a kind that hob does not know says nothing but that its program waits, or is
+/// still there.
 pub fn event_only_waits(event: &Value) -> bool {
     const KINDS: [&str; 9] = [
         "heartbeat",

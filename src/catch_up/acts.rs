@@ -1,6 +1,6 @@
-//! What was done to issues without words: hob's label taken off, the issue closed or locked, or given to hob's account. Found in an
-//! issue's own history where it has a story, or is given to hob; only what still holds, since what was undone again asks for
-//! nothing any more.
+//! What was done to issues without words: hob's label taken off, the issue closed or locked, or
+//! given to hob's account. Found in an issue's own history where it has a story, or is given to
+//! hob; only what still holds, since what was undone again asks for nothing any more.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,8 +15,8 @@ const SAME_ACT: SignedDuration = SignedDuration::from_secs(1);
 const CLOCK_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
 impl CatchUp {
-    /// Finds acts since a moment that are not recorded. Errors as with the labels: the store's, or what GitHub did not answer for
-    /// one issue.
+    /// Finds acts since a moment that are not recorded. Errors as with the labels: the store's, or
+    /// what GitHub did not answer for one issue.
     pub(super) async fn acts(
         &self,
         memory: &mut Memory,

@@ -1,5 +1,6 @@
-//! Base branches that have moved without a webhook: for stories that follow theirs, a look asks GitHub where it is. What is found is
-//! recorded as the push that it was. Whether something follows from it is intake's matter.
+//! Base branches that have moved without a webhook: for stories that follow theirs, a look asks
+//! GitHub where it is. What is found is recorded as the push that it was. Whether something follows
+//! from it is intake's matter.
 
 use super::CatchUp;
 use super::repository::{Found, RepositoryPoll};
@@ -8,7 +9,8 @@ use crate::config::{FollowBase, RepositoryFile};
 use crate::github::{GitHubError, found};
 
 impl CatchUp {
-    /// Finds where the base branches are of stories that follow them. Errors as with [`labels`](Self::labels).
+    /// Finds where the base branches are of stories that follow them. Errors as with
+    /// [`labels`](Self::labels).
     pub(super) async fn bases(
         &self,
         looked: &RepositoryPoll<'_>,

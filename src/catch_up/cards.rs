@@ -1,6 +1,6 @@
-//! Question cards that somebody has edited, found in a repository's list of changed comments: what a webhook would have told of a
-//! tick. Only the last edit can be seen; one that hob has written over in the meantime is lost, and shows as a box that is open
-//! again.
+//! Question cards that somebody has edited, found in a repository's list of changed comments: what
+//! a webhook would have told of a tick. Only the last edit can be seen; one that hob has written
+//! over in the meantime is lost, and shows as a box that is open again.
 
 use super::CatchUp;
 use super::repository::{Found, RepositoryPoll, is_about_one};
@@ -10,7 +10,8 @@ use crate::message;
 use crate::story::Card;
 
 impl CatchUp {
-    /// Finds edits of cards by others than hob. Errors as with the labels: the store's, or what GitHub did not answer for one.
+    /// Finds edits of cards by others than hob. Errors as with the labels: the store's, or what
+    /// GitHub did not answer for one.
     pub(super) async fn edited_cards(
         &self,
         looked: &RepositoryPoll<'_>,
@@ -47,8 +48,8 @@ impl CatchUp {
         Ok(cards.into_iter().find(|card| card.comment == Some(comment.id)))
     }
 
-    /// The delivery that tells of the last edit of a comment; none where that was hob's own, or GitHub's answers are of
-    /// different moments.
+    /// The delivery that tells of the last edit of a comment; none where that was hob's own, or
+    /// GitHub's answers are of different moments.
     async fn edit_of(
         &self,
         looked: &RepositoryPoll<'_>,

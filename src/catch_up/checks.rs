@@ -1,5 +1,5 @@
-//! Checks that have failed on what hob pushed, found by looking: what their webhooks would have told. A commit is looked at often
-//! while it is young, when its checks end, and seldom later.
+//! Checks that have failed on what hob pushed, found by looking: what their webhooks would have
+//! told. A commit is looked at often while it is young, when its checks end, and seldom later.
 
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ impl Watched {
 }
 
 impl CatchUp {
-    /// Finds checks that have failed on commits that hob would mend. Errors as with the labels: the store's, or what GitHub did not
-    /// answer for one.
+    /// Finds checks that have failed on commits that hob would mend. Errors as with the labels: the
+    /// store's, or what GitHub did not answer for one.
     pub(super) async fn failed_checks(
         &self,
         memory: &mut Memory,

@@ -1,6 +1,7 @@
-//! The App's own webhook deliveries: GitHub keeps three days of them, and makes another attempt where it is asked to. Asked for
-//! is what failed and hob does not have, and also what hob took and does not have any more, because its data folder was put back
-//! from a backup. They come to the webhook's door as the first attempt did, with the same GUID.
+//! The App's own webhook deliveries: GitHub keeps three days of them, and makes another attempt
+//! where it is asked to. Asked for is what failed and hob does not have, and also what hob took and
+//! does not have any more, because its data folder was put back from a backup. They come to the
+//! webhook's door as the first attempt did, with the same GUID.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,10 +17,12 @@ use crate::store::DeliveryPoll;
 
 /// How long GitHub keeps a delivery.
 const KEPT: SignedDuration = SignedDuration::from_hours(3 * 24);
-/// How far a look goes back behind the end of the one before: an attempt is on record only after it has ended.
+/// How far a look goes back behind the end of the one before: an attempt is on record only after it
+/// has ended.
 const MARGIN: SignedDuration = SignedDuration::from_mins(60);
-/// How long after an attempt that was asked for the same delivery is not asked for again. It doubles with each attempt that hob
-/// asks for, so that one which hob always turns away, because of its size for example, takes few requests.
+/// How long after an attempt that was asked for the same delivery is not asked for again. It
+/// doubles with each attempt that hob asks for, so that one which hob always turns away, because of
+/// its size for example, takes few requests.
 const AGAIN_AFTER: Duration = Duration::from_secs(10 * 60);
 /// How often it doubles: up to five hours.
 const MAX_DOUBLINGS: u32 = 5;
@@ -50,7 +53,8 @@ impl CatchUp {
         for missing in &missing {
             self.ask_again(memory, missing).await?;
         }
-        // What is asked for may fail once more: the next look begins with the oldest that is not here yet.
+        // What is asked for may fail once more: the next look begins with the oldest that is not
+        // here yet.
         let oldest_missing = missing.iter().map(|missing| missing.delivered_at).min();
         let until = oldest_missing.or(newest).or(looked.map(|looked| looked.until)).unwrap_or(from);
         let now = DeliveryPoll { from, until };
@@ -60,7 +64,8 @@ impl CatchUp {
         Ok(())
     }
 
-    /// How far back a delivery is asked for. What the store has settled and forgotten must not come again.
+    /// How far back a delivery is asked for. What the store has settled and forgotten must not come
+    /// again.
     fn longest(&self) -> SignedDuration {
         let kept = SignedDuration::try_from(self.config.keep.deliveries.0).unwrap_or(KEPT);
         kept.min(KEPT)
@@ -94,7 +99,8 @@ impl CatchUp {
     }
 }
 
-/// The last attempt at each delivery, those first whose last attempt is the oldest; `attempts` are newest first.
+/// The last attempt at each delivery, those first whose last attempt is the oldest; `attempts` are
+/// newest first.
 fn last_attempts(attempts: &[HookDelivery]) -> Vec<&HookDelivery> {
     let mut seen = HashSet::new();
     let mut last: Vec<&HookDelivery> = attempts.iter().filter(|attempt| seen.insert(&attempt.guid)).collect();

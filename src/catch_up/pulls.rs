@@ -1,5 +1,5 @@
-//! The pull requests of a repository, looked through for what no webhook told of: that one of hob's was closed, merged or opened
-//! again.
+//! The pull requests of a repository, looked through for what no webhook told of: that one of hob's
+//! was closed, merged or opened again.
 
 use jiff::Timestamp;
 

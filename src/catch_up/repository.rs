@@ -1,7 +1,7 @@
-//! One repository, looked through for what no webhook told of: comments that command or answer, hob's labels, and what else was done
-//! to issues that have a story (`acts.rs`). What is found
-//! is recorded as the delivery that its webhook would have been. Whether its author may command hob, whether the text is still
-//! what people saw, and what it leads to, is intake's matter.
+//! One repository, looked through for what no webhook told of: comments that command or answer,
+//! hob's labels, and what else was done to issues that have a story (`acts.rs`). What is found is
+//! recorded as the delivery that its webhook would have been. Whether its author may command hob,
+//! whether the text is still what people saw, and what it leads to, is intake's matter.
 
 use std::time::Duration;
 
@@ -20,9 +20,11 @@ use crate::ids::{Repo, RepositoryRef};
 use crate::message;
 use crate::store::{KnownRepository, Recorded};
 
-/// How far a look goes back behind the end of the one before. GitHub's lists can be behind what was written for a moment.
+/// How far a look goes back behind the end of the one before. GitHub's lists can be behind what was
+/// written for a moment.
 const MARGIN: SignedDuration = SignedDuration::from_mins(10);
-/// How far the first look at a repository goes back. An older comment was written to nobody that is here now.
+/// How far the first look at a repository goes back. An older comment was written to nobody that is
+/// here now.
 const FIRST: SignedDuration = SignedDuration::from_hours(1);
 /// GitHub notes the same act with times that can be a second apart; see `intake/decide.rs`.
 const SAME_ACT: SignedDuration = SignedDuration::from_secs(1);
@@ -126,7 +128,8 @@ impl CatchUp {
         }
     }
 
-    /// What is known of a repository, brought up to date; nothing under a name that the settings have and that is its own no longer.
+    /// What is known of a repository, brought up to date; nothing under a name that the settings
+    /// have and that is its own no longer.
     async fn known_now(&self, at: &RepositoryRef) -> anyhow::Result<Option<KnownRepository>> {
         let by_name = RepositoryRef { id: None, ..at.clone() };
         let found = match self.github.whereabouts(at).await? {
@@ -140,11 +143,13 @@ impl CatchUp {
         if is_renamed {
             tracing::info!(old = %at.repo, new = %facts.repo, "a repository has another name now");
         }
-        // By its id it was looked for on purpose; by its name it is looked through under the new one too.
+        // By its id it was looked for on purpose; by its name it is looked through under the new
+        // one too.
         if is_renamed && at.id.is_none() { Ok(None) } else { self.store.repository(&facts.repo).await }
     }
 
-    /// The moment that a look begins with. What the store has settled and forgotten must not be found again.
+    /// The moment that a look begins with. What the store has settled and forgotten must not be
+    /// found again.
     fn since(&self, known: &KnownRepository) -> Timestamp {
         let now = clock::now();
         let back =
@@ -154,16 +159,16 @@ impl CatchUp {
         since.max(back(now, kept))
     }
 
-    /// The repository's own settings, as far as they can be read. Whether there is a mistake in them is looked at where work is
-    /// asked for.
+    /// The repository's own settings, as far as they can be read. Whether there is a mistake in
+    /// them is looked at where work is asked for.
     async fn file_of(&self, repository: &Repository) -> anyhow::Result<RepositoryFile> {
         let now = Instant::now();
         let text = repository.settings_text(now.checked_sub(SETTINGS_AGE).unwrap_or(now)).await?.text;
         Ok(bases::file_of(text.as_deref(), &self.config))
     }
 
-    /// Finds labels that the stories have not taken up. An error is the store's; what GitHub did not answer for an issue is told,
-    /// and holds up no other issue.
+    /// Finds labels that the stories have not taken up. An error is the store's; what GitHub did
+    /// not answer for an issue is told, and holds up no other issue.
     async fn labels(
         &self,
         memory: &mut Memory,
@@ -196,8 +201,9 @@ impl CatchUp {
         Ok(trouble)
     }
 
-    /// The labels of hob's that are on an issue and were put on since what was looked at and `taken` up before. Nothing where
-    /// GitHub's history of the issue is behind its list: the next looks go back far enough to see it.
+    /// The labels of hob's that are on an issue and were put on since what was looked at and
+    /// `taken` up before. Nothing where GitHub's history of the issue is behind its list: the next
+    /// looks go back far enough to see it.
     async fn labels_of(
         &self,
         looked: &RepositoryPoll<'_>,
@@ -267,7 +273,8 @@ impl CatchUp {
         Ok(trouble)
     }
 
-    /// Whether a comment may be a command, or is on a story: an answer, a message to the agent, or about a pull request of hob's.
+    /// Whether a comment may be a command, or is on a story: an answer, a message to the agent, or
+    /// about a pull request of hob's.
     async fn matters(&self, repo: &Repo, comment: &ListedComment) -> anyhow::Result<bool> {
         if comment.author.is_bot {
             return Ok(false);

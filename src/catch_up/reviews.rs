@@ -1,5 +1,5 @@
-//! Reviews of hob's pull requests that no webhook told of. A review changes its pull request, so only those are looked at that have
-//! changed since the last look.
+//! Reviews of hob's pull requests that no webhook told of. A review changes its pull request, so
+//! only those are looked at that have changed since the last look.
 
 use jiff::Timestamp;
 
@@ -10,8 +10,8 @@ use crate::github::{GitHubError, ListedIssue, found};
 use crate::ids::PullNumber;
 
 impl CatchUp {
-    /// Finds reviews that were sent since a moment and are not recorded. Errors as with the labels: the store's, or what GitHub
-    /// did not answer for one pull request.
+    /// Finds reviews that were sent since a moment and are not recorded. Errors as with the labels:
+    /// the store's, or what GitHub did not answer for one pull request.
     pub(super) async fn reviews(
         &self,
         looked: &RepositoryPoll<'_>,

@@ -1,5 +1,6 @@
-//! `hob check`: says whether hob could work with these settings. Everything is looked at, whatever else is wrong, and each thing that is
-//! wrong is a line with what to do about it. Nothing is changed.
+//! `hob check`: says whether hob could work with these settings. Everything is looked at, whatever
+//! else is wrong, and each thing that is wrong is a line with what to do about it. Nothing is
+//! changed.
 
 mod github;
 pub(super) mod machine;
@@ -122,7 +123,8 @@ async fn store(config: &Config) -> anyhow::Result<String> {
     })
 }
 
-/// The agents that can get work by these settings, without those that only a repository or a person chooses.
+/// The agents that can get work by these settings, without those that only a repository or a person
+/// chooses.
 fn agents(config: &Config) -> Vec<AgentKind> {
     let own = config.repositories.values().filter_map(|own| own.agent);
     let mut agents = vec![config.agent.kind];

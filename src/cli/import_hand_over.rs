@@ -1,4 +1,5 @@
-//! `hob import-hand-over`: the process that reads a hand-over. hob starts it; it is of no use to people.
+//! `hob import-hand-over`: the process that reads a hand-over. hob starts it; it is of no use to
+//! people.
 
 use std::process::ExitCode;
 

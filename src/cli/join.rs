@@ -1,4 +1,5 @@
-//! `hob join`: the process that merges or rebases two sides of a history. hob starts it; it is of no use to people.
+//! `hob join`: the process that merges or rebases two sides of a history. hob starts it; it is of
+//! no use to people.
 
 use std::process::ExitCode;
 

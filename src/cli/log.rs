@@ -1,5 +1,6 @@
-//! The log, on standard error. It never holds hob up: what its reader does not take is left out, and that some of it was left out is
-//! said when the reader takes more. A reader that is gone is no reason for anything.
+//! The log, on standard error. It never holds hob up: what its reader does not take is left out,
+//! and that some of it was left out is said when the reader takes more. A reader that is gone is no
+//! reason for anything.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,7 +29,8 @@ const PIECE: usize = 4096;
 pub(super) fn start(format: LogFormat) -> anyhow::Result<()> {
     let wanted = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
     let filter = filter(wanted.as_deref().unwrap_or(USUAL_FILTER))?;
-    // A subscriber that says on standard error that it could not write there panics where that is closed.
+    // A subscriber that says on standard error that it could not write there panics where that is
+    // closed.
     let log = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     let log = log.with_writer(StandardError::default());
     match format {
@@ -38,7 +40,8 @@ pub(super) fn start(format: LogFormat) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a filter. A single word that is no level would be one for a part of the program of that name, and hide everything.
+/// Reads a filter. A single word that is no level would be one for a part of the program of that
+/// name, and hide everything.
 fn filter(text: &str) -> anyhow::Result<EnvFilter> {
     let wrong = |part: &str, why: &str| {
         let example = "for example `info`, `debug`, or `info,hob=debug`";
@@ -104,7 +107,8 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a line, if its reader takes it. Waits for [`PATIENCE`] once, and not again until the reader reads.
+    /// Writes a line, if its reader takes it. Waits for [`PATIENCE`] once, and not again until the
+    /// reader reads.
     fn write(&self, to: BorrowedFd<'_>, line: &[u8]) {
         let mut state = self.state();
         let until = Instant::now() + if state.is_stuck { Duration::ZERO } else { PATIENCE };

@@ -1,4 +1,5 @@
-//! `hob replay`: puts a recorded webhook into the inbox once more. What it leads to is decided anew.
+//! `hob replay`: puts a recorded webhook into the inbox once more. What it leads to is decided
+//! anew.
 
 use std::process::ExitCode;
 

@@ -13,7 +13,8 @@ use crate::serve::Hob;
 pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
     let runtime = super::runtime()?;
     let result = runtime.block_on(serve(config));
-    // Not waited for: a push to a host that does not answer has no end, and is found again by the next start.
+    // Not waited for: a push to a host that does not answer has no end, and is found again by the
+    // next start.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
 }
@@ -46,7 +47,8 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
             }
             if is_second {
                 tracing::warn!("a second signal; hob ends at once");
-                // Everything durable is in the store and in Docker; the next start goes on from there.
+                // Everything durable is in the store and in Docker; the next start goes on from
+                // there.
                 std::process::exit(130);
             }
             // First: whatever becomes of the log, hob stops.

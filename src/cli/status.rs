@@ -1,4 +1,5 @@
-//! `hob status`: what is under way, what waits and for what, what is stuck, and the disk. Only reads.
+//! `hob status`: what is under way, what waits and for what, what is stuck, and the disk. Only
+//! reads.
 
 use std::process::ExitCode;
 

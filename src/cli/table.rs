@@ -1,7 +1,7 @@
 //! Plain text in columns, for `hob status`.
 
-/// Rows below their headings, each column as wide as its widest cell, two spaces between. What was written by others cannot
-/// move the cursor or start a line of its own.
+/// Rows below their headings, each column as wide as its widest cell, two spaces between. What was
+/// written by others cannot move the cursor or start a line of its own.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))).collect();
     let mut widths = headings.map(|heading| heading.chars().count());

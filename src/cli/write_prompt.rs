@@ -1,4 +1,5 @@
-//! `hob write-prompt`: the process that writes a prompt with a repository's template. hob starts it; it is of no use to people.
+//! `hob write-prompt`: the process that writes a prompt with a repository's template. hob starts
+//! it; it is of no use to people.
 
 use std::process::ExitCode;
 

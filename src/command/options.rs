@@ -15,7 +15,8 @@ pub(super) const FRESH: &str = "--fresh";
 /// More dollars than anybody means to allow at once.
 const MAX_USD: f64 = 10_000.0;
 
-/// The options on a command's line, and its text: what is left of the line, and what is below. `--` ends them.
+/// The options on a command's line, and its text: what is left of the line, and what is below. `--`
+/// ends them.
 pub(super) fn read(
     command: &'static str,
     line: &str,
@@ -135,8 +136,8 @@ fn dollars(text: &str) -> Option<f64> {
     (sum > 0.0 && sum <= MAX_USD).then_some(sum)
 }
 
-/// Whether a value can be a model's or an image's name. It becomes an argument of the agent's program, so
-/// it must not look like an option.
+/// Whether a value can be a model's or an image's name. It becomes an argument of the agent's
+/// program, so it must not look like an option.
 fn is_name(value: &str) -> bool {
     let allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '[' | ']');

@@ -1,4 +1,5 @@
-//! What can be known to be wrong with settings without asking the world: said at start, with the key and what it wants instead.
+//! What can be known to be wrong with settings without asking the world: said at start, with the
+//! key and what it wants instead.
 
 use std::path::Path;
 use std::time::Duration;

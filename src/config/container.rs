@@ -1,4 +1,5 @@
-//! `[container]`: the container that the agent works in, what it may take there, and how its work comes out.
+//! `[container]`: the container that the agent works in, what it may take there, and how its work
+//! comes out.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -57,7 +57,8 @@ pub enum ConfigError {
     Several(Vec<ConfigError>),
 }
 
-/// What says who hob is on GitHub. Where one of these is wrong, that the others are not set is no mistake of its own.
+/// What says who hob is on GitHub. Where one of these is wrong, that the others are not set is no
+/// mistake of its own.
 const IDENTITY: [&str; 4] = ["github.app_id", "github.private_key", "github.token", "APP_ID"];
 
 impl ConfigError {
@@ -69,7 +70,8 @@ impl ConfigError {
         }
     }
 
-    /// Whether this is wrong only because something else is: a secret that could not be read is not set.
+    /// Whether this is wrong only because something else is: a secret that could not be read is not
+    /// set.
     pub(super) fn follows_from(&self, other: &ConfigError) -> bool {
         let stem = |key: &str| key.strip_suffix("_file").unwrap_or(key).to_owned();
         match (self, other) {
@@ -148,8 +150,8 @@ pub(super) fn of_form(text: &str, path: &Path, error: &toml::de::Error) -> Confi
     ConfigError::InFile { path: path.to_owned(), line, key: String::new(), what, hint }
 }
 
-/// What is wrong with a value that is TOML. `keys` lead to it, and `found` is what stands there. No text of a library is handed
-/// on, and of the value only what cannot be a secret.
+/// What is wrong with a value that is TOML. `keys` lead to it, and `found` is what stands there. No
+/// text of a library is handed on, and of the value only what cannot be a secret.
 pub(super) fn of_value(
     text: &str,
     path: &Path,

@@ -1,4 +1,5 @@
-//! `[github]`: the git host, how hob proves there who it is, and how it is found and looked through there.
+//! `[github]`: the git host, how hob proves there who it is, and how it is found and looked through
+//! there.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! What a repository's checks may reach on the network: nothing, everything, or the servers of a list. How an entry of a list is
-//! written, what it lets through, and what is left of a repository's wish under the operator's. Pure.
+//! What a repository's checks may reach on the network: nothing, everything, or the servers of a
+//! list. How an entry of a list is written, what it lets through, and what is left of a
+//! repository's wish under the operator's. Pure.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -28,7 +29,8 @@ pub enum ChecksNetwork {
     Only(Vec<Host>),
 }
 
-/// An entry of such a list: `crates.io`, `*.npmjs.org`, `10.0.0.5`, `[fd00::5]`, each with or without `:port`.
+/// An entry of such a list: `crates.io`, `*.npmjs.org`, `10.0.0.5`, `[fd00::5]`, each with or
+/// without `:port`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Host {
@@ -66,7 +68,8 @@ impl TryFrom<Raw> for ChecksNetwork {
 }
 
 impl ChecksNetwork {
-    /// What is left of this wish where that is allowed: of a list, the entries that are; of everything, all that is allowed.
+    /// What is left of this wish where that is allowed: of a list, the entries that are; of
+    /// everything, all that is allowed.
     #[must_use]
     pub fn within(&self, allowed: &Self) -> Self {
         match (self, allowed) {
@@ -126,7 +129,8 @@ impl Host {
     }
 }
 
-/// A name as it is compared: in small letters, without the dot at its end; an address in its one form, without brackets.
+/// A name as it is compared: in small letters, without the dot at its end; an address in its one
+/// form, without brackets.
 fn plain(name: &str) -> String {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&name);

@@ -80,8 +80,8 @@ impl PathGlobs {
         self.set.is_match(path)
     }
 
-    /// Whether one of them is about paths below this one. A link or another repository there would stand in
-    /// for all of them.
+    /// Whether one of them is about paths below this one. A link or another repository there would
+    /// stand in for all of them.
     pub fn are_below(&self, path: &str) -> bool {
         self.patterns.iter().any(|p| p.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
     }
@@ -89,7 +89,8 @@ impl PathGlobs {
     /// These patterns and those.
     pub fn and(&self, more: &PathGlobs) -> PathGlobs {
         let both = self.patterns.iter().chain(&more.patterns).cloned().collect();
-        // Each was read before; should both together be too much, none of the operator's may be lost.
+        // Each was read before; should both together be too much, none of the operator's may be
+        // lost.
         Self::new(both).unwrap_or_else(|_| self.clone())
     }
 

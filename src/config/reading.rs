@@ -1,5 +1,5 @@
-//! From the text of a settings file to settings. Everything that is wrong with the text is found at once: a value that cannot be
-//! read is told of and taken out, and the rest is read without it.
+//! From the text of a settings file to settings. Everything that is wrong with the text is found at
+//! once: a value that cannot be read is told of and taken out, and the rest is read without it.
 
 use std::path::Path;
 

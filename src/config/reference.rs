@@ -1,5 +1,6 @@
-//! `docs/configuration.md`: every setting with its default and its meaning. The meanings are the doc comments of the settings.
-//! The order and the defaults are those of `deploy/hob.example.toml`, which a test compares with [`Config`].
+//! `docs/configuration.md`: every setting with its default and its meaning. The meanings are the
+//! doc comments of the settings. The order and the defaults are those of `deploy/hob.example.toml`,
+//! which a test compares with [`Config`].
 
 use std::fmt::Write as _;
 

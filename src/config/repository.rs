@@ -1,6 +1,7 @@
-//! `.github/hob.toml`: what a repository says about how hob works in it. What it may say, how a mistake in it is told, and how
-//! it goes together with the operator's settings: the operator's `[repositories]` stands above it, the operator's general
-//! settings below. Pure: where the text comes from (the default branch only) is not known here.
+//! `.github/hob.toml`: what a repository says about how hob works in it. What it may say, how a
+//! mistake in it is told, and how it goes together with the operator's settings: the operator's
+//! `[repositories]` stands above it, the operator's general settings below. Pure: where the text
+//! comes from (the default branch only) is not known here.
 
 mod fields;
 
@@ -23,8 +24,8 @@ const CHECK_RETRIES: u32 = 2;
 /// The longest that one check takes unless told otherwise.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// Settings of one repository for hob, read from its default branch. Every key may be left out; then the settings of
-/// whoever runs hob count.
+/// Settings of one repository for hob, read from its default branch. Every key may be left out;
+/// then the settings of whoever runs hob count.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = ".github/hob.toml")]
@@ -44,16 +45,18 @@ pub struct RepositoryFile {
     #[serde(deserialize_with = "fields::name")]
     #[schemars(with = "String", length(min = 1, max = 200))]
     pub image: Option<String>,
-    /// A command line for `/bin/sh`, run in the container before the agent and before each check, without keys.
+    /// A command line for `/bin/sh`, run in the container before the agent and before each check,
+    /// without keys.
     #[serde(deserialize_with = "fields::command")]
     #[schemars(with = "String", length(min = 1))]
     pub setup: Option<String>,
-    /// Command lines that must end with 0 before a pull request is ready. Each runs in a clean container on the commit that
-    /// would be pushed.
+    /// Command lines that must end with 0 before a pull request is ready. Each runs in a clean
+    /// container on the commit that would be pushed.
     #[serde(deserialize_with = "fields::commands")]
     #[schemars(length(max = 20))]
     pub checks: Vec<String>,
-    /// How often a failing check goes back to the agent before the pull request is opened as a draft.
+    /// How often a failing check goes back to the agent before the pull request is opened as a
+    /// draft.
     #[serde(deserialize_with = "fields::check_retries")]
     #[schemars(with = "u32", range(max = 10))]
     pub check_retries: Option<u32>,
@@ -61,8 +64,8 @@ pub struct RepositoryFile {
     #[serde(deserialize_with = "fields::duration")]
     #[schemars(with = "String")]
     pub check_timeout: Option<Duration>,
-    /// What checks reach on the network: servers such as "crates.io", "*.npmjs.org" or "10.0.0.5:8080", or true for all that
-    /// whoever runs hob allows. They have to allow it.
+    /// What checks reach on the network: servers such as "crates.io", "*.npmjs.org" or
+    /// "10.0.0.5:8080", or true for all that whoever runs hob allows. They have to allow it.
     #[schemars(with = "BoolOrHosts")]
     pub checks_network: ChecksNetwork,
     /// The story branch, with `{issue}` where the issue's number goes.
@@ -82,7 +85,8 @@ pub struct RepositoryFile {
     /// Whether the commits of one hand-over become one.
     #[schemars(with = "bool")]
     pub squash: Option<bool>,
-    /// Whether hob signs its commits off (`Signed-off-by`), as the author that whoever runs hob has named.
+    /// Whether hob signs its commits off (`Signed-off-by`), as the author that whoever runs hob has
+    /// named.
     #[schemars(with = "bool")]
     pub sign_off: Option<bool>,
     /// Logins of people whose review is requested when the pull request is opened.
@@ -96,7 +100,8 @@ pub struct RepositoryFile {
     /// Whether the story branch is removed once its pull request is merged.
     #[schemars(with = "bool")]
     pub delete_branch: Option<bool>,
-    /// Further paths that are pushed only after a person has said so: `*` within a folder, `**` across folders.
+    /// Further paths that are pushed only after a person has said so: `*` within a folder, `**`
+    /// across folders.
     #[schemars(with = "Vec<String>")]
     pub protected_paths: PathGlobs,
     /// Who may have hob work, answer it and steer it: people with this right or a higher one.
@@ -134,7 +139,8 @@ pub enum SubIssues {
     /// This issue alone.
     #[default]
     Apart,
-    /// Its open sub-issues in their order, one after the other on its branch, with one pull request.
+    /// Its open sub-issues in their order, one after the other on its branch, with one pull
+    /// request.
     Together,
 }
 
@@ -176,7 +182,8 @@ pub struct Fault {
     pub remedy: String,
     /// The label that asks for work, as far as that can be read all the same.
     pub label: Option<String>,
-    /// Who may steer what is under way meanwhile: as the file says, and where that cannot be read the fewest.
+    /// Who may steer what is under way meanwhile: as the file says, and where that cannot be read
+    /// the fewest.
     pub who: Who,
 }
 
@@ -197,8 +204,8 @@ impl RepositoryFile {
         }
     }
 
-    /// Reads a text that was read before, when it was allowed. One that means nothing any more, to a newer hob, allows nothing
-    /// without a person's word.
+    /// Reads a text that was read before, when it was allowed. One that means nothing any more, to
+    /// a newer hob, allows nothing without a person's word.
     pub fn parse_kept(text: &str) -> Self {
         read(&without_language(text)).unwrap_or_else(|_| Self {
             who: Who::Admin,
@@ -319,7 +326,8 @@ impl Config {
         file.delete_branch.unwrap_or(self.pull_request.delete_branch)
     }
 
-    /// What a hand-over may hold in a repository with this file, which protects more paths and never fewer.
+    /// What a hand-over may hold in a repository with this file, which protects more paths and
+    /// never fewer.
     pub fn policy_of(&self, file: &RepositoryFile) -> Policy {
         Policy {
             protected_paths: self.policy.protected_paths.and(&file.protected_paths),

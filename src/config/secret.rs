@@ -28,7 +28,8 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("SSH_AUTH_SOCK", "the SSH agent, where container.ssh_agent is true"),
 ];
 
-/// Puts the environment on top of the file. What cannot be read leaves what the file says, and is told.
+/// Puts the environment on top of the file. What cannot be read leaves what the file says, and is
+/// told.
 pub(super) fn overlay_environment(config: &mut Config, environment: Environment) -> Vec<ConfigError> {
     let mut mistakes = Vec::new();
     let first = |names: &[&'static str]| {
@@ -81,7 +82,8 @@ pub(super) fn overlay_environment(config: &mut Config, environment: Environment)
     mistakes
 }
 
-/// Looks at the settings file itself: whether it says a secret twice, and who else may read or change it.
+/// Looks at the settings file itself: whether it says a secret twice, and who else may read or
+/// change it.
 pub(super) fn check_file(config: &mut Config, file: Option<&Path>) -> Vec<ConfigError> {
     let github = &config.github;
     let secrets = [
@@ -148,7 +150,8 @@ pub(super) fn read_files(config: &mut Config, environment: Environment) -> Vec<C
         ("github.webhook_secret_file", &github.webhook_secret_file, &mut github.webhook_secret),
     ] {
         let Some(file) = file else { continue };
-        // One that is not used, because the environment says it, is looked at all the same: the next start may need it.
+        // One that is not used, because the environment says it, is looked at all the same: the
+        // next start may need it.
         let found = read(key, file);
         *value = value.take().or(found);
     }
@@ -191,7 +194,8 @@ pub const KEY_NAMES: &[&str] = &[
     "OPENCODE_API_KEY",
 ];
 
-/// The content of a secret's file without the line end that editors add, and what is to be said about the file.
+/// The content of a secret's file without the line end that editors add, and what is to be said
+/// about the file.
 fn read_secret(key: &str, file: &Path) -> Result<(SecretString, Option<String>), ConfigError> {
     if let Some(mistake) = with_tilde(key, file) {
         return Err(mistake);
@@ -228,7 +232,8 @@ pub(super) fn with_tilde(key: &str, path: &Path) -> Option<ConfigError> {
     is_one.then(|| ConfigError::invalid(key, &what, "the whole path"))
 }
 
-/// A file that everybody on the machine can read, or that others can put something else into, is no place for a key.
+/// A file that everybody on the machine can read, or that others can put something else into, is no
+/// place for a key.
 fn check_private(key: &str, file: &Path) -> Result<(), ConfigError> {
     const OTHERS: u32 = 0o007;
     const GROUP_WRITES: u32 = 0o020;

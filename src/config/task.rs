@@ -1,5 +1,5 @@
-//! What applies to one task: settings of the operator's, in general and for the repository, the repository's own, and what the
-//! person chose who asked.
+//! What applies to one task: settings of the operator's, in general and for the repository, the
+//! repository's own, and what the person chose who asked.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,15 +47,16 @@ pub struct TaskSettings {
 }
 
 impl Config {
-    /// What applies to one task: the general settings, on top of them the repository's file, that repository's settings
-    /// of the operator's, and what the person chose who asked.
+    /// What applies to one task: the general settings, on top of them the repository's file, that
+    /// repository's settings of the operator's, and what the person chose who asked.
     pub fn for_task(&self, repo: &Repo, file: &RepositoryFile, chosen: Chosen<'_>) -> TaskSettings {
         let own = self.overrides(repo);
         let general = self.agent.kind;
         let of_file = file.agent.unwrap_or(general);
         let of_own = own.agent.unwrap_or(of_file);
         let agent = chosen.agent.unwrap_or(of_own);
-        // Each one's model and image belong to the agent that it is about, and mean nothing to another.
+        // Each one's model and image belong to the agent that it is about, and mean nothing to
+        // another.
         let belongs = |to: AgentKind| agent == to;
         let image = own.image.filter(|_| belongs(of_own)).or(file.image.clone().filter(|_| belongs(of_file)));
         let image = image.as_deref().unwrap_or(self.container.image_of(agent));

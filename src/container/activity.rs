@@ -1,5 +1,5 @@
-//! What goes on in a container that says nothing: the processor's time that it has used, and the processes that its
-//! program has started.
+//! What goes on in a container that says nothing: the processor's time that it has used, and the
+//! processes that its program has started.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use super::{ContainerError, Docker};
 pub struct Activity {
     /// The processor's time that it has used so far; `None` if the daemon does not say.
     pub cpu: Option<Duration>,
-    /// The processes that programs in it have started. The container's own program, which is its init's child, is none of them.
-    /// Empty where the daemon does not say.
+    /// The processes that programs in it have started. The container's own program, which is its
+    /// init's child, is none of them. Empty where the daemon does not say.
     pub children: Vec<Child>,
 }
 

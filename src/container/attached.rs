@@ -46,13 +46,14 @@ pub enum AttachedEnd {
 
 impl Docker {
     /// Runs a container to its end and gives its standard output to `sink` as it was written. A
-    /// container of the same name and labels is what an earlier hob left when it died; it is removed
-    /// first, so the name must not be that of a container whose work counts.
+    /// container of the same name and labels is what an earlier hob left when it died; it is
+    /// removed first, so the name must not be that of a container whose work counts.
     ///
-    /// What it ran is dead when this returns, whatever happened. One that has ended by itself is removed by a task
-    /// that is left behind, since nobody needs to wait for that; so it is where the future is dropped. It can
-    /// outlive that where the process dies, the daemon is away, or the future is dropped within the call that
-    /// creates it: then it is for the sweep, which finds it by its labels.
+    /// What it ran is dead when this returns, whatever happened. One that has ended by itself is
+    /// removed by a task that is left behind, since nobody needs to wait for that; so it is where
+    /// the future is dropped. It can outlive that where the process dies, the daemon is away, or
+    /// the future is dropped within the call that creates it: then it is for the sweep, which finds
+    /// it by its labels.
     ///
     /// `sink` is written to on this task, so it shall be memory or a local file. Use `Log::None`.
     pub async fn run_attached(
@@ -63,7 +64,8 @@ impl Docker {
     ) -> Result<Attached, ContainerError> {
         let mut taken = Taken { sink, limits, stdout_bytes: 0, stderr: Vec::new(), stderr_truncated: false };
         let mut leftover = Leftover { docker: self.clone(), name: spec.name.clone(), id: None };
-        // Boxed, as what makes a container: futures of this are parts of larger ones, and a thread's stack has its end.
+        // Boxed, as what makes a container: futures of this are parts of larger ones, and a
+        // thread's stack has its end.
         let attached = Box::pin(self.attached(spec, &mut taken, &mut leftover.id));
         let end = match tokio::time::timeout(limits.timeout, attached).await {
             Ok(end) => end,
@@ -153,8 +155,9 @@ impl Taken<'_> {
     }
 }
 
-/// Removes the container when it is dropped, with the future that waits for the container or after that one has ended. That one and no other: whoever has lost a task to another worker
-/// is dropped, and the other has a container of the same name by then.
+/// Removes the container when it is dropped, with the future that waits for the container or after
+/// that one has ended. That one and no other: whoever has lost a task to another worker is dropped,
+/// and the other has a container of the same name by then.
 struct Leftover {
     docker: Docker,
     name: String,

@@ -73,8 +73,8 @@ fn with_version(uri: &str, prefix: &str) -> String {
     format!("{address}{prefix}{bare}")
 }
 
-/// Which program it is that speaks Docker's API. It is asked only where the two take one field in two
-/// senses; everything else is the same code.
+/// Which program it is that speaks Docker's API. It is asked only where the two take one field in
+/// two senses; everything else is the same code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Docker, or a program that does not say that it is another one.
@@ -173,8 +173,8 @@ impl Docker {
         let has_option =
             |name: &str| options.iter().any(|o| o.split(',').any(|part| part == format!("name={name}")));
         let kind = self.kind().await?;
-        // Podman makes no namespace of control groups where they are of version 1. The word about memory
-        // comes from its monitor as a file, and Podman 4.3 looks for that in another folder.
+        // Podman makes no namespace of control groups where they are of version 1. The word about
+        // memory comes from its monitor as a file, and Podman 4.3 looks for that in another folder.
         let is_podman = kind == Kind::Podman;
         let is_version_1 = info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
         let protections = [

@@ -34,7 +34,8 @@ pub enum ContainerError {
         /// The operation and the daemon's reason.
         message: String,
     },
-    /// What the container said could not be kept: the disk is full, for example. Nothing is wrong with Docker.
+    /// What the container said could not be kept: the disk is full, for example. Nothing is wrong
+    /// with Docker.
     #[error("the container's output could not be kept")]
     NotKept(#[source] std::io::Error),
     /// Anything else. Trying again will not help.
@@ -71,8 +72,9 @@ impl ContainerError {
 }
 
 impl ContainerError {
-    /// Whether this is Podman's `stopped`: the process has ended, its exit code is not written down yet.
-    /// Docker has no such state, so bollard cannot read it, and the text is all that is left of it.
+    /// Whether this is Podman's `stopped`: the process has ended, its exit code is not written down
+    /// yet. Docker has no such state, so bollard cannot read it, and the text is all that is left
+    /// of it.
     pub(super) fn is_half_ended(&self) -> bool {
         matches!(self, Self::Other(text) if text.contains("unknown variant `stopped`"))
     }
@@ -95,7 +97,8 @@ pub(super) async fn within<T>(
     answer
 }
 
-/// A question's name for a test that ends hob there: its words, and of a container's name only what it is for.
+/// A question's name for a test that ends hob there: its words, and of a container's name only what
+/// it is for.
 fn place(operation: &str) -> String {
     let words = operation.split(' ').filter(|word| !matches!(*word, "the" | "to" | "a")).map(|word| {
         match word.strip_prefix("hob-") {

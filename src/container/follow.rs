@@ -28,15 +28,15 @@ pub enum Output {
 }
 
 impl Docker {
-    /// Everything that a started container said, from the beginning, and then what it says, until it
-    /// ends. May be called again at any time, also after its end, and begins anew: two readings give
-    /// the same bytes to each of the two streams, which is how a reader that was cut off finds its
-    /// place again. There is no time limit.
+    /// Everything that a started container said, from the beginning, and then what it says, until
+    /// it ends. May be called again at any time, also after its end, and begins anew: two readings
+    /// give the same bytes to each of the two streams, which is how a reader that was cut off finds
+    /// its place again. There is no time limit.
     ///
     /// Docker's log is text: each byte that is not UTF-8 comes as U+FFFD. Podman's has the bytes.
     ///
-    /// After an error the stream ends. It also ends with an error if the container is removed, or if
-    /// the daemon closes the log while the container runs, which a daemon that is stopping does
+    /// After an error the stream ends. It also ends with an error if the container is removed, or
+    /// if the daemon closes the log while the container runs, which a daemon that is stopping does
     /// without a word.
     pub fn follow(&self, name: &str) -> BoxStream<'static, Result<Output, ContainerError>> {
         let reading = Reading {
@@ -67,7 +67,8 @@ struct Reading {
     log: Option<OpenLog>,
     stdout: Place,
     stderr: Place,
-    /// Whether the daemon puts the time before each piece. Docker's does; of Podman's it is not known where one begins.
+    /// Whether the daemon puts the time before each piece. Docker's does; of Podman's it is not
+    /// known where one begins.
     has_times: bool,
 }
 
@@ -129,9 +130,9 @@ impl Reading {
         Ok(())
     }
 
-    /// Reads the end of the log once more when it has ended while it was followed: Docker 20.10 sometimes ends a
-    /// followed log before its last line, which for an agent is the line that matters most. Only where the times tell
-    /// nothing, all of it.
+    /// Reads the end of the log once more when it has ended while it was followed: Docker 20.10
+    /// sometimes ends a followed log before its last line, which for an agent is the line that
+    /// matters most. Only where the times tell nothing, all of it.
     async fn reopen(&mut self) -> Result<(), ContainerError> {
         self.docker.until_not_running(&self.name, END_GRACE).await?;
         if let Some(State::Running { .. }) = self.docker.state(&self.name).await? {
@@ -165,7 +166,8 @@ struct Place {
     /// The time of the last piece, and how many of that time there were.
     at: Option<Timestamp>,
     count: u64,
-    /// A piece had no time, or an earlier one than the piece before: somebody has put the clock back.
+    /// A piece had no time, or an earlier one than the piece before: somebody has put the clock
+    /// back.
     is_out_of_order: bool,
     /// The end is read again: pieces up to that time were passed on.
     again: Option<(Timestamp, u64)>,

@@ -1,12 +1,14 @@
-//! Networks. Containers that reach the internet share one on which they do not reach each other. It is made once for a daemon
-//! and stays: a network for each container would use up Docker's addresses after some thirty, and a daemon that is killed
-//! while it makes one may not start again. What runs behind a proxy has a network that leads nowhere: containers on it reach each
-//! other, and neither the internet nor the machine. That one is made for a container and removed after it; it is known by
-//! its labels, as containers are.
+//! Networks. Containers that reach the internet share one on which they do not reach each other. It
+//! is made once for a daemon and stays: a network for each container would use up Docker's
+//! addresses after some thirty, and a daemon that is killed while it makes one may not start again.
+//! What runs behind a proxy has a network that leads nowhere: containers on it reach each other,
+//! and neither the internet nor the machine. That one is made for a container and removed after it;
+//! it is known by its labels, as containers are.
 //!
-//! Where the machine is in a cloud, 169.254.169.254 tells whoever asks what the machine may do, often with keys. No container
-//! needs that: each that reaches the internet is also on a network that has the addresses 169.254.0.0/16 and leads nowhere. On
-//! it containers do not reach each other either. It stays, too.
+//! Where the machine is in a cloud, 169.254.169.254 tells whoever asks what the machine may do,
+//! often with keys. No container needs that: each that reaches the internet is also on a network
+//! that has the addresses 169.254.0.0/16 and leads nowhere. On it containers do not reach each
+//! other either. It stays, too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -19,7 +21,8 @@ use super::{ContainerError, Docker, Kind, Network};
 /// What keeps the machine itself out: its end of the network gets no address.
 const NO_ADDRESS_OF_THE_MACHINE: &str = "com.docker.network.bridge.inhibit_ipv4";
 
-/// What keeps containers on one network from each other. The daemon refuses it where it cannot do that.
+/// What keeps containers on one network from each other. The daemon refuses it where it cannot do
+/// that.
 const BETWEEN_CONTAINERS: &str = "com.docker.network.bridge.enable_icc";
 
 /// The network of the containers that reach the internet, one for each daemon.
@@ -46,8 +49,8 @@ pub struct ListedNetwork {
 }
 
 impl Docker {
-    /// Makes a network that leads nowhere, in the place of one of that name and these labels that was left over. Answers with
-    /// an address in it.
+    /// Makes a network that leads nowhere, in the place of one of that name and these labels that
+    /// was left over. Answers with an address in it.
     ///
     /// `Invalid` for an engine that cannot keep its machine out of one.
     pub async fn make_inner_network(
@@ -84,16 +87,17 @@ impl Docker {
         Ok(self.network_id(name).await?.is_some())
     }
 
-    /// The id of a network of that name. Docker allows several networks of one name: a hob that was killed may have asked for one
-    /// that was made after its successor had looked. The id tells them apart; the one with the least id is taken by everyone.
+    /// The id of a network of that name. Docker allows several networks of one name: a hob that was
+    /// killed may have asked for one that was made after its successor had looked. The id tells
+    /// them apart; the one with the least id is taken by everyone.
     async fn network_id(&self, name: &str) -> Result<Option<String>, ContainerError> {
         // The filter finds parts of names too.
         let found = self.networks("name", name).await?.into_iter().filter(|found| found.name == name);
         Ok(found.map(|found| found.id).min())
     }
 
-    /// The id of the network of the containers that reach the internet, which is made where there is none. Looked for each time:
-    /// somebody may have removed what was unused.
+    /// The id of the network of the containers that reach the internet, which is made where there
+    /// is none. Looked for each time: somebody may have removed what was unused.
     pub(super) async fn ensure_internet(&self) -> Result<String, ContainerError> {
         if let Some(id) = self.network_id(INTERNET).await? {
             return Ok(id);
@@ -117,14 +121,14 @@ impl Docker {
         Ok(*network == Network::Bridge && self.kind().await? == Kind::Docker)
     }
 
-    /// Puts a container that has not been started on the network that the cloud's metadata is not on. Without it the container
-    /// works as well; `Docker::engine` says whether it is to be had.
+    /// Puts a container that has not been started on the network that the cloud's metadata is not
+    /// on. Without it the container works as well; `Docker::engine` says whether it is to be had.
     pub(super) async fn wall_off_metadata(&self, container: &str) -> Result<(), ContainerError> {
         if asks_link_local_for_names() {
             return Ok(());
         }
-        // Looked for each time: somebody may have removed what was unused, and Docker puts a container on a network that is not
-        // there without a word, and then does not start it.
+        // Looked for each time: somebody may have removed what was unused, and Docker puts a
+        // container on a network that is not there without a word, and then does not start it.
         if !self.has_network(WALL).await?
             && let Err(error) = self.make_wall().await
         {
@@ -171,7 +175,8 @@ impl Docker {
         }
     }
 
-    /// Removes the networks of that name. What is gone already is fine; one that containers are on is an error.
+    /// Removes the networks of that name. What is gone already is fine; one that containers are on
+    /// is an error.
     pub async fn remove_network(&self, name: &str) -> Result<(), ContainerError> {
         for found in self.networks("name", name).await? {
             // The filter finds parts of names too.
@@ -221,8 +226,8 @@ impl Docker {
     }
 }
 
-/// Whether the machine asks a server at such an address for names, as in some clouds. Containers ask the same, and could find no name
-/// behind the wall.
+/// Whether the machine asks a server at such an address for names, as in some clouds. Containers
+/// ask the same, and could find no name behind the wall.
 pub(super) fn asks_link_local_for_names() -> bool {
     NAMESERVERS.iter().any(|file| std::fs::read_to_string(file).is_ok_and(|text| names_link_local(&text)))
 }

@@ -1,5 +1,6 @@
-//! Whether the daemon's machine is this one, as far as folders go. A hob that runs in a container itself has folders that the daemon
-//! may know nothing of: it would mount others of the same name, or none.
+//! Whether the daemon's machine is this one, as far as folders go. A hob that runs in a container
+//! itself has folders that the daemon may know nothing of: it would mount others of the same name,
+//! or none.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +16,8 @@ const LABEL: &str = "hob.probe";
 const NOBODY: u32 = 65_534;
 
 impl Docker {
-    /// Whether the daemon finds in a folder what this process puts there. `image` is one that the daemon has. Nothing is started, and
-    /// nothing is left.
+    /// Whether the daemon finds in a folder what this process puts there. `image` is one that the
+    /// daemon has. Nothing is started, and nothing is left.
     pub async fn sees(&self, folder: &Path, image: &str) -> anyhow::Result<bool> {
         let mark = tempfile::Builder::new().prefix(".hob-probe-").tempfile_in(folder);
         let mark = mark.with_context(|| format!("writing to {}", folder.display()))?;
@@ -29,7 +30,8 @@ impl Docker {
             command: vec!["true".to_owned()],
             env: Vec::new(),
             labels: BTreeMap::from([(LABEL.to_owned(), "1".to_owned())]),
-            // The mark itself, and not the folder: a folder of that name may well be there, and be another one.
+            // The mark itself, and not the folder: a folder of that name may well be there, and be
+            // another one.
             mounts: vec![Mount { source: path, target: "/mark".to_owned(), read_only: true }],
             user: (NOBODY, NOBODY),
             workdir: "/".to_owned(),

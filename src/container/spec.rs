@@ -15,11 +15,13 @@ use super::{ContainerError, Kind};
 
 /// The length of the scheduler's accounting period, in microseconds; the kernel's own default.
 const CPU_PERIOD_US: i64 = 100_000;
-/// Processes of a container are killed before hob and the daemon when the machine runs out of memory.
+/// Processes of a container are killed before hob and the daemon when the machine runs out of
+/// memory.
 const OOM_SCORE_ADJ: i64 = 500;
-/// Processes of the agents' uid on the whole machine. Podman sets 1048576 where nothing is said, and then
-/// starts nothing at all if its own limit is lower and it lacks CAP_SYS_RESOURCE. This is the kernel's
-/// own number of process ids, so never less than all agents' `pids` limits can use; those are what bounds.
+/// Processes of the agents' uid on the whole machine. Podman sets 1048576 where nothing is said,
+/// and then starts nothing at all if its own limit is lower and it lacks CAP_SYS_RESOURCE. This is
+/// the kernel's own number of process ids, so never less than all agents' `pids` limits can use;
+/// those are what bounds.
 const PODMAN_NPROC: i64 = 32_768;
 /// A folder that nothing can be written to.
 const PODMAN_EMPTY_FOLDER: &str = "ro,nosuid,nodev,noexec,size=4096";
@@ -33,8 +35,8 @@ pub struct ContainerSpec {
     pub image: String,
     /// Program and arguments. The image's entry point and command are not used.
     pub command: Vec<String>,
-    /// Environment, on top of the image's. Visible to everybody who may speak to the daemon, so never
-    /// a secret.
+    /// Environment, on top of the image's. Visible to everybody who may speak to the daemon, so
+    /// never a secret.
     pub env: Vec<(String, String)>,
     /// Labels, by which it is found again and known as ours.
     pub labels: BTreeMap<String, String>,
@@ -68,13 +70,14 @@ pub struct Mount {
 pub enum Network {
     /// Nothing but itself.
     None,
-    /// The internet, by a network that the container has to itself (with Podman: by its default one); the host answers as
-    /// `host.docker.internal`.
+    /// The internet, by a network that the container has to itself (with Podman: by its default
+    /// one); the host answers as `host.docker.internal`.
     Bridge,
     /// A network that the operator made; the host answers as `host.docker.internal`. The host's own
     /// network and that of another container are refused.
     Named(String),
-    /// A network that leads nowhere, `Docker::make_inner_network`: what else is on it, and no names of the world's.
+    /// A network that leads nowhere, `Docker::make_inner_network`: what else is on it, and no names
+    /// of the world's.
     Inner(String),
     /// Such a network, and one that leads out. For `Docker::run_attached` only.
     Between {
@@ -85,7 +88,8 @@ pub enum Network {
     },
 }
 
-/// What a container may use up. Docker takes 0 or less for "no limit", so that is refused everywhere.
+/// What a container may use up. Docker takes 0 or less for "no limit", so that is refused
+/// everywhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// Memory in bytes, with the contents of `/tmp` and `/dev/shm`; no swap on top.
@@ -107,9 +111,10 @@ pub struct Limits {
 pub enum Log {
     /// The daemon keeps it for `Docker::follow`.
     Keep {
-        /// The size of the daemon's file, in bytes. It holds JSON with a time for each line, somewhat
-        /// more than the output itself. When the file is full the daemon **starts it anew**, and what
-        /// was said so far can no longer be read: choose more than a run is allowed to say.
+        /// The size of the daemon's file, in bytes. It holds JSON with a time for each line,
+        /// somewhat more than the output itself. When the file is full the daemon **starts it
+        /// anew**, and what was said so far can no longer be read: choose more than a run is
+        /// allowed to say.
         max_bytes: u64,
     },
     /// Nothing is kept; only `Docker::run_attached` sees it.
@@ -163,7 +168,8 @@ fn host_config(spec: &ContainerSpec, kind: Kind) -> Result<HostConfig, Container
         readonly_rootfs: Some(true),
         ipc_mode: Some("private".to_owned()),
         cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
-        // Without an init, the agent would be process 1: it would ignore SIGTERM and collect zombies.
+        // Without an init, the agent would be process 1: it would ignore SIGTERM and collect
+        // zombies.
         init: Some(true),
         // What it may use up.
         memory: Some(memory),
@@ -189,7 +195,8 @@ fn host_config(spec: &ContainerSpec, kind: Kind) -> Result<HostConfig, Container
 }
 
 /// The owner is what makes `/tmp` writable: runc gives a tmpfs the mode of the image's own `/tmp`,
-/// also over `mode=`, and in some images that is 0755. Programs may be run from it, as build tools do.
+/// also over `mode=`, and in some images that is 0755. Programs may be run from it, as build tools
+/// do.
 fn tmpfs(spec: &ContainerSpec, kind: Kind) -> HashMap<String, String> {
     let (uid, gid) = spec.user;
     let options = format!("rw,nosuid,nodev,exec,size={},mode=1777", spec.limits.tmp_bytes);
@@ -237,8 +244,8 @@ fn network(network: &Network) -> Result<(String, Option<Vec<String>>), Container
     }
 }
 
-/// Servers for names, and how they are asked: where nothing leads out, none, quickly. Docker would ask those of the machine, which
-/// is a way out too.
+/// Servers for names, and how they are asked: where nothing leads out, none, quickly. Docker would
+/// ask those of the machine, which is a way out too.
 fn names(network: &Network) -> Option<(Vec<String>, Vec<String>)> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     matches!(network, Network::Inner(_)).then(|| (words(&["127.0.0.1"]), words(&["timeout:1", "attempts:1"])))
@@ -250,7 +257,8 @@ fn mount(mount: &Mount) -> Result<ApiMount, ContainerError> {
         .to_str()
         .ok_or_else(|| invalid(&format!("the path {} is not UTF-8", mount.source.display())))?;
     Ok(ApiMount {
-        // Given as a mount, not as a bind `a:b`: there a missing source would be made, owned by root.
+        // Given as a mount, not as a bind `a:b`: there a missing source would be made, owned by
+        // root.
         typ: Some(MountType::BIND),
         source: Some(source.to_owned()),
         target: Some(mount.target.clone()),
@@ -263,8 +271,8 @@ fn mount(mount: &Mount) -> Result<ApiMount, ContainerError> {
     })
 }
 
-/// What Docker does by itself and Podman does not, which makes up a folder in the place of a source that is
-/// missing. Podman's socket and hob are on one machine.
+/// What Docker does by itself and Podman does not, which makes up a folder in the place of a source
+/// that is missing. Podman's socket and hob are on one machine.
 pub(super) fn check_sources(spec: &ContainerSpec, operation: &str) -> Result<(), ContainerError> {
     match spec.mounts.iter().find(|mount| mount.source.symlink_metadata().is_err()) {
         None => Ok(()),

@@ -19,7 +19,8 @@ pub enum State {
     },
     /// Its process has ended, and with it everything it started.
     Exited(Exit),
-    /// It does not run and is being removed, or a removal failed half way; `Docker::remove` finishes it.
+    /// It does not run and is being removed, or a removal failed half way; `Docker::remove`
+    /// finishes it.
     Removing,
 }
 
@@ -28,8 +29,8 @@ pub enum State {
 pub struct Exit {
     /// The exit code; 128 plus the signal's number if a signal ended it.
     pub code: i64,
-    /// The kernel killed a process of the container for want of memory. Not always the main one: the
-    /// code may be 0.
+    /// The kernel killed a process of the container for want of memory. Not always the main one:
+    /// the code may be 0.
     pub oom_killed: bool,
     /// When it ended; `None` if Docker does not say.
     pub finished_at: Option<Timestamp>,

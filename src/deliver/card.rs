@@ -1,5 +1,6 @@
-//! Question cards on GitHub: posted once, and edited in place to what the store holds at that moment. Doing it again changes
-//! nothing, and the last one leaves the truth; so it does not matter how often a card is wanted.
+//! Question cards on GitHub: posted once, and edited in place to what the store holds at that
+//! moment. Doing it again changes nothing, and the last one leaves the truth; so it does not matter
+//! how often a card is wanted.
 
 use jiff::Timestamp;
 
@@ -99,7 +100,8 @@ impl Deliver {
         Ok(found.map(|found| found.id))
     }
 
-    /// The card with its deadline, where it has one: the time for an answer begins when the question is there to be read.
+    /// The card with its deadline, where it has one: the time for an answer begins when the
+    /// question is there to be read.
     async fn with_deadline(&self, card: Card) -> anyhow::Result<Card> {
         let named = card.question.deadline;
         let after = named.or(self.config.questions.deadline.map(|deadline| deadline.0.as_secs()));
@@ -125,7 +127,8 @@ impl Deliver {
     }
 }
 
-/// The moment so many seconds from now; what lies too far ahead for a calendar is the end of all time.
+/// The moment so many seconds from now; what lies too far ahead for a calendar is the end of all
+/// time.
 fn deadline_at(now: Timestamp, after: u64) -> Timestamp {
     let after = i64::try_from(after).unwrap_or(i64::MAX);
     let at = now.as_second().saturating_add(after).saturating_add(1);

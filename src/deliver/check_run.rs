@@ -1,6 +1,7 @@
-//! The check run `hob` on the head of each story's branch, brought up to date; with a token, which may make none, the commit
-//! status. Like the status comment this is no queue: what is shown is read from the store at the moment it is written. A check
-//! run is looked for by the story's id before one is made, so that a hob that died in between makes no second.
+//! The check run `hob` on the head of each story's branch, brought up to date; with a token, which
+//! may make none, the commit status. Like the status comment this is no queue: what is shown is
+//! read from the store at the moment it is written. A check run is looked for by the story's id
+//! before one is made, so that a hob that died in between makes no second.
 
 use super::log::end_of_log;
 use super::pace::{Pace, Who};
@@ -52,7 +53,8 @@ impl From<anyhow::Error> for Halt {
 }
 
 impl Deliver {
-    /// Ends what stands on earlier heads, and writes what is wanted on this one. The story's facts name the check run then.
+    /// Ends what stands on earlier heads, and writes what is wanted on this one. The story's facts
+    /// name the check run then.
     pub(super) async fn write_checks(
         &self,
         repository: &Repository,
@@ -104,7 +106,8 @@ impl Deliver {
                 self.store.check_is_gone(to_show.story, &known.head).await?;
             }
         }
-        // What the App's rights do not allow is not asked for again until the story comes to stand elsewhere.
+        // What the App's rights do not allow is not asked for again until the story comes to stand
+        // elsewhere.
         let is_hopeless = matches!(error, GitHubError::Forbidden(_)) || to_show.tries >= MAX_REFUSALS;
         if is_refusal(&error) && is_hopeless {
             tracing::error!(story = %to_show.story, %error, "GitHub does not take the check run");
@@ -319,14 +322,16 @@ fn state_of(facts: &StatusFacts, checked: Option<&Checked>) -> CheckState {
             Some(TaskState::Failed) => Conclusion::Failure,
             Some(TaskState::Cancelled) => Conclusion::Cancelled,
             _ if checked.and_then(Checked::failing).is_some() => Conclusion::Failure,
-            // What is on the branch waits for a review. Without a pull request nothing was to be done.
+            // What is on the branch waits for a review. Without a pull request nothing was to be
+            // done.
             _ if facts.story.pull.is_some() && !facts.story.pull_unfinished => Conclusion::Success,
             _ => Conclusion::Neutral,
         }),
     }
 }
 
-/// The buttons that mean something now. Each names its task, so that one that is pressed late or twice does no harm.
+/// The buttons that mean something now. Each names its task, so that one that is pressed late or
+/// twice does no harm.
 fn buttons(facts: &StatusFacts) -> Vec<Button> {
     let Some(task) = facts.task.as_ref().filter(|_| facts.ended.is_none()) else { return Vec::new() };
     let retry = |task: TaskId| Button {

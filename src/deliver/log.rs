@@ -1,5 +1,6 @@
-//! The end of what an agent said and did in a run, read off the run's record on disk. Everything in it was written inside the
-//! container: it is made safe where it is shown. Known secrets are taken out here, before what was said is shortened.
+//! The end of what an agent said and did in a run, read off the run's record on disk. Everything in
+//! it was written inside the container: it is made safe where it is shown. Known secrets are taken
+//! out here, before what was said is shortened.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -14,7 +15,8 @@ const MAX_READ: u64 = 1 << 20;
 /// The most lines that are shown.
 const MAX_LINES: usize = 300;
 
-/// The newest of what the agent said and did, in its order. Nothing where there is no record: it goes after a while.
+/// The newest of what the agent said and did, in its order. Nothing where there is no record: it
+/// goes after a while.
 pub(super) fn end_of_log(record: &Path, agent: AgentKind, secrets: &Redactor) -> Vec<Signal> {
     let mut lines = read(record, agent, secrets).unwrap_or_default();
     let over = lines.len().saturating_sub(MAX_LINES);

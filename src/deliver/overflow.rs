@@ -1,5 +1,5 @@
-//! The rest of what was too long for its place: comments of its own, on GitHub before anything links to them. Each is looked for
-//! before a second try, like any comment of hob's.
+//! The rest of what was too long for its place: comments of its own, on GitHub before anything
+//! links to them. Each is looked for before a second try, like any comment of hob's.
 
 use super::{Deliver, ensure_comment_of};
 use crate::github::{GitHubError, Repository};

@@ -1,8 +1,9 @@
-//! How fast hob may write to GitHub. GitHub allows an installation, or a token's account, about 80 requests a minute and 500 an
-//! hour that make something, and says in an answer when it wants to be left alone for a while. Every write that hob sends counts
-//! (`GitHub::writes`). What people wait for goes as long as there is anything left; the rest goes the slower the less there is
-//! left, so that a status comment is never frozen and never in the way. Kept in memory: a restart asks once too often at worst,
-//! and is told.
+//! How fast hob may write to GitHub. GitHub allows an installation, or a token's account, about 80
+//! requests a minute and 500 an hour that make something, and says in an answer when it wants to be
+//! left alone for a while. Every write that hob sends counts (`GitHub::writes`). What people wait
+//! for goes as long as there is anything left; the rest goes the slower the less there is left, so
+//! that a status comment is never frozen and never in the way. Kept in memory: a restart asks once
+//! too often at worst, and is told.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,15 +42,17 @@ impl Urgency {
     }
 }
 
-/// An allowance that fills up again: so much at once, and in any stretch of time no more than that and what has come since.
+/// An allowance that fills up again: so much at once, and in any stretch of time no more than that
+/// and what has come since.
 #[derive(Debug, Clone, Copy)]
 struct Allowance {
     most: f64,
     per_second: f64,
 }
 
-/// So much in a minute, and so much in an hour: what may come at once and what comes after are no more together. With 480 writes an
-/// hour that is 65 + 13 in a minute and 160 + 320 in an hour, a little below GitHub's documented limits.
+/// So much in a minute, and so much in an hour: what may come at once and what comes after are no
+/// more together. With 480 writes an hour that is 65 + 13 in a minute and 160 + 320 in an hour, a
+/// little below GitHub's documented limits.
 fn allowances(writes_per_hour: u32) -> [Allowance; 2] {
     let hour = f64::from(writes_per_hour);
     let minute = hour * 78.0 / 480.0;
@@ -65,8 +68,8 @@ impl Allowance {
         Duration::from_secs_f64(((1.0 - left) / self.per_second).max(0.0))
     }
 
-    /// How long after one write of this urgency another may follow, where so much is left. Half of the allowance is left where
-    /// statuses alone use up what comes.
+    /// How long after one write of this urgency another may follow, where so much is left. Half of
+    /// the allowance is left where statuses alone use up what comes.
     fn pause(self, left: f64, urgency: Urgency) -> Duration {
         let share = (left / self.most).clamp(0.01, 1.0);
         Duration::from_secs_f64(urgency.patience() / self.per_second * (1.0 / share - 1.0))
@@ -196,7 +199,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Plays one installation for a while: each urgency writes whenever it may, as often as it wants to. Tells when each wrote.
+    /// Plays one installation for a while: each urgency writes whenever it may, as often as it
+    /// wants to. Tells when each wrote.
     fn play(wants: &[(Urgency, Duration)], seconds: u64) -> Vec<(Urgency, Duration)> {
         let (pace, start) = (Pace::new(480), Instant::now());
         let (mut sent, mut written) = (0, Vec::<(Urgency, Duration)>::new());

@@ -1,5 +1,5 @@
-//! The story's pull request on GitHub: opened or brought up to date, with what came of checks since, and its branch removed once it
-//! is merged.
+//! The story's pull request on GitHub: opened or brought up to date, with what came of checks
+//! since, and its branch removed once it is merged.
 
 use super::refused::is_base_gone;
 use super::{Deliver, is_refusal};
@@ -46,7 +46,8 @@ enum Ensured {
 }
 
 impl Deliver {
-    /// Has a story's pull request as it should be, unless people have closed or merged it since. An error is the store's.
+    /// Has a story's pull request as it should be, unless people have closed or merged it since. An
+    /// error is the store's.
     pub(super) async fn propose(
         &self,
         repository: &Repository,
@@ -96,8 +97,8 @@ impl Deliver {
         }
     }
 
-    /// The pull request, with labels where it is new, and with reviewers once it is there to be reviewed. Its text says which
-    /// reviewers GitHub does not take.
+    /// The pull request, with labels where it is new, and with reviewers once it is there to be
+    /// reviewed. Its text says which reviewers GitHub does not take.
     async fn ensure_pull(
         &self,
         repository: &Repository,
@@ -136,7 +137,8 @@ impl Deliver {
         wanted: &Wanted<'_>,
     ) -> Result<Vec<String>, GitHubError> {
         let mut refused = Vec::new();
-        // One by one: GitHub takes none of several of whom it does not take one. Asking for one twice changes nothing.
+        // One by one: GitHub takes none of several of whom it does not take one. Asking for one
+        // twice changes nothing.
         for reviewer in wanted.reviewers {
             match repository.request_review(pull.number, reviewer).await {
                 Ok(()) => {}
@@ -147,7 +149,8 @@ impl Deliver {
                 Err(error) => return Err(error),
             }
         }
-        // With a token hob is somebody, who may have asked as well; nobody reviews what they opened.
+        // With a token hob is somebody, who may have asked as well; nobody reviews what they
+        // opened.
         let own = self.github.own_login().await?;
         let asker =
             wanted.asker.filter(|asker| wanted.reviewers.is_empty() && !own.eq_ignore_ascii_case(asker));
@@ -171,7 +174,8 @@ impl Deliver {
         if let Some(open) = repository.find_pull(&story.branch).await? {
             return self.bring_up_to_date(repository, story, open, (wanted, tried)).await.map(Ensured::There);
         }
-        // Closed a moment ago, or a list that is behind: another one would be against people's will.
+        // Closed a moment ago, or a list that is behind: another one would be against people's
+        // will.
         if let Some((news, pull)) = self.is_over(repository, story).await? {
             return Ok(Ensured::Over(news, pull));
         }
@@ -218,7 +222,8 @@ impl Deliver {
         }
     }
 
-    /// The branch that a story's pull request is to go to, where people have given it another name since.
+    /// The branch that a story's pull request is to go to, where people have given it another name
+    /// since.
     async fn base_by_now(
         &self,
         repository: &Repository,
@@ -245,7 +250,8 @@ impl Deliver {
         Ok(text.map(|text| RepositoryFile::parse_kept(&text)).unwrap_or_default())
     }
 
-    /// Brings an open pull request up to date: what people have made of it, its title, and what stands around the report, is theirs.
+    /// Brings an open pull request up to date: what people have made of it, its title, and what
+    /// stands around the report, is theirs.
     async fn bring_up_to_date(
         &self,
         repository: &Repository,
@@ -261,7 +267,8 @@ impl Deliver {
         Ok(There { pull, draft, title: by_hob.map(str::to_owned), has_room })
     }
 
-    /// Makes a pull request a draft or ready, where hob made it what it is; tells whose doing it is then.
+    /// Makes a pull request a draft or ready, where hob made it what it is; tells whose doing it is
+    /// then.
     async fn settle_draft(
         &self,
         repository: &Repository,
@@ -286,7 +293,8 @@ impl Deliver {
         }
     }
 
-    /// What became of the story's pull request, where it has one that is not in the list of the open ones.
+    /// What became of the story's pull request, where it has one that is not in the list of the
+    /// open ones.
     async fn is_over(
         &self,
         repository: &Repository,
@@ -313,8 +321,8 @@ impl Deliver {
         Ok(Some((news, Box::new(pull))))
     }
 
-    /// What follows from a merge that was found here: the delivery that tells of it will be no news any more. The settings are those
-    /// of the story's newest task.
+    /// What follows from a merge that was found here: the delivery that tells of it will be no news
+    /// any more. The settings are those of the story's newest task.
     async fn after_merge(&self, story: &Story, pull: &PullFacts) -> anyhow::Result<Vec<NewEffect>> {
         if pull.over != Some(PullMove::Merged) {
             return Ok(Vec::new());
@@ -330,7 +338,8 @@ impl Deliver {
         Ok(vec![NewEffect::new(Effect::DeleteBranch { branch, head })])
     }
 
-    /// Has the report in a pull request show what came of the repository's checks on its head. People's text around it stays.
+    /// Has the report in a pull request show what came of the repository's checks on its head.
+    /// People's text around it stays.
     pub(super) async fn show_evidence(
         &self,
         repository: &Repository,
@@ -338,7 +347,8 @@ impl Deliver {
         wanted: &WantedEffect,
         pull: PullNumber,
     ) -> anyhow::Result<Result<(), GitHubError>> {
-        // Of work that was cut short the report says that nothing has been checked: it is made anew with the end.
+        // Of work that was cut short the report says that nothing has been checked: it is made anew
+        // with the end.
         let is_shown =
             story.pull == Some(pull) && story.pull_state == PullState::Open && !story.pull_unfinished;
         let checked = match story.remote_head.as_ref().filter(|_| is_shown) {

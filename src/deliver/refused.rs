@@ -1,5 +1,6 @@
-//! What GitHub has refused for good. Where somebody waits for it, the outcome of work, a question or an answer, the story's status
-//! comment says so, with what to do; `/hob retry` on the issue, or `hob retry`, has it tried again.
+//! What GitHub has refused for good. Where somebody waits for it, the outcome of work, a question
+//! or an answer, the story's status comment says so, with what to do; `/hob retry` on the issue, or
+//! `hob retry`, has it tried again.
 
 use super::Deliver;
 use crate::github::GitHubError;
@@ -8,7 +9,8 @@ use crate::message::{self, Refusal};
 use crate::store::{Effect, WantedEffect};
 use crate::story::Story;
 
-/// Refusals after which one is believed that names a state of the repository which hob has looked at, or which nothing of hob's changes.
+/// Refusals after which one is believed that names a state of the repository which hob has looked
+/// at, or which nothing of hob's changes.
 const MAX_PLAIN_REFUSALS: u32 = 2;
 
 impl Deliver {

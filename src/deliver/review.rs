@@ -1,4 +1,5 @@
-//! What is done on GitHub after a round of reviews: an answer in each thread, and the request for another review.
+//! What is done on GitHub after a round of reviews: an answer in each thread, and the request for
+//! another review.
 
 use super::{MAX_NOT_FOUND, is_refusal};
 use crate::github::{GitHubError, Repository};
@@ -7,7 +8,8 @@ use crate::message;
 use crate::store::{Double, WantedEffect};
 use crate::story::Story;
 
-/// The answer with this effect's marker: found, where an earlier try may have made it, or made. None: the thread is gone.
+/// The answer with this effect's marker: found, where an earlier try may have made it, or made.
+/// None: the thread is gone.
 pub(super) async fn ensure_reply(
     repository: &Repository,
     wanted: &WantedEffect,
@@ -32,8 +34,9 @@ pub(super) async fn ensure_reply(
     }
 }
 
-/// Asks for a review. That GitHub does not take somebody for it (they have left, or it is their own pull request) is no trouble. A
-/// 404 or 403 may be about something that passes, and is not believed at the first word.
+/// Asks for a review. That GitHub does not take somebody for it (they have left, or it is their own
+/// pull request) is no trouble. A 404 or 403 may be about something that passes, and is not
+/// believed at the first word.
 pub(super) async fn request(
     repository: &Repository,
     wanted: &WantedEffect,
@@ -55,7 +58,8 @@ pub(super) async fn request(
     }
 }
 
-/// Removes answers that GitHub has made twice, which end with `marker`. False: the one that counts is not there.
+/// Removes answers that GitHub has made twice, which end with `marker`. False: the one that counts
+/// is not there.
 pub(super) async fn remove_double(
     repository: &Repository,
     double: &Double,

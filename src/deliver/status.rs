@@ -1,6 +1,7 @@
-//! The status comment of each story, brought up to date, the label beside it, and with it the check run (`check_run.rs`). This is no
-//! queue: what is shown is read from the store at the moment it is written, so a repeated or a late edit does no harm, and many
-//! changes become one. What says the same is not sent again.
+//! The status comment of each story, brought up to date, the label beside it, and with it the check
+//! run (`check_run.rs`). This is no queue: what is shown is read from the store at the moment it is
+//! written, so a repeated or a late edit does no harm, and many changes become one. What says the
+//! same is not sent again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,15 +28,18 @@ use crate::story::{About, Outcome, Run, Story, TaskState};
 
 /// The longest pause between two edits while an agent works.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// What is over sooner is not shown before its end, nor what is over before twice `github.status_every`.
+/// What is over sooner is not shown before its end, nor what is over before twice
+/// `github.status_every`.
 const MIN_SHOWN: Duration = Duration::from_secs(3);
-/// After so many times `github.status_every` of an agent's work the issue is labelled: two minutes, by default.
+/// After so many times `github.status_every` of an agent's work the issue is labelled: two minutes,
+/// by default.
 const LABELLED_AFTER: u32 = 24;
 
 /// The label of an issue that is worked on, behind hob's own.
 const WORKING: &str = "working";
 
-/// The labels that say where a story stands: how each is called behind hob's own label, its colour, and what it means.
+/// The labels that say where a story stands: how each is called behind hob's own label, its colour,
+/// and what it means.
 const STATE_LABELS: [(&str, &str, &str); 4] = [
     (WORKING, "1d76db", "hob works on this"),
     ("waiting", "fbca04", "hob waits for an answer, or for a usage limit to be reset"),
@@ -43,8 +47,8 @@ const STATE_LABELS: [(&str, &str, &str); 4] = [
     ("failed", "d93f0b", "hob's work has failed; the status comment says why"),
 ];
 
-/// When labels change though nothing else does: a run has lasted so long that its issue is labelled. A restart forgets it, and the
-/// next change brings the label.
+/// When labels change though nothing else does: a run has lasted so long that its issue is
+/// labelled. A restart forgets it, and the next change brings the label.
 #[derive(Clone, Default)]
 pub(super) struct LabelTimes(Arc<Mutex<HashMap<StoryId, Instant>>>);
 
@@ -139,7 +143,8 @@ impl Deliver {
         Ok(())
     }
 
-    /// Brings a story's status comment, its label and its check run up to date. An error is the store's.
+    /// Brings a story's status comment, its label and its check run up to date. An error is the
+    /// store's.
     async fn show(
         &self,
         story: StoryId,
@@ -181,8 +186,8 @@ impl Deliver {
         Ok(())
     }
 
-    /// How long a story has to stand where it does before that is shown, where it soon stands elsewhere: what is over in seconds is
-    /// told with its end.
+    /// How long a story has to stand where it does before that is shown, where it soon stands
+    /// elsewhere: what is over in seconds is told with its end.
     fn is_passing(&self, facts: &StatusFacts) -> Option<Duration> {
         let since = match phase_of(facts) {
             // What has moved up in the queue is news.
@@ -256,7 +261,8 @@ impl Deliver {
         (!is_at_work || is_shown || self.has_worked_long(facts)).then(|| label(state))
     }
 
-    /// Whether a run has lasted so long that its issue is labelled. What is over sooner is two labels less.
+    /// Whether a run has lasted so long that its issue is labelled. What is over sooner is two
+    /// labels less.
     fn has_worked_long(&self, facts: &StatusFacts) -> bool {
         self.worked_until_labelled(facts).is_some_and(|left| left.is_zero())
     }
@@ -275,7 +281,8 @@ impl Deliver {
         self.worked_until_labelled(facts).filter(|_| is_wanted)
     }
 
-    /// Has the label say where a story stands whose status comment GitHub does not take. Nothing more can be said there.
+    /// Has the label say where a story stands whose status comment GitHub does not take. Nothing
+    /// more can be said there.
     pub(super) async fn show_label_alone(&self, story: &Story) -> anyhow::Result<()> {
         if !self.config.github.state_labels {
             return Ok(());
@@ -329,8 +336,8 @@ impl Deliver {
         Ok(())
     }
 
-    /// Makes the status comment of a story, or finds that an earlier try has made it; with a digest of what it says, if it was made
-    /// now.
+    /// Makes the status comment of a story, or finds that an earlier try has made it; with a digest
+    /// of what it says, if it was made now.
     pub(super) async fn ensure_status(
         &self,
         repository: &Repository,
@@ -363,7 +370,8 @@ impl Deliver {
         }
     }
 
-    /// What was left out of what the agent of a run was given, as the run's record has it. Nothing where the record is gone.
+    /// What was left out of what the agent of a run was given, as the run's record has it. Nothing
+    /// where the record is gone.
     fn hidden_in(&self, run: &Run) -> Hidden {
         #[derive(Default, Deserialize)]
         struct Facts {
@@ -374,8 +382,9 @@ impl Deliver {
         facts.unwrap_or_default().hidden
     }
 
-    /// How long the comment stays as it is now, unless the story comes to stand elsewhere: as long again as the run has lasted, so
-    /// that a short one is told of a few times and a long one every minute.
+    /// How long the comment stays as it is now, unless the story comes to stand elsewhere: as long
+    /// again as the run has lasted, so that a short one is told of a few times and a long one every
+    /// minute.
     pub(super) fn pause_of(&self, facts: &StatusFacts) -> Duration {
         let age = facts.run.as_ref().and_then(|run| run.started_at).map_or(Duration::ZERO, age_of);
         age.clamp(self.config.github.status_every, MAX_PAUSE.max(self.config.github.status_every))

@@ -1,8 +1,10 @@
-//! Which addresses belong to everybody's internet, and which to this machine, its network, or nobody. Pure.
+//! Which addresses belong to everybody's internet, and which to this machine, its network, or
+//! nobody. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether it is an address of the internet: none of this machine, of a private network, of a cloud's own services, or of many.
+/// Whether it is an address of the internet: none of this machine, of a private network, of a
+/// cloud's own services, or of many.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),
@@ -27,7 +29,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let parts = address.segments();
-    // Only 2000::/3 is given out at all. Within it, parts that stand for an address of the older kind, or for examples.
+    // Only 2000::/3 is given out at all. Within it, parts that stand for an address of the older
+    // kind, or for examples.
     let is_given_out = (parts[0] & 0xe000) == 0x2000;
     let is_special = match (parts[0], parts[1]) {
         // Teredo and other protocols' own (2001::/23), and examples.

@@ -1,6 +1,6 @@
-//! hob's own program as a folder that any Linux image can run it from: the program, the libraries that it has loaded, and the
-//! loader. A process of hob's own does this (`hob lay-out-proxy`, the folder on standard input): what it
-//! has loaded itself is what is needed.
+//! hob's own program as a folder that any Linux image can run it from: the program, the libraries
+//! that it has loaded, and the loader. A process of hob's own does this (`hob lay-out-proxy`, the
+//! folder on standard input): what it has loaded itself is what is needed.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};

@@ -209,7 +209,8 @@ fn place_of(uri: &Uri, usual_port: Option<u16>) -> Option<(String, u16)> {
     Some((name, authority.port_u16().or(usual_port)?)).filter(|_| is_name)
 }
 
-/// The request as the server itself gets it: for the place that was asked about, whatever else its headers say.
+/// The request as the server itself gets it: for the place that was asked about, whatever else its
+/// headers say.
 fn as_sent(request: &mut Request<Incoming>) -> Result<(), Box<Answer>> {
     let wrong = |_| Box::new(said(StatusCode::BAD_REQUEST, "no such place"));
     let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();

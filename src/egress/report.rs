@@ -1,4 +1,5 @@
-//! What the proxy says: that it listens, and each thing that it refused, a line of JSON each. The other side reads the lines.
+//! What the proxy says: that it listens, and each thing that it refused, a line of JSON each. The
+//! other side reads the lines.
 
 use std::collections::HashSet;
 use std::io::Write as _;

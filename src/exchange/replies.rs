@@ -1,5 +1,5 @@
-//! What an agent answers in the threads of a review: the file `replies.json`, read with as much patience as can be had without
-//! guessing. Pure; the file itself is opened in `exchange.rs`.
+//! What an agent answers in the threads of a review: the file `replies.json`, read with as much
+//! patience as can be had without guessing. Pure; the file itself is opened in `exchange.rs`.
 
 use serde::Deserialize;
 

@@ -9,7 +9,8 @@ use super::ImportError;
 
 /// The longest line taken: an object id and a reference's name, with room.
 const LINE_BYTES: usize = 4096;
-/// The most lines taken. A bundle of one branch names one commit it needs for each merged-in line of work.
+/// The most lines taken. A bundle of one branch names one commit it needs for each merged-in line
+/// of work.
 const LINES: usize = 1000;
 
 /// What a bundle says of itself.

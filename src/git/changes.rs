@@ -1,6 +1,6 @@
-//! What differs between two commits, path by path. libgit2's own diff would go through every path, and a
-//! tree made on purpose can have more paths than atoms: this one counts its steps and gives up.
-//! What the differences mean is for the caller to judge.
+//! What differs between two commits, path by path. libgit2's own diff would go through every path,
+//! and a tree made on purpose can have more paths than atoms: this one counts its steps and gives
+//! up. What the differences mean is for the caller to judge.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,7 +16,8 @@ const LINK_MODE: u32 = 0o120000;
 const GITLINK_MODE: u32 = 0o160000;
 /// The longest path Linux takes, and so the longest target of a link that means anything.
 const PATH_BYTES: usize = 4096;
-/// Folders of the base in which is looked for what has been moved: more than any repository has that people work in.
+/// Folders of the base in which is looked for what has been moved: more than any repository has
+/// that people work in.
 const MAX_FOLDERS: usize = 200_000;
 
 /// How a path changed. A rename is a removal and an addition.
@@ -45,8 +46,8 @@ pub struct Change {
     pub size: u64,
     /// Where a symbolic link points, if it is one now.
     pub link: Option<String>,
-    /// Whether what is there now, a link that leads out of the work tree or a submodule at this commit, was in the base before, at
-    /// whatever path: it has been moved, or copied.
+    /// Whether what is there now, a link that leads out of the work tree or a submodule at this
+    /// commit, was in the base before, at whatever path: it has been moved, or copied.
     pub is_moved: bool,
 }
 
@@ -56,8 +57,9 @@ impl Change {
         self.new_mode == Some(GITLINK_MODE)
     }
 
-    /// Whether the path is now a link that may lead out of the work tree. `..` is accepted only at the
-    /// beginning of a target: further on it would follow the folder before it, which may be a link too.
+    /// Whether the path is now a link that may lead out of the work tree. `..` is accepted only at
+    /// the beginning of a target: further on it would follow the folder before it, which may be a
+    /// link too.
     pub fn link_leaves_tree(&self) -> bool {
         self.link.as_ref().is_some_and(|target| leaves_tree(target, self.path.matches('/').count()))
     }
@@ -85,8 +87,9 @@ type Entries = BTreeMap<Vec<u8>, (i32, Oid)>;
 /// What is in a tree, by side: the trees before in their order, and the new one.
 type Sides = (Vec<Option<(i32, Oid)>>, Option<(i32, Oid)>);
 
-/// Compares a tree with the one before it, up to `limit` changed paths and as many folders. Where there are several before, the
-/// parents of a merge for example, a path that is as one of them has it has not changed, and the first is what it is held against.
+/// Compares a tree with the one before it, up to `limit` changed paths and as many folders. Where
+/// there are several before, the parents of a merge for example, a path that is as one of them has
+/// it has not changed, and the first is what it is held against.
 pub(super) fn between(
     repository: &Repository,
     before: &[Oid],
@@ -141,8 +144,8 @@ pub(super) fn between(
     })
 }
 
-/// Marks the links that lead out and the submodules that the trees before have too, whatever their path there. A link counts only
-/// where it led out before.
+/// Marks the links that lead out and the submodules that the trees before have too, whatever their
+/// path there. A link counts only where it led out before.
 fn find_moved(
     repository: &Repository,
     roots: &[Oid],
@@ -213,8 +216,9 @@ fn entries(repository: &Repository, tree: Option<Oid>) -> anyhow::Result<Entries
         .collect())
 }
 
-/// The mode as git writes it today: of a file's rights only whether its owner may execute it counts. Git once wrote others, and
-/// whoever commits in such a folder changes them without knowing.
+/// The mode as git writes it today: of a file's rights only whether its owner may execute it
+/// counts. Git once wrote others, and whoever commits in such a folder changes them without
+/// knowing.
 fn git_mode(mode: i32) -> i32 {
     match (mode & KIND_OF_MODE, mode & OWNER_EXECUTES) {
         (FILE_KIND, 0) => 0o100644,

@@ -1,5 +1,6 @@
-//! Whether everything a commit needs is there: libgit2 indexes a pack without asking. What the mirror has
-//! is whole already, so the walk goes only through what is new, and notes it for the caller to look at.
+//! Whether everything a commit needs is there: libgit2 indexes a pack without asking. What the
+//! mirror has is whole already, so the walk goes only through what is new, and notes it for the
+//! caller to look at.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,8 +8,8 @@ use git2::{ErrorCode, ObjectType, Odb, OdbLookupFlags, Oid, Repository};
 
 use super::ImportError;
 
-/// How deep folders may nest. libgit2 goes through trees by recursion, so an endless nest would end in a
-/// crash of hob; nothing deeper than this could be checked out anywhere.
+/// How deep folders may nest. libgit2 goes through trees by recursion, so an endless nest would end
+/// in a crash of hob; nothing deeper than this could be checked out anywhere.
 const TREE_DEPTH: u32 = 512;
 /// The modes git itself writes, and the group-writable file of its first years.
 const FILE_MODES: [i32; 4] = [0o100644, 0o100755, 0o100664, 0o120000];
@@ -24,8 +25,8 @@ pub(super) struct Fresh {
     pub blobs: Vec<(Oid, String)>,
 }
 
-/// Walks from `tip` to what `known` has. An object that is missing, of another kind than its place asks
-/// for, or that cannot be read is an error.
+/// Walks from `tip` to what `known` has. An object that is missing, of another kind than its place
+/// asks for, or that cannot be read is an error.
 pub(super) fn walk(repository: &Repository, known: &Odb<'_>, tip: Oid) -> Result<Fresh, ImportError> {
     let all = repository.odb().map_err(other)?;
     let mut walk = Walk {

@@ -1,5 +1,6 @@
-//! Paths that libgit2 must not merge by itself, since the repository says how they are to be merged: by its attribute `merge`, in a
-//! `.gitattributes`. Without a work tree libgit2 merges all of them as text. Whoever has the git program has it do that.
+//! Paths that libgit2 must not merge by itself, since the repository says how they are to be
+//! merged: by its attribute `merge`, in a `.gitattributes`. Without a work tree libgit2 merges all
+//! of them as text. Whoever has the git program has it do that.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,8 @@ use git2::{AttrCheckFlags, AttrValue, Commit, DiffOptions, Oid, Repository};
 /// libgit2's `GIT_ATTR_CHECK_INCLUDE_HEAD`, which git2 has no name for.
 pub(super) const INCLUDE_HEAD: u32 = 1 << 3;
 
-/// The paths that both sides have changed since they parted, or since the commit that is named, and for which ours names a way to merge that is not the usual one.
+/// The paths that both sides have changed since they parted, or since the commit that is named, and
+/// for which ours names a way to merge that is not the usual one.
 pub(super) fn merged_otherwise(
     repository: &Repository,
     ours: &Commit<'_>,

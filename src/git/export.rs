@@ -1,5 +1,6 @@
-//! Some files of a commit, written out from the mirror. The mirror is hob's own, so what comes from it is
-//! what the git host has; the repository in a workspace, which an agent has touched, could say anything.
+//! Some files of a commit, written out from the mirror. The mirror is hob's own, so what comes from
+//! it is what the git host has; the repository in a workspace, which an agent has touched, could
+//! say anything.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -29,8 +30,9 @@ const MAX_FILES: usize = 10_000;
 const MAX_COMMITS: usize = 10_000;
 
 impl Mirror {
-    /// Writes the files and folders at these paths of a commit into a new folder, links as links. What the commit does not have is
-    /// left out; submodules are left out too. Returns the paths, and those that links among them lead to, which are written as well.
+    /// Writes the files and folders at these paths of a commit into a new folder, links as links.
+    /// What the commit does not have is left out; submodules are left out too. Returns the paths,
+    /// and those that links among them lead to, which are written as well.
     pub fn export(&self, at: &Sha, paths: &[&str], folder: &Path) -> anyhow::Result<Vec<String>> {
         let repository = self.open()?;
         let tree = tree_of(&repository, at)?;
@@ -60,8 +62,8 @@ impl Mirror {
         Ok(exported)
     }
 
-    /// The files below these paths that a commit has otherwise than the base, where neither the base's history nor a commit of this
-    /// committer's has put them there.
+    /// The files below these paths that a commit has otherwise than the base, where neither the
+    /// base's history nor a commit of this committer's has put them there.
     pub fn put_by_others(
         &self,
         head: &Sha,
@@ -100,8 +102,9 @@ struct History<'a> {
 }
 
 impl History<'_> {
-    /// Whether what a commit has at a path was put there by the committer, or by somebody in the base's history. What a merge has
-    /// made of several versions is the committer's where each of them is.
+    /// Whether what a commit has at a path was put there by the committer, or by somebody in the
+    /// base's history. What a merge has made of several versions is the committer's where each of
+    /// them is.
     fn is_own(&mut self, head: Oid, path: &Path, entry: (i32, Oid)) -> anyhow::Result<bool> {
         let mut waiting = vec![(head, entry)];
         let mut seen = HashSet::from([head]);
@@ -218,8 +221,8 @@ pub struct TextFile {
 }
 
 impl Mirror {
-    /// The first of these files that a commit has, looked for without regard to case. Links are no files, and one that is larger than
-    /// `most` bytes is cut.
+    /// The first of these files that a commit has, looked for without regard to case. Links are no
+    /// files, and one that is larger than `most` bytes is cut.
     pub fn text_file(&self, at: &Sha, paths: &[&str], most: usize) -> anyhow::Result<Option<TextFile>> {
         let repository = self.open()?;
         let commit =

@@ -1,6 +1,6 @@
-//! Files whose content in the repository is what a filter makes of it: pointers of Git LFS, encrypted files. The
-//! filter may not have been there where a commit was made; then the content itself is in the commit. Found here in
-//! what a hand-over changes.
+//! Files whose content in the repository is what a filter makes of it: pointers of Git LFS,
+//! encrypted files. The filter may not have been there where a commit was made; then the content
+//! itself is in the commit. Found here in what a hand-over changes.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -40,8 +40,9 @@ pub enum FilterFault {
     NotEncrypted,
 }
 
-/// The changed files that are not what their filters make, by the attributes that the tip has. `fresh` is the content that came with
-/// the hand-over: what the mirror has is as people have put it there.
+/// The changed files that are not what their filters make, by the attributes that the tip has.
+/// `fresh` is the content that came with the hand-over: what the mirror has is as people have put
+/// it there.
 pub(super) fn faults(
     repository: &Repository,
     tip: Oid,

@@ -1,7 +1,7 @@
-//! The import of a hand-over: a git bundle whose bytes come from a container an agent has been in. It goes
-//! into a throw-away bare repository, the quarantine, that borrows from the mirror; `push.rs` pushes from
-//! there. Found here: is it a bundle of one commit, small enough, whole, and built on what was expected.
-//! Whether what it changes may be published is the caller's to decide.
+//! The import of a hand-over: a git bundle whose bytes come from a container an agent has been in.
+//! It goes into a throw-away bare repository, the quarantine, that borrows from the mirror;
+//! `push.rs` pushes from there. Found here: is it a bundle of one commit, small enough, whole, and
+//! built on what was expected. Whether what it changes may be published is the caller's to decide.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -33,7 +33,8 @@ pub struct ImportTarget<'a> {
     pub quarantine: &'a Path,
     /// The commit its tip must be, or descend from. The mirror must have it.
     pub base: &'a Sha,
-    /// The newest commit of the branch that the work is to go to. What a hand-over merges from there is not of its making.
+    /// The newest commit of the branch that the work is to go to. What a hand-over merges from
+    /// there is not of its making.
     pub base_branch: Option<&'a Sha>,
     /// How much is taken.
     pub limits: ImportLimits,
@@ -50,7 +51,8 @@ pub struct ImportLimits {
     pub max_object_bytes: u64,
     /// Bytes of all objects together, unpacked.
     pub max_unpacked_bytes: u64,
-    /// Bytes on disk of a checkout of the tip, in which each path counts: a blob of 10 MB in 500 places is small in a pack.
+    /// Bytes on disk of a checkout of the tip, in which each path counts: a blob of 10 MB in 500
+    /// places is small in a pack.
     pub max_checkout_bytes: u64,
     /// Commits listed in the result; there may be more.
     pub max_commits: usize,
@@ -143,12 +145,13 @@ pub struct NewObject<'a> {
 pub struct Imported {
     /// Its one commit.
     pub tip: Sha,
-    /// The commits since the base, oldest first, at most `max_commits`, the newest if there are more. With
-    /// what was merged in.
+    /// The commits since the base, oldest first, at most `max_commits`, the newest if there are
+    /// more. With what was merged in.
     pub commits: Vec<CommitSummary>,
     /// How many commits there are since the base.
     pub commit_count: usize,
-    /// How many commits of the base branch were merged in. They count as no commits and as no changes here.
+    /// How many commits of the base branch were merged in. They count as no commits and as no
+    /// changes here.
     pub merged_in: usize,
     /// The paths that differ between base and tip, in order.
     pub changes: Vec<Change>,
@@ -156,8 +159,8 @@ pub struct Imported {
     pub changes_truncated: bool,
     /// The changed files that are not what their filters make.
     pub filtered: Vec<Filtered>,
-    /// The paths in which the whole branch differs from the base branch it left, as many as the limit allows. Empty where no base
-    /// branch is named.
+    /// The paths in which the whole branch differs from the base branch it left, as many as the
+    /// limit allows. Empty where no base branch is named.
     pub branch_paths: Vec<String>,
     pub(super) quarantine: PathBuf,
     pub(super) base: Oid,
@@ -171,8 +174,8 @@ impl Imported {
         &self.quarantine
     }
 
-    /// Shows every object a push would make public and the mirror does not have, also those of commits
-    /// whose changes a later commit took back. Stops at the first error of `look`.
+    /// Shows every object a push would make public and the mirror does not have, also those of
+    /// commits whose changes a later commit took back. Stops at the first error of `look`.
     pub fn for_each_new_object(
         &self,
         mut look: impl FnMut(NewObject<'_>) -> anyhow::Result<()>,
@@ -189,8 +192,8 @@ impl Imported {
         Ok(())
     }
 
-    /// Shows what stood, in the base and in what was merged of its branch, where something is different now: the bytes of files
-    /// and folders.
+    /// Shows what stood, in the base and in what was merged of its branch, where something is
+    /// different now: the bytes of files and folders.
     pub fn for_each_replaced_object(
         &self,
         mut look: impl FnMut(&[u8]) -> anyhow::Result<()>,
@@ -285,7 +288,8 @@ pub(super) fn open_quarantine(path: &Path) -> anyhow::Result<Repository> {
     Repository::open_bare(path).with_context(|| format!("opening the quarantine {}", path.display()))
 }
 
-/// Reads the header and puts the pack into a file without a name, so that it can be looked through first.
+/// Reads the header and puts the pack into a file without a name, so that it can be looked through
+/// first.
 fn receive(
     hand_over: &ImportTarget<'_>,
     bundle: &mut dyn Read,

@@ -1,6 +1,7 @@
-//! Commits of two sides brought together: by a merge, or by a rebase, which makes one side's commits anew on top of the other's.
-//! It happens in a throw-away repository of hob's own that borrows from the mirror, without a work tree; what conflicts is told,
-//! and left to whoever can solve it. `push.rs` pushes from there.
+//! Commits of two sides brought together: by a merge, or by a rebase, which makes one side's
+//! commits anew on top of the other's. It happens in a throw-away repository of hob's own that
+//! borrows from the mirror, without a work tree; what conflicts is told, and left to whoever can
+//! solve it. `push.rs` pushes from there.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,8 +24,8 @@ pub struct Join<'a> {
     pub ours: &'a Sha,
     /// The commit that is brought in.
     pub theirs: &'a Sha,
-    /// Where ours begins, for a rebase onto a history that was rewritten: this commit and all before it stay behind. Absent: where
-    /// the two parted.
+    /// Where ours begins, for a rebase onto a history that was rewritten: this commit and all
+    /// before it stay behind. Absent: where the two parted.
     pub after: Option<&'a Sha>,
     /// The message of a merge.
     pub message: &'a str,
@@ -38,8 +39,8 @@ pub struct Join<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Joined {
-    /// This commit has both, and can be pushed. So many commits are new in it: those brought in by a merge, or those that a rebase
-    /// made anew.
+    /// This commit has both, and can be pushed. So many commits are new in it: those brought in by
+    /// a merge, or those that a rebase made anew.
     Done {
         /// The commit.
         tip: Sha,
@@ -56,7 +57,8 @@ pub enum Joined {
     Unrelated,
 }
 
-/// Makes a repository for a [`Join`] of commits that the mirror has. What is there from an earlier attempt is removed.
+/// Makes a repository for a [`Join`] of commits that the mirror has. What is there from an earlier
+/// attempt is removed.
 pub fn empty_quarantine(mirror: &Mirror, path: &Path) -> anyhow::Result<()> {
     prepare()?;
     make_quarantine(mirror, path).map(drop)
@@ -87,8 +89,8 @@ pub fn merge(join: &Join<'_>) -> anyhow::Result<Joined> {
     done(&repository, tip, commits)
 }
 
-/// Makes the commits that ours has and theirs has not anew on top of theirs. As `git rebase` does it: merges fall away, and so
-/// does what theirs has already.
+/// Makes the commits that ours has and theirs has not anew on top of theirs. As `git rebase` does
+/// it: merges fall away, and so does what theirs has already.
 pub fn rebase(join: &Join<'_>) -> anyhow::Result<Joined> {
     let repository = open(join)?;
     let (ours, theirs) = sides(&repository, join)?;
@@ -126,7 +128,8 @@ pub fn rebase(join: &Join<'_>) -> anyhow::Result<Joined> {
     done(&repository, onto.id(), commits)
 }
 
-/// The newest commit that lies in the history of both, as a quarantine and the mirror that it borrows from know them.
+/// The newest commit that lies in the history of both, as a quarantine and the mirror that it
+/// borrows from know them.
 pub fn merge_base_in(quarantine: &Path, one: &Sha, other: &Sha) -> anyhow::Result<Option<Sha>> {
     prepare()?;
     match open_quarantine(quarantine)?.merge_base(oid(one)?, oid(other)?) {
@@ -204,7 +207,8 @@ fn conflicts(index: &Index) -> anyhow::Result<Option<Joined>> {
     Ok(Some(Joined::Conflicts(paths.into_iter().collect())))
 }
 
-/// A commit on another parent: author, message and its encoding stay; a signature would not fit any more.
+/// A commit on another parent: author, message and its encoding stay; a signature would not fit any
+/// more.
 fn anew<'a>(
     repository: &'a Repository,
     commit: &Commit<'_>,

@@ -1,5 +1,6 @@
 //! The bare mirror of a repository: hob's own copy, fetched by hob alone and therefore trusted.
-//! Workspaces and quarantines borrow its objects. Only what its branches and the pins of stories reach stays in it (`prune.rs`).
+//! Workspaces and quarantines borrow its objects. Only what its branches and the pins of stories
+//! reach stays in it (`prune.rs`).
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,8 @@ impl Mirror {
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
         let _lock = lock(path)?;
         if !path.exists() {
-            // Made beside its place and renamed: a mirror that exists is a whole one, whenever hob is killed.
+            // Made beside its place and renamed: a mirror that exists is a whole one, whenever hob
+            // is killed.
             let new = sibling(path, "new")?;
             remove_tree(&new)?;
             init_bare(&new)?;
@@ -44,15 +46,17 @@ impl Mirror {
             around("disk", "mirror-rename", || fs::rename(&new, path))
                 .with_context(|| format!("renaming {} into place", new.display()))?;
         }
-        // Absolute and without links, since it is written into alternates and mounted at the same path.
+        // Absolute and without links, since it is written into alternates and mounted at the same
+        // path.
         let path = fs::canonicalize(path).with_context(|| format!("resolving {}", path.display()))?;
         let mirror = Mirror { path };
         mirror.open()?;
         Ok(mirror)
     }
 
-    /// Makes the branches here those of `remote`: new and moved ones are fetched, vanished ones dropped, and so are objects that
-    /// nothing reaches any more. Nothing about the remote is stored. Two fetches of one mirror take turns.
+    /// Makes the branches here those of `remote`: new and moved ones are fetched, vanished ones
+    /// dropped, and so are objects that nothing reaches any more. Nothing about the remote is
+    /// stored. Two fetches of one mirror take turns.
     pub fn fetch(&self, remote: &Remote) -> Result<(), RemoteError> {
         let _lock = lock(&self.path).map_err(RemoteError::Other)?;
         let repository = self.open().map_err(RemoteError::Other)?;
@@ -104,7 +108,8 @@ impl Mirror {
         Ok(branches.next().is_none())
     }
 
-    /// The branches that keep one of this name from being made: git keeps a branch where another needs a folder. At most `most`.
+    /// The branches that keep one of this name from being made: git keeps a branch where another
+    /// needs a folder. At most `most`.
     pub fn in_the_way_of(&self, name: &str, most: usize) -> anyhow::Result<Vec<String>> {
         let mut found = Vec::new();
         for (at, _) in name.match_indices('/') {
@@ -126,7 +131,8 @@ impl Mirror {
         Ok(found)
     }
 
-    /// Whether a commit holds another in its history. A commit holds itself. One that is not here is in the history of none.
+    /// Whether a commit holds another in its history. A commit holds itself. One that is not here
+    /// is in the history of none.
     pub fn holds(&self, commit: &Sha, other: &Sha) -> anyhow::Result<bool> {
         let (commit, other) = (oid(commit)?, oid(other)?);
         if commit != other && self.open()?.find_commit(other).is_err() {
@@ -153,13 +159,15 @@ impl Mirror {
         Ok(ahead)
     }
 
-    /// The folder of objects, absolute. A container that uses a workspace needs it read-only at this path.
+    /// The folder of objects, absolute. A container that uses a workspace needs it read-only at
+    /// this path.
     pub fn objects(&self) -> PathBuf {
         self.path.join("objects")
     }
 
-    /// Holds on to `at` and everything behind it for a story, even if its branch vanishes and somebody runs
-    /// a gc by hand. Adds to what the story holds already: its workspace may borrow from older commits.
+    /// Holds on to `at` and everything behind it for a story, even if its branch vanishes and
+    /// somebody runs a gc by hand. Adds to what the story holds already: its workspace may borrow
+    /// from older commits.
     pub fn pin(&self, story: StoryId, at: &Sha) -> anyhow::Result<()> {
         // Not while a fetch looks for what nothing reaches.
         let _lock = lock(&self.path)?;
@@ -172,7 +180,8 @@ impl Mirror {
         Ok(())
     }
 
-    /// Lets go of everything a story held. To be called when its workspace is gone. Calling it twice is fine.
+    /// Lets go of everything a story held. To be called when its workspace is gone. Calling it
+    /// twice is fine.
     pub fn unpin(&self, story: StoryId) -> anyhow::Result<()> {
         let _lock = lock(&self.path)?;
         let repository = self.open()?;
@@ -197,15 +206,17 @@ impl Mirror {
     }
 }
 
-/// Removes the lock files that a hob which was killed has left in the mirrors below `folder` (`<owner>/<repo>.git`): libgit2 makes one
-/// beside each file of references that it writes, and while it is there nobody writes that file again. Returns how many there were.
-/// Only for who has the mirrors for themselves and has begun nothing yet.
+/// Removes the lock files that a hob which was killed has left in the mirrors below `folder`
+/// (`<owner>/<repo>.git`): libgit2 makes one beside each file of references that it writes, and
+/// while it is there nobody writes that file again. Returns how many there were. Only for who has
+/// the mirrors for themselves and has begun nothing yet.
 pub fn remove_stale_locks(folder: &Path) -> anyhow::Result<usize> {
     let mut removed = 0;
     for mirror in
         entries(folder)?.iter().map(|owner| entries(owner)).collect::<anyhow::Result<Vec<_>>>()?.concat()
     {
-        // The mirror's own files, and all references; a `<repo>.git.lock` beside it is hob's own and stays.
+        // The mirror's own files, and all references; a `<repo>.git.lock` beside it is hob's own
+        // and stays.
         let mut left = vec![mirror.join("refs")];
         let mut files = entries(&mirror)?;
         while let Some(folder) = left.pop() {
@@ -256,7 +267,8 @@ pub(super) fn sibling(path: &Path, ending: &str) -> anyhow::Result<PathBuf> {
     Ok(path.with_file_name(name))
 }
 
-/// Waits for the mirror's lock and holds it until dropped. The kernel lets go of it should hob be killed.
+/// Waits for the mirror's lock and holds it until dropped. The kernel lets go of it should hob be
+/// killed.
 fn lock(mirror: &Path) -> anyhow::Result<File> {
     let path = sibling(mirror, "lock")?;
     let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;

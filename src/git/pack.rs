@@ -1,6 +1,7 @@
-//! A look through a pack before libgit2 gets it: how many objects, and how large each becomes. libgit2
-//! builds every deltified object in memory, and a delta of 2 KB can stand for an object of 4 GB, so
-//! sizes must be known first. Whether the objects are right is left to libgit2 and `connectivity.rs`.
+//! A look through a pack before libgit2 gets it: how many objects, and how large each becomes.
+//! libgit2 builds every deltified object in memory, and a delta of 2 KB can stand for an object of
+//! 4 GB, so sizes must be known first. Whether the objects are right is left to libgit2 and
+//! `connectivity.rs`.
 
 use std::io::{BufRead, Read};
 

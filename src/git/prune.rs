@@ -1,5 +1,6 @@
-//! What a mirror is to hold: what its branches and the pins of stories reach, and nothing else. Agents read its objects by their
-//! ids, so a commit that was taken off its branch, with a secret for example, must not stay in it.
+//! What a mirror is to hold: what its branches and the pins of stories reach, and nothing else.
+//! Agents read its objects by their ids, so a commit that was taken off its branch, with a secret
+//! for example, must not stay in it.
 
 use std::collections::HashSet;
 use std::fs;
@@ -46,8 +47,9 @@ pub(super) fn tips(repository: &Repository, names: &str) -> anyhow::Result<HashS
     Ok(tips)
 }
 
-/// Removes every object that no reference reaches. A pack that holds some is made anew without them; the others stay as they are.
-/// Cut short at any moment it leaves a whole repository, with something left to be removed.
+/// Removes every object that no reference reaches. A pack that holds some is made anew without
+/// them; the others stay as they are. Cut short at any moment it leaves a whole repository, with
+/// something left to be removed.
 pub(super) fn prune(repository: &Repository) -> anyhow::Result<usize> {
     let reached = reached(repository)?;
     let packs = repository.path().join("objects/pack");

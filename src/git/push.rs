@@ -1,6 +1,6 @@
-//! The push of one commit to one branch: one exact refspec, and only if the branch is where the caller last saw it. Never forced,
-//! unless the caller says that the branch's commits are to be replaced by those of a rebase. Made to be called again after a crash
-//! or a lost answer.
+//! The push of one commit to one branch: one exact refspec, and only if the branch is where the
+//! caller last saw it. Never forced, unless the caller says that the branch's commits are to be
+//! replaced by those of a rebase. Made to be called again after a crash or a lost answer.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -29,7 +29,8 @@ pub struct Push<'a> {
     pub tip: &'a Sha,
     /// What the branch must point at now; `None` if it must not exist.
     pub expected: Option<&'a Sha>,
-    /// Whether the branch need not move forward: its commits were made anew. It has to be at `expected` all the same.
+    /// Whether the branch need not move forward: its commits were made anew. It has to be at
+    /// `expected` all the same.
     pub replaces: bool,
 }
 
@@ -63,7 +64,8 @@ pub enum PushError {
     /// See [`RemoteError::Redirected`].
     #[error("the repository has moved to {0}")]
     Redirected(String),
-    /// See [`RemoteError::Unreachable`]. The push may have been done all the same: call again to find out.
+    /// See [`RemoteError::Unreachable`]. The push may have been done all the same: call again to
+    /// find out.
     #[error("the git host could not be reached: {0}")]
     Unreachable(String),
     /// Anything else.
@@ -114,8 +116,9 @@ pub fn push(push: &Push<'_>) -> Result<Pushed, PushError> {
     };
     let mut outcome = around("git", "push", || attempt(Intent::Push))?;
     if let Attempt::Refused(_) = outcome {
-        // The branch may have moved between our look and our push; then that is the reason, and the text is
-        // only the host's way of saying it. If it cannot be seen now, the text is what we have.
+        // The branch may have moved between our look and our push; then that is the reason, and the
+        // text is only the host's way of saying it. If it cannot be seen now, the text is what we
+        // have.
         if let Ok(seen @ (Attempt::AlreadyThere | Attempt::Moved(_))) = attempt(Intent::Look) {
             outcome = seen;
         }
@@ -190,9 +193,9 @@ struct Heard {
 impl Heard {
     fn callbacks(&self, expected: Option<Oid>, tip: Oid, intent: Intent) -> RemoteCallbacks<'_> {
         let mut callbacks = RemoteCallbacks::new();
-        // Compare and swap: the host accepts the push only if the branch is still where this list says,
-        // and we go on only if that is where it should be. (`Remote::list` would tell too, but panics if
-        // anybody has pushed a reference whose name is not UTF-8.)
+        // Compare and swap: the host accepts the push only if the branch is still where this list
+        // says, and we go on only if that is where it should be. (`Remote::list` would tell too,
+        // but panics if anybody has pushed a reference whose name is not UTF-8.)
         callbacks.push_negotiation(move |updates| {
             let [update] = updates else { return Err(git2::Error::from_str("not one update")) };
             let found = Some(update.src()).filter(|id| !id.is_zero());

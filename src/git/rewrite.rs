@@ -1,6 +1,9 @@
-//! Commits of a hand-over written anew: with the author that hob's configuration names, with trailers that say who took part and
-//! what it is about, without words that close issues, and as one commit where that is wanted. Trees, dates and the rest of the
-//! messages stay, less what vouches in somebody else's name: hob signs these commits, and knows of nobody else's word. What comes out depends on what goes in alone, so that a publish that is repeated makes the same commits.
+//! Commits of a hand-over written anew: with the author that hob's configuration names, with
+//! trailers that say who took part and what it is about, without words that close issues, and as
+//! one commit where that is wanted. Trees, dates and the rest of the messages stay, less what
+//! vouches in somebody else's name: hob signs these commits, and knows of nobody else's word. What
+//! comes out depends on what goes in alone, so that a publish that is repeated makes the same
+//! commits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -44,8 +47,8 @@ const AGENTS: [&str; 6] = [
 pub struct Authorship {
     /// Author and committer; absent: those that the agent has set.
     pub author: Option<Author>,
-    /// Whose sign-off stays: that of the author whose name stands on commits of hob's. It takes the place of the sign-off of an
-    /// author who is replaced.
+    /// Whose sign-off stays: that of the author whose name stands on commits of hob's. It takes the
+    /// place of the sign-off of an author who is replaced.
     pub signer: Option<Author>,
     /// Lines such as `Co-authored-by: name <address>`, for the end of each message.
     pub trailers: Vec<String>,
@@ -79,8 +82,8 @@ struct Piece {
     message: Option<Vec<u8>>,
 }
 
-/// Writes every commit of a hand-over that the mirror does not have anew. The hand-over's tip is another
-/// after this, unless nothing was to be changed.
+/// Writes every commit of a hand-over that the mirror does not have anew. The hand-over's tip is
+/// another after this, unless nothing was to be changed.
 ///
 /// # Errors
 /// If libgit2 cannot read or write in the quarantine.
@@ -173,8 +176,8 @@ fn pieces(
     Ok(pieces)
 }
 
-/// The commit's bytes, if they are others than it has. A signature is left out, for it would not fit any more; of the other
-/// headers only the message's encoding means anything.
+/// The commit's bytes, if they are others than it has. A signature is left out, for it would not
+/// fit any more; of the other headers only the message's encoding means anything.
 fn rewritten(
     commit: &Commit<'_>,
     piece: &Piece,
@@ -220,8 +223,9 @@ fn people(commit: &Commit<'_>, author: Option<&Author>) -> Vec<u8> {
     lines.concat().into_bytes()
 }
 
-/// Whether a letter has in it the byte that ASCII gives it, and no other. In UTF-7 for example a word that closes issues can be
-/// written so that nobody sees it in the bytes; a message that says it is in one is taken as it stands.
+/// Whether a letter has in it the byte that ASCII gives it, and no other. In UTF-7 for example a
+/// word that closes issues can be written so that nobody sees it in the bytes; a message that says
+/// it is in one is taken as it stands.
 fn holds_ascii(encoding: &str) -> bool {
     const FAMILIES: [&str; 14] = [
         "utf-8",
@@ -243,8 +247,8 @@ fn holds_ascii(encoding: &str) -> bool {
     FAMILIES.iter().any(|family| encoding.starts_with(family))
 }
 
-/// A commit's message without the lines in which somebody vouches of whom hob does not know that they do. The author's own sign-off
-/// stays, and so do the co-authors that hob names, and agents.
+/// A commit's message without the lines in which somebody vouches of whom hob does not know that
+/// they do. The author's own sign-off stays, and so do the co-authors that hob names, and agents.
 pub(super) fn vouched(message: &[u8], commit: &Commit<'_>, authorship: &Authorship) -> Vec<u8> {
     let is_author = |address: &[u8]| {
         let (author, committer) = (commit.author(), commit.committer());

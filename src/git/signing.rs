@@ -1,6 +1,6 @@
-//! Signatures on commits, with an SSH key, in the form that git and GitHub verify: SSHSIG in the header `gpgsig`. Trees and all
-//! else of a commit stay. Ed25519 alone, since of a commit and a key there is one such signature: what is signed again is the
-//! same commit.
+//! Signatures on commits, with an SSH key, in the form that git and GitHub verify: SSHSIG in the
+//! header `gpgsig`. Trees and all else of a commit stay. Ed25519 alone, since of a commit and a key
+//! there is one such signature: what is signed again is the same commit.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -110,7 +110,8 @@ fn new_commits(repository: &Repository, mirror: &Mirror, tip: Oid) -> anyhow::Re
     Ok(new)
 }
 
-/// A commit's bytes with its parents under their new names. They stand in lines of their own behind the tree's.
+/// A commit's bytes with its parents under their new names. They stand in lines of their own behind
+/// the tree's.
 fn with_parents(commit: &[u8], signed: &HashMap<Oid, Oid>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(commit.len());
     let mut is_head = true;
@@ -126,8 +127,8 @@ fn with_parents(commit: &[u8], signed: &HashMap<Oid, Oid>) -> Vec<u8> {
     bytes
 }
 
-/// A commit's bytes without the signatures that it has. A hand-over that is merged with what people pushed meanwhile is signed
-/// once more, and git knows one signature of a commit.
+/// A commit's bytes without the signatures that it has. A hand-over that is merged with what people
+/// pushed meanwhile is signed once more, and git knows one signature of a commit.
 fn without_signature(commit: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(commit.len());
     let (mut is_head, mut is_signature) = (true, false);

@@ -1,6 +1,6 @@
-//! Which commits of a hand-over become one. Trees stay: the one commit has the tree of the last. A merge that brought in what was
-//! elsewhere, commits of people's or of the base branch, keeps its parents, so that they stay on the branch; what is before and
-//! behind it becomes one commit each.
+//! Which commits of a hand-over become one. Trees stay: the one commit has the tree of the last. A
+//! merge that brought in what was elsewhere, commits of people's or of the base branch, keeps its
+//! parents, so that they stay on the branch; what is before and behind it becomes one commit each.
 
 use std::collections::HashSet;
 
@@ -27,8 +27,8 @@ pub(super) struct Group {
     pub(super) parents: Vec<Oid>,
 }
 
-/// The groups of the new commits in `order` (parents first) that lead from `base` to `tip`, oldest first. Nothing where some
-/// commit would be lost from the branch.
+/// The groups of the new commits in `order` (parents first) that lead from `base` to `tip`, oldest
+/// first. Nothing where some commit would be lost from the branch.
 pub(super) fn groups(
     repository: &Repository,
     order: &[Oid],
@@ -114,7 +114,8 @@ fn brings_in_others(repository: &Repository, new: &HashSet<Oid>, base: Oid, id: 
     Ok(false)
 }
 
-/// The message of the one commit: a title, the first lines of all the others, and who took part in them.
+/// The message of the one commit: a title, the first lines of all the others, and who took part in
+/// them.
 pub(super) fn message(
     repository: &Repository,
     commits: &[Oid],

@@ -1,6 +1,8 @@
-//! Suggestions of reviewers, made commits of hob's own: each puts some lines of a file in the place of others, exactly, in a throw-away
-//! repository that borrows from the mirror; `push.rs` pushes from there. No workspace is looked at. The same suggestions on the same
-//! commit make the same commits. One whose lines have changed since makes none; lines that have only moved are found where they are now.
+//! Suggestions of reviewers, made commits of hob's own: each puts some lines of a file in the place
+//! of others, exactly, in a throw-away repository that borrows from the mirror; `push.rs` pushes
+//! from there. No workspace is looked at. The same suggestions on the same commit make the same
+//! commits. One whose lines have changed since makes none; lines that have only moved are found
+//! where they are now.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -35,8 +37,9 @@ pub struct Replacement {
 /// Lines of a file, counted from 0, and what comes in their place.
 type Change = (usize, usize, Vec<u8>);
 
-/// Makes a commit of each replacement that fits, one on the other, on top of `from`. Gives back the commits in the order of the
-/// replacements; none for one that does not fit. `repository` is removed and made anew; the last commit is what a push takes.
+/// Makes a commit of each replacement that fits, one on the other, on top of `from`. Gives back the
+/// commits in the order of the replacements; none for one that does not fit. `repository` is
+/// removed and made anew; the last commit is what a push takes.
 pub fn apply_replacements(
     mirror: &Mirror,
     repository: &Path,
@@ -70,7 +73,8 @@ pub fn apply_replacements(
     Ok(commits)
 }
 
-/// The commits of a signed chain, in the order of the unsigned ones: as many as there are, down from the tip.
+/// The commits of a signed chain, in the order of the unsigned ones: as many as there are, down
+/// from the tip.
 pub fn chain(repository: &Path, tip: &Sha, count: usize) -> anyhow::Result<Vec<Sha>> {
     let repository = open_quarantine(repository)?;
     let mut at = repository.find_commit(oid(tip)?).context("finding the last commit")?;
@@ -125,8 +129,9 @@ fn fitting(
     Ok((with != now.concat()).then_some(((now_first, now_last, with), is)))
 }
 
-/// Where lines `first..last` of one text, counted from 0, are in a later one. None where they have changed, or where lines were put
-/// in or taken out right beside them: a `}` can then be the one that was meant or the one next to it.
+/// Where lines `first..last` of one text, counted from 0, are in a later one. None where they have
+/// changed, or where lines were put in or taken out right beside them: a `}` can then be the one
+/// that was meant or the one next to it.
 fn moved(was: &[u8], is: &[u8], (first, last): (usize, usize)) -> anyhow::Result<Option<(usize, usize)>> {
     let mut options = DiffOptions::new();
     options.context_lines(0).force_text(true);

@@ -1,11 +1,12 @@
-//! Git over HTTP for libgit2: a smart subtransport on reqwest and rustls, since libgit2's own would bring
-//! OpenSSL, follow redirects to other hosts and ask for credentials again and again. Fetching and pushing themselves
-//! are in `mirror.rs` and `push.rs`.
+//! Git over HTTP for libgit2: a smart subtransport on reqwest and rustls, since libgit2's own would
+//! bring OpenSSL, follow redirects to other hosts and ask for credentials again and again. Fetching
+//! and pushing themselves are in `mirror.rs` and `push.rs`.
 //!
-//! libgit2 gives a subtransport an address and nothing else, so the token comes from a thread-local that
-//! [`with_session`] sets around one operation. That is sound because libgit2 talks to a remote only on the
-//! thread that called it (its extra threads only compute deltas). The token goes into one header, marked
-//! sensitive, for one scheme, host and port, and is in no URL, configuration, reflog or error text. A redirect is followed there only.
+//! libgit2 gives a subtransport an address and nothing else, so the token comes from a thread-local
+//! that [`with_session`] sets around one operation. That is sound because libgit2 talks to a remote
+//! only on the thread that called it (its extra threads only compute deltas). The token goes into
+//! one header, marked sensitive, for one scheme, host and port, and is in no URL, configuration,
+//! reflog or error text. A redirect is followed there only.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, Write};
@@ -28,10 +29,12 @@ use super::{Remote, RemoteError};
 
 /// How long a connection may take to open.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long a host may be silent: from the first byte of a request to the head of the answer, and between
-/// two pieces of the answer. A large push is uploaded and checked by the host's hooks within it.
+/// How long a host may be silent: from the first byte of a request to the head of the answer, and
+/// between two pieces of the answer. A large push is uploaded and checked by the host's hooks
+/// within it.
 const SILENCE_LIMIT: Duration = Duration::from_secs(300);
-/// A request's body up to this many bytes stays in memory; a larger one goes to a file without a name.
+/// A request's body up to this many bytes stays in memory; a larger one goes to a file without a
+/// name.
 const SPOOL_BYTES: usize = 1 << 20;
 /// A request of git's that asks for nothing: a flush packet.
 const NOTHING_TO_SAY: &str = "0000";
@@ -64,7 +67,8 @@ pub(super) unsafe fn register() -> Result<(), git2::Error> {
 struct Session {
     /// The address that libgit2 was given.
     url: String,
-    /// Where the host has sent us from there. Scheme, host and port are those of `url`, and only they get the token.
+    /// Where the host has sent us from there. Scheme, host and port are those of `url`, and only
+    /// they get the token.
     moved_to: Option<String>,
     authorization: Option<HeaderValue>,
     /// Texts that must not come back in an error, should a host echo them.
@@ -78,7 +82,8 @@ thread_local! {
     static SESSION: RefCell<Option<Session>> = const { RefCell::new(None) };
 }
 
-/// Clears the session when the operation ends, also by a panic. Not `Send`: it belongs to its thread.
+/// Clears the session when the operation ends, also by a panic. Not `Send`: it belongs to its
+/// thread.
 struct Guard(PhantomData<*const ()>);
 
 impl Drop for Guard {
@@ -87,8 +92,8 @@ impl Drop for Guard {
     }
 }
 
-/// Runs one operation of libgit2's against `remote`, with its token in place. Large requests are spooled
-/// in the folder `spool`.
+/// Runs one operation of libgit2's against `remote`, with its token in place. Large requests are
+/// spooled in the folder `spool`.
 pub(super) fn with_session<T>(
     remote: &Remote,
     spool: &Path,
@@ -125,8 +130,8 @@ pub(super) fn with_session<T>(
     result
 }
 
-/// A text that came from a host, fit for an error or a log: no control characters, not endless, and without
-/// the token of the operation in progress.
+/// A text that came from a host, fit for an error or a log: no control characters, not endless, and
+/// without the token of the operation in progress.
 pub(super) fn clean(text: &str) -> String {
     let mut text = text.to_owned();
     SESSION.with_borrow(|session| {
@@ -142,8 +147,8 @@ pub(super) fn clean(text: &str) -> String {
         .to_owned()
 }
 
-/// Whether the address is a local path (`true`) or an HTTP one. Anything else is an error, and so is an
-/// address with credentials in it: it would be written to a workspace's configuration.
+/// Whether the address is a local path (`true`) or an HTTP one. Anything else is an error, and so
+/// is an address with credentials in it: it would be written to a workspace's configuration.
 pub(super) fn check_address(address: &str) -> anyhow::Result<bool> {
     if address.starts_with('/') {
         return Ok(true);
@@ -237,8 +242,9 @@ impl Exchange {
         self.take(answer, "result")
     }
 
-    /// Asks for the host's references, where the host sends us: a repository that was renamed is answered for under its new name.
-    /// As git does, only here: what follows goes to the new address at once.
+    /// Asks for the host's references, where the host sends us: a repository that was renamed is
+    /// answered for under its new name. As git does, only here: what follows goes to the new
+    /// address at once.
     fn list(&mut self, client: &Client) -> Result<(), RemoteError> {
         for _ in 0..MAX_REDIRECTS {
             let answer = authorized(client.get(&self.url)).send().map_err(|error| unreachable(&error))?;
@@ -279,8 +285,9 @@ impl Exchange {
             SpooledData::InMemory(bytes) => return Ok(Body::from(bytes.into_inner())),
             SpooledData::OnDisk(file) => file,
         };
-        // A host that refuses answers before it has read a large body, and reqwest then sees a broken
-        // connection instead of the answer. So the question is put first with an empty request, as git does.
+        // A host that refuses answers before it has read a large body, and reqwest then sees a
+        // broken connection instead of the answer. So the question is put first with an empty
+        // request, as git does.
         self.ask(self.post(client).body(NOTHING_TO_SAY))?;
         let length = file.stream_position().context("measuring a request").map_err(RemoteError::Other)?;
         file.rewind().context("rewinding a request").map_err(RemoteError::Other)?;
@@ -326,9 +333,9 @@ fn authorized(request: RequestBuilder) -> RequestBuilder {
     }
 }
 
-/// The client of the whole process, for its open connections. It is made on first use, inside a blocking
-/// call, because reqwest's blocking client must not be made in an async task. A proxy named in the
-/// environment is used: that is the operator's wish.
+/// The client of the whole process, for its open connections. It is made on first use, inside a
+/// blocking call, because reqwest's blocking client must not be made in an async task. A proxy
+/// named in the environment is used: that is the operator's wish.
 fn client() -> anyhow::Result<&'static Client> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
@@ -375,8 +382,8 @@ fn accepted(answer: Response, asked: &str) -> Result<Response, RemoteError> {
     }
 }
 
-/// The repository's new address, where the host sends us to one of its own: of the same scheme, host and port, and for the same
-/// request. None where it does not, or elsewhere.
+/// The repository's new address, where the host sends us to one of its own: of the same scheme,
+/// host and port, and for the same request. None where it does not, or elsewhere.
 fn sent_to(answer: &Response, asked: &str) -> Option<String> {
     if !answer.status().is_redirection() {
         return None;

@@ -1,7 +1,7 @@
-//! What a workspace is before git has checked it out: a repository that borrows its objects from the
-//! mirror, so that its cost does not follow the length of the history. The checkout is the git program's,
-//! in a container (`work/checkout.rs`): libgit2 does not do all that attributes ask for. Once a workspace
-//! is in place it belongs to the agent, and nothing in hob opens it again.
+//! What a workspace is before git has checked it out: a repository that borrows its objects from
+//! the mirror, so that its cost does not follow the length of the history. The checkout is the git
+//! program's, in a container (`work/checkout.rs`): libgit2 does not do all that attributes ask for.
+//! Once a workspace is in place it belongs to the agent, and nothing in hob opens it again.
 
 use std::collections::HashMap;
 use std::fs;
@@ -36,8 +36,9 @@ pub struct NewWorkspace<'a> {
     pub owner: Option<(u32, u32)>,
 }
 
-/// Makes the repository of a workspace, without a work tree in it. What is at the path is removed, which nobody may be using. A
-/// commit that is not in the mirror has to lie in the quarantine, whose objects are borrowed too.
+/// Makes the repository of a workspace, without a work tree in it. What is at the path is removed,
+/// which nobody may be using. A commit that is not in the mirror has to lie in the quarantine,
+/// whose objects are borrowed too.
 pub fn lay_out(mirror: &Mirror, quarantine: Option<&Path>, new: &NewWorkspace<'_>) -> anyhow::Result<()> {
     prepare()?;
     check_branch(new.branch)?;
@@ -53,7 +54,8 @@ pub fn lay_out(mirror: &Mirror, quarantine: Option<&Path>, new: &NewWorkspace<'_
     Ok(())
 }
 
-/// How many bytes on disk a checkout of a commit takes. Each path counts, also where many have the same content.
+/// How many bytes on disk a checkout of a commit takes. Each path counts, also where many have the
+/// same content.
 pub fn checkout_size(mirror: &Mirror, quarantine: Option<&Path>, at: &Sha) -> anyhow::Result<u64> {
     prepare()?;
     let repository = match quarantine {

@@ -1,5 +1,5 @@
-//! What GitHub lets hob do: whether it accepts hob's credentials at all, and what an App was granted and where. For `hob check`,
-//! and for a hob that runs and must say so when it is shut out.
+//! What GitHub lets hob do: whether it accepts hob's credentials at all, and what an App was
+//! granted and where. For `hob check`, and for a hob that runs and must say so when it is shut out.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -228,7 +228,8 @@ async fn app_access(app: &Client) -> Result<AppAccess, GitHubError> {
         is_suspended: wire.suspended_at.is_some(),
         granted: wire.granted,
     };
-    // An App that only its own account can install is shown to nobody who does not say who they are.
+    // An App that only its own account can install is shown to nobody who does not say who they
+    // are.
     let is_public = match app.without_credentials()?.get(&format!("/apps/{}", own.slug)).await {
         Ok(_) => Some(true),
         Err(GitHubError::NotFound) => Some(false),

@@ -1,8 +1,8 @@
-//! Images that people put into issues: downloaded from GitHub's own hosts and from nowhere else, without credentials, with no more
-//! than so many bytes, and only if they are images.
+//! Images that people put into issues: downloaded from GitHub's own hosts and from nowhere else,
+//! without credentials, with no more than so many bytes, and only if they are images.
 //!
-//! A private repository's images are to be had at addresses that GitHub signs for whoever may read the issue, in the issue's HTML.
-//! So no token of hob's is ever sent to a host that serves files.
+//! A private repository's images are to be had at addresses that GitHub signs for whoever may read
+//! the issue, in the issue's HTML. So no token of hob's is ever sent to a host that serves files.
 
 use std::time::Duration;
 
@@ -64,7 +64,8 @@ pub enum NoImage {
 }
 
 impl AssetHosts {
-    /// The hosts of the GitHub whose pages are at `web`: `https://github.com`, or a server of somebody's own.
+    /// The hosts of the GitHub whose pages are at `web`: `https://github.com`, or a server of
+    /// somebody's own.
     ///
     /// # Errors
     /// If the system has no root certificates.
@@ -80,7 +81,8 @@ impl AssetHosts {
         Ok(AssetHosts { web: Url::parse(web).ok(), client })
     }
 
-    /// Downloads the image at `address`, an address in somebody's text, or why there is none. `html` is the HTML of the texts.
+    /// Downloads the image at `address`, an address in somebody's text, or why there is none.
+    /// `html` is the HTML of the texts.
     pub async fn fetch(&self, address: &str, html: &str, most: u64) -> Result<ImageFile, NoImage> {
         let address = Url::parse(address).ok().filter(|url| self.is_own(url)).ok_or(NoImage::Elsewhere)?;
         let url = self.signed(&address, html).unwrap_or(address);

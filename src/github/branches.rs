@@ -1,5 +1,5 @@
-//! Where a branch is, how it is called by now, and what a repository is like as a place for work. What follows from that is decided
-//! above.
+//! Where a branch is, how it is called by now, and what a repository is like as a place for work.
+//! What follows from that is decided above.
 
 use serde::Deserialize;
 
@@ -58,8 +58,9 @@ impl Repository {
         self.get("").await?.json()
     }
 
-    /// The name of a branch by now: GitHub sends on who asks for one by a name that it had before. Where there is none of that name
-    /// any more, the default branch, if it is that which is meant (`or_default`).
+    /// The name of a branch by now: GitHub sends on who asks for one by a name that it had before.
+    /// Where there is none of that name any more, the default branch, if it is that which is meant
+    /// (`or_default`).
     pub async fn present_branch(&self, name: &str, or_default: bool) -> Result<Option<String>, GitHubError> {
         match self.branch(name).await {
             Ok(found) => return Ok(Some(found.name)),

@@ -1,5 +1,5 @@
-//! Check runs and commit statuses: what GitHub shows beside a commit. Only an App may make check runs; with a token hob sets
-//! statuses. What they say, and when, is decided above.
+//! Check runs and commit statuses: what GitHub shows beside a commit. Only an App may make check
+//! runs; with a token hob sets statuses. What they say, and when, is decided above.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -194,7 +194,8 @@ impl Repository {
         Ok(CheckRunId(made.id))
     }
 
-    /// Changes a check run to what it should be. One that had ended is under way again where that is said.
+    /// Changes a check run to what it should be. One that had ended is under way again where that
+    /// is said.
     pub async fn update_check_run(&self, id: CheckRunId, run: &CheckRun) -> Result<(), GitHubError> {
         let run = CheckRun { head_sha: None, ..run.clone() };
         self.send(Verb::Patch, &format!("/check-runs/{id}"), &run).await.map(drop)

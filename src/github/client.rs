@@ -1,10 +1,11 @@
-//! One request to GitHub: sent through octocrab, bounded in time, its answer turned into an [`Answer`] or a
-//! [`GitHubError`]. Reads are repeated after a passing failure; writes never are, by no layer: octocrab's
-//! own retry, which repeats POSTs too, is a cargo feature that hob leaves off.
+//! One request to GitHub: sent through octocrab, bounded in time, its answer turned into an
+//! [`Answer`] or a [`GitHubError`]. Reads are repeated after a passing failure; writes never are,
+//! by no layer: octocrab's own retry, which repeats POSTs too, is a cargo feature that hob leaves
+//! off.
 //!
-//! Only paths are given to octocrab, never whole addresses: it sends no credentials to an address that
-//! names another host than api.github.com, which every GitHub Enterprise Server is. For the same reason paging counts
-//! pages and follows no link.
+//! Only paths are given to octocrab, never whole addresses: it sends no credentials to an address
+//! that names another host than api.github.com, which every GitHub Enterprise Server is. For the
+//! same reason paging counts pages and follows no link.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,13 @@ use crate::fail_point::{When, reach};
 
 /// GitHub's front answers a handshake in well under a second; ten allow for a lost packet or two.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// GitHub itself gives up on a request after ten seconds; thirty of silence mean that nothing will come.
+/// GitHub itself gives up on a request after ten seconds; thirty of silence mean that nothing will
+/// come.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// For a whole request, so that an answer which drips cannot hold a worker.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
-/// Pauses before a read is repeated: two tries cover a connection that was closed under us and a short
-/// hiccup. Longer trouble belongs to the caller, who can wait without holding anything.
+/// Pauses before a read is repeated: two tries cover a connection that was closed under us and a
+/// short hiccup. Longer trouble belongs to the caller, who can wait without holding anything.
 const READ_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 /// The longest wait GitHub may ask for that is worth sitting out here.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
@@ -61,7 +63,8 @@ struct Address {
 }
 
 impl Client {
-    /// Signs each request as the App, with a token of nine minutes that octocrab dates one minute back.
+    /// Signs each request as the App, with a token of nine minutes that octocrab dates one minute
+    /// back.
     pub(super) fn for_app(api_url: &str, app_id: u64, pem: &SecretString) -> Result<Client, GitHubError> {
         Self::build(api_url, Some((app_id, pem)))
     }
@@ -71,8 +74,8 @@ impl Client {
         Self::build(api_url, None)
     }
 
-    /// The same connections, speaking for the owner of `token`. (Not octocrab's `personal_token`, which needs a
-    /// client for each token and panics on one with a line break.)
+    /// The same connections, speaking for the owner of `token`. (Not octocrab's `personal_token`,
+    /// which needs a client for each token and panics on one with a line break.)
     pub(super) fn with_token(&self, token: &SecretString) -> Result<Client, GitHubError> {
         let octocrab = self.octocrab.user_access_token(token.clone()).map_err(not_sent)?;
         Ok(Client { octocrab, address: self.address.clone(), refused: self.refused.clone() })
@@ -93,7 +96,8 @@ impl Client {
         let mut builder = Octocrab::builder()
             .base_uri(address.origin.as_str())
             .map_err(not_sent)?
-            // octocrab says `octocrab` in a line of its own before this one, and cannot be told not to.
+            // octocrab says `octocrab` in a line of its own before this one, and cannot be told not
+            // to.
             .add_header(USER_AGENT, concat!("hob/", env!("CARGO_PKG_VERSION")).to_owned())
             .set_connect_timeout(Some(CONNECT_LIMIT))
             .set_read_timeout(Some(SILENCE_LIMIT))
@@ -143,8 +147,8 @@ impl Client {
         }
     }
 
-    /// Where GitHub sends whoever asks for `path`, for what lies elsewhere. Asked past octocrab, which would go there at once and
-    /// read all of it.
+    /// Where GitHub sends whoever asks for `path`, for what lies elsewhere. Asked past octocrab,
+    /// which would go there at once and read all of it.
     pub(super) async fn redirect_of(&self, path: &str, token: &SecretString) -> Result<String, GitHubError> {
         let unavailable = |error: reqwest::Error| GitHubError::Unavailable(describe(&error));
         let client = reqwest::Client::builder()
@@ -172,8 +176,8 @@ impl Client {
         Err(failure(status.as_u16(), &headers, &body))
     }
 
-    /// Writes `body` to `path`, which begins with `/`. Once: after `Unavailable` only a read can tell whether
-    /// it took effect.
+    /// Writes `body` to `path`, which begins with `/`. Once: after `Unavailable` only a read can
+    /// tell whether it took effect.
     pub(super) async fn send(
         &self,
         verb: Verb,
@@ -181,7 +185,8 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<Answer, GitHubError> {
         let answer = self.exchange(verb, path, Some(body)).await?;
-        // A renamed repository. Nothing was done at its old name, and octocrab follows for reads only.
+        // A renamed repository. Nothing was done at its old name, and octocrab follows for reads
+        // only.
         match answer.moved_to().and_then(|location| self.address.path_of(location)) {
             Some(path) => self.exchange(verb, path, Some(body)).await?.success(),
             None => answer.success(),
@@ -193,7 +198,8 @@ impl Client {
         self.exchange(Verb::Post, path, None::<&()>).await?.success().map(drop)
     }
 
-    /// Asks GitHub's GraphQL API, once. It is beside the REST API: `/graphql`, and `/api/graphql` where that is `/api/v3`.
+    /// Asks GitHub's GraphQL API, once. It is beside the REST API: `/graphql`, and `/api/graphql`
+    /// where that is `/api/v3`.
     pub(super) async fn graphql(&self, question: &impl Serialize) -> Result<Answer, GitHubError> {
         let beside = self.address.base_path.strip_suffix("/v3").unwrap_or(&self.address.base_path);
         let answer = self
@@ -213,7 +219,8 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<Answer, GitHubError> {
-        // The base path is put on here: octocrab would leave it off a path that happens to begin with it.
+        // The base path is put on here: octocrab would leave it off a path that happens to begin
+        // with it.
         let asked = Asked::plain(format!("{}{path}", self.address.base_path));
         self.exchange_at(verb, asked, &place(verb, path), body).await
     }
@@ -271,7 +278,8 @@ fn accepting(form: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(form))])
 }
 
-/// A request's name for a test that ends hob there: its method and the kinds of its path's parts, without names and numbers.
+/// A request's name for a test that ends hob there: its method and the kinds of its path's parts,
+/// without names and numbers.
 fn place(verb: Verb, path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default();
     let mut parts = path.split('/').skip(1).peekable();
@@ -343,8 +351,8 @@ impl Answer {
         url.query_pairs().find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor.into_owned())
     }
 
-    /// Whether a list goes on after this page. Asked of the `Link` header, since GitHub leaves out what it
-    /// hides only after cutting the pages, so that a page in the middle may be short.
+    /// Whether a list goes on after this page. Asked of the `Link` header, since GitHub leaves out
+    /// what it hides only after cutting the pages, so that a page in the middle may be short.
     pub(super) fn has_next_page(&self) -> bool {
         let links = self.headers.get_all("link");
         links.iter().filter_map(|link| link.to_str().ok()).any(|link| link.contains("rel=\"next\""))
@@ -369,8 +377,8 @@ impl Address {
         Ok(Address { origin: url.origin().ascii_serialization(), base_path })
     }
 
-    /// The part of `location` behind this address; none if it leads elsewhere, where hob's credentials
-    /// have no business.
+    /// The part of `location` behind this address; none if it leads elsewhere, where hob's
+    /// credentials have no business.
     fn path_of<'a>(&self, location: &'a str) -> Option<&'a str> {
         let path = location.strip_prefix(&self.origin).unwrap_or(location);
         path.strip_prefix(&self.base_path).filter(|path| path.starts_with('/') && !path.starts_with("//"))
@@ -388,7 +396,8 @@ fn not_sent(error: octocrab::Error) -> GitHubError {
     }
 }
 
-/// One part of a path or query, such as a login, with everything escaped that could mean something there.
+/// One part of a path or query, such as a login, with everything escaped that could mean something
+/// there.
 pub(super) fn escape(part: &str) -> String {
     let mut escaped = String::with_capacity(part.len());
     for byte in part.bytes() {

@@ -1,5 +1,5 @@
-//! Comments on issues and on the conversation of pull requests: reading them all, finding one of hob's own again
-//! by its hidden marker, writing and changing them.
+//! Comments on issues and on the conversation of pull requests: reading them all, finding one of
+//! hob's own again by its hidden marker, writing and changing them.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -15,8 +15,9 @@ use crate::ids::{CommentId, IssueNumber};
 const PAGE: usize = 100;
 /// GitHub refuses comments on an issue after 2,500; four times that ends a paging that never would.
 const MAX_PAGES: usize = 100;
-/// `since` is compared with GitHub's clock, and a comment that is overlooked is written twice: so search
-/// from this much earlier than asked, more than a clock that still works with GitHub can be wrong.
+/// `since` is compared with GitHub's clock, and a comment that is overlooked is written twice: so
+/// search from this much earlier than asked, more than a clock that still works with GitHub can be
+/// wrong.
 const CLOCK_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// A comment of hob's own that GitHub has.
@@ -51,8 +52,8 @@ struct WireComment {
 }
 
 impl Repository {
-    /// The first comment of hob's own on `issue` that contains `marker`, among those written or changed since then.
-    /// Anybody can copy a marker, so nobody else's comment counts.
+    /// The first comment of hob's own on `issue` that contains `marker`, among those written or
+    /// changed since then. Anybody can copy a marker, so nobody else's comment counts.
     pub async fn find_comment(
         &self,
         issue: IssueNumber,
@@ -72,8 +73,8 @@ impl Repository {
         Ok(found.map(|comment| FoundComment { id: comment.id, url: comment.html_url }))
     }
 
-    /// All comments of hob's own on `issue` that contain `marker`, oldest first. More than one means that GitHub carried
-    /// out two tries.
+    /// All comments of hob's own on `issue` that contain `marker`, oldest first. More than one
+    /// means that GitHub carried out two tries.
     pub async fn comments_with(
         &self,
         issue: IssueNumber,
@@ -117,8 +118,8 @@ impl Repository {
         Ok(all)
     }
 
-    /// Writes a comment on `issue`. GitHub writes a second one if asked twice: after `Unavailable`, look with
-    /// [`find_comment`](Self::find_comment) before trying again.
+    /// Writes a comment on `issue`. GitHub writes a second one if asked twice: after `Unavailable`,
+    /// look with [`find_comment`](Self::find_comment) before trying again.
     pub async fn create_comment(&self, issue: IssueNumber, body: &str) -> Result<FoundComment, GitHubError> {
         #[derive(Deserialize)]
         struct Written {

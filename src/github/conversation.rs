@@ -1,5 +1,5 @@
-//! An issue as an agent is shown it: its labels, its author and what was said on it last. Also what another issue says. Which of it
-//! an agent gets is decided above.
+//! An issue as an agent is shown it: its labels, its author and what was said on it last. Also what
+//! another issue says. Which of it an agent gets is decided above.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -121,8 +121,8 @@ impl Repository {
         })
     }
 
-    /// Another repository, with no more rights than hob has here: as an App it sees what its installation here covers, and what
-    /// everybody sees.
+    /// Another repository, with no more rights than hob has here: as an App it sees what its
+    /// installation here covers, and what everybody sees.
     pub fn beside(&self, repo: &Repo) -> Repository {
         Repository { repo: repo.clone(), id: None, ..self.clone() }
     }

@@ -1,4 +1,5 @@
-//! What an issue waits for on GitHub: the issues that it is blocked by. What follows from that is decided above.
+//! What an issue waits for on GitHub: the issues that it is blocked by. What follows from that is
+//! decided above.
 
 use serde::Deserialize;
 
@@ -33,7 +34,8 @@ impl From<WireBlocker> for Blocker {
 
 impl Repository {
     /// The issues that an issue is blocked by, the first hundred of them: GitHub allows fifty.
-    /// [`GitHubError::NotFound`] also comes from a GitHub Enterprise Server that does not know this yet.
+    /// [`GitHubError::NotFound`] also comes from a GitHub Enterprise Server that does not know this
+    /// yet.
     pub async fn blocked_by(&self, number: IssueNumber) -> Result<Vec<Blocker>, GitHubError> {
         let path = format!("/issues/{number}/dependencies/blocked_by?per_page=100");
         let blockers: Vec<WireBlocker> = self.get(&path).await?.json()?;

@@ -1,4 +1,5 @@
-//! Who has changed a comment last: asked of GitHub's GraphQL API, since REST tells only that it was changed.
+//! Who has changed a comment last: asked of GitHub's GraphQL API, since REST tells only that it was
+//! changed.
 
 use jiff::Timestamp;
 use serde::Deserialize;

@@ -1,5 +1,5 @@
-//! How GitHub says no, sorted by what a caller can do about it. Turns an answer's status, headers and body into
-//! a [`GitHubError`]; sends nothing and knows no octocrab.
+//! How GitHub says no, sorted by what a caller can do about it. Turns an answer's status, headers
+//! and body into a [`GitHubError`]; sends nothing and knows no octocrab.
 
 use std::error::Error;
 use std::time::Duration;
@@ -10,12 +10,14 @@ use serde::Deserialize;
 
 /// GitHub's advice where a secondary rate limit names no time: a minute at least.
 const UNNAMED_WAIT: Duration = Duration::from_secs(60);
-/// GitHub's longest window is an hour. Anything beyond is a mistake, and callers add this to a clock.
+/// GitHub's longest window is an hour. Anything beyond is a mistake, and callers add this to a
+/// clock.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 /// Characters kept of a text GitHub sent: enough for any message of its own.
 const MAX_MESSAGE: usize = 400;
 
-/// Why GitHub did not do what hob asked. The texts are GitHub's own or the connection's; none holds a token.
+/// Why GitHub did not do what hob asked. The texts are GitHub's own or the connection's; none holds
+/// a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitHubError {
     /// 401: the key, the token or the App's number is wrong.
@@ -58,8 +60,8 @@ impl GitHubError {
         matches!(self, Self::RateLimited { .. } | Self::Unavailable(_))
     }
 
-    /// How long to wait at least before asking anything again: GitHub's wish, or its documented minute where
-    /// it named none. `None` if GitHub wishes nothing.
+    /// How long to wait at least before asking anything again: GitHub's wish, or its documented
+    /// minute where it named none. `None` if GitHub wishes nothing.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(retry_after.unwrap_or(UNNAMED_WAIT)),
@@ -136,7 +138,8 @@ fn is_rate_limit(headers: &HeaderMap, message: &str) -> bool {
         || message.contains("abuse detection")
 }
 
-/// How long GitHub asks to wait: `retry-after`, or, with the allowance used up, until it is renewed.
+/// How long GitHub asks to wait: `retry-after`, or, with the allowance used up, until it is
+/// renewed.
 pub(super) fn named_wait(headers: &HeaderMap) -> Option<Duration> {
     let until_renewal = || {
         let reset = number(headers, "x-ratelimit-reset")?;

@@ -1,4 +1,5 @@
-//! What was done to an issue, as far as hob acts on it where its webhook is lost. What comes of it is decided above.
+//! What was done to an issue, as far as hob acts on it where its webhook is lost. What comes of it
+//! is decided above.
 
 use jiff::Timestamp;
 use serde::Deserialize;

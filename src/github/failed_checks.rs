@@ -1,5 +1,5 @@
-//! What others have to say about commits, as it stands now: check runs, commit statuses, runs of workflows that could not start. And what a
-//! check has to say: its output, and the log of a job.
+//! What others have to say about commits, as it stands now: check runs, commit statuses, runs of
+//! workflows that could not start. And what a check has to say: its output, and the log of a job.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -113,7 +113,8 @@ struct WireNote {
 }
 
 impl Repository {
-    /// Everything that stands on a commit, the newest of each name. What hob may not read is left out, and said.
+    /// Everything that stands on a commit, the newest of each name. What hob may not read is left
+    /// out, and said.
     pub async fn checks_on(&self, commit: &Sha) -> Result<ChecksOn, GitHubError> {
         #[derive(Deserialize)]
         struct Runs {
@@ -188,8 +189,9 @@ impl Repository {
         }))
     }
 
-    /// The end of what a job of GitHub Actions has printed; nothing where GitHub has no log of it, or does not show it to hob.
-    /// The log lies at an address that GitHub signs, to which no token is sent.
+    /// The end of what a job of GitHub Actions has printed; nothing where GitHub has no log of it,
+    /// or does not show it to hob. The log lies at an address that GitHub signs, to which no token
+    /// is sent.
     pub async fn job_log(&self, job: u64) -> Result<Option<JobLog>, GitHubError> {
         let address = match self.redirect_of(&format!("/actions/jobs/{job}/logs")).await {
             Err(GitHubError::Forbidden(_) | GitHubError::NotFound) => return Ok(None),
@@ -276,8 +278,8 @@ fn status(status: WireStatus) -> FoundCheck {
     FoundCheck { check, app_id: None, workflow: None, state, at: Some(status.updated_at) }
 }
 
-/// The runs of workflows that have failed without a job: a job of theirs would be a check run, with the run's number in its
-/// address. The newest of each workflow counts.
+/// The runs of workflows that have failed without a job: a job of theirs would be a check run, with
+/// the run's number in its address. The newest of each workflow counts.
 fn not_started(workflows: Vec<WireWorkflowRun>, runs: &[WireCheckRun]) -> Vec<FoundCheck> {
     let has_job = |id: u64| {
         let part = format!("/actions/runs/{id}/");

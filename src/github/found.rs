@@ -1,6 +1,6 @@
-//! What a look found, written as the webhook that would have told of it, so that intake takes up both alike. Only the fields that
-//! [`webhook::decode`](super::webhook::decode) reads are written, and one that GitHub never sends: that the issue's text was read
-//! after the act.
+//! What a look found, written as the webhook that would have told of it, so that intake takes up
+//! both alike. Only the fields that [`webhook::decode`](super::webhook::decode) reads are written,
+//! and one that GitHub never sends: that the issue's text was read after the act.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -50,7 +50,8 @@ pub fn commented(
     body.to_string().into_bytes()
 }
 
-/// A body of `issue_comment.edited`: `comment` is as it was written, `after` what it reads now, since `at`.
+/// A body of `issue_comment.edited`: `comment` is as it was written, `after` what it reads now,
+/// since `at`.
 pub fn edited(
     place: &Place,
     issue: &Issue,

@@ -1,6 +1,6 @@
-//! What became of an issue's text and labels, and by whom: asked of GitHub's GraphQL API, since REST tells
-//! neither when a text was edited nor who did it. One answer is one moment: the text in it is the one whose last change it names.
-//! Whose changes count is decided above.
+//! What became of an issue's text and labels, and by whom: asked of GitHub's GraphQL API, since
+//! REST tells neither when a text was edited nor who did it. One answer is one moment: the text in
+//! it is the one whose last change it names. Whose changes count is decided above.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -11,8 +11,8 @@ use super::{GitHubError, Repository};
 use crate::event::Person;
 use crate::ids::IssueNumber;
 
-/// Checked against GitHub's schema as published in npm's `@octokit/graphql-schema`. Of the renames only the last matters; of the
-/// labels those of hob's, among which others may have been put on.
+/// Checked against GitHub's schema as published in npm's `@octokit/graphql-schema`. Of the renames
+/// only the last matters; of the labels those of hob's, among which others may have been put on.
 const QUESTION: &str = "
 query($owner: String!, $name: String!, $number: Int!) {
   repository(owner: $owner, name: $name) {

@@ -35,8 +35,8 @@ impl Repository {
         Ok(self.get("").await?.json::<Facts>()?.default_branch)
     }
 
-    /// Puts a reaction (`eyes`, `+1`, `confused`, `rocket`) on something. GitHub keeps one of each kind for each
-    /// user, so that a second time changes nothing.
+    /// Puts a reaction (`eyes`, `+1`, `confused`, `rocket`) on something. GitHub keeps one of each
+    /// kind for each user, so that a second time changes nothing.
     pub async fn react(&self, subject: ReactTo, content: &str) -> Result<(), GitHubError> {
         let path = match subject {
             ReactTo::Issue(number) => format!("/issues/{number}/reactions"),

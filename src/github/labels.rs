@@ -1,4 +1,5 @@
-//! The labels of an issue, and the repository's own list of them. Which label says what is decided above.
+//! The labels of an issue, and the repository's own list of them. Which label says what is decided
+//! above.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -30,8 +31,9 @@ impl Repository {
         Ok(labels.into_iter().map(|label| label.name).collect())
     }
 
-    /// Puts a label on an issue; tells whether it looks as if the repository had no such label before: GitHub makes one then, grey
-    /// and without a description. One that is on the issue already stays.
+    /// Puts a label on an issue; tells whether it looks as if the repository had no such label
+    /// before: GitHub makes one then, grey and without a description. One that is on the issue
+    /// already stays.
     pub async fn add_label(&self, issue: IssueNumber, name: &str) -> Result<bool, GitHubError> {
         let body = json!({ "labels": [name] });
         let labels: Vec<WireLabel> =

@@ -1,6 +1,7 @@
-//! Where a repository is now. GitHub's id says which repository it is; its name, its owner and the App's installation on it change,
-//! and a name that was given up can belong to another repository the next moment. So before a repository is used, GitHub is asked
-//! whether it still has its name: at most once a minute, and each time right before git gets a token. What is learned that way is
+//! Where a repository is now. GitHub's id says which repository it is; its name, its owner and the
+//! App's installation on it change, and a name that was given up can belong to another repository
+//! the next moment. So before a repository is used, GitHub is asked whether it still has its name:
+//! at most once a minute, and each time right before git gets a token. What is learned that way is
 //! kept for whoever writes it into the store ([`GitHub::take_learned`]).
 
 use std::collections::HashMap;
@@ -73,12 +74,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl GitHub {
-    /// The way to one repository, under the name that it has now. For an App the token of its installation is fetched, if none is
-    /// held, so that a missing installation shows here; the installation that is named is where it is looked for first.
+    /// The way to one repository, under the name that it has now. For an App the token of its
+    /// installation is fetched, if none is held, so that a missing installation shows here; the
+    /// installation that is named is where it is looked for first.
     ///
     /// # Errors
-    /// `Forbidden` if the App is not installed there, or if the name belongs to another repository by now and hob does not see
-    /// the one that is meant; else what kept GitHub from answering.
+    /// `Forbidden` if the App is not installed there, or if the name belongs to another repository
+    /// by now and hob does not see the one that is meant; else what kept GitHub from answering.
     pub async fn repository(&self, at: &RepositoryRef) -> Result<Repository, GitHubError> {
         match self.locate(at, COUNTS_FOR).await? {
             RepositoryLocation::Here(facts) => Ok(self.found(facts)),
@@ -104,7 +106,8 @@ impl GitHub {
         learned.into_iter().map(as_known_now).collect()
     }
 
-    /// Notes the installation that a delivery named. A late delivery may name one that is gone, which shows when it is used.
+    /// Notes the installation that a delivery named. A late delivery may name one that is gone,
+    /// which shows when it is used.
     pub fn heard_installation(&self, repo: &Repo, installation: InstallationId) {
         lock(&self.shared.located.installations).insert(repo.key(), installation);
     }
@@ -147,7 +150,8 @@ impl GitHub {
         let (mut is_taken, mut shut_out) = (false, None);
         let names = newer.into_iter().filter(|newer| *newer != at.repo).chain([at.repo.clone()]);
         for name in names {
-            // GitHub answers for an old name with the repository that had it, as long as nobody else has taken it.
+            // GitHub answers for an old name with the repository that had it, as long as nobody
+            // else has taken it.
             let named = RepositoryRef { id: None, repo: name, installation: at.installation };
             match self.named(&named).facts().await {
                 Ok(facts) if at.id.is_none_or(|id| id == facts.id) => {
@@ -171,7 +175,8 @@ impl GitHub {
         }
     }
 
-    /// A repository by its id, if hob may see it. An App that does not see it through the installation it knows looks through all.
+    /// A repository by its id, if hob may see it. An App that does not see it through the
+    /// installation it knows looks through all.
     async fn by_id(
         &self,
         id: RepositoryId,
@@ -216,8 +221,8 @@ impl GitHub {
         Repository { github: self.clone(), covered: repo.clone(), repo, id, hint: installation }
     }
 
-    /// The App's installation on a repository with a token of it: the one that GitHub or a delivery named last, or if that is there no
-    /// more, the one that GitHub names now.
+    /// The App's installation on a repository with a token of it: the one that GitHub or a delivery
+    /// named last, or if that is there no more, the one that GitHub names now.
     pub(super) async fn installation_token(
         &self,
         repo: &Repo,
@@ -251,9 +256,10 @@ impl GitHub {
 }
 
 impl Repository {
-    /// What git needs to fetch and push: the name that the repository has now, and the token, as the password of
-    /// `x-access-token`. An App's is good for ten minutes at least. GitHub is asked first, so that nothing is pushed to a
-    /// repository that has taken the name of another, and no token is used that was revoked.
+    /// What git needs to fetch and push: the name that the repository has now, and the token, as
+    /// the password of `x-access-token`. An App's is good for ten minutes at least. GitHub is asked
+    /// first, so that nothing is pushed to a repository that has taken the name of another, and no
+    /// token is used that was revoked.
     pub async fn git_access(&self) -> Result<(Repo, SecretString), GitHubError> {
         let at = RepositoryRef { id: self.id, repo: self.repo.clone(), installation: self.hint };
         let repository = match self.github.locate(&at, Duration::ZERO).await? {

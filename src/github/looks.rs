@@ -1,5 +1,6 @@
-//! Lists of what happened, for finding what no webhook told of: the webhook's own deliveries, the repositories that an App is
-//! installed on, and the comments and issues of a repository that changed since a moment. What of it matters is decided above.
+//! Lists of what happened, for finding what no webhook told of: the webhook's own deliveries, the
+//! repositories that an App is installed on, and the comments and issues of a repository that
+//! changed since a moment. What of it matters is decided above.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -14,7 +15,8 @@ use crate::ids::{CommentId, InstallationId, IssueNumber, Repo, RepositoryId, Rep
 
 /// The most that GitHub gives at once.
 const PAGE: usize = 100;
-/// After so many pages a list is left as it is, and read on at the next look: a request's worth each, of 5,000 an hour.
+/// After so many pages a list is left as it is, and read on at the next look: a request's worth
+/// each, of 5,000 an hour.
 const MAX_PAGES: usize = 100;
 
 /// One attempt of GitHub's to deliver a webhook of the App's.
@@ -156,8 +158,8 @@ impl GitHub {
         matches!(self.shared.identity, Identity::App(_))
     }
 
-    /// The attempts to deliver the App's webhook, newest first, made since a moment and not longer ago than `longest` before the
-    /// newest.
+    /// The attempts to deliver the App's webhook, newest first, made since a moment and not longer
+    /// ago than `longest` before the newest.
     pub async fn hook_deliveries(
         &self,
         since: Option<Timestamp>,
@@ -184,12 +186,14 @@ impl GitHub {
         Err(GitHubError::Unexpected("the list of deliveries does not end".to_owned()))
     }
 
-    /// Has GitHub make one more attempt at a delivery. It comes to the webhook's address, or fails there, later.
+    /// Has GitHub make one more attempt at a delivery. It comes to the webhook's address, or fails
+    /// there, later.
     pub async fn redeliver(&self, attempt: u64) -> Result<(), GitHubError> {
         self.app()?.post_nothing(&format!("/app/hook/deliveries/{attempt}/attempts")).await
     }
 
-    /// Every repository that the App is installed on and may see. An installation that does not let it in is left out, and said.
+    /// Every repository that the App is installed on and may see. An installation that does not let
+    /// it in is left out, and said.
     pub async fn installed_repositories(&self) -> Result<Vec<RepositoryFacts>, GitHubError> {
         #[derive(Deserialize)]
         struct Installation {
@@ -287,8 +291,9 @@ impl Repository {
         Err(GitHubError::Unexpected(format!("the issues with the label {label} do not end")))
     }
 
-    /// Reads a list in the order of its changes, from the oldest. Each page begins at the last change of the one before it: by
-    /// page numbers something would be passed over that moves to the list's end meanwhile.
+    /// Reads a list in the order of its changes, from the oldest. Each page begins at the last
+    /// change of the one before it: by page numbers something would be passed over that moves to
+    /// the list's end meanwhile.
     async fn changed_since<T: DeserializeOwned>(
         &self,
         path: &str,

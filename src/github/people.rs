@@ -1,5 +1,5 @@
-//! People: who somebody is, and what they may do in a repository. What hob lets them do about it is decided
-//! above.
+//! People: who somebody is, and what they may do in a repository. What hob lets them do about it is
+//! decided above.
 
 use serde::Deserialize;
 
@@ -47,9 +47,10 @@ impl Permission {
 }
 
 impl Repository {
-    /// What somebody may do here. A login can change hands, so the account with the person's id counts, whatever it is called
-    /// now; a login alone counts only where no id is known. [`GitHubError::NotFound`] is about somebody GitHub does not know, or
-    /// about a repository that hob may not see; the caller decides when to believe it.
+    /// What somebody may do here. A login can change hands, so the account with the person's id
+    /// counts, whatever it is called now; a login alone counts only where no id is known.
+    /// [`GitHubError::NotFound`] is about somebody GitHub does not know, or about a repository that
+    /// hob may not see; the caller decides when to believe it.
     pub async fn permission(&self, login: &str, id: Option<u64>) -> Result<Permission, GitHubError> {
         let found = self.permission_of(login).await;
         let Some(id) = id else { return found.map(|(permission, _)| permission) };
@@ -78,8 +79,8 @@ impl Repository {
         }
         let path = format!("/collaborators/{}/permission", escape(login));
         let collaborator: Collaborator = self.get(&path).await?.json()?;
-        // `permission` knows neither triage nor maintain; a role of an organisation's own making has a
-        // name of its own, and `permission` says what it is worth.
+        // `permission` knows neither triage nor maintain; a role of an organisation's own making
+        // has a name of its own, and `permission` says what it is worth.
         let role = collaborator.role_name.as_deref().and_then(Permission::named);
         let permission = role.or_else(|| Permission::named(&collaborator.permission));
         Ok((permission.unwrap_or(Permission::None), collaborator.user.and_then(|user| user.id)))

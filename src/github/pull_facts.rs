@@ -1,5 +1,5 @@
-//! What became of pull requests, and of the branches behind them: asked where no delivery has told of it, or before something is
-//! done that rests on it.
+//! What became of pull requests, and of the branches behind them: asked where no delivery has told
+//! of it, or before something is done that rests on it.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -97,7 +97,8 @@ impl Repository {
         Ok(self.get(&format!("/pulls/{number}")).await?.json::<WirePull>()?.into())
     }
 
-    /// The pull requests, open or not, about which anything has changed since then, the newest change first.
+    /// The pull requests, open or not, about which anything has changed since then, the newest
+    /// change first.
     pub async fn pulls_since(&self, since: Timestamp) -> Result<Vec<PullFacts>, GitHubError> {
         let mut all = Vec::new();
         for page in 1..=MAX_PAGES {

@@ -1,4 +1,5 @@
-//! Pull requests from a branch of the repository itself: finding, opening, changing. hob opens none from forks.
+//! Pull requests from a branch of the repository itself: finding, opening, changing. hob opens none
+//! from forks.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -56,7 +57,8 @@ struct WirePull {
     draft: bool,
 }
 
-/// The branch that a pull request comes from, or goes to, as GitHub sends it in answers and in webhooks.
+/// The branch that a pull request comes from, or goes to, as GitHub sends it in answers and in
+/// webhooks.
 #[derive(Deserialize)]
 pub(super) struct Side {
     #[serde(rename = "ref")]
@@ -86,7 +88,8 @@ impl From<WirePull> for Pull {
     }
 }
 
-/// REST cannot change whether a pull request is a draft. Checked against GitHub's schema as the question in `history.rs`.
+/// REST cannot change whether a pull request is a draft. Checked against GitHub's schema as the
+/// question in `history.rs`.
 const MAKE_READY: &str = "
 mutation($id: ID!) {
   markPullRequestReadyForReview(input: {pullRequestId: $id}) { pullRequest { isDraft } }
@@ -111,8 +114,8 @@ impl Repository {
         let owner = escape(self.repo.owner());
         let path = format!("/pulls?state=open&per_page=100&head={owner}:{}", escape(head_branch));
         let pulls: Vec<WirePull> = self.get(&path).await?.json()?;
-        // GitHub leaves the filter away where it does not like it, and a fork under the same owner may have a
-        // branch of the same name.
+        // GitHub leaves the filter away where it does not like it, and a fork under the same owner
+        // may have a branch of the same name.
         let is_ours = |pull: &WirePull| pull.head.branch == head_branch && pull.head.repo == pull.base.repo;
         Ok(pulls.into_iter().find(is_ours).map(Pull::from))
     }
@@ -120,7 +123,8 @@ impl Repository {
     /// Opens a pull request.
     ///
     /// # Errors
-    /// `Unprocessable` with `already_exists` if the branch has one: [`find_pull`](Self::find_pull) finds it.
+    /// `Unprocessable` with `already_exists` if the branch has one: [`find_pull`](Self::find_pull)
+    /// finds it.
     pub async fn open_pull(&self, new: &NewPull) -> Result<Pull, GitHubError> {
         Ok(self.send(Verb::Post, "/pulls", new).await?.json::<WirePull>()?.into())
     }

@@ -1,4 +1,5 @@
-//! Reviews of pull requests: reading them and their comments on lines, and answering in their threads.
+//! Reviews of pull requests: reading them and their comments on lines, and answering in their
+//! threads.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -34,8 +35,8 @@ pub struct ReviewComment {
     pub body: String,
     /// The file.
     pub path: String,
-    /// The first of its lines, as they are in `commit`; absent for a whole file, and where the lines begin on the other side of
-    /// the diff than they end.
+    /// The first of its lines, as they are in `commit`; absent for a whole file, and where the
+    /// lines begin on the other side of the diff than they end.
     pub first: Option<u32>,
     /// The last of them; absent for a whole file.
     pub last: Option<u32>,
@@ -110,8 +111,8 @@ struct WireReview {
     submitted_at: Option<Timestamp>,
 }
 
-/// GitHub's word for what a reviewer thinks: in capitals in its answers, small in deliveries. None for a review that was not sent,
-/// or that was taken back.
+/// GitHub's word for what a reviewer thinks: in capitals in its answers, small in deliveries. None
+/// for a review that was not sent, or that was taken back.
 pub(super) fn verdict(word: &str) -> Option<Verdict> {
     match word.to_ascii_lowercase().as_str() {
         "approved" => Some(Verdict::Approved),
@@ -174,7 +175,8 @@ impl Repository {
         Ok(all.filter(|c| is_own(c) && c.body.contains(marker)).map(|comment| comment.id).collect())
     }
 
-    /// Answers in a thread, whose first comment is named. GitHub writes a second answer if asked twice.
+    /// Answers in a thread, whose first comment is named. GitHub writes a second answer if asked
+    /// twice.
     pub async fn reply_in_thread(
         &self,
         number: PullNumber,
@@ -197,7 +199,8 @@ impl Repository {
         }
     }
 
-    /// The texts of all reviews and their comments as HTML, in which the addresses of images are signed.
+    /// The texts of all reviews and their comments as HTML, in which the addresses of images are
+    /// signed.
     pub async fn reviews_as_html(&self, number: PullNumber) -> Result<String, GitHubError> {
         #[derive(Deserialize)]
         struct Written {

@@ -1,6 +1,7 @@
-//! The text of a repository's `.github/hob.toml`, as its default branch has it. Asked of GraphQL and not of the contents API,
-//! which says 404 both where there is no such file, as in most repositories, and where GitHub has a bad moment: here a file
-//! that is not there is an answer of its own. What the text says is not known here.
+//! The text of a repository's `.github/hob.toml`, as its default branch has it. Asked of GraphQL
+//! and not of the contents API, which says 404 both where there is no such file, as in most
+//! repositories, and where GitHub has a bad moment: here a file that is not there is an answer of
+//! its own. What the text says is not known here.
 
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -12,7 +13,8 @@ use tokio::time::Instant;
 use super::{GitHubError, Repository};
 use crate::config::REPOSITORY_FILE;
 
-/// Checked against GitHub's schema as published in npm's `@octokit/graphql-schema`. `HEAD` is the default branch.
+/// Checked against GitHub's schema as published in npm's `@octokit/graphql-schema`. `HEAD` is the
+/// default branch.
 const QUESTION: &str = "
 query($owner: String!, $name: String!, $file: String!) {
   repository(owner: $owner, name: $name) {
@@ -24,8 +26,8 @@ query($owner: String!, $name: String!, $file: String!) {
 /// The text of a repository's settings, when it was read.
 #[derive(Debug, Clone)]
 pub struct SettingsText {
-    /// The file's text; none where there is no such file. What is no text, or too long for one answer, is a text that no
-    /// reader of TOML accepts.
+    /// The file's text; none where there is no such file. What is no text, or too long for one
+    /// answer, is a text that no reader of TOML accepts.
     pub text: Option<Arc<str>>,
     /// When it was read.
     pub at: Instant,
@@ -57,7 +59,8 @@ struct WireObject {
 const NO_TEXT: &str = "this is no text, or far too long";
 
 impl Repository {
-    /// The text of the repository's settings, read at this time or later: what was read before counts that long.
+    /// The text of the repository's settings, read at this time or later: what was read before
+    /// counts that long.
     pub async fn settings_text(&self, not_before: Instant) -> Result<SettingsText, GitHubError> {
         let known = self.known_settings().get(&self.key()).cloned();
         if let Some(known) = known.filter(|known| known.at >= not_before) {

@@ -1,4 +1,5 @@
-//! The sub-issues of an issue, in the order in which people have put them. What is done with them is decided above.
+//! The sub-issues of an issue, in the order in which people have put them. What is done with them
+//! is decided above.
 
 use std::collections::HashMap;
 
@@ -65,8 +66,8 @@ impl From<WireSubIssue> for ListedSubIssue {
 }
 
 impl Repository {
-    /// The sub-issues of an issue, open or not, in their order. [`GitHubError::NotFound`] also comes from a GitHub Enterprise
-    /// Server that does not know them yet.
+    /// The sub-issues of an issue, open or not, in their order. [`GitHubError::NotFound`] also
+    /// comes from a GitHub Enterprise Server that does not know them yet.
     pub async fn sub_issues(&self, number: IssueNumber) -> Result<Vec<ListedSubIssue>, GitHubError> {
         let mut all = Vec::new();
         for page in 1..=MAX_PAGES {

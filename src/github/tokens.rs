@@ -1,8 +1,10 @@
-//! Installation tokens: one per installation, shared by everything that speaks for it, renewed in good time.
+//! Installation tokens: one per installation, shared by everything that speaks for it, renewed in
+//! good time.
 //!
-//! octocrab could do this, but its cache belongs to one client value: a clone taken while it is cold asks for a
-//! token of its own, ten at once for ten. So the tokens are held here, behind one lock per installation, and
-//! octocrab is handed the token as if it were a personal one. All clients share one set of connections.
+//! octocrab could do this, but its cache belongs to one client value: a clone taken while it is
+//! cold asks for a token of its own, ten at once for ten. So the tokens are held here, behind one
+//! lock per installation, and octocrab is handed the token as if it were a personal one. All
+//! clients share one set of connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +18,8 @@ use super::error::GitHubError;
 use crate::clock;
 use crate::ids::InstallationId;
 
-/// A token lives an hour. Renewed this long before its end, it outlasts any single fetch or push begun
-/// with it, and a clock that is wrong by some minutes.
+/// A token lives an hour. Renewed this long before its end, it outlasts any single fetch or push
+/// begun with it, and a clock that is wrong by some minutes.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_mins(10);
 
 type Slot = Arc<tokio::sync::Mutex<Option<AccessToken>>>;
@@ -44,7 +46,8 @@ impl InstallationTokens {
         &self.app
     }
 
-    /// A token with at least ten minutes left. Whoever comes while one is being fetched waits for that one.
+    /// A token with at least ten minutes left. Whoever comes while one is being fetched waits for
+    /// that one.
     pub(super) async fn token(&self, id: InstallationId) -> Result<SecretString, GitHubError> {
         let slot = self.slot(id);
         let mut slot = slot.lock().await;

@@ -1,8 +1,8 @@
-//! Deliveries: is this one really from GitHub, and what does it say? Pure: bytes in, verdict or [`Event`] out.
-//! Recording it, and recognising one that comes twice, is done above.
+//! Deliveries: is this one really from GitHub, and what does it say? Pure: bytes in, verdict or
+//! [`Event`] out. Recording it, and recognising one that comes twice, is done above.
 //!
-//! Decoded with few fields of our own rather than octocrab's full models: those refuse 18 of GitHub's 329
-//! published examples, and one field that GitHub drops would lose an event.
+//! Decoded with few fields of our own rather than octocrab's full models: those refuse 18 of
+//! GitHub's 329 published examples, and one field that GitHub drops would lose an event.
 
 mod on_pull;
 
@@ -42,7 +42,8 @@ pub struct DecodeError {
     reason: String,
 }
 
-/// The signature of a delivery, as its header `X-Hub-Signature-256` has it: of the right form, and not believed yet.
+/// The signature of a delivery, as its header `X-Hub-Signature-256` has it: of the right form, and
+/// not believed yet.
 #[derive(Debug, Clone)]
 pub struct Signature([u8; 32]);
 
@@ -78,7 +79,8 @@ impl Verifier {
         }
     }
 
-    /// Whether the whole body is what was signed, in a time that does not tell how much of it was right.
+    /// Whether the whole body is what was signed, in a time that does not tell how much of it was
+    /// right.
     ///
     /// # Errors
     /// `Mismatch` if it is not.

@@ -1,4 +1,5 @@
-//! Reading a body: bounded in bytes, in time and in memory, and held against its signature on the way.
+//! Reading a body: bounded in bytes, in time and in memory, and held against its signature on the
+//! way.
 
 use std::pin::Pin;
 use std::task::Poll;

@@ -1,4 +1,5 @@
-//! Taking connections: as many as hob has files for. Who gets a place where there are more is in `places.rs`.
+//! Taking connections: as many as hob has files for. Who gets a place where there are more is in
+//! `places.rs`.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,14 +16,15 @@ use tokio_util::task::TaskTracker;
 
 use super::places::{BodyRoom, Limits, Place, Places};
 
-/// Connections that the system takes before hob does: a burst of them waits for no second try. The system's own limit,
-/// `net.core.somaxconn`, may be lower.
+/// Connections that the system takes before hob does: a burst of them waits for no second try. The
+/// system's own limit, `net.core.somaxconn`, may be lower.
 pub const BACKLOG: u32 = 4096;
 
 /// The pause after a connection could not be taken: mostly, hob is out of files for the moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// What is read of a connection before it is worked with: the longest head, and the largest piece of a body.
+/// What is read of a connection before it is worked with: the longest head, and the largest piece
+/// of a body.
 const BUFFER: usize = 64 << 10;
 
 /// Who sends a request: its connection's place.
@@ -52,7 +54,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `stop` is set; then no connection is taken any more, and requests under way get their answer.
+/// Serves until `stop` is set; then no connection is taken any more, and requests under way get
+/// their answer.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let places = Places::new(limits);
     let connections = TaskTracker::new();
@@ -90,8 +93,8 @@ async fn answer(stream: TcpStream, router: Router, peer: Peer, stop: Cancellatio
     let service = TowerToHyperService::new(router.layer(Extension(peer)));
     let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    // Whoever spoke no HTTP, hung up or said nothing needs no answer. Who was told to leave in the middle of a body has its
-    // answer by then.
+    // Whoever spoke no HTTP, hung up or said nothing needs no answer. Who was told to leave in the
+    // middle of a body has its answer by then.
     tokio::select! {
         biased;
         _ = connection.as_mut() => {}

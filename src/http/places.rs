@@ -1,8 +1,9 @@
-//! Who has a place at the door: how many connections there are, how much of their bodies is in memory, and who has to go
-//! when there is no more of either. Whoever reaches the address can open connections and send bodies, and only a whole body
-//! shows whether GitHub has signed it. So nobody waits for a place behind strangers: the connection that does least for what
-//! it takes up makes room, at the address that takes up most. Behind a proxy all come from one address; then how fast somebody sends
-//! decides alone.
+//! Who has a place at the door: how many connections there are, how much of their bodies is in
+//! memory, and who has to go when there is no more of either. Whoever reaches the address can open
+//! connections and send bodies, and only a whole body shows whether GitHub has signed it. So nobody
+//! waits for a place behind strangers: the connection that does least for what it takes up makes
+//! room, at the address that takes up most. Behind a proxy all come from one address; then how fast
+//! somebody sends decides alone.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -21,19 +22,21 @@ pub struct Limits {
     pub connections: usize,
     /// The longest that a request's head may take to come, the first as well as one after it.
     pub head_within: Duration,
-    /// The memory that all bodies may take up together while they are read and written down, in bytes.
+    /// The memory that all bodies may take up together while they are read and written down, in
+    /// bytes.
     pub bodies: usize,
     /// The longest pause within a body.
     pub body_pause: Duration,
-    /// How fast a body comes at least, over all of its time, in bytes a second. Asked only after one such pause.
+    /// How fast a body comes at least, over all of its time, in bytes a second. Asked only after
+    /// one such pause.
     pub body_rate: usize,
 }
 
 impl Limits {
     /// The limits for bodies that have at most so many bytes.
     ///
-    /// A process has 1,024 files where nobody says otherwise, and hob's work needs some. GitHub waits ten seconds for an
-    /// answer, and sends its heads and bodies at once.
+    /// A process has 1,024 files where nobody says otherwise, and hob's work needs some. GitHub
+    /// waits ten seconds for an answer, and sends its heads and bodies at once.
     pub fn for_bodies_up_to(body_limit: usize) -> Limits {
         Limits {
             connections: 512,
@@ -115,8 +118,8 @@ impl Places {
         &self.limits
     }
 
-    /// A place for a connection from this address. Where there is none, another connection makes room; only those that GitHub has
-    /// signed are waited for.
+    /// A place for a connection from this address. Where there is none, another connection makes
+    /// room; only those that GitHub has signed are waited for.
     pub(super) async fn take(self: &Arc<Self>, from: IpAddr) -> Place {
         loop {
             let freed = self.freed.notified();
@@ -262,8 +265,8 @@ impl BodyRoom {
         });
     }
 
-    /// Room in memory for so many bytes more. Where there is none, the body that does least for what it takes up makes room, which
-    /// may be this one.
+    /// Room in memory for so many bytes more. Where there is none, the body that does least for
+    /// what it takes up makes room, which may be this one.
     ///
     /// # Errors
     /// If this one has to go, or nobody does.
@@ -314,7 +317,8 @@ impl Drop for BodyRoom {
     }
 }
 
-/// The address as one somebody has: of the newer kind a whole network of 64 bits, of which anybody has as many as they want.
+/// The address as one somebody has: of the newer kind a whole network of 64 bits, of which anybody
+/// has as many as they want.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,5 +1,6 @@
-//! Webhooks that hob turned away: counted, and told of. Whoever reaches the address can send as many as they want, so the log
-//! gets one line a minute and the store one write, however many there are.
+//! Webhooks that hob turned away: counted, and told of. Whoever reaches the address can send as
+//! many as they want, so the log gets one line a minute and the store one write, however many there
+//! are.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,7 +44,8 @@ impl RejectedWebhooks {
         RejectedWebhooks { store, untold: Arc::default() }
     }
 
-    /// One more was turned away. Event and GUID are empty where the request did not say them in their form.
+    /// One more was turned away. Event and GUID are empty where the request did not say them in
+    /// their form.
     pub(super) fn note(&self, why: &str, event: &str, guid: &str, from: Option<IpAddr>) {
         let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
         untold.count += 1;

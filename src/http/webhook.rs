@@ -1,10 +1,11 @@
-//! `POST /webhook`: record, then answer. Three failures, three answers: what the sender did wrong is a
-//! 4xx, what hob cannot do right now is 503, so that GitHub shows the delivery as failed and it can be
-//! sent again. The headers are looked at before a byte of the body is read.
+//! `POST /webhook`: record, then answer. Three failures, three answers: what the sender did wrong
+//! is a 4xx, what hob cannot do right now is 503, so that GitHub shows the delivery as failed and
+//! it can be sent again. The headers are looked at before a byte of the body is read.
 //!
-//! What is signed is decoded here already, for two things only: a delivery that says the same as another is not recorded twice
-//! (its GUID is outside of the signature), and of one that leads to nothing only that it came is kept. What it leads to is
-//! intake's matter, which decodes it for itself.
+//! What is signed is decoded here already, for two things only: a delivery that says the same as
+//! another is not recorded twice (its GUID is outside of the signature), and of one that leads to
+//! nothing only that it came is kept. What it leads to is intake's matter, which decodes it for
+//! itself.
 
 use std::sync::Arc;
 
@@ -133,8 +134,9 @@ fn decode(event: &str, body: &[u8]) -> DeliveryKind {
     }
 }
 
-/// Whether a delivery tells that a status comment says something else now. hob changes each every few seconds; there is nothing to
-/// tick in one, and whoever else edits it triggers nothing either. A card is none, whatever somebody writes at its end.
+/// Whether a delivery tells that a status comment says something else now. hob changes each every
+/// few seconds; there is nothing to tick in one, and whoever else edits it triggers nothing either.
+/// A card is none, whatever somebody writes at its end.
 fn is_change_of_status(event: &Event) -> bool {
     match event {
         Event::CommentEdited { comment, before, .. } => {

@@ -1,5 +1,6 @@
-//! Commands on pull requests that hob did not open. Where one asks for work, the story is on that pull request and its branch: hob
-//! pushes there and leaves everything else about it to people. What cannot be: forks, branches that are nobody's to work on.
+//! Commands on pull requests that hob did not open. Where one asks for work, the story is on that
+//! pull request and its branch: hob pushes there and leaves everything else about it to people.
+//! What cannot be: forks, branches that are nobody's to work on.
 
 use anyhow::Context as _;
 
@@ -10,7 +11,8 @@ use crate::store::TheirPull;
 use crate::story::Story;
 
 impl Intake {
-    /// The pull request of somebody else's that work is asked for on; none where this is another place. Or why not there.
+    /// The pull request of somebody else's that work is asked for on; none where this is another
+    /// place. Or why not there.
     pub(super) async fn their_pull(
         &self,
         on: &EventContext<'_>,

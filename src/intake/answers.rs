@@ -1,5 +1,5 @@
-//! Answers to questions: what is known of a story's cards when something happens, and what becomes of a reply or a tick. Whose word
-//! counts is asked of the git host here, as the settings say.
+//! Answers to questions: what is known of a story's cards when something happens, and what becomes
+//! of a reply or a tick. Whose word counts is asked of the git host here, as the settings say.
 
 use anyhow::Context as _;
 
@@ -66,10 +66,12 @@ impl Intake {
             card: card.cloned(),
             has_refused: self.store.has_refused(story.id).await?,
             has_pull: story.pull.is_some(),
-            // On a pull request of somebody else's people speak with each other; there only a command is for hob.
+            // On a pull request of somebody else's people speak with each other; there only a
+            // command is for hob.
             is_spoken_to: is_for_hob && !story.is_theirs() && self.store.is_listening(story.id).await?,
             is_discussed: is_for_hob && !story.is_theirs() && on.issue.is_pull_request && on.issue.is_open,
-            // Who writes by hand as hob's own account knows where it stands, and hob never answers itself.
+            // Who writes by hand as hob's own account knows where it stands, and hob never answers
+            // itself.
             is_at_rest: is_for_hob
                 && !is_courtesy
                 && !story.is_theirs()

@@ -1,5 +1,5 @@
-//! A branch was pushed to, or somebody wants a base branch brought in: the stories whose pull requests go there may have to take its
-//! commits in. How that is done is the worker's matter.
+//! A branch was pushed to, or somebody wants a base branch brought in: the stories whose pull
+//! requests go there may have to take its commits in. How that is done is the worker's matter.
 
 use super::{EventContext, Intake, Settled};
 use crate::config::FollowBase as Follow;

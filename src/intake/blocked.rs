@@ -1,6 +1,7 @@
-//! An issue that waits for others on GitHub is begun when the last of them is closed: hob says for which it waits, keeps what was
-//! asked for as it was, and asks GitHub again when one of them ends and every few minutes, since not every end is told of. What
-//! people may do, and the repository's settings, count as they are when it begins.
+//! An issue that waits for others on GitHub is begun when the last of them is closed: hob says for
+//! which it waits, keeps what was asked for as it was, and asks GitHub again when one of them ends
+//! and every few minutes, since not every end is told of. What people may do, and the repository's
+//! settings, count as they are when it begins.
 
 use std::time::Duration;
 
@@ -18,11 +19,13 @@ use crate::message;
 use crate::store::{BlockedBy, Delivery, DueRequest, NewEffect, PendingRequest};
 use crate::story::{About, Story};
 
-/// How often GitHub is asked whether an issue is still blocked, where nothing is heard of it and `github.poll` does not say.
+/// How often GitHub is asked whether an issue is still blocked, where nothing is heard of it and
+/// `github.poll` does not say.
 const LOOK_EVERY: Duration = Duration::from_secs(5 * 60);
 
 impl Intake {
-    /// The open issues that this one is blocked by. Work that was begun before is gone on with whatever it is blocked by since.
+    /// The open issues that this one is blocked by. Work that was begun before is gone on with
+    /// whatever it is blocked by since.
     pub(super) async fn blockers(
         &self,
         on: &EventContext<'_>,
@@ -161,7 +164,8 @@ impl Intake {
         Ok("it begins")
     }
 
-    /// Whether the issue is still open, and has the label that asked. A webhook that would have told otherwise may be lost.
+    /// Whether the issue is still open, and has the label that asked. A webhook that would have
+    /// told otherwise may be lost.
     async fn is_wanted(&self, on: &EventContext<'_>, wish: &PendingRequest) -> anyhow::Result<bool> {
         let repository = self.github.repository(&on.place.at()).await?;
         let is_open = match repository.issue(on.issue.number).await {

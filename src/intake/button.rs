@@ -1,6 +1,6 @@
-//! A button that somebody pressed on a check run of hob's does what its command does. GitHub's own button, "Re-run", has the last
-//! task done again where that did not come to its end; else the repository's checks run again on the head, and the check
-//! run says what came of it.
+//! A button that somebody pressed on a check run of hob's does what its command does. GitHub's own
+//! button, "Re-run", has the last task done again where that did not come to its end; else the
+//! repository's checks run again on the head, and the check run says what came of it.
 
 use anyhow::Context as _;
 
@@ -48,7 +48,8 @@ impl Intake {
             return Ok(Settled::Ignored("a check run that is not hob's".to_owned()));
         };
         let story = self.store.story(id).await?;
-        // The one that buttons are shown for: others may wait behind it, and of some nobody is told.
+        // The one that buttons are shown for: others may wait behind it, and of some nobody is
+        // told.
         let shown = self.store.status_facts(id).await?.task.context("a story with a check run has a task")?;
         let Some(press) = pressed(button.button.as_deref(), shown.id) else {
             return Ok(Settled::Ignored("the story has gone on since that button was shown".to_owned()));
@@ -75,7 +76,8 @@ impl Intake {
         self.follow(&on, &Act::Press(press)).await
     }
 
-    /// Has the check run shown once more, after the repository's checks have run again where it has any.
+    /// Has the check run shown once more, after the repository's checks have run again where it has
+    /// any.
     pub(super) async fn check_again(&self, on: &EventContext<'_>, story: &Story) -> anyhow::Result<Settled> {
         let newest = self.store.tasks_of(story.id).await?.pop().context("a story has a task")?;
         let file = self.store.settings_of(newest.id).await?;

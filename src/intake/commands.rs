@@ -1,5 +1,5 @@
-//! Carries out commands that neither simply open a task nor stop one: going on, more money, and those that are answered
-//! with words. What is to be done was decided in `decide.rs`.
+//! Carries out commands that neither simply open a task nor stop one: going on, more money, and
+//! those that are answered with words. What is to be done was decided in `decide.rs`.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -146,7 +146,8 @@ impl Intake {
         self.reply(on, story, "eyes", body).await
     }
 
-    /// The agents that can be started: the one that works where nobody chooses, and those with a key or a login.
+    /// The agents that can be started: the one that works where nobody chooses, and those with a
+    /// key or a login.
     pub(super) fn agents(&self) -> Vec<AgentKind> {
         let has_account = |agent: AgentKind| {
             let names = agent.key_names();

@@ -1,6 +1,6 @@
-//! What a label, a comment or an edit leads to, given what is known of its story. Pure: nothing is asked and nothing is written here, so
-//! that every order of events can be tried. Whether its author may command hob is asked by the caller, and only where there is
-//! something to be decided.
+//! What a label, a comment or an edit leads to, given what is known of its story. Pure: nothing is
+//! asked and nothing is written here, so that every order of events can be tried. Whether its
+//! author may command hob is asked by the caller, and only where there is something to be decided.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::message::card::marker;
 use crate::story::plan::{self, Mode};
 use crate::story::{Card, Choice, PartAnswer, Press, TaskState};
 
-/// GitHub notes the same act with times that can be a second apart: on the issue, and in its history.
+/// GitHub notes the same act with times that can be a second apart: on the issue, and in its
+/// history.
 const SAME_ACT: Duration = Duration::from_secs(1);
 
 /// What somebody did.
@@ -124,7 +125,8 @@ pub struct KnownStory {
     pub is_blocked: bool,
     /// The question that it waits with.
     pub question: Option<OpenQuestion>,
-    /// Where a comment was changed: the card that it is, if it is one. Else the story's last card that is answered.
+    /// Where a comment was changed: the card that it is, if it is one. Else the story's last card
+    /// that is answered.
     pub card: Option<Card>,
     /// Where its newest task stands.
     pub last: Option<TaskState>,
@@ -134,9 +136,11 @@ pub struct KnownStory {
     pub has_pull: bool,
     /// Whether an agent is at work that a comment, this one where it is one, may be meant for.
     pub is_spoken_to: bool,
-    /// Whether a comment is one on the story's open pull request, and not clearly for somebody else: it is taken as a review is.
+    /// Whether a comment is one on the story's open pull request, and not clearly for somebody
+    /// else: it is taken as a review is.
     pub is_discussed: bool,
-    /// Whether a comment may be meant for an agent though none is at work: the issue is open, and it is not clearly for somebody else.
+    /// Whether a comment may be meant for an agent though none is at work: the issue is open, and
+    /// it is not clearly for somebody else.
     pub is_at_rest: bool,
 }
 
@@ -149,7 +153,8 @@ pub enum Decision {
     NotYet(&'static str),
     /// Nothing but to remember the label, since the story is under work.
     RememberLabel,
-    /// Let the agent do the work that the label names: it was put on beside the one that asked for the work.
+    /// Let the agent do the work that the label names: it was put on beside the one that asked for
+    /// the work.
     Choose(AgentKind),
     /// A task.
     Open {
@@ -275,7 +280,8 @@ fn on_label(choice: Option<&Choice>, at: Timestamp, known: &Known) -> Decision {
         return Decision::Nothing("the label is on a pull request");
     }
     if let Some(story) = &known.story {
-        // Of two labels that are put on together the one that chooses an agent counts, whichever hob hears of first.
+        // Of two labels that are put on together the one that chooses an agent counts, whichever
+        // hob hears of first.
         let adds = choice.agent.filter(|agent| story.is_under_work && story.chosen != Some(*agent));
         let is_same_act = story.labeled_at.is_some_and(|taken| taken <= at + SAME_ACT);
         if story.labeled_at.is_some_and(|taken| at <= taken + SAME_ACT) && !(is_same_act && adds.is_some()) {
@@ -324,7 +330,8 @@ fn on_comment(act: &Act, known: &Known) -> Decision {
     if let Some(question) = story.and_then(|story| story.question.as_ref()) {
         match question.posted {
             Posted::As(asked) if id > asked => return answer(question, act),
-            // Somebody may have read it who wrote this, or nobody: that shows as soon as it is recorded.
+            // Somebody may have read it who wrote this, or nobody: that shows as soon as it is
+            // recorded.
             Posted::NotYet => return Decision::NotYet("the question is on its way to the issue"),
             Posted::As(_) | Posted::Parked if command.is_none() => {
                 return Decision::Nothing("a comment from before the question");
@@ -379,8 +386,8 @@ fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
     }
 }
 
-/// A comment on a story that waits is the answer, whether it is put as a command or not. On a plan, every command to work
-/// is the word to carry it out.
+/// A comment on a story that waits is the answer, whether it is put as a command or not. On a plan,
+/// every command to work is the word to carry it out.
 fn answer(question: &OpenQuestion, act: &Act) -> Decision {
     const DECIDE_YOURSELF: &str = "Decide yourself, and go on.";
     let Act::Comment { command, body, .. } = act else { return Decision::Nothing("this is no comment") };
@@ -408,8 +415,8 @@ fn answer(question: &OpenQuestion, act: &Act) -> Decision {
     }
 }
 
-/// Whether a comment was written as the answer to a question that somebody else had answered, without the author having seen that.
-/// What is written later is about something else.
+/// Whether a comment was written as the answer to a question that somebody else had answered,
+/// without the author having seen that. What is written later is about something else.
 fn late(act: &Act, story: Option<&KnownStory>) -> Option<Decision> {
     let Act::Comment { id, at, body, by, .. } = act else { return None };
     let story = story.filter(|story| story.is_under_work)?;
@@ -423,7 +430,8 @@ fn late(act: &Act, story: Option<&KnownStory>) -> Option<Decision> {
 /// Whether somebody cannot have seen that this part had an answer, which is another's.
 fn is_late(card: &Card, part: usize, at: Timestamp, by: &str) -> bool {
     card.answers[part].as_ref().is_some_and(|given| {
-        // GitHub's times are whole seconds: within the second in which the card was changed nobody had read it.
+        // GitHub's times are whole seconds: within the second in which the card was changed nobody
+        // had read it.
         let unseen = given.shown_at.is_none_or(|shown| at.as_second() <= shown.as_second());
         unseen && !given.answer.by.eq_ignore_ascii_case(by)
     })
@@ -470,8 +478,8 @@ fn on_edit(act: &Act, known: &Known) -> Decision {
     }
 }
 
-/// A button does what its command does, and says nothing where that would only be words: the check run says where the story
-/// stands.
+/// A button does what its command does, and says nothing where that would only be words: the check
+/// run says where the story stands.
 fn on_press(press: Press, story: Option<&KnownStory>) -> Decision {
     let Some(known) = story else { return Decision::Nothing("there is no story") };
     match (press, on_retry(false, story)) {
@@ -522,7 +530,8 @@ fn on_budget(more_usd: f64, story: Option<&KnownStory>) -> Decision {
     }
 }
 
-/// While an agent works it waits until that is over; while a question is open, nothing would happen.
+/// While an agent works it waits until that is over; while a question is open, nothing would
+/// happen.
 fn on_rebase(rewrite: bool, story: Option<&KnownStory>) -> Decision {
     match story {
         Some(KnownStory { question: Some(_), .. }) => Decision::Refuse(CommandRejection::Waits),

@@ -1,5 +1,6 @@
-//! A check that has failed on what hob pushed becomes a task, or a part of one that has not begun. What is failing in the end, and
-//! whether that is the work's doing, is looked at when the task is taken up (`work/fix.rs`).
+//! A check that has failed on what hob pushed becomes a task, or a part of one that has not begun.
+//! What is failing in the end, and whether that is the work's doing, is looked at when the task is
+//! taken up (`work/fix.rs`).
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -17,7 +18,8 @@ use crate::story::plan::Mode;
 use crate::story::{About, Choice, RunReason, Story};
 
 impl Intake {
-    /// Takes the end of a check. Most of them are on commits that are none of hob's, and cost no more than a look into the store.
+    /// Takes the end of a check. Most of them are on commits that are none of hob's, and cost no
+    /// more than a look into the store.
     pub(super) async fn on_check_ended(
         &self,
         delivery: &Delivery,

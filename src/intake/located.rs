@@ -1,6 +1,7 @@
-//! Which repository a delivery is about. Its id says so; the name that stands in it may be an old one, since deliveries come late, or
-//! may have become another repository's meanwhile. Where id and name do not fit what is known, GitHub is asked, so that neither the
-//! order of deliveries nor a name that was given up and taken again decides anything.
+//! Which repository a delivery is about. Its id says so; the name that stands in it may be an old
+//! one, since deliveries come late, or may have become another repository's meanwhile. Where id and
+//! name do not fit what is known, GitHub is asked, so that neither the order of deliveries nor a
+//! name that was given up and taken again decides anything.
 
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ pub(super) struct NextLookup {
 }
 
 impl Intake {
-    /// Why a delivery of a repository that hob has never heard of leads to nothing, if the operator leaves such ones out.
+    /// Why a delivery of a repository that hob has never heard of leads to nothing, if the operator
+    /// leaves such ones out.
     pub(super) async fn is_left_out(&self, place: &Place) -> anyhow::Result<Option<String>> {
         if self.config.github.allows(&place.repo) {
             return Ok(None);
@@ -37,7 +39,8 @@ impl Intake {
         Ok(known.is_none().then(|| format!("github.allow leaves {} out", place.repo)))
     }
 
-    /// Puts the name that the repository of a delivery has now in place of the one in it. Tells why it leads to nothing, if so.
+    /// Puts the name that the repository of a delivery has now in place of the one in it. Tells why
+    /// it leads to nothing, if so.
     pub(super) async fn find_place(
         &self,
         delivery: &Delivery,
@@ -91,7 +94,8 @@ impl Intake {
         }
     }
 
-    /// Writes down what the way to GitHub has shown of repositories meanwhile. Tells whether there was anything.
+    /// Writes down what the way to GitHub has shown of repositories meanwhile. Tells whether there
+    /// was anything.
     pub(super) async fn learn(&self) -> anyhow::Result<bool> {
         let learned = self.github.take_learned();
         for Learned { before, now } in &learned {
@@ -109,7 +113,8 @@ impl Intake {
             || (is_due(next.displaced) && !self.store.displaced_repositories().await?.is_empty()))
     }
 
-    /// Looks for what is not known of repositories: where those are that lost their name, and from time to time which ids others have.
+    /// Looks for what is not known of repositories: where those are that lost their name, and from
+    /// time to time which ids others have.
     pub(super) async fn look_for_repositories(&self, next: &mut NextLookup) -> anyhow::Result<()> {
         if is_due(next.ids) {
             self.learn_ids().await?;
@@ -132,7 +137,8 @@ impl Intake {
         Ok(())
     }
 
-    /// Asks for the ids of repositories that an earlier hob knew by their names only. Tells whether any was learned.
+    /// Asks for the ids of repositories that an earlier hob knew by their names only. Tells whether
+    /// any was learned.
     async fn learn_ids(&self) -> anyhow::Result<bool> {
         for known in self.store.repositories_without_id().await? {
             if let Err(error) = self.github.whereabouts(&known.at()).await {
@@ -142,8 +148,8 @@ impl Intake {
         Box::pin(self.learn()).await
     }
 
-    /// Finds out where a repository is whose name another one has taken: it has another name, or it is put away. Tells whether that
-    /// could be found out.
+    /// Finds out where a repository is whose name another one has taken: it has another name, or it
+    /// is put away. Tells whether that could be found out.
     async fn find(&self, displaced: &KnownRepository) -> anyhow::Result<bool> {
         let found = match displaced.id {
             Some(_) => self.github.whereabouts(&displaced.at()).await,

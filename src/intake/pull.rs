@@ -1,4 +1,5 @@
-//! A pull request of hob's was closed, merged or opened again: that ends the story, or has it go on. hob closes nothing itself.
+//! A pull request of hob's was closed, merged or opened again: that ends the story, or has it go
+//! on. hob closes nothing itself.
 
 use jiff::Timestamp;
 
@@ -53,7 +54,8 @@ impl Intake {
                 self.merged(on, &story, merged, None).await?
             }
             PullMove::Closed | PullMove::Reopened => {
-                // It is closed, whoever did it. What is under way stops only those may who may push.
+                // It is closed, whoever did it. What is under way stops only those may who may
+                // push.
                 let stops =
                     to == PullMove::Closed && self.may_not_command(on, Permission::Write).await?.is_none();
                 PullNews { number: pull.number, to, at, by, stops, ended: None, effects: Vec::new() }
@@ -62,7 +64,8 @@ impl Intake {
         self.take(on, &story, &news).await
     }
 
-    /// Takes that a pull request goes to another branch. Deliveries come in any order: where it goes now is asked for.
+    /// Takes that a pull request goes to another branch. Deliveries come in any order: where it
+    /// goes now is asked for.
     pub(super) async fn on_retarget(
         &self,
         delivery: &Delivery,
@@ -85,8 +88,8 @@ impl Intake {
         Ok(Settled::Done("a pull request goes elsewhere"))
     }
 
-    /// Takes the end of an issue as the good end that it is, where a merge of the story's pull request has closed it. Nothing
-    /// where it has not.
+    /// Takes the end of an issue as the good end that it is, where a merge of the story's pull
+    /// request has closed it. Nothing where it has not.
     pub(super) async fn closed_by_merge(
         &self,
         on: &EventContext<'_>,
@@ -131,7 +134,8 @@ impl Intake {
         Ok(Settled::Done("moved a pull request"))
     }
 
-    /// What follows from a merge. The branch goes where the settings say so, and never one that others work on.
+    /// What follows from a merge. The branch goes where the settings say so, and never one that
+    /// others work on.
     async fn merged(
         &self,
         on: &EventContext<'_>,

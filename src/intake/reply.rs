@@ -1,5 +1,6 @@
-//! What people's replies and edits mean for a question card: which option a tick, a number, a letter or a quotation picks, and
-//! which part of several some words are for. Pure. Whose word counts, and when, is decided elsewhere.
+//! What people's replies and edits mean for a question card: which option a tick, a number, a
+//! letter or a quotation picks, and which part of several some words are for. Pure. Whose word
+//! counts, and when, is decided elsewhere.
 
 use std::collections::HashSet;
 
@@ -52,7 +53,8 @@ pub fn read_edit(of: &Card, before: &str, after: &str) -> QuestionEdit {
     if picked.is_empty() { QuestionEdit::Altered } else { QuestionEdit::Ticked(picked) }
 }
 
-/// The answers that a comment gives to a card, to open parts and to answered ones that it names. None: it only quotes.
+/// The answers that a comment gives to a card, to open parts and to answered ones that it names.
+/// None: it only quotes.
 pub fn read_reply(of: &Card, reply: &str) -> Vec<PartAnswer> {
     let Words { text, quoted, quotes_more } = own_words(of, reply);
     let parts: Vec<&Question> = of.question.parts().collect();
@@ -80,7 +82,8 @@ pub fn read_reply(of: &Card, reply: &str) -> Vec<PartAnswer> {
     numbered.into_iter().map(|(part, text)| PartAnswer { part, text: parts[part].pick(&text) }).collect()
 }
 
-/// What stands behind numbers at the start of lines, by part. What comes before the first number goes with it.
+/// What stands behind numbers at the start of lines, by part. What comes before the first number
+/// goes with it.
 fn by_number(text: &str, parts: usize) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, Vec<&str>)> = Vec::new();
     let mut preamble: Vec<&str> = Vec::new();
@@ -125,8 +128,8 @@ struct Words {
     quotes_more: bool,
 }
 
-/// A comment without what it quotes of the card, whether with a sign before each line or, as mail programs do it, without one.
-/// Other quotations are words like all others.
+/// A comment without what it quotes of the card, whether with a sign before each line or, as mail
+/// programs do it, without one. Other quotations are words like all others.
 fn own_words(of: &Card, reply: &str) -> Words {
     let reply = without_shapeless(&reply.replace("\r\n", "\n")).0;
     let lines: Vec<&str> = without_mail(&reply);
@@ -150,8 +153,8 @@ fn own_words(of: &Card, reply: &str) -> Words {
     Words { text: text.join("\n").trim().to_owned(), quoted, quotes_more }
 }
 
-/// The lines of a comment without what a mail program has put around an answer: the head of what is answered to and all below it, the line
-/// that says who wrote it, a signature.
+/// The lines of a comment without what a mail program has put around an answer: the head of what is
+/// answered to and all below it, the line that says who wrote it, a signature.
 fn without_mail(reply: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = reply.trim().lines().map(str::trim_end).collect();
     if let Some(at) = original_at(reply.trim()) {
@@ -212,7 +215,8 @@ impl Whole {
         whole
     }
 
-    /// Where in it some letters end that are next, or not far; few letters have to be a line, or the end of one.
+    /// Where in it some letters end that are next, or not far; few letters have to be a line, or
+    /// the end of one.
     fn after(&self, from: usize, bare: &str) -> Option<usize> {
         let rest = &self.letters[from..];
         if rest.starts_with(bare) {
@@ -241,7 +245,8 @@ impl Shown {
         }
     }
 
-    /// Whether a line that is quoted, in letters and digits, is of the card: a line of it, or a part of one that was wrapped.
+    /// Whether a line that is quoted, in letters and digits, is of the card: a line of it, or a
+    /// part of one that was wrapped.
     fn has_quoted(&mut self, bare: &str) -> bool {
         let is_line = self.lines.contains(bare);
         if let Some((text, from)) = self.copied
@@ -259,7 +264,8 @@ impl Shown {
         is_line
     }
 
-    /// Whether a line that is not quoted is of a copy of the card. A copy begins with a line that nobody writes as an answer.
+    /// Whether a line that is not quoted is of a copy of the card. A copy begins with a line that
+    /// nobody writes as an answer.
     fn has_unquoted(&mut self, line: &str) -> bool {
         let bare = letters(line);
         if bare.is_empty() {
@@ -369,7 +375,8 @@ mod tests {
     fn the_same_words_in_two_parts_are_told_apart_and_a_tick_counts_before_the_card_shows_the_last_one() {
         let of = two();
         assert_eq!(picks(read_edit(&of, &card(&of), &ticked(&of, 3))), [at(1, "no")]);
-        // Alice has ticked in the first part, which the store knows and GitHub does not show; bob ticks in the second.
+        // Alice has ticked in the first part, which the store knows and GitHub does not show; bob
+        // ticks in the second.
         let by_alice = ticked(&of, 0);
         let by_both = by_alice.replacen("- [ ] yes", "- [x] yes", 1);
         let known = Card { answers: vec![given("yes", "alice"), None], ..of };

@@ -1,6 +1,7 @@
-//! What people say about a pull request of hob's, in reviews and in its conversation, becomes a task, or a part of one that has not
-//! begun. What they said is read from GitHub here and frozen: of people who may push, and hob's own. Which task it becomes a part
-//! of is the store's to see, `store/reviews.rs`.
+//! What people say about a pull request of hob's, in reviews and in its conversation, becomes a
+//! task, or a part of one that has not begun. What they said is read from GitHub here and frozen:
+//! of people who may push, and hob's own. Which task it becomes a part of is the store's to see,
+//! `store/reviews.rs`.
 
 use std::collections::HashMap;
 
@@ -43,7 +44,8 @@ impl Intake {
             return Ok(Settled::Ignored(why));
         }
         let said = self.read_review(on, pull.number, review).await?;
-        // An approval that says something on lines as well wants that done. Its text alone is "Looks good" in many words.
+        // An approval that says something on lines as well wants that done. Its text alone is
+        // "Looks good" in many words.
         let is_approval = review.verdict == Verdict::Approved;
         if is_approval && said.as_ref().is_none_or(|said| said.remarks.is_empty()) {
             let by = &on.sender.login;
@@ -68,7 +70,8 @@ impl Intake {
         self.take_up(on, &story, said, effects).await
     }
 
-    /// What is said in the threads of a review while a question waits, which comes first: once in each thread.
+    /// What is said in the threads of a review while a question waits, which comes first: once in
+    /// each thread.
     async fn held_up_by(
         &self,
         story: &Story,
@@ -121,8 +124,8 @@ impl Intake {
         Ok(story)
     }
 
-    /// Fails where a pull request is hob's and hob has not come to write that down yet: between opening and recording it
-    /// somebody can be quick, or hob can die.
+    /// Fails where a pull request is hob's and hob has not come to write that down yet: between
+    /// opening and recording it somebody can be quick, or hob can die.
     pub(super) async fn check_recorded(&self, on: &EventContext<'_>, pull: &Pull) -> anyhow::Result<()> {
         if pull.is_from_fork || !self.github.is_own(&pull.author).await? {
             return Ok(());

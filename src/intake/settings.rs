@@ -1,5 +1,6 @@
-//! The repository's settings at the door: which label is hob's there, who may steer hob, and what is said where the file has a
-//! mistake. Reading the file is `github`'s, understanding it `config`'s.
+//! The repository's settings at the door: which label is hob's there, who may steer hob, and what
+//! is said where the file has a mistake. Reading the file is `github`'s, understanding it
+//! `config`'s.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,8 @@ use crate::message;
 use crate::store::Heard;
 use crate::story::Story;
 
-/// How long what was read serves for telling hob's labels from others: labels come in bursts, most of them not hob's. What
-/// leads to something has the file read anew.
+/// How long what was read serves for telling hob's labels from others: labels come in bursts, most
+/// of them not hob's. What leads to something has the file read anew.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// What a repository's file says.
@@ -98,7 +99,8 @@ impl Intake {
         Ok(Settings { text, file })
     }
 
-    /// Says that nothing is started because of a mistake in the repository's settings: once for each version of the file.
+    /// Says that nothing is started because of a mistake in the repository's settings: once for
+    /// each version of the file.
     pub(super) async fn decline_for_settings(
         &self,
         on: &EventContext<'_>,

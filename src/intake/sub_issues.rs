@@ -1,5 +1,5 @@
-//! Sub-issues: taken up with their parent where the repository's settings say so, each as people had seen it when they asked; and
-//! not taken up by themselves while their parent's story has them.
+//! Sub-issues: taken up with their parent where the repository's settings say so, each as people
+//! had seen it when they asked; and not taken up by themselves while their parent's story has them.
 
 use std::collections::HashMap;
 
@@ -25,8 +25,8 @@ pub(super) enum Parts {
 }
 
 impl Intake {
-    /// The sub-issues that are worked on with this issue: the open ones that are not done yet, and that no story of their own has
-    /// under work.
+    /// The sub-issues that are worked on with this issue: the open ones that are not done yet, and
+    /// that no story of their own has under work.
     async fn parts(
         &self,
         on: &EventContext<'_>,
@@ -138,8 +138,8 @@ impl Intake {
         Ok(to_do)
     }
 
-    /// The story that has this issue as one of its sub-issues, where it is not to have a story of its own: never while that is at
-    /// work, and not for a label once it is done there.
+    /// The story that has this issue as one of its sub-issues, where it is not to have a story of
+    /// its own: never while that is at work, and not for a label once it is done there.
     pub(super) async fn parent_of(
         &self,
         on: &EventContext<'_>,

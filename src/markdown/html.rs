@@ -1,4 +1,5 @@
-//! HTML in Markdown, as far as it takes to know what of it GitHub shows: the words between tags, and neither tags nor comments.
+//! HTML in Markdown, as far as it takes to know what of it GitHub shows: the words between tags,
+//! and neither tags nor comments.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -27,7 +28,8 @@ pub(super) struct Tag<'a> {
     attributes: Vec<(String, &'a str)>,
 }
 
-/// Elements that GitHub lets through. Of all others the tags are taken out, and what is between them stays.
+/// Elements that GitHub lets through. Of all others the tags are taken out, and what is between
+/// them stays.
 const ELEMENTS: &[&str] = &[
     "a",
     "abbr",
@@ -182,7 +184,8 @@ impl Tag<'_> {
             || ["display", "visibility", "opacity", "font-size"].iter().any(|means| style.contains(means))
     }
 
-    /// How many of its attributes may hold words that nobody sees. Where something leads is told apart from these.
+    /// How many of its attributes may hold words that nobody sees. Where something leads is told
+    /// apart from these.
     pub(super) fn hidden_attributes(&self) -> usize {
         let is_hidden = |(name, value): &&(String, &str)| match name.as_str() {
             "href" | "src" | "srcset" => false,

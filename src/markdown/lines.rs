@@ -1,5 +1,5 @@
-//! The lines of a comment as its writer says them in plain words: what is in code, a quotation, a table, HTML, a link or struck out is
-//! somebody showing something.
+//! The lines of a comment as its writer says them in plain words: what is in code, a quotation, a
+//! table, HTML, a link or struck out is somebody showing something.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,7 +25,8 @@ pub struct Line {
     pub is_quoted: bool,
 }
 
-/// A comment with one kind of line end, and its lines of plain words in order, those in quotations too.
+/// A comment with one kind of line end, and its lines of plain words in order, those in quotations
+/// too.
 pub fn lines(comment: &str) -> (Cow<'_, str>, Vec<Line>) {
     let source = bounded(comment);
     let lines = with_tree(&source, Reader::read);
@@ -44,7 +45,8 @@ struct Reader {
     quotes: usize,
     /// How many links and the like are around the words.
     aside: usize,
-    /// Elements of HTML that quote and are open, with how many of them; those begun in the paragraph under way by themselves.
+    /// Elements of HTML that quote and are open, with how many of them; those begun in the
+    /// paragraph under way by themselves.
     blocks: HashMap<String, usize>,
     inlines: HashMap<String, usize>,
     /// Something of HTML is not ended: the rest of the text belongs to it.

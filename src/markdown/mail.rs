@@ -1,5 +1,6 @@
-//! Answers by mail. Below (or above) what somebody wrote, their mail program puts what they answer to, often without a sign before its
-//! lines: behind a line such as `On …, hob wrote:`, behind one of dashes, or behind the head of the mail.
+//! Answers by mail. Below (or above) what somebody wrote, their mail program puts what they answer
+//! to, often without a sign before its lines: behind a line such as `On …, hob wrote:`, behind one
+//! of dashes, or behind the head of the mail.
 
 /// How a mail's head begins, in the languages of common mail programs.
 const FROM: &[&str] = &[
@@ -125,7 +126,8 @@ const MAX_WRAPPED: usize = 3;
 /// A head has so many lines at least.
 const MIN_HEAD: usize = 3;
 
-/// The line from which on a comment is what its writer answers to, put there by a mail program without a sign before each line.
+/// The line from which on a comment is what its writer answers to, put there by a mail program
+/// without a sign before each line.
 pub fn original_at(text: &str) -> Option<usize> {
     let lines: Vec<&str> = text.lines().collect();
     (0..lines.len()).find(|at| begins_original(&lines, *at))
@@ -165,7 +167,8 @@ fn is_rule_with_words(line: &str) -> bool {
         && !inner.contains('|')
 }
 
-/// Whether the head of a mail begins here: lines such as `From: …` and `Sent: …`, one of which has a date.
+/// Whether the head of a mail begins here: lines such as `From: …` and `Sent: …`, one of which has
+/// a date.
 fn is_head(lines: &[&str], at: usize) -> bool {
     let head: Vec<(String, &str)> = lines[at..].iter().take(8).map_while(|line| field(line)).collect();
     let Some((first, from)) = head.first() else { return false };
@@ -224,7 +227,8 @@ pub fn attribution(lines: &[&str]) -> Option<usize> {
     None
 }
 
-/// Whether a line is the one before a signature, or one that a phone or GitHub puts at the end of a mail.
+/// Whether a line is the one before a signature, or one that a phone or GitHub puts at the end of a
+/// mail.
 pub fn is_closing(line: &str) -> bool {
     if line.trim_end() == "--" {
         return true;

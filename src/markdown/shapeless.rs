@@ -1,5 +1,5 @@
-//! Characters that have no shape: of no width, for the direction of text, tags, fillers, controls. People do not see them, and an
-//! agent would.
+//! Characters that have no shape: of no width, for the direction of text, tags, fillers, controls.
+//! People do not see them, and an agent would.
 
 /// Whether a character has no shape of its own.
 pub(super) fn is_shapeless(c: char) -> bool {
@@ -17,7 +17,8 @@ fn is_pictograph(c: char) -> bool {
         | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// A text without characters that have no shape, and how many there were. Those that make up an emoji stay.
+/// A text without characters that have no shape, and how many there were. Those that make up an
+/// emoji stay.
 pub fn without_shapeless(text: &str) -> (String, usize) {
     let mut taken_out = 0;
     let characters: Vec<char> = text.chars().collect();
@@ -34,7 +35,8 @@ pub fn without_shapeless(text: &str) -> (String, usize) {
     (shown, taken_out)
 }
 
-/// Emoji are made of several characters, some of which are shapeless: one selector after a symbol, one joiner between two.
+/// Emoji are made of several characters, some of which are shapeless: one selector after a symbol,
+/// one joiner between two.
 fn belongs_to_a_symbol(c: char, before: Option<char>, after: Option<char>) -> bool {
     let follows_symbol = before.is_some_and(is_pictograph);
     match c {

@@ -1,9 +1,11 @@
-//! What a reader sees of a text that GitHub renders: made anew from the tree, so that nothing can be in it that is not rendered. The form
-//! stays that of Markdown: lists, quotations, tables and code are told apart as before, emphasis is not. Links and images have their
-//! addresses beside them, since a reader can look at those.
+//! What a reader sees of a text that GitHub renders: made anew from the tree, so that nothing can
+//! be in it that is not rendered. The form stays that of Markdown: lists, quotations, tables and
+//! code are told apart as before, emphasis is not. Links and images have their addresses beside
+//! them, since a reader can look at those.
 //!
-//! Where it cannot be told whether GitHub shows something, it counts as hidden: too little text is noticed, too much is not. Letters that
-//! merely look like others stay, and so does `<details>`, which people can open.
+//! Where it cannot be told whether GitHub shows something, it counts as hidden: too little text is
+//! noticed, too much is not. Letters that merely look like others stay, and so does `<details>`,
+//! which people can open.
 
 use std::collections::HashSet;
 use std::ops::AddAssign;
@@ -25,7 +27,8 @@ const MAX_ADDRESS: usize = 2_000;
 /// Where an address may lead that GitHub keeps.
 const SCHEMES: [&str; 4] = ["http", "https", "mailto", "ftp"];
 
-/// Languages of code blocks, by which GitHub colours them. Other words behind a fence are shown nowhere.
+/// Languages of code blocks, by which GitHub colours them. Other words behind a fence are shown
+/// nowhere.
 const LANGUAGES: &[&str] = &[
     "ada",
     "asm",
@@ -212,7 +215,8 @@ const UNSHOWN_TEX: &[&str] = &[
 pub struct Hidden {
     /// Comments, titles, alternative texts and other markup that GitHub does not show.
     pub comments: usize,
-    /// Characters that have no shape: of no width, for the direction of text, tags, fillers, controls.
+    /// Characters that have no shape: of no width, for the direction of text, tags, fillers,
+    /// controls.
     pub characters: usize,
 }
 
@@ -756,8 +760,8 @@ impl Writer {
         }
     }
 
-    /// Counts what the parser leaves no trace of: definitions of links that hold more than where a link leads, footnotes that nothing
-    /// refers to, and cells beyond the columns of their table.
+    /// Counts what the parser leaves no trace of: definitions of links that hold more than where a
+    /// link leads, footnotes that nothing refers to, and cells beyond the columns of their table.
     fn count_traceless(&mut self, source: &str) {
         let shown: HashSet<&str> = self.out.lines().map(content).collect();
         let links: HashSet<&str> = self.links.iter().chain(&self.images).map(String::as_str).collect();

@@ -1,4 +1,5 @@
-//! What hob says about a base branch that has moved on, and about what people have pushed while an agent worked.
+//! What hob says about a base branch that has moved on, and about what people have pushed while an
+//! agent worked.
 
 use super::{Spent, code, commits_in_words, file_list, finished, quoted, whole};
 
@@ -90,7 +91,8 @@ pub fn base_unrelated(branches: Branches<'_>) -> String {
     format!("**Not merged:** {story} and {base} have no commit in common. Nothing was changed.")
 }
 
-/// Said where the base does not have what a branch builds on any more, so that it is not merged, and nothing is pushed.
+/// Said where the base does not have what a branch builds on any more, so that it is not merged,
+/// and nothing is pushed.
 pub fn base_was_rewritten(branches: Branches<'_>) -> String {
     let (base, story) = (branches.base(), branches.story());
     format!(

@@ -88,7 +88,8 @@ pub fn at_cap_subject() -> String {
     "WIP: stopped at the cap of the budget".to_owned()
 }
 
-/// The caps of a task in a few words, `$2.00 a run, $5.00 a story`, where there are any. For the agent.
+/// The caps of a task in a few words, `$2.00 a run, $5.00 a story`, where there are any. For the
+/// agent.
 pub fn caps(caps: &Caps) -> Option<String> {
     let all = [
         (caps.run, "a run"),

@@ -1,6 +1,7 @@
-//! How a question card reads: open, partly and wholly answered, and when it needs no answer any more; and what is said beside it.
-//! A card changes its words only where its question changes: so that what people ticked in it can be told from what hob wrote, each
-//! option is one line of its own.
+//! How a question card reads: open, partly and wholly answered, and when it needs no answer any
+//! more; and what is said beside it. A card changes its words only where its question changes: so
+//! that what people ticked in it can be told from what hob wrote, each option is one line of its
+//! own.
 
 use jiff::Timestamp;
 use jiff::civil::Weekday;
@@ -163,7 +164,8 @@ fn what_else_happens(card: &Card) -> Option<String> {
     (!defaults.is_empty()).then(|| format!("If nobody answers by {deadline}, I take {taken}."))
 }
 
-/// `Monday 2026-11-30 09:00 UTC`, with seconds where there are some: nothing happens before the moment that is named.
+/// `Monday 2026-11-30 09:00 UTC`, with seconds where there are some: nothing happens before the
+/// moment that is named.
 fn moment(at: Timestamp) -> String {
     let form = if at.as_millisecond() % 60_000 == 0 { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
     // Up to the next second, which the words then name.

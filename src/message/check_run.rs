@@ -1,5 +1,6 @@
-//! What stands in hob's check run beside a commit: a title, and below what the status comment says the evidence, which is what
-//! came of the repository's checks, and the end of the agent's log. With a token, the one line of the commit status.
+//! What stands in hob's check run beside a commit: a title, and below what the status comment says
+//! the evidence, which is what came of the repository's checks, and the end of the agent's log.
+//! With a token, the one line of the commit status.
 
 use super::contain::{contain_line, tail_as_code};
 use super::status::the_branch;
@@ -12,7 +13,8 @@ use crate::story::checks::Checked;
 const MAX_TITLE: usize = 120;
 /// Characters of the status in a summary. GitHub takes 65,535.
 const MAX_SUMMARY: usize = 60_000;
-/// Characters of all that stands below it. GitHub takes 65,535, and what is taken out of it may leave something longer.
+/// Characters of all that stands below it. GitHub takes 65,535, and what is taken out of it may
+/// leave something longer.
 const MAX_TEXT: usize = 65_000;
 /// Characters of the agent's log, where there is room.
 const MAX_LOG_LEN: usize = 30_000;
@@ -34,7 +36,8 @@ pub fn checked_again() -> &'static str {
     "The checks run again"
 }
 
-/// The title of a check run: where the story stands, in one line. `checked` is what came of the checks on this commit.
+/// The title of a check run: where the story stands, in one line. `checked` is what came of the
+/// checks on this commit.
 pub fn check_run_title(text: &StatusText<'_>, checked: Option<&Checked>) -> String {
     let title = match text.phase {
         Phase::Queued { .. } => "Queued",
@@ -93,7 +96,8 @@ pub fn moved_on(web: &str, branch: &str, to: &str) -> String {
     format!("{branch} is at [{short}]({web}/commit/{to}) now. What hob does is told there.")
 }
 
-/// What stands below the summary: the evidence, and the end of the agent's log. Nothing where there is neither.
+/// What stands below the summary: the evidence, and the end of the agent's log. Nothing where there
+/// is neither.
 pub fn check_run_text(checked: Option<&Checked>, log: &[Signal]) -> Option<String> {
     // Of each output and of the log a smaller part, until all of it has room.
     let shares = (0..).map(|halvings| 1_usize << halvings).take_while(|share| *share <= MAX_LOG_LEN);

@@ -1,4 +1,5 @@
-//! What is said about a repository's own checks: in the pull request's body, and on the issue where one still fails.
+//! What is said about a repository's own checks: in the pull request's body, and on the issue where
+//! one still fails.
 
 use super::{Spent, commits_in_words, duration, finished};
 use crate::story::checks::{CheckEnd, CheckResult, Checked, Refused, Why};
@@ -11,7 +12,8 @@ const MAX_REFUSED: usize = 10;
 /// As much of a commit's id as tells it from others.
 const SHORT: usize = 12;
 
-/// The evidence: which checks ran on which commit, where, and what came of them. In the pull request and in the check run.
+/// The evidence: which checks ran on which commit, where, and what came of them. In the pull
+/// request and in the check run.
 pub fn checks_table(checked: &Checked) -> String {
     let tip: String = checked.tip.as_str().chars().take(SHORT).collect();
     let reach = reach(checked);
@@ -82,7 +84,8 @@ pub fn checks_section(checked: &Checked) -> String {
     text
 }
 
-/// Said on the issue when the pull request is open though a check fails. `{pull}` as in `pull_request_ready`.
+/// Said on the issue when the pull request is open though a check fails. `{pull}` as in
+/// `pull_request_ready`.
 pub fn pull_request_with_failing_check(commits: usize, took: Spent, failing: &CheckResult) -> String {
     let (commits, took) = (commits_in_words(commits), finished(took));
     let (command, ended) = (command(&failing.command), ended(failing.end));
@@ -92,7 +95,8 @@ pub fn pull_request_with_failing_check(commits: usize, took: Spent, failing: &Ch
     )
 }
 
-/// Said in one sentence, beside what was done, where a check fails on it and no agent mends that. `{pull}` as in `pull_request_ready`.
+/// Said in one sentence, beside what was done, where a check fails on it and no agent mends that.
+/// `{pull}` as in `pull_request_ready`.
 pub fn still_failing(checked: Option<&Checked>) -> Option<String> {
     let failing = checked?.failing()?;
     let (command, ended) = (command(&failing.command), ended(failing.end));

@@ -1,5 +1,5 @@
-//! The words by which GitHub closes issues: the text of commits is kept free of them, and text in comments is broken near them
-//! (`contain.rs`). Pure.
+//! The words by which GitHub closes issues: the text of commits is kept free of them, and text in
+//! comments is broken near them (`contain.rs`). Pure.
 
 /// How such words begin, and how they may end: `closes`, `fixed`, `resolve`.
 pub(super) const WORDS: [(&str, [&str; 3]); 3] =
@@ -8,8 +8,9 @@ pub(super) const WORDS: [(&str, [&str; 3]); 3] =
 /// What stands in the place of such a word. The issue is linked all the same.
 const HARMLESS: &str = "refs";
 
-/// A commit's message in which no such word stands before an issue. Once the commit is on the default branch, GitHub would close
-/// that issue, whichever it is. Every other byte stays, whatever the encoding.
+/// A commit's message in which no such word stands before an issue. Once the commit is on the
+/// default branch, GitHub would close that issue, whichever it is. Every other byte stays, whatever
+/// the encoding.
 pub fn without_closing_words(message: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(message.len());
     let mut issues = Issues::of(message);
@@ -36,10 +37,12 @@ fn is_closing_word(word: &[u8]) -> bool {
     })
 }
 
-/// Where issues are named in a message. Each byte is looked at once, however many words stand before it.
+/// Where issues are named in a message. Each byte is looked at once, however many words stand
+/// before it.
 struct Issues<'a> {
     message: &'a [u8],
-    /// The end of the word that was looked at last, and the last place in it where an issue's number or address is.
+    /// The end of the word that was looked at last, and the last place in it where an issue's
+    /// number or address is.
     word: Option<(usize, Option<usize>)>,
 }
 
@@ -48,8 +51,9 @@ impl<'a> Issues<'a> {
         Self { message, word: None }
     }
 
-    /// Whether the next thing is an issue: `#3`, `GH-3`, `owner/name#3` or an address. Spaces, line ends, a colon and signs that
-    /// only set a word off may stand before it; what ends a clause may not.
+    /// Whether the next thing is an issue: `#3`, `GH-3`, `owner/name#3` or an address. Spaces, line
+    /// ends, a colon and signs that only set a word off may stand before it; what ends a clause may
+    /// not.
     fn is_next(&mut self, from: usize) -> bool {
         let ends_clause = |byte: &u8| matches!(byte, b'.' | b',' | b';' | b'!' | b'?');
         let begins = |byte: &u8| byte.is_ascii_alphanumeric() || ends_clause(byte);

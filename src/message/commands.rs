@@ -1,5 +1,5 @@
-//! What hob says to commands where it does not simply do them: help, where the work stands, and why nothing is done. And
-//! the question that a plan is put as.
+//! What hob says to commands where it does not simply do them: help, where the work stands, and why
+//! nothing is done. And the question that a plan is put as.
 
 use super::{FailureClass, MAX_AGENT_TEXT, code, duration, failure_words};
 use crate::command::{Mistake, TABLE, Who, meant, meant_option, nearest, usage};
@@ -135,7 +135,8 @@ pub fn nobody_listens() -> String {
         .to_owned()
 }
 
-/// What was taken out of the texts that an agent was given, in words; nothing where that was nothing.
+/// What was taken out of the texts that an agent was given, in words; nothing where that was
+/// nothing.
 pub fn left_out(hidden: Hidden) -> Option<String> {
     let passages = match hidden.comments {
         0 => None,
@@ -252,7 +253,8 @@ pub fn no_cap() -> String {
     "No budget is set here, so there is nothing to raise.".to_owned()
 }
 
-/// The question that a plan is put as. What the agent wrote is contained where the question is posted.
+/// The question that a plan is put as. What the agent wrote is contained where the question is
+/// posted.
 pub fn may_this_be_done(plan: Option<&str>) -> Question {
     let plan: String = match plan.map(str::trim).filter(|plan| !plan.is_empty()) {
         Some(plan) => {

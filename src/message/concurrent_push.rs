@@ -1,4 +1,5 @@
-//! What is said on pull requests that hob did not open, where work is asked for that it does not do there.
+//! What is said on pull requests that hob did not open, where work is asked for that it does not do
+//! there.
 
 use super::contain::code;
 use crate::ids::IssueNumber;

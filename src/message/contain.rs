@@ -1,12 +1,12 @@
-//! Text that an agent wrote, made safe to stand in a comment of hob's: it notifies nobody, closes and links no
-//! issue elsewhere, shows no image, holds no HTML, leaves nothing open behind it, and cannot pass for hob's own
-//! marker. The meaning of the text is kept, and code stays as it is.
+//! Text that an agent wrote, made safe to stand in a comment of hob's: it notifies nobody, closes
+//! and links no issue elsewhere, shows no image, holds no HTML, leaves nothing open behind it, and
+//! cannot pass for hob's own marker. The meaning of the text is kept, and code stays as it is.
 //!
-//! Two means. Outside of code an invisible character is put between the signs that would act together. And where
-//! a code block begins is not left to be guessed: hob writes each one anew, at the start of a line, with a fence that
-//! nothing in it can close. Whether a word is in a code *span* GitHub decides by rules that links, tables, addresses
-//! and formulas have a say in; where one of those is near (`doubt`), code spans are treated as text too, which shows no
-//! difference.
+//! Two means. Outside of code an invisible character is put between the signs that would act
+//! together. And where a code block begins is not left to be guessed: hob writes each one anew, at
+//! the start of a line, with a fence that nothing in it can close. Whether a word is in a code
+//! *span* GitHub decides by rules that links, tables, addresses and formulas have a say in; where
+//! one of those is near (`doubt`), code spans are treated as text too, which shows no difference.
 
 mod address;
 mod fence;
@@ -36,7 +36,8 @@ pub fn contain(text: &str, most: usize) -> String {
     fitted(plain(text).trim(), most, cut_here(), lines_of)
 }
 
-/// Where code blocks are, the parser says; each is written anew, and everything else is made safe line by line.
+/// Where code blocks are, the parser says; each is written anew, and everything else is made safe
+/// line by line.
 fn lines_of(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut inline = Inline::default();
@@ -56,8 +57,8 @@ fn lines_of(text: &str) -> String {
     safe.join("\n")
 }
 
-/// The same for a place that has room for one line, among words of hob's: what would begin a block is text there, and what
-/// would go on into hob's words ends. Not for the cells of a table.
+/// The same for a place that has room for one line, among words of hob's: what would begin a block
+/// is text there, and what would go on into hob's words ends. Not for the cells of a table.
 pub fn contain_line(text: &str, most: usize) -> String {
     let text = plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
     fitted(&text, most, "…", |text| {
@@ -79,7 +80,8 @@ pub(super) fn code(name: &str, most: usize) -> String {
     format!("`{}`", if short.is_empty() { " ".to_owned() } else { marker_broken(&short) })
 }
 
-/// The end of what a program printed, as a code block in which nothing acts: cut at the beginning of a line.
+/// The end of what a program printed, as a code block in which nothing acts: cut at the beginning
+/// of a line.
 pub(super) fn tail_as_code(text: &str, most: usize) -> String {
     let text = plain(text.trim_matches('\n'));
     let over = text.chars().count().saturating_sub(most);
@@ -122,8 +124,8 @@ fn fitted(text: &str, most: usize, cut: &str, safe: impl Fn(&str) -> String) -> 
 /// So often the place to cut is looked for with care.
 const MAX_LOOKS: u32 = 4;
 
-/// As much of a text as fits when it is made safe, and where it ends. What makes it safe makes it longer too, so that the place
-/// to cut is looked for.
+/// As much of a text as fits when it is made safe, and where it ends. What makes it safe makes it
+/// longer too, so that the place to cut is looked for.
 fn fit(text: &str, most: usize, safe: impl Fn(&str) -> String) -> (String, usize) {
     let mut characters = text.chars().count().min(most);
     for look in 0.. {
@@ -142,7 +144,8 @@ fn fit(text: &str, most: usize, safe: impl Fn(&str) -> String) -> (String, usize
 /// Makes lines safe that are no code block, one after the other.
 struct Inline {
     out: String,
-    /// Whether the paragraph is the agent's alone, so that what is not closed in it reaches nothing of hob's.
+    /// Whether the paragraph is the agent's alone, so that what is not closed in it reaches nothing
+    /// of hob's.
     alone: bool,
     /// Whether GitHub may see code spans elsewhere than they seem to be, until the next empty line.
     doubt: bool,
@@ -304,7 +307,8 @@ impl Inline {
         let next_is = |test: fn(char) -> bool| next.is_some_and(test);
         match c {
             '@' if self.in_address => false,
-            // An address of mail, and nobody's name; but `name@commit` is a link to another repository.
+            // An address of mail, and nobody's name; but `name@commit` is a link to another
+            // repository.
             '@' if before.is_ascii_alphanumeric() && !self.has_at => is_commit(after),
             '@' => !next_is(char::is_whitespace),
             '<' => next_is(|n| n.is_ascii_alphabetic() || matches!(n, '!' | '/' | '?')),
@@ -323,8 +327,8 @@ impl Inline {
         }
     }
 
-    /// After the `]` of a link: its address, if it is a plain one, is kept, and its title, which nobody sees, is not.
-    /// Anything else is no link.
+    /// After the `]` of a link: its address, if it is a plain one, is kept, and its title, which
+    /// nobody sees, is not. Anything else is no link.
     fn link<'a>(&mut self, after: &'a str) -> &'a str {
         let Some((address, rest)) = plain_link(after) else {
             self.out.extend([']', BREAK]);
@@ -379,7 +383,8 @@ fn plain_link(text: &str) -> Option<(&str, &str)> {
     (depth == 0).then(|| Some((address, rest.strip_prefix(')')?)))?
 }
 
-/// Whether a line ends a paragraph, in quotations too: it has nothing behind their signs. A sign that is further in is text.
+/// Whether a line ends a paragraph, in quotations too: it has nothing behind their signs. A sign
+/// that is further in is text.
 fn is_blank(line: &str) -> bool {
     let mut rest = line;
     loop {

@@ -1,5 +1,6 @@
-//! What keeps a task from going on, in a sentence or two for people on GitHub: the detail of a failure. What follows from it is decided
-//! where it is met. Paths of the host and Docker's own words are for the log.
+//! What keeps a task from going on, in a sentence or two for people on GitHub: the detail of a
+//! failure. What follows from it is decided where it is met. Paths of the host and Docker's own
+//! words are for the log.
 
 use super::{MAX_BRANCH, code};
 use crate::config::ByteSize;
@@ -7,7 +8,8 @@ use crate::config::ByteSize;
 /// What keeps a task from going on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detail {
-    /// Words that are made already: hob's, or those of the agent, of git or of the git host. May be none.
+    /// Words that are made already: hob's, or those of the agent, of git or of the git host. May be
+    /// none.
     Said(String),
     /// The container engine is away.
     DockerAway,
@@ -111,7 +113,8 @@ impl From<String> for Detail {
 }
 
 impl Detail {
-    /// Whether who asked can put it right, or somebody of the repository can, as opposed to hob's operator.
+    /// Whether who asked can put it right, or somebody of the repository can, as opposed to hob's
+    /// operator.
     pub fn is_for_requester(&self) -> bool {
         matches!(
             self,

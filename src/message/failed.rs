@@ -1,4 +1,5 @@
-//! A task that failed, in words: what happened, what became of the work, and what to do, for each class of failures.
+//! A task that failed, in words: what happened, what became of the work, and what to do, for each
+//! class of failures.
 
 use super::{Spent, file_list, finished, quoted, whole};
 use crate::agent::FailureClass;

@@ -1,4 +1,5 @@
-//! What is said about failed checks: that there is nothing to mend, what was mended, and that hob stops trying.
+//! What is said about failed checks: that there is nothing to mend, what was mended, and that hob
+//! stops trying.
 
 use super::{Spent, below, code, commits_in_words, finished};
 use crate::ids::Sha;
@@ -68,7 +69,8 @@ pub fn nothing_to_mend(found: &NothingToFix<'_>) -> String {
     text
 }
 
-/// Said on the issue when checks were to be mended and there are new commits. `{pull}` as in `pull_request_ready`.
+/// Said on the issue when checks were to be mended and there are new commits. `{pull}` as in
+/// `pull_request_ready`.
 pub fn checks_mended(checks: &[&str], commits: usize, took: Spent) -> String {
     let (commits, took) = (commits_in_words(commits), finished(took));
     let names = names(checks);
@@ -96,7 +98,8 @@ pub fn checks_left(checks: &[&str], summary: Option<&str>, took: Spent) -> Strin
     text
 }
 
-/// Said on the pull request, once, when checks still fail and hob has taken them up as often as it may.
+/// Said on the pull request, once, when checks still fail and hob has taken them up as often as it
+/// may.
 pub fn fixes_used_up(checks: &[&str], most: u32) -> String {
     let (names, fail) = (names(checks), fail(checks.len()));
     let times = match most {
@@ -117,7 +120,8 @@ fn fail(checks: usize) -> &'static str {
     }
 }
 
-/// Said on the pull request where a task about it has failed, whose status comment stands on the issue. `words` are those.
+/// Said on the pull request where a task about it has failed, whose status comment stands on the
+/// issue. `words` are those.
 pub fn failed_here(about: &About, words: &str) -> String {
     let what = match about {
         About::Review(_) => "The review is not dealt with.",

@@ -1,12 +1,14 @@
-//! What is in a workspace and in no commit, in words. It keeps no commit from people, so it is named beside them.
+//! What is in a workspace and in no commit, in words. It keeps no commit from people, so it is
+//! named beside them.
 
 use super::contain::code;
 
 /// More paths than this are counted.
 const MAX_PATHS: usize = 8;
 
-/// What is said beside commits of what stayed out of them: changes that the agent did not commit (`uncommitted`), what no commit can
-/// take (`apart`), and that git could not list what there is (`unlisted`).
+/// What is said beside commits of what stayed out of them: changes that the agent did not commit
+/// (`uncommitted`), what no commit can take (`apart`), and that git could not list what there is
+/// (`unlisted`).
 pub fn left_behind(uncommitted: &[String], apart: &[String], unlisted: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if !uncommitted.is_empty() {

@@ -1,5 +1,5 @@
-//! What is said about an agent's account, its key or its login. These words stand as a quotation in the
-//! message of a failed task.
+//! What is said about an agent's account, its key or its login. These words stand as a quotation in
+//! the message of a failed task.
 
 use std::time::Duration;
 

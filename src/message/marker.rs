@@ -1,4 +1,5 @@
-//! The hidden text at the end of hob's comments, by which they are found and told from other people's.
+//! The hidden text at the end of hob's comments, by which they are found and told from other
+//! people's.
 
 use crate::ids::EffectId;
 

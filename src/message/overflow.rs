@@ -1,6 +1,7 @@
-//! What an agent wrote that is longer than its place has room for: the first part stands there, with links to comments of hob's that
-//! hold the rest. A message carries the rest with it, in signs that no contained text has, until `deliver/overflow.rs` has written those
-//! comments and knows their addresses. So a message stays a function of facts, and no link leads nowhere.
+//! What an agent wrote that is longer than its place has room for: the first part stands there,
+//! with links to comments of hob's that hold the rest. A message carries the rest with it, in signs
+//! that no contained text has, until `deliver/overflow.rs` has written those comments and knows
+//! their addresses. So a message stays a function of facts, and no link leads nowhere.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -56,7 +57,8 @@ pub fn rests(message: &str) -> Vec<Overflow> {
     pieces(message).filter_map(|(_, rest)| rest).collect()
 }
 
-/// A message with links to its rests, each by the addresses of its comments. Where there are none, it says that it is cut.
+/// A message with links to its rests, each by the addresses of its comments. Where there are none,
+/// it says that it is cut.
 pub fn with_links(message: &str, links: impl Fn(&Overflow) -> Option<Vec<String>>) -> String {
     let mut text = String::new();
     for (before, rest) in pieces(message) {

@@ -1,4 +1,5 @@
-//! The pull request's text: hob's report, between two markers, so that what people write around it stays theirs.
+//! The pull request's text: hob's report, between two markers, so that what people write around it
+//! stays theirs.
 
 use super::budget::answer_words;
 use super::overflow::without_rests;
@@ -10,7 +11,8 @@ use crate::ids::{AgentKind, IssueNumber, PullNumber};
 use crate::story::checks::Checked;
 use crate::story::{About, AskedQuestion};
 
-/// The newest pieces of later work that are told, and as much of each as is read: GitHub takes 65,536 characters in all.
+/// The newest pieces of later work that are told, and as much of each as is read: GitHub takes
+/// 65,536 characters in all.
 const MAX_LATER: usize = 5;
 const MAX_LATER_TEXT: usize = 1_500;
 /// As much of the summary as is told where there is no room.
@@ -20,7 +22,8 @@ const MAX_PATH: usize = 200;
 
 const START: &str = "<!-- hob:report -->";
 const END: &str = "<!-- /hob:report -->";
-/// Around what the report says of the repository's checks: they can run again without the report being made anew.
+/// Around what the report says of the repository's checks: they can run again without the report
+/// being made anew.
 const CHECKS: &str = "<!-- hob:checks -->";
 const CHECKS_END: &str = "<!-- /hob:checks -->";
 /// What an earlier hob, which knew no markers, ended its reports with.
@@ -32,7 +35,8 @@ const MAX_BODY: usize = 65_536;
 /// What a pull request's body is made from.
 #[derive(Debug, Clone)]
 pub struct PullRequestText<'a> {
-    /// The issues that it closes when it is merged: the story's own, and sub-issues that were worked on with it.
+    /// The issues that it closes when it is merged: the story's own, and sub-issues that were
+    /// worked on with it.
     pub closes: &'a [IssueNumber],
     /// Who asked for the work.
     pub asked_by: &'a str,
@@ -75,7 +79,8 @@ pub struct Later {
     pub summary: String,
 }
 
-/// What hob reports in a pull request's body: the whole of it, and the same in short, for where people have left no room for more.
+/// What hob reports in a pull request's body: the whole of it, and the same in short, for where
+/// people have left no room for more.
 #[derive(Debug, Clone, Copy)]
 pub struct Report<'a> {
     /// All of it.
@@ -85,7 +90,8 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// The body with as much of it as there is room for. None: people's own text has no room for any of it.
+    /// The body with as much of it as there is room for. None: people's own text has no room for
+    /// any of it.
     pub fn in_body(&self, body: &str) -> Option<String> {
         let with = [self.whole, self.short].map(|report| with_report(body, report));
         with.into_iter().find(|body| has_room(body))
@@ -118,8 +124,8 @@ pub fn with_report(body: &str, report: &str) -> String {
     }
 }
 
-/// A pull request's body whose report shows this of the repository's checks, in the place of what it has. None: people have taken the
-/// report away, or there is no room.
+/// A pull request's body whose report shows this of the repository's checks, in the place of what
+/// it has. None: people have taken the report away, or there is no room.
 pub fn with_evidence(body: &str, section: &str) -> Option<String> {
     let start = body.find(START)?;
     let end = body.rfind(END).filter(|end| start < *end)?;
@@ -247,8 +253,8 @@ fn told_later(later: &Later) -> String {
     format!("**{about}:**\n\n{}", whole(&later.summary, MAX_LATER_TEXT))
 }
 
-/// The summary in the repository's template. An agent that has filled it in has all of it already; else the summary goes under
-/// the template's first heading.
+/// The summary in the repository's template. An agent that has filled it in has all of it already;
+/// else the summary goes under the template's first heading.
 fn in_template(summary: &str, template: &str) -> String {
     let template = without_rests(&template.replace(START, "").replace(END, ""));
     let is_heading = |line: &&str| line.starts_with('#');

@@ -1,4 +1,5 @@
-//! What GitHub has refused for good, in words: what it does not take and why, what became of the work, and what to do.
+//! What GitHub has refused for good, in words: what it does not take and why, what became of the
+//! work, and what to do.
 
 use super::contain::{code, contain_line};
 use super::{quoted, whole};

@@ -1,5 +1,5 @@
-//! What people are answered after a round of reviews: in each thread, and once on the pull request for what was said about the
-//! whole. And why hob does not work on pull requests of other people's.
+//! What people are answered after a round of reviews: in each thread, and once on the pull request
+//! for what was said about the whole. And why hob does not work on pull requests of other people's.
 
 use super::{contain_line, login, whole};
 use crate::ids::Sha;

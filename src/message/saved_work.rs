@@ -157,7 +157,8 @@ fn move_words(to: PullMove) -> &'static str {
     to.as_str()
 }
 
-/// Said on the issue when a workspace was put away on which nothing had happened for long, and work in it was pushed.
+/// Said on the issue when a workspace was put away on which nothing had happened for long, and work
+/// in it was pushed.
 pub fn put_away(kept: &Kept) -> String {
     let again = "`/hob work` goes on from there.";
     let what = what_became(kept, again);
@@ -166,20 +167,23 @@ pub fn put_away(kept: &Kept) -> String {
     )
 }
 
-/// Said on the issue when the pull request was merged, and what an earlier task had left in the workspace was pushed.
+/// Said on the issue when the pull request was merged, and what an earlier task had left in the
+/// workspace was pushed.
 pub fn left_work_pushed(kept: &Kept) -> String {
     let again = "`/hob work` begins anew, from what was merged.";
     let what = what_became(kept, again);
     format!("**The pull request was merged without what was left in my workspace.** {what}")
 }
 
-/// Said on the issue when work begins anew after a merge, and what was left in the workspace could not be pushed before.
+/// Said on the issue when work begins anew after a merge, and what was left in the workspace could
+/// not be pushed before.
 pub fn left_work_given_up() -> String {
     "**I begin anew, from what was merged.** What was left in my workspace from before could not be pushed, and is given up."
     .to_owned()
 }
 
-/// Said on a pull request that is ready for review where work that was cut short is on its branch now.
+/// Said on a pull request that is ready for review where work that was cut short is on its branch
+/// now.
 pub fn cut_short_on_branch(commits: usize, is_wip: bool, issue: IssueNumber) -> String {
     let commits = commits_of(commits, is_wip);
     format!(

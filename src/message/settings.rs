@@ -30,7 +30,8 @@ pub fn fix_settings_at_fault(fault: &Fault, default_branch: &str) -> String {
     )
 }
 
-/// Said where work was asked for on an issue that waits for others. They are written as GitHub links them.
+/// Said where work was asked for on an issue that waits for others. They are written as GitHub
+/// links them.
 pub fn blocked_by(blockers: &[String]) -> String {
     let blockers = blockers.join(", ");
     format!(
@@ -65,7 +66,8 @@ pub fn waits_no_more() -> String {
         .to_owned()
 }
 
-/// Said where work is asked for on a sub-issue that its parent's story has; `pull` is there where it is done with it.
+/// Said where work is asked for on a sub-issue that its parent's story has; `pull` is there where
+/// it is done with it.
 pub fn part_of(parent: IssueNumber, pull: Option<PullNumber>) -> String {
     match pull {
         None => format!(

@@ -1,5 +1,5 @@
-//! The status comment of a story: one for each story, changed in place. It says what is happening now and, once that is
-//! over, how it ended; what ended before is folded in below.
+//! The status comment of a story: one for each story, changed in place. It says what is happening
+//! now and, once that is over, how it ended; what ended before is folded in below.
 
 use jiff::Timestamp;
 

@@ -1,5 +1,5 @@
-//! What a pull request is called: the agent's own words where it has left some, or else how its summary begins, or else the issue's
-//! title.
+//! What a pull request is called: the agent's own words where it has left some, or else how its
+//! summary begins, or else the issue's title.
 
 use super::contain_line;
 
@@ -18,7 +18,8 @@ pub fn pull_request_title(issue_title: &str) -> String {
     title
 }
 
-/// The pull request's title. `own` is what the agent calls it, the newest first; the first that can stand as a title counts.
+/// The pull request's title. `own` is what the agent calls it, the newest first; the first that can
+/// stand as a title counts.
 pub fn title_of_work<'a>(
     own: impl IntoIterator<Item = &'a str>,
     summary: Option<&str>,
@@ -30,8 +31,8 @@ pub fn title_of_work<'a>(
         .unwrap_or_else(|| pull_request_title(issue_title))
 }
 
-/// The beginning of a summary, where it can stand as a title: a title of its own, or a short first sentence that tells what was done
-/// and not who did it.
+/// The beginning of a summary, where it can stand as a title: a title of its own, or a short first
+/// sentence that tells what was done and not who did it.
 fn beginning(summary: &str) -> Option<&str> {
     let mut lines = summary.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut first = lines.next()?;

@@ -1,5 +1,5 @@
-//! Work that was cut short, as its draft pull request tells of it: what is missing, and what comes next. And the line by which other
-//! texts name that draft.
+//! Work that was cut short, as its draft pull request tells of it: what is missing, and what comes
+//! next. And the line by which other texts name that draft.
 
 use super::budget::cap_is_reached;
 use super::saved_work::{WhyStopped, ending_words};

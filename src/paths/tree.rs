@@ -1,6 +1,7 @@
-//! Trees that an agent has written, removed and measured whatever their shape: nested deeper than a path can name, with folders
-//! that are closed to their owner, with links that lead elsewhere. One way down for each, by descriptors and never by a path that
-//! leads through the tree: no link is followed, and neither the stack nor the number of open files grows with the depth.
+//! Trees that an agent has written, removed and measured whatever their shape: nested deeper than a
+//! path can name, with folders that are closed to their owner, with links that lead elsewhere. One
+//! way down for each, by descriptors and never by a path that leads through the tree: no link is
+//! followed, and neither the stack nor the number of open files grows with the depth.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io::ErrorKind;
@@ -21,10 +22,11 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 const MAX_OPEN: usize = 32;
 /// Names that are held at once of one folder.
 const AT_ONCE: usize = 1024;
-/// Bytes of a path below an open folder, beyond which another folder is opened to go on from. With one more name, the longest
-/// being 255, far less than the 4,096 that Linux takes.
+/// Bytes of a path below an open folder, beyond which another folder is opened to go on from. With
+/// one more name, the longest being 255, far less than the 4,096 that Linux takes.
 const FAR: usize = 2048;
-/// What an entry takes up at least, however empty: its place in the folder and in the disk's table of files.
+/// What an entry takes up at least, however empty: its place in the folder and in the disk's table
+/// of files.
 const MIN_FILES: u64 = 1024;
 
 /// What its owner needs to list a folder and to look at what is in it.
@@ -34,9 +36,10 @@ fn folder_flags() -> OFlag {
     OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC
 }
 
-/// Removes a folder that an agent has written, or that it had before it ended, whatever is in it. Links are removed, not
-/// followed. Folders that are closed to their owner are opened first, as Go's module cache wants. Must not be called while
-/// somebody can still write there: what is added meanwhile makes it fail.
+/// Removes a folder that an agent has written, or that it had before it ended, whatever is in it.
+/// Links are removed, not followed. Folders that are closed to their owner are opened first, as
+/// Go's module cache wants. Must not be called while somebody can still write there: what is added
+/// meanwhile makes it fail.
 pub fn remove_tree(path: &Path) -> anyhow::Result<()> {
     let context = || format!("removing {}", path.display());
     match path.symlink_metadata() {
@@ -63,7 +66,8 @@ struct Level {
     inner: Vec<CString>,
 }
 
-/// Removes all that is in a folder. What lies deeper than may be open is moved up to the top, and has its turn there.
+/// Removes all that is in a folder. What lies deeper than may be open is moved up to the top, and
+/// has its turn there.
 fn empty(top: Dir) -> nix::Result<()> {
     let mut levels = vec![Level { folder: top, name: CString::default(), inner: Vec::new() }];
     let mut moved = 0;
@@ -140,7 +144,8 @@ fn move_up(levels: &[Level], name: &CStr, moved: &mut u64) -> nix::Result<()> {
     }
 }
 
-/// Opens a folder with all that its owner may do there. Nothing: there is no folder of that name any more.
+/// Opens a folder with all that its owner may do there. Nothing: there is no folder of that name
+/// any more.
 fn open_to_empty<P: ?Sized + NixPath>(at: impl AsFd, name: &P) -> nix::Result<Option<Dir>> {
     let at = at.as_fd();
     let opened = match Dir::openat(at, name, folder_flags(), Mode::empty()) {
@@ -192,14 +197,16 @@ fn gone(removed: nix::Result<()>) -> nix::Result<()> {
 /// What a tree takes up on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
-    /// In bytes. Links are not followed; a sparse file counts with what it really takes, and nothing counts as nothing.
+    /// In bytes. Links are not followed; a sparse file counts with what it really takes, and
+    /// nothing counts as nothing.
     pub bytes: u64,
-    /// Whether all of it was seen. What lies deeper than anybody nests folders, or in a folder that cannot be opened, was not.
+    /// Whether all of it was seen. What lies deeper than anybody nests folders, or in a folder that
+    /// cannot be opened, was not.
     pub is_all: bool,
 }
 
-/// What a tree takes up, as far as it can be told while somebody writes there. Folders that are closed to their owner are opened,
-/// or an agent could keep in them whatever it likes.
+/// What a tree takes up, as far as it can be told while somebody writes there. Folders that are
+/// closed to their owner are opened, or an agent could keep in them whatever it likes.
 pub fn measure(path: &Path) -> Used {
     used(path, true)
 }
@@ -235,8 +242,8 @@ fn used(path: &Path, may_unlock: bool) -> Used {
         let (inner, folder) = match looked {
             Ok(looked) => looked,
             Err(error) => {
-                // It was closed again just then. Anything else is no doing of the agent's: the folder is gone by now, or another
-                // user's, or hob has no descriptor left.
+                // It was closed again just then. Anything else is no doing of the agent's: the
+                // folder is gone by now, or another user's, or hob has no descriptor left.
                 used.is_all &= error != Errno::EACCES;
                 continue;
             }
@@ -311,8 +318,8 @@ mod tests {
     /// An ordinary user, to whom folders can be closed, also where the tests are root's.
     const NOBODY: u32 = 65_534;
 
-    /// A folder of that user's, whose end takes no recursion either, also where a test fails. In memory where that is possible:
-    /// a disk that others use takes a minute for so many levels.
+    /// A folder of that user's, whose end takes no recursion either, also where a test fails. In
+    /// memory where that is possible: a disk that others use takes a minute for so many levels.
     struct Place(PathBuf);
 
     impl Place {

@@ -1,5 +1,5 @@
-//! What a template is given: the facts of a run with everything hidden taken out of what people wrote. `docs/prompt.md` names the
-//! fields.
+//! What a template is given: the facts of a run with everything hidden taken out of what people
+//! wrote. `docs/prompt.md` names the fields.
 
 use serde::Serialize;
 
@@ -269,7 +269,8 @@ impl Shown {
         text.trim().to_owned()
     }
 
-    /// What is seen of an answer. Options that were picked stand on the card with nothing hidden in them.
+    /// What is seen of an answer. Options that were picked stand on the card with nothing hidden in
+    /// them.
     fn answer(&mut self, asked: &AskedQuestion, answer: &str) -> String {
         let is_option = |text: &str| {
             asked.question.parts().any(|part| part.options.iter().any(|option| option.trim() == text.trim()))

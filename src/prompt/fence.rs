@@ -1,5 +1,5 @@
-//! The fences around what people wrote. What is in a fence can neither end it nor begin another: the tags' name is chosen so that no
-//! text in the prompt has it. Pure.
+//! The fences around what people wrote. What is in a fence can neither end it nor begin another:
+//! the tags' name is chosen so that no text in the prompt has it. Pure.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -19,7 +19,8 @@ pub struct Fences {
 }
 
 impl Fences {
-    /// Fences that occur in none of these texts. Their tags are the plain words where those will do.
+    /// Fences that occur in none of these texts. Their tags are the plain words where those will
+    /// do.
     pub fn for_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Fences {
         let taken: HashSet<String> = texts.into_iter().flat_map(endings).collect();
         let mut ending = String::new();

@@ -1,5 +1,6 @@
-//! A prompt that a repository's template is still to make, as data that another process can be given: a template of the
-//! repository's is not to be trusted, and what it does to whoever writes with it is not known before. Pure.
+//! A prompt that a repository's template is still to make, as data that another process can be
+//! given: a template of the repository's is not to be trusted, and what it does to whoever writes
+//! with it is not known before. Pure.
 
 use minijinja::value::{Serde, Value};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,8 @@ pub struct PromptFields {
     fences: Fences,
 }
 
-/// The sheet for these facts, and what was hidden in them. `standard` is the prompt that would be made without this template.
+/// The sheet for these facts, and what was hidden in them. `standard` is the prompt that would be
+/// made without this template.
 ///
 /// # Errors
 /// If the facts cannot be written as JSON.
@@ -34,8 +36,8 @@ pub fn sheet(
 }
 
 impl PromptFields {
-    /// Writes the prompt, if the template can make prompts of each kind. Only for a process that may be lost: a template can
-    /// take all of its memory, its time and its stack.
+    /// Writes the prompt, if the template can make prompts of each kind. Only for a process that
+    /// may be lost: a template can take all of its memory, its time and its stack.
     ///
     /// # Errors
     /// What is wrong with the template.

@@ -1,4 +1,5 @@
-//! What a text points at: other issues, and images. Pure; whether any of it is read is decided above.
+//! What a text points at: other issues, and images. Pure; whether any of it is read is decided
+//! above.
 
 use std::collections::HashSet;
 
@@ -23,8 +24,8 @@ impl std::fmt::Display for Reference {
     }
 }
 
-/// The issues that a text names, as `#12`, `owner/name#12`, or by the address of their page below `web` (`https://github.com`), each
-/// once, in order. Those in code are code.
+/// The issues that a text names, as `#12`, `owner/name#12`, or by the address of their page below
+/// `web` (`https://github.com`), each once, in order. Those in code are code.
 pub fn references(text: &str, web: &str) -> Vec<Reference> {
     let mut seen = HashSet::new();
     let mut all = Vec::new();
@@ -62,7 +63,8 @@ fn number_of(digits: &str) -> Option<IssueNumber> {
     is_number.then(|| digits.parse().ok().filter(|number| *number > 0).map(IssueNumber)).flatten()
 }
 
-/// The addresses of the images that a text shows, each once, in order: in `![…](…)`, in `<img src="…">`, and alone.
+/// The addresses of the images that a text shows, each once, in order: in `![…](…)`, in
+/// `<img src="…">`, and alone.
 pub fn images(text: &str) -> Vec<String> {
     render(text).images
 }

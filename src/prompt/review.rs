@@ -1,5 +1,6 @@
-//! What an agent is told of a round of reviews: each thread with its short name, the part of the diff that it is about, and all that
-//! was said in it. Everything in it is of people who may push, and still fenced as what it is: not hob's words. Pure.
+//! What an agent is told of a round of reviews: each thread with its short name, the part of the
+//! diff that it is about, and all that was said in it. Everything in it is of people who may push,
+//! and still fenced as what it is: not hob's words. Pure.
 
 use serde::Serialize;
 

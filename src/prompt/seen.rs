@@ -1,4 +1,5 @@
-//! What the agent sees beside what was asked for, as it was gathered for one run. How it is gathered is in `work/gather.rs`.
+//! What the agent sees beside what was asked for, as it was gathered for one run. How it is
+//! gathered is in `work/gather.rs`.
 
 use jiff::Timestamp;
 

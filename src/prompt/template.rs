@@ -1,5 +1,6 @@
-//! The template of a prompt: hob's own, or one of the operator's or a repository's, in Jinja's language. Whether a template is any
-//! good is found out before a run is made with it. Where it comes from is decided above.
+//! The template of a prompt: hob's own, or one of the operator's or a repository's, in Jinja's
+//! language. Whether a template is any good is found out before a run is made with it. Where it
+//! comes from is decided above.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, Value};
@@ -63,7 +64,8 @@ impl Template {
         Ok(template)
     }
 
-    /// A repository's template, which may be any text: it is tried where it is used, in a process of its own.
+    /// A repository's template, which may be any text: it is tried where it is used, in a process
+    /// of its own.
     pub fn unread(text: String) -> Template {
         Template { origin: Origin::Repository, text }
     }

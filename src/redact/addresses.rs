@@ -1,5 +1,6 @@
-//! Addresses that are nobody's business but the operator's: of a gateway before the model, of a machine in their network. A program that
-//! does not reach one names it, and what it says is told on an issue that everybody may read.
+//! Addresses that are nobody's business but the operator's: of a gateway before the model, of a
+//! machine in their network. A program that does not reach one names it, and what it says is told
+//! on an issue that everybody may read.
 
 use std::net::{IpAddr, Ipv6Addr};
 

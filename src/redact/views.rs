@@ -1,6 +1,7 @@
-//! The ways to read bytes in which a secret may stand: as they are; with the escapes of JSON, HTML, addresses and C read, and without
-//! colours and what has no width; each of these with its lines joined, without what a quotation, a comment or a patch puts before
-//! each line, and without any space. All of it takes time in proportion to the bytes.
+//! The ways to read bytes in which a secret may stand: as they are; with the escapes of JSON, HTML,
+//! addresses and C read, and without colours and what has no width; each of these with its lines
+//! joined, without what a quotation, a comment or a patch puts before each line, and without any
+//! space. All of it takes time in proportion to the bytes.
 
 use std::borrow::Cow;
 
@@ -77,7 +78,8 @@ pub(super) enum Places {
 /// Bytes that were read out of others.
 pub(super) struct View<'a> {
     bytes: Cow<'a, [u8]>,
-    /// Where each of them begins and ends in what was read; none where that is the same, or not to be known.
+    /// Where each of them begins and ends in what was read; none where that is the same, or not to
+    /// be known.
     places: Option<Vec<(usize, usize)>>,
 }
 
@@ -113,8 +115,8 @@ impl View<'_> {
     }
 }
 
-/// The parts of the bytes that have nothing in them but what these forms are made of, in any way to read them. Shorter ones than
-/// `least` are left out.
+/// The parts of the bytes that have nothing in them but what these forms are made of, in any way to
+/// read them. Shorter ones than `least` are left out.
 pub(super) fn stretches<'b>(
     bytes: &'b [u8],
     of_forms: &[bool; 256],
@@ -145,7 +147,8 @@ pub(super) fn stretches<'b>(
     })
 }
 
-/// Shows every way to read the bytes, each with whether spaces are left out of it, until `look` says that it is enough.
+/// Shows every way to read the bytes, each with whether spaces are left out of it, until `look`
+/// says that it is enough.
 pub(super) fn each(bytes: &[u8], places: Places, look: &mut dyn FnMut(&View<'_>, bool) -> bool) {
     let mut view = View { bytes: Cow::Borrowed(bytes), places: None };
     for decodings in 0..=MAX_DECODINGS {
@@ -160,7 +163,8 @@ pub(super) fn each(bytes: &[u8], places: Places, look: &mut dyn FnMut(&View<'_>,
     }
 }
 
-/// The same of bytes that are not decoded further. An escape that reads like a line end counts as a space.
+/// The same of bytes that are not decoded further. An escape that reads like a line end counts as a
+/// space.
 fn joined(
     view: &View<'_>,
     is_decoded: bool,
@@ -200,7 +204,8 @@ fn joined(
     look(&spaced, true)
 }
 
-/// What is left out before each line but the first. The signs may be those that a secret is made of, so it takes several tries.
+/// What is left out before each line but the first. The signs may be those that a secret is made
+/// of, so it takes several tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Prefix {
     /// So many signs, and the spaces around them.
@@ -292,8 +297,8 @@ fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
-/// Whether a byte can be what a tool puts between two pieces of a form: white space, a sign that the line goes on,
-/// or white space as JSON writes it, also as JSON in JSON.
+/// Whether a byte can be what a tool puts between two pieces of a form: white space, a sign that
+/// the line goes on, or white space as JSON writes it, also as JSON in JSON.
 fn is_gap(before: u8, byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r' | b'\t' | b' ' | b'\\')
         || (before == b'\\' && matches!(byte, b'n' | b'r' | b't'))
@@ -439,7 +444,8 @@ fn hex(bytes: &[u8], from: usize, digits: usize) -> Option<u32> {
 fn escape(rest: &[u8]) -> usize {
     match rest.get(1) {
         Some(b'[') => 2 + control(&rest[2..]),
-        // A title or the address of a link, up to its end. Another escape ends it too, so no byte is looked at twice.
+        // A title or the address of a link, up to its end. Another escape ends it too, so no byte
+        // is looked at twice.
         Some(b']' | b'P' | b'X' | b'^' | b'_') => {
             let inside = rest[2..].iter().take_while(|byte| !matches!(byte, 0x07 | 0x1b | b'\n')).count();
             match (rest.get(2 + inside), rest.get(3 + inside)) {
@@ -469,7 +475,8 @@ fn colour(rest: &[u8]) -> Option<usize> {
     (rest.get(inside) == Some(&b'm')).then_some(inside + 1)
 }
 
-/// The length of a character that has no width, where there is one; also of the control character that begins a sequence.
+/// The length of a character that has no width, where there is one; also of the control character
+/// that begins a sequence.
 fn invisible(rest: &[u8]) -> usize {
     match rest {
         [0xc2, 0x9b, after @ ..] => 2 + control(after),

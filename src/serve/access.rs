@@ -1,5 +1,6 @@
-//! Whether GitHub lets hob in. Asked at start, now and then, and when GitHub has refused something: a token that ran out would
-//! otherwise show in nothing but work that does not come. What is found is in the log, in the store for `hob status`, and on `/readyz`.
+//! Whether GitHub lets hob in. Asked at start, now and then, and when GitHub has refused something:
+//! a token that ran out would otherwise show in nothing but work that does not come. What is found
+//! is in the log, in the store for `hob status`, and on `/readyz`.
 
 use std::time::Duration;
 

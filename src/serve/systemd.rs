@@ -1,5 +1,6 @@
-//! What systemd is told: that hob is ready, how it fares, that it stops, and, while all is well, that it need not be
-//! restarted. Where systemd has not started hob, nothing is told and nobody is asked anything.
+//! What systemd is told: that hob is ready, how it fares, that it stops, and, while all is well,
+//! that it need not be restarted. Where systemd has not started hob, nothing is told and nobody is
+//! asked anything.
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use sd_notify::NotifyState;
 use crate::heartbeat::Heartbeat;
 use crate::store::{Counts, Store};
 
-/// How often the line that `systemctl status` shows is renewed where no watchdog wants to hear from hob.
+/// How often the line that `systemctl status` shows is renewed where no watchdog wants to hear from
+/// hob.
 const EVERY: Duration = Duration::from_secs(30);
 /// The longest wait for the store before it counts as one that cannot be written.
 const MAX_CHECK: Duration = Duration::from_secs(10);
@@ -18,7 +20,8 @@ pub(super) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// hob stops, and takes this long at most; so a larger `work.drain` needs no larger `TimeoutStopSec`.
+/// hob stops, and takes this long at most; so a larger `work.drain` needs no larger
+/// `TimeoutStopSec`.
 pub(super) fn stopping(at_most: Duration) {
     let micros = u32::try_from(at_most.as_micros()).unwrap_or(u32::MAX);
     tell(&[
@@ -28,8 +31,9 @@ pub(super) fn stopping(at_most: Duration) {
     ]);
 }
 
-/// Tells how hob fares until it is dropped. The watchdog hears from hob while the store can be written and no loop hangs;
-/// when it hears nothing for its time, systemd ends hob and starts it anew, and agents do not notice.
+/// Tells how hob fares until it is dropped. The watchdog hears from hob while the store can be
+/// written and no loop hangs; when it hears nothing for its time, systemd ends hob and starts it
+/// anew, and agents do not notice.
 pub(super) async fn report(store: Store, pulses: Vec<Heartbeat>) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return std::future::pending().await;

@@ -1,4 +1,5 @@
-//! Base branches that move: the stories that follow them, the tasks that nobody has asked for, and the push of a task without a run.
+//! Base branches that move: the stories that follow them, the tasks that nobody has asked for, and
+//! the push of a task without a run.
 
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ pub struct FollowBase<'a> {
 }
 
 impl Store {
-    /// The stories whose open pull requests, hob's own, go to a branch. What was cut short follows no base before it is gone on with.
+    /// The stories whose open pull requests, hob's own, go to a branch. What was cut short follows
+    /// no base before it is gone on with.
     pub async fn stories_on_base(&self, repo: &Repo, base: &str) -> anyhow::Result<Vec<Story>> {
         let found = sqlx::query(
             "SELECT * FROM stories WHERE repo_key = $1 AND base_branch = $2 AND pull <> issue AND pull_state IS NULL AND pull_unfinished = 0
@@ -48,8 +50,9 @@ impl Store {
         Ok(found.bind(repo.key()).fetch_all(&self.reader).await?)
     }
 
-    /// Opens a task for each story that has none of the kind that waits to be begun. Tells how many. A story whose agent is at work gets
-    /// it too, for when that is over. Nobody is told of a task of these before something comes of it.
+    /// Opens a task for each story that has none of the kind that waits to be begun. Tells how
+    /// many. A story whose agent is at work gets it too, for when that is over. Nobody is told of a
+    /// task of these before something comes of it.
     pub async fn follow_base(&self, follow: &FollowBase<'_>) -> anyhow::Result<u64> {
         let mut write = self.begin("follow-base").await?;
         let mut opened = 0;
@@ -86,7 +89,8 @@ impl Store {
         Ok(opened)
     }
 
-    /// The newest task of a story, but for those that have brought its base in: what is done again, or gone on with, is before them.
+    /// The newest task of a story, but for those that have brought its base in: what is done again,
+    /// or gone on with, is before them.
     pub async fn last_task(&self, story: StoryId) -> anyhow::Result<Option<Task>> {
         let row = sqlx::query(
             "SELECT * FROM tasks WHERE story = $1 AND NOT (about IS 'base' AND state = 'done') ORDER BY seq DESC LIMIT 1",
@@ -97,7 +101,8 @@ impl Store {
         row.as_ref().map(rows::task).transpose()
     }
 
-    /// Notes that people have given a story's base branch another name. Its pull request, where it has one, GitHub has taken along.
+    /// Notes that people have given a story's base branch another name. Its pull request, where it
+    /// has one, GitHub has taken along.
     pub async fn base_is_called(&self, task: &Task, name: &str) -> anyhow::Result<()> {
         let mut write = self.begin("base-is-called").await?;
         hold(&mut write, task).await?;

@@ -1,6 +1,7 @@
-//! Money, tokens and time: what runs took, what people have granted beyond the caps, and agents whose usage limit is used up.
-//! Answers to questions about caps count as grants where they stand, in the row of their question, so that word and money
-//! cannot come apart. What follows from the sums is decided in `story/budget.rs`.
+//! Money, tokens and time: what runs took, what people have granted beyond the caps, and agents
+//! whose usage limit is used up. Answers to questions about caps count as grants where they stand,
+//! in the row of their question, so that word and money cannot come apart. What follows from the
+//! sums is decided in `story/budget.rs`.
 
 use std::time::Duration;
 
@@ -153,7 +154,8 @@ impl Store {
         Ok(())
     }
 
-    /// Questions about caps that were answered, of a story and since a moment, each with its repository's key.
+    /// Questions about caps that were answered, of a story and since a moment, each with its
+    /// repository's key.
     async fn answered_at_caps(
         &self,
         story: StoryId,
@@ -198,8 +200,9 @@ impl Store {
         }
     }
 
-    /// Lets a story cost more. Where it waits with a question about dollars, that is its answer, and the task goes on. Settles
-    /// the delivery; one that comes again grants nothing more. Tells whether a question was answered.
+    /// Lets a story cost more. Where it waits with a question about dollars, that is its answer,
+    /// and the task goes on. Settles the delivery; one that comes again grants nothing more. Tells
+    /// whether a question was answered.
     pub async fn grant_budget(
         &self,
         guid: &str,
@@ -238,7 +241,8 @@ impl Store {
         Ok(answered)
     }
 
-    /// Has every task go on that waits with a question about the cap of a day that is over. Tells how many.
+    /// Has every task go on that waits with a question about the cap of a day that is over. Tells
+    /// how many.
     pub async fn begin_new_day(&self) -> anyhow::Result<usize> {
         let today = budget::start_of_day(crate::clock::now());
         let found = sqlx::query(
@@ -268,7 +272,8 @@ impl Store {
         Ok(went_on)
     }
 
-    /// Puts a queued task off until a moment: the reset of an agent's usage limit, where one is named, or the next day.
+    /// Puts a queued task off until a moment: the reset of an agent's usage limit, where one is
+    /// named, or the next day.
     pub async fn park(&self, task: &Task, until: Timestamp, agent: Option<AgentKind>) -> anyhow::Result<()> {
         let mut write = self.begin("park").await?;
         hold(&mut write, task).await?;
@@ -331,7 +336,8 @@ impl Store {
         row.as_ref().map(|row| rows::time(row, "limited_until")).transpose()
     }
 
-    /// What the session of a run had used before it, over all its earlier runs, by the program's own count.
+    /// What the session of a run had used before it, over all its earlier runs, by the program's
+    /// own count.
     pub async fn session_tokens(&self, story: StoryId, session: &str) -> anyhow::Result<Option<u64>> {
         let before: Option<i64> = sqlx::query_scalar(
             "SELECT json_extract(r.ended, '$.session_tokens') FROM runs AS r JOIN tasks AS t ON t.id = r.task
@@ -347,7 +353,8 @@ impl Store {
     }
 }
 
-/// Answers a question about a cap, as a person would on its card; its task goes on. False: it was answered meanwhile.
+/// Answers a question about a cap, as a person would on its card; its task goes on. False: it was
+/// answered meanwhile.
 async fn go_on(write: &mut Write, asked: &CapQuestion, answer: Answer) -> anyhow::Result<bool> {
     let answers = vec![PartAnswer { part: 0, text: answer.text }];
     cards::answer(write, &NewAnswers { question: asked.id, answers, by: answer.by }, &[]).await

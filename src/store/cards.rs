@@ -1,5 +1,6 @@
-//! Question cards: reading one with its answers, answering it part by part, taking its defaults, and noting what GitHub shows.
-//! Each change is made only while the question is open, in one transaction with what follows: whoever answers first counts.
+//! Question cards: reading one with its answers, answering it part by part, taking its defaults,
+//! and noting what GitHub shows. Each change is made only while the question is open, in one
+//! transaction with what follows: whoever answers first counts.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -15,7 +16,8 @@ use crate::ids::{EffectId, IssueNumber, PullNumber, QuestionId, StoryId, TaskId}
 use crate::story::card::whole_answer;
 use crate::story::{Answer, Card, Given, OverflowLinks, PartAnswer, QuestionKind, TaskRequest, plan};
 
-/// A card with what makes it one, but for its answers. It is open while a task waits for it: the last of the task's questions.
+/// A card with what makes it one, but for its answers. It is open while a task waits for it: the
+/// last of the task's questions.
 const CARD: &str =
     "SELECT q.*, COALESCE(q.asked_on, s.issue) AS on_issue,         t.state = 'blocked' AND q.answer IS NULL
             AND q.seq = (SELECT MAX(last.seq) FROM questions AS last WHERE last.task = q.task) AS is_open
@@ -79,8 +81,9 @@ impl Store {
         Ok(Person { login: ask.by, id: ask.by_id, is_bot: false })
     }
 
-    /// Takes a delivery as answers to parts of a question; the task goes on once all parts have one. Returns false, and leaves
-    /// the delivery unsettled, where all of those parts have been answered meanwhile.
+    /// Takes a delivery as answers to parts of a question; the task goes on once all parts have
+    /// one. Returns false, and leaves the delivery unsettled, where all of those parts have been
+    /// answered meanwhile.
     pub async fn answer(&self, guid: &str, new: &NewAnswers, effects: &[NewEffect]) -> anyhow::Result<bool> {
         let mut write = self.begin("answer").await?;
         if !answer(&mut write, new, effects).await? {
@@ -94,8 +97,9 @@ impl Store {
         Ok(true)
     }
 
-    /// Takes the defaults of a question whose deadline has passed. Returns false where somebody has answered meanwhile, or where what
-    /// came before the deadline is still to be read: there may be an answer in it.
+    /// Takes the defaults of a question whose deadline has passed. Returns false where somebody has
+    /// answered meanwhile, or where what came before the deadline is still to be read: there may be
+    /// an answer in it.
     pub async fn take_defaults(&self, new: &NewAnswers, deadline: Timestamp) -> anyhow::Result<bool> {
         let mut write = self.begin("take-defaults").await?;
         let unread =
@@ -113,7 +117,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Settles a delivery about a card that answers nothing: the card is shown again as it should be, and `effects` are said.
+    /// Settles a delivery about a card that answers nothing: the card is shown again as it should
+    /// be, and `effects` are said.
     pub async fn show_card_again(
         &self,
         guid: &str,
@@ -129,7 +134,8 @@ impl Store {
         Ok(())
     }
 
-    /// Begins the time that people have for an answer, anew with each try to post the card: they had none before it was there.
+    /// Begins the time that people have for an answer, anew with each try to post the card: they
+    /// had none before it was there.
     pub async fn begin_deadline(&self, question: QuestionId, at: Timestamp) -> anyhow::Result<()> {
         let mut write = self.begin("begin-deadline").await?;
         sqlx::query("UPDATE questions SET deadline_at = $2 WHERE id = $1 AND comment IS NULL")
@@ -151,7 +157,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Records that the comment of a card was changed, at this time by GitHub's clock, to show these parts as answered.
+    /// Records that the comment of a card was changed, at this time by GitHub's clock, to show
+    /// these parts as answered.
     pub async fn card_shown(
         &self,
         effect: EffectId,
@@ -188,7 +195,8 @@ impl Store {
         Ok(next.fetch_one(&self.reader).await?)
     }
 
-    /// Questions that people are to be reminded of: on GitHub since before a moment, open, and not reminded of.
+    /// Questions that people are to be reminded of: on GitHub since before a moment, open, and not
+    /// reminded of.
     pub async fn cards_to_remind_of(&self, asked_before: Timestamp) -> anyhow::Result<Vec<QuestionId>> {
         let found = sqlx::query(
             "SELECT q.id FROM tasks AS t CROSS JOIN questions AS q
@@ -222,8 +230,9 @@ impl Store {
     }
 }
 
-/// Writes answers down as part of a write, has the card show them, and moves the task on where they are all. False: nothing was
-/// written, since the question is open no more, or all of these parts have an answer.
+/// Writes answers down as part of a write, has the card show them, and moves the task on where they
+/// are all. False: nothing was written, since the question is open no more, or all of these parts
+/// have an answer.
 pub(super) async fn answer(
     write: &mut Write,
     new: &NewAnswers,

@@ -1,6 +1,6 @@
-//! What hob shows beside commits: one row for each head that a story's branch has had, with the check run there, and up to which
-//! change of the story it was shown. Like the status comment this is no queue: see `shown.rs`. What is shown is made in
-//! `deliver/check_run.rs`.
+//! What hob shows beside commits: one row for each head that a story's branch has had, with the
+//! check run there, and up to which change of the story it was shown. Like the status comment this
+//! is no queue: see `shown.rs`. What is shown is made in `deliver/check_run.rs`.
 
 use std::time::Duration;
 
@@ -61,7 +61,8 @@ pub struct ShownCheck<'a> {
 }
 
 impl Store {
-    /// The stories whose check runs are to be changed now; `beside` and `elsewhere` as with status comments.
+    /// The stories whose check runs are to be changed now; `beside` and `elsewhere` as with status
+    /// comments.
     pub async fn checks_to_show(
         &self,
         beside: &Excluded,
@@ -162,7 +163,8 @@ impl Store {
         row.as_ref().map(|row| rows::parsed(row, "id")).transpose()
     }
 
-    /// Whether hob is about to make a check run on a commit, or has made it and not written down yet which it is.
+    /// Whether hob is about to make a check run on a commit, or has made it and not written down
+    /// yet which it is.
     pub async fn is_check_run_under_way(&self, repo: &Repo, head: &Sha) -> anyhow::Result<bool> {
         let row = sqlx::query(
             "SELECT 1 FROM stories AS s LEFT JOIN check_runs AS c ON c.story = s.id AND c.head = s.remote_head
@@ -189,8 +191,8 @@ impl Store {
         row.as_ref().map(|row| rows::json(row, "checked")).transpose()
     }
 
-    /// Records what was written beside a commit. Where that is a check run that was not known, the status comment is to
-    /// link to it.
+    /// Records what was written beside a commit. Where that is a check run that was not known, the
+    /// status comment is to link to it.
     pub async fn check_written(&self, story: StoryId, shown: ShownCheck<'_>) -> anyhow::Result<()> {
         let mut write = self.begin("check-written").await?;
         let check_run = shown.check_run.map(|id| rows::to_i64(id.0)).transpose()?;
@@ -255,8 +257,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Records up to which change a story's check runs are shown; they are changed next after `pause` at the earliest, unless
-    /// the story comes to stand elsewhere.
+    /// Records up to which change a story's check runs are shown; they are changed next after
+    /// `pause` at the earliest, unless the story comes to stand elsewhere.
     pub async fn checks_shown(&self, story: StoryId, version: i64, pause: Duration) -> anyhow::Result<()> {
         let mut write = self.begin("checks-shown").await?;
         sqlx::query(
@@ -289,8 +291,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Has a story's check run written once more with a delivery that asks for it; where its newest task is done, the
-    /// repository's checks run again first. `again`: whether there are any.
+    /// Has a story's check run written once more with a delivery that asks for it; where its newest
+    /// task is done, the repository's checks run again first. `again`: whether there are any.
     pub async fn want_check_again(&self, guid: &str, story: StoryId, again: bool) -> anyhow::Result<()> {
         let mut write = self.begin("want-check-again").await?;
         sqlx::query("UPDATE check_runs SET says = NULL WHERE story = $1")
@@ -336,8 +338,8 @@ impl Store {
         Ok(wanted.is_some())
     }
 
-    /// Writes down what came of the checks that ran again, in place of what came of them before, and wants effects with it; nothing:
-    /// they could not run.
+    /// Writes down what came of the checks that ran again, in place of what came of them before,
+    /// and wants effects with it; nothing: they could not run.
     pub async fn checked_again(
         &self,
         task: &Task,

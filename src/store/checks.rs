@@ -1,5 +1,5 @@
-//! What came of a repository's checks: one row for each task and commit, so that a hand-over that is repeated, after a restart or
-//! a person's word, does not check the same commit again.
+//! What came of a repository's checks: one row for each task and commit, so that a hand-over that
+//! is repeated, after a restart or a person's word, does not check the same commit again.
 
 use super::{Store, now, rows};
 use crate::ids::{RunId, Sha, TaskId};

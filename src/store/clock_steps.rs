@@ -1,6 +1,7 @@
-//! What becomes of waits when the machine's clock is put back. Everything that waits has a time in its row at which it is due; a
-//! clock that is put back by an hour would make all of it wait an hour longer. Put forward, waits only end early, and a
-//! lease that seems to be over costs no more than a takeover.
+//! What becomes of waits when the machine's clock is put back. Everything that waits has a time in
+//! its row at which it is due; a clock that is put back by an hour would make all of it wait an
+//! hour longer. Put forward, waits only end early, and a lease that seems to be over costs no more
+//! than a takeover.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ const SEEN: &str = "clock";
 /// Clocks are corrected by seconds all the time; that much longer a wait may be.
 const ADJUSTMENT: Duration = Duration::from_secs(5);
 
-/// How old the time on record may become, so that a clock put back while hob was down is noticed too. Each record is a
-/// write to the disk.
+/// How old the time on record may become, so that a clock put back while hob was down is noticed
+/// too. Each record is a write to the disk.
 const RECORD_EVERY: Duration = Duration::from_secs(60);
 
 /// Every column that says when something that waits is due, with the rows in which it does.
@@ -39,8 +40,8 @@ pub struct ClockWatch {
     recorded: i64,
 }
 
-/// What was seen of the file, by which a change that another process has made is noticed: `hob retry` and `hob replay` write beside
-/// a hob that runs, and cannot wake its loops.
+/// What was seen of the file, by which a change that another process has made is noticed:
+/// `hob retry` and `hob replay` write beside a hob that runs, and cannot wake its loops.
 #[derive(Debug, Default)]
 pub struct ChangeWatch {
     /// The same one each time: each connection counts for itself.
@@ -49,7 +50,8 @@ pub struct ChangeWatch {
 }
 
 impl Store {
-    /// Whether anybody has written to the file since the last look, this process included. The first look says yes.
+    /// Whether anybody has written to the file since the last look, this process included. The
+    /// first look says yes.
     pub async fn has_changed(&self, watch: &mut ChangeWatch) -> anyhow::Result<bool> {
         let connection = match &mut watch.connection {
             Some(connection) => connection,
@@ -66,8 +68,8 @@ impl Store {
         Ok(watch.version.replace(version) != Some(version))
     }
 
-    /// Looks at the clock, and where it was put back since the last look, moves everything that waits back with it. Tells by how
-    /// much.
+    /// Looks at the clock, and where it was put back since the last look, moves everything that
+    /// waits back with it. Tells by how much.
     pub async fn mind_the_clock(&self, watch: &mut ClockWatch) -> anyhow::Result<Option<Duration>> {
         if watch.last.is_none() {
             let recorded: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
@@ -148,7 +150,8 @@ mod tests {
         assert_eq!(found, BTreeSet::from(listed));
     }
 
-    /// The clock goes back by an hour: what was due in a minute is due in a minute, and not in an hour and a minute.
+    /// The clock goes back by an hour: what was due in a minute is due in a minute, and not in an
+    /// hour and a minute.
     #[tokio::test]
     async fn a_clock_that_is_put_back_makes_nothing_wait_longer() {
         const HOUR: i64 = 3_600_000;

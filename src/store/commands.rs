@@ -1,5 +1,5 @@
-//! What commands ask of the store beyond opening, stopping and answering: whether a story waits with a
-//! plan, and the branch that somebody has chosen for its pull request.
+//! What commands ask of the store beyond opening, stopping and answering: whether a story waits
+//! with a plan, and the branch that somebody has chosen for its pull request.
 
 use sqlx::sqlite::SqliteConnection;
 
@@ -39,8 +39,8 @@ pub(super) async fn mark_plan(write: &mut Write, question: QuestionId) -> anyhow
     Ok(())
 }
 
-/// Has a story's pull request go to a branch that somebody has chosen, unless it is open already: moving it is a
-/// person's, on GitHub.
+/// Has a story's pull request go to a branch that somebody has chosen, unless it is open already:
+/// moving it is a person's, on GitHub.
 pub(super) async fn choose_base(write: &mut Write, story: StoryId, base: &str) -> anyhow::Result<()> {
     sqlx::query("UPDATE stories SET base_branch = $2, base_chosen = 1 WHERE id = $1 AND pull IS NULL")
         .bind(story.to_string())

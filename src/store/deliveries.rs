@@ -46,8 +46,9 @@ const NO_BODY: &[u8] = b"";
 const NEXT: &str = "(SELECT COALESCE(MAX(seq), 0) + 1 FROM deliveries)";
 
 impl Store {
-    /// Writes a delivery down. When this returns, the delivery survives a power cut. `said` is what it says, where it can be read:
-    /// two of one meaning lead to one thing, whatever their GUIDs are, and those of one repository are settled one after the other.
+    /// Writes a delivery down. When this returns, the delivery survives a power cut. `said` is what
+    /// it says, where it can be read: two of one meaning lead to one thing, whatever their GUIDs
+    /// are, and those of one repository are settled one after the other.
     pub async fn record_delivery(
         &self,
         guid: &str,
@@ -94,7 +95,8 @@ impl Store {
         Ok(if noted.rows_affected() == 1 { Recorded::SaysTheSame } else { Recorded::Seen })
     }
 
-    /// Notes that a delivery came which leads to nothing, without what it says: so it is not asked for as one that was missed.
+    /// Notes that a delivery came which leads to nothing, without what it says: so it is not asked
+    /// for as one that was missed.
     pub async fn note_delivery(&self, guid: &str, event: &str, note: &str) -> anyhow::Result<Recorded> {
         let mut write = self.begin("note-delivery").await?;
         let insert = format!(
@@ -113,8 +115,8 @@ impl Store {
         Ok(if written.rows_affected() == 1 { Recorded::New } else { Recorded::Seen })
     }
 
-    /// Puts a recorded delivery into the inbox once more, under a GUID of its own, because the operator says so.
-    /// Tells that GUID.
+    /// Puts a recorded delivery into the inbox once more, under a GUID of its own, because the
+    /// operator says so. Tells that GUID.
     ///
     /// # Errors
     /// If none is recorded under that GUID, or without its body; then nothing is changed.
@@ -170,15 +172,16 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// The oldest delivery that is not settled and due. Deliveries are worked off in the order of their
-    /// arrival, except that one which had to be put off does not hold up the others.
+    /// The oldest delivery that is not settled and due. Deliveries are worked off in the order of
+    /// their arrival, except that one which had to be put off does not hold up the others.
     pub async fn next_delivery(&self) -> anyhow::Result<Option<Delivery>> {
         self.next_delivery_beside(&[]).await
     }
 
     /// The same, beside those of lanes that are busy.
     pub async fn next_delivery_beside(&self, busy: &[String]) -> anyhow::Result<Option<Delivery>> {
-        // Each lane is found from the one before it, so that a long one is not read to find the others.
+        // Each lane is found from the one before it, so that a long one is not read to find the
+        // others.
         let row = sqlx::query(
             "WITH RECURSIVE lanes (lane) AS (
                  SELECT MIN(lane) FROM deliveries WHERE state = 'new'
@@ -220,7 +223,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Settles a delivery that can lead to nothing, whenever it is looked at; `note` says why. Its body is not kept.
+    /// Settles a delivery that can lead to nothing, whenever it is looked at; `note` says why. Its
+    /// body is not kept.
     pub async fn drop_delivery(&self, guid: &str, note: &str) -> anyhow::Result<()> {
         let mut write = self.begin("drop-delivery").await?;
         settle(&mut write, guid, "done", note).await?;
@@ -239,8 +243,9 @@ impl Store {
         write.commit().await
     }
 
-    /// Forgets settled deliveries that came before a moment, at most so many at once; tells how many. The one that
-    /// opened a task which is not over, or asked for one that waits, is kept, so that it is known should it come again, whatever the clock says.
+    /// Forgets settled deliveries that came before a moment, at most so many at once; tells how
+    /// many. The one that opened a task which is not over, or asked for one that waits, is kept, so
+    /// that it is known should it come again, whatever the clock says.
     pub async fn forget_deliveries(&self, before: Timestamp, most: u32) -> anyhow::Result<u64> {
         let mut write = self.begin("forget-deliveries").await?;
         let forgotten = sqlx::query(
@@ -280,7 +285,8 @@ impl Store {
     }
 }
 
-/// Marks a delivery as settled, once. A second worker at the same delivery would be a fault of hob's.
+/// Marks a delivery as settled, once. A second worker at the same delivery would be a fault of
+/// hob's.
 pub(super) async fn settle(write: &mut Write, guid: &str, state: &str, note: &str) -> anyhow::Result<()> {
     let settled =
         sqlx::query("UPDATE deliveries SET state = $2, note = $3 WHERE guid = $1 AND state = 'new'")

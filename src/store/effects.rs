@@ -1,6 +1,6 @@
-//! The outbox. An effect is written in the transaction that wants it, carried out by `deliver.rs`, and
-//! recorded here. Effects of one story are carried out in the order in which they were wanted; those
-//! of different stories do not wait for each other.
+//! The outbox. An effect is written in the transaction that wants it, carried out by `deliver.rs`,
+//! and recorded here. Effects of one story are carried out in the order in which they were wanted;
+//! those of different stories do not wait for each other.
 
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ pub enum Effect {
         /// Whose review is requested on a new one.
         #[serde(default)]
         reviewers: Vec<String>,
-        /// Who is asked where the settings name nobody: whoever wanted the work, if GitHub lets them.
+        /// Who is asked where the settings name nobody: whoever wanted the work, if GitHub lets
+        /// them.
         #[serde(default)]
         asker: Option<String>,
         /// Labels that a new one gets.
@@ -89,13 +90,14 @@ pub enum Effect {
         /// Their login.
         reviewer: String,
     },
-    /// The report in the story's pull request shows what came of the repository's checks on its head, as the store knows it when it
-    /// is written.
+    /// The report in the story's pull request shows what came of the repository's checks on its
+    /// head, as the store knows it when it is written.
     Evidence {
         /// The pull request.
         pull: PullNumber,
     },
-    /// The story has a status comment. What it says is read from the store when it is made; see `shown.rs`.
+    /// The story has a status comment. What it says is read from the store when it is made; see
+    /// `shown.rs`.
     Status,
 }
 
@@ -190,7 +192,8 @@ pub struct WantedEffect {
     pub installation: Option<InstallationId>,
 }
 
-/// What can begin nothing now: repositories in which enough is under way, and installations that may not write.
+/// What can begin nothing now: repositories in which enough is under way, and installations that
+/// may not write.
 #[derive(Debug, Clone, Default)]
 pub struct Excluded {
     /// Repositories, by their keys.
@@ -225,7 +228,8 @@ pub struct PullShown {
     pub base: String,
 }
 
-/// A comment that may be there twice: more than one try was made, and GitHub may have carried out two.
+/// A comment that may be there twice: more than one try was made, and GitHub may have carried out
+/// two.
 #[derive(Debug, Clone)]
 pub struct Double {
     /// The effect, or the part of a rest.
@@ -306,7 +310,8 @@ impl Store {
         Ok(())
     }
 
-    /// The effect of each story that goes next, where it is due: of those that go first the oldest, else the oldest.
+    /// The effect of each story that goes next, where it is due: of those that go first the oldest,
+    /// else the oldest.
     pub async fn due_effects(&self) -> anyhow::Result<Vec<WantedEffect>> {
         let mut due = self.due_effects_of(EffectClass::First, &Excluded::default()).await?;
         due.extend(self.due_effects_of(EffectClass::Second, &Excluded::default()).await?);
@@ -364,8 +369,8 @@ impl Store {
         Ok((wanted.unsigned_abs(), parked.unsigned_abs()))
     }
 
-    /// Notes that an effect is about to be tried. Written before the try: if hob dies in between, the
-    /// next try knows that it has to look first.
+    /// Notes that an effect is about to be tried. Written before the try: if hob dies in between,
+    /// the next try knows that it has to look first.
     pub async fn effect_attempted(&self, effect: EffectId) -> anyhow::Result<()> {
         let mut write = self.begin("effect-attempted").await?;
         sqlx::query("UPDATE effects SET attempts = attempts + 1 WHERE id = $1 AND state = 'wanted'")
@@ -396,8 +401,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Gives an effect up: it will not be tried again unless the operator says so. The effects behind
-    /// it go on.
+    /// Gives an effect up: it will not be tried again unless the operator says so. The effects
+    /// behind it go on.
     pub async fn effect_parked(&self, effect: EffectId, error: &str) -> anyhow::Result<()> {
         let mut write = self.begin("effect-parked").await?;
         sqlx::query("UPDATE effects SET state = 'parked', error = $2 WHERE id = $1 AND state = 'wanted'")
@@ -438,7 +443,8 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Has all that GitHub has refused of a story tried again, because somebody on the issue wants it; settles the delivery.
+    /// Has all that GitHub has refused of a story tried again, because somebody on the issue wants
+    /// it; settles the delivery.
     pub async fn redeliver(&self, guid: &str, story: StoryId, effects: &[NewEffect]) -> anyhow::Result<()> {
         let mut write = self.begin("redeliver").await?;
         sqlx::query(
@@ -495,8 +501,8 @@ impl Store {
         self.comment_posted(effect, None, CommentId(reply.0), recheck).await
     }
 
-    /// Records a comment, and where it asks a question, which comment asks it. `recheck` says in what time to
-    /// look whether an earlier try has made a second one.
+    /// Records a comment, and where it asks a question, which comment asks it. `recheck` says in
+    /// what time to look whether an earlier try has made a second one.
     pub async fn comment_posted(
         &self,
         effect: EffectId,
@@ -538,7 +544,8 @@ impl Store {
         let mut write = self.begin("pull-request-open").await?;
         finish(&mut write, effect.id).await?;
         sqlx::query(
-            // Work that nobody has touched for long, and that is shown before it is put away, is none the newer for it.
+            // Work that nobody has touched for long, and that is shown before it is put away, is
+            // none the newer for it.
             "UPDATE stories SET pull = $2, updated_at = CASE $6 WHEN 1 THEN updated_at ELSE $3 END, pull_draft = $4,
                  pull_title = $5, pull_unfinished = $6, base_branch = $7,
                  root_branch = CASE WHEN pull IS NULL AND root_branch = base_branch THEN $7 ELSE root_branch END

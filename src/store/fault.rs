@@ -1,5 +1,6 @@
-//! What is wrong when the store does not do as it is told: something that may pass, so that a loop waits and tries again, or
-//! something that will not, so that hob ends and says what the operator can do.
+//! What is wrong when the store does not do as it is told: something that may pass, so that a loop
+//! waits and tries again, or something that will not, so that hob ends and says what the operator
+//! can do.
 
 use std::io;
 use std::path::Path;
@@ -56,8 +57,8 @@ impl StoreFault {
         })
     }
 
-    /// The same for a store whose file is known. Of a disk that was made read-only under an open file SQLite says no more
-    /// than that it does not write.
+    /// The same for a store whose file is known. Of a disk that was made read-only under an open
+    /// file SQLite says no more than that it does not write.
     pub(super) fn at(error: &anyhow::Error, file: &Path) -> Option<StoreFault> {
         match Self::of(error)? {
             Self::Disk if cannot_write_beside(file) => Some(Self::ReadOnly),
@@ -127,8 +128,8 @@ fn cannot_write_beside(file: &Path) -> bool {
 }
 
 impl Store {
-    /// Sits out a fault of the store that may pass, so that a loop can try again. Any other error is handed back: whoever
-    /// runs the loop ends hob with it.
+    /// Sits out a fault of the store that may pass, so that a loop can try again. Any other error
+    /// is handed back: whoever runs the loop ends hob with it.
     pub async fn sit_out(&self, error: anyhow::Error, stop: &CancellationToken) -> anyhow::Result<()> {
         match StoreFault::at(&error, &self.file) {
             Some(fault) if fault.may_pass() => {
@@ -144,8 +145,9 @@ impl Store {
         }
     }
 
-    /// Tells of an error that somebody met who is no loop, and goes on without: a fault that will not pass ends hob, see
-    /// [`Store::until_broken`]. An idle hob would not notice otherwise, since it only reads.
+    /// Tells of an error that somebody met who is no loop, and goes on without: a fault that will
+    /// not pass ends hob, see [`Store::until_broken`]. An idle hob would not notice otherwise,
+    /// since it only reads.
     pub fn report(&self, error: &anyhow::Error) {
         if let Some(fault) = StoreFault::at(error, &self.file).filter(|fault| !fault.may_pass()) {
             self.broken.send_replace(Some(fault));

@@ -1,4 +1,5 @@
-//! Tasks about failed checks: opened by a delivery that tells of one, or joined where one waits for more of the same.
+//! Tasks about failed checks: opened by a delivery that tells of one, or joined where one waits for
+//! more of the same.
 
 use std::time::Duration;
 
@@ -42,7 +43,8 @@ const WAITS: &str = "SELECT id FROM tasks AS t WHERE story = $1 AND about = 'che
      AND json_extract(ask, '$.about.head') = $2 AND NOT EXISTS (SELECT 1 FROM runs WHERE task = t.id)";
 
 impl Store {
-    /// The story whose proposed work hob pushed last as this commit, as long as its failed checks are hob's to mend.
+    /// The story whose proposed work hob pushed last as this commit, as long as its failed checks
+    /// are hob's to mend.
     pub async fn story_to_fix(&self, repo: &Repo, head: &Sha) -> anyhow::Result<Option<Story>> {
         let row = sqlx::query(
             "SELECT * FROM stories WHERE repo_key = $1 AND pushed_head = $2 AND ended IS NULL AND pull_state IS NULL
@@ -55,7 +57,8 @@ impl Store {
         row.as_ref().map(rows::story).transpose()
     }
 
-    /// The commits of a repository whose failed checks are hob's to mend, of stories that something has happened on since.
+    /// The commits of a repository whose failed checks are hob's to mend, of stories that something
+    /// has happened on since.
     pub async fn heads_to_fix(&self, repo: &Repo, since: jiff::Timestamp) -> anyhow::Result<Vec<Sha>> {
         let found = sqlx::query(
             "SELECT pushed_head FROM stories WHERE repo_key = $1 AND pushed_head IS NOT NULL AND ended IS NULL
@@ -68,7 +71,8 @@ impl Store {
         found.iter().map(|row| rows::parsed(row, "pushed_head")).collect()
     }
 
-    /// Settles a delivery that tells of a failed check: with a task that follows up what was asked for last.
+    /// Settles a delivery that tells of a failed check: with a task that follows up what was asked
+    /// for last.
     pub async fn open_fix(&self, guid: &str, new: &NewFix) -> anyhow::Result<Fix> {
         let mut write = self.begin("open-fix").await?;
         let before = sqlx::query("SELECT id FROM tasks WHERE delivery = $1")
@@ -103,7 +107,8 @@ impl Store {
         self.rewrite_ask("note-failing", task, TaskRequest { about, ..task.ask.clone() }).await
     }
 
-    /// How often an agent has worked on failed checks of a story's present pull request without anybody's asking.
+    /// How often an agent has worked on failed checks of a story's present pull request without
+    /// anybody's asking.
     pub async fn fixes_made(&self, story: StoryId) -> anyhow::Result<u32> {
         let made: i64 = sqlx::query_scalar(
             "SELECT COUNT(*) FROM tasks AS t JOIN stories AS s ON s.id = t.story WHERE t.story = $1 AND t.about = 'checks'

@@ -1,5 +1,6 @@
-//! Messages: what people say on the issue while an agent works on it. Each is told to the agent, or becomes part of the next
-//! task; which of the two is decided by one write at a time, so that none is lost and none counts twice.
+//! Messages: what people say on the issue while an agent works on it. Each is told to the agent, or
+//! becomes part of the next task; which of the two is decided by one write at a time, so that none
+//! is lost and none counts twice.
 
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ pub struct NewMessage {
 }
 
 impl Store {
-    /// Takes a delivery as a message to the agent at work. If the work has come to its end at this moment, the message is the
-    /// next task at once.
+    /// Takes a delivery as a message to the agent at work. If the work has come to its end at this
+    /// moment, the message is the next task at once.
     pub async fn hear(
         &self,
         guid: &str,
@@ -75,7 +76,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a comment on a story can be a message: a task of it has a run, or had one, and is not over.
+    /// Whether a comment on a story can be a message: a task of it has a run, or had one, and is
+    /// not over.
     pub async fn is_listening(&self, story: StoryId) -> anyhow::Result<bool> {
         let found = sqlx::query(AT_WORK).bind(story.to_string()).fetch_optional(&self.reader).await?;
         Ok(found.is_some())
@@ -117,7 +119,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that nothing more is told to the agent of a run. Returns false where something waits to be told.
+    /// Notes that nothing more is told to the agent of a run. Returns false where something waits
+    /// to be told.
     pub async fn end_input(&self, task: &Task, run: RunId) -> anyhow::Result<bool> {
         let mut write = self.begin("end-input").await?;
         hold(&mut write, task).await?;
@@ -137,8 +140,9 @@ impl Store {
         Ok(true)
     }
 
-    /// The comments of a story that its agent is told, was told, or will be told by another way than as a comment in its prompt: in
-    /// its inbox, or as the request of a task. Where a session is resumed, that knows what it was told.
+    /// The comments of a story that its agent is told, was told, or will be told by another way
+    /// than as a comment in its prompt: in its inbox, or as the request of a task. Where a session
+    /// is resumed, that knows what it was told.
     pub async fn messages_told(&self, story: StoryId, resumes: bool) -> anyhow::Result<Vec<CommentId>> {
         let found = sqlx::query(
             "SELECT comment FROM messages WHERE story = $1
@@ -166,8 +170,8 @@ impl Store {
 const AT_WORK: &str = "SELECT 1 FROM runs AS r JOIN tasks AS t ON t.id = r.task
      WHERE t.story = $1 AND t.state IN ('queued', 'running', 'publishing') LIMIT 1";
 
-/// The task of a story that a message is about, and whether its agent can be told things, in its run or in one that
-/// is made later.
+/// The task of a story that a message is about, and whether its agent can be told things, in its
+/// run or in one that is made later.
 async fn ear(write: &mut Write, story: StoryId) -> anyhow::Result<(Task, bool)> {
     let newest =
         "SELECT r.*, t.id AS task_id FROM runs AS r JOIN tasks AS t ON t.id = r.task WHERE t.story = $1
@@ -183,8 +187,9 @@ async fn ear(write: &mut Write, story: StoryId) -> anyhow::Result<(Task, bool)> 
     Ok((task, can_be_told))
 }
 
-/// A task moves on. A run that broke off and is made again is told again what it was told, as it is given its prompt again.
-/// When the task is over, what was not told becomes the story's next task, unless the work was stopped.
+/// A task moves on. A run that broke off and is made again is told again what it was told, as it is
+/// given its prompt again. When the task is over, what was not told becomes the story's next task,
+/// unless the work was stopped.
 pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) -> anyhow::Result<()> {
     if (task.state, state) == (TaskState::Running, TaskState::Queued) {
         sqlx::query(

@@ -1,5 +1,5 @@
-//! Opening the store: the file and how SQLite treats it, its schema brought up to date, and what keeps hob from working with
-//! a file that it should leave alone. Also its copy, `hob backup`.
+//! Opening the store: the file and how SQLite treats it, its schema brought up to date, and what
+//! keeps hob from working with a file that it should leave alone. Also its copy, `hob backup`.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -35,20 +35,23 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// How long a statement waits for another process that holds the file, a backup for example.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Readers beside the one writer, one of which is kept to look for changes. WAL lets them go on while it writes.
+/// Readers beside the one writer, one of which is kept to look for changes. WAL lets them go on
+/// while it writes.
 const READERS: u32 = 5;
 
 impl Store {
     /// Opens the file, makes it if it is not there, and brings its schema up to date.
     ///
     /// # Errors
-    /// If a newer hob has written it, if it is damaged, or if it cannot be opened or written; the text says what to do.
+    /// If a newer hob has written it, if it is damaged, or if it cannot be opened or written; the
+    /// text says what to do.
     pub async fn open(file: &Path) -> anyhow::Result<Store> {
         Self::opened(file).await.map_err(|error| advised(error, file))
     }
 
     async fn opened(file: &Path) -> anyhow::Result<Store> {
-        // Before anything can change it: a file that hob has to leave alone stays as it is, to the byte.
+        // Before anything can change it: a file that hob has to leave alone stays as it is, to the
+        // byte.
         look_closely(file).await?;
         make_private(file);
         let options = options(file);
@@ -57,8 +60,8 @@ impl Store {
         Self::with(file, writer, options).await
     }
 
-    /// Opens the file of a hob that may be running, for a command beside it. Its schema must be this one's: a command
-    /// migrates nothing.
+    /// Opens the file of a hob that may be running, for a command beside it. Its schema must be
+    /// this one's: a command migrates nothing.
     pub async fn open_beside(file: &Path) -> anyhow::Result<Store> {
         Self::opened_beside(file).await.map_err(|error| advised(error, file))
     }
@@ -89,8 +92,9 @@ impl Store {
     }
 }
 
-/// Lets only its owner read and write it: it holds what people wrote in private repositories. SQLite gives the files beside it the
-/// same mode. Where this does not succeed SQLite says what is wrong.
+/// Lets only its owner read and write it: it holds what people wrote in private repositories.
+/// SQLite gives the files beside it the same mode. Where this does not succeed SQLite says what is
+/// wrong.
 fn make_private(file: &Path) {
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
     drop(made);
@@ -105,8 +109,9 @@ fn make_private(file: &Path) {
     }
 }
 
-/// The schema of a store that is whole and that this hob can work with, or bring up to date; `None` where there is no
-/// store yet. Changes nothing. Reads the whole file: some milliseconds a megabyte.
+/// The schema of a store that is whole and that this hob can work with, or bring up to date; `None`
+/// where there is no store yet. Changes nothing. Reads the whole file: some milliseconds a
+/// megabyte.
 ///
 /// # Errors
 /// As [`Store::open`].
@@ -139,13 +144,15 @@ fn advised(error: anyhow::Error, file: &Path) -> anyhow::Error {
     }
 }
 
-/// Copies a store to a new file, also while a hob works with it. What was committed before is in the copy, what comes
-/// after is not, and nothing is half there. The copy appears under its name when it is whole and on disk.
+/// Copies a store to a new file, also while a hob works with it. What was committed before is in
+/// the copy, what comes after is not, and nothing is half there. The copy appears under its name
+/// when it is whole and on disk.
 pub async fn backup(store: &Path, to: &Path) -> anyhow::Result<u64> {
     anyhow::ensure!(store.exists(), "there is no store {}", store.display());
     anyhow::ensure!(!to.exists(), "{} is there already; nothing was written", to.display());
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // In a folder of its own beside its place: SQLite wants to make the file, and nobody else may read it.
+    // In a folder of its own beside its place: SQLite wants to make the file, and nobody else may
+    // read it.
     let draft = tempfile::Builder::new()
         .prefix(".hob-backup-")
         .tempdir_in(folder)
@@ -172,7 +179,8 @@ async fn copy_store(store: &Path, copy: &Path) -> anyhow::Result<()> {
         .await
         .context("copying it")?;
     connection.close().await?;
-    // What is wanted now may be so by the time at which somebody puts the copy back: hob has to look before it acts.
+    // What is wanted now may be so by the time at which somebody puts the copy back: hob has to
+    // look before it acts.
     let mut copied = SqliteConnectOptions::new().filename(copy).connect().await?;
     sqlx::query("UPDATE effects SET attempts = 1 WHERE state = 'wanted' AND attempts = 0")
         .execute(&mut copied)
@@ -191,7 +199,8 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
 }
 
-/// For a look that must not change the file: not its journal mode, and no checkpoint when it is closed.
+/// For a look that must not change the file: not its journal mode, and no checkpoint when it is
+/// closed.
 fn read_only(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(BUSY_TIMEOUT)
 }
@@ -199,8 +208,8 @@ fn read_only(file: &Path) -> SqliteConnectOptions {
 async fn writer(options: SqliteConnectOptions) -> anyhow::Result<SqlitePool> {
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
-        // SQLite itself undoes a write that finds the disk full. sqlx does not see that, cannot undo it once more, and
-        // would begin nothing on this connection ever again. A new one can.
+        // SQLite itself undoes a write that finds the disk full. sqlx does not see that, cannot
+        // undo it once more, and would begin nothing on this connection ever again. A new one can.
         .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
         .connect_with(options)
         .await?;

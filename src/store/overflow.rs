@@ -1,5 +1,6 @@
-//! What agents wrote that was too long for its place: the comments that hold the rest, part by part. Written before whatever links
-//! to them, by the same look, act, record as effects; a part that was told once is not told again.
+//! What agents wrote that was too long for its place: the comments that hold the rest, part by
+//! part. Written before whatever links to them, by the same look, act, record as effects; a part
+//! that was told once is not told again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -43,8 +44,9 @@ impl Store {
         Ok(rests)
     }
 
-    /// The parts of a rest that are not there yet, with their place among all; each counts as tried. Written before the try: if hob
-    /// dies in between, the next try knows that it has to look first.
+    /// The parts of a rest that are not there yet, with their place among all; each counts as
+    /// tried. Written before the try: if hob dies in between, the next try knows that it has to
+    /// look first.
     pub async fn rest_attempted(
         &self,
         story: StoryId,
@@ -86,7 +88,8 @@ impl Store {
         Ok(missing)
     }
 
-    /// Records the comment that holds a part. `recheck` says in what time to look whether an earlier try has made a second one.
+    /// Records the comment that holds a part. `recheck` says in what time to look whether an
+    /// earlier try has made a second one.
     pub async fn rest_posted(
         &self,
         id: EffectId,

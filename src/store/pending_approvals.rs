@@ -1,5 +1,5 @@
-//! Hand-overs that wait for a person's word. They stand in the row of the question that asks for it, so that
-//! word and commits cannot come apart.
+//! Hand-overs that wait for a person's word. They stand in the row of the question that asks for
+//! it, so that word and commits cannot come apart.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
-//! Wishes: work that was asked for on an issue that others block, with what was asked for frozen, until the last of them is closed.
-//! A story has one at most. It becomes a task, or ends without one, in one write; when GitHub is asked about it again is kept
-//! here, and what comes of that is decided in `intake/blocked.rs`.
+//! Wishes: work that was asked for on an issue that others block, with what was asked for frozen,
+//! until the last of them is closed. A story has one at most. It becomes a task, or ends without
+//! one, in one write; when GitHub is asked about it again is kept here, and what comes of that is
+//! decided in `intake/blocked.rs`.
 
 use std::time::Duration;
 
@@ -74,8 +75,8 @@ impl BlockedBy {
 }
 
 impl Store {
-    /// Settles a delivery that asked for work on an issue that is blocked: the wish is kept, in the place of an earlier one, and
-    /// looked at in so much time unless a blocker ends before.
+    /// Settles a delivery that asked for work on an issue that is blocked: the wish is kept, in the
+    /// place of an earlier one, and looked at in so much time unless a blocker ends before.
     pub async fn keep_wish(
         &self,
         guid: &str,
@@ -121,7 +122,8 @@ impl Store {
         Ok(sqlx::query_scalar("SELECT COUNT(*) FROM wishes").fetch_one(&self.reader).await?)
     }
 
-    /// The wish that is to be looked at first, if one is due, beside those of repositories that are busy.
+    /// The wish that is to be looked at first, if one is due, beside those of repositories that are
+    /// busy.
     pub async fn due_wish(&self, busy: &[String]) -> anyhow::Result<Option<DueRequest>> {
         let row = sqlx::query(
             "SELECT w.*, s.repo_key FROM wishes AS w CROSS JOIN stories AS s
@@ -142,7 +144,8 @@ impl Store {
         }))
     }
 
-    /// An issue has ended: every wish that it blocks is looked at now. GitHub is asked then, so that too often does no harm.
+    /// An issue has ended: every wish that it blocks is looked at now. GitHub is asked then, so
+    /// that too often does no harm.
     pub async fn look_at_blocked_by(&self, ended: &BlockedBy) -> anyhow::Result<()> {
         let mut write = self.begin("blocker-ended").await?;
         let due = sqlx::query(

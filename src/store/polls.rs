@@ -1,5 +1,5 @@
-//! How far hob has looked through GitHub's record of its own webhook deliveries. How far each repository was looked through is
-//! kept with the repository.
+//! How far hob has looked through GitHub's record of its own webhook deliveries. How far each
+//! repository was looked through is kept with the repository.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -12,7 +12,8 @@ const KEY: &str = "deliveries-looked";
 /// A part of GitHub's record of deliveries, by GitHub's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryPoll {
-    /// Where the record stood when this store first looked. What hob has taken before that, it took into another store.
+    /// Where the record stood when this store first looked. What hob has taken before that, it took
+    /// into another store.
     pub from: Timestamp,
     /// Up to when each delivery of the record is in this store, or needs not to be.
     pub until: Timestamp,

@@ -1,5 +1,5 @@
-//! What becomes of a story's pull request: closed and merged it ends the story, opened again the story goes on. And how work
-//! begins anew after that, with another pull request.
+//! What becomes of a story's pull request: closed and merged it ends the story, opened again the
+//! story goes on. And how work begins anew after that, with another pull request.
 
 use jiff::Timestamp;
 
@@ -34,8 +34,9 @@ pub struct PullNews {
 }
 
 impl Store {
-    /// Takes what became of a story's pull request, and settles the delivery that tells of it, if one does. Returns false, and
-    /// leaves the delivery unsettled, where that is known already, or about a pull request that is past.
+    /// Takes what became of a story's pull request, and settles the delivery that tells of it, if
+    /// one does. Returns false, and leaves the delivery unsettled, where that is known already, or
+    /// about a pull request that is past.
     pub async fn pull_moved(
         &self,
         guid: Option<&str>,
@@ -87,8 +88,9 @@ impl Store {
         Ok(true)
     }
 
-    /// Takes where a story's open pull request goes, as GitHub says: people may have it go elsewhere than it was opened for. Settles
-    /// the delivery that tells of it, if one does. Returns whether that was news.
+    /// Takes where a story's open pull request goes, as GitHub says: people may have it go
+    /// elsewhere than it was opened for. Settles the delivery that tells of it, if one does.
+    /// Returns whether that was news.
     pub async fn pull_goes_to(
         &self,
         guid: Option<&str>,
@@ -114,7 +116,8 @@ impl Store {
         Ok(changed.rows_affected() > 0)
     }
 
-    /// Gives up a pull request that was wanted: people have closed or merged it since, and nobody has asked for another.
+    /// Gives up a pull request that was wanted: people have closed or merged it since, and nobody
+    /// has asked for another.
     pub async fn not_proposed(&self, effect: &WantedEffect) -> anyhow::Result<()> {
         let mut write = self.begin("not-proposed").await?;
         finish(&mut write, effect.id).await?;
@@ -152,8 +155,8 @@ impl Store {
     }
 }
 
-/// Whether news about a pull request is about the story's own, and news. One that was closed, and in whose place no other is
-/// yet, can be opened again.
+/// Whether news about a pull request is about the story's own, and news. One that was closed, and
+/// in whose place no other is yet, can be opened again.
 fn is_taken(story: &Story, news: &PullNews) -> bool {
     if story.pull == Some(news.number) {
         return story.is_news(news.to, news.at);
@@ -163,9 +166,9 @@ fn is_taken(story: &Story, news: &PullNews) -> bool {
     story.pull.is_none() && story.past_pull == was_closed && news.to == PullMove::Reopened && is_later
 }
 
-/// Work begins again: where the pull request was closed or merged, there will be another. What was merged is in, so that its
-/// branch is not gone on with, be it there or not; nor is a workspace that builds on its commits, which a squash leaves out of the
-/// base.
+/// Work begins again: where the pull request was closed or merged, there will be another. What was
+/// merged is in, so that its branch is not gone on with, be it there or not; nor is a workspace
+/// that builds on its commits, which a squash leaves out of the base.
 pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: &str) -> anyhow::Result<()> {
     let row = sqlx::query("SELECT * FROM stories WHERE id = $1")
         .bind(story.to_string())

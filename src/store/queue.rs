@@ -1,6 +1,7 @@
-//! How the workers are shared out: limits for one repository and one person, the order in which tasks are claimed, and the place of
-//! a task in the queue. The conditions here are those of the claim in `store/tasks.rs` too, so that a place is what comes. Both
-//! look at the first tasks of each repository and never at the whole queue, however long it is.
+//! How the workers are shared out: limits for one repository and one person, the order in which
+//! tasks are claimed, and the place of a task in the queue. The conditions here are those of the
+//! claim in `store/tasks.rs` too, so that a place is what comes. Both look at the first tasks of
+//! each repository and never at the whole queue, however long it is.
 
 use std::collections::HashMap;
 
@@ -37,20 +38,23 @@ pub(super) const BUSY: &str = "busy AS MATERIALIZED (
             UNION ALL SELECT id FROM tasks WHERE lease_until > 0 AND lease_until > $1)),
     of_repository AS MATERIALIZED (SELECT repo_key, COUNT(*) AS busy FROM busy GROUP BY repo_key)";
 
-/// The repositories that have a task in the queue, each found from the one before it; a null ends them.
+/// The repositories that have a task in the queue, each found from the one before it; a null ends
+/// them.
 pub(super) const REPOSITORIES: &str = "repositories_with_tasks (repo_key) AS (
         SELECT MIN(repo_key) FROM tasks WHERE state = 'queued'
         UNION ALL SELECT (SELECT MIN(t.repo_key) FROM tasks AS t WHERE t.state = 'queued' AND t.repo_key > known.repo_key)
         FROM repositories_with_tasks AS known WHERE known.repo_key IS NOT NULL)";
 
-/// Whether the task `t` is due, in nobody's hands, and its story has no other that is under way, blocked, or in somebody's hands.
+/// Whether the task `t` is due, in nobody's hands, and its story has no other that is under way,
+/// blocked, or in somebody's hands.
 pub(super) const IS_FREE: &str = "t.lease_until <= $1 AND t.not_before <= $1
     AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
                     AND other.state IN ('running', 'publishing', 'blocked'))
     AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.id <> t.id
                     AND other.lease_until > 0 AND other.lease_until > $1)";
 
-/// Whether the queued task `t` is the first of its story, but for one about failed checks that waits for more of them.
+/// Whether the queued task `t` is the first of its story, but for one about failed checks that
+/// waits for more of them.
 pub(super) const IS_FIRST: &str = "NOT EXISTS (
     SELECT 1 FROM tasks AS other WHERE other.story = t.story AND other.state = 'queued' AND other.seq < t.seq
       AND NOT (other.about = 'checks' AND other.not_before > $1
@@ -69,9 +73,9 @@ struct Queued {
 }
 
 impl Store {
-    /// How many tasks are taken before this one and with it, if every worker took one after the other from now on: 1 is the
-    /// next, and what is beyond [`MAX_AHEAD`] is one more than that. `None`: it is not in the queue, or waits for something else
-    /// than its turn.
+    /// How many tasks are taken before this one and with it, if every worker took one after the
+    /// other from now on: 1 is the next, and what is beyond [`MAX_AHEAD`] is one more than that.
+    /// `None`: it is not in the queue, or waits for something else than its turn.
     pub async fn place_in_queue(&self, task: TaskId) -> anyhow::Result<Option<usize>> {
         let waits = format!(
             "SELECT 1 FROM tasks AS t WHERE t.id = $2 AND t.state = 'queued' AND {IS_FREE} AND {IS_FIRST}"
@@ -122,7 +126,8 @@ async fn line(connection: &mut SqliteConnection) -> anyhow::Result<Vec<Queued>> 
     Ok(in_order(queue, under_way))
 }
 
-/// Plays the claims: each takes, of the repositories with the fewest tasks under way, the oldest task.
+/// Plays the claims: each takes, of the repositories with the fewest tasks under way, the oldest
+/// task.
 fn in_order(mut queue: Vec<Queued>, mut under_way: HashMap<String, i64>) -> Vec<Queued> {
     let mut line = Vec::new();
     while line.len() < MAX_AHEAD {
@@ -203,7 +208,8 @@ mod tests {
         assert!(store.claim_task(Duration::from_secs(60), &Sharing::default()).await.unwrap().is_none());
     }
 
-    /// However long the queue is, a run that begins is news for those that come next and for no other.
+    /// However long the queue is, a run that begins is news for those that come next and for no
+    /// other.
     #[tokio::test]
     async fn a_run_that_begins_is_news_for_ten() {
         let (_folder, store) = store_with(&[("a/a", 300), ("b/b", 300)]).await;

@@ -1,4 +1,5 @@
-//! How many webhooks the door has turned away: somebody who has set up a webhook without its secret looks here.
+//! How many webhooks the door has turned away: somebody who has set up a webhook without its secret
+//! looks here.
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};

@@ -1,6 +1,7 @@
-//! The repositories that hob has heard from, and how far each was looked through for what no webhook told of. GitHub's id says which
-//! repository a row is about. The name is what it was called last: with a new one, the row and its stories change in one transaction,
-//! and whoever had that name before is put aside, under a key that is no name.
+//! The repositories that hob has heard from, and how far each was looked through for what no
+//! webhook told of. GitHub's id says which repository a row is about. The name is what it was
+//! called last: with a new one, the row and its stories change in one transaction, and whoever had
+//! that name before is put aside, under a key that is no name.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -37,8 +38,8 @@ impl KnownRepository {
 }
 
 impl Store {
-    /// Notes a repository as it is now, or brings what is known of it up to date. Tells which repository had the name before, if
-    /// that was another one: where it is now is to be found out.
+    /// Notes a repository as it is now, or brings what is known of it up to date. Tells which
+    /// repository had the name before, if that was another one: where it is now is to be found out.
     pub async fn know_repository(
         &self,
         at: &RepositoryRef,
@@ -126,8 +127,8 @@ impl Store {
         found.iter().map(read).collect()
     }
 
-    /// Puts a repository away that GitHub does not show any more: its work is stopped, nothing more is said on its issues, and its
-    /// name is free for another one.
+    /// Puts a repository away that GitHub does not show any more: its work is stopped, nothing more
+    /// is said on its issues, and its name is free for another one.
     pub async fn put_repository_away(&self, known: &KnownRepository) -> anyhow::Result<()> {
         let mut write = self.begin("put-repository-away").await?;
         let row = match known.id {
@@ -160,7 +161,8 @@ impl Store {
         Ok(())
     }
 
-    /// The mirrors of repositories that were put away, with the stories whose workspaces may borrow from each.
+    /// The mirrors of repositories that were put away, with the stories whose workspaces may borrow
+    /// from each.
     pub async fn mirrors_put_away(&self) -> anyhow::Result<Vec<(String, Vec<StoryId>)>> {
         let found = sqlx::query(
             "SELECT r.mirror, s.id AS story FROM repositories AS r LEFT JOIN stories AS s ON s.mirror = r.mirror
@@ -257,7 +259,8 @@ async fn know(
     Ok(displaced)
 }
 
-/// Notes the id of a repository that was known by its name only. What deliveries meant is written with the id from now on.
+/// Notes the id of a repository that was known by its name only. What deliveries meant is written
+/// with the id from now on.
 async fn fill_in(write: &mut Write, row: &Row, id: RepositoryId) -> anyhow::Result<()> {
     sqlx::query("UPDATE repositories SET github_id = $2 WHERE repo_key = $1")
         .bind(&row.key)
@@ -269,7 +272,8 @@ async fn fill_in(write: &mut Write, row: &Row, id: RepositoryId) -> anyhow::Resu
         .bind(rows::to_i64(id.0)?)
         .execute(&mut **write)
         .await?;
-    // Not where a delivery with the id says the same already, which it may as soon as hob knows ids.
+    // Not where a delivery with the id says the same already, which it may as soon as hob knows
+    // ids.
     sqlx::query(
         "UPDATE OR IGNORE deliveries
          SET meaning = replace(replace(meaning, ' ' || $1 || ' ', ' ' || $2 || ' '), ' ' || $1 || '#', ' ' || $2 || '#')
@@ -282,8 +286,8 @@ async fn fill_in(write: &mut Write, row: &Row, id: RepositoryId) -> anyhow::Resu
     Ok(())
 }
 
-/// Makes one repository of two rows, which an earlier hob has written under two names of it. Where both have a story for an issue,
-/// that of `from` is put aside.
+/// Makes one repository of two rows, which an earlier hob has written under two names of it. Where
+/// both have a story for an issue, that of `from` is put aside.
 async fn merge(write: &mut Write, from: &Row, into: &Row, id: RepositoryId) -> anyhow::Result<()> {
     sqlx::query(
         "UPDATE stories SET repo_key = $3

@@ -1,6 +1,6 @@
-//! What housekeeping asks of the store and writes there: which stories and runs may lose their files, and that the
-//! work of a story is to be pushed before its workspace goes. What is removed from disk, and when, is decided in
-//! `sweep/`.
+//! What housekeeping asks of the store and writes there: which stories and runs may lose their
+//! files, and that the work of a story is to be pushed before its workspace goes. What is removed
+//! from disk, and when, is decided in `sweep/`.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ pub struct StoredStory {
     pub is_busy: bool,
     /// Whether all its tasks are over.
     pub is_over: bool,
-    /// Whether its workspace may hold work that was not pushed. A task that is done without a run says nothing about what an
-    /// earlier one has left.
+    /// Whether its workspace may hold work that was not pushed. A task that is done without a run
+    /// says nothing about what an earlier one has left.
     pub has_unpushed_work: bool,
     /// How far saving that work is.
     pub saving: Option<SaveState>,
@@ -67,8 +67,8 @@ pub struct StoredRun {
     pub is_busy: bool,
 }
 
-/// A story that no worker can take up while this lives, since it holds the store's one write. Nothing slow may
-/// happen meanwhile: a rename, no more.
+/// A story that no worker can take up while this lives, since it holds the store's one write.
+/// Nothing slow may happen meanwhile: a rename, no more.
 pub struct IdleStory {
     write: Write,
     story: StoryId,
@@ -76,7 +76,8 @@ pub struct IdleStory {
 
 const IS_OPEN: &str = "state IN ('queued', 'running', 'publishing', 'blocked')";
 
-/// Whether an agent has worked in the workspace of the story `s`, and what it did was not handed over.
+/// Whether an agent has worked in the workspace of the story `s`, and what it did was not handed
+/// over.
 const HAS_LEFT_WORK: &str = "(s.handed_over = 0 AND EXISTS (
     SELECT 1 FROM runs AS r JOIN tasks AS worked ON worked.id = r.task
     WHERE worked.story = s.id AND r.started_at IS NOT NULL))";
@@ -126,7 +127,8 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// Holds a story, if it neither waits nor works and nothing has happened on it since it was looked at.
+    /// Holds a story, if it neither waits nor works and nothing has happened on it since it was
+    /// looked at.
     pub async fn hold_idle(&self, seen: &StoredStory) -> anyhow::Result<Option<IdleStory>> {
         let mut write = self.begin("hold-idle").await?;
         let row = sqlx::query(sqlx::AssertSqlSafe(kept_stories_where("s.id = $2")))
@@ -145,8 +147,8 @@ impl Store {
         Ok(None)
     }
 
-    /// Has a worker push what a story that is over has left in its workspace. Does nothing where that is wanted or
-    /// was refused already, or where there is new work.
+    /// Has a worker push what a story that is over has left in its workspace. Does nothing where
+    /// that is wanted or was refused already, or where there is new work.
     pub async fn want_work_saved(&self, story: StoryId) -> anyhow::Result<bool> {
         let mut write = self.begin("want-work-saved").await?;
         let marked = sqlx::query(
@@ -172,8 +174,8 @@ impl Store {
         Ok(wanted.is_some())
     }
 
-    /// Records that the work of a task that is over was pushed, up to a commit, or that there was none. This is
-    /// nothing that happens on the story: its age goes on.
+    /// Records that the work of a task that is over was pushed, up to a commit, or that there was
+    /// none. This is nothing that happens on the story: its age goes on.
     pub async fn work_saved(
         &self,
         task: &Task,
@@ -224,8 +226,9 @@ impl Store {
     }
 }
 
-/// Has a worker push what a story has left in its workspace, now that its pull request is merged: work that begins anew begins
-/// at what was merged, and not there. Nothing where the story is under work, which is stopped and pushed then.
+/// Has a worker push what a story has left in its workspace, now that its pull request is merged:
+/// work that begins anew begins at what was merged, and not there. Nothing where the story is under
+/// work, which is stopped and pushed then.
 pub(super) async fn want_left_work_saved(write: &mut Write, story: StoryId) -> anyhow::Result<()> {
     sqlx::query(sqlx::AssertSqlSafe(format!(
         "UPDATE tasks SET save_work = 'wanted', save_work_at = $2, not_before = 0
@@ -240,8 +243,8 @@ pub(super) async fn want_left_work_saved(write: &mut Write, story: StoryId) -> a
     Ok(())
 }
 
-/// Gives up what a story may have left in its workspace, since work begins anew without it. Tells whether there may be some;
-/// what a worker is just pushing is not given up.
+/// Gives up what a story may have left in its workspace, since work begins anew without it. Tells
+/// whether there may be some; what a worker is just pushing is not given up.
 pub(super) async fn give_up_left_work(write: &mut Write, story: StoryId) -> anyhow::Result<bool> {
     let given_up = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT 1 FROM stories AS s WHERE s.id = $1 AND {HAS_LEFT_WORK}

@@ -1,6 +1,7 @@
-//! Reviews: each becomes a task, or joins the one that waits for more of them. Which of the two is decided by one write at a time,
-//! so that none is lost and none counts twice. A task has begun once a worker holds it or has made a run of it; then nothing is
-//! added to it any more. Also what hob has applied of a review's suggestions by itself.
+//! Reviews: each becomes a task, or joins the one that waits for more of them. Which of the two is
+//! decided by one write at a time, so that none is lost and none counts twice. A task has begun
+//! once a worker holds it or has made a run of it; then nothing is added to it any more. Also what
+//! hob has applied of a review's suggestions by itself.
 
 use std::time::Duration;
 
@@ -33,8 +34,9 @@ pub enum ReviewTaken {
 }
 
 impl Store {
-    /// Takes a review up: `new` asks for a round of this review alone. It begins after `wait`, counted from the last that joins. An
-    /// approval takes the place of what its author has said before.
+    /// Takes a review up: `new` asks for a round of this review alone. It begins after `wait`,
+    /// counted from the last that joins. An approval takes the place of what its author has said
+    /// before.
     pub async fn take_review(
         &self,
         guid: &str,
@@ -77,8 +79,9 @@ impl Store {
         Ok(taken)
     }
 
-    /// Takes out of the round that waits what somebody has said who approves now. If nothing is left in it, it is over, with
-    /// these words. Returns false, and leaves the delivery unsettled, where there is nothing of theirs.
+    /// Takes out of the round that waits what somebody has said who approves now. If nothing is
+    /// left in it, it is over, with these words. Returns false, and leaves the delivery unsettled,
+    /// where there is nothing of theirs.
     pub async fn take_approval(
         &self,
         guid: &str,
@@ -156,7 +159,8 @@ impl Store {
         row.as_ref().map(|row| rows::json(row, "suggested")).transpose()
     }
 
-    /// The suggestions that were applied and pushed in all of a story's tasks: a task that is done again has them too.
+    /// The suggestions that were applied and pushed in all of a story's tasks: a task that is done
+    /// again has them too.
     pub async fn applied_suggestions(&self, story: StoryId) -> anyhow::Result<Applied> {
         let found = sqlx::query(
             "SELECT suggested FROM tasks WHERE story = $1 AND suggested IS NOT NULL ORDER BY seq",
@@ -172,7 +176,8 @@ impl Store {
         Ok(applied)
     }
 
-    /// Writes down what hob applies of a task's suggestions: before the push, and once more after it.
+    /// Writes down what hob applies of a task's suggestions: before the push, and once more after
+    /// it.
     pub async fn note_suggested(&self, task: &Task, suggested: &AppliedSuggestions) -> anyhow::Result<()> {
         let mut write = self.begin("note-suggested").await?;
         hold(&mut write, task).await?;
@@ -240,7 +245,8 @@ async fn waiting_round(
     Ok(Some((rows::parsed(&row, "id")?, ask, round)))
 }
 
-/// A worker whose lease has run out may still think that it has the task: with another fence it has not.
+/// A worker whose lease has run out may still think that it has the task: with another fence it has
+/// not.
 async fn join(
     write: &mut Write,
     task: TaskId,

@@ -1,4 +1,5 @@
-//! How rows become domain types. A row that does not parse is a fault of hob's, said with its column.
+//! How rows become domain types. A row that does not parse is a fault of hob's, said with its
+//! column.
 
 use anyhow::Context as _;
 use jiff::Timestamp;

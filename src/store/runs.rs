@@ -1,5 +1,6 @@
 //! Runs: one row for each attempt at a task. The row exists before the container does and holds the
-//! outcome before the container is removed, so that at any moment one of the two can tell the truth.
+//! outcome before the container is removed, so that at any moment one of the two can tell the
+//! truth.
 
 use sqlx::sqlite::SqliteRow;
 
@@ -87,7 +88,8 @@ impl Store {
         row.as_ref().map(rows::run).transpose()
     }
 
-    /// One run, where its task stands, and whether a worker is at its story, if there is a run of that id.
+    /// One run, where its task stands, and whether a worker is at its story, if there is a run of
+    /// that id.
     pub async fn run_at_work(&self, id: RunId) -> anyhow::Result<Option<(Run, TaskState, bool)>> {
         let row = sqlx::query(
             "SELECT r.*, t.state AS task_state,
@@ -134,8 +136,8 @@ impl Store {
         found.iter().map(|row: &SqliteRow| rows::run(row)).collect()
     }
 
-    /// Notes that the run's container was started. From here on, a container that is not there has been
-    /// lost, and is not made again.
+    /// Notes that the run's container was started. From here on, a container that is not there has
+    /// been lost, and is not made again.
     pub async fn run_started(&self, task: &Task, run: &mut Run) -> anyhow::Result<()> {
         let at = now();
         let mut transaction = self.begin("run-started").await?;
@@ -152,8 +154,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes what a run tells of itself, for people who watch: the agent's last line, its own list of things to do, and
-    /// what it has cost so far. Absent: as before.
+    /// Notes what a run tells of itself, for people who watch: the agent's last line, its own list
+    /// of things to do, and what it has cost so far. Absent: as before.
     pub async fn run_progress(
         &self,
         task: &Task,
@@ -180,7 +182,8 @@ impl Store {
         Ok(())
     }
 
-    /// Records how a run ended, and what that means for the story's session. Once: the first record stays.
+    /// Records how a run ended, and what that means for the story's session. Once: the first record
+    /// stays.
     pub async fn end_run(
         &self,
         task: &Task,

@@ -1,5 +1,5 @@
-//! Repositories' settings, as far as they are kept: the text that a task was asked for with, and of which faulty version people
-//! were told on an issue.
+//! Repositories' settings, as far as they are kept: the text that a task was asked for with, and of
+//! which faulty version people were told on an issue.
 
 use super::effects::{NewEffect, want};
 use super::stories::{ensure_story, note_heard};
@@ -8,7 +8,8 @@ use super::{Heard, Store, StoryAsk, deliveries};
 use crate::ids::{StoryId, TaskId};
 
 impl Store {
-    /// The text of the repository's settings as it was when a task was asked for, where there was one.
+    /// The text of the repository's settings as it was when a task was asked for, where there was
+    /// one.
     pub async fn settings_of(&self, task: TaskId) -> anyhow::Result<Option<String>> {
         let text = sqlx::query_scalar("SELECT settings FROM tasks WHERE id = $1")
             .bind(task.to_string())
@@ -17,8 +18,9 @@ impl Store {
         Ok(text)
     }
 
-    /// Settles a delivery that asked for work which a mistake in the repository's settings keeps from starting. `seen` is
-    /// wanted each time, `said` only where this version of the file was not told of on that issue.
+    /// Settles a delivery that asked for work which a mistake in the repository's settings keeps
+    /// from starting. `seen` is wanted each time, `said` only where this version of the file was
+    /// not told of on that issue.
     pub async fn tell_settings_fault(
         &self,
         guid: &str,
@@ -38,7 +40,8 @@ impl Store {
         Ok(())
     }
 
-    /// Settles a delivery that nothing comes of for such a mistake, and says so once for this version of the file on this story.
+    /// Settles a delivery that nothing comes of for such a mistake, and says so once for this
+    /// version of the file on this story.
     pub async fn tell_fault_once(
         &self,
         guid: &str,

@@ -1,6 +1,7 @@
-//! What the status comment of a story is made from, and whether it shows that yet. Every change of a story, its tasks, runs
-//! or questions counts `status_wanted` up; `deliver/status.rs` writes the comment anew until `status_shown` is the same. So
-//! a change is never forgotten, and many changes in a row are one edit. The words are in `message/status.rs`.
+//! What the status comment of a story is made from, and whether it shows that yet. Every change of
+//! a story, its tasks, runs or questions counts `status_wanted` up; `deliver/status.rs` writes the
+//! comment anew until `status_shown` is the same. So a change is never forgotten, and many changes
+//! in a row are one edit. The words are in `message/status.rs`.
 
 use std::time::Duration;
 
@@ -103,12 +104,13 @@ pub struct StatusFacts {
 pub struct EndedTask {
     /// How it ended.
     pub state: TaskState,
-    /// What people are told about it. `{pull}` stands for the number of the story's present pull request; an earlier one is
-    /// named.
+    /// What people are told about it. `{pull}` stands for the number of the story's present pull
+    /// request; an earlier one is named.
     pub words: String,
 }
 
-/// There is something to show, at once: the story stands elsewhere now. Sees to it that there is a comment to show it.
+/// There is something to show, at once: the story stands elsewhere now. Sees to it that there is a
+/// comment to show it.
 pub(super) async fn show(write: &mut Write, story: StoryId) -> anyhow::Result<()> {
     let row = sqlx::query(
         "UPDATE stories SET status_wanted = status_wanted + 1, status_not_before = 0, check_not_before = 0
@@ -148,8 +150,9 @@ pub(super) async fn show_soon(write: &mut Write, story: StoryId) -> anyhow::Resu
 }
 
 impl Store {
-    /// The status comments that are to be changed now, beside those of whom nothing can be: where the story stands elsewhere, or
-    /// also others. First where no task waits or is at work: those tell how one ended.
+    /// The status comments that are to be changed now, beside those of whom nothing can be: where
+    /// the story stands elsewhere, or also others. First where no task waits or is at work: those
+    /// tell how one ended.
     pub async fn stories_to_show(
         &self,
         beside: &Excluded,
@@ -196,7 +199,8 @@ impl Store {
         Ok(next.bind(now()).fetch_one(&self.reader).await?)
     }
 
-    /// Puts off what is to be shown of a story, unless something has happened since its facts were read.
+    /// Puts off what is to be shown of a story, unless something has happened since its facts were
+    /// read.
     pub async fn show_later(&self, story: StoryId, version: i64, wait: Duration) -> anyhow::Result<()> {
         let mut write = self.begin("show-later").await?;
         sqlx::query(
@@ -210,7 +214,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Has a story shown once more: it stands where it did, and something has become worth to be shown with time.
+    /// Has a story shown once more: it stands where it did, and something has become worth to be
+    /// shown with time.
     pub async fn show_again(&self, story: StoryId) -> anyhow::Result<()> {
         let mut write = self.begin("show-again").await?;
         show_soon(&mut write, story).await?;
@@ -343,7 +348,8 @@ impl Store {
         Ok(self.progress_of(task).await?.2)
     }
 
-    /// What is to be said of what GitHub has refused for good since the story's newest task that people are told of was asked for.
+    /// What is to be said of what GitHub has refused for good since the story's newest task that
+    /// people are told of was asked for.
     async fn refusals(&self, story: StoryId) -> anyhow::Result<Vec<String>> {
         let found = sqlx::query_scalar(
             "SELECT refusal FROM effects WHERE story = $1 AND state = 'parked' AND refusal IS NOT NULL
@@ -376,8 +382,9 @@ impl Store {
         found.iter().map(read).collect()
     }
 
-    /// Records that a story has a status comment, and a digest of what it says, where that is known. `recheck` says in what time to look whether an earlier try has made a second
-    /// one. What the comment says is still to be shown.
+    /// Records that a story has a status comment, and a digest of what it says, where that is
+    /// known. `recheck` says in what time to look whether an earlier try has made a second one.
+    /// What the comment says is still to be shown.
     pub async fn status_posted(
         &self,
         effect: EffectId,
@@ -405,7 +412,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Records what a status comment shows, with its digest, and the label beside it; it is changed next after `pause` at the earliest.
+    /// Records what a status comment shows, with its digest, and the label beside it; it is changed
+    /// next after `pause` at the earliest.
     pub async fn status_shown(
         &self,
         story: StoryId,
@@ -449,7 +457,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Gives up what a status comment should show: GitHub does not take it. The next change is tried again.
+    /// Gives up what a status comment should show: GitHub does not take it. The next change is
+    /// tried again.
     pub async fn status_given_up(&self, story: StoryId, version: i64) -> anyhow::Result<()> {
         let mut write = self.begin("status-given-up").await?;
         sqlx::query("UPDATE stories SET status_shown = $2, status_tries = 0 WHERE id = $1")

@@ -1,5 +1,6 @@
-//! What an operator wants to see: what is under way, what waits and for what, what is stuck. Read in one transaction, so that
-//! the parts belong to the same moment. How it is shown is the command line's.
+//! What an operator wants to see: what is under way, what waits and for what, what is stuck. Read
+//! in one transaction, so that the parts belong to the same moment. How it is shown is the command
+//! line's.
 
 use anyhow::Context as _;
 use jiff::Timestamp;

@@ -1,5 +1,6 @@
-//! Stories, and how a delivery changes one: it opens a task, or stops one. It is settled in the same transaction, so that a
-//! delivery leads to its task exactly once. Answers to questions are in `cards.rs`.
+//! Stories, and how a delivery changes one: it opens a task, or stops one. It is settled in the
+//! same transaction, so that a delivery leads to its task exactly once. Answers to questions are in
+//! `cards.rs`.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -15,8 +16,9 @@ use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, Repo
 use crate::story::plan::Mode;
 use crate::story::{AskedQuestion, RunReason, Story, TaskRequest};
 
-/// What is known of a story when somebody asks for work on it. The parts that may have changed since
-/// (title, installation, base branch) are brought up to date; where an open pull request goes is what GitHub says of it.
+/// What is known of a story when somebody asks for work on it. The parts that may have changed
+/// since (title, installation, base branch) are brought up to date; where an open pull request goes
+/// is what GitHub says of it.
 #[derive(Debug, Clone)]
 pub struct StoryAsk {
     /// Where the issue is.
@@ -53,7 +55,8 @@ pub struct TheirPull {
 pub struct NewTask {
     /// The story it is on.
     pub on: StoryAsk,
-    /// What is asked for. A base branch that was chosen becomes the story's, unless it has a pull request.
+    /// What is asked for. A base branch that was chosen becomes the story's, unless it has a pull
+    /// request.
     pub ask: TaskRequest,
     /// Whether it is to change anything.
     pub mode: Mode,
@@ -137,7 +140,8 @@ impl Store {
         Ok(task)
     }
 
-    /// Says something on an issue that needs no task: a help, for example, or that there is nothing to `stop`.
+    /// Says something on an issue that needs no task: a help, for example, or that there is nothing
+    /// to `stop`.
     pub async fn only_say(
         &self,
         guid: &str,
@@ -155,10 +159,11 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a delivery as the wish to stop a story's work: every open task is marked, and the worker that has
-    /// it, or takes it next, ends it and says so. A task that waited for an answer waits no more. One that is
-    /// publishing is let go on: its work is done, and only the sub-issues after it are called off. Returns false, and leaves
-    /// the delivery unsettled, where there is nothing to stop.
+    /// Takes a delivery as the wish to stop a story's work: every open task is marked, and the
+    /// worker that has it, or takes it next, ends it and says so. A task that waited for an answer
+    /// waits no more. One that is publishing is let go on: its work is done, and only the
+    /// sub-issues after it are called off. Returns false, and leaves the delivery unsettled, where
+    /// there is nothing to stop.
     pub async fn stop(
         &self,
         guid: &str,
@@ -187,7 +192,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Settles a delivery that tells of a label on a story that is under work: the label counts as taken up.
+    /// Settles a delivery that tells of a label on a story that is under work: the label counts as
+    /// taken up.
     pub async fn remember_label(&self, guid: &str, story: StoryId, at: Timestamp) -> anyhow::Result<()> {
         let mut write = self.begin("remember-label").await?;
         note_label(&mut write, story, at).await?;
@@ -236,7 +242,8 @@ impl Store {
         row.as_ref().map(rows::question).transpose()
     }
 
-    /// Whether GitHub did not take the comment that asks a question, so that nobody can have read it.
+    /// Whether GitHub did not take the comment that asks a question, so that nobody can have read
+    /// it.
     pub async fn is_question_parked(&self, story: StoryId, question: QuestionId) -> anyhow::Result<bool> {
         let parked = sqlx::query("SELECT effect FROM effects WHERE story = $1 AND state = 'parked'")
             .bind(story.to_string())
@@ -268,7 +275,8 @@ impl Store {
     }
 }
 
-/// Marks every task of a story that can be stopped, and calls off what was to come after them; tells whether there was any.
+/// Marks every task of a story that can be stopped, and calls off what was to come after them;
+/// tells whether there was any.
 pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop) -> anyhow::Result<bool> {
     let stop_after_current = sub_issues::call_off(write, story).await?;
     let had_wish = pending_requests::forget(write, story).await?;
@@ -311,7 +319,8 @@ pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) ->
     Ok(task)
 }
 
-/// Hands the runs of the task that a new one publishes again to that one: they are its attempt, with all that was said and spent.
+/// Hands the runs of the task that a new one publishes again to that one: they are its attempt,
+/// with all that was said and spent.
 async fn take_runs_over(write: &mut Write, story: StoryId, task: TaskId) -> anyhow::Result<()> {
     sqlx::query(
         "UPDATE runs SET task = $2 WHERE task = (

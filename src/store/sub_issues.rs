@@ -1,5 +1,6 @@
-//! Sub-issues that their parent's story works on: the next one's task is made in the write in which the one before ends well, so
-//! that none is lost and none comes twice. Which sub-issues, and in which order, stands in each task (`story/sub_issue.rs`).
+//! Sub-issues that their parent's story works on: the next one's task is made in the write in which
+//! the one before ends well, so that none is lost and none comes twice. Which sub-issues, and in
+//! which order, stands in each task (`story/sub_issue.rs`).
 
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ pub struct ParentStory {
 }
 
 impl Store {
-    /// The story that works on this issue as a sub-issue of its own, or has done it and has an open pull request.
+    /// The story that works on this issue as a sub-issue of its own, or has done it and has an open
+    /// pull request.
     pub async fn parent_of(&self, repo: &Repo, number: IssueNumber) -> anyhow::Result<Option<ParentStory>> {
         let row = sqlx::query(
             "SELECT s.issue, s.pull, t.state <> 'done' AS is_under_work
@@ -48,7 +50,8 @@ impl Store {
         }))
     }
 
-    /// Where the sub-issues of a story stand, in order; `publishing` is a task whose work is on the way and counts as done.
+    /// Where the sub-issues of a story stand, in order; `publishing` is a task whose work is on the
+    /// way and counts as done.
     pub async fn standings(
         &self,
         story: StoryId,
@@ -70,7 +73,8 @@ impl Store {
     }
 }
 
-/// A task moves on. Where it was about a sub-issue and has ended well, the next one's task is made, unless somebody has called it off.
+/// A task moves on. Where it was about a sub-issue and has ended well, the next one's task is made,
+/// unless somebody has called it off.
 pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) -> anyhow::Result<()> {
     let About::SubIssue(together) = &task.ask.about else { return Ok(()) };
     let (TaskState::Done, Some(next)) = (state, together.next()) else { return Ok(()) };
@@ -94,7 +98,8 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
     Ok(())
 }
 
-/// Somebody wants the story's work stopped: no further sub-issue is begun. Tells whether one would have been.
+/// Somebody wants the story's work stopped: no further sub-issue is begun. Tells whether one would
+/// have been.
 pub(super) async fn call_off(write: &mut Write, story: StoryId) -> anyhow::Result<bool> {
     let stop_after_current = sqlx::query(
         "UPDATE tasks SET stop_after_current = 1

@@ -1,6 +1,6 @@
-//! The queue: claiming a task, keeping it, and moving it on. A claim is a lease with a fence: the row's
-//! `fence` grows with each claim, and every change names the fence it was made under, so that a worker
-//! that slept through its lease can change nothing.
+//! The queue: claiming a task, keeping it, and moving it on. A claim is a lease with a fence: the
+//! row's `fence` grows with each claim, and every change names the fence it was made under, so that
+//! a worker that slept through its lease can change nothing.
 
 use std::time::Duration;
 
@@ -71,8 +71,8 @@ pub struct Transition {
     pub is_plan: bool,
     /// Why the task failed.
     pub failure: Option<FailureClass>,
-    /// What people are told about the task's end, in its story's status comment. `{pull}` stands for the pull request's
-    /// number.
+    /// What people are told about the task's end, in its story's status comment. `{pull}` stands
+    /// for the pull request's number.
     pub words: Option<String>,
     /// What changes on its story.
     pub story: StoryUpdate,
@@ -106,19 +106,21 @@ pub struct StoryUpdate {
     pub handed_over: Option<bool>,
     /// The commit that is about to be pushed with work that is proposed.
     pub pushed: Option<Sha>,
-    /// Two commits, where hob has pushed the second on top of the first by itself: what was proposed before is, with it.
+    /// Two commits, where hob has pushed the second on top of the first by itself: what was
+    /// proposed before is, with it.
     pub pushed_onto: Option<(Sha, Sha)>,
     /// Whether people are told now that hob mends no more checks by itself.
     pub ends_fixing: bool,
 }
 
 impl Store {
-    /// Takes a task that is due and free, for as long as the lease lasts: first one that was under way, then one of the
-    /// repository that has the fewest under way, the oldest first, within the limits of repository and person; one that is to
-    /// be stopped takes nobody's place. A story whose task is
-    /// running, publishing or blocked, or still in a worker's hands, lends out no other; one about failed checks that waits for
-    /// more of them holds up nobody. A task that is over is
-    /// lent out once more where its work is to be saved, or its checks are to run again, unless the story has a newer one.
+    /// Takes a task that is due and free, for as long as the lease lasts: first one that was under
+    /// way, then one of the repository that has the fewest under way, the oldest first, within the
+    /// limits of repository and person; one that is to be stopped takes nobody's place. A story
+    /// whose task is running, publishing or blocked, or still in a worker's hands, lends out no
+    /// other; one about failed checks that waits for more of them holds up nobody. A task that is
+    /// over is lent out once more where its work is to be saved, or its checks are to run again,
+    /// unless the story has a newer one.
     pub async fn claim_task(&self, lease: Duration, sharing: &Sharing) -> anyhow::Result<Option<Task>> {
         let mut write = self.begin("claim-task").await?;
         let (per_repository, per_person) = sharing.limits();
@@ -161,7 +163,8 @@ impl Store {
         row.as_ref().map(rows::task).transpose()
     }
 
-    /// When the next task can be claimed that cannot be now: one that waits is due, or a lease runs out.
+    /// When the next task can be claimed that cannot be now: one that waits is due, or a lease runs
+    /// out.
     pub async fn next_task_at(&self) -> anyhow::Result<Option<i64>> {
         let next = sqlx::query_scalar(
             "SELECT MIN(at) FROM (
@@ -173,7 +176,8 @@ impl Store {
         Ok(next.bind(now()).fetch_one(&self.reader).await?)
     }
 
-    /// Takes a task that is to be stopped and that no worker has, as [`Store::claim_task`] does: it takes no agent's place.
+    /// Takes a task that is to be stopped and that no worker has, as [`Store::claim_task`] does: it
+    /// takes no agent's place.
     pub async fn claim_task_to_stop(&self, lease: Duration) -> anyhow::Result<Option<Task>> {
         let mut write = self.begin("claim-task-to-stop").await?;
         let row = sqlx::query(
@@ -233,9 +237,9 @@ impl Store {
         Ok(freed.rows_affected())
     }
 
-    /// Moves a task on, with everything that belongs to the move. The returned task is in the new state.
-    /// An error of type [`Lost`] means that nothing was written, because the task is not where this worker
-    /// left it.
+    /// Moves a task on, with everything that belongs to the move. The returned task is in the new
+    /// state. An error of type [`Lost`] means that nothing was written, because the task is not
+    /// where this worker left it.
     pub async fn advance(&self, task: &Task, to: TaskState, change: &Transition) -> anyhow::Result<Task> {
         let mut write = self.begin(to.as_str()).await?;
         let moved = advance(&mut write, task, to, change).await?;
@@ -246,8 +250,8 @@ impl Store {
         Ok(moved)
     }
 
-    /// Fails with [`Lost`] unless the task is still this worker's, by the store and by the clock: asked right before
-    /// something that no transaction covers.
+    /// Fails with [`Lost`] unless the task is still this worker's, by the store and by the clock:
+    /// asked right before something that no transaction covers.
     pub async fn still_holds(&self, task: &Task) -> anyhow::Result<()> {
         let held = sqlx::query(
             "SELECT 1 FROM tasks WHERE id = $1 AND fence = $2 AND state = $3 AND lease_until > $4",
@@ -310,7 +314,8 @@ impl Store {
         Ok(Task { ask, ..task.clone() })
     }
 
-    /// Settles a delivery that chooses the agent for a story's task, if none was chosen and none has begun.
+    /// Settles a delivery that chooses the agent for a story's task, if none was chosen and none
+    /// has begun.
     pub async fn choose_agent(
         &self,
         guid: &str,
@@ -370,7 +375,8 @@ impl Store {
         row.as_ref().map(rows::task).transpose()
     }
 
-    /// Whether a story has a task that is not over, that people are told of, and that nobody wants stopped.
+    /// Whether a story has a task that is not over, that people are told of, and that nobody wants
+    /// stopped.
     pub async fn is_under_work(&self, story: StoryId) -> anyhow::Result<bool> {
         let open = sqlx::query(
             "SELECT 1 FROM shown_tasks WHERE story = $1 AND stop_why IS NULL

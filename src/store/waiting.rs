@@ -1,5 +1,6 @@
-//! Stories that wait for an answer, and the end of their patience. Each change is made only while the story still
-//! waits with the same question, so that an answer that comes at the same moment counts.
+//! Stories that wait for an answer, and the end of their patience. Each change is made only while
+//! the story still waits with the same question, so that an answer that comes at the same moment
+//! counts.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -44,7 +45,8 @@ impl Store {
         found.iter().map(waiting).collect()
     }
 
-    /// Tells people that the waiting has an end, once. False: the story waits no more, or they were told.
+    /// Tells people that the waiting has an end, once. False: the story waits no more, or they were
+    /// told.
     pub async fn warn_waiting(&self, waiting: &Waiting, effect: &NewEffect) -> anyhow::Result<bool> {
         let mut write = self.begin("warn-waiting").await?;
         let warned = sqlx::query(
@@ -68,8 +70,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Has a task that waited for too long ended; the worker that takes it next keeps its work. False: it waits no
-    /// more.
+    /// Has a task that waited for too long ended; the worker that takes it next keeps its work.
+    /// False: it waits no more.
     pub async fn give_up_waiting(&self, waiting: &Waiting) -> anyhow::Result<bool> {
         let mut write = self.begin("give-up-waiting").await?;
         let given_up = sqlx::query(

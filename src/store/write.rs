@@ -1,5 +1,5 @@
-//! One write to the store, from `BEGIN IMMEDIATE` to its commit. It has a name, so that tests can end hob right before and
-//! right after the commit; dropped without a commit it leaves nothing.
+//! One write to the store, from `BEGIN IMMEDIATE` to its commit. It has a name, so that tests can
+//! end hob right before and right after the commit; dropped without a commit it leaves nothing.
 
 use std::ops::{Deref, DerefMut};
 
@@ -16,8 +16,8 @@ pub(super) struct Write {
 }
 
 impl Write {
-    /// Takes the write lock at once, so that a write that reads before it changes something cannot fail
-    /// halfway with a stale snapshot.
+    /// Takes the write lock at once, so that a write that reads before it changes something cannot
+    /// fail halfway with a stale snapshot.
     pub(super) async fn begin(pool: &SqlitePool, name: &'static str) -> anyhow::Result<Write> {
         let transaction = pool
             .begin_with("BEGIN IMMEDIATE")

@@ -1,4 +1,5 @@
-//! A base branch that has moved on, what people push to a story branch while an agent works, and what follows from either. Pure.
+//! A base branch that has moved on, what people push to a story branch while an agent works, and
+//! what follows from either. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,8 @@ const MAX_TURNS: usize = 2;
 /// The wish to have the base branch's newest commits on the story branch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseMoved {
-    /// Whether the story branch's commits are to be made anew on top of them, where it would otherwise be merged.
+    /// Whether the story branch's commits are to be made anew on top of them, where it would
+    /// otherwise be merged.
     pub rewrite: bool,
     /// The reason for bringing in the base.
     #[serde(default)]
@@ -38,7 +40,8 @@ impl MergeReason {
     }
 }
 
-/// What is about to be pushed by a task without a run, written down before it is: whether it was pushed shows on the branch.
+/// What is about to be pushed by a task without a run, written down before it is: whether it was
+/// pushed shows on the branch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AboutToPush {
     /// The commit.
@@ -53,8 +56,8 @@ pub struct AboutToPush {
     pub root: Option<(String, Sha)>,
 }
 
-/// The reason for another run, where what people have pushed conflicts with what the agent has handed over, and the agent has not had
-/// that back too often.
+/// The reason for another run, where what people have pushed conflicts with what the agent has
+/// handed over, and the agent has not had that back too often.
 pub fn conflict_for_agent(files: Vec<String>, runs: &[Run]) -> Option<RunReason> {
     let had = runs.iter().filter(|run| matches!(run.turn, RunReason::PushedMeanwhile { .. })).count();
     (had < MAX_TURNS).then_some(RunReason::PushedMeanwhile { files })

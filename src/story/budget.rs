@@ -1,7 +1,8 @@
-//! Budgets: caps on what a run, a task, a story, a repository's day and everybody's day may cost, in dollars, tokens and time. Given
-//! the caps, what was used and what people have granted beyond, this says how much the next run may use, or which cap is
-//! reached. What somebody answers who is asked whether it may cost more is read in `answer.rs`. Pure; the worker looks into the
-//! store for the sums (`store/budgets.rs`) and carries out what follows.
+//! Budgets: caps on what a run, a task, a story, a repository's day and everybody's day may cost,
+//! in dollars, tokens and time. Given the caps, what was used and what people have granted beyond,
+//! this says how much the next run may use, or which cap is reached. What somebody answers who is
+//! asked whether it may cost more is read in `answer.rs`. Pure; the worker looks into the store for
+//! the sums (`store/budgets.rs`) and carries out what follows.
 
 mod answer;
 
@@ -95,7 +96,8 @@ pub struct Caps {
 }
 
 impl Caps {
-    /// The caps where somebody chose a budget for the task: it takes the place of those of run and story.
+    /// The caps where somebody chose a budget for the task: it takes the place of those of run and
+    /// story.
     pub fn with_chosen(mut self, usd: f64) -> Caps {
         self.run.usd = None;
         self.task.usd = Some(usd);
@@ -157,7 +159,8 @@ pub struct CapReached {
     pub reached: Reached,
     /// When it was asked; for a day's cap, the day that it is about.
     pub asked_at: Timestamp,
-    /// What the run was to be made for that was held up. Absent: a run was ended, and the next goes on with its work.
+    /// What the run was to be made for that was held up. Absent: a run was ended, and the next goes
+    /// on with its work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_up: Option<RunReason>,
     /// What of the work was pushed then.
@@ -531,7 +534,8 @@ mod tests {
                     }
                 },
                 Room::Reached(at) => {
-                    // What is offered is understood, and there is room again once it is granted, as far as this cap goes.
+                    // What is offered is understood, and there is room again once it is granted, as
+                    // far as this cap goes.
                     let answer = Answer { text: options(&at)[0].clone(), by: "alice".to_owned() };
                     let expected = match at.more {
                         Some(more) => Said::More(more),

@@ -1,5 +1,5 @@
-//! The buttons on hob's check runs. Each names the task that it was shown for, so that one that is pressed twice, late, or told of
-//! twice means nothing any more once the story has gone on. Pure.
+//! The buttons on hob's check runs. Each names the task that it was shown for, so that one that is
+//! pressed twice, late, or told of twice means nothing any more once the story has gone on. Pure.
 
 use crate::ids::TaskId;
 
@@ -8,7 +8,8 @@ pub const RETRY_BUTTON: &str = "retry";
 /// Stops the work.
 pub const STOP_BUTTON: &str = "stop";
 
-/// As much of a task's id as GitHub has room for: an identifier has 20 characters. It is the time of its making.
+/// As much of a task's id as GitHub has room for: an identifier has 20 characters. It is the time
+/// of its making.
 const TASK_DIGITS: usize = 12;
 
 /// What somebody wants who presses a button on a check run.
@@ -27,7 +28,8 @@ pub fn button(name: &str, task: TaskId) -> String {
     format!("{name}:{}", digits(task))
 }
 
-/// What a button means for a story that shows this task now. Nothing: it was about another, or is none of hob's.
+/// What a button means for a story that shows this task now. Nothing: it was about another, or is
+/// none of hob's.
 pub fn pressed(identifier: Option<&str>, shown: TaskId) -> Option<Press> {
     let Some(identifier) = identifier else { return Some(Press::Again) };
     let (name, task) = identifier.split_once(':')?;

@@ -1,5 +1,6 @@
-//! Question cards: what an agent asks, part by part, what was answered, and what a whole answer is made of. Pure. How a card
-//! reads is in `message/card.rs`; what people's replies and ticks mean is in `intake/reply.rs`.
+//! Question cards: what an agent asks, part by part, what was answered, and what a whole answer is
+//! made of. Pure. How a card reads is in `message/card.rs`; what people's replies and ticks mean is
+//! in `intake/reply.rs`.
 
 use std::collections::HashMap;
 
@@ -47,7 +48,8 @@ impl Question {
         numbered(&self.parts().map(|part| part.text.as_str()).collect::<Vec<_>>())
     }
 
-    /// The option of this part that words pick, by its number, its letter or its own words; or else the words.
+    /// The option of this part that words pick, by its number, its letter or its own words; or else
+    /// the words.
     pub fn pick(&self, words: &str) -> String {
         let words = words.trim();
         let bare = plain_words(words);
@@ -112,7 +114,8 @@ pub struct Card {
     pub deadline_at: Option<Timestamp>,
     /// Where the rests of the story's texts are that were too long.
     pub rests: OverflowLinks,
-    /// The draft pull request that shows what was done before it was asked, where there was one when the card was posted.
+    /// The draft pull request that shows what was done before it was asked, where there was one
+    /// when the card was posted.
     pub draft_pull: Option<PullNumber>,
 }
 
@@ -162,7 +165,8 @@ fn position(sign: &str) -> Option<usize> {
     letter.is_ascii_alphabetic().then(|| usize::from(letter.to_ascii_lowercase() - b'a'))
 }
 
-/// A text without what does not matter when two are compared: letter case, spaces, most punctuation.
+/// A text without what does not matter when two are compared: letter case, spaces, most
+/// punctuation.
 pub fn plain_words(text: &str) -> String {
     let matters =
         |c: &char| c.is_alphanumeric() || matches!(c, '-' | '+' | '=' | '<' | '>' | '/' | '#' | '*');

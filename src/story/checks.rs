@@ -1,4 +1,5 @@
-//! What came of the checks that a repository wants to pass before a pull request, and what follows from it. Pure.
+//! What came of the checks that a repository wants to pass before a pull request, and what follows
+//! from it. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +100,8 @@ impl Checked {
     }
 }
 
-/// The reason for another run, where a check failed and the agent has not had it back `retries` times.
+/// The reason for another run, where a check failed and the agent has not had it back `retries`
+/// times.
 pub fn back_to_agent(checked: &Checked, runs: &[Run], retries: u32) -> Option<RunReason> {
     let failing = checked.failing()?;
     let had_back = runs.iter().filter(|run| matches!(run.turn, RunReason::ChecksFailed { .. })).count();

@@ -1,5 +1,5 @@
-//! Checks that have failed on a commit that hob pushed, as they become one task: which of them are the work's doing, and what of
-//! a log an agent gets to read. Pure.
+//! Checks that have failed on a commit that hob pushed, as they become one task: which of them are
+//! the work's doing, and what of a log an agent gets to read. Pure.
 
 use std::collections::HashSet;
 
@@ -20,7 +20,8 @@ pub const MAX_SHOWN: usize = 10;
 const MAX_LINES: usize = 200;
 /// Bytes of it.
 const MAX_BYTES: usize = 16 * 1024;
-/// The length of the time that GitHub Actions puts before each line, without the fraction of the second and the space.
+/// The length of the time that GitHub Actions puts before each line, without the fraction of the
+/// second and the space.
 const TIME: &str = "2026-11-24T08:00:00";
 
 /// Checks of the git host's that have failed on one commit.
@@ -29,7 +30,8 @@ pub struct FailedChecks {
     /// The commit. Absent: the branch's newest, whichever that is when the task is taken up.
     #[serde(default)]
     pub head: Option<Sha>,
-    /// Whether a person has asked for it. Then it is no matter who pushed the commit, and how often hob has tried before.
+    /// Whether a person has asked for it. Then it is no matter who pushed the commit, and how often
+    /// hob has tried before.
     #[serde(default)]
     pub by_command: bool,
     /// What was found to fail there when the task was taken up. Empty before that.
@@ -105,14 +107,16 @@ pub struct CheckVerdict {
 }
 
 impl FoundCheck {
-    /// Whether it is the same check as one on another commit. Names alone do not tell: two workflows may each have a job `test`.
+    /// Whether it is the same check as one on another commit. Names alone do not tell: two
+    /// workflows may each have a job `test`.
     fn is_same(&self, other: &FoundCheck) -> bool {
         (self.check.kind, self.app_id, &self.check.name)
             == (other.check.kind, other.app_id, &other.check.name)
             && (self.workflow == other.workflow || self.workflow.is_none() || other.workflow.is_none())
     }
 
-    /// Whether it failed before too. Where it is not known which of several checks of that name it is, all of them must have.
+    /// Whether it failed before too. Where it is not known which of several checks of that name it
+    /// is, all of them must have.
     fn was_red(&self, before: &[FoundCheck]) -> bool {
         let mut same = before.iter().filter(|found| self.is_same(found)).peekable();
         let failed = |found: &FoundCheck| found.state == CheckState::Failed;
@@ -153,9 +157,9 @@ pub fn is_own(kind: CheckKind, name: &str, app_id: Option<u64>, own_app: Option<
     }
 }
 
-/// Which checks on a commit are the work's doing: those that fail there, and did not fail where the work began. With `is_asked` a
-/// person wants them seen to, and what an App waits for counts too: that may be something about the commits. What GitHub Actions
-/// waits for is a person's approval.
+/// Which checks on a commit are the work's doing: those that fail there, and did not fail where the
+/// work began. With `is_asked` a person wants them seen to, and what an App waits for counts too:
+/// that may be something about the commits. What GitHub Actions waits for is a person's approval.
 pub fn judge(
     on_head: &[FoundCheck],
     before: &[FoundCheck],
@@ -217,7 +221,8 @@ fn without_time(line: &str) -> &str {
     }
 }
 
-/// A text without the sequences by which terminals are steered, and without characters that nobody sees.
+/// A text without the sequences by which terminals are steered, and without characters that nobody
+/// sees.
 fn without_escapes(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();

@@ -17,8 +17,8 @@ pub enum Next {
         /// How many retries came before this one; each doubles the wait. Absent: no wait.
         retry: Option<u32>,
     },
-    /// Renew the agent's login and make the run again with it, in the same session. If it cannot be renewed,
-    /// end the task as failed.
+    /// Renew the agent's login and make the run again with it, in the same session. If it cannot be
+    /// renewed, end the task as failed.
     RenewLogin {
         /// Why the run is made: as before.
         turn: RunReason,
@@ -42,9 +42,9 @@ pub struct TaskHistory {
     pub synced: bool,
 }
 
-/// Whether one of the earlier runs of a task, oldest first, failed to log in, with none since that got
-/// anywhere: then its login has been renewed, and renewing it again would not help. What is asked is what
-/// the store holds, so a restart of hob forgets nothing.
+/// Whether one of the earlier runs of a task, oldest first, failed to log in, with none since that
+/// got anywhere: then its login has been renewed, and renewing it again would not help. What is
+/// asked is what the store holds, so a restart of hob forgets nothing.
 pub fn was_synced(earlier: &[Run]) -> bool {
     let outcomes = earlier.iter().rev().filter_map(|run| run.end.as_ref()).map(|end| &end.outcome);
     outcomes
@@ -52,14 +52,16 @@ pub fn was_synced(earlier: &[Run]) -> bool {
         .any(|outcome| matches!(outcome, Outcome::Failed { class: FailureClass::Authentication, .. }))
 }
 
-/// What follows from the end of a run. What a completed one of a task that only plans leads to is in `plan.rs`.
+/// What follows from the end of a run. What a completed one of a task that only plans leads to is
+/// in `plan.rs`.
 pub fn after_run(turn: &RunReason, outcome: &Outcome, history: TaskHistory) -> Next {
     match outcome {
         Outcome::Completed { .. } => Next::Publish,
         Outcome::Blocked { question } => Next::Ask(question.clone()),
         Outcome::Cancelled => Next::Cancel,
         Outcome::Failed { class, .. } => match class.policy() {
-            // The session is gone or full: once more with a fresh one, whose prompt tells everything.
+            // The session is gone or full: once more with a fresh one, whose prompt tells
+            // everything.
             Policy::RetryNow
                 if !class.keeps_session()
                     && !matches!(turn, RunReason::StartOver | RunReason::CommitLeftovers { .. }) =>
@@ -86,8 +88,8 @@ pub fn after_run(turn: &RunReason, outcome: &Outcome, history: TaskHistory) -> N
     }
 }
 
-/// Whether a failed task is tried again by publishing what its last run made, without another run: the agent was done, and what was
-/// in the way was outside its work.
+/// Whether a failed task is tried again by publishing what its last run made, without another run:
+/// the agent was done, and what was in the way was outside its work.
 pub fn publishes_again(class: FailureClass, last: &Outcome) -> bool {
     matches!(class, FailureClass::PushRefused | FailureClass::NotReady)
         && matches!(last, Outcome::Completed { .. })
@@ -115,8 +117,8 @@ pub enum NextStep {
     LeftUncommitted(Vec<String>),
 }
 
-/// What follows from a hand-over, for a task whose last run was made for `turn`. The agent is asked once to commit what it left; what
-/// it leaves then is named, and keeps no commit back.
+/// What follows from a hand-over, for a task whose last run was made for `turn`. The agent is asked
+/// once to commit what it left; what it leaves then is named, and keeps no commit back.
 pub fn after_hand_over(turn: &RunReason, findings: Findings) -> NextStep {
     match (findings.uncommitted.is_empty(), turn) {
         (false, RunReason::CommitLeftovers { .. }) if findings.has_commits => NextStep::Push,

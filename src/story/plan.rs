@@ -1,5 +1,6 @@
-//! Plans: a task that may not change anything yet ends its run with a plan, which a person agrees to, with or without
-//! a change, or has changed. What follows from their words is decided here; `message.rs` has hob's own.
+//! Plans: a task that may not change anything yet ends its run with a plan, which a person agrees
+//! to, with or without a change, or has changed. What follows from their words is decided here;
+//! `message.rs` has hob's own.
 
 use super::{Outcome, RunReason};
 use serde::{Deserialize, Serialize};
@@ -43,8 +44,8 @@ pub fn go_answer(but: Option<&str>) -> String {
     but.map_or_else(|| GO_COMMAND.to_owned(), |but| format!("{GO_COMMAND} {but}"))
 }
 
-/// Whether an answer has a plan carried out. Any other words change the plan: who begins a sentence with "go" may go on
-/// in any way.
+/// Whether an answer has a plan carried out. Any other words change the plan: who begins a sentence
+/// with "go" may go on in any way.
 pub fn agrees(answer: &str) -> bool {
     let answer = answer.trim();
     if answer
@@ -63,8 +64,8 @@ pub fn is_plan(mode: Mode, outcome: &Outcome) -> bool {
     mode == Mode::Plan && matches!(outcome, Outcome::Completed { .. })
 }
 
-/// What an answer makes of a task: why its next run is made, and whether it may change anything. `about_plan`: it answers
-/// the question that the plan was put as.
+/// What an answer makes of a task: why its next run is made, and whether it may change anything.
+/// `about_plan`: it answers the question that the plan was put as.
 pub fn after_answer(mode: Mode, about_plan: bool, question: QuestionId, answer: &str) -> (RunReason, Mode) {
     if about_plan && agrees(answer) {
         return (RunReason::CarryOut { question }, Mode::Work);

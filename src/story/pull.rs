@@ -45,8 +45,8 @@ impl From<PullMove> for PullState {
 }
 
 impl Story {
-    /// Whether its pull request is somebody else's: a command has hob work there, and the story is on it and on no issue. hob pushes
-    /// to its branch and leaves the rest of it to people.
+    /// Whether its pull request is somebody else's: a command has hob work there, and the story is
+    /// on it and on no issue. hob pushes to its branch and leaves the rest of it to people.
     pub fn is_theirs(&self) -> bool {
         self.pull.is_some_and(|pull| pull.0 == self.issue.0)
     }
@@ -61,7 +61,8 @@ impl Story {
         self.open_pull() == Some(pull) && self.base_branch != base
     }
 
-    /// Whether a branch that was merged into another is the story's own, and nobody else's: one that hob may remove then.
+    /// Whether a branch that was merged into another is the story's own, and nobody else's: one
+    /// that hob may remove then.
     pub fn is_own_branch(&self, head: &str, base: &str, default_branch: Option<&str>) -> bool {
         let is_others =
             self.is_theirs() || head == base || head == self.base_branch || Some(head) == default_branch;
@@ -73,21 +74,24 @@ impl Story {
         self.open_pull().filter(|_| self.pull_unfinished)
     }
 
-    /// Whether a task leaves such a pull request as it is: it is about less than the whole of the work.
+    /// Whether a task leaves such a pull request as it is: it is about less than the whole of the
+    /// work.
     pub fn stays_unfinished(&self, about: &About) -> bool {
         self.draft_pull().is_some() && matches!(about, About::Checks(_) | About::Base(_))
     }
 
-    /// Whether what GitHub tells of the story's pull request is news. Deliveries come late, twice and in any order.
+    /// Whether what GitHub tells of the story's pull request is news. Deliveries come late, twice
+    /// and in any order.
     pub fn is_news(&self, to: PullMove, at: Timestamp) -> bool {
         let is_later = self.pull_moved_at.is_none_or(|moved| at >= moved);
         is_later && self.pull_state != PullState::from(to)
     }
 }
 
-/// What is to be done about a pull request being a draft, where it should be `wanted` and is `is`: the change, and whose doing it is
-/// then, as [`Story::pull_draft`] says it. What a person has decided stays. `tried` is whether an earlier try may have made the
-/// change and not lived to write it down.
+/// What is to be done about a pull request being a draft, where it should be `wanted` and is `is`:
+/// the change, and whose doing it is then, as [`Story::pull_draft`] says it. What a person has
+/// decided stays. `tried` is whether an earlier try may have made the change and not lived to write
+/// it down.
 pub fn draft_change(
     by_hob: Option<bool>,
     is: bool,
@@ -101,8 +105,9 @@ pub fn draft_change(
     }
 }
 
-/// What is to be done about a pull request's title, where it should be `wanted` and is `is`: the change, and what hob has called it
-/// then, as [`Story::pull_title`] says it. What a person has called it stays. `tried` as with [`draft_change`].
+/// What is to be done about a pull request's title, where it should be `wanted` and is `is`: the
+/// change, and what hob has called it then, as [`Story::pull_title`] says it. What a person has
+/// called it stays. `tried` as with [`draft_change`].
 pub fn title_change<'a>(
     by_hob: Option<&str>,
     is: &str,
@@ -116,8 +121,8 @@ pub fn title_change<'a>(
     }
 }
 
-/// The branch for work that begins anew after a merge: `hob/issue-1-2`, then `-3`. The one that was merged may be there still,
-/// and a squash has left its commits out of the base.
+/// The branch for work that begins anew after a merge: `hob/issue-1-2`, then `-3`. The one that was
+/// merged may be there still, and a squash has left its commits out of the base.
 pub fn next_branch(first: &str, last: &str) -> String {
     if last == first {
         return format!("{first}-2");
@@ -136,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_draft_is_made_ready_by_whom_it_was_made() {
-        // hob's own draft, done now; hob's own, not done yet; hob's own ready one, with a failing check now.
+        // hob's own draft, done now; hob's own, not done yet; hob's own ready one, with a failing
+        // check now.
         assert_eq!(draft_change(Some(true), true, false, false), (Some(false), Some(false)));
         assert_eq!(draft_change(Some(true), true, true, false), (None, Some(true)));
         assert_eq!(draft_change(Some(false), false, true, false), (Some(true), Some(true)));

@@ -1,5 +1,6 @@
-//! What people have said about a pull request, as it becomes one task: a round of reviews. Pure. How it is read from GitHub is in
-//! `intake/review.rs`, what the agent is told of it in `prompt/review.rs`, what people are answered in `message/review.rs`.
+//! What people have said about a pull request, as it becomes one task: a round of reviews. Pure.
+//! How it is read from GitHub is in `intake/review.rs`, what the agent is told of it in
+//! `prompt/review.rs`, what people are answered in `message/review.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +118,8 @@ pub struct Said {
     pub text: String,
 }
 
-/// One thing of a round that wants an answer of its own, under a short name that an agent can repeat.
+/// One thing of a round that wants an answer of its own, under a short name that an agent can
+/// repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thread<'a> {
     /// `T1`, `T2`, and so on.
@@ -181,15 +183,16 @@ impl ReviewBatch {
         self.reviews.iter().any(same)
     }
 
-    /// Takes out what somebody has said who has approved with this review. What they said in a later review stays.
+    /// Takes out what somebody has said who has approved with this review. What they said in a
+    /// later review stays.
     pub fn without(&self, login: &str, approval: ReviewId) -> ReviewBatch {
         let is_later = |review: &Review| matches!(review.source, Source::Review { id, .. } if id >= approval);
         let stays = |review: &&Review| !review.by.eq_ignore_ascii_case(login) || is_later(review);
         ReviewBatch { reviews: self.reviews.iter().filter(stays).cloned().collect() }
     }
 
-    /// Takes out the reviews that were taken back. What an approval asks for stays also when the approval is dismissed, as it is on
-    /// some repositories by each push.
+    /// Takes out the reviews that were taken back. What an approval asks for stays also when the
+    /// approval is dismissed, as it is on some repositories by each push.
     pub fn without_taken_back(&self, all: &[ReviewWithdrawal]) -> ReviewBatch {
         let is_taken_back = |review: &Review| {
             let Source::Review { id: own, verdict } = review.source else { return false };
@@ -202,7 +205,8 @@ impl ReviewBatch {
         ReviewBatch { reviews: stay.cloned().collect() }
     }
 
-    /// Everything in it that wants an answer, with short names. The same round gives the same names.
+    /// Everything in it that wants an answer, with short names. The same round gives the same
+    /// names.
     pub fn threads(&self) -> Vec<Thread<'_>> {
         let mut found: Vec<(&str, What<'_>)> = Vec::new();
         for review in &self.reviews {
@@ -227,7 +231,8 @@ impl ReviewBatch {
         named.map(|(at, (by, what))| Thread { name: format!("T{}", at + 1), by, what }).collect()
     }
 
-    /// Who has reviewed, each once, in the order in which they first did. Comments in the conversation are no reviews.
+    /// Who has reviewed, each once, in the order in which they first did. Comments in the
+    /// conversation are no reviews.
     pub fn reviewers(&self) -> Vec<&str> {
         let mut all: Vec<&str> = Vec::new();
         for review in &self.reviews {
@@ -266,7 +271,8 @@ pub struct Suggestion {
     pub is_all: bool,
 }
 
-/// The suggestion in a comment. None where there are several: which of them is meant is for people to say.
+/// The suggestion in a comment. None where there are several: which of them is meant is for people
+/// to say.
 pub fn suggestion(text: &str) -> Option<Suggestion> {
     let mut found: Option<Vec<String>> = None;
     let mut says_more = false;

@@ -32,8 +32,9 @@ pub enum RunReason {
         /// The end of what it printed.
         output: String,
     },
-    /// People pushed to the story branch while the agent worked, and what they did conflicts with what it handed over. Their commits
-    /// are merged into the workspace; the agent is to solve the conflicts.
+    /// People pushed to the story branch while the agent worked, and what they did conflicts with
+    /// what it handed over. Their commits are merged into the workspace; the agent is to solve the
+    /// conflicts.
     PushedMeanwhile {
         /// The paths that conflict.
         files: Vec<String>,
@@ -42,8 +43,8 @@ pub enum RunReason {
     StartOver,
     /// The task before this one did not come to its end; a person wants it to go on.
     GoOn,
-    /// What the task before this one made is done and has not reached the git host. It is published without another run; only where
-    /// its workspace is gone does the agent go on instead.
+    /// What the task before this one made is done and has not reached the git host. It is published
+    /// without another run; only where its workspace is gone does the agent go on instead.
     PublishAgain,
     /// A person has agreed to the plan, perhaps with a change; it is carried out.
     CarryOut {

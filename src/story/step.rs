@@ -1,5 +1,6 @@
-//! The one thing that is next for a task, read off what the store holds of it. A restart, an answer, a retry and a stop all come
-//! in through here: nobody remembers what was under way, everybody looks. Pure; `work.rs` carries it out.
+//! The one thing that is next for a task, read off what the store holds of it. A restart, an
+//! answer, a retry and a stop all come in through here: nobody remembers what was under way,
+//! everybody looks. Pure; `work.rs` carries it out.
 
 use super::TaskState;
 
@@ -40,7 +41,8 @@ pub enum Step {
     PublishLastRun,
     /// Make a run.
     BeginRun,
-    /// See to it that the run's container has been started, follow it to its end, write down how it ended.
+    /// See to it that the run's container has been started, follow it to its end, write down how it
+    /// ended.
     FollowRun,
     /// Remove the run's container, and go where its outcome leads.
     Settle,

@@ -1,6 +1,6 @@
-//! Sub-issues that are worked on together: the parts of their parent's story, one task after the other. A task holds all of them,
-//! and which one is its own; the next task is made when it has ended well (`store/sub_issues.rs`), so that one that fails holds up
-//! the rest. Pure.
+//! Sub-issues that are worked on together: the parts of their parent's story, one task after the
+//! other. A task holds all of them, and which one is its own; the next task is made when it has
+//! ended well (`store/sub_issues.rs`), so that one that fails holds up the rest. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,8 +60,8 @@ pub struct SubIssueStatus {
     pub is_current: bool,
 }
 
-/// Where each sub-issue of a story stands, in order; `tasks` are all of the story's, oldest first: what was asked for, and whether
-/// it has ended well.
+/// Where each sub-issue of a story stands, in order; `tasks` are all of the story's, oldest first:
+/// what was asked for, and whether it has ended well.
 pub fn standings<'a>(tasks: impl Iterator<Item = (&'a TaskRequest, bool)>) -> Vec<SubIssueStatus> {
     let mut all: Vec<SubIssueStatus> = Vec::new();
     for (ask, ended_well) in tasks {
@@ -82,7 +82,8 @@ pub fn standings<'a>(tasks: impl Iterator<Item = (&'a TaskRequest, bool)>) -> Ve
     all
 }
 
-/// The issues that a story's pull request closes: each sub-issue that is done, and the story's own issue once all of them are.
+/// The issues that a story's pull request closes: each sub-issue that is done, and the story's own
+/// issue once all of them are.
 pub fn to_close(issue: IssueNumber, standings: &[SubIssueStatus]) -> Vec<IssueNumber> {
     let own = standings.iter().all(|standing| standing.is_done).then_some(issue);
     let done = standings.iter().filter(|standing| standing.is_done).map(|standing| standing.number);

@@ -1,5 +1,6 @@
-//! When people's words go to an agent that works, and when it is told that no more will come. Pure: the race between a
-//! comment and the end of a run is decided here and, for what is written at the same time, by the store's one writer.
+//! When people's words go to an agent that works, and when it is told that no more will come. Pure:
+//! the race between a comment and the end of a run is decided here and, for what is written at the
+//! same time, by the store's one writer.
 
 /// What is known of a run that can be told things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,7 +9,8 @@ pub struct Hearing {
     pub is_ended: bool,
     /// Something waits to be told.
     pub is_wanted: bool,
-    /// The agent has come to the end of a turn since it was told something last, its prompt included.
+    /// The agent has come to the end of a turn since it was told something last, its prompt
+    /// included.
     pub is_answered: bool,
 }
 

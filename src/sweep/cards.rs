@@ -1,5 +1,5 @@
-//! Questions that nobody answers: people are reminded once, and at the deadline that a card names its default is taken. What ends
-//! a story's patience for good is in `waiting.rs`.
+//! Questions that nobody answers: people are reminded once, and at the deadline that a card names
+//! its default is taken. What ends a story's patience for good is in `waiting.rs`.
 
 use super::{Sweep, ago};
 use crate::clock;

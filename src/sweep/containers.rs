@@ -1,5 +1,5 @@
-//! Containers whose run has ended, or is not known, are removed, and the networks that were made for them. What a live task owns
-//! is left to its worker.
+//! Containers whose run has ended, or is not known, are removed, and the networks that were made
+//! for them. What a live task owns is left to its worker.
 
 use std::collections::BTreeMap;
 

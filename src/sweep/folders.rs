@@ -1,6 +1,7 @@
-//! The folders of stories: workspace, home and exchange go when nothing has happened on a story for long, or when all
-//! of them together take up too much; work that was not pushed is pushed before. A story that waits or works keeps
-//! everything, and one that is taken up at the same moment wins: its folders are put away while the store is held.
+//! The folders of stories: workspace, home and exchange go when nothing has happened on a story for
+//! long, or when all of them together take up too much; work that was not pushed is pushed before.
+//! A story that waits or works keeps everything, and one that is taken up at the same moment wins:
+//! its folders are put away while the store is held.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -127,8 +128,8 @@ impl Sweep {
         Ok(if is_gone { Removal::Gone } else { Removal::Kept })
     }
 
-    /// Takes folders of a story out of use, if nobody has taken it up since, and removes them. Where its home is among
-    /// them the session goes too.
+    /// Takes folders of a story out of use, if nobody has taken it up since, and removes them.
+    /// Where its home is among them the session goes too.
     async fn put_away(
         &self,
         story: &StoredStory,
@@ -150,8 +151,8 @@ impl Sweep {
         Ok(true)
     }
 
-    /// Removes what was put away of a story, and lets go of what its workspace borrowed from the mirror, unless it has
-    /// another one by now.
+    /// Removes what was put away of a story, and lets go of what its workspace borrowed from the
+    /// mirror, unless it has another one by now.
     async fn remove_put_away(&self, story: &StoredStory) -> anyhow::Result<()> {
         let paths = self.data.story(story.id);
         let (mirror, id) = (self.data.mirror(&story.mirror), story.id);
@@ -165,7 +166,8 @@ impl Sweep {
         .await
     }
 
-    /// Changes whenever what the folders of a story take up can have changed. None: it may change at any moment.
+    /// Changes whenever what the folders of a story take up can have changed. None: it may change
+    /// at any moment.
     fn stamp(&self, story: &StoredStory) -> Option<String> {
         let paths = self.data.story(story.id);
         let there = [paths.workspace.exists(), paths.home.exists()];

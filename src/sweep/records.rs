@@ -1,5 +1,6 @@
-//! Records of runs: those of runs that are long over, or too many, are removed, oldest first; and what a hob that died
-//! left of a run, hand-overs and keys. Nothing of a story that waits or works is touched.
+//! Records of runs: those of runs that are long over, or too many, are removed, oldest first; and
+//! what a hob that died left of a run, hand-overs and keys. Nothing of a story that waits or works
+//! is touched.
 
 use std::collections::HashSet;
 
@@ -75,8 +76,8 @@ impl Sweep {
         .await
     }
 
-    /// Removes the keys of runs that are over. The folder for keys may be shared with another hob, so those of runs that
-    /// are not known here stay.
+    /// Removes the keys of runs that are over. The folder for keys may be shared with another hob,
+    /// so those of runs that are not known here stay.
     pub(super) async fn keys(&self) -> anyhow::Result<()> {
         let folder = self.config.container.secrets_dir.clone();
         let listed = folder.clone();

@@ -1,4 +1,5 @@
-//! What folders take up on disk, measured again only where it can have changed: a workspace can hold a million files.
+//! What folders take up on disk, measured again only where it can have changed: a workspace can
+//! hold a million files.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// The bytes below a folder. `stamp` changes whenever they can have changed; without one they are measured.
+    /// The bytes below a folder. `stamp` changes whenever they can have changed; without one they
+    /// are measured.
     pub(super) async fn measure(&mut self, folder: &Path, stamp: Option<String>) -> anyhow::Result<u64> {
         if let Some((at, size)) = self.known.get(folder)
             && stamp.as_ref() == Some(at)

@@ -1,5 +1,5 @@
-//! Stories that wait for an answer too long: people are told where the question is, and when nobody has answered by the day that
-//! was named, the task is ended. Its worker pushes what is there.
+//! Stories that wait for an answer too long: people are told where the question is, and when nobody
+//! has answered by the day that was named, the task is ended. Its worker pushes what is there.
 
 use super::{Sweep, age};
 use crate::clock;

@@ -1,6 +1,7 @@
-//! The account that a run works with: a key or a login is there before a container starts, the login goes
-//! into the story's home and comes back out of it, and is renewed when it was refused. How the files
-//! are handled is `account.rs`' matter; when a login is renewed is decided in `story/next.rs`.
+//! The account that a run works with: a key or a login is there before a container starts, the
+//! login goes into the story's home and comes back out of it, and is renewed when it was refused.
+//! How the files are handled is `account.rs`' matter; when a login is renewed is decided in
+//! `story/next.rs`.
 
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
@@ -39,8 +40,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Puts the login into the story's home, where the agent works with one. What an earlier run left there,
-    /// because hob was killed before it could take it out, is taken out first: its tokens may be newer.
+    /// Puts the login into the story's home, where the agent works with one. What an earlier run
+    /// left there, because hob was killed before it could take it out, is taken out first: its
+    /// tokens may be newer.
     pub(super) async fn hand_out_login(&self, story: &Story, agent: AgentKind) -> Result<(), StepError> {
         let Some(folder) = self.config.login_dir(agent).map(ToOwned::to_owned) else { return Ok(()) };
         let home = self.data.story(story.id).home;
@@ -64,8 +66,8 @@ impl Worker {
         }
     }
 
-    /// Takes the login out of the home of a run that has ended, and keeps what was renewed in it. A renewed one that
-    /// the run was given and that was refused makes room for the one before it.
+    /// Takes the login out of the home of a run that has ended, and keeps what was renewed in it. A
+    /// renewed one that the run was given and that was refused makes room for the one before it.
     pub(super) async fn take_login_back(&self, job: &Job, run: &Run) -> Result<(), StepError> {
         let Some(folder) = self.config.login_dir(run.agent).map(ToOwned::to_owned) else { return Ok(()) };
         let home = self.data.story(job.story.id).home;
@@ -106,8 +108,9 @@ impl Worker {
         Ok(story::was_synced(&earlier))
     }
 
-    /// Runs the command that renews the login, and adds to the run's record how that went. A hob that was
-    /// killed before that stands there runs the command again, one that was killed later does not.
+    /// Runs the command that renews the login, and adds to the run's record how that went. A hob
+    /// that was killed before that stands there runs the command again, one that was killed later
+    /// does not.
     pub(super) async fn renew_login(&self, job: &Job, run: &Run, end: &RunEnd) -> Result<Renewal, StepError> {
         if let Some(renewal) = &end.renewal {
             return Ok(renewal.clone());

@@ -1,6 +1,7 @@
-//! The files by which a repository configures agents: what they are, and whether those in a workspace are as they may be. Settings that
-//! have programs run are always those of the base branch. Instructions are too, unless the story itself has written them: work on them
-//! has to be able to go on, and people see it in the pull request (`notable.rs`).
+//! The files by which a repository configures agents: what they are, and whether those in a
+//! workspace are as they may be. Settings that have programs run are always those of the base
+//! branch. Instructions are too, unless the story itself has written them: work on them has to be
+//! able to go on, and people see it in the pull request (`notable.rs`).
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -16,8 +17,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::sys::stat::{SFlag, fstat};
 
-/// What agents read as their settings from a repository: hooks, servers to start, commands to run. From
-/// the facts about Claude Code, and the same for the other CLIs.
+/// What agents read as their settings from a repository: hooks, servers to start, commands to run.
+/// From the facts about Claude Code, and the same for the other CLIs.
 pub(super) const SETTINGS: &[&str] = &[
     ".claude",
     ".claude.json",
@@ -36,7 +37,8 @@ pub(super) const SETTINGS: &[&str] = &[
     ".husky",
 ];
 
-/// The folders among them in which text is instructions, and so is everything that belongs to a skill.
+/// The folders among them in which text is instructions, and so is everything that belongs to a
+/// skill.
 const FOLDERS: [&str; 4] = [".claude/", ".codex/", ".gemini/", ".opencode/"];
 /// The files among them that are instructions.
 const INSTRUCTIONS: [&str; 4] = ["CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", "AGENTS.md"];
@@ -46,7 +48,8 @@ const MAX_BYTES: usize = 32 << 20;
 const MAX_FILES: usize = 2_000;
 const MAX_PATH: usize = 1_000;
 
-/// Whether a file tells agents something, and has nothing run by itself. The same as `is_text` of the script in `refresh.rs`.
+/// Whether a file tells agents something, and has nothing run by itself. The same as `is_text` of
+/// the script in `refresh.rs`.
 fn is_instructions(path: &Path) -> bool {
     let path = path.to_string_lossy();
     let Some(setting) = SETTINGS.iter().find(|name| Path::new(&*path).starts_with(name)) else {
@@ -59,8 +62,9 @@ fn is_instructions(path: &Path) -> bool {
         })
 }
 
-/// Whether the files at these paths of a workspace are those of the base branch, or instructions of the story's own. The workspace may
-/// be an agent's: no link is followed, and nothing but files is read. False wherever that cannot be told.
+/// Whether the files at these paths of a workspace are those of the base branch, or instructions of
+/// the story's own. The workspace may be an agent's: no link is followed, and nothing but files is
+/// read. False wherever that cannot be told.
 pub(super) fn are_as_they_may_be(
     workspace: &Path,
     trusted: &Path,
@@ -107,7 +111,8 @@ enum Found {
 }
 
 impl Found {
-    /// Whether both are the same link, or files of the same text: git may have changed the ends of lines.
+    /// Whether both are the same link, or files of the same text: git may have changed the ends of
+    /// lines.
     fn is_same(&self, other: &Found) -> bool {
         let text = |bytes: &[u8]| bytes.iter().copied().filter(|byte| *byte != b'\r').collect::<Vec<u8>>();
         match (self, other) {
@@ -118,7 +123,8 @@ impl Found {
     }
 }
 
-/// Looks at a path below a folder. `None`: it is something else, or cannot be looked at, or is too large.
+/// Looks at a path below a folder. `None`: it is something else, or cannot be looked at, or is too
+/// large.
 fn look(folder: &File, path: &Path, room: &mut usize) -> Option<Found> {
     let open = |flags: OFlag| {
         let beneath = ResolveFlag::RESOLVE_BENEATH

@@ -1,6 +1,7 @@
-//! A base branch that has moved on, brought into the story branch: where nothing conflicts by hob itself, in a throw-away repository
-//! of its own and without any run; else the agent gets the task. May be repeated from the top: what is about to be pushed is
-//! written down first, so that a push that has happened is known by the commit that the branch is at.
+//! A base branch that has moved on, brought into the story branch: where nothing conflicts by hob
+//! itself, in a throw-away repository of its own and without any run; else the agent gets the task.
+//! May be repeated from the top: what is about to be pushed is written down first, so that a push
+//! that has happened is known by the commit that the branch is at.
 
 use super::check_again::evidence;
 use super::import_child::Taken;
@@ -59,7 +60,8 @@ impl Worker {
             _ => None,
         };
         if gone.is_some() && !moved.rewrite {
-            // Said also where nobody has asked: merged by people, the pull request would bring it back.
+            // Said also where nobody has asked: merged by people, the pull request would bring it
+            // back.
             tracing::warn!(%base, "the history of the base branch was rewritten; it is not merged");
             let words = Some(message::base_was_rewritten(branches));
             let ended = self.end_join(job, TaskState::Done, Transition { words, ..Transition::default() });
@@ -95,8 +97,8 @@ impl Worker {
         Ok(Some(self.nothing_brought_in(job, words).await?))
     }
 
-    /// The job with the base that its pull request has now: people may have it go elsewhere, and what it went to before must not
-    /// be merged into it.
+    /// The job with the base that its pull request has now: people may have it go elsewhere, and
+    /// what it went to before must not be merged into it.
     async fn with_present_base(&self, job: &Job) -> Result<Job, StepError> {
         let mut job = self.job(job.task.clone()).await?;
         let Some(number) = job.story.open_pull() else { return Ok(job) };
@@ -184,7 +186,8 @@ impl Worker {
         }
     }
 
-    /// Ends a task whose push has happened, unless the repository's checks fail there: then an agent goes on.
+    /// Ends a task whose push has happened, unless the repository's checks fail there: then an
+    /// agent goes on.
     async fn base_is_in(&self, job: &Job, push: &AboutToPush) -> Result<Option<Task>, StepError> {
         if let Some(from) = &push.from {
             let pushed_onto = Some((from.clone(), push.tip.clone()));
@@ -197,7 +200,8 @@ impl Worker {
             blocking(move || paths::remove_tree(&folder)).await??;
             return self.begin_run_for(job, Some(turn)).await;
         }
-        // A workspace that is still needed takes the commits in before its next run, like those that people push.
+        // A workspace that is still needed takes the commits in before its next run, like those
+        // that people push.
         let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
         let base = is_free.then(|| (push.tip.clone(), Some(push.tip.clone())));
         let story = StoryUpdate { base, root: push.root.clone(), ..StoryUpdate::default() };
@@ -222,7 +226,8 @@ impl Worker {
         Ok(self.store.advance(&job.task, to, &advance).await?)
     }
 
-    /// What a run is for that brings the base branch in, if it is for that. `moved`: the commit to merge.
+    /// What a run is for that brings the base branch in, if it is for that. `moved`: the commit to
+    /// merge.
     pub(super) fn purpose_of_base<'a>(
         job: &Job,
         run: &Run,

@@ -1,5 +1,6 @@
-//! What the next run may cost, and who makes it: before a run begins, what was used is held against the caps, and an agent is
-//! chosen whose usage limit is not used up. At a cap the work is pushed, as for a stop, and a person is asked.
+//! What the next run may cost, and who makes it: before a run begins, what was used is held against
+//! the caps, and an agent is chosen whose usage limit is not used up. At a cap the work is pushed,
+//! as for a stop, and a person is asked.
 
 use std::time::Duration;
 
@@ -39,13 +40,15 @@ struct Asking {
     was_unclear: bool,
 }
 
-/// What a run that is held up was to be made for, unless it was to commit what is committed at the cap.
+/// What a run that is held up was to be made for, unless it was to commit what is committed at the
+/// cap.
 fn worth_telling(turn: &RunReason) -> Option<RunReason> {
     Some(turn.clone()).filter(|turn| !matches!(turn, RunReason::CommitLeftovers { .. }))
 }
 
 impl Worker {
-    /// Makes a run, unless a cap is reached or every agent that may work has used its limit up. `None`: the task waits.
+    /// Makes a run, unless a cap is reached or every agent that may work has used its limit up.
+    /// `None`: the task waits.
     pub(super) async fn begin_run(&self, job: &Job) -> Result<Option<Task>, StepError> {
         match Box::pin(self.apply_suggestions(job)).await? {
             Suggestions::WereAll(done) => Ok(Some(*done)),
@@ -198,7 +201,8 @@ impl Worker {
         }
     }
 
-    /// Pushes what a run has done. What was pushed at a cap before, with nothing done since, is told again.
+    /// Pushes what a run has done. What was pushed at a cap before, with nothing done since, is
+    /// told again.
     pub(super) async fn work_so_far(
         &self,
         job: &Job,
@@ -217,8 +221,9 @@ impl Worker {
         }))
     }
 
-    /// The agent of the next run, and in whose place it works if it is not the one that should. `None`: all of them have used
-    /// their limits up, and the task waits for the first that is reset.
+    /// The agent of the next run, and in whose place it works if it is not the one that should.
+    /// `None`: all of them have used their limits up, and the task waits for the first that is
+    /// reset.
     async fn agent_for_run(&self, job: &Job) -> Result<Option<(AgentKind, Option<AgentKind>)>, StepError> {
         let usual = self.settings(job).agent;
         let others = self.config.agent.fallback.iter().copied().filter(|agent| *agent != usual);
@@ -239,8 +244,9 @@ impl Worker {
         Ok(None)
     }
 
-    /// Until when the agent of a run must not be tried again, where the run has met a usage limit. A limit without a time is
-    /// waited out like other passing failures, unless another agent can take over.
+    /// Until when the agent of a run must not be tried again, where the run has met a usage limit.
+    /// A limit without a time is waited out like other passing failures, unless another agent can
+    /// take over.
     pub(super) fn usage_limit(&self, run: &Run, end: &RunEnd) -> Option<Timestamp> {
         let Outcome::Failed { class, .. } = end.outcome else { return None };
         let now = clock::now();
@@ -258,7 +264,8 @@ impl Worker {
         }
     }
 
-    /// Queues the task again, for another agent or for the time when the limit is reset. It is no retry.
+    /// Queues the task again, for another agent or for the time when the limit is reset. It is no
+    /// retry.
     pub(super) async fn wait_for_limit(
         &self,
         job: &Job,

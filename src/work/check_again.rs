@@ -1,6 +1,7 @@
-//! The repository's checks on a commit that no agent has handed over: on the head of the story branch once more, because somebody
-//! asked for that on the check run (the task is done and stays so; no agent works), and on what hob has pushed by itself,
-//! suggestions and merges of the base. May be repeated from the top.
+//! The repository's checks on a commit that no agent has handed over: on the head of the story
+//! branch once more, because somebody asked for that on the check run (the task is done and stays
+//! so; no agent works), and on what hob has pushed by itself, suggestions and merges of the base.
+//! May be repeated from the top.
 
 use anyhow::Context as _;
 
@@ -25,8 +26,8 @@ impl Worker {
         Ok(self.store.checked_again(&job.task, Some((run.id, &checked)), &effects).await?)
     }
 
-    /// What came of the repository's checks on a commit that hob has pushed by itself; nothing where it has none. Where they have
-    /// run on it for this task before, that counts.
+    /// What came of the repository's checks on a commit that hob has pushed by itself; nothing
+    /// where it has none. Where they have run on it for this task before, that counts.
     pub(super) async fn check_pushed(&self, job: &Job, tip: &Sha) -> Result<Option<Checked>, StepError> {
         if job.file.checks.is_empty() {
             return Ok(None);
@@ -43,7 +44,8 @@ impl Worker {
         Ok(checked)
     }
 
-    /// A run whose folder and names serve for checks that belong to no run: the newest of the task, or of the story.
+    /// A run whose folder and names serve for checks that belong to no run: the newest of the task,
+    /// or of the story.
     async fn run_for_checks(&self, job: &Job) -> Result<Option<Run>, StepError> {
         if let Some(run) = self.store.latest_run(&job.task).await? {
             return Ok(Some(run));
@@ -84,7 +86,8 @@ impl Worker {
     }
 }
 
-/// The report in the pull request shows what came of the checks: for what is pushed without the report being made anew.
+/// The report in the pull request shows what came of the checks: for what is pushed without the
+/// report being made anew.
 pub(super) fn evidence(job: &Job, checked: Option<&Checked>) -> Option<NewEffect> {
     let pull = checked.and(job.story.pull)?;
     Some(NewEffect::new(Effect::Evidence { pull }))

@@ -1,8 +1,8 @@
-//! The checkout of a workspace, and of the folder for a check, by the git program: what attributes ask
-//! for (encodings, ends of lines, filters) then is as the agent's own git expects it. It runs in a
-//! container of the same image, without network and keys, in a repository that hob has just laid out
-//! and nobody has used (`git/workspace.rs`). May be repeated from the top: what is not complete is made
-//! again.
+//! The checkout of a workspace, and of the folder for a check, by the git program: what attributes
+//! ask for (encodings, ends of lines, filters) then is as the agent's own git expects it. It runs
+//! in a container of the same image, without network and keys, in a repository that hob has just
+//! laid out and nobody has used (`git/workspace.rs`). May be repeated from the top: what is not
+//! complete is made again.
 
 use std::path::PathBuf;
 
@@ -15,9 +15,10 @@ use crate::message::Detail;
 use crate::paths;
 use crate::story::Run;
 
-/// Argument: how many files git writes at once. A repository cannot bring a command that would run here, and what the image brings
-/// as hooks does not run; its filters do, as they do for the agent. But files of Git LFS stay the pointers that
-/// they are: hob has none of their content, and no container a way to it.
+/// Argument: how many files git writes at once. A repository cannot bring a command that would run
+/// here, and what the image brings as hooks does not run; its filters do, as they do for the agent.
+/// But files of Git LFS stay the pointers that they are: hob has none of their content, and no
+/// container a way to it.
 const SCRIPT: &str = r#"
 export HOME=/tmp GIT_TERMINAL_PROMPT=0
 git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c checkout.workers="$1" \
@@ -108,7 +109,8 @@ impl Worker {
         Err(StepError::not_ready(if is_full { Detail::DiskFull } else { Detail::NotCheckedOut }))
     }
 
-    /// Whether hob may write so many bytes beside what it has: not more than a story may take up, and not the disk's last ones.
+    /// Whether hob may write so many bytes beside what it has: not more than a story may take up,
+    /// and not the disk's last ones.
     pub(super) fn check_room(&self, bytes: u64) -> Result<(), StepError> {
         let limit = self.config.container.disk;
         if bytes > limit.0 {

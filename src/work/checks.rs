@@ -1,6 +1,7 @@
-//! The checks that a repository names in its settings, run before a pull request: each in a clean container of the task's image,
-//! on exactly the commit that would be pushed, in a checkout that hob makes from its mirror and the quarantine and no agent
-//! has seen. What follows from them is decided in `story/checks.rs`. May be repeated from the top.
+//! The checks that a repository names in its settings, run before a pull request: each in a clean
+//! container of the task's image, on exactly the commit that would be pushed, in a checkout that
+//! hob makes from its mirror and the quarantine and no agent has seen. What follows from them is
+//! decided in `story/checks.rs`. May be repeated from the top.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -22,7 +23,8 @@ use crate::redact::{CONTEXT, Redactor};
 use crate::story::Run;
 use crate::story::checks::{CheckEnd, CheckResult, Checked, Refused};
 
-/// Both streams go to standard output, in their order. The set-up command comes first, as for the agent.
+/// Both streams go to standard output, in their order. The set-up command comes first, as for the
+/// agent.
 const ENTRY: &str = r#"
 exec 2>&1 </dev/null
 if [ -n "${HOB_SETUP:-}" ]; then
@@ -43,8 +45,8 @@ struct Place {
 }
 
 impl Worker {
-    /// What came of the repository's checks on what was handed over; nothing where it has none. Where they have run on this
-    /// commit before, that counts.
+    /// What came of the repository's checks on what was handed over; nothing where it has none.
+    /// Where they have run on this commit before, that counts.
     pub(super) async fn check(
         &self,
         job: &Job,

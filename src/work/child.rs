@@ -1,6 +1,6 @@
-//! A process of hob's own for what may go wrong: hob's program with another command, without its environment, with a time limit
-//! and a cap on what it says. The limits on memory and processors it sets itself, before it reads anything else
-//! (`import_child.rs`, `prompt_child.rs`).
+//! A process of hob's own for what may go wrong: hob's program with another command, without its
+//! environment, with a time limit and a cap on what it says. The limits on memory and processors it
+//! sets itself, before it reads anything else (`import_child.rs`, `prompt_child.rs`).
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};

@@ -1,5 +1,6 @@
-//! Whose commits they are: author, who took part, the story, and hob's signature. The commits are written anew in the process that
-//! reads a hand-over (`import_child.rs`); signed they are here, for that process reads what an agent made, and never has the key.
+//! Whose commits they are: author, who took part, the story, and hob's signature. The commits are
+//! written anew in the process that reads a hand-over (`import_child.rs`); signed they are here,
+//! for that process reads what an agent made, and never has the key.
 
 use super::import_child::Taken;
 use super::start::blocking;
@@ -28,7 +29,8 @@ pub fn signing_key(config: &Config) -> anyhow::Result<Option<SigningKey>> {
 }
 
 impl Worker {
-    /// How the commits of a task are written anew. `is_wip`: the last of them is of work that was cut short, and says so.
+    /// How the commits of a task are written anew. `is_wip`: the last of them is of work that was
+    /// cut short, and says so.
     pub(super) fn authorship(&self, job: &Job, is_wip: bool) -> Authorship {
         let config = &self.config;
         // Work that was pushed before has the title already.
@@ -84,7 +86,8 @@ impl Worker {
     }
 }
 
-/// Who asked, and whose reviews the work answers: each with their account's number, where it is known.
+/// Who asked, and whose reviews the work answers: each with their account's number, where it is
+/// known.
 fn people(ask: &TaskRequest) -> Vec<(String, Option<u64>)> {
     let mut people = vec![(login(&ask.by), ask.by_id)];
     if let About::Review(round) = &ask.about {
@@ -101,7 +104,8 @@ fn people(ask: &TaskRequest) -> Vec<(String, Option<u64>)> {
     named
 }
 
-/// A login is letters, digits and hyphens, for bots also brackets; a line end would be a trailer of its own.
+/// A login is letters, digits and hyphens, for bots also brackets; a line end would be a trailer of
+/// its own.
 pub(super) fn login(said: &str) -> String {
     said.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '[' | ']')).collect()
 }

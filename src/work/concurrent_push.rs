@@ -1,5 +1,6 @@
-//! What people push to a story branch while an agent works: their commits stand, and the agent's are brought together with them.
-//! hob merges by itself where nothing conflicts, in the run's quarantine; else the agent is asked to, in its own workspace.
+//! What people push to a story branch while an agent works: their commits stand, and the agent's
+//! are brought together with them. hob merges by itself where nothing conflicts, in the run's
+//! quarantine; else the agent is asked to, in its own workspace.
 
 use super::import_child::Taken;
 use super::joining::{How, MergeSides};
@@ -22,7 +23,8 @@ const MAX_MERGES: usize = 10;
 /// How bringing an agent's commits to the story branch ended.
 #[derive(Debug)]
 pub(super) enum PushOutcome {
-    /// They are there, with people's where there were some, and with what came of the checks on that.
+    /// They are there, with people's where there were some, and with what came of the checks on
+    /// that.
     There(Box<Taken>, Option<Checked>),
     /// The agent goes on first, for this reason.
     Back(RunReason),
@@ -41,8 +43,9 @@ enum MergeResult {
 }
 
 impl Worker {
-    /// Pushes what lies in a run's quarantine to its story's branch, or finds that this has been done, with what people have pushed
-    /// since. A merge with that is checked like what was handed over.
+    /// Pushes what lies in a run's quarantine to its story's branch, or finds that this has been
+    /// done, with what people have pushed since. A merge with that is checked like what was handed
+    /// over.
     pub(super) async fn bring(
         &self,
         job: &Job,
@@ -51,11 +54,13 @@ impl Worker {
         mut checked: Option<Checked>,
     ) -> Result<PushOutcome, StepError> {
         let mut expected = job.story.remote_head.clone();
-        // Nobody has asked for what fails in a draft that is not done, or in a pull request of somebody else's.
+        // Nobody has asked for what fails in a draft that is not done, or in a pull request of
+        // somebody else's.
         let is_proposed = !job.story.stays_unfinished(&job.task.ask.about) && !job.story.is_theirs();
         for _ in 0..MAX_MERGES {
             if is_proposed {
-                // Before it is there: a check may fail on it within seconds, and what people push on top is not hob's.
+                // Before it is there: a check may fail on it within seconds, and what people push
+                // on top is not hob's.
                 let change = StoryUpdate { pushed: Some(taken.tip.clone()), ..StoryUpdate::default() };
                 self.store.change_story(&job.task, &change).await?;
             }
@@ -89,8 +94,8 @@ impl Worker {
         Err(moved(String::new()))
     }
 
-    /// The same for work that is cut short: nothing is checked, and what conflicts cannot be pushed. Gives back the commit that the
-    /// branch is at.
+    /// The same for work that is cut short: nothing is checked, and what conflicts cannot be
+    /// pushed. Gives back the commit that the branch is at.
     pub(super) async fn push(
         &self,
         holder: &Task,
@@ -116,7 +121,8 @@ impl Worker {
         Err(moved(String::new()))
     }
 
-    /// One push. Gives back where the branch is, if that is not where it was expected. `holder` is the task that this worker has.
+    /// One push. Gives back where the branch is, if that is not where it was expected. `holder` is
+    /// the task that this worker has.
     async fn push_at(
         &self,
         holder: &Task,
@@ -137,7 +143,8 @@ impl Worker {
                 Ok(None)
             }
             Err(PushError::Moved { found: Some(found) }) => Ok(Some(found)),
-            // Gone with the merge, as GitHub does it by itself where it is set so: with what was not merged it is there again.
+            // Gone with the merge, as GitHub does it by itself where it is set so: with what was
+            // not merged it is there again.
             Err(PushError::Moved { found: None })
                 if expected.is_some() && story.pull_state == PullState::Merged =>
             {

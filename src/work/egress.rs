@@ -1,6 +1,6 @@
-//! A check that may reach some servers only: its container is on a network that leads nowhere, beside a proxy that lets through
-//! what the list allows (`egress.rs`). Both are made for the one check and removed after it; what a hob that died leaves of
-//! them goes with the sweep.
+//! A check that may reach some servers only: its container is on a network that leads nowhere,
+//! beside a proxy that lets through what the list allows (`egress.rs`). Both are made for the one
+//! check and removed after it; what a hob that died leaves of them goes with the sweep.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -198,8 +198,8 @@ fn fence_error(error: ContainerError) -> StepError {
     }
 }
 
-/// Whether the proxy ended because of what the check asked of it: it said too much, or took too much memory. That would come
-/// again each time.
+/// Whether the proxy ended because of what the check asked of it: it said too much, or took too
+/// much memory. That would come again each time.
 fn is_the_checks_doing(ended: &Result<Attached, ContainerError>) -> bool {
     ended.as_ref().is_ok_and(|ended| match &ended.end {
         AttachedEnd::TooMuchOutput => true,

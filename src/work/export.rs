@@ -1,8 +1,9 @@
-//! The hand-over: getting the agent's commits out of the workspace without opening its `.git` on the
-//! host (promise P2). A second, short container of the same image, with no network, no keys and the
-//! workspace read-only, says what is not committed and prints a bundle of what is. Whatever the agent
-//! planted in the repository's configuration can run there and find nothing. Where work is cut short, the
-//! container also makes a commit of what is not committed, in a repository of its own under `/tmp`.
+//! The hand-over: getting the agent's commits out of the workspace without opening its `.git` on
+//! the host (promise P2). A second, short container of the same image, with no network, no keys and
+//! the workspace read-only, says what is not committed and prints a bundle of what is. Whatever the
+//! agent planted in the repository's configuration can run there and find nothing. Where work is
+//! cut short, the container also makes a commit of what is not committed, in a repository of its
+//! own under `/tmp`.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -21,21 +22,25 @@ use crate::ids::Sha;
 use crate::message::{self, Detail};
 use crate::story::{Run, Story};
 
-/// Arguments: the story branch, the base, and the base branch's newest commit or `-`: what the agent has merged from there need not
-/// be handed over. Then, where uncommitted work is to be committed, the message and the time for that. Prints a header of text lines,
-/// three lists of paths, and the bundle. Commits that the agent made on top of the story branch with HEAD elsewhere (detached, or
-/// another branch) count too: they are its work.
+/// Arguments: the story branch, the base, and the base branch's newest commit or `-`: what the
+/// agent has merged from there need not be handed over. Then, where uncommitted work is to be
+/// committed, the message and the time for that. Prints a header of text lines, three lists of
+/// paths, and the bundle. Commits that the agent made on top of the story branch with HEAD
+/// elsewhere (detached, or another branch) count too: they are its work.
 ///
-/// Commits never wait for what `git status` shows. The first list is that status. The second names files that git calls modified
-/// though a fresh checkout writes the same bytes: line ends and filters that do not go round trip make a file look so before
-/// anybody has touched it. The third names what no commit can take: repositories beside the work, and files that cannot be read. Where
-/// git cannot even list, which a broken submodule brings about, that is said too.
+/// Commits never wait for what `git status` shows. The first list is that status. The second names
+/// files that git calls modified though a fresh checkout writes the same bytes: line ends and
+/// filters that do not go round trip make a file look so before anybody has touched it. The third
+/// names what no commit can take: repositories beside the work, and files that cannot be read.
+/// Where git cannot even list, which a broken submodule brings about, that is said too.
 ///
-/// No git command here starts the agent's hooks, or what it set to watch the files: that could take as long as it likes.
+/// No git command here starts the agent's hooks, or what it set to watch the files: that could take
+/// as long as it likes.
 ///
-/// The commit of uncommitted work is made in a bare repository under /tmp that borrows the workspace's objects, and
-/// through them the mirror's. Its index is a copy of the workspace's, since that knows which files hob has put back
-/// to the base branch's. What is on the second and third list is left out. The same workspace makes the same commit.
+/// The commit of uncommitted work is made in a bare repository under /tmp that borrows the
+/// workspace's objects, and through them the mirror's. Its index is a copy of the workspace's,
+/// since that knows which files hob has put back to the base branch's. What is on the second and
+/// third list is left out. The same workspace makes the same commit.
 const SCRIPT: &str = r#"
 export HOME=/tmp GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0
 git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }
@@ -154,7 +159,8 @@ pub(super) struct ExportReport {
 pub(super) struct Leftovers {
     /// Paths that the agent changed and could commit.
     pub(super) uncommitted: Vec<String>,
-    /// Paths that no commit can take: repositories beside the work, submodules that were built in, files that cannot be read.
+    /// Paths that no commit can take: repositories beside the work, submodules that were built in,
+    /// files that cannot be read.
     pub(super) apart: Vec<String>,
     /// Whether git could not list what is not committed.
     pub(super) unlisted: bool,
@@ -252,7 +258,8 @@ impl Worker {
 }
 
 impl Worker {
-    /// The newest commit of a story's base branch, as of the last fetch: nothing newer can have been merged in the workspace.
+    /// The newest commit of a story's base branch, as of the last fetch: nothing newer can have
+    /// been merged in the workspace.
     pub(super) async fn known_base(&self, story: &Story) -> Result<Option<Sha>, StepError> {
         let (mirror, base) = (self.data.mirror(&story.mirror), story.base_branch.clone());
         Ok(blocking(move || Mirror::ensure(&mirror)?.branch(&base)).await??)
@@ -331,9 +338,10 @@ fn parse(reader: &mut BufReader<File>) -> Result<Read, String> {
     Ok(Read { tip, is_wip, left, bundle_at })
 }
 
-/// What is left over by the output of `git status --porcelain=v2 -z`, without the files that are as a checkout writes them (`same`),
-/// and with those that no commit can take (`apart`) by themselves. Each list is of entries that end with a zero byte; one that is cut
-/// off ends without it, and counts for nothing.
+/// What is left over by the output of `git status --porcelain=v2 -z`, without the files that are as
+/// a checkout writes them (`same`), and with those that no commit can take (`apart`) by themselves.
+/// Each list is of entries that end with a zero byte; one that is cut off ends without it, and
+/// counts for nothing.
 fn leftovers(status: &[u8], same: &[u8], apart: &[u8]) -> Leftovers {
     let entries = |list: &[u8]| -> Vec<Vec<u8>> {
         let whole = list.iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
@@ -358,7 +366,8 @@ fn leftovers(status: &[u8], same: &[u8], apart: &[u8]) -> Leftovers {
     left
 }
 
-/// The path of an entry, and whether it is a submodule in which something was changed and nothing was staged.
+/// The path of an entry, and whether it is a submodule in which something was changed and nothing
+/// was staged.
 fn path_of(entry: &[u8]) -> Option<(&[u8], bool)> {
     // How many fields come before the path.
     let fields = match entry.first()? {

@@ -1,6 +1,7 @@
-//! A task about failed checks, before it is begun: what fails now, on which commit, and whether that is the work's doing. And what
-//! the checks have to say, for the agent. What a check prints anybody can have a say in who can change what it runs: it is shown as
-//! output and as nothing else.
+//! A task about failed checks, before it is begun: what fails now, on which commit, and whether
+//! that is the work's doing. And what the checks have to say, for the agent. What a check prints
+//! anybody can have a say in who can change what it runs: it is shown as output and as nothing
+//! else.
 
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ impl Worker {
     /// Looks what fails, where a task is about failed checks and has not begun.
     pub(super) async fn take_up_checks(&self, job: &Job) -> Result<Preflight, StepError> {
         let About::Checks(failed) = &job.task.ask.about else { return Ok(Preflight::Ready(None)) };
-        // Until there is a run it may have waited, for a limit or at a cap, and what was found then need not be so any more.
+        // Until there is a run it may have waited, for a limit or at a cap, and what was found then
+        // need not be so any more.
         if self.store.latest_run(&job.task).await?.is_some() {
             return Ok(Preflight::Ready(None));
         }
@@ -113,8 +115,8 @@ impl Worker {
         found.await?.map_err(remote_error)
     }
 
-    /// The same, as long as the task is about them: the pull request is open, and without a person's word the branch is at the
-    /// commit that hob pushed last.
+    /// The same, as long as the task is about them: the pull request is open, and without a
+    /// person's word the branch is at the commit that hob pushed last.
     async fn still_there(
         &self,
         job: &Job,
@@ -152,7 +154,8 @@ impl Worker {
         Ok(true)
     }
 
-    /// Ends a task that has nothing to do. Who asked is told; nobody else has to hear that something is well, or left to others.
+    /// Ends a task that has nothing to do. Who asked is told; nobody else has to hear that
+    /// something is well, or left to others.
     async fn nothing_to_mend(
         &self,
         job: &Job,
@@ -201,7 +204,8 @@ impl Worker {
 }
 
 impl Gatherer<'_> {
-    /// What the checks have to say that a task is about, where the agent does not know it from before.
+    /// What the checks have to say that a task is about, where the agent does not know it from
+    /// before.
     pub(super) async fn failing_checks(
         &self,
         run: &Run,

@@ -1,9 +1,11 @@
-//! What an agent sees beside what was asked for: gathered for each run, from GitHub and from the mirror, within limits. Texts of
-//! people who may not push come in only where the settings say so, named as theirs; what people see of a text, and how it is put
-//! before the agent, is decided in `prompt/`.
+//! What an agent sees beside what was asked for: gathered for each run, from GitHub and from the
+//! mirror, within limits. Texts of people who may not push come in only where the settings say so,
+//! named as theirs; what people see of a text, and how it is put before the agent, is decided in
+//! `prompt/`.
 //!
-//! What is gathered is as it is when the run is made. Only who may push can change a comment of somebody who may push, so nobody
-//! else has a say in what comes of it; the text that was asked for was frozen when it was asked for, and is not read again.
+//! What is gathered is as it is when the run is made. Only who may push can change a comment of
+//! somebody who may push, so nobody else has a say in what comes of it; the text that was asked for
+//! was frozen when it was asked for, and is not read again.
 
 use std::collections::HashMap;
 
@@ -30,14 +32,16 @@ const MAX_COMMENT_LEN: usize = 4_000;
 const MAX_PEOPLE: usize = 40;
 /// Characters of another issue's text.
 const MAX_LINKED: usize = 8_000;
-/// Bytes of a file of the repository's that tells agents something, and of its template for pull requests.
+/// Bytes of a file of the repository's that tells agents something, and of its template for pull
+/// requests.
 const MAX_GUIDE: usize = 32 * 1024;
 const MAX_TEMPLATE_LEN: usize = 8 * 1024;
 /// All images together, as the exchange lies on disk and they pass through memory.
 const MAX_IMAGE_BYTES: usize = 32 << 20;
 /// Images that are tried in vain, or not to be tried.
 const MAX_MISSING: usize = 20;
-/// hob's clock and GitHub's may differ by this much. A comment that comes twice is better than one that never comes.
+/// hob's clock and GitHub's may differ by this much. A comment that comes twice is better than one
+/// that never comes.
 const CLOCK_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// What repositories tell agents with.
@@ -245,7 +249,8 @@ impl Gatherer<'_> {
         Ok(if_there([ask(), ask()]).await?.unwrap_or_default())
     }
 
-    /// Whether a comment is neither hob's nor a bot's, and not in the prompt already: commands are in it as what was asked for.
+    /// Whether a comment is neither hob's nor a bot's, and not in the prompt already: commands are
+    /// in it as what was asked for.
     fn is_of_use(&self, comment: &IssueComment, told: &Told<'_>) -> bool {
         let is_own = self.own.is_same_as(&comment.author) && message::has_marker(&comment.body);
         let is_answer = told.questions.iter().any(|asked| {
@@ -291,7 +296,8 @@ impl Gatherer<'_> {
         Person { login: ask.by.clone(), id: ask.by_id, is_bot: false }
     }
 
-    /// Whether somebody may push. Who comes after too many others may not: the rest of their comments are old.
+    /// Whether somebody may push. Who comes after too many others may not: the rest of their
+    /// comments are old.
     async fn may_push(&mut self, person: &Person) -> Result<bool, StepError> {
         let key = (person.login.to_ascii_lowercase(), person.id);
         if let Some(known) = self.may_push.get(&key) {
@@ -369,8 +375,9 @@ impl Gatherer<'_> {
         }))
     }
 
-    /// hob may be able to read what others may not, and what an agent sees can end up in a pull request. So another repository's issue is
-    /// shown only if everybody may read it; or if this repository is private too, and who asked may read there.
+    /// hob may be able to read what others may not, and what an agent sees can end up in a pull
+    /// request. So another repository's issue is shown only if everybody may read it; or if this
+    /// repository is private too, and who asked may read there.
     async fn may_be_shown(&self, other: &Repository, repo: &Repo) -> Result<bool, GitHubError> {
         if !other.is_private().await? {
             return Ok(true);
@@ -384,7 +391,8 @@ impl Gatherer<'_> {
     }
 }
 
-/// What GitHub answers, or nothing where it says twice that there is no such thing: once it may be mistaken.
+/// What GitHub answers, or nothing where it says twice that there is no such thing: once it may be
+/// mistaken.
 async fn if_there<T>(
     asked_twice: [impl Future<Output = Result<T, GitHubError>>; 2],
 ) -> Result<Option<T>, StepError> {
@@ -397,7 +405,8 @@ async fn if_there<T>(
     Ok(None)
 }
 
-/// Whether a label is hob's: the one that asks for work, with an agent's name perhaps, or one that says where the story stands.
+/// Whether a label is hob's: the one that asks for work, with an agent's name perhaps, or one that
+/// says where the story stands.
 fn is_own_label(own: &str, label: &str) -> bool {
     let (own, label) = (own.to_lowercase(), label.to_lowercase());
     label.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with(':'))

@@ -1,8 +1,8 @@
-//! The process that reads a hand-over. What an agent's container printed is unpacked here and not in hob
-//! itself: a pack made to crash libgit2, or to eat memory without end, ends this process alone. It is hob's
-//! own program with the command `import-hand-over`; the request comes on standard input, since it holds
-//! the secrets to look for, and the answer goes to standard output. Its side that starts it is
-//! `importing.rs`.
+//! The process that reads a hand-over. What an agent's container printed is unpacked here and not
+//! in hob itself: a pack made to crash libgit2, or to eat memory without end, ends this process
+//! alone. It is hob's own program with the command `import-hand-over`; the request comes on
+//! standard input, since it holds the secrets to look for, and the answer goes to standard output.
+//! Its side that starts it is `importing.rs`.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -72,7 +72,8 @@ pub(super) struct Taken {
     pub(super) merged_in: usize,
     /// Whether what people pushed meanwhile is in it.
     pub(super) with_theirs: bool,
-    /// The commit of the base branch that they were put on, since its history was rewritten under them.
+    /// The commit of the base branch that they were put on, since its history was rewritten under
+    /// them.
     #[serde(default)]
     pub(super) onto: Option<Sha>,
     /// What the policy has against them, the worst first.

@@ -1,4 +1,5 @@
-//! The side of hob that has a hand-over read by a process of its own (`import_child.rs`), and that judges how it ended.
+//! The side of hob that has a hand-over read by a process of its own (`import_child.rs`), and that
+//! judges how it ended.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -24,7 +25,8 @@ pub const COMMAND: &str = "import-hand-over";
 const MAX_ANSWER: u64 = 4 << 20;
 
 impl Worker {
-    /// Has the commits of a hand-over read into quarantine, looked through, written anew and signed.
+    /// Has the commits of a hand-over read into quarantine, looked through, written anew and
+    /// signed.
     pub(super) async fn import(
         &self,
         job: &Job,
@@ -62,7 +64,8 @@ impl Worker {
         handed: &ExportReport,
     ) -> anyhow::Result<Request> {
         let config = &self.config;
-        // The key that signs has never been in a container, so no commit can hold it; the process does not get it.
+        // The key that signs has never been in a container, so no commit can hold it; the process
+        // does not get it.
         let signing = config.git.signing_key.as_ref().map(|key| key.expose_secret());
         let secrets = self.secrets.values();
         let secrets = secrets.iter().map(|secret| secret.expose_secret()).filter(|s| Some(*s) != signing);

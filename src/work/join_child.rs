@@ -1,7 +1,8 @@
-//! The process that brings two sides of a history together (`git/join.rs`). What people have pushed may be large enough to hold a
-//! worker up for ever, or to take all memory; then this process ends, and the agent is asked to do it, in its container. It is hob's own
-//! program with the command `join`; the request comes on standard input, the answer goes to standard output. Its side that starts
-//! it is `joining.rs`.
+//! The process that brings two sides of a history together (`git/join.rs`). What people have pushed
+//! may be large enough to hold a worker up for ever, or to take all memory; then this process ends,
+//! and the agent is asked to do it, in its container. It is hob's own program with the command
+//! `join`; the request comes on standard input, the answer goes to standard output. Its side that
+//! starts it is `joining.rs`.
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;

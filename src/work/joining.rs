@@ -1,5 +1,6 @@
-//! The side of hob that has two sides of a history brought together by a process of its own (`join_child.rs`), and that judges how
-//! it ended. What is too much for hob is the agent's to do, like what conflicts.
+//! The side of hob that has two sides of a history brought together by a process of its own
+//! (`join_child.rs`), and that judges how it ended. What is too much for hob is the agent's to do,
+//! like what conflicts.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
@@ -39,13 +40,14 @@ pub(super) struct MergeSides {
 pub(super) enum How {
     /// With a merge of this message.
     Merge(String),
-    /// Ours is made anew on top of theirs, from behind the commit where ours begins, if that is not where the two parted. Made at this
-    /// time, in seconds since 1970; absent: now.
+    /// Ours is made anew on top of theirs, from behind the commit where ours begins, if that is not
+    /// where the two parted. Made at this time, in seconds since 1970; absent: now.
     Rewrite { after: Option<Sha>, at: Option<i64> },
 }
 
 impl Worker {
-    /// Signs the merge, or the commits made anew, that lie in a repository of hob's own, where signing is wanted. The key stays in hob.
+    /// Signs the merge, or the commits made anew, that lie in a repository of hob's own, where
+    /// signing is wanted. The key stays in hob.
     pub(super) async fn sign_join(
         &self,
         story: &Story,

@@ -1,6 +1,6 @@
-//! The hand-over's policy: what commits may not hold, though they are whole. Pure but for reading the
-//! objects in quarantine. What it finds is put into words in `message/policy_violations.rs`; what follows is decided in
-//! `publish.rs`.
+//! The hand-over's policy: what commits may not hold, though they are whole. Pure but for reading
+//! the objects in quarantine. What it finds is put into words in `message/policy_violations.rs`;
+//! what follows is decided in `publish.rs`.
 
 use std::collections::BTreeSet;
 
@@ -44,8 +44,8 @@ const MAX_OBJECTIONS: usize = 100;
 /// Bytes of a name that are kept; more than are told.
 const MAX_NAME_LEN: usize = 1000;
 
-/// What is against the rules in a hand-over: what nobody can allow first, secrets at the top. And how much more there is, none
-/// of which is worse.
+/// What is against the rules in a hand-over: what nobody can allow first, secrets at the top. And
+/// how much more there is, none of which is worse.
 pub(super) fn examine(
     imported: &Imported,
     rules: &Rules,

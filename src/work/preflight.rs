@@ -1,6 +1,7 @@
-//! Before an agent is paid: what would keep its work from the git host and its pull request, as far as that is known beforehand. And
-//! the base branch: whether it is there, how it is called by now, and whether it still has what the story's work builds on. People
-//! rewrite a history to take something off it; hob does not bring that back.
+//! Before an agent is paid: what would keep its work from the git host and its pull request, as far
+//! as that is known beforehand. And the base branch: whether it is there, how it is called by now,
+//! and whether it still has what the story's work builds on. People rewrite a history to take
+//! something off it; hob does not bring that back.
 
 use super::base::branches_of;
 use super::import_child::Taken;
@@ -31,8 +32,9 @@ struct Branches {
 }
 
 impl Worker {
-    /// Looks for what would keep the work of a run that is about to start from people, with the mirror fetched. Gives back the job
-    /// with its base as it is called by now. `is_kept`: whether the run goes on in a workspace that is there.
+    /// Looks for what would keep the work of a run that is about to start from people, with the
+    /// mirror fetched. Gives back the job with its base as it is called by now. `is_kept`: whether
+    /// the run goes on in a workspace that is there.
     pub(super) async fn preflight(&self, job: &Job, is_kept: bool) -> Result<Job, StepError> {
         self.check_repository(job).await?;
         let branches = self.fetch_branches(&job.story).await?;
@@ -56,7 +58,8 @@ impl Worker {
         Ok(Job { task: job.task.clone(), story, file: job.file.clone() })
     }
 
-    /// A repository that can only be read is found out for one request. Where GitHub does not tell, git will.
+    /// A repository that can only be read is found out for one request. Where GitHub does not tell,
+    /// git will.
     async fn check_repository(&self, job: &Job) -> Result<(), StepError> {
         let story = &job.story;
         let state = match self.github.repository(&story.at()).await {
@@ -98,8 +101,8 @@ impl Worker {
         found.await?.map_err(remote_error)
     }
 
-    /// The commit that a story's base is at. A base that is not there under its name any more is looked for under the one that
-    /// people have given it; that is noted.
+    /// The commit that a story's base is at. A base that is not there under its name any more is
+    /// looked for under the one that people have given it; that is noted.
     pub(super) async fn find_base(
         &self,
         job: &Job,
@@ -129,9 +132,10 @@ impl Worker {
         Ok(Some(base))
     }
 
-    /// The commit of the base that a story's work builds on, as far as there is work; noted where it was not known. A base that does
-    /// not have it any more was rewritten: what is on the story branch would bring back what people took off. Work that is not
-    /// pushed yet can be put on the base as it is now, and is, when it is published.
+    /// The commit of the base that a story's work builds on, as far as there is work; noted where
+    /// it was not known. A base that does not have it any more was rewritten: what is on the story
+    /// branch would bring back what people took off. Work that is not pushed yet can be put on the
+    /// base as it is now, and is, when it is published.
     async fn check_root(
         &self,
         job: &Job,
@@ -159,8 +163,8 @@ impl Worker {
         Ok(Some(root))
     }
 
-    /// The commit of the base that `work` builds on. Where that was not noted, work that is on no branch yet began with a commit of the
-    /// base; other work left it where the two part now.
+    /// The commit of the base that `work` builds on. Where that was not noted, work that is on no
+    /// branch yet began with a commit of the base; other work left it where the two part now.
     pub(super) async fn root_of(
         &self,
         story: &Story,
@@ -178,14 +182,16 @@ impl Worker {
         Ok(blocking(move || Mirror::ensure(&path)?.merge_base(&work, &base)).await??)
     }
 
-    /// Whether the base has a commit in its history. One that the mirror does not know any more it has not.
+    /// Whether the base has a commit in its history. One that the mirror does not know any more it
+    /// has not.
     pub(super) async fn base_has(&self, story: &Story, base: &Sha, commit: &Sha) -> Result<bool, StepError> {
         let (path, base, commit) = (self.data.mirror(&story.mirror), base.clone(), commit.clone());
         blocking(move || Ok(Mirror::ensure(&path)?.holds(&base, &commit).unwrap_or(false))).await?
     }
 
-    /// Commits that were handed over, put on the base as it is now where its history was rewritten under them. Those of a branch that
-    /// people have already stay as they are; gives back what is to be said of that.
+    /// Commits that were handed over, put on the base as it is now where its history was rewritten
+    /// under them. Those of a branch that people have already stay as they are; gives back what is
+    /// to be said of that.
     pub(super) async fn on_present_base(
         &self,
         job: &Job,

@@ -1,6 +1,7 @@
-//! The process that writes a prompt with a repository's template. A template can nest until the stack is full, double a text until
-//! memory is, or go on for very long; then this process ends, and hob goes on. It is hob's own program with the command
-//! `write-prompt`: the sheet comes on standard input, the answer goes to standard output. Its side that starts it is `prompting.rs`.
+//! The process that writes a prompt with a repository's template. A template can nest until the
+//! stack is full, double a text until memory is, or go on for very long; then this process ends,
+//! and hob goes on. It is hob's own program with the command `write-prompt`: the sheet comes on
+//! standard input, the answer goes to standard output. Its side that starts it is `prompting.rs`.
 
 use std::io::{Read as _, Write as _};
 

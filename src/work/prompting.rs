@@ -1,5 +1,6 @@
-//! The making of a run's prompt around the pure part in `prompt.rs`: which texts it is about, with which template, and what is kept
-//! of it with the run. A repository's template is worked with in a process of its own (`prompt_child.rs`).
+//! The making of a run's prompt around the pure part in `prompt.rs`: which texts it is about, with
+//! which template, and what is kept of it with the run. A repository's template is worked with in a
+//! process of its own (`prompt_child.rs`).
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -30,8 +31,8 @@ use crate::story::{About, AskedQuestion, Run, Story, TaskRequest};
 /// The command of hob's program that writes a prompt with a repository's template.
 pub const COMMAND: &str = "write-prompt";
 
-/// The longest that it may take: a template can wait for itself, which takes no time on a processor. An honest one takes some
-/// milliseconds.
+/// The longest that it may take: a template can wait for itself, which takes no time on a
+/// processor. An honest one takes some milliseconds.
 const TEMPLATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest prompt, with each of its bytes written as JSON writes the worst.
 const MAX_ANSWER: u64 = 6 * MAX_PROMPT as u64 + 1024;
@@ -65,8 +66,8 @@ pub fn operators_template(config: &Config) -> anyhow::Result<Template> {
 }
 
 impl Worker {
-    /// The prompt for these facts, with the template that it was made with: the repository's, where its settings name one, else the
-    /// operator's or hob's own.
+    /// The prompt for these facts, with the template that it was made with: the repository's, where
+    /// its settings name one, else the operator's or hob's own.
     pub(super) async fn write_prompt(
         &self,
         job: &Job,
@@ -83,7 +84,8 @@ impl Worker {
         Ok((Prompt { text, hidden }, template))
     }
 
-    /// The text of a file as the story's base branch has it: what is on the story branch, agents may have written.
+    /// The text of a file as the story's base branch has it: what is on the story branch, agents
+    /// may have written.
     async fn text_of_the_base(&self, story: &Story, file: &str) -> Result<String, StepError> {
         let (mirror, branch, path) =
             (self.data.mirror(&story.mirror), story.base_branch.clone(), file.to_owned());
@@ -183,7 +185,8 @@ pub(super) fn told<'a>(
             let answer: Vec<&str> = question.answer.iter().map(|answer| answer.text.as_str()).collect();
             (answer.clone(), answer)
         }
-        // The session knows the issues that are named in the issue's text, but its images are gone from the exchange.
+        // The session knows the issues that are named in the issue's text, but its images are gone
+        // from the exchange.
         _ if resumes => (part.into_iter().chain(ask.text.as_deref()).collect(), asked.collect()),
         _ => {
             let before = earlier.iter().filter_map(|ask| ask.text.as_deref());
@@ -225,7 +228,8 @@ fn unusable(file: &str, fault: &str) -> StepError {
     StepError::Fail { class: FailureClass::TemplateUnusable, detail: format!("`{file}`: {fault}.").into() }
 }
 
-/// The operator's template, or hob's own, that cannot be used after all. What is wrong with it is for the log.
+/// The operator's template, or hob's own, that cannot be used after all. What is wrong with it is
+/// for the log.
 fn template_error(origin: Origin, error: &TemplateError) -> StepError {
     tracing::error!(%error, ?origin, "the template of the prompt cannot be used");
     StepError::not_ready(Detail::TemplateUnusable)

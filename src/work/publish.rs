@@ -1,6 +1,6 @@
-//! Publishing: what the hand-over brought is read into quarantine, held against the policy, pushed from
-//! hob's own repository, and becomes the pull request. May be repeated from the top: a push that has
-//! happened is recognised by the commit that the branch is at.
+//! Publishing: what the hand-over brought is read into quarantine, held against the policy, pushed
+//! from hob's own repository, and becomes the pull request. May be repeated from the top: a push
+//! that has happened is recognised by the commit that the branch is at.
 
 use anyhow::Context as _;
 
@@ -86,8 +86,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Pushes, unless the policy has something against the commits. Protected paths are a person's to
-    /// allow, for exactly these commits; everything else is refused.
+    /// Pushes, unless the policy has something against the commits. Protected paths are a person's
+    /// to allow, for exactly these commits; everything else is refused.
     async fn push_if_allowed(
         &self,
         job: &Job,
@@ -143,8 +143,9 @@ impl Worker {
         }
     }
 
-    /// Whether the pull request has been merged while the work was published, which checks can make long. A stop leaves what is
-    /// being published alone, but what is pushed to a merged branch is in no base.
+    /// Whether the pull request has been merged while the work was published, which checks can make
+    /// long. A stop leaves what is being published alone, but what is pushed to a merged branch is
+    /// in no base.
     async fn merged_meanwhile(&self, job: &Job) -> Result<Option<(Job, WhyStopped)>, StepError> {
         let now = self.job(job.task.clone()).await?;
         if now.story.pull_state != PullState::Merged {
@@ -155,7 +156,8 @@ impl Worker {
         Ok(Some((now, WhyStopped::Pull { to: PullMove::Merged, by, theirs })))
     }
 
-    /// Ends a task whose work is on the branch of a pull request that was merged before it got there.
+    /// Ends a task whose work is on the branch of a pull request that was merged before it got
+    /// there.
     async fn pushed_in_vain(
         &self,
         job: &Job,
@@ -168,8 +170,9 @@ impl Worker {
         self.cancelled(job, why, (kept, Some(tip))).await
     }
 
-    /// Reads a hand-over into quarantine, and puts it on the base as it is now where that was rewritten. What is against its commits
-    /// stands in what comes back, beside what is to be said of the base.
+    /// Reads a hand-over into quarantine, and puts it on the base as it is now where that was
+    /// rewritten. What is against its commits stands in what comes back, beside what is to be said
+    /// of the base.
     pub(super) async fn take_over(
         &self,
         job: &Job,
@@ -196,7 +199,8 @@ impl Worker {
         Ok(self.store.advance(&job.task, TaskState::Queued, &advance).await?)
     }
 
-    /// The reason for which the agent goes on, where a check failed and it has not had that back too often.
+    /// The reason for which the agent goes on, where a check failed and it has not had that back
+    /// too often.
     pub(super) async fn back_to_agent(
         &self,
         job: &Job,
@@ -244,7 +248,8 @@ impl Worker {
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
     }
 
-    /// The commit of the base that work which is pushed builds on, where that is another than before.
+    /// The commit of the base that work which is pushed builds on, where that is another than
+    /// before.
     async fn root_after(
         &self,
         job: &Job,
@@ -267,15 +272,16 @@ impl Worker {
         Ok(root.map(|root| (story.base_branch, root)))
     }
 
-    /// Ends a task that made no commit. What lies on the branch from work that was cut short is proposed all the same:
-    /// the agent has looked at it and found it complete.
+    /// Ends a task that made no commit. What lies on the branch from work that was cut short is
+    /// proposed all the same: the agent has looked at it and found it complete.
     async fn propose_or_say_nothing(
         &self,
         job: &Job,
         run: &Run,
         left: &Leftovers,
     ) -> Result<Task, StepError> {
-        // The suggestions that hob has pushed before this run are on the branch, and no agent's commit beside them.
+        // The suggestions that hob has pushed before this run are on the branch, and no agent's
+        // commit beside them.
         let suggested = self.store.suggested(job.task.id).await?.filter(|suggested| suggested.is_pushed);
         let checked =
             match suggested.filter(|suggested| Some(&suggested.tip) == job.story.remote_head.as_ref()) {
@@ -303,7 +309,8 @@ impl Worker {
         Ok(self.store.advance(&job.task, TaskState::Done, &advance).await?)
     }
 
-    /// How many commits were on the story branch before this task, without a pull request that shows them as done.
+    /// How many commits were on the story branch before this task, without a pull request that
+    /// shows them as done.
     async fn unproposed(&self, story: &Story) -> Result<usize, StepError> {
         let is_proposed = story.pull.is_some() && story.draft_pull().is_none();
         let (false, Some(head)) = (is_proposed, story.remote_head.clone()) else { return Ok(0) };
@@ -403,7 +410,8 @@ impl Worker {
         })
     }
 
-    /// The tasks whose work this pull request has, up to this one, each with its runs. What only brings the base in is none of them.
+    /// The tasks whose work this pull request has, up to this one, each with its runs. What only
+    /// brings the base in is none of them.
     async fn tasks_on_pull(&self, job: &Job) -> Result<Vec<(Task, Vec<Run>)>, StepError> {
         let since = job.story.pull_since;
         let mut found = Vec::new();

@@ -1,5 +1,5 @@
-//! The push: what every way to the story branch has in common. What is pushed, and what follows where the git host does not take
-//! it, is the caller's.
+//! The push: what every way to the story branch has in common. What is pushed, and what follows
+//! where the git host does not take it, is the caller's.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,8 @@ pub(super) struct PushPlan {
 }
 
 impl Worker {
-    /// Pushes to a story's branch, or finds that this has been done. `holder` is the task that this worker has.
+    /// Pushes to a story's branch, or finds that this has been done. `holder` is the task that this
+    /// worker has.
     pub(super) async fn push_to_branch(
         &self,
         holder: &Task,

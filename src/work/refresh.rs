@@ -1,8 +1,9 @@
-//! Before a run in a workspace that is not fresh: commits that people have pushed to the story branch are
-//! brought in, and the files by which a repository configures agents are put back to what the base
-//! branch has, where they may not be otherwise (`agent_files.rs`). Without that, an agent could plant a hook
-//! for the next run, or somebody could push one. Both happen in a container, without network and keys, since
-//! the workspace's `.git` is the agent's; where there is nothing to do, none is started.
+//! Before a run in a workspace that is not fresh: commits that people have pushed to the story
+//! branch are brought in, and the files by which a repository configures agents are put back to
+//! what the base branch has, where they may not be otherwise (`agent_files.rs`). Without that, an
+//! agent could plant a hook for the next run, or somebody could push one. Both happen in a
+//! container, without network and keys, since the workspace's `.git` is the agent's; where there is
+//! nothing to do, none is started.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,16 +22,18 @@ use crate::paths;
 use crate::prompt::{Merged, News};
 use crate::story::{Outcome, Run, Story};
 
-/// Where the base branch's settings are in the container, and the list of what others have put on the story branch.
+/// Where the base branch's settings are in the container, and the list of what others have put on
+/// the story branch.
 const TRUSTED: &str = "/run/hob/settings";
 /// The parts of that folder.
 const FILES: &str = "files";
 const PUT_BY_OTHERS: &str = "put-by-others";
 
-/// Arguments: the commit to bring in, or `-`, then the paths of the settings. Prints how the merge went
-/// and the settings that were put back. A tracked file that is put back is marked so that git does not take
-/// the difference for a change of the agent's, and what was in its place is kept. Files are compared and copied by no program of
-/// git's, so that nothing planted in its configuration can have a say in it.
+/// Arguments: the commit to bring in, or `-`, then the paths of the settings. Prints how the merge
+/// went and the settings that were put back. A tracked file that is put back is marked so that git
+/// does not take the difference for a change of the agent's, and what was in its place is kept.
+/// Files are compared and copied by no program of git's, so that nothing planted in its
+/// configuration can have a say in it.
 const SCRIPT: &str = r#"
 export HOME=/tmp GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 GIT_LFS_SKIP_SMUDGE=1
 git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }
@@ -94,9 +97,10 @@ const MAX_STDERR: usize = 16 * 1024;
 const MAX_NAMES: usize = 20;
 
 impl Worker {
-    /// Brings a kept workspace up to date. Gives back what the agent has to be told, and the commit that the
-    /// story branch on the remote is at. Where a task goes on in it, commits that people have taken off the branch meanwhile
-    /// are not brought back with what comes of that; a new task is what brings them back.
+    /// Brings a kept workspace up to date. Gives back what the agent has to be told, and the commit
+    /// that the story branch on the remote is at. Where a task goes on in it, commits that people
+    /// have taken off the branch meanwhile are not brought back with what comes of that; a new task
+    /// is what brings them back.
     pub(super) async fn refresh(
         &self,
         job: &Job,
@@ -153,7 +157,8 @@ impl Worker {
         Ok((News { base_moved, ..news }, head))
     }
 
-    /// Whether the last run in a story's workspace was ended by nobody. One that was may have left locks of git's.
+    /// Whether the last run in a story's workspace was ended by nobody. One that was may have left
+    /// locks of git's.
     async fn has_ended_by_itself(&self, job: &Job) -> Result<bool, StepError> {
         let last = self.store.last_started_run(job.story.id).await?;
         let outcome = last.and_then(|(_, run)| run.end).map(|end| end.outcome);
@@ -220,8 +225,8 @@ impl Worker {
         Ok(news)
     }
 
-    /// Records what a refresh found, once its run is about to start: the agent's work must build on what
-    /// people have pushed.
+    /// Records what a refresh found, once its run is about to start: the agent's work must build on
+    /// what people have pushed.
     pub(super) async fn record_refresh(
         &self,
         job: &Job,
@@ -240,8 +245,9 @@ impl Worker {
     }
 }
 
-/// The base branch's commit, where the story's does not have it. A base that was rewritten, so that it does not have what the work
-/// builds on (`root`), is not offered: merged, it would bring back what people took off it. Nor is what cannot be compared.
+/// The base branch's commit, where the story's does not have it. A base that was rewritten, so that
+/// it does not have what the work builds on (`root`), is not offered: merged, it would bring back
+/// what people took off it. Nor is what cannot be compared.
 fn moved_base(mirror: &Mirror, story: Option<&Sha>, root: Option<&Sha>, base: Option<Sha>) -> Option<Sha> {
     let (story, base) = (story?, base?);
     let is_rewritten = root.is_some_and(|root| !mirror.holds(&base, root).unwrap_or(false));

@@ -1,5 +1,5 @@
-//! A task about a review, before it is begun: what of it still counts. And at its end: what is answered to whom, and whose review is
-//! asked for again.
+//! A task about a review, before it is begun: what of it still counts. And at its end: what is
+//! answered to whom, and whose review is asked for again.
 
 use std::collections::HashMap;
 
@@ -22,8 +22,9 @@ impl Worker {
         }
     }
 
-    /// Looks which reviews still count, where a task is about a round that has not begun: people dismiss a review, or approve, and the
-    /// delivery may come late or not at all. What somebody has asked for by a command they have seen.
+    /// Looks which reviews still count, where a task is about a round that has not begun: people
+    /// dismiss a review, or approve, and the delivery may come late or not at all. What somebody
+    /// has asked for by a command they have seen.
     async fn take_up_review(&self, job: &Job) -> Result<Preflight, StepError> {
         let (About::Review(round), RunReason::Begin, Some(pull)) =
             (&job.task.ask.about, &job.task.turn, job.story.pull)
@@ -57,7 +58,8 @@ impl Worker {
         Ok(Preflight::Over(Box::new(done)))
     }
 
-    /// The answers to a round of reviews, once its work is pushed or nothing was to be changed. Nothing for other tasks.
+    /// The answers to a round of reviews, once its work is pushed or nothing was to be changed.
+    /// Nothing for other tasks.
     pub(super) async fn review_answers(
         &self,
         job: &Job,

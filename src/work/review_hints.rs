@@ -1,5 +1,5 @@
-//! Paths that a reviewer should look at closely, since a change in them does more than it shows. They are named in the pull request;
-//! what may be pushed at all is `policy.rs`. Pure.
+//! Paths that a reviewer should look at closely, since a change in them does more than it shows.
+//! They are named in the pull request; what may be pushed at all is `policy.rs`. Pure.
 
 use crate::config::PathGlobs;
 use crate::message::{MAX_NOTABLE, ReviewHint, Why};
@@ -56,8 +56,8 @@ const NOTABLE: &[(Why, &[&str])] = &[
     (Why::IsALicence, &["LICENSE*", "COPYING*"]),
 ];
 
-/// Those of the paths to look at closely: protected ones first, then in the order of the table. No more than are told, and one, which
-/// says that there are more.
+/// Those of the paths to look at closely: protected ones first, then in the order of the table. No
+/// more than are told, and one, which says that there are more.
 pub(super) fn notable(paths: &[String], protected: &PathGlobs) -> anyhow::Result<Vec<ReviewHint>> {
     let is_protected = paths.iter().filter(|path| protected.matches(path));
     let told = |path: &String, why: Why| ReviewHint { path: path.clone(), why };

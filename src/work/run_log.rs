@@ -1,5 +1,6 @@
 //! The record of a run: what the agent printed goes to disk as it comes, and line by line to the
-//! agent's parser, which shortens what it reads: known secrets are taken out before both. Reading again from the beginning, after a restart, makes the same record.
+//! agent's parser, which shortens what it reads: known secrets are taken out before both. Reading
+//! again from the beginning, after a restart, makes the same record.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -37,7 +38,8 @@ pub(super) struct RunLog {
     stderr_tail: Vec<u8>,
     /// The line of stderr that is being written, as far as it is looked at.
     stderr_line: Vec<u8>,
-    /// Lines of stderr that told of work, before the agent began to speak: the set-up command writes there.
+    /// Lines of stderr that told of work, before the agent began to speak: the set-up command
+    /// writes there.
     stderr_work: u64,
     secrets: Arc<Redactor>,
 }

@@ -1,7 +1,8 @@
-//! Work in progress is not lost: what an agent has done when its task is stopped, or when its workspace is about to go,
-//! is brought to the story branch, commits and uncommitted changes. And the end of a workspace that is needed no
-//! more. May be repeated from the top: the same workspace makes the same commits, and a push that has happened is
-//! recognised by the commit that the branch is at.
+//! Work in progress is not lost: what an agent has done when its task is stopped, or when its
+//! workspace is about to go, is brought to the story branch, commits and uncommitted changes. And
+//! the end of a workspace that is needed no more. May be repeated from the top: the same workspace
+//! makes the same commits, and a push that has happened is recognised by the commit that the branch
+//! is at.
 
 use std::time::Duration;
 
@@ -51,7 +52,8 @@ impl Worker {
         class: FailureClass,
         detail: &str,
     ) -> Result<Option<Task>, StepError> {
-        // Work that is being published is done; a stop that came too late changes nothing about its failure.
+        // Work that is being published is done; a stop that came too late changes nothing about its
+        // failure.
         let can_be_stopped = matches!(job.task.state, TaskState::Queued | TaskState::Running);
         if !can_be_stopped || self.store.stop_wanted(&job.task).await?.is_none() {
             return Ok(None);
@@ -61,8 +63,8 @@ impl Worker {
         Ok(Some(self.cancelled(job, &why, (kept, None)).await?))
     }
 
-    /// Pushes what a task that is over has left, before its workspace goes: since nobody has touched it for long, or since the pull
-    /// request was merged without it.
+    /// Pushes what a task that is over has left, before its workspace goes: since nobody has
+    /// touched it for long, or since the pull request was merged without it.
     pub(super) async fn save_work(&self, job: &Job) -> Result<(), StepError> {
         let Some((task, run)) = self.store.last_started_run(job.story.id).await? else {
             return Ok(self.store.work_saved(&job.task, None, &[]).await?);
@@ -142,8 +144,9 @@ impl Worker {
         Ok(self.store.advance(&job.task, TaskState::Cancelled, &advance).await?)
     }
 
-    /// Brings what a run has done to the story branch. `holder` is the task that this worker has; `job` is whose
-    /// work it is. What cannot be pushed is no error: it is told, and stays where it is.
+    /// Brings what a run has done to the story branch. `holder` is the task that this worker has;
+    /// `job` is whose work it is. What cannot be pushed is no error: it is told, and stays where it
+    /// is.
     pub(super) async fn push_work_in_progress(
         &self,
         holder: &Task,
@@ -210,8 +213,8 @@ impl Worker {
         Ok((kept, Some(tip)))
     }
 
-    /// Removes the workspace of a story whose task has just ended, if nothing in it is needed any more. Only disk
-    /// space is at stake, so a failure is logged, and the sweep tries again.
+    /// Removes the workspace of a story whose task has just ended, if nothing in it is needed any
+    /// more. Only disk space is at stake, so a failure is logged, and the sweep tries again.
     pub(super) async fn clear_if_handed_over(&self, task: &Task) {
         let cleared = async {
             let story = self.store.story(task.story).await?;
@@ -222,8 +225,9 @@ impl Worker {
         }
     }
 
-    /// Removes a story's workspace; its home, with the agent's session, stays for what comes next. When this
-    /// returns, no workspace is there; what is left to be removed of it is the sweep's, too.
+    /// Removes a story's workspace; its home, with the agent's session, stays for what comes next.
+    /// When this returns, no workspace is there; what is left to be removed of it is the sweep's,
+    /// too.
     pub(super) async fn clear_workspace(&self, story: &Story) -> Result<(), StepError> {
         let paths = self.data.story(story.id);
         let (mirror, id) = (self.data.mirror(&story.mirror), story.id);
@@ -245,8 +249,8 @@ impl Worker {
     }
 }
 
-/// Said on the pull request where work that was cut short is on its branch now, and people may take it for what they were asked to
-/// review: a draft says so in its text.
+/// Said on the pull request where work that was cut short is on its branch now, and people may take
+/// it for what they were asked to review: a draft says so in its text.
 pub(super) fn cut_short_on_ready(job: &Job, kept: &Kept) -> Option<NewEffect> {
     let story = &job.story;
     let is_told = |on: u64| on == story.issue.0 || job.task.ask.on == Some(IssueNumber(on));

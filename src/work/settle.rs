@@ -100,7 +100,8 @@ impl Worker {
         Ok(self.store.advance(&job.task, to, &advance).await?)
     }
 
-    /// Whether the session of a run had anything in it: an earlier run had begun it, or the model has answered in this one.
+    /// Whether the session of a run had anything in it: an earlier run had begun it, or the model
+    /// has answered in this one.
     async fn had_said_something(&self, job: &Job, run: &Run) -> Result<bool, StepError> {
         if run.turn != RunReason::Begin
             || run.end.as_ref().and_then(|end| end.tokens).is_some_and(|tokens| tokens > 0)
@@ -128,9 +129,9 @@ impl Worker {
         Ok(self.store.advance(&job.task, TaskState::Failed, &advance).await?)
     }
 
-    /// Fails a task from wherever it stands; one that is to be stopped ends as stopped, and says why its work was
-    /// not pushed. If even that cannot be written down, the task stays open and is taken up again: it does not
-    /// end in silence.
+    /// Fails a task from wherever it stands; one that is to be stopped ends as stopped, and says
+    /// why its work was not pushed. If even that cannot be written down, the task stays open and is
+    /// taken up again: it does not end in silence.
     pub(super) async fn give_up(&self, task: &Task, class: FailureClass, detail: &Detail) {
         if task.state == TaskState::Running {
             self.end_container(task).await;
@@ -144,7 +145,8 @@ impl Worker {
                 return self.save_later(task).await;
             }
             let job = self.job(task.clone()).await?;
-            // A hand-over that did not get to its end may hold a secret. The sweep looks after it too.
+            // A hand-over that did not get to its end may hold a secret. The sweep looks after it
+            // too.
             if let Some(run) = self.store.latest_run(task).await?
                 && let Err(step_error) = self.clear_hand_over(&run).await
             {
@@ -163,8 +165,8 @@ impl Worker {
         }
     }
 
-    /// Ends the container of a run that nobody will follow any more. Where Docker does not answer, the sweep does it later, and
-    /// no other run of the story begins before.
+    /// Ends the container of a run that nobody will follow any more. Where Docker does not answer,
+    /// the sweep does it later, and no other run of the story begins before.
     async fn end_container(&self, task: &Task) {
         let ended = async {
             if let Some(run) = self.store.latest_run(task).await? {
@@ -210,7 +212,8 @@ impl Worker {
             let body = message::failed_here(&job.task.ask.about, &words);
             NewEffect::new(Effect::Comment { on, body })
         }));
-        // Commits that cannot be put on a base that was rewritten are of no use: what comes next begins there.
+        // Commits that cannot be put on a base that was rewritten are of no use: what comes next
+        // begins there.
         let is_of_no_use = class == FailureClass::BaseRewritten && job.story.remote_head.is_none();
         let story = StoryUpdate { handed_over: is_of_no_use.then_some(true), ..StoryUpdate::default() };
         Ok(Transition { failure: Some(class), words: Some(words), effects, story, ..Transition::default() })
@@ -231,7 +234,8 @@ impl Worker {
     }
 }
 
-/// The pull request, where a task was asked for there: its people do not look at the issue, where the status comment is.
+/// The pull request, where a task was asked for there: its people do not look at the issue, where
+/// the status comment is.
 fn failed_on(job: &Job) -> Option<IssueNumber> {
     let pull = IssueNumber(job.story.pull?.0);
     let is_of_pull = match &job.task.ask.about {
@@ -246,8 +250,8 @@ fn has_failed(end: &RunEnd, as_: FailureClass) -> bool {
     matches!(&end.outcome, Outcome::Failed { class, .. } if *class == as_)
 }
 
-/// The time until a moment, in seconds since 1970; at most a week, so that a wrong clock parks nothing for
-/// ever.
+/// The time until a moment, in seconds since 1970; at most a week, so that a wrong clock parks
+/// nothing for ever.
 fn until(seconds: i64) -> Duration {
     let left = seconds.saturating_sub(crate::clock::now().as_second());
     Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(Duration::from_secs(7 * 24 * 3600))

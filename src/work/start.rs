@@ -1,6 +1,6 @@
-//! The start of a run: what must be there before a container is made, and then the container. May be
-//! repeated from the top at any point until the container runs; a container that runs, or has run, is
-//! left alone.
+//! The start of a run: what must be there before a container is made, and then the container. May
+//! be repeated from the top at any point until the container runs; a container that runs, or has
+//! run, is left alone.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -39,13 +39,14 @@ pub(super) const HOME: &str = "/home/agent";
 pub(super) const EXCHANGE: &str = "/hob";
 const KEYS: &str = "/run/hob/env";
 
-/// The file with the keys is read by the shell and becomes the agent's environment; it is nowhere in
-/// the container's configuration. The prompt is the agent's standard input, so no argument can be
-/// mistaken for an option and no length is too much. Where there is an inbox, its lines are, as they come, until the one
-/// that says that no more will.
+/// The file with the keys is read by the shell and becomes the agent's environment; it is nowhere
+/// in the container's configuration. The prompt is the agent's standard input, so no argument can
+/// be mistaken for an option and no length is too much. Where there is an inbox, its lines are, as
+/// they come, until the one that says that no more will.
 ///
-/// The repository's set-up command runs before the keys are read. Its output is no event of the agent's,
-/// so it goes to stderr. It may install the agent's program; without it, an image that has none is noticed at once.
+/// The repository's set-up command runs before the keys are read. Its output is no event of the
+/// agent's, so it goes to stderr. It may install the agent's program; without it, an image that has
+/// none is noticed at once.
 const ENTRY: &str = r#"
 [ -n "${HOB_SETUP:-}" ] || command -v "$1" >/dev/null || { echo "$1: not found" >&2; exit 127; }
 input=/hob/prompt.md
@@ -71,7 +72,8 @@ exec "$@" < "$input"
 /// The exit code by which the entry says that the set-up command failed.
 pub(super) const SETUP_FAILED: i64 = 97;
 
-/// What Docker keeps of a container's output until hob has read it. More than any agent says in an hour.
+/// What Docker keeps of a container's output until hob has read it. More than any agent says in an
+/// hour.
 const LOG_BYTES: u64 = 512 << 20;
 
 impl Worker {
@@ -97,8 +99,9 @@ impl Worker {
         self.check_ready(&settings, run.agent).await?;
         self.ensure_alone(job, name).await?;
         if job.story.handed_over {
-            // hob died, or failed, between a push and the removal. The commits in it are not those that were pushed,
-            // which have other authors, so nothing built on them could be handed over.
+            // hob died, or failed, between a push and the removal. The commits in it are not those
+            // that were pushed, which have other authors, so nothing built on them could be handed
+            // over.
             self.clear_workspace(&job.story).await?;
         }
         let is_kept = self.data.story(job.story.id).workspace.exists();
@@ -135,8 +138,8 @@ impl Worker {
         Ok(())
     }
 
-    /// One container a story: what another run of it has left, one that failed while Docker was away for example, is proved dead
-    /// and removed before anything is mounted again.
+    /// One container a story: what another run of it has left, one that failed while Docker was
+    /// away for example, is proved dead and removed before anything is mounted again.
     pub(super) async fn ensure_alone(&self, job: &Job, name: &str) -> Result<(), StepError> {
         let story = job.story.id.to_string();
         for found in self.docker.list((LABEL_STORY, &story)).await.map_err(docker_error)? {
@@ -152,8 +155,8 @@ impl Worker {
         Ok(())
     }
 
-    /// A daemon that is down is said at once: nothing has been started that could be waited for. Only a restart
-    /// of it, some seconds, is sat out.
+    /// A daemon that is down is said at once: nothing has been started that could be waited for.
+    /// Only a restart of it, some seconds, is sat out.
     async fn check_daemon(&self) -> Result<(), StepError> {
         let deadline = Instant::now() + DAEMON_GRACE;
         while let Err(error) = self.docker.ping().await {
@@ -203,9 +206,9 @@ impl Worker {
         format!("{}/{repo}.git", self.config.github.git_url.trim_end_matches('/'))
     }
 
-    /// Makes the workspace if it is not there. One that is there is complete, and the agent's: it is not
-    /// looked into. Also tells whether the workspace is as the base branch has it, so that nothing in it can
-    /// be an agent's.
+    /// Makes the workspace if it is not there. One that is there is complete, and the agent's: it
+    /// is not looked into. Also tells whether the workspace is as the base branch has it, so that
+    /// nothing in it can be an agent's.
     async fn ensure_workspace(&self, job: &Job, run: &Run) -> Result<(Story, bool), StepError> {
         let paths = self.data.story(job.story.id);
         let mut story = job.story.clone();
@@ -226,8 +229,8 @@ impl Worker {
         let start = branch.clone().unwrap_or_else(|| base.clone());
         // What begins anew builds on the base as it is now.
         let root = branch.is_none().then(|| (story.base_branch.clone(), base.clone()));
-        // What the workspace starts from is written down before it exists: a workspace whose start is not
-        // known could not be handed over.
+        // What the workspace starts from is written down before it exists: a workspace whose start
+        // is not known could not be handed over.
         let change = StoryUpdate {
             base: Some((start.clone(), branch.clone())),
             root,
@@ -324,7 +327,8 @@ impl Worker {
         })
     }
 
-    /// What the agent is told, and the images that go with it. Everything that it was made from is written down.
+    /// What the agent is told, and the images that go with it. Everything that it was made from is
+    /// written down.
     async fn prompt(
         &self,
         job: &Job,
@@ -464,7 +468,8 @@ impl Worker {
             .collect()
     }
 
-    /// The command that sets up what the agent builds and tests with. A plan needs none of it, and it could not be written.
+    /// The command that sets up what the agent builds and tests with. A plan needs none of it, and
+    /// it could not be written.
     fn set_up(&self, job: &Job, settings: &TaskSettings) -> Option<String> {
         settings.setup.clone().filter(|_| job.task.mode == Mode::Work)
     }
@@ -482,7 +487,8 @@ impl Worker {
         named.collect()
     }
 
-    /// The mirror's objects, which the workspace borrows, at the path where git inside looks for them.
+    /// The mirror's objects, which the workspace borrows, at the path where git inside looks for
+    /// them.
     pub(super) fn mirror_mount(&self, story: &Story) -> Mount {
         let objects = self.data.mirror(&story.mirror).join("objects");
         let target = objects.to_string_lossy().into_owned();
@@ -518,7 +524,8 @@ impl Worker {
         }
     }
 
-    /// Where a run's keys lie while its container starts: on tmpfs, so that they never reach a disk.
+    /// Where a run's keys lie while its container starts: on tmpfs, so that they never reach a
+    /// disk.
     pub(super) fn key_file(&self, run: &Run) -> PathBuf {
         self.config.container.secrets_dir.join(format!("hob-{}", run.id)).join("env")
     }
@@ -526,7 +533,8 @@ impl Worker {
     /// The keys of this agent's CLI and those that the operator named, as assignments for a shell.
     fn key_text(&self, agent: AgentKind) -> Result<String, StepError> {
         let config = &self.config.agent;
-        // Where a login is configured, a key that merely lies in hob's environment would go before it.
+        // Where a login is configured, a key that merely lies in hob's environment would go before
+        // it.
         let by_key = self.config.login_dir(agent).is_none();
         let wanted =
             |name: &str| (by_key && agent.key_names().contains(&name)) || config.key_files.contains_key(name);
@@ -550,7 +558,8 @@ struct Heard {
     is_again: bool,
 }
 
-/// Whether a run of a session got as far as to be told its prompt. Each program keeps a prompt before it asks the model.
+/// Whether a run of a session got as far as to be told its prompt. Each program keeps a prompt
+/// before it asks the model.
 fn has_heard(end: &RunEnd) -> bool {
     use FailureClass as F;
     let has_worked = end.tokens.is_some_and(|tokens| tokens > 0);
@@ -578,7 +587,8 @@ const DAEMON_ROUND: Duration = Duration::from_millis(500);
 /// `/dev/shm` in the container; browsers under test want some.
 const SHM_BYTES: u64 = 256 << 20;
 
-/// Whole cents, no more than there are: a long fraction is no amount for people who look at the arguments.
+/// Whole cents, no more than there are: a long fraction is no amount for people who look at the
+/// arguments.
 fn to_cents(usd: f64) -> f64 {
     ((usd * 100.0 + 1e-6).floor() / 100.0).max(0.01)
 }
@@ -606,8 +616,8 @@ pub(super) fn make_private_folder(path: &Path, owner: Option<(u32, u32)>) -> any
     Ok(())
 }
 
-/// The agent's home, with what its CLI must find at its first start. A home that is there may have been in another agent's hands:
-/// what is missing for this one is made without following a link.
+/// The agent's home, with what its CLI must find at its first start. A home that is there may have
+/// been in another agent's hands: what is missing for this one is made without following a link.
 fn prepare_home(home: &Path, agent: AgentKind, owner: (u32, u32)) -> anyhow::Result<()> {
     if !home.exists() {
         // Made beside and renamed, so that a home that is there belongs to the agent.

@@ -1,8 +1,10 @@
-//! Suggestions in reviews, applied as such: before a run is made, hob itself makes a commit of each that fits and pushes them, the
-//! reviewer as co-author. An agent that works after that finds them on its branch, as it finds what people push. What does not
-//! fit any more it is told as words. A round of nothing but suggestions that fit needs no agent.
+//! Suggestions in reviews, applied as such: before a run is made, hob itself makes a commit of each
+//! that fits and pushes them, the reviewer as co-author. An agent that works after that finds them
+//! on its branch, as it finds what people push. What does not fit any more it is told as words. A
+//! round of nothing but suggestions that fit needs no agent.
 //!
-//! May be repeated from the top: what is about to be pushed is written down first, and is known again by its commit.
+//! May be repeated from the top: what is about to be pushed is written down first, and is known
+//! again by its commit.
 
 use anyhow::Context as _;
 
@@ -105,7 +107,8 @@ impl Worker {
                 self.suggestions_are_pushed(job, suggested).await
             }
             Err(PushError::Moved { .. }) => Ok(Tried::Moved),
-            // A protected path for example: the agent is told what is suggested, and what comes of that is told to people.
+            // A protected path for example: the agent is told what is suggested, and what comes of
+            // that is told to people.
             Err(PushError::Refused(why)) => {
                 tracing::warn!(why, "suggestions could not be pushed; they go to the agent");
                 Ok(Tried::Done(None))
@@ -189,8 +192,8 @@ impl Worker {
         Ok(made.await?.context("making commits of suggestions")?)
     }
 
-    /// What is to be replaced: each suggestion that stands alone in its thread, is about lines of the change, and touches nothing
-    /// that a person has to allow.
+    /// What is to be replaced: each suggestion that stands alone in its thread, is about lines of
+    /// the change, and touches nothing that a person has to allow.
     fn replacements(
         &self,
         job: &Job,
@@ -249,7 +252,8 @@ struct Exact {
     with: Vec<String>,
 }
 
-/// None where it is not about lines that the change has, where a person has to allow the path, and where it holds a secret.
+/// None where it is not about lines that the change has, where a person has to allow the path, and
+/// where it holds a secret.
 fn exact(remark: &Remark, protected: &PathGlobs, secrets: &Redactor) -> Option<Exact> {
     let with = suggestion(&remark.text)?.lines;
     let at = &remark.at;

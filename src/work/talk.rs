@@ -1,6 +1,7 @@
-//! Talking to an agent at work: its inbox, a file that only hob writes to and that a shell in the container reads to the
-//! agent's standard input as it grows. The first line is the prompt, the others are messages, and the last says that no more
-//! will come. What was written before a restart of hob stands in the file and is not written again.
+//! Talking to an agent at work: its inbox, a file that only hob writes to and that a shell in the
+//! container reads to the agent's standard input as it grows. The first line is the prompt, the
+//! others are messages, and the last says that no more will come. What was written before a restart
+//! of hob stands in the file and is not written again.
 
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, lchown};

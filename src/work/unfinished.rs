@@ -1,5 +1,6 @@
-//! Work that was cut short is shown as a draft pull request: opened with the first of it that comes to the branch, and brought up to
-//! date each time it is cut short again. It becomes ready with the task that ends well (`publish.rs`).
+//! Work that was cut short is shown as a draft pull request: opened with the first of it that comes
+//! to the branch, and brought up to date each time it is cut short again. It becomes ready with the
+//! task that ends well (`publish.rs`).
 
 use super::publish::Proposed;
 use super::{Job, StepError, Worker};
@@ -9,8 +10,9 @@ use crate::story::About;
 use crate::story::pull::PullState;
 
 impl Worker {
-    /// The draft that shows the work of a task that ends, or waits, before it is done. Nothing where people look at the work as it
-    /// is already, where none of it is on the branch, or where it is not wanted any more.
+    /// The draft that shows the work of a task that ends, or waits, before it is done. Nothing
+    /// where people look at the work as it is already, where none of it is on the branch, or where
+    /// it is not wanted any more.
     pub(super) async fn draft(
         &self,
         job: &Job,
@@ -41,7 +43,8 @@ impl Worker {
         Ok(Some(NewEffect::new(self.proposal(job, &run, &proposed).await?)))
     }
 
-    /// What a pull request says of the sub-issues that come after the one of this task: it is not done before they are.
+    /// What a pull request says of the sub-issues that come after the one of this task: it is not
+    /// done before they are.
     pub(super) async fn parts_to_come(&self, job: &Job) -> Result<Option<String>, StepError> {
         let About::SubIssue(together) = &job.task.ask.about else { return Ok(None) };
         if together.next().is_none() {

@@ -1,5 +1,5 @@
-//! Watching a run: its output as it comes, its time, its end. Watching may be broken off and taken up
-//! again at any moment, by a restart of hob or of Docker: it begins with the first line again.
+//! Watching a run: its output as it comes, its time, its end. Watching may be broken off and taken
+//! up again at any moment, by a restart of hob or of Docker: it begins with the first line again.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,11 +37,12 @@ const STOPPED_CODES: [i64; 2] = [143, 137];
 /// How often it is asked whether somebody wants the work stopped.
 const STOP_ROUND: Duration = Duration::from_millis(500);
 
-/// How often it is asked whether somebody has said something to the agent; a comment that this hob hears of calls.
+/// How often it is asked whether somebody has said something to the agent; a comment that this hob
+/// hears of calls.
 const TALK_ROUND: Duration = Duration::from_secs(1);
 
-/// At least so long is listened to a run that hob comes back to, however long it was away: a run may have come to its
-/// end long ago, and be told so only now.
+/// At least so long is listened to a run that hob comes back to, however long it was away: a run
+/// may have come to its end long ago, and be told so only now.
 const LISTEN_AT_LEAST: Duration = Duration::from_secs(10);
 /// How long a run shows nothing at most: time passes, and people see that.
 const SHOWN_AT_LEAST: Duration = Duration::from_secs(60);
@@ -84,8 +85,8 @@ enum Followed {
     CutOff(ContainerError),
 }
 
-/// What an agent has told of its work that people have not been shown. The texts are as the agent wrote them: what nobody is
-/// shown is not cleaned.
+/// What an agent has told of its work that people have not been shown. The texts are as the agent
+/// wrote them: what nobody is shown is not cleaned.
 struct Progress {
     said: Option<String>,
     /// It says only that it waits, in these words.
@@ -274,7 +275,8 @@ impl Worker {
         }
     }
 
-    /// Whether something goes on in the container of an agent that says nothing. A daemon that does not answer says neither.
+    /// Whether something goes on in the container of an agent that says nothing. A daemon that does
+    /// not answer says neither.
     async fn is_alive(&self, name: &str, life: &mut Life, log: &RunLog) -> bool {
         match self.docker.activity(name).await {
             Ok(activity) => life.look(&activity, log.tools()),
@@ -297,7 +299,8 @@ impl Worker {
         }
     }
 
-    /// Ends when these folders take up more disk than a story may, or hide what they do, or the disk itself is nearly full; tells which.
+    /// Ends when these folders take up more disk than a story may, or hide what they do, or the
+    /// disk itself is nearly full; tells which.
     pub(super) async fn until_too_much_disk(&self, folders: Vec<PathBuf>) -> FailureClass {
         let mut rounds_unseen = 0;
         loop {
@@ -322,8 +325,8 @@ impl Worker {
         }
     }
 
-    /// Reads the output of a container that has ended. Nothing can be stopped any more; but if hob stopped
-    /// it and did not live to write down why, the reason shows here again.
+    /// Reads the output of a container that has ended. Nothing can be stopped any more; but if hob
+    /// stopped it and did not live to write down why, the reason shows here again.
     async fn read_again(
         &self,
         job: &Job,
@@ -390,7 +393,8 @@ impl Worker {
         agent::short_line(&self.addresses().leave_out(&self.secrets.redact(&agent::whole(said))))
     }
 
-    /// The addresses that are the operator's own business: of a gateway before the model, for example.
+    /// The addresses that are the operator's own business: of a gateway before the model, for
+    /// example.
     fn addresses(&self) -> Addresses {
         Addresses::among(self.config.agent.env.values().map(String::as_str))
     }
@@ -428,8 +432,8 @@ impl Worker {
         run.started_at.is_some_and(|at| elapsed_since(at) < longest_run(self.config.agent.timeout, run).0)
     }
 
-    /// Whether a container that was killed had run past its time: then hob did it, and died before it could
-    /// say so.
+    /// Whether a container that was killed had run past its time: then hob did it, and died before
+    /// it could say so.
     fn overdue(&self, run: &Run, exit: &Exit) -> Option<Stopped> {
         let ran_for = exit.finished_at?.duration_since(run.started_at?);
         let (longest, too_long) = longest_run(self.config.agent.timeout, run);
@@ -437,7 +441,8 @@ impl Worker {
         (past && STOPPED_CODES.contains(&exit.code)).then_some(too_long)
     }
 
-    /// Written down as soon as it is known: a container that vanishes later leaves a session to resume.
+    /// Written down as soon as it is known: a container that vanishes later leaves a session to
+    /// resume.
     async fn remember_session(&self, job: &Job, run: &Run, id: String) -> Result<(), StepError> {
         if self.secrets.redactor().finds(id.as_bytes()) {
             return Ok(());
@@ -502,7 +507,8 @@ impl Worker {
         Ok(())
     }
 
-    /// When a limit ends that a run met, in seconds since 1970: as a number where the agent's program has one, else by its words.
+    /// When a limit ends that a run met, in seconds since 1970: as a number where the agent's
+    /// program has one, else by its words.
     fn resets_at(&self, failure: &agent::Failure, ended_at: Timestamp) -> Option<i64> {
         let now = ended_at.as_second();
         let in_seconds = || Some(now.saturating_add(i64::try_from(failure.resets_in?).ok()?));
@@ -522,7 +528,8 @@ impl Worker {
         }
     }
 
-    /// What a run used of a session that is counted as a whole: what there is beyond the run before.
+    /// What a run used of a session that is counted as a whole: what there is beyond the run
+    /// before.
     async fn tokens_of_run(&self, job: &Job, report: &Report) -> Result<Option<u64>, StepError> {
         let tokens = match (report.tokens, report.session_tokens, &report.session) {
             (Some(tokens), _, _) => Some(tokens),
@@ -535,7 +542,8 @@ impl Worker {
         Ok(tokens.map(|tokens| tokens.min(MAX_TOKENS)))
     }
 
-    /// What a run cost that did not tell, as one that was stopped: what its session has cost since the run before.
+    /// What a run cost that did not tell, as one that was stopped: what its session has cost since
+    /// the run before.
     async fn cost_of_run(
         &self,
         job: &Job,
@@ -635,8 +643,9 @@ impl Worker {
     }
 }
 
-/// How long a run has shown no sign of life. A line that tells of work is one; where there is none, what goes on in its container
-/// is: a build that prints nothing for twenty minutes is work. What only says that it waits is none.
+/// How long a run has shown no sign of life. A line that tells of work is one; where there is none,
+/// what goes on in its container is: a build that prints nothing for twenty minutes is work. What
+/// only says that it waits is none.
 struct Life {
     limit: Duration,
     /// The last sign.
@@ -648,8 +657,9 @@ struct Life {
     cpu: Option<(Duration, Instant)>,
 }
 
-/// The part of one processor that work takes up at least. A program that asks again and again whether its network is back, or
-/// that waits for an answer, takes far less; a build on a machine with other work may get little.
+/// The part of one processor that work takes up at least. A program that asks again and again
+/// whether its network is back, or that waits for an answer, takes far less; a build on a machine
+/// with other work may get little.
 const MIN_CPU: f64 = 0.1;
 
 /// A process that was started at a line may seem to be older than it: times are in whole seconds.
@@ -693,7 +703,8 @@ impl Life {
             let passed = now.duration_since(at).as_secs_f64();
             passed > 0.0 && cpu.saturating_sub(before).as_secs_f64() / passed >= MIN_CPU
         });
-        // What was there before the agent's last word is no tool that it has used since; and what is gone at once only waits.
+        // What was there before the agent's last word is no tool that it has used since; and what
+        // is gone at once only waits.
         let newest = self.heard.elapsed() + AGE_SLACK;
         let lasts = |child: &Child| child.age >= self.limit / 10 && child.age <= newest;
         let mut children = activity.children.iter();
@@ -710,8 +721,8 @@ impl Life {
     }
 }
 
-/// The outcome of a run. A question counts however the program ended: it was written on purpose, and a
-/// person's answer is what can help.
+/// The outcome of a run. A question counts however the program ended: it was written on purpose,
+/// and a person's answer is what can help.
 fn outcome(exit: &Exit, stopped: Option<Stopped>, report: Report, handed: ExchangeFiles) -> Outcome {
     // Whatever it managed to say: a person does not want it any more.
     if stopped == Some(Stopped::Cancelled) {

@@ -1,5 +1,6 @@
-//! The container floor against a real daemon, Docker's or (deploy/podman.sh) Podman's: what it promises about names, ends, output
-//! and walls. The image needs `sh`, coreutils and `setsid`; `HOB_TEST_IMAGE` names another one.
+//! The container floor against a real daemon, Docker's or (deploy/podman.sh) Podman's: what it
+//! promises about names, ends, output and walls. The image needs `sh`, coreutils and `setsid`;
+//! `HOB_TEST_IMAGE` names another one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -176,7 +177,8 @@ async fn the_command_runs_once_and_its_exit_code_is_no_error() {
 #[tokio::test]
 async fn a_command_that_is_not_there_ends_as_in_a_shell() {
     let case = Case::new("nocommand", "").with(|spec| spec.command = vec!["/no/such/program".to_owned()]);
-    // It can be started all the same, since what is started is the init: Docker's says 127, Podman's 1.
+    // It can be started all the same, since what is started is the init: Docker's says 127,
+    // Podman's 1.
     let case = case.started().await;
     let code = match case.docker.engine().await.unwrap().kind {
         Kind::Docker => 127,
@@ -475,8 +477,8 @@ fn what_is_removed_of_one_attempt_is_nothing_of_the_next() {
     let (one, next) = (runtime(), runtime());
     let case = Case::new("next", "echo begun; sleep 2; echo ended").with(|spec| spec.log = Log::None);
     let spec = &case.spec;
-    // As a worker that has lost its task is dropped, and another has it at once. What the first leaves to be removed is its runtime's
-    // to do, which stands still from here.
+    // As a worker that has lost its task is dropped, and another has it at once. What the first
+    // leaves to be removed is its runtime's to do, which stands still from here.
     one.block_on(async {
         let (docker, (bell, rung)) = (docker(), tokio::sync::oneshot::channel());
         let mut bell = Bell(Some(bell));
@@ -569,7 +571,8 @@ async fn the_daemon_can_enforce_what_hob_asks_for() {
     let engine = docker.engine().await.unwrap();
     assert!(engine.cpus > 0 && engine.memory_bytes > 0, "{engine:?}");
     assert!(!engine.version.is_empty() && engine.api_version.starts_with("1."), "{engine:?}");
-    // The other tests rely on these. What Podman lacks on an old kernel interface is known, and no more.
+    // The other tests rely on these. What Podman lacks on an old kernel interface is known, and no
+    // more.
     let known: &[&str] = match engine.kind {
         Kind::Docker => &[],
         Kind::Podman => &["control groups", "want of memory", "some servers only"],

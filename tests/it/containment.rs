@@ -1,6 +1,7 @@
-//! What agents write, hostile and by chance, put into everything that hob says with an agent's words in it, and rendered as
-//! GitHub renders it: nobody is mentioned, nothing is closed or linked elsewhere, there is no image and no HTML beyond
-//! hob's own, and hob's own words around it stand as they always do.
+//! What agents write, hostile and by chance, put into everything that hob says with an agent's
+//! words in it, and rendered as GitHub renders it: nobody is mentioned, nothing is closed or linked
+//! elsewhere, there is no image and no HTML beyond hob's own, and hob's own words around it stand
+//! as they always do.
 //!
 //! `HOB_CONTAINMENT=N` tries so many texts instead of 10,000, and `HOB_CONTAINMENT_SEED=N` others.
 
@@ -375,7 +376,8 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Tries texts by their numbers; tells how many of them would do harm as they are. Fails on the first that does.
+/// Tries texts by their numbers; tells how many of them would do harm as they are. Fails on the
+/// first that does.
 fn harmful(seed: u64, numbers: impl Iterator<Item = u64>) -> u64 {
     let usual: Vec<Usual> = PLACES.iter().map(Usual::of).collect();
     let mut unlike = 0;

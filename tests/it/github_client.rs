@@ -1,6 +1,6 @@
-//! The GitHub client against a small server that says what each test has it say, and remembers what it was
-//! asked. (The world's GitHub, which keeps state, is for stories; this one is for what it would not do: fail in a
-//! certain way at a certain request.)
+//! The GitHub client against a small server that says what each test has it say, and remembers what
+//! it was asked. (The world's GitHub, which keeps state, is for stories; this one is for what it
+//! would not do: fail in a certain way at a certain request.)
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -203,8 +203,8 @@ async fn a_path_that_begins_like_a_request_is_kept_too() {
     assert_eq!(repository.default_branch().await.unwrap(), "main");
 }
 
-/// A host with an App: tokens are numbered as they are handed out, each with `lifetime` seconds to live, and
-/// `refused` is one of them that the host takes no more.
+/// A host with an App: tokens are numbered as they are handed out, each with `lifetime` seconds to
+/// live, and `refused` is one of them that the host takes no more.
 fn app_host(lifetime: i64, refused: Option<&'static str>) -> impl Fn(&Request) -> Answer + Send + Sync {
     let tokens = AtomicUsize::new(0);
     move |request| match request.line().as_str() {
@@ -376,8 +376,8 @@ async fn a_read_gives_up_after_two_repeats() {
     assert_eq!(server.seen().len(), 3);
 }
 
-/// Serves `answered` requests on each connection, then reads one more and resets. Returns the address and
-/// the first lines of the requests it has read.
+/// Serves `answered` requests on each connection, then reads one more and resets. Returns the
+/// address and the first lines of the requests it has read.
 async fn resetting_server(answered: usize) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -594,8 +594,9 @@ async fn a_renamed_repository_is_followed_but_no_token_goes_to_another_host() {
 
 const MARKER: &str = "<!-- hob:0198 -->";
 
-/// An issue with three pages of comments, the marker in one of somebody else's on the first and in one of
-/// hob's own on the third. The second page is short, as GitHub's are where it hides a comment.
+/// An issue with three pages of comments, the marker in one of somebody else's on the first and in
+/// one of hob's own on the third. The second page is short, as GitHub's are where it hides a
+/// comment.
 fn three_pages(request: &Request) -> Answer {
     let chatter = |count: u64| (0..count).map(|id| comment(id, "alice", "hm")).collect::<Vec<_>>();
     let next = "<http://elsewhere.example/?page=3>; rel=\"next\", <http://elsewhere.example/>; rel=\"last\"";
@@ -808,7 +809,8 @@ fn listed_comment(id: u64, second: u32) -> Value {
 
 #[tokio::test]
 async fn a_list_of_changes_is_read_on_from_its_last_change_so_that_none_is_passed_over() {
-    // While the first page is read, comment 3 is changed and moves to the end: by page numbers 101 would be missed.
+    // While the first page is read, comment 3 is changed and moves to the end: by page numbers 101
+    // would be missed.
     let first: Vec<Value> = (1..=100).map(|id| listed_comment(id, if id < 50 { 1 } else { 2 })).collect();
     let rest = vec![listed_comment(100, 2), listed_comment(101, 3), listed_comment(3, 4)];
     let server = Server::start(move |request| match (request.line().as_str(), request.query("since")) {
@@ -923,7 +925,8 @@ async fn an_app_lists_the_repositories_of_its_installations_and_leaves_out_one_t
     assert_eq!(found, [(repo(), "trunk".to_owned(), Some(InstallationId(1)))]);
 }
 
-/// A host with repositories, by their names and ids, of which one was renamed: `acme/tool` was what `acme/instrument` is.
+/// A host with repositories, by their names and ids, of which one was renamed: `acme/tool` was what
+/// `acme/instrument` is.
 fn moving_host(of_name: &'static [(&'static str, u64)]) -> impl Fn(&Request) -> Answer + Send + Sync {
     move |request| {
         let facts = |(name, id): &(&str, u64)| {
@@ -945,7 +948,8 @@ fn moving_host(of_name: &'static [(&'static str, u64)]) -> impl Fn(&Request) -> 
 #[tokio::test]
 async fn a_repository_is_found_under_the_name_that_it_has_now_and_never_taken_for_another() {
     let known = RepositoryRef { id: Some(RepositoryId(1)), ..at(None) };
-    // Renamed, and the old name free; renamed, and the old name another's; deleted, with the name another's; and gone.
+    // Renamed, and the old name free; renamed, and the old name another's; deleted, with the name
+    // another's; and gone.
     for (of_name, name) in [
         (&[("acme/tool", 1)][..], Some("acme/tool")),
         (&[("acme/instrument", 1)][..], Some("acme/instrument")),

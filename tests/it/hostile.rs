@@ -1,6 +1,6 @@
-//! What an agent that means harm can do to the host: every way of `facts/hostile-workspace.md`, planted by
-//! a scripted agent in a task of its own, under the real program. The plants are in `hostile/`; here they
-//! are played, and what came of them is judged. Prints the counts.
+//! What an agent that means harm can do to the host: every way of `facts/hostile-workspace.md`,
+//! planted by a scripted agent in a task of its own, under the real program. The plants are in
+//! `hostile/`; here they are played, and what came of them is judged. Prints the counts.
 
 #[path = "hostile/audit.rs"]
 mod audit;
@@ -134,7 +134,8 @@ impl Stage {
         let watch = Watch::start(&store.instance().await.expect("the instance")).await;
         store.close().await;
 
-        // A sibling story, whose workspace stays, and a mirror of a repository that is somebody else's.
+        // A sibling story, whose workspace stays, and a mirror of a repository that is somebody
+        // else's.
         let sibling = sibling(&world, &secret("sibling")).await;
         let sibling_blob = git(&sibling, &["hash-object", "-w", "secret.txt"]);
         let own = world.github.open_issue(PRIVATE, "alice", "Work", "[scenario: work]").await;
@@ -376,8 +377,8 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// A folder of the host that anybody may enter, with a secret for all, one for root, and settings for git
-/// that run a command.
+/// A folder of the host that anybody may enter, with a secret for all, one for root, and settings
+/// for git that run a command.
 fn canary_folder(trace: &str, readable: &str, private: &str) -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("canary-").tempdir().expect("a folder");
     let write = |name: &str, text: &str, mode: u32| {

@@ -1,6 +1,7 @@
-//! Every webhook example that GitHub's community has published must decode. The examples are the npm package
-//! `@octokit/webhooks-examples`, which is not checked in: `npm pack @octokit/webhooks-examples@7.6.1`, unpacked
-//! in `target/webhooks-examples`. `HOB_WEBHOOK_EXAMPLES` names another `index.json`, or the folder it is in.
+//! Every webhook example that GitHub's community has published must decode. The examples are the
+//! npm package `@octokit/webhooks-examples`, which is not checked in:
+//! `npm pack @octokit/webhooks-examples@7.6.1`, unpacked in `target/webhooks-examples`.
+//! `HOB_WEBHOOK_EXAMPLES` names another `index.json`, or the folder it is in.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -52,7 +53,8 @@ fn every_published_example_decodes() {
     eprintln!("decoded {decoded} webhook examples: {counts:?}");
     assert_eq!(failures, Vec::<String>::new());
     assert_eq!(decoded, EXAMPLES);
-    // Counted in the package with another program: what hob uses is recognised, not merely let through.
+    // Counted in the package with another program: what hob uses is recognised, not merely let
+    // through.
     let expected = [
         ("assigned", 3),
         ("button", 5),

@@ -1,9 +1,9 @@
-//! The real Claude Code, from npm in an image, against a scripted model API: what is believed of the
-//! program elsewhere is held against the program itself here. The scripted agent of `stories` plays far
-//! more cases; this shows that it plays the right program.
+//! The real Claude Code, from npm in an image, against a scripted model API: what is believed of
+//! the program elsewhere is held against the program itself here. The scripted agent of `stories`
+//! plays far more cases; this shows that it plays the right program.
 //!
-//! `deploy/image/build.sh claude` makes the image. Where it cannot be made, `HOB_SKIP_REAL_CLAUDE=1` has
-//! these tests say that they were skipped instead of failing.
+//! `deploy/image/build.sh claude` makes the image. Where it cannot be made,
+//! `HOB_SKIP_REAL_CLAUDE=1` has these tests say that they were skipped instead of failing.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -72,8 +72,8 @@ fn read_again(w: &World, record: &Value) -> (Vec<Signal>, Report) {
 }
 
 impl Real {
-    /// Fails on what should not be left, on a request that the API did not understand, and on one that came
-    /// without the agent's key.
+    /// Fails on what should not be left, on a request that the API did not understand, and on one
+    /// that came without the agent's key.
     async fn finish(self) {
         self.w.finish().await;
         assert_eq!(self.api.surprises(), Vec::<String>::new());

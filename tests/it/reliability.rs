@@ -1,5 +1,6 @@
-//! Promise P1, nothing lost and nothing twice, by figures: hob is killed at every place at which something leaves a trace (`crash`),
-//! and whole stories are played under random faults on all sides (`chaos`). `docs/reliability.md` says what that shows.
+//! Promise P1, nothing lost and nothing twice, by figures: hob is killed at every place at which
+//! something leaves a trace (`crash`), and whole stories are played under random faults on all
+//! sides (`chaos`). `docs/reliability.md` says what that shows.
 
 #[cfg(feature = "fail-points")]
 mod chaos;

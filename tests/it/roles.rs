@@ -1,10 +1,11 @@
-//! Who may do what: every role × every event × every command. GitHub is played; of hob there is the store and the intake, which
-//! asks that GitHub what somebody may do. Worker and outbox are played here, so that no container starts, and GitHub's limit
-//! on writing holds nothing up. Shows that nobody below write access starts, steers, answers or stops anything, and that
-//! everybody else is heard. The commands come from hob's own table: a new one without a row here fails.
+//! Who may do what: every role × every event × every command. GitHub is played; of hob there is the
+//! store and the intake, which asks that GitHub what somebody may do. Worker and outbox are played
+//! here, so that no container starts, and GitHub's limit on writing holds nothing up. Shows that
+//! nobody below write access starts, steers, answers or stops anything, and that everybody else is
+//! heard. The commands come from hob's own table: a new one without a row here fails.
 //!
-//! A new event is one more row in `EVENTS`, with where its story stands (`Stage`), how it is done (`act`) and what it leads
-//! to for those who may (`leads_to`).
+//! A new event is one more row in `EVENTS`, with where its story stands (`Stage`), how it is done
+//! (`act`) and what it leads to for those who may (`leads_to`).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -99,7 +100,8 @@ enum Act {
     Unlabel,
     /// The issue is closed.
     Close,
-    /// A button is pressed on the story's check run: one of hob's by its name, or GitHub's own "Re-run".
+    /// A button is pressed on the story's check run: one of hob's by its name, or GitHub's own
+    /// "Re-run".
     Press(Option<&'static str>),
     /// A review that wants changes, with a comment on a line.
     Review,
@@ -116,7 +118,8 @@ struct Event {
     name: &'static str,
     stage: Stage,
     act: Act,
-    /// For those who may, by the command's name; `words` is no command, `dance` is none that hob knows.
+    /// For those who may, by the command's name; `words` is no command, `dance` is none that hob
+    /// knows.
     leads_to: fn(&str) -> Leads,
 }
 
@@ -223,8 +226,8 @@ fn said() -> Vec<(&'static str, &'static str)> {
     commands.chain([("words", "the first one, please"), ("dance", "/hob dance")]).collect()
 }
 
-/// What is said in an event. Reviews do not know one command from another, and each needs a pull request of its own; a button says
-/// nothing.
+/// What is said in an event. Reviews do not know one command from another, and each needs a pull
+/// request of its own; a button says nothing.
 fn said_in(event: &Event) -> Vec<(&'static str, &'static str)> {
     let is_wanted = |name: &str| match event.act {
         Act::Review => matches!(name, "words" | "work" | "stop"),
@@ -310,7 +313,8 @@ impl Scene {
         assert_eq!(self.w.github.violations(), Vec::<String>::new());
     }
 
-    /// Has hob hear every webhook that it has not heard, and settle all that follows, until nothing does.
+    /// Has hob hear every webhook that it has not heard, and settle all that follows, until nothing
+    /// does.
     async fn settle(&mut self) {
         loop {
             let sent = self.w.github.deliveries();
@@ -318,7 +322,8 @@ impl Scene {
                 self.hears(&delivery.guid, &delivery.event, &delivery.body).await;
             }
             self.heard = sent.len();
-            // A thousand of them take long on a busy machine: what is waited for is that it goes on.
+            // A thousand of them take long on a busy machine: what is waited for is that it goes
+            // on.
             let mut open = self.store.open_deliveries().await.unwrap();
             while open > 0 {
                 let fewer = async || {

@@ -1,6 +1,7 @@
-//! Texts that are made to be slow, given to everything that reads what others write: what that costs grows as the text does, and no
-//! faster. It is measured in the processor's time of one thread, which other work on the machine does not change, and judged by how it
-//! grows from 64 KiB to 1 MiB: sixteen times is linear, 256 times is quadratic.
+//! Texts that are made to be slow, given to everything that reads what others write: what that
+//! costs grows as the text does, and no faster. It is measured in the processor's time of one
+//! thread, which other work on the machine does not change, and judged by how it grows from 64 KiB
+//! to 1 MiB: sixteen times is linear, 256 times is quadratic.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use hob::story::{Card, OverflowLinks, Question};
 
 const SMALL: usize = 64 << 10;
 const LARGE: usize = 1 << 20;
-/// Linear is 16; what is quadratic is far above this even where the small text costs next to nothing.
+/// Linear is 16; what is quadratic is far above this even where the small text costs next to
+/// nothing.
 const MAX_GROWTH: u32 = 64;
 /// Below this a clock says nothing.
 const MIN_TIME: Duration = Duration::from_millis(4);

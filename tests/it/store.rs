@@ -1,5 +1,5 @@
-//! The store when the machine misbehaves, when an operator works beside hob, and when a new hob meets the store of an old
-//! one. The real program where a process matters, on real file systems.
+//! The store when the machine misbehaves, when an operator works beside hob, and when a new hob
+//! meets the store of an old one. The real program where a process matters, on real file systems.
 
 mod beside;
 mod identity;

@@ -1,5 +1,5 @@
-//! Stories: what people do on GitHub, and what comes of it. Each is played in a world of its own, on
-//! real Docker and real git.
+//! Stories: what people do on GitHub, and what comes of it. Each is played in a world of its own,
+//! on real Docker and real git.
 
 mod account;
 mod agent_files;

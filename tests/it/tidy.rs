@@ -1,4 +1,5 @@
-//! The shape of the source: floors, the one place for SQL and for each wire type, and no git program.
+//! The shape of the source: floors, the one place for SQL and for each wire type, and no git
+//! program.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,8 @@ const FLOORS: &[(u8, &[&str])] = &[
     (5, &["cli", "main"]),
 ];
 
-/// On the two pure floors, and where the process is wired, modules may know each other as long as it is
-/// no circle. These are the ones that do: the first imports the second.
+/// On the two pure floors, and where the process is wired, modules may know each other as long as
+/// it is no circle. These are the ones that do: the first imports the second.
 const FRIENDS: &[(&str, &str)] = &[
     ("config", "ids"),
     ("event", "ids"),
@@ -45,6 +46,24 @@ fn files() -> Vec<(PathBuf, String, String)> {
     let mut found = Vec::new();
     collect(&source(), &mut found);
     assert!(found.len() > 40, "only {} source files were found", found.len());
+    found
+}
+
+/// Every Rust file of the sources and the tests, whole.
+fn all_files() -> Vec<(PathBuf, String)> {
+    let mut folders = vec![source(), Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(&folder).expect("a folder").flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a text");
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(found.len() > 300, "only {} files were found", found.len());
     found
 }
 
@@ -193,7 +212,8 @@ fn no_public_type_has_the_name_of_another() {
     }
 }
 
-/// A doc comment such as `Which.` repeats a name or says less. Code, such as `owner/name`, shows a form.
+/// A doc comment such as `Which.` repeats a name or says less. Code, such as `owner/name`, shows a
+/// form.
 #[test]
 fn no_doc_comment_is_a_single_word() {
     let is_doc = |line: &&str| line.trim_start().starts_with("///") || line.starts_with("//!");
@@ -204,6 +224,16 @@ fn no_doc_comment_is_a_single_word() {
             let words: Vec<&str> = line.split_whitespace().skip(1).collect();
             let is_word = matches!(words.as_slice(), [word] if !word.starts_with('`'));
             assert!(!is_doc(line) || !is_word, "{} has `{}`", path.display(), line.trim());
+        }
+    }
+}
+
+#[test]
+fn comment_lines_end_at_column_100() {
+    for (path, text) in all_files() {
+        for (number, line) in (1..).zip(text.lines()) {
+            let is_long = line.trim_start().starts_with("//") && line.chars().count() > 100;
+            assert!(!is_long, "{}:{number} is longer than 100 columns", path.display());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The world that hob is tested in: a played GitHub with real git, the real Docker daemon, the real
-//! store, and hob itself, as a library on a port of its own or as the real program. Everything else is
-//! as on a server. `finish` fails a test that leaves something behind: a comment that nobody read, a
-//! container, a lease, a request that GitHub would not have understood.
+//! store, and hob itself, as a library on a port of its own or as the real program. Everything else
+//! is as on a server. `finish` fails a test that leaves something behind: a comment that nobody
+//! read, a container, a lease, a request that GitHub would not have understood.
 
 // The tests and the demo each use a part of it.
 #![allow(dead_code)]
@@ -131,7 +131,8 @@ impl World {
         World { has_webhook: false, ..world.await }
     }
 
-    /// A world whose hob is a GitHub App, and has not been started. Its webhook is set up, and leads nowhere yet.
+    /// A world whose hob is a GitHub App, and has not been started. Its webhook is set up, and
+    /// leads nowhere yet.
     pub async fn prepare_app(change: impl FnOnce(&mut Config)) -> World {
         let mut world = Self::prepare(change).await;
         let app = world.github.app();
@@ -231,7 +232,8 @@ impl World {
         Ci { github: &self.github }
     }
 
-    /// What hob has said on an issue so far, in order: its comments, and each end of a task that its status comment told of.
+    /// What hob has said on an issue so far, in order: its comments, and each end of a task that
+    /// its status comment told of.
     pub fn said(&self, issue: u64) -> Vec<Comment> {
         let mut said: Vec<(u64, Comment)> = Vec::new();
         for comment in self.written(issue) {
@@ -278,7 +280,8 @@ impl World {
         comment
     }
 
-    /// The next pull request that is new or has changed. The draft of work that was cut short is none yet.
+    /// The next pull request that is new or has changed. The draft of work that was cut short is
+    /// none yet.
     pub async fn next_pull_request(&self) -> Pull {
         let find = |github: &GitHub| {
             self.check_no_failure_unread();
@@ -298,7 +301,8 @@ impl World {
         self.github.until(what, DEADLINE, look).await
     }
 
-    /// Waits until a condition elsewhere holds: on disk, in Docker. Looks often, since nothing there calls.
+    /// Waits until a condition elsewhere holds: on disk, in Docker. Looks often, since nothing
+    /// there calls.
     pub async fn eventually<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
         let looking = async {
             loop {
@@ -326,8 +330,8 @@ impl World {
         self.until("hob to look at GitHub", |github| (looks(github) >= before + 3).then_some(())).await;
     }
 
-    /// Waits until hob has settled every delivery, every task that can move, and every effect; where it polls, also all that
-    /// it can find.
+    /// Waits until hob has settled every delivery, every task that can move, and every effect;
+    /// where it polls, also all that it can find.
     pub async fn quiet(&self) {
         if self.config.github.poll.is_some() {
             self.looked().await;

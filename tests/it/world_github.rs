@@ -460,7 +460,8 @@ async fn the_app_gets_tokens_that_are_limited_and_end() {
     }
 }
 
-/// Every answer is checked against GitHub's description as it is given, so it is enough to ask for all.
+/// Every answer is checked against GitHub's description as it is given, so it is enough to ask for
+/// all.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_answers_as_described_and_as_octocrab_reads_it() {
     let (github, issue) = world().await;

@@ -1,4 +1,5 @@
-//! What hob needs of its machine: the data folder, the address, Docker with the images and the network.
+//! What hob needs of its machine: the data folder, the address, Docker with the images and the
+//! network.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};

@@ -1,4 +1,5 @@
-//! The values of `.github/hob.toml`, each held against what it may be, and what to write where one cannot be.
+//! The values of `.github/hob.toml`, each held against what it may be, and what to write where one
+//! cannot be.
 
 use std::time::Duration;
 
@@ -77,7 +78,8 @@ pub(super) fn label<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>
     if is_label(&text) { Ok(Some(text)) } else { Err(D::Error::custom(format!("`{text}` is no label"))) }
 }
 
-/// A model's or an image's name. It becomes an argument of a program, so it must not look like an option.
+/// A model's or an image's name. It becomes an argument of a program, so it must not look like an
+/// option.
 pub(super) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(from)?;
     let allowed =

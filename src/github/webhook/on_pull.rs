@@ -1,5 +1,5 @@
-//! The deliveries about pull requests and their commits: reviews, closing, checks, buttons, pushes. A part of
-//! [`decode`](super::decode).
+//! The deliveries about pull requests and their commits: reviews, closing, checks, buttons, pushes.
+//! A part of [`decode`](super::decode).
 
 use jiff::Timestamp;
 use serde::Deserialize;

@@ -124,7 +124,8 @@ fn a_text_longer_than_githubs_is_cut_and_says_so() {
     assert_eq!(visible(&text[..MAX_CHARS * 2]).0, &text[..MAX_CHARS * 2]);
 }
 
-/// The words of the rendering, by another way: the HTML that the parser makes of it, and where its links lead.
+/// The words of the rendering, by another way: the HTML that the parser makes of it, and where its
+/// links lead.
 fn rendered(text: &str) -> String {
     let html = comrak::markdown_to_html(text, &{
         let mut options = crate::markdown::options();

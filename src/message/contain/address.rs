@@ -1,6 +1,7 @@
-//! Addresses of issues, pull requests and commits in an agent's text. GitHub notes on each issue which comments link
-//! to it, and takes a full address for the issue's number after words such as `fixes`. An address of github.com goes
-//! by way of `redirect.github.com`, which GitHub keeps for such links; elsewhere it is no link any more.
+//! Addresses of issues, pull requests and commits in an agent's text. GitHub notes on each issue
+//! which comments link to it, and takes a full address for the issue's number after words such as
+//! `fixes`. An address of github.com goes by way of `redirect.github.com`, which GitHub keeps for
+//! such links; elsewhere it is no link any more.
 
 use super::BREAK;
 
@@ -71,7 +72,8 @@ fn next_address(text: &str, from: usize) -> Option<Found> {
     Some(Found { start, host, next: host })
 }
 
-/// Where a host ends, and the last `@` in it. Known for all that seem to begin before that end, so that each sign is looked at once.
+/// Where a host ends, and the last `@` in it. Known for all that seem to begin before that end, so
+/// that each sign is looked at once.
 struct Host {
     end: usize,
     at_sign: Option<usize>,

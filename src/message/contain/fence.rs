@@ -1,4 +1,5 @@
-//! Code blocks of an agent's, written anew: at the start of a line, closed, and with a fence that nothing in them ends.
+//! Code blocks of an agent's, written anew: at the start of a line, closed, and with a fence that
+//! nothing in them ends.
 
 use super::BREAK;
 use crate::markdown::FencedBlock;

@@ -1,5 +1,5 @@
-//! A long text of an agent's in parts, each of which stands in a comment of its own: a code block that is open where one
-//! part ends is closed there, and begins again with the next.
+//! A long text of an agent's in parts, each of which stands in a comment of its own: a code block
+//! that is open where one part ends is closed there, and begins again with the next.
 
 use super::{cut_here, fence, fit, lines_of, plain};
 use crate::markdown::fenced_blocks;
@@ -39,7 +39,8 @@ pub fn contain_in_parts(text: &str, sizes: Sizes) -> Vec<String> {
     }
 }
 
-/// As much of a text as fits, made safe, and where it ends; at the end of a line, where that is not far back.
+/// As much of a text as fits, made safe, and where it ends; at the end of a line, where that is not
+/// far back.
 fn next_part(reopened: &mut String, rest: &str, most: usize) -> (String, usize) {
     let (part, end) = fit(&format!("{reopened}{rest}"), most, lines_of);
     let Some(end) = end.checked_sub(reopened.len()).filter(|end| *end > 0) else {

@@ -1,4 +1,5 @@
-//! The question whether work may cost more: the answers that are offered, and what somebody meant who gave one.
+//! The question whether work may cost more: the answers that are offered, and what somebody meant
+//! who gave one.
 
 use super::{Amount, MIN_USD, MS_A_MINUTE, Reached};
 use crate::story::Answer;
@@ -30,8 +31,8 @@ pub enum Said {
     Unclear,
 }
 
-/// Reads an answer: an option as it was offered or by its number, `yes`, `no`, or an amount. Anything else is unclear, and hob
-/// asks again: money is not spent on a guess.
+/// Reads an answer: an option as it was offered or by its number, `yes`, `no`, or an amount.
+/// Anything else is unclear, and hob asks again: money is not spent on a guess.
 pub fn said(answer: &Answer, at: &Reached) -> Said {
     if answer.by == HOB && answer.text == NEW_DAY {
         return Said::NewDay;
@@ -89,7 +90,8 @@ fn amount(text: &str, unit: Amount) -> Option<Amount> {
     }
 }
 
-/// A number with a decimal point, and commas between thousands or none. `1.250` is none: much of Europe means 1,250 by it.
+/// A number with a decimal point, and commas between thousands or none. `1.250` is none: much of
+/// Europe means 1,250 by it.
 fn number(text: &str) -> Option<f64> {
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));

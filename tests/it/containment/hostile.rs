@@ -1,5 +1,5 @@
-//! Texts of an agent that means harm, or stumbles: pieces that would do something, put together, nested, torn and hidden
-//! in all the ways that Markdown has. The same seed makes the same text.
+//! Texts of an agent that means harm, or stumbles: pieces that would do something, put together,
+//! nested, torn and hidden in all the ways that Markdown has. The same seed makes the same text.
 
 use fastrand::Rng;
 

@@ -1,5 +1,5 @@
-//! A text as GitHub would show it, and what would come of it there: comrak with GitHub's extensions, and GitHub's rules for
-//! mentions, closing words and links to issues, read strictly.
+//! A text as GitHub would show it, and what would come of it there: comrak with GitHub's
+//! extensions, and GitHub's rules for mentions, closing words and links to issues, read strictly.
 
 use std::sync::LazyLock;
 
@@ -127,7 +127,8 @@ static ENTITY: LazyLock<Regex> = LazyLock::new(|| regex("&#?[A-Za-z0-9]+;"));
 static TARGET: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"(?i)(?:href|src)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"#));
 
-/// What a reader of a text sees, and where its links lead; without its code's colours, titles, alternative texts and comments.
+/// What a reader of a text sees, and where its links lead; without its code's colours, titles,
+/// alternative texts and comments.
 pub fn text_of(markdown: &str) -> String {
     let arena = Arena::new();
     let (mut seen, mut targets) = (String::new(), String::new());

@@ -260,7 +260,8 @@ fn a_bundle_that_lacks_something_is_incomplete() {
             world.import(&mirror, &base, &bundle_of_objects(&world, tip.as_str(), &rest)).unwrap_err();
         assert!(matches!(&error, ImportError::Incomplete(text) if text.contains(left_out)), "{error}");
     }
-    // Built on a commit the mirror never saw: said by the header, and by a delta whose base is nowhere.
+    // Built on a commit the mirror never saw: said by the header, and by a delta whose base is
+    // nowhere.
     let bundle = world.bundle("story", &middle);
     assert!(matches!(world.import(&mirror, &base, &bundle), Err(ImportError::Incomplete(_))));
     let end = bundle.windows(6).position(|window| window == b"\n\nPACK").unwrap();
@@ -372,7 +373,8 @@ fn what_the_base_has_is_told_from_what_is_new() {
     let first = commit(&world, &tree(&world, &[("40000", "docs", &docs)]), world.sha("main").as_str());
     git(&world.work, &["push", "-q", "origin", &format!("{first}:refs/heads/main")]);
     let (mirror, base) = (world.mirror(), first.parse().unwrap());
-    // As git writes it once somebody has added a file; and the folder under another name, with its links one deeper and higher.
+    // As git writes it once somebody has added a file; and the folder under another name, with its
+    // links one deeper and higher.
     let new = [old[0], old[1], ("100644", "new", more.as_str()), old[2], ("100644", "old", text.as_str())];
     let kept = tree(&world, &new);
     let deeper = tree(&world, &[("40000", "docs", &docs)]);

@@ -1,4 +1,5 @@
-//! Two sides brought together: merges, rebases, the one forced push, and what a hand-over that merges its base is held to.
+//! Two sides brought together: merges, rebases, the one forced push, and what a hand-over that
+//! merges its base is held to.
 
 use super::world::*;
 use hob::git::{

@@ -1,4 +1,5 @@
-//! What a checkout costs, git's in a container against libgit2's on the host, which hob made before. A measurement and no test:
+//! What a checkout costs, git's in a container against libgit2's on the host, which hob made
+//! before. A measurement and no test:
 //!
 //! ```sh
 //! cargo test --features fail-points --test it -- --ignored --nocapture git::measuring

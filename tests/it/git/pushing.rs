@@ -31,7 +31,8 @@ fn a_push_creates_the_branch_then_finds_it_then_moves_it() {
     assert_eq!(push(&request).unwrap(), Pushed::AlreadyThere);
     assert_eq!(server.requests().len(), 1);
 
-    // The next task of the story, on top, and so large that the host is asked first whether it may come.
+    // The next task of the story, on top, and so large that the host is asked first whether it may
+    // come.
     mirror.fetch(&remote).unwrap();
     server.requests();
     world.write("large.txt", &incompressible());

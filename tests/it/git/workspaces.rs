@@ -1,4 +1,5 @@
-//! The repositories of workspaces, checked out and looked at with the git program as in a container.
+//! The repositories of workspaces, checked out and looked at with the git program as in a
+//! container.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
-/// strace's arguments up to the program it watches. `-D` leaves hob the child of the test, `-y` writes the
-/// paths of file descriptors.
+/// strace's arguments up to the program it watches. `-D` leaves hob the child of the test, `-y`
+/// writes the paths of file descriptors.
 pub fn wrapper(file: &Path) -> Vec<String> {
     let file = file.to_str().expect("a path in UTF-8").to_owned();
     let calls = "trace=execve,execveat,open,openat,openat2";
@@ -105,7 +105,8 @@ fn quoted(call: &str) -> Option<String> {
     Some(rest.split_once('"')?.0.to_owned())
 }
 
-/// The path that is opened: absolute, or below the folder that strace names for the file descriptor.
+/// The path that is opened: absolute, or below the folder that strace names for the file
+/// descriptor.
 fn full_path(call: &str) -> String {
     let name = quoted(call).unwrap_or_default();
     let folder = call.split_once('"').map_or("", |(before, _)| before);

@@ -1,5 +1,5 @@
-//! The canaries: files with secrets that no agent and nobody on GitHub may come to see, whether they are
-//! as they were, and the search for their secrets in everything that hob leaves behind.
+//! The canaries: files with secrets that no agent and nobody on GitHub may come to see, whether
+//! they are as they were, and the search for their secrets in everything that hob leaves behind.
 
 use std::collections::BTreeMap;
 use std::fs::File;

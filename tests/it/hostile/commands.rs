@@ -1,5 +1,5 @@
-//! Ways to plant a command in a repository's configuration. Each script also runs the git command that
-//! sets it off, in the container, where that is possible there.
+//! Ways to plant a command in a repository's configuration. Each script also runs the git command
+//! that sets it off, in the container, where that is possible there.
 
 use super::plants::{Expect, Plant, REFUSED, plant};
 
@@ -8,8 +8,8 @@ use Expect::{Either, Pull};
 /// The hooks that git knows: one way each, in both of the places for them.
 const HOOKS: usize = 28;
 
-/// Commands that the scripts set off themselves, hooks beside them. A plant that is dead would prove
-/// nothing about hob.
+/// Commands that the scripts set off themselves, hooks beside them. A plant that is dead would
+/// prove nothing about hob.
 pub const ALIVE: &[&str] = &[
     "fsmonitor",
     "filter-clean",

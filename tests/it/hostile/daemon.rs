@@ -1,5 +1,5 @@
-//! What the Docker daemon tells about hob's containers while they are there, and about images that came
-//! into being meanwhile.
+//! What the Docker daemon tells about hob's containers while they are there, and about images that
+//! came into being meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -22,7 +22,8 @@ pub struct Watch {
 
 /// What was seen.
 pub struct Seen {
-    /// The answer to `docker inspect`, by the container's name: the last one, when it had most to tell.
+    /// The answer to `docker inspect`, by the container's name: the last one, when it had most to
+    /// tell.
     pub containers: BTreeMap<String, String>,
     /// What is told about an image that was not there before, with its history, by its id.
     pub images: BTreeMap<String, String>,

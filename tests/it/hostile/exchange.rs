@@ -4,7 +4,8 @@ use super::plants::{Expect, Plant, plant};
 
 use Expect::{Either, Pull};
 
-/// All of them. None stands in the way of the work: the pull request comes, without what was planted.
+/// All of them. None stands in the way of the work: the pull request comes, without what was
+/// planted.
 pub const PLANTS: &[Plant] = &[
     plant(
         "question and summary as links to a file of the host",

@@ -1,5 +1,5 @@
-//! What a plant is: the script that an agent runs in its container, what it must lead to, and the shell
-//! words that all scripts share. The plants themselves are in the files beside.
+//! What a plant is: the script that an agent runs in its container, what it must lead to, and the
+//! shell words that all scripts share. The plants themselves are in the files beside.
 
 use std::path::Path;
 
@@ -56,10 +56,10 @@ pub struct Places<'a> {
     pub mirror_blob: &'a str,
 }
 
-/// The shell words of all scripts. A planted command leaves a file in /tmp, which in a container is the
-/// container's own and on the host the host's; in the agent's container it also leaves a file in the
-/// home, so that the test can see that the plant is alive. `program` is for settings that want a path:
-/// it gives the one that the host has, which the agent reads from its mounts.
+/// The shell words of all scripts. A planted command leaves a file in /tmp, which in a container is
+/// the container's own and on the host the host's; in the agent's container it also leaves a file
+/// in the home, so that the test can see that the plant is alive. `program` is for settings that
+/// want a path: it gives the one that the host has, which the agent reads from its mounts.
 const WORDS: &str = r#"cd /workspace
 here=$(awk '$5 == "/workspace" { print $4 }' /proc/self/mountinfo)
 commands() { # NAME

@@ -1,7 +1,9 @@
-//! Random schedules: whole stories with the real program, the real Docker daemon and real git, while things go wrong on all sides at
-//! moments that a seed decides. After each schedule the world is looked through: nothing lost, nothing twice, nothing left
-//! over. `HOB_CHAOS_SCHEDULES` says how many (a few, unless told), `HOB_CHAOS_SEED` where to begin, `HOB_CHAOS_AT_ONCE` how many
-//! worlds at once, `HOB_CHAOS_DAEMON` that the daemon itself may be killed (`deploy/chaos.sh`, where no other test uses it).
+//! Random schedules: whole stories with the real program, the real Docker daemon and real git,
+//! while things go wrong on all sides at moments that a seed decides. After each schedule the world
+//! is looked through: nothing lost, nothing twice, nothing left over. `HOB_CHAOS_SCHEDULES` says
+//! how many (a few, unless told), `HOB_CHAOS_SEED` where to begin, `HOB_CHAOS_AT_ONCE` how many
+//! worlds at once, `HOB_CHAOS_DAEMON` that the daemon itself may be killed (`deploy/chaos.sh`,
+//! where no other test uses it).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -340,7 +342,8 @@ async fn next(w: &World, issue: u64, read: usize) -> Result<String, String> {
     within(LONG, &what, async || w.said(issue).get(read).map(|comment| comment.body.clone())).await
 }
 
-/// Looks the world through. What people were told, and what is there, must be what they asked for, once.
+/// Looks the world through. What people were told, and what is there, must be what they asked for,
+/// once.
 async fn judge(w: &World, verdict: &mut Verdict) {
     let store = Store::open_beside(&w.data().join("hob.db")).await.expect("the store opens");
     let mut asked = 0;
@@ -354,7 +357,8 @@ async fn judge(w: &World, verdict: &mut Verdict) {
         }
         let questions = store.questions(story.id).await.expect("questions");
         let posted = questions.iter().filter(|asked| asked.comment.is_some()).count();
-        // Each task ends with one comment, each question is one, and a stop that found nothing is told so.
+        // Each task ends with one comment, each question is one, and a stop that found nothing is
+        // told so.
         let nothing_to_stop =
             w.said(story.issue.0).iter().filter(|c| c.body.starts_with("There is nothing to stop")).count();
         let wanted = tasks.len() + posted + nothing_to_stop;
@@ -378,8 +382,8 @@ async fn judge(w: &World, verdict: &mut Verdict) {
     check_words(w, verdict);
 }
 
-/// What people did that asks for work: labels put on, commands to work, and reviews. An answer put as a command is not among them
-/// here.
+/// What people did that asks for work: labels put on, commands to work, and reviews. An answer put
+/// as a command is not among them here.
 fn triggers(w: &World) -> usize {
     let issues = w.github.issues(REPO);
     let labels =
@@ -410,7 +414,8 @@ fn check_pulls(w: &World, branch: &str, tasks: &[hob::story::Task], verdict: &mu
     }
 }
 
-/// Whoever said something on lines is answered there, once, and is asked for another review, as soon as that is done.
+/// Whoever said something on lines is answered there, once, and is asked for another review, as
+/// soon as that is done.
 fn check_threads(w: &World, pull: &Pull, is_done: bool, verdict: &mut Verdict) {
     let all = w.github.thread_comments(REPO, pull.number);
     for said in all.iter().filter(|comment| comment.in_reply_to.is_none()) {

@@ -1,7 +1,9 @@
-//! The core under random interleavings: what deliveries lead to (`intake::decide`), what is next for a task (`story::step`), what
-//! follows from a run (`story::after_run`), and the store that all of it is written to. People act, webhooks come late, twice,
-//! in any order and under false GUIDs, workers take steps, lose their leases and die, the outbox delivers. Played are only the outside
-//! ends: no agent runs, and GitHub is a counter of comments. What is checked in the end is what people would see.
+//! The core under random interleavings: what deliveries lead to (`intake::decide`), what is next
+//! for a task (`story::step`), what follows from a run (`story::after_run`), and the store that all
+//! of it is written to. People act, webhooks come late, twice, in any order and under false GUIDs,
+//! workers take steps, lose their leases and die, the outbox delivers. Played are only the outside
+//! ends: no agent runs, and GitHub is a counter of comments. What is checked in the end is what
+//! people would see.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -264,7 +266,8 @@ impl Scene {
         assert_eq!(self.record(&guid, event, &body).await, Recorded::SaysTheSame);
     }
 
-    /// Settles a delivery as `src/intake.rs` does. Everybody here may command. False if there was none.
+    /// Settles a delivery as `src/intake.rs` does. Everybody here may command. False if there was
+    /// none.
     async fn intake(&mut self) -> bool {
         let Some(delivery) = self.store.next_delivery().await.expect("a delivery") else { return false };
         let event = webhook::decode(&delivery.event, &delivery.body).expect("a body");
@@ -575,7 +578,8 @@ impl Scene {
 
     // ---- The end
 
-    /// Everything comes to its end: all webhooks arrive, all work is done, all that is said is said, all questions are answered.
+    /// Everything comes to its end: all webhooks arrive, all work is done, all that is said is
+    /// said, all questions are answered.
     async fn drain(&mut self) {
         for round in 0.. {
             assert!(round < 200, "it does not come to an end");
@@ -627,8 +631,8 @@ impl Scene {
             assert!(of_story.iter().all(|task| task.state.is_final()), "{of_story:?}");
             let questions = self.store.questions(story.id).await.unwrap();
             let said = self.posted.iter().filter(|(of, ..)| *of == story.id).count();
-            // Each question is a comment, and nothing else is; each task's end stands in the one status comment. One that was
-            // stopped before its question was posted asks nobody.
+            // Each question is a comment, and nothing else is; each task's end stands in the one
+            // status comment. One that was stopped before its question was posted asks nobody.
             let posted = questions.iter().filter(|asked| asked.comment.is_some()).count();
             assert_eq!(said, posted, "comments on #{}", story.issue);
             let facts = self.store.status_facts(story.id).await.unwrap();

@@ -1,6 +1,7 @@
-//! The crash matrix: the real program is killed with SIGKILL before and after every transaction, every call to GitHub and to Docker, every
-//! git command and every rename that it makes in a story, is started again, and the world in the end is compared with
-//! one in which nothing was killed. The places are not listed by hand: a first run writes down which it passes.
+//! The crash matrix: the real program is killed with SIGKILL before and after every transaction,
+//! every call to GitHub and to Docker, every git command and every rename that it makes in a story,
+//! is started again, and the world in the end is compared with one in which nothing was killed. The
+//! places are not listed by hand: a first run writes down which it passes.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -19,15 +20,16 @@ const AT_ONCE: usize = 4;
 
 /// Kills of a second life, which is under way with taking up what the first has left.
 const SECOND_KILLS: usize = 16;
-/// How far into its life the second one is killed, in places passed: its start and the first steps that it repeats.
+/// How far into its life the second one is killed, in places passed: its start and the first steps
+/// that it repeats.
 const RECOVERY: usize = 60;
 
-/// Acts that each of the longer scripts is killed after in the usual run too, though earlier ones pass them: what they mean is another
-/// thing there.
+/// Acts that each of the longer scripts is killed after in the usual run too, though earlier ones
+/// pass them: what they mean is another thing there.
 const AGAIN_AT: [&str; 3] = ["git.push.after", "store.end-run.after", "store.done.after"];
 
-/// Places at which hob is stopped, the world goes on, and it comes back when its lease is over: before and after each act that
-/// no transaction covers.
+/// Places at which hob is stopped, the world goes on, and it comes back when its lease is over:
+/// before and after each act that no transaction covers.
 const FREEZE_AT: [&str; 12] = [
     "store.begin-run.after",
     "docker.create-container.before",
@@ -132,7 +134,8 @@ struct Case {
     name: String,
 }
 
-/// Plays all cases; returns what went wrong, and in how many of them hob was really killed as planned.
+/// Plays all cases; returns what went wrong, and in how many of them hob was really killed as
+/// planned.
 async fn run_all(cases: Vec<Case>, wanted: &BTreeMap<Script, String>) -> (Vec<String>, usize) {
     let played = futures_util::stream::iter(cases).map(async |case| {
         let planned = case.lives.len();
@@ -191,8 +194,8 @@ async fn surveys() -> &'static Surveys {
     .await
 }
 
-/// Whether a place belongs to the run: `HOB_CRASH_ONLY=TEXT` takes those that contain the text, as `Review github.post`, to look into
-/// some.
+/// Whether a place belongs to the run: `HOB_CRASH_ONLY=TEXT` takes those that contain the text, as
+/// `Review github.post`, to look into some.
 fn is_wanted(script: Script, place: &str) -> bool {
     std::env::var("HOB_CRASH_ONLY").map_or(true, |only| format!("{script:?} {place}").contains(&only))
 }
@@ -220,13 +223,15 @@ async fn crash_matrix() {
     assert!(killed * 10 >= planned * 9, "only {killed} of {planned} kills were hit");
 }
 
-/// Where hob is killed. A place that is passed often is killed at twice in a whole run, else at one of the two times, in turn. The longer
-/// scripts are killed in the usual run after an act only, where it has been done and nobody knows; a whole run kills them too
-/// at the last time that they pass a place of earlier ones.
+/// Where hob is killed. A place that is passed often is killed at twice in a whole run, else at one
+/// of the two times, in turn. The longer scripts are killed in the usual run after an act only,
+/// where it has been done and nobody knows; a whole run kills them too at the last time that they
+/// pass a place of earlier ones.
 fn cases(surveys: &Surveys, is_whole: bool) -> Vec<Case> {
     let mut at_places = Vec::new();
     for (at, (script, place, count)) in surveys.places.iter().enumerate() {
-        // The first time, and where a place is passed often, once more in the middle: another step of the story.
+        // The first time, and where a place is passed often, once more in the middle: another step
+        // of the story.
         let mut times = vec![1];
         times.extend((*count > 2).then_some(count.div_ceil(2)));
         if !is_whole && times.len() > 1 {
@@ -250,7 +255,8 @@ fn cases(surveys: &Surveys, is_whole: bool) -> Vec<Case> {
     at_places.into_iter().map(case).collect()
 }
 
-/// Whether a place is behind something that is there now and was not: not a look at GitHub or Docker.
+/// Whether a place is behind something that is there now and was not: not a look at GitHub or
+/// Docker.
 fn changes_something(place: &str) -> bool {
     let looks =
         ["github.get-", "docker.ask-", "docker.inspect-", "docker.list-", "docker.look-", "docker.read-"];
@@ -272,7 +278,8 @@ async fn crash_in_the_middle_of_recovery() {
             let played = play(script, vec![die_at(&place, 1), second], Vec::new()).await;
             let name = format!("killed at {place}#1");
             let wrong = judge(script, &name, &wanted[&script], &played);
-            // Some places are passed in some worlds only. Where the first life was not killed, there is no second one.
+            // Some places are passed in some worlds only. Where the first life was not killed,
+            // there is no second one.
             let case = (played.kept.lives > 1).then(|| {
                 let passed = places_in(&record);
                 let at = Rng::with_seed(seed).usize(0..passed.len().min(RECOVERY));

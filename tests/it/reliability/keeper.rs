@@ -1,5 +1,5 @@
-//! Keeps hob running as systemd would: starts the real program again whenever it has been killed. The first lives can be given a
-//! place to die at.
+//! Keeps hob running as systemd would: starts the real program again whenever it has been killed.
+//! The first lives can be given a place to die at.
 
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt as _;
@@ -41,7 +41,8 @@ pub struct Kept {
     pub thawed: usize,
     /// Ends that nobody wanted: hob has to live with whatever is done to it.
     pub unwanted: Vec<String>,
-    /// Ends that nobody wanted, before hob listened. Where Docker or the disk is away at a start, an init system tries again.
+    /// Ends that nobody wanted, before hob listened. Where Docker or the disk is away at a start,
+    /// an init system tries again.
     pub failed_starts: Vec<String>,
     /// The exit code of the stop.
     pub exit_code: Option<i32>,
@@ -54,8 +55,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts hob with the first life's variables and keeps it running; when `lives` are used up, further ones are plain, with
-    /// `always`. Returns when hob first listens, or has died before.
+    /// Starts hob with the first life's variables and keeps it running; when `lives` are used up,
+    /// further ones are plain, with `always`. Returns when hob first listens, or has died before.
     pub async fn start(w: &World, lives: Vec<Life>, always: Life) -> Keeper {
         let (orders, receiver) = mpsc::unbounded_channel();
         let (up, is_up) = oneshot::channel();
@@ -117,7 +118,8 @@ impl Keeping {
                         self.kept.failed_starts.push(status.to_string());
                     }
                     self.say_up();
-                    // Whoever has nothing to wait for any more; one that is down cannot be killed or frozen.
+                    // Whoever has nothing to wait for any more; one that is down cannot be killed
+                    // or frozen.
                     if matches!(orders.try_recv(), Ok(Order::Stop) | Err(TryRecvError::Disconnected)) {
                         return self.kept;
                     }

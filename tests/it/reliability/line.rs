@@ -1,5 +1,6 @@
-//! A line to the Docker daemon that can be cut: a socket that hands everything on to the real one. A cut closes what is open and
-//! refuses what is new, as a daemon that is being restarted does; the containers go on.
+//! A line to the Docker daemon that can be cut: a socket that hands everything on to the real one.
+//! A cut closes what is open and refuses what is new, as a daemon that is being restarted does; the
+//! containers go on.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The stories of the crash matrix: in what world each is played, and what people do in it. They do it once; hob is what is killed.
+//! The stories of the crash matrix: in what world each is played, and what people do in it. They do
+//! it once; hob is what is killed.
 
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ const BRANCH: &str = "hob/issue-1";
 /// A story that is played in each world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Script {
-    /// A label, a question, a reply, a pull request; then a command on it, after which the agent leaves work that it has to
-    /// be asked to commit.
+    /// A label, a question, a reply, a pull request; then a command on it, after which the agent
+    /// leaves work that it has to be asked to commit.
     Ask,
     /// A stop while the agent works.
     Stop,
@@ -27,12 +28,15 @@ pub enum Script {
     HeldBack,
     /// An issue that cannot be worked on.
     Fail,
-    /// A draft, because the repository's check fails; a review with a suggestion, which hob applies, and a remark, which the agent
-    /// answers; ready, since the check passes; a merge, after which the branch goes.
+    /// A draft, because the repository's check fails; a review with a suggestion, which hob
+    /// applies, and a remark, which the agent answers; ready, since the check passes; a merge,
+    /// after which the branch goes.
     Review,
-    /// hob is an App. A check that fails on what it has pushed, which it mends; then a base that moved, which it brings in.
+    /// hob is an App. A check that fails on what it has pushed, which it mends; then a base that
+    /// moved, which it brings in.
     Fix,
-    /// A base that moved: the branch is rebased onto it, and the next time merged, by the agent, since the two conflict.
+    /// A base that moved: the branch is rebased onto it, and the next time merged, by the agent,
+    /// since the two conflict.
     Base,
 }
 

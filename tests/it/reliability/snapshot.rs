@@ -1,5 +1,5 @@
-//! The world as it is in the end, as text without ids and times: what GitHub, git, Docker, the store and the disk hold. Two worlds
-//! in which the same was asked for are to be the same text.
+//! The world as it is in the end, as text without ids and times: what GitHub, git, Docker, the
+//! store and the disk hold. Two worlds in which the same was asked for are to be the same text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,8 @@ use regex::Regex;
 use crate::world::github::{CommitInfo, Pull};
 use crate::world::{REPO, World};
 
-/// How long the world may take to come to rest. Several starts and retries fit in, on a machine that does other work.
+/// How long the world may take to come to rest. Several starts and retries fit in, on a machine
+/// that does other work.
 const REST_WITHIN: Duration = Duration::from_secs(180);
 
 /// How often the sweep comes round in these worlds; on a server it is minutes.
@@ -30,7 +31,8 @@ pub async fn rest(w: &World) -> Result<(), String> {
     let mut last = String::new();
     let waiting = async {
         let mut quiet_looks = 0;
-        // Twice in a row, with a pause longer than a loop's: what a webhook under way brings shows by then.
+        // Twice in a row, with a pause longer than a loop's: what a webhook under way brings shows
+        // by then.
         while quiet_looks < 2 {
             tokio::time::sleep(Duration::from_millis(250)).await;
             last = open_work(w).await;
@@ -43,8 +45,9 @@ pub async fn rest(w: &World) -> Result<(), String> {
     }
 }
 
-/// What should not outlast the work: files, by the kind of their place, and containers. The sweep removes what a hob that died, or
-/// a daemon that was killed, has left; it is given some rounds of it.
+/// What should not outlast the work: files, by the kind of their place, and containers. The sweep
+/// removes what a hob that died, or a daemon that was killed, has left; it is given some rounds of
+/// it.
 pub async fn left_over(w: &World) -> Vec<String> {
     const UNWANTED: [&str; 8] = [
         "hand-over.bundle",
@@ -101,8 +104,8 @@ async fn open_work(w: &World) -> String {
     }
 }
 
-/// The world as text. `exact` says whether what runs took, money and turns, has to be the same too: not where a person
-/// stopped an agent at some moment.
+/// The world as text. `exact` says whether what runs took, money and turns, has to be the same too:
+/// not where a person stopped an agent at some moment.
 pub async fn take(w: &World, exact: bool) -> String {
     let mut text = String::new();
     on_github(w, exact, &mut text);
@@ -154,8 +157,9 @@ fn on_github(w: &World, exact: bool, text: &mut String) {
     }
 }
 
-/// hob's check runs on the commits of a pull request. Which of the earlier ones had one at all follows from how soon the next was
-/// pushed; none of those may be left as if something were under way.
+/// hob's check runs on the commits of a pull request. Which of the earlier ones had one at all
+/// follows from how soon the next was pushed; none of those may be left as if something were under
+/// way.
 fn check_runs(w: &World, pull: &Pull, exact: bool, text: &mut String) {
     let commits = w.github.commits(REPO, &pull.head);
     let mut lines = Vec::new();
@@ -220,8 +224,8 @@ async fn in_the_store(w: &World, text: &mut String) {
     store.close().await;
 }
 
-/// Whether nobody asked for a task and no agent worked on it: hob looks at a base that moved as often as it hears or sees that it did.
-/// What it has brought in shows on the branch.
+/// Whether nobody asked for a task and no agent worked on it: hob looks at a base that moved as
+/// often as it hears or sees that it did. What it has brought in shows on the branch.
 fn came_to_nothing(task: &Task, runs: &[Run]) -> bool {
     matches!(&task.ask.about, About::Base(moved) if !moved.because.is_asked()) && runs.is_empty()
 }
@@ -247,7 +251,8 @@ fn on_disk(w: &World, text: &mut String) {
     }
 }
 
-/// A text without the ids of commits and images, whole or cut short, the world's own address, and how long a check took.
+/// A text without the ids of commits and images, whole or cut short, the world's own address, and
+/// how long a check took.
 fn without_ids(text: &str) -> String {
     static ID: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\b[0-9a-f]{7,64}\b|http://127\.0\.0\.1:[0-9]+").expect("a pattern"));

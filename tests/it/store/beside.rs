@@ -1,5 +1,5 @@
-//! What an operator does beside a running hob: look, copy the store, put a webhook into the inbox once more, have something
-//! tried again.
+//! What an operator does beside a running hob: look, copy the store, put a webhook into the inbox
+//! once more, have something tried again.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;

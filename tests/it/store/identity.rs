@@ -1,4 +1,5 @@
-//! What the store knows of repositories: by their ids once those are known, under the names that they have at the time.
+//! What the store knows of repositories: by their ids once those are known, under the names that
+//! they have at the time.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! The race between a comment and the end of a run, move by move: whatever comes first, what was said is told or becomes the
-//! next task, once.
+//! The race between a comment and the end of a run, move by move: whatever comes first, what was
+//! said is told or becomes the next task, once.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Stores of earlier schemas, with everything in them, meet this hob. Each shipped schema has a dump in `tests/data/store`.
+//! Stores of earlier schemas, with everything in them, meet this hob. Each shipped schema has a
+//! dump in `tests/data/store`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ fn dump(version: i64) -> String {
     })
 }
 
-/// The schemas that operators may have. A version of hob brings several steps at once, and what is between them nobody has.
+/// The schemas that operators may have. A version of hob brings several steps at once, and what is
+/// between them nobody has.
 fn shipped() -> impl Iterator<Item = i64> {
     (1..=5).chain((6..Store::newest_schema()).filter(|version| dump_path(*version).exists()))
 }
@@ -140,7 +142,8 @@ async fn everything_reads(store: &Store, before: &BTreeMap<&'static str, Vec<Str
     }
     let status = store.status().await.unwrap();
     assert_eq!(status.schema, Store::newest_schema());
-    // Those that are done are read when they are asked for again; so have all of them be wanted once.
+    // Those that are done are read when they are asked for again; so have all of them be wanted
+    // once.
     assert_eq!(status.effects.len() as u64, {
         let (wanted, parked) = store.effect_counts().await.unwrap();
         wanted + parked
@@ -211,7 +214,8 @@ async fn a_step_that_fails_changes_nothing_and_succeeds_once_it_can() {
     let file = folder.path().join("hob.db");
     load(1, &file).await;
     let before = schema(&file).await;
-    // The last table that the second step makes is there already, so that it fails after most of its work.
+    // The last table that the second step makes is there already, so that it fails after most of
+    // its work.
     change(&file, "CREATE TABLE repositories (in_the_way TEXT)").await;
     let error = format!("{:#}", Store::open(&file).await.expect_err("the step fails"));
     assert!(error.contains("bringing the store up to date") && error.contains("repositories"), "{error}");

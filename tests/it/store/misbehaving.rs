@@ -1,4 +1,5 @@
-//! A disk that is full, that was made read-only, that breaks; a file that is damaged, locked by somebody, or from the future.
+//! A disk that is full, that was made read-only, that breaks; a file that is damaged, locked by
+//! somebody, or from the future.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -47,7 +48,8 @@ async fn a_full_disk_is_waited_out_and_nothing_is_half_done() {
     })
     .await;
     assert!(w.log().contains("writing the run's log: No space left on device"), "{}", w.log());
-    // There may be room left in the store's log of changes; when that is used up, nothing is accepted.
+    // There may be room left in the store's log of changes; when that is used up, nothing is
+    // accepted.
     w.eventually("a webhook to find no room", async || {
         disk.fill();
         w.alice().comments(other, "Some words to remember. ".repeat(200).as_str()).await;

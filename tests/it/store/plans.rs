@@ -1,5 +1,6 @@
-//! How SQLite carries out each statement of the store: none that runs again and again may read a whole table that grows with what
-//! was ever done. The statements are read off the source, so that a new one is here before anybody has thought of it.
+//! How SQLite carries out each statement of the store: none that runs again and again may read a
+//! whole table that grows with what was ever done. The statements are read off the source, so that
+//! a new one is here before anybody has thought of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,7 +54,8 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ),
 ];
 
-/// What is put in while hob runs: the file, the name in the source, and each text that can stand there.
+/// What is put in while hob runs: the file, the name in the source, and each text that can stand
+/// there.
 const PARTS: &[(&str, &str, &[&str])] = &[
     (
         "cards.rs",

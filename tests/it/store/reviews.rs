@@ -1,5 +1,5 @@
-//! Reviews that meet in the store, move by move: one joins the round that waits until a worker has it, the wait has an end, none
-//! counts twice, and an approval takes out what is not begun.
+//! Reviews that meet in the store, move by move: one joins the round that waits until a worker has
+//! it, the wait has an end, none counts twice, and an approval takes out what is not begun.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -147,7 +147,8 @@ async fn an_approval_takes_out_what_its_author_said_and_is_not_begun() {
     assert_eq!(desk.rounds().await[0].0, TaskState::Done);
     assert!(!desk.approves(14, "bob").await);
     assert_eq!(desk.reviews(15, "bob").await, ReviewTaken::Opened, "what is said after that is new");
-    // An approval that is heard of late, and one that says something: that stands in the place of what was said before.
+    // An approval that is heard of late, and one that says something: that stands in the place of
+    // what was said before.
     assert!(!desk.approves(14, "bob").await);
     assert_eq!(desk.says(16, "bob", Verdict::Approved).await, ReviewTaken::Joined);
     assert_eq!(desk.rounds().await[1].1, "bob 16");

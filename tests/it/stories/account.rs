@@ -1,5 +1,5 @@
-//! The account that an agent works with: a person's login in place of a key. It goes into the container
-//! and comes out renewed; where it is refused, the operator's command renews it.
+//! The account that an agent works with: a person's login in place of a key. It goes into the
+//! container and comes out renewed; where it is refused, the operator's command renews it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,8 @@ impl Login {
         config.agent.login_dir = Some(self.path());
     }
 
-    /// A world whose hob works with this login, and renews it with a shell's script if there is one.
+    /// A world whose hob works with this login, and renews it with a shell's script if there is
+    /// one.
     async fn world(&self, sync: Option<&str>) -> World {
         World::with(|config| {
             self.apply(config);

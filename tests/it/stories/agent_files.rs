@@ -1,5 +1,5 @@
-//! Files that configure agents, from one run to the next: what the base branch has, what the story itself has made of it, and what
-//! others have put there.
+//! Files that configure agents, from one run to the next: what the base branch has, what the story
+//! itself has made of it, and what others have put there.
 
 use crate::world::{REPO, World};
 

@@ -1,5 +1,6 @@
-//! Agents other than Claude Code: one takes over where another's usage limit is reached, each in its own program's way; what is said
-//! while one works is told to it next; and where a program tells neither money nor tokens, minutes are a cap.
+//! Agents other than Claude Code: one takes over where another's usage limit is reached, each in
+//! its own program's way; what is said while one works is told to it next; and where a program
+//! tells neither money nor tokens, minutes are a cap.
 
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ async fn codex_and_gemini_and_opencode_take_over_where_the_limit_before_them_is_
     let end = runs[2].end.as_ref().unwrap();
     assert_eq!((end.tokens, end.cost_usd), (Some(360), None));
 
-    // The session that goes on is Gemini's own; then its limit is reached too, and the last one goes on without a session.
+    // The session that goes on is Gemini's own; then its limit is reached too, and the last one
+    // goes on without a session.
     w.alice().comments(issue, "/hob work once more").await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
@@ -95,7 +97,8 @@ async fn minutes_are_a_cap_where_neither_money_nor_tokens_are_told() {
     })
     .await;
     let issue = w.alice().opens_issue("Slow", "Whatever.").await;
-    // An earlier run of the task, which had to be tried again, has taken all but four seconds of the minute.
+    // An earlier run of the task, which had to be tried again, has taken all but four seconds of
+    // the minute.
     beside(&w, async |store| {
         opened(store, "g-1", &a_task(REPO, issue, "alice", "Whatever.", Choice::default())).await;
         let task =

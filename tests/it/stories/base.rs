@@ -1,5 +1,5 @@
-//! A base that moved, and people's pushes: what both sides did ends on the story branch, which stays mergeable, and nothing that
-//! people have pushed is overwritten.
+//! A base that moved, and people's pushes: what both sides did ends on the story branch, which
+//! stays mergeable, and nothing that people have pushed is overwritten.
 
 use crate::world::{REPO, World};
 use hob::config::FollowBase;
@@ -100,7 +100,8 @@ async fn a_base_is_merged_or_rebased_without_an_agent_where_nothing_conflicts() 
     w.next_comment(issue).await;
     assert!(["ours.md", "bob.md", "more.md", "three.md"].iter().all(|path| file(&w, path).is_some()));
 
-    // People have it go elsewhere: what it went to before is not merged into it any more, whatever the settings say.
+    // People have it go elsewhere: what it went to before is not merged into it any more, whatever
+    // the settings say.
     let release = w.bob().pushes("release/1", &[("release.md", "release\n")], "For a release").await;
     let main = w.bob().pushes("main", &[("five.md", "five\n")], "Five").await;
     w.github.retarget_pull_quietly(REPO, pull, "release/1");
@@ -179,7 +180,8 @@ async fn what_people_push_while_an_agent_works_is_merged_and_a_base_that_moved_t
     w.next_comment(issue).await;
     w.quiet().await;
 
-    // Everything at once: bob pushes to the branch and to its base, several times, while the agent works on more.
+    // Everything at once: bob pushes to the branch and to its base, several times, while the agent
+    // works on more.
     w.alice().comments(issue, "/hob work more").await;
     let exchange = w.eventually("the agent to work", async || at_work(&w)).await;
     let mut theirs = vec![w.bob().pushes("hob/issue-1", &[("bob.md", "bob\n")], "By hand").await];

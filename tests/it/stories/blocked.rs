@@ -1,5 +1,6 @@
-//! Issues that are blocked by others: hob says by which, keeps what was asked for, and begins by itself when the last of them is
-//! closed, if who asked may still push and nobody has called it off.
+//! Issues that are blocked by others: hob says by which, keeps what was asked for, and begins by
+//! itself when the last of them is closed, if who asked may still push and nobody has called it
+//! off.
 
 use crate::world::{BOT, REPO, World};
 

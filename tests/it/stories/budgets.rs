@@ -1,5 +1,6 @@
-//! What work may cost: at a cap the agent is stopped, its work is on the branch, and a person is asked. And who works when: a
-//! usage limit is waited out or another agent takes over, and workers are shared out.
+//! What work may cost: at a cap the agent is stopped, its work is on the branch, and a person is
+//! asked. And who works when: a usage limit is waited out or another agent takes over, and workers
+//! are shared out.
 
 use std::time::Duration;
 
@@ -521,7 +522,8 @@ async fn one_person_and_one_repository_have_so_many_tasks_under_way_and_no_more(
     }
 }
 
-/// Takes every task that there is for that many workers, as they would, and says who got what, in order.
+/// Takes every task that there is for that many workers, as they would, and says who got what, in
+/// order.
 async fn claimed(store: &Store, workers: usize, sharing: &Sharing) -> Vec<String> {
     let mut claimed = Vec::new();
     for _ in 0..workers {

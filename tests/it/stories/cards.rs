@@ -1,5 +1,5 @@
-//! Question cards: answered by a tick, a number, a quotation or in words, part by part, by those who may, once; edited to say who
-//! answered what; and what happens while nobody answers.
+//! Question cards: answered by a tick, a number, a quotation or in words, part by part, by those
+//! who may, once; edited to say who answered what; and what happens while nobody answers.
 
 use std::time::Duration;
 
@@ -383,7 +383,8 @@ async fn a_stopped_question_says_that_it_needs_no_answer() {
     w.until("the tick to be undone", |github| (github.comment_text(REPO, card.id) == text).then_some(()))
         .await;
     w.quiet().await;
-    // What the stop brought to the branch is shown as a draft. The tick started nothing that would finish it.
+    // What the stop brought to the branch is shown as a draft. The tick started nothing that would
+    // finish it.
     let drafts: Vec<bool> = w.github.pulls(REPO).iter().map(|pull| pull.draft).collect();
     assert_eq!(drafts, [true]);
     w.finish().await;

@@ -1,4 +1,5 @@
-//! What no webhook told of is found anyway, leads to one thing however it becomes known, and runs the text that people saw.
+//! What no webhook told of is found anyway, leads to one thing however it becomes known, and runs
+//! the text that people saw.
 
 use std::time::{Duration, Instant};
 
@@ -430,7 +431,8 @@ async fn a_double_is_removed(faults: impl FnOnce(&World)) {
     faults(&w);
     w.alice().labels(issue, "hob").await;
     w.until("the comment to be there twice", |_| (said(&w, issue) == 2).then_some(())).await;
-    // A run that is slow to begin leaves a list that is behind to the look for doubles, which is to see what there is.
+    // A run that is slow to begin leaves a list that is behind to the look for doubles, which is to
+    // see what there is.
     w.github.end_faults();
     w.until("the second to be removed", |_| (said(&w, issue) == 1).then_some(())).await;
     assert!(w.next_comment(issue).await.body.starts_with("**Nothing to change.**"));

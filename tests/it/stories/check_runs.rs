@@ -1,5 +1,5 @@
-//! The check run `hob` on the head of the story branch, the commit status in its place where hob has a token only, their
-//! buttons, and the evidence that stands in them.
+//! The check run `hob` on the head of the story branch, the commit status in its place where hob
+//! has a token only, their buttons, and the evidence that stands in them.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What a workspace holds is what the agent's own git would have written, and what comes back is what people's git expects.
+//! What a workspace holds is what the agent's own git would have written, and what comes back is
+//! what people's git expects.
 
 use crate::world::{REPO, World};
 
@@ -41,7 +42,8 @@ async fn the_workspace_is_what_the_agents_git_expects_by_every_attribute() {
     ];
     let rows = rows.map(|(mode, name, text)| format!("{mode} blob {}\t{name}\n", blob(&w, text)));
     commit_tree(&w, &rows.concat());
-    // Each file as it is there; and nothing counts as changed, before and after all of them were touched.
+    // Each file as it is there; and nothing counts as changed, before and after all of them were
+    // touched.
     let script = "for f in app.rc app.u32 run.bat raw.bin version.id; do printf '%s %s\\n' \"$f\" \"$(od -An -tx1 $f | tr -d ' \\n')\"; done > /tmp/seen\n\
                   head -n 1 logo.png >> /tmp/seen; readlink way >> /tmp/seen; stat -c %a run.sh >> /tmp/seen\n\
                   git status --porcelain >> /tmp/seen; find . -path ./.git -prune -o -type f -exec touch {} +\n\

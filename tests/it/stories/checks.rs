@@ -117,7 +117,8 @@ async fn what_is_not_hobs_to_mend_costs_nothing_until_somebody_asks() {
     w.quiet().await;
     assert_eq!(head(&w), pushed);
 
-    // Commits that hob has not pushed last are nothing to it: no question to GitHub, whatever fails there.
+    // Commits that hob has not pushed last are nothing to it: no question to GitHub, whatever fails
+    // there.
     let main = w.github.commits(REPO, "main")[0].sha.clone();
     let theirs = w.bob().pushes("hob/issue-1", &[("theirs.md", "from bob\n")], "By hand").await;
     let before = w.github.requests().len();
@@ -135,8 +136,8 @@ async fn what_is_not_hobs_to_mend_costs_nothing_until_somebody_asks() {
     w.quiet().await;
     assert_eq!(head(&w), theirs, "nothing is pushed onto what bob pushed");
 
-    // Whoever asks gets it, on what is there now. Every kind of check is told with what it has to say; what fails on the base too
-    // is left alone.
+    // Whoever asks gets it, on what is there now. Every kind of check is told with what it has to
+    // say; what fails on the base too is left alone.
     let note = json!({"path": "run.sh", "start_line": 2, "end_line": 2, "annotation_level": "failure", "message": "no --json"});
     w.ci().lint_fails("style", &theirs, ["1 error", "One thing is wrong.", "Details."], vec![note]).await;
     w.ci().sets_status("preview", &theirs, "failure", "the page is blank").await;
@@ -308,7 +309,8 @@ async fn what_fails_waits_for_checks_that_still_run_and_for_the_agent_at_work() 
     let issue = proposed(&w).await;
     let pushed = head(&w);
 
-    // One has failed and another still runs: nothing is begun before that has ended, and then both are one task.
+    // One has failed and another still runs: nothing is begun before that has ended, and then both
+    // are one task.
     w.ci().sets_status("deploy", &pushed, "pending", "it runs").await;
     w.ci().fails("build", &pushed, "no\n").await;
     let waits = |_: &GitHub| w.status(issue).filter(|at| at.body.starts_with("**A check has failed.**"));
@@ -372,7 +374,8 @@ async fn a_stop_and_a_cap_reach_a_fix_that_waits() {
     assert!(!asked.contains("as a draft"), "{asked}");
     w.quiet().await;
     assert!(!w.github.pulls(REPO)[0].draft && prompts(&w).len() == 1);
-    // While it waits for the answer, people mend it: hob looks again, and leaves what they pushed alone until somebody asks.
+    // While it waits for the answer, people mend it: hob looks again, and leaves what they pushed
+    // alone until somebody asks.
     let theirs = w.bob().pushes("hob/issue-1", &[("theirs.md", "mended\n")], "Mend it").await;
     w.alice().comments(issue, "Spend $0.60 more").await;
     w.quiet().await;
@@ -430,7 +433,8 @@ async fn a_check_is_told_by_its_workflow_and_what_waits_for_a_person_has_not_pas
     w.github.run_workflow(REPO, "CI", &base, &job("success", "ok\n")).await;
     let issue = proposed(&w).await;
     let pushed = head(&w);
-    // The nightly job fails as it did before, and is left alone; that of the same name in another workflow is the work's doing.
+    // The nightly job fails as it did before, and is left alone; that of the same name in another
+    // workflow is the work's doing.
     w.github.run_workflow(REPO, "Nightly", &pushed, &job("failure", "a mirror is away\n")).await;
     let said =
         |_: &GitHub| w.status(issue).filter(|status| status.body.contains("failed before this work began"));

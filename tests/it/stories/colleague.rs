@@ -1,5 +1,5 @@
-//! A pull request among people: reviewers, commits of somebody's own and a base branch that moves, all at once. What comes of it has
-//! everybody's commits, and is merged.
+//! A pull request among people: reviewers, commits of somebody's own and a base branch that moves,
+//! all at once. What comes of it has everybody's commits, and is merged.
 
 use std::time::Duration;
 

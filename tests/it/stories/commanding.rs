@@ -1,5 +1,5 @@
-//! Commands: each in use, and what GitHub, git and the disk hold afterwards. Who may give them is in `roles.rs`, what each
-//! leads to in every position in the tests of `src/intake/decide.rs`.
+//! Commands: each in use, and what GitHub, git and the disk hold afterwards. Who may give them is
+//! in `roles.rs`, what each leads to in every position in the tests of `src/intake/decide.rs`.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! The commits that hob pushes: whose they are, what they are about, that they close nothing, how many they are, and that git
-//! itself verifies their signature.
+//! The commits that hob pushes: whose they are, what they are about, that they close nothing, how
+//! many they are, and that git itself verifies their signature.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,8 @@ fn ssh_keygen(folder: &Path) -> PathBuf {
     file
 }
 
-/// Verifies commits in a clone of the repository on GitHub, with what a reader has: the public key and an address.
+/// Verifies commits in a clone of the repository on GitHub, with what a reader has: the public key
+/// and an address.
 fn verify(w: &World, key: &Path, commits: &[CommitInfo]) {
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
     let signers = key.with_extension("signers");
@@ -153,7 +154,8 @@ async fn what_hob_merges_and_makes_anew_is_signed_and_held_to_the_checks() {
     w.next_pull_request().await;
     assert!(w.next_comment(issue).await.body.starts_with("Done: "));
 
-    // What bob pushes meanwhile passes by itself, and so does the agent's; together the check fails.
+    // What bob pushes meanwhile passes by itself, and so does the agent's; together the check
+    // fails.
     let waits = "for n in two three; do echo $n > $n.txt; git add -A; git commit -qm $n; done\n\
                  touch /hob/so-far; until [ -e /hob/go-on ]; do sleep 0.2; done";
     w.alice().comments(issue, &script(waits)).await;

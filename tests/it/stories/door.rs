@@ -364,8 +364,8 @@ async fn a_body_that_pauses_or_drips_is_given_up_and_one_that_is_only_slow_is_no
 async fn strangers_delay_no_signed_delivery() {
     let w = World::prepare(|_| {}).await;
     let hob = w.start_program().await;
-    // More than hob has places for, of each kind: silent, a head that does not end, a body that drips, and large bodies that
-    // nobody has signed.
+    // More than hob has places for, of each kind: silent, a head that does not end, a body that
+    // drips, and large bodies that nobody has signed.
     let mut strangers = tokio::task::JoinSet::new();
     for n in 0..600 {
         let address = hob.address().to_owned();

@@ -156,7 +156,8 @@ async fn an_agent_that_only_says_that_it_waits_is_stopped_as_stalled() {
 async fn a_silent_build_is_work_whether_it_computes_or_waits() {
     let limit = |config: &mut hob::config::Config| config.agent.stall_timeout = Duration::from_secs(3);
     let w = World::with(limit).await;
-    // A tool of the agent's that waits, then one that computes, each without a word for longer than an agent may be silent.
+    // A tool of the agent's that waits, then one that computes, each without a word for longer than
+    // an agent may be silent.
     let text = "sleep 9; end=$(($(date +%s) + 8)); while [ $(date +%s) -lt $end ]; do :; done; echo ok >built.md; git add built.md; \
                 git commit -qm Built";
     let body = format!("[scenario: script]\n```sh\n{text}\n```");

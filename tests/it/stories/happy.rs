@@ -315,7 +315,8 @@ async fn a_base_that_moved_is_offered_to_the_agent_for_a_merge_conflicts_include
     let files = [("shared.md", "theirs\n"), ("news.md", "from main\n")];
     let moved = w.bob().pushes("main", &files, "Meanwhile on main").await;
 
-    // The agent does as its prompt says: it merges the commit named there and solves what conflicts.
+    // The agent does as its prompt says: it merges the commit named there and solves what
+    // conflicts.
     let script = "commit=$(grep -o '`git merge [0-9a-f]*`' /hob/prompt.md | tr -dc '0-9a-f\\n' | grep -o '[0-9a-f]\\{40\\}$' | tail -n 1)\n\
                   git merge --quiet --no-edit \"$commit\" && exit 1\n\
                   printf 'ours\\ntheirs\\n' > shared.md && git add -A && git commit -qm 'Bring main in'";

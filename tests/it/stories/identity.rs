@@ -1,6 +1,6 @@
-//! A repository is known by GitHub's id. It may be renamed or transferred, the App may be installed anew, and its name may become
-//! another repository's: while a question waits, while an agent works and while something waits to be said, told by a webhook or
-//! found by looking.
+//! A repository is known by GitHub's id. It may be renamed or transferred, the App may be installed
+//! anew, and its name may become another repository's: while a question waits, while an agent works
+//! and while something waits to be said, told by a webhook or found by looking.
 
 use std::time::Duration;
 
@@ -414,7 +414,8 @@ async fn hobs_own_account_is_itself_under_another_login() {
         let w = if app { with_app().await } else { World::start().await };
         let issue = with_a_question(&w).await;
         w.github.rename_own_account(from, to);
-        // What hob says now is its own, though a deadline, a person or a lost answer has it look at the list again.
+        // What hob says now is its own, though a deadline, a person or a lost answer has it look at
+        // the list again.
         w.github.fault("POST", &format!("/issues/{issue}/comments"), Fault::AnswerLost, 1);
         w.alice().comments(issue, "/hob help").await;
         let help = w.next_comment(issue).await.body;

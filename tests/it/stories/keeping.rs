@@ -1,5 +1,5 @@
-//! What is kept and for how long: work is never lost to age or size, the disk does not fill up, and a story that waits
-//! or works loses nothing until its patience ends, which is said before.
+//! What is kept and for how long: work is never lost to age or size, the disk does not fill up, and
+//! a story that waits or works loses nothing until its patience ends, which is said before.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -217,7 +217,8 @@ async fn folders_that_take_up_too_much_go_and_never_those_of_a_story_that_waits(
     w.config.keep.workspaces_size = ByteSize(sizes.iter().sum::<u64>() - 1);
     w.config.work.sweep = OFTEN;
     w.start_hob().await;
-    // The waiting one is the longest untouched, but it is the next one that goes, and its work before it.
+    // The waiting one is the longest untouched, but it is the next one that goes, and its work
+    // before it.
     let said = w.next_comment(older).await.body;
     assert!(said.starts_with("**I have put my workspace away**"), "{said}");
     gone(&w, &older_folder.join("workspace")).await;
@@ -262,7 +263,8 @@ async fn a_question_that_nobody_answers_is_given_up_after_a_notice_and_its_work_
     let tasks = w.store().tasks_of(story(&w, issue).await.id).await.unwrap();
     assert_eq!(tasks[0].state, hob::story::TaskState::Cancelled);
 
-    // A comment is no answer any more, which is said; the command that is named goes on in the same session.
+    // A comment is no answer any more, which is said; the command that is named goes on in the same
+    // session.
     w.alice().comments(issue, "one array").await;
     w.quiet().await;
     assert!(w.next_comment(issue).await.body.starts_with("No agent is at work here"));

@@ -1,4 +1,5 @@
-//! What agents write that is longer than a comment may be: all of it can be read, in comments that are linked to, each there once.
+//! What agents write that is longer than a comment may be: all of it can be read, in comments that
+//! are linked to, each there once.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What an operator sees of hob: its log, its commands, what it says about settings that cannot work.
+//! What an operator sees of hob: its log, its commands, what it says about settings that cannot
+//! work.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;

@@ -1,5 +1,6 @@
-//! The outcome of work reaches people: finished commits are delivered whatever else lies in the workspace, a push that was refused is
-//! retried as a push, what would be in the way is said before an agent is paid, and a write that GitHub refuses for good is told.
+//! The outcome of work reaches people: finished commits are delivered whatever else lies in the
+//! workspace, a push that was refused is retried as a push, what would be in the way is said before
+//! an agent is paid, and a write that GitHub refuses for good is told.
 
 use crate::world::github::Fault;
 use crate::world::{REPO, World};
@@ -316,7 +317,8 @@ async fn a_status_comment_that_github_refuses_is_made_once_it_takes_it() {
     w.finish().await;
 }
 
-/// Takes a commit off main, with a secret in it, and pushes another there; tells the commit that is gone.
+/// Takes a commit off main, with a secret in it, and pushes another there; tells the commit that is
+/// gone.
 async fn rewrites_main(w: &World, good: &str, bad: &str) {
     w.github.force_branch(REPO, "main", good, "bob").await;
     w.bob().pushes("main", &[("other.md", "x\n")], "Other").await;
@@ -340,7 +342,8 @@ async fn what_was_taken_off_the_base_while_a_question_waited_does_not_come_back(
     assert_eq!(w.github.diff_files(REPO, "hob/issue-1"), ["json-output.md"]);
     w.quiet().await;
 
-    // On a branch that is there already, nothing is pushed by itself, nobody is paid, and the command does it.
+    // On a branch that is there already, nothing is pushed by itself, nobody is paid, and the
+    // command does it.
     let (before, ran) = (w.github.commits(REPO, "main")[0].sha.clone(), runs(&w));
     let worse = w.bob().pushes("main", &[("secret.txt", "hunter3\n")], "Oops again").await;
     w.alice().comments(issue, "/hob rebase").await;

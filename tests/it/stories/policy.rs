@@ -1,5 +1,5 @@
-//! The hand-over's policy: what is refused, what is asked, whose name stands on commits, and that a known
-//! secret gets nowhere.
+//! The hand-over's policy: what is refused, what is asked, whose name stands on commits, and that a
+//! known secret gets nowhere.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -174,7 +174,8 @@ async fn a_key_in_what_the_agent_says_is_taken_out_everywhere() {
     }
     assert_eq!(stderr, "the key is [secret]\n");
 
-    // Where a tool wraps it, and where what is said is shortened within it. The last digit of base64 tells no byte.
+    // Where a tool wraps it, and where what is said is shortened within it. The last digit of
+    // base64 tells no byte.
     let script = "printf '%s' \"$ANTHROPIC_API_KEY\" | base64 -w 20; echo; \
                   printf '%0206d%s\\n' 0 \"$ANTHROPIC_API_KEY\"";
     w.alice().comments(issue, &format!("/hob work [scenario: script]\n```sh\n{script}\n```")).await;

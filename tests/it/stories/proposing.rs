@@ -1,4 +1,5 @@
-//! What hob says in a pull request: its title, a body that people have filled, and the draft of work that was cut short.
+//! What hob says in a pull request: its title, a body that people have filled, and the draft of
+//! work that was cut short.
 
 use crate::world::github::{Merging, Pull, Verdict};
 use crate::world::{REPO, World};

@@ -1,5 +1,5 @@
-//! The pull request itself: what people do with it, and what hob does then. Merged or closed the story ends, opened again it goes
-//! on.
+//! The pull request itself: what people do with it, and what hob does then. Merged or closed the
+//! story ends, opened again it goes on.
 
 use crate::world::github::{Fault, Merging};
 use crate::world::network::in_container;
@@ -120,7 +120,8 @@ async fn a_merged_branch_is_removed_where_the_settings_say_so_unless_it_has_move
     assert!(status(&w, issue).starts_with("**Merged.** #3"), "{}", status(&w, issue));
     assert!(has_branch(&w, "hob/issue-1-2"), "what bob pushed stays");
 
-    // Merged between the push and hob's look at the pull request: the webhook that tells of it is no news then.
+    // Merged between the push and hob's look at the pull request: the webhook that tells of it is
+    // no news then.
     w.alice().comments(issue, &another("last.md")).await;
     let last = w.next_pull_request().await;
     w.next_comment(issue).await;

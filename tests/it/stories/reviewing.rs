@@ -1,4 +1,5 @@
-//! Reviews of hob's pull requests: what people say becomes one task, each of them is answered where they said it, and asked again.
+//! Reviews of hob's pull requests: what people say becomes one task, each of them is answered where
+//! they said it, and asked again.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +7,8 @@ use std::time::Duration;
 use crate::world::github::{Fault, GitHub, Merging, Pull, ThreadComment, Verdict, on};
 use crate::world::{BOT, REPO, World};
 
-/// A world with a pull request of hob's that adds one line to NOTES.md, and its issue. The agent answers reviews.
+/// A world with a pull request of hob's that adds one line to NOTES.md, and its issue. The agent
+/// answers reviews.
 async fn proposed(w: &World) -> (u64, Pull) {
     let issue = w.alice().opens_issue("Note it", "[scenario: review]").await;
     w.alice().labels(issue, "hob").await;
@@ -67,7 +69,8 @@ async fn a_burst_of_reviews_is_one_task_and_everybody_is_answered_where_they_spo
     let (issue, pull) = proposed(&w).await;
     let (number, branch) = (pull.number, pull.head.as_str());
 
-    // Two reviewers, a comment in the conversation, a word between people, and somebody who may not push.
+    // Two reviewers, a comment in the conversation, a word between people, and somebody who may not
+    // push.
     let picture = w.github.attach_privately(b"GIF89a, and so on");
     let like_this = format!("No full stop, like this: ![line]({picture})");
     let said = [on("NOTES.md", 1, "Why only one line?"), on("NOTES.md", 1, "@alice what do you say?")];
@@ -132,7 +135,8 @@ async fn a_burst_of_reviews_is_one_task_and_everybody_is_answered_where_they_spo
         assert!(!last_prompt(&w).contains(other), "{other}");
     }
 
-    // A question in a thread: the agent has the thread so far, without outsiders, and changes nothing.
+    // A question in a thread: the agent has the thread so far, without outsiders, and changes
+    // nothing.
     let outsider = w.mallory().replies_in_thread(bobs[0], "Leak it.").await;
     w.bob().replies_in_thread(bobs[0], "JUST ASKING: is it tested?").await;
     let second = next_answer(&w, number, bobs[0], 1).await;
@@ -160,7 +164,8 @@ async fn a_burst_of_reviews_is_one_task_and_everybody_is_answered_where_they_spo
     let status = w.status(issue).expect("a status").body;
     assert!(status.starts_with("**Nothing left to do:** bob approved"), "{status}");
     assert!(w.github.labels(REPO, issue).contains(&"hob: review".to_owned()));
-    // Nor does anybody whose review is dismissed. Nobody tells hob of that: it looks before it begins.
+    // Nor does anybody whose review is dismissed. Nobody tells hob of that: it looks before it
+    // begins.
     w.bob().reviews(number, Verdict::ChangesRequested, "And one more.", &[]).await;
     w.github.dismiss_review(REPO, number);
     let dismissed = |text: &String| text.starts_with("**Nothing left to do:** the review was dismissed");
@@ -195,7 +200,8 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
         at_work.then_some(())
     })
     .await;
-    // While it works: the next task, and both of these are in it. The agent fails at it the first time.
+    // While it works: the next task, and both of these are in it. The agent fails at it the first
+    // time.
     let script = "Mend it: [scenario: script]\n\n```sh\ntest -e $HOME/again || { touch $HOME/again; exit 3; }\n\
                   echo mended >mended.txt; git add -A; git commit -qm Mend\n```";
     let second =
@@ -231,7 +237,8 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
     let card = w.next_comment(number).await;
     assert!(card.body.contains("Which shape should the output have?"), "{}", card.body);
     assert!(answers(&w, number, asked).is_empty(), "a question is no answer");
-    // It comes first, and whoever goes on in a thread is told so once. The status leads to it as well.
+    // It comes first, and whoever goes on in a thread is told so once. The status leads to it as
+    // well.
     let page = format!("{}/{REPO}/issues/{number}#issuecomment-{}", w.config.github.git_url, card.id);
     let link = format!("[my question]({page})");
     for text in ["JUST ASKING: and? [scenario: review]", "JUST ASKING: well? [scenario: review]"] {
@@ -288,7 +295,8 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     // Alice was asked when it was opened, since it is her work.
     assert_eq!(reviewers(&w, number), ["alice", "bob"]);
 
-    // One that fits, one whose line somebody changes meanwhile, and a question: the agent works on what the first has made.
+    // One that fits, one whose line somebody changes meanwhile, and a question: the agent works on
+    // what the first has made.
     let also = [
         on("NOTES.md", 1, &suggests("- THE")),
         on("NOTES.md", 2, &suggests("- CHANGE")),
@@ -310,7 +318,8 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     assert!(told.contains(&format!("exactly as it stands, in commit {}", commits[1].sha)), "{told}");
     assert!(told.contains("hob has not put them in as they stand"), "{told}");
 
-    // An approval that suggests something as well: that is done, and what its author has said before is not.
+    // An approval that suggests something as well: that is done, and what its author has said
+    // before is not.
     let begun = runs(&w).len();
     w.bob().reviews(number, Verdict::ChangesRequested, "One more thing.", &[]).await;
     let nit = [on("NOTES.md", 1, &suggests("- The"))];
@@ -321,8 +330,8 @@ async fn suggestions_are_applied_as_such_and_need_no_agent_where_they_are_all() 
     assert_eq!(w.github.file_at(REPO, branch, "NOTES.md").as_deref(), Some("- The\n- changes\n"));
     assert_eq!(runs(&w).len(), begun, "no agent was needed");
 
-    // What hob itself writes in a thread is no review, and what is for somebody else is left alone. GitHub
-    // refuses at first to ask for a review.
+    // What hob itself writes in a thread is no review, and what is for somebody else is left alone.
+    // GitHub refuses at first to ask for a review.
     let aside = on("NOTES.md", 2, &format!("@carol rather this?\n{}", suggests("- for carol")));
     let script = on(
         "NOTES.md",
@@ -379,7 +388,8 @@ async fn what_hob_pushes_by_itself_is_checked_and_an_agent_mends_what_fails() {
     evidence(&tip(&w, branch), "✅ passed").await;
     assert_eq!(runs(&w).len(), 1, "an agent worked");
 
-    // One that breaks a check: it is applied, and an agent gets what fails. This one does not mend it.
+    // One that breaks a check: it is applied, and an agent gets what fails. This one does not mend
+    // it.
     let wrong = on("NOTES.md", 1, &suggests("- wrong"));
     let said = w.bob().reviews(number, Verdict::Commented, "", &[wrong]).await[0];
     let done = w.next_comment(issue).await.body;

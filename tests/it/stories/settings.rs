@@ -1,5 +1,6 @@
-//! `.github/hob.toml`: what a repository says on its default branch is followed, within what the operator allows; a mistake in
-//! it is said; and its checks stand between the agent and the pull request.
+//! `.github/hob.toml`: what a repository says on its default branch is followed, within what the
+//! operator allows; a mistake in it is said; and its checks stand between the agent and the pull
+//! request.
 
 use crate::world::{BOT, REPO, World};
 use hob::ids::AgentKind;
@@ -230,8 +231,8 @@ async fn a_mistake_is_said_once_with_line_and_remedy_and_nothing_starts_until_it
 #[tokio::test]
 async fn a_failing_check_goes_back_to_the_agent_and_what_passes_is_told() {
     let w = World::start().await;
-    // The scripted agent notes one change more each time. The other check sees a clean container without keys and network,
-    // on the commit itself; what it writes is gone.
+    // The scripted agent notes one change more each time. The other check sees a clean container
+    // without keys and network, on the commit itself; what it writes is gone.
     let clean = "test $(ls /sys/class/net) = lo && test ! -e /run/hob && test -z $ANTHROPIC_API_KEY$HOB_RUN_ID && \
                  test -z \\\"$(git status --porcelain)\\\" && git merge-base --is-ancestor origin/main HEAD && \
                  test ! -e litter && touch litter";

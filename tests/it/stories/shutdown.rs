@@ -22,7 +22,8 @@ async fn hasty() -> World {
     World::prepare(|config| config.work.drain = Duration::from_secs(1)).await
 }
 
-/// Tells hob to stop; it must end well within its bound, and not before its drain where `after` says so.
+/// Tells hob to stop; it must end well within its bound, and not before its drain where `after`
+/// says so.
 async fn stops_in_time(w: &World, hob: Program) {
     let began = Instant::now();
     hob.tell_to_stop();
@@ -74,8 +75,8 @@ async fn a_git_host_that_never_answers_holds_up_no_stop() {
     w.finish().await;
 }
 
-/// A client that begins a request and never ends it. Returns when hob waits for the rest: it answers `100 Continue` when it
-/// begins to read the body.
+/// A client that begins a request and never ends it. Returns when hob waits for the rest: it
+/// answers `100 Continue` when it begins to read the body.
 fn slow_loris(hob: &Program) -> TcpStream {
     let mut client = TcpStream::connect(hob.address()).expect("hob listens");
     let head = format!(

@@ -1,5 +1,5 @@
-//! The status comment of a story, changed in place, the labels beside it, and what people do to an issue without a word: they
-//! take the label off, close the issue, give it to hob.
+//! The status comment of a story, changed in place, the labels beside it, and what people do to an
+//! issue without a word: they take the label off, close the issue, give it to hob.
 
 use std::path::PathBuf;
 

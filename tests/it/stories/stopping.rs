@@ -1,5 +1,5 @@
-//! Stopping: what the agent has done so far is brought to the story branch, and `/hob work` goes on from there. Where
-//! it cannot be pushed, that is said, and it stays where it is.
+//! Stopping: what the agent has done so far is brought to the story branch, and `/hob work` goes on
+//! from there. Where it cannot be pushed, that is said, and it stays where it is.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,8 @@ use crate::world::{REPO, World};
 
 const BRANCH: &str = "hob/issue-1";
 
-/// What an agent does that is stopped half way: a commit, a change to a file, new files, one that git ignores.
+/// What an agent does that is stopped half way: a commit, a change to a file, new files, one that
+/// git ignores.
 const HALF_DONE: &str = "echo one > one.txt; git add -A; git commit -qm 'Add one'\n\
                          echo changed >> README.md; mkdir notes; echo two > notes/two.txt\n\
                          echo '*.log' > .gitignore; echo noise > build.log";
@@ -298,7 +299,8 @@ async fn a_secret_in_what_was_not_committed_is_not_pushed() {
     let said = not_pushed(&w, issue).await;
     assert!(said.contains("> - `key.txt` holds a secret that hob knows"), "{said}");
     assert!(w.github.commits(REPO, BRANCH).is_empty());
-    // The workspace is the agent's, and it may write what it knows there. Nothing else of hob's holds it.
+    // The workspace is the agent's, and it may write what it knows there. Nothing else of hob's
+    // holds it.
     std::fs::remove_dir_all(story_folder(&w).unwrap()).unwrap();
     let mut files = 0;
     for_each_file(w.data(), &mut |_, _| files += 1);

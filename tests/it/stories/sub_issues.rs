@@ -1,5 +1,6 @@
-//! Sub-issues: with `sub_issues = "together"` those of a labelled parent are worked on in order, on one branch, with one pull
-//! request; what fails or is stopped holds up the rest; and nobody slips in a text that was not there.
+//! Sub-issues: with `sub_issues = "together"` those of a labelled parent are worked on in order, on
+//! one branch, with one pull request; what fails or is stopped holds up the rest; and nobody slips
+//! in a text that was not there.
 
 use std::time::Duration;
 
@@ -77,7 +78,8 @@ async fn sub_issues_are_worked_on_in_order_on_one_branch_and_what_fails_holds_up
         "{body}"
     );
 
-    // What waits for a retry is nobody's: it could be worked on by itself. While it is worked on, the parent has it.
+    // What waits for a retry is nobody's: it could be worked on by itself. While it is worked on,
+    // the parent has it.
     w.alice().comments(parent, "/hob retry").await;
     w.alice().labels(third, "hob").await;
     let said = w.next_comment(third).await.body;

@@ -1,4 +1,5 @@
-//! What people say while an agent works: it reaches the agent in the same run, or becomes the next task.
+//! What people say while an agent works: it reaches the agent in the same run, or becomes the next
+//! task.
 
 use std::path::PathBuf;
 

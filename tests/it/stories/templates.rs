@@ -1,5 +1,5 @@
-//! The repository's own template for the prompt: it is followed, from the base branch alone, and one that means harm ends in words
-//! on the issue, with hob alive.
+//! The repository's own template for the prompt: it is followed, from the base branch alone, and
+//! one that means harm ends in words on the issue, with hob alive.
 
 use std::path::PathBuf;
 

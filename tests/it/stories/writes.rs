@@ -1,5 +1,5 @@
-//! What hob writes to GitHub: as little as tells people what they need, what they wait for first, and no repository at the expense
-//! of another.
+//! What hob writes to GitHub: as little as tells people what they need, what they wait for first,
+//! and no repository at the expense of another.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,8 @@ use crate::world::{REPO, World};
 /// What GitHub allows in a minute.
 const MAX_IN_A_MINUTE: usize = 80;
 
-/// Everything that hob has sent to GitHub that is no question: all but git's own requests and GraphQL's questions.
+/// Everything that hob has sent to GitHub that is no question: all but git's own requests and
+/// GraphQL's questions.
 fn writes(w: &World) -> Vec<RequestLog> {
     let is_write = |request: &RequestLog| {
         request.method != "GET" && !request.path.contains(".git/") && !request.path.contains("graphql")
@@ -149,8 +150,8 @@ async fn is_done(w: &World, store: &Store, number: u64) {
     store.release_task(&task, Duration::ZERO).await.unwrap();
 }
 
-/// Thirty stories are done at once, and each has a status comment to write, a label to put on, and a pull request to open: more than
-/// GitHub allows in a minute.
+/// Thirty stories are done at once, and each has a status comment to write, a label to put on, and
+/// a pull request to open: more than GitHub allows in a minute.
 #[tokio::test]
 async fn where_many_stories_end_at_once_no_pull_request_waits_for_a_status() {
     const STORIES: u64 = 30;
@@ -188,7 +189,8 @@ async fn where_many_stories_end_at_once_no_pull_request_waits_for_a_status() {
     running.await.unwrap().unwrap();
 }
 
-/// The API of one repository hangs, for what hob reads there and for what it writes; the story of another goes through.
+/// The API of one repository hangs, for what hob reads there and for what it writes; the story of
+/// another goes through.
 #[tokio::test]
 async fn a_repository_that_hangs_holds_up_no_other() {
     const SLOW: &str = "acme/slow";

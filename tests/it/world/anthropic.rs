@@ -1,7 +1,7 @@
-//! Anthropic's Messages API for the tests: the part that Claude Code uses, over HTTP, where a container
-//! reaches it. It answers by a script instead of a model (`script`), in the wire format (`wire`), and
-//! writes down what it was asked. What it is asked and does not know is written down as a surprise, for
-//! the test to fail on. It never keeps a key, only whether the right one came.
+//! Anthropic's Messages API for the tests: the part that Claude Code uses, over HTTP, where a
+//! container reaches it. It answers by a script instead of a model (`script`), in the wire format
+//! (`wire`), and writes down what it was asked. What it is asked and does not know is written down
+//! as a surprise, for the test to fail on. It never keeps a key, only whether the right one came.
 
 #[path = "anthropic/script.rs"]
 mod script;
@@ -51,7 +51,8 @@ pub struct Request {
 }
 
 impl Anthropic {
-    /// Starts the API on a free port of every interface, since the bridge to containers is one of them.
+    /// Starts the API on a free port of every interface, since the bridge to containers is one of
+    /// them.
     pub async fn start() -> Anthropic {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.expect("bind the played API");
         let address = listener.local_addr().expect("address of the played API");

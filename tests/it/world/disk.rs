@@ -1,5 +1,5 @@
-//! A disk of its own for a data folder: small, so that it can be full, and to be made read-only or broken. Needs root; who is
-//! not root is told loudly that the test did not run.
+//! A disk of its own for a data folder: small, so that it can be full, and to be made read-only or
+//! broken. Needs root; who is not root is told loudly that the test did not run.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,8 @@ impl Disk {
         Some(disk)
     }
 
-    /// An ext4 of so many MiB, which turns read-only at its first error, as distributions set it up.
+    /// An ext4 of so many MiB, which turns read-only at its first error, as distributions set it
+    /// up.
     pub fn ext4(mib: u64) -> Option<Disk> {
         let mut disk = Disk::unmounted()?;
         let image = tempfile::NamedTempFile::new().expect("an image");
@@ -77,7 +78,8 @@ impl Disk {
         run("mount", &["-o", &format!("remount,{how}"), self.root()]);
     }
 
-    /// Reports an error of the disk to the kernel, which makes the file system read-only under everybody's hands.
+    /// Reports an error of the disk to the kernel, which makes the file system read-only under
+    /// everybody's hands.
     pub fn break_ext4(&self) {
         std::fs::write(self.in_kernel().join("trigger_fs_error"), "1").expect("an ext4 in the kernel");
     }
@@ -93,7 +95,8 @@ impl Disk {
     pub fn repair_ext4(&self) {
         let in_kernel = self.in_kernel();
         run("umount", &[self.root()]);
-        // A container that is just being started elsewhere holds the mount for a moment longer, and with it the error.
+        // A container that is just being started elsewhere holds the mount for a moment longer, and
+        // with it the error.
         let began = Instant::now();
         while in_kernel.exists() {
             assert!(began.elapsed() < Duration::from_secs(60), "the disk is still mounted somewhere");

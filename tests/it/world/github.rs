@@ -1,12 +1,13 @@
-//! A GitHub for the tests: it keeps state in memory, speaks GitHub's REST API and git over HTTP on a
-//! real socket, signs its webhooks, and fails on command. Answers are made from the examples in
+//! A GitHub for the tests: it keeps state in memory, speaks GitHub's REST API and git over HTTP on
+//! a real socket, signs its webhooks, and fails on command. Answers are made from the examples in
 //! GitHub's own description and checked against its schemas, so a test that passes here has met the
 //! shapes of the real one. What it is asked and cannot do is written down as a violation; the world
 //! fails a test that leaves any. It decides nothing about hob.
 //!
 //! The parts: `state` (what GitHub knows), `repository` (bare repositories on disk), `people` (what
-//! users do), `look` (what tests read), `webhooks` (out), `routes` with `call`, `issues`, `pulls` and
-//! `app` (the REST API), `graphql` (two questions), `checks`, `actions` and `ci` (what looks at commits), `writer` (JSON from examples), `description` (the checks), `account` (tokens),
+//! users do), `look` (what tests read), `webhooks` (out), `routes` with `call`, `issues`, `pulls`
+//! and `app` (the REST API), `graphql` (two questions), `checks`, `actions` and `ci` (what looks at
+//! commits), `writer` (JSON from examples), `description` (the checks), `account` (tokens),
 //! `git_server`, `faults`.
 
 // Not every binary that includes the world uses all of it.
@@ -193,7 +194,8 @@ impl GitHub {
     }
 
     /// Makes a repository with one commit of these files on `main`. Its owner may do everything;
-    /// hob's accounts may write; everybody else may read. A file that begins with `#!` is executable.
+    /// hob's accounts may write; everybody else may read. A file that begins with `#!` is
+    /// executable.
     pub async fn create_repo(&self, full_name: &str, files: &[(&str, &str)]) {
         let path = self.repositories().join(format!("{full_name}.git"));
         let repository = state::Repository::new(full_name, path);
@@ -231,8 +233,8 @@ impl GitHub {
         self.change(|state| state.repositories.insert(full_name.to_ascii_lowercase(), repository));
     }
 
-    /// Gives a repository another name, or another owner. What is asked for under the old name is sent on, until another
-    /// repository has it.
+    /// Gives a repository another name, or another owner. What is asked for under the old name is
+    /// sent on, until another repository has it.
     pub fn rename_repo(&self, from: &str, to: &str) {
         self.change(|state| {
             let mut repository =
@@ -313,7 +315,8 @@ impl GitHub {
         self.set_permission(repo, login, permission);
     }
 
-    /// Gives a branch another name as GitHub does: pull requests follow, and so does the default branch.
+    /// Gives a branch another name as GitHub does: pull requests follow, and so does the default
+    /// branch.
     pub fn rename_branch(&self, repo: &str, from: &str, to: &str) {
         self.change(|state| {
             let repository = state.repository_mut(repo);
@@ -338,7 +341,8 @@ impl GitHub {
         self.change(|state| state.repository_mut(repo).is_archived = archived);
     }
 
-    /// The App is taken off the account and installed again: it has another number there, and its old tokens are worth nothing.
+    /// The App is taken off the account and installed again: it has another number there, and its
+    /// old tokens are worth nothing.
     pub fn reinstall_app(&self) {
         self.change(|state| {
             state.reinstalled += 1;
@@ -346,7 +350,8 @@ impl GitHub {
         });
     }
 
-    /// Changes what the App asks for: permissions, events, and whether every account can install it.
+    /// Changes what the App asks for: permissions, events, and whether every account can install
+    /// it.
     pub fn set_app_page(
         &self,
         permissions: Option<serde_json::Value>,

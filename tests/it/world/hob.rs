@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DEADLINE, SECRET};
 
-/// How long the program may take until it listens. Far more than it takes on a machine that does other work.
+/// How long the program may take until it listens. Far more than it takes on a machine that does
+/// other work.
 const LISTENS_WITHIN: Duration = Duration::from_secs(120);
 
 /// hob as a library.
@@ -80,8 +81,8 @@ impl Program {
         Self::start_under(&[], folder, config).await
     }
 
-    /// The same, under a program that watches it. `wrapper` is that program and its arguments; it must
-    /// become hob itself (`strace -D` does), so that signals reach hob.
+    /// The same, under a program that watches it. `wrapper` is that program and its arguments; it
+    /// must become hob itself (`strace -D` does), so that signals reach hob.
     pub async fn start_under(wrapper: &[&str], folder: &Path, config: &Config) -> Program {
         let command = match wrapper {
             [] => Command::new(binary()),
@@ -196,7 +197,8 @@ impl Program {
     }
 }
 
-/// The program that belongs to this build: cargo tells it to tests, and puts examples in a folder beside.
+/// The program that belongs to this build: cargo tells it to tests, and puts examples in a folder
+/// beside.
 pub fn binary() -> PathBuf {
     match option_env!("CARGO_BIN_EXE_hob") {
         Some(path) => PathBuf::from(path),
@@ -224,8 +226,8 @@ pub fn spawn_logging_to(folder: &Path, config: &Config, filter: &str, log: Stdio
     serving(&mut command, folder, config).stderr(log).kill_on_drop(true).spawn().expect("hob starts")
 }
 
-/// Runs a command of hob's, with or without settings, that nobody listens to: its exit code, and what it complained where somebody
-/// listens to that.
+/// Runs a command of hob's, with or without settings, that nobody listens to: its exit code, and
+/// what it complained where somebody listens to that.
 pub async fn run_unheard(
     folder: &Path,
     config: Option<&Config>,
@@ -250,8 +252,8 @@ pub async fn run_unheard(
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Runs hob with a settings file and an environment that say everything; `prepare` may change how it is run. Its exit code, and what it
-/// said.
+/// Runs hob with a settings file and an environment that say everything; `prepare` may change how
+/// it is run. Its exit code, and what it said.
 pub async fn run_by(
     file: Option<&Path>,
     environment: &[(&str, &str)],
@@ -281,7 +283,8 @@ pub async fn serve_in_vain(folder: &Path, config: &Config) -> (Option<i32>, Stri
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Runs another command of hob's on the same settings: its exit code, and what it printed and complained.
+/// Runs another command of hob's on the same settings: its exit code, and what it printed and
+/// complained.
 pub async fn run(folder: &Path, config: &Config, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(binary());
     command.args(arguments);
@@ -387,8 +390,9 @@ fn toml_of(config: &Config) -> String {
 /// Seconds that a Docker daemon may take to be back, on a machine that is busy.
 const DAEMON_TRIES: u32 = 90;
 
-/// The containers in which something runs for an agent or a check, and networks, that belong to the hob of this data folder. Those
-/// that have ended are removed while the work goes on, and a checkout is only the beginning of a run.
+/// The containers in which something runs for an agent or a check, and networks, that belong to the
+/// hob of this data folder. Those that have ended are removed while the work goes on, and a
+/// checkout is only the beginning of a run.
 pub async fn containers(config: &Config) -> Vec<String> {
     let is_live = |container: &Listed| {
         !matches!(container.state, State::Exited(_) | State::Removing)
@@ -415,7 +419,8 @@ async fn listed(config: &Config, is_wanted: impl Fn(&Listed) -> bool) -> Vec<Str
     if !file.exists() {
         return Vec::new();
     }
-    // A hob that has been killed while it made the store has no container, and one that makes it now is not to be disturbed.
+    // A hob that has been killed while it made the store has no container, and one that makes it
+    // now is not to be disturbed.
     let Ok(store) = Store::open_beside(&file).await else { return Vec::new() };
     let instance = store.instance().await.expect("the instance");
     store.close().await;

@@ -1,8 +1,9 @@
 //! A network of Docker's for one test, where containers speak with the host.
 //!
-//! The default bridge will not do: where nothing has given `docker0` an address of its own (Debian's Docker
-//! 20.10 does not, udev does), it takes the lowest one of the containers on it. Whenever that container
-//! comes or goes, all others send to an address that is gone, for most of a minute.
+//! The default bridge will not do: where nothing has given `docker0` an address of its own
+//! (Debian's Docker 20.10 does not, udev does), it takes the lowest one of the containers on it.
+//! Whenever that container comes or goes, all others send to an address that is gone, for most of a
+//! minute.
 
 use std::process::{Command, Output};
 
@@ -22,8 +23,8 @@ pub struct Network {
 impl Network {
     /// Makes it, and removes those that earlier tests left over.
     pub fn create() -> Network {
-        // Docker removes none that a container uses; `until` is for tests that run beside this one and have
-        // made theirs, but no container yet.
+        // Docker removes none that a container uses; `until` is for tests that run beside this one
+        // and have made theirs, but no container yet.
         docker(&[
             "network",
             "prune",
@@ -48,7 +49,8 @@ impl Network {
 }
 
 impl Network {
-    /// A container on the network that Docker's name server knows by this name. It goes with the network.
+    /// A container on the network that Docker's name server knows by this name. It goes with the
+    /// network.
     pub fn has_neighbour(&mut self, name: &str) {
         let image = super::image();
         let made = docker(&[

@@ -30,7 +30,8 @@ impl Person<'_> {
         self.github.unlabel_issue(&self.repo(), issue, self.login, label).await;
     }
 
-    /// Closes an issue, or `locks`, `transfers` or `deletes` it: GitHub's word for the webhook's action.
+    /// Closes an issue, or `locks`, `transfers` or `deletes` it: GitHub's word for the webhook's
+    /// action.
     pub async fn ends(&self, issue: u64, action: &str) -> u16 {
         self.github.end_issue(&self.repo(), issue, self.login, action).await.status
     }
@@ -50,7 +51,8 @@ impl Person<'_> {
         self.github.comment(&self.repo(), issue, self.login, text).await
     }
 
-    /// Ticks the box of an option in a comment: the first with this text that is open. Tells the webhook's GUID.
+    /// Ticks the box of an option in a comment: the first with this text that is open. Tells the
+    /// webhook's GUID.
     pub async fn ticks(&self, comment: u64, option: &str) -> String {
         self.ticks_nth(comment, option, 0).await
     }
@@ -104,7 +106,8 @@ impl Person<'_> {
     pub async fn pushes(&self, branch: &str, files: &[(&str, &str)], message: &str) -> String {
         self.github.push_commit(&self.repo(), branch, files, message, self.login).await
     }
-    /// Presses a button of a check run of hob's, or its "Re-run"; tells what hob answered the webhook.
+    /// Presses a button of a check run of hob's, or its "Re-run"; tells what hob answered the
+    /// webhook.
     pub async fn presses(&self, button: Option<&str>, check_run: u64) -> u16 {
         self.github.press(&self.repo(), self.login, check_run, button).await.status
     }
@@ -151,7 +154,8 @@ impl Ci<'_> {
         self.github.set_status(&self.repo(), context, sha, state, description).await;
     }
 
-    /// An App of somebody else's finds something wrong and says it in its check run: title, summary, text, annotations.
+    /// An App of somebody else's finds something wrong and says it in its check run: title,
+    /// summary, text, annotations.
     pub async fn lint_fails(
         &self,
         name: &str,

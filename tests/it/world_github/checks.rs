@@ -1,4 +1,5 @@
-//! Tests of what looks at commits on the played GitHub: check runs, statuses, runs of workflows, logs.
+//! Tests of what looks at commits on the played GitHub: check runs, statuses, runs of workflows,
+//! logs.
 
 use serde_json::{Value, json};
 

@@ -1,17 +1,20 @@
-//! The script that stands in for a model. It knows nothing but the conversation that each request brings,
-//! as a model does: what a resumed session has forgotten is missing here too, and shows in the files that
-//! the script has the agent write.
+//! The script that stands in for a model. It knows nothing but the conversation that each request
+//! brings, as a model does: what a resumed session has forgotten is missing here too, and shows in
+//! the files that the script has the agent write.
 //!
 //! The scenario is the last `[scenario: NAME]` in a prompt of hob's:
 //!
 //! ```text
-//! work          writes a list of what there is to do, appends to README.md, commits, writes a summary
-//! ask           leaves notes uncommitted and asks; answered, commits json-output.md, which tells the answer,
-//!               what it finds of its notes, and whether the old conversation is there
-//! plan          tries to write and to commit, and hands in a plan that says how that went; agreed to, carries it out
+//! work          writes a list of what there is to do, appends to README.md, commits, and writes a
+//!               summary
+//! ask           leaves notes uncommitted and asks; when answered, commits json-output.md with the
+//!               answer, what it finds of its notes, and whether the old conversation is there
+//! plan          tries to write and to commit, and hands in a plan that reports the result; when
+//!               the plan is approved, carries it out
 //! turns         one more tool, always
 //! finish        commits what is there, and how many results of tools the conversation held before
-//! listens       one tool, until somebody has said something; then commits messages.md with what the conversation holds of it
+//! listens       one tool, until somebody has said something; then commits messages.md with what
+//!               the conversation contains of it
 //! unauthorized  401, always
 //! rate-limited  429, always
 //! ```
@@ -21,8 +24,8 @@ use serde_json::{Value, json};
 
 use super::wire;
 
-/// Every prompt of hob's ends with a section of this title; reminders that the program itself puts into
-/// the conversation do not.
+/// Every prompt of hob's ends with a section of this title; reminders that the program itself puts
+/// into the conversation do not.
 const PROMPT_MARK: &str = "## How to end";
 
 /// What `ask` leaves in the workspace, to be found again.
@@ -52,8 +55,8 @@ enum Part {
 }
 
 impl Talk {
-    /// Reads the `messages` of a request. The program may put a tool's result and the next prompt into one
-    /// message or into two.
+    /// Reads the `messages` of a request. The program may put a tool's result and the next prompt
+    /// into one message or into two.
     pub(super) fn read(messages: &Value) -> Talk {
         // What a user says while the agent works is told to the model as the system's words.
         let from_user = |message: &&Value| message["role"] == "user" || message["role"] == "system";

@@ -1,5 +1,5 @@
-//! The Messages API's wire format: an answer as one JSON object, as a stream of server-sent events, and
-//! errors. What is answered is decided in `script`.
+//! The Messages API's wire format: an answer as one JSON object, as a stream of server-sent events,
+//! and errors. What is answered is decided in `script`.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};

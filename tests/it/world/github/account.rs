@@ -1,5 +1,5 @@
-//! Who is asking: the personal token of a user, a signed token of the GitHub App, or an installation
-//! token that the App was given.
+//! Who is asking: the personal token of a user, a signed token of the GitHub App, or an
+//! installation token that the App was given.
 
 use axum::http::{HeaderMap, header};
 use base64::Engine;

@@ -1,4 +1,5 @@
-//! GitHub Actions, as far as it is more than check runs: runs of workflows, their jobs, and the logs of those.
+//! GitHub Actions, as far as it is more than check runs: runs of workflows, their jobs, and the
+//! logs of those.
 
 use axum::extract::{Path, Request, State as Extract};
 use axum::http::{StatusCode, header};

@@ -1,4 +1,5 @@
-//! Routes about accounts: the user, the App and its installation, the repository and who may do what.
+//! Routes about accounts: the user, the App and its installation, the repository and who may do
+//! what.
 
 use axum::extract::{Path, State as Extract};
 use axum::response::{IntoResponse as _, Response};
@@ -121,7 +122,8 @@ pub(super) fn list_installed(github: &GitHub, state: &mut State, call: &Call) ->
     page
 }
 
-/// The attempts to deliver the App's webhook, newest first. One that is under way is not on record yet.
+/// The attempts to deliver the App's webhook, newest first. One that is under way is not on record
+/// yet.
 pub(super) fn list_deliveries(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let size = call.query.get("per_page").and_then(|text| text.parse().ok()).unwrap_or(30).min(100);
     let before = call.query.get("cursor").map(|cursor| cursor.trim_start_matches("v1_").parse().unwrap_or(0));

@@ -1,5 +1,6 @@
-//! What people attach to issues: files at addresses of the played GitHub itself, as on GitHub Enterprise Server. Those of private
-//! repositories are given out only at a signed address, which stands in the HTML of the text that shows them.
+//! What people attach to issues: files at addresses of the played GitHub itself, as on GitHub
+//! Enterprise Server. Those of private repositories are given out only at a signed address, which
+//! stands in the HTML of the text that shows them.
 
 use axum::extract::{Path, Query, Request, State as Extract};
 use axum::http::{StatusCode, header};

@@ -1,5 +1,5 @@
-//! What looks at commits: check runs and commit statuses, with the routes about them. A check run is an App's:
-//! a personal token can read them and make none. What CI does here is in `ci`.
+//! What looks at commits: check runs and commit statuses, with the routes about them. A check run
+//! is an App's: a personal token can read them and make none. What CI does here is in `ci`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

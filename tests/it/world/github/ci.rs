@@ -1,5 +1,6 @@
-//! CI on the played GitHub: what GitHub Actions, other Apps and other services do to commits, with the webhooks that the real one
-//! sends, and what people press. Beside it what tests read of all that.
+//! CI on the played GitHub: what GitHub Actions, other Apps and other services do to commits, with
+//! the webhooks that the real one sends, and what people press. Beside it what tests read of all
+//! that.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -67,8 +68,8 @@ pub struct Job<'a> {
 }
 
 impl GitHub {
-    /// A run of a workflow of GitHub Actions comes to its end, with these jobs. Each is a check run. Returns their ids. A second run
-    /// on the same commit is another attempt at the first.
+    /// A run of a workflow of GitHub Actions comes to its end, with these jobs. Each is a check
+    /// run. Returns their ids. A second run on the same commit is another attempt at the first.
     pub async fn run_workflow(&self, repo: &str, workflow: &str, sha: &str, jobs: &[Job<'_>]) -> Vec<u64> {
         let failed = jobs.iter().any(|job| job.conclusion == "failure");
         let conclusion = if failed { "failure" } else { "success" };
@@ -111,7 +112,8 @@ impl GitHub {
         id
     }
 
-    /// A check run of an App that is neither GitHub's nor hob's comes to its end, with this output: title, summary, text.
+    /// A check run of an App that is neither GitHub's nor hob's comes to its end, with this output:
+    /// title, summary, text.
     pub async fn lint(
         &self,
         repo: &str,
@@ -174,7 +176,8 @@ impl GitHub {
         self.deliver(webhook).await;
     }
 
-    /// Presses a button of a check run of hob's: one of its own, or "Re-run". GitHub tells the App that owns it, and no other.
+    /// Presses a button of a check run of hob's: one of its own, or "Re-run". GitHub tells the App
+    /// that owns it, and no other.
     pub async fn press(&self, repo: &str, login: &str, check: u64, button: Option<&str>) -> Delivery {
         let webhook = {
             let state = self.state();
@@ -194,7 +197,8 @@ impl GitHub {
         self.deliver(webhook).await
     }
 
-    /// Presses "Re-run all checks" on a commit. GitHub tells each App that may make check runs, whether it has made one or not.
+    /// Presses "Re-run all checks" on a commit. GitHub tells each App that may make check runs,
+    /// whether it has made one or not.
     pub async fn rerun_all(&self, repo: &str, login: &str, sha: &str) -> Delivery {
         let webhook = {
             let state = self.state();

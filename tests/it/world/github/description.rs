@@ -1,5 +1,6 @@
-//! GitHub's own description of its API, cut to the routes in use (`tests/data/make-github-openapi.mjs`
-//! makes it): checks requests and answers against it, and lends its examples as templates.
+//! GitHub's own description of its API, cut to the routes in use
+//! (`tests/data/make-github-openapi.mjs` makes it): checks requests and answers against it, and
+//! lends its examples as templates.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};

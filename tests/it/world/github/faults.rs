@@ -29,7 +29,8 @@ pub enum Fault {
     Delay(Duration),
     /// 502 is answered at once, and what was asked for is done after this time, once.
     EffectDelayed(Duration),
-    /// A list, or anything else that is read, is as it was when the same was asked last; an empty list where it never was.
+    /// A list, or anything else that is read, is as it was when the same was asked last; an empty
+    /// list where it never was.
     StaleList,
 }
 

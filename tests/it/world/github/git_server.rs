@@ -1,5 +1,6 @@
-//! Git over HTTP: `git http-backend` as a CGI program behind the played GitHub's door. Only here are
-//! tokens checked; what a push may do is the repository's matter (`http.receivepack`, its hook).
+//! Git over HTTP: `git http-backend` as a CGI program behind the played GitHub's door. Only here
+//! are tokens checked; what a push may do is the repository's matter (`http.receivepack`, its
+//! hook).
 
 use std::process::Stdio;
 
@@ -158,8 +159,9 @@ async fn read_head(stdout: &mut BufReader<ChildStdout>) -> Option<(StatusCode, H
     }
 }
 
-/// The rest of git's answer. Read to its end even where nobody listens any more, so that a push whose
-/// client has gone is finished, as on GitHub; and announced before the client sees the end of it.
+/// The rest of git's answer. Read to its end even where nobody listens any more, so that a push
+/// whose client has gone is finished, as on GitHub; and announced before the client sees the end of
+/// it.
 fn pump(
     github: GitHub,
     mut child: Child,

@@ -1,5 +1,6 @@
-//! The GraphQL API, as far as hob asks it: two questions, word for word (`tests/data/*.graphql`; `tests/data/github.md` says
-//! how they were checked against GitHub's schema). Any other fails the test that asks it.
+//! The GraphQL API, as far as hob asks it: two questions, word for word (`tests/data/*.graphql`;
+//! `tests/data/github.md` says how they were checked against GitHub's schema). Any other fails the
+//! test that asks it.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Extract};

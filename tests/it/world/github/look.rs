@@ -1,4 +1,5 @@
-//! What tests read from the played GitHub: the state as it is now, and the record of what was asked.
+//! What tests read from the played GitHub: the state as it is now, and the record of what was
+//! asked.
 
 use std::path::PathBuf;
 
@@ -19,7 +20,8 @@ pub struct Comment {
     pub body: String,
     /// Login and content (`eyes`, `+1`, …), in the order given.
     pub reactions: Vec<(String, String)>,
-    /// Every text that it has had, the first included, each with a number that grows over all comments.
+    /// Every text that it has had, the first included, each with a number that grows over all
+    /// comments.
     pub revisions: Vec<(u64, String)>,
 }
 

@@ -43,8 +43,8 @@ impl GitHub {
         self.deliver(webhook).await
     }
 
-    /// Closes an issue, or does something else to it that makes it another: `closed`, `locked`, `transferred`, `deleted`. With
-    /// the last two it is gone here.
+    /// Closes an issue, or does something else to it that makes it another: `closed`, `locked`,
+    /// `transferred`, `deleted`. With the last two it is gone here.
     pub async fn end_issue(&self, repo: &str, number: u64, login: &str, action: &str) -> Delivery {
         let webhook = self.change(|state| {
             let id = state.new_id();
@@ -101,7 +101,8 @@ impl GitHub {
         });
     }
 
-    /// Changes the text of a comment, also somebody else's, as who may push can. Returns the delivery.
+    /// Changes the text of a comment, also somebody else's, as who may push can. Returns the
+    /// delivery.
     pub async fn edit_comment(&self, repo: &str, login: &str, comment: u64, body: &str) -> Delivery {
         let webhook = self.change(|state| {
             let revision = state.new_id();
@@ -113,7 +114,8 @@ impl GitHub {
         self.deliver(webhook).await
     }
 
-    /// Opens a pull request for a branch that was pushed, and returns its number. hob does not listen to that.
+    /// Opens a pull request for a branch that was pushed, and returns its number. hob does not
+    /// listen to that.
     pub fn open_pull(&self, repo: &str, login: &str, title: &str, head: &str, base: &str) -> u64 {
         self.change(|state| {
             let id = state.new_id();
@@ -160,8 +162,8 @@ impl GitHub {
         });
     }
 
-    /// Changes the title and text of an issue, as its author may at any time. No webhook is sent: hob
-    /// must not depend on being told.
+    /// Changes the title and text of an issue, as its author may at any time. No webhook is sent:
+    /// hob must not depend on being told.
     pub fn edit_issue(&self, repo: &str, number: u64, title: &str, body: &str) {
         let author = self.state().repository(repo).issue(number).author.clone();
         self.edit_issue_as(repo, number, &author, title, body);

@@ -1,4 +1,5 @@
-//! What people do with pull requests on the played GitHub: close them, merge them, open them again, say whether they are ready.
+//! What people do with pull requests on the played GitHub: close them, merge them, open them again,
+//! say whether they are ready.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -50,8 +51,8 @@ impl GitHub {
         self.deliver(webhook).await;
     }
 
-    /// Merges a pull request, and closes the issues that its text says it closes, if it goes to the default branch. Which of the
-    /// webhooks comes first is not promised: here, that of the issue.
+    /// Merges a pull request, and closes the issues that its text says it closes, if it goes to the
+    /// default branch. Which of the webhooks comes first is not promised: here, that of the issue.
     pub async fn merge_pull(&self, repo: &str, number: u64, login: &str, how: Merging) {
         for webhook in self.change(|state| self.merge(state, repo, number, login, how)) {
             self.deliver(webhook).await;

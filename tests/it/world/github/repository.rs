@@ -81,8 +81,9 @@ impl Bare {
         writeln!(file, "{pattern}").expect("write the protected branches");
     }
 
-    /// Puts a commit on a branch, which begins at `main` where it is new, and returns its object id.
-    /// Written from parts without a work tree, and without the hooks: people may be allowed more.
+    /// Puts a commit on a branch, which begins at `main` where it is new, and returns its object
+    /// id. Written from parts without a work tree, and without the hooks: people may be allowed
+    /// more.
     pub(super) fn commit(
         &self,
         branch: &str,
@@ -171,7 +172,8 @@ impl Bare {
         log.split('\0').filter(|entry| !entry.is_empty()).map(fields).collect()
     }
 
-    /// Brings a branch into its base, and returns the commit that did. Panics where they are in conflict.
+    /// Brings a branch into its base, and returns the commit that did. Panics where they are in
+    /// conflict.
     pub(super) fn merge(&self, base: &str, head: &str, message: &str, login: &str, how: Merging) -> String {
         let (onto, work) = (self.tip(base).expect("the base"), self.tip(head).expect("the branch"));
         let tree = self.git(&["merge-tree", "--write-tree", &onto, &work], None);

@@ -1,5 +1,6 @@
-//! Reviews of pull requests: what people do with them, the routes about them, and the webhook that tells of them. As on GitHub
-//! every comment on lines belongs to a review; one that is written alone, or a reply, makes a review of its own without a text.
+//! Reviews of pull requests: what people do with them, the routes about them, and the webhook that
+//! tells of them. As on GitHub every comment on lines belongs to a review; one that is written
+//! alone, or a reply, makes a review of its own without a text.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -173,7 +174,8 @@ impl GitHub {
         ids
     }
 
-    /// Dismisses the newest review of a pull request. hob does not listen to the webhook of that, and none is sent.
+    /// Dismisses the newest review of a pull request. hob does not listen to the webhook of that,
+    /// and none is sent.
     pub fn dismiss_review(&self, repo: &str, pull: u64) {
         self.change(|state| {
             let part = state.repository_mut(repo).issue_mut(pull).pull.as_mut().expect("a pull request");

@@ -209,7 +209,8 @@ async fn observe(
         Some(Fault::StaleList) => (last_answer(&github, &path, &query), false),
         Some(Fault::Reset) => (Response::default(), true),
         Some(Fault::AnswerLost) => {
-            // Read to the end before cutting: a push has happened only when git has said all it has to say.
+            // Read to the end before cutting: a push has happened only when git has said all it has
+            // to say.
             let answer = next.run(request).await.into_body();
             drop(to_bytes(answer, usize::MAX).await);
             (Response::default(), true)
@@ -234,8 +235,8 @@ async fn user_by_id(Extract(github): Extract<GitHub>, Path(id): Path<u64>) -> Re
     }
 }
 
-/// Where a request goes on that is for a name which its repository has no more, as long as no other one has it: GitHub sends it to the
-/// repository's id in the API, and to its new name in git.
+/// Where a request goes on that is for a name which its repository has no more, as long as no other
+/// one has it: GitHub sends it to the repository's id in the API, and to its new name in git.
 fn moved(github: &GitHub, path: &str, query: &str) -> Option<String> {
     let (base, state) = (github.git_url(), github.state());
     let query = if query.is_empty() { String::new() } else { format!("?{query}") };
@@ -259,7 +260,8 @@ fn moved(github: &GitHub, path: &str, query: &str) -> Option<String> {
     })
 }
 
-/// A request for a repository by its id, made one for its name. One for an id that no repository has stays what it is.
+/// A request for a repository by its id, made one for its name. One for an id that no repository
+/// has stays what it is.
 async fn by_id(Extract(github): Extract<GitHub>, mut request: Request) -> Request {
     let named = || {
         let rest = below_api(request.uri()).strip_prefix("/repositories/")?;
@@ -308,7 +310,8 @@ fn last_answer(github: &GitHub, path: &str, query: &str) -> Response {
     }
 }
 
-/// The address of a list. Whoever looks again and again asks for what came since another time each time.
+/// The address of a list. Whoever looks again and again asks for what came since another time each
+/// time.
 fn without_since(path: &str, query: &str) -> String {
     let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("since=")).collect();
     format!("{path}?{}", rest.join("&"))
@@ -449,8 +452,9 @@ fn admit(state: &mut State, raw: Raw<'_>) -> Result<Call, Reply> {
     })
 }
 
-/// What an account needs to be in a repository for a route: whoever reads may comment and react, whoever sorts issues may label
-/// them, and everything else that changes something takes write access.
+/// What an account needs to be in a repository for a route: whoever reads may comment and react,
+/// whoever sorts issues may label them, and everything else that changes something takes write
+/// access.
 fn needed(route: &str) -> Permission {
     let is_talk =
         ["/comments", "/reactions", "/comments/{comment_id}"].iter().any(|end| route.ends_with(end));

@@ -52,7 +52,8 @@ pub(super) struct State {
     pub(super) violations: Vec<String>,
     pub(super) git_auth_failures: usize,
     pub(super) faults: Faults,
-    /// The last good answer to each `GET` of the API, by its address without `since`, for lists that are behind.
+    /// The last good answer to each `GET` of the API, by its address without `since`, for lists
+    /// that are behind.
     pub(super) answers: HashMap<String, LastAnswer>,
     /// What people have attached, by its id.
     pub(super) assets: HashMap<String, Asset>,
@@ -60,7 +61,8 @@ pub(super) struct State {
     pub(super) renamed: Vec<(String, String)>,
     /// What was set on the App's page, over what is usual.
     pub(super) app_page: AppPage,
-    /// How many repositories were made. Each has an id of its own, also one that has the name of an earlier one.
+    /// How many repositories were made. Each has an id of its own, also one that has the name of an
+    /// earlier one.
     pub(super) created: u64,
     /// How often the App was installed anew.
     pub(super) reinstalled: u64,
@@ -301,7 +303,8 @@ pub(super) struct Comment {
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) reactions: Vec<Reaction>,
-    /// Every text that it has had, the first included, each with a number that grows over all comments.
+    /// Every text that it has had, the first included, each with a number that grows over all
+    /// comments.
     pub(super) revisions: Vec<(u64, String)>,
 }
 

@@ -1,5 +1,5 @@
-//! Webhooks out: GitHub's example payloads with the values of the state put in, signed over the exact
-//! bytes, sent with the headers of the real one, and kept for redelivery.
+//! Webhooks out: GitHub's example payloads with the values of the state put in, signed over the
+//! exact bytes, sent with the headers of the real one, and kept for redelivery.
 
 use std::sync::OnceLock;
 
@@ -217,8 +217,8 @@ pub(super) async fn send_all(github: GitHub, mut queue: mpsc::UnboundedReceiver<
 }
 
 impl GitHub {
-    /// Sends a webhook for the first time. It is on record even where nobody listens, so that it can
-    /// be redelivered to a hob that was down.
+    /// Sends a webhook for the first time. It is on record even where nobody listens, so that it
+    /// can be redelivered to a hob that was down.
     pub(super) async fn deliver(&self, webhook: Webhook) -> Delivery {
         let delivery = Delivery {
             id: 0,
