@@ -63,11 +63,11 @@ fn every_published_example_decodes() {
         ("edit", 2),
         ("ended", 4),
         ("label", 2),
-        ("other", 280),
+        ("other", 279),
         ("ping", 4),
         ("pull", 4),
         ("push", 2),
-        ("repository", 3),
+        ("repository", 4),
         ("review", 3),
         ("unlabel", 2),
     ];
