@@ -16,7 +16,7 @@ use super::scripts::Script;
 use super::snapshot;
 
 /// Worlds at once. More than processors, since most of the time is spent waiting for containers.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 
 /// Kills of a second life, which is under way with taking up what the first has left.
 const SECOND_KILLS: usize = 16;
