@@ -92,8 +92,8 @@ async fn play(arguments: &Arguments) {
     tell(&format!("alice opens issue #{issue}: {TITLE}"));
     let answer = w.alice().labels(issue, "hob").await;
     tell(&format!("alice labels it `hob`; hob answers the webhook with {answer}."));
-    until(&w, "the reaction", |github| (!github.issue_reactions(REPO, issue).is_empty()).then_some(())).await;
-    tell("hob reacts with 👀: it has seen it.");
+    until(&w, "the status comment", |_| w.status(issue)).await;
+    tell("hob answers with a status comment, which it keeps up to date.");
     if let Some(container) = running_container(&w).await {
         tell(&format!("The agent runs in the container {container}."));
     }
