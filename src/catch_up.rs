@@ -37,7 +37,7 @@ const SOON: Duration = Duration::from_secs(30);
 /// The longest honest step: many repositories, and a GitHub that is slow. Nobody waits for it, so
 /// it may take its time.
 pub const MAX_STEP: Duration = Duration::from_secs(2 * 60 * 60);
-/// How often an App is asked anew what it is installed on.
+/// How often an App is asked again what it is installed on.
 const INSTALLED_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Everything that catching up works with.

@@ -58,7 +58,7 @@ pub enum Command {
     },
     /// Bring the base branch's newest commits in.
     Rebase {
-        /// Whether the branch's own commits are to be made anew on top of them.
+        /// Whether the branch's own commits are to be made again on top of them.
         rewrite: bool,
     },
     /// Say where the work stands.

@@ -47,7 +47,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(300);
 /// Refusals, as opposed to outages, after which an effect is parked: half a minute of them.
 const MAX_REFUSALS: u32 = 6;
-/// Answers that there is no such thing after which one that is there no more is not looked for
+/// Answers that there is no such thing after which one that no longer exists is not looked for
 /// again.
 const MAX_NOT_FOUND: u32 = 2;
 /// Tries of any kind after which an effect is parked. With the longest wait between them that is
@@ -219,8 +219,8 @@ impl Deliver {
         if let GitHubError::RateLimited { .. } = error {
             pace.limit(wanted.installation, error.retry_after().unwrap_or(FIRST_WAIT));
         }
-        // Refusals are counted anew when somebody has them tried again; tries are not, since one of
-        // them may have got through.
+        // Refusals are counted from zero when somebody has them tried again; tries are not, since
+        // one of them may have got through.
         let before = if refused { wanted.refusals } else { wanted.attempts };
         let wait = (FIRST_WAIT * 2u32.pow(before.min(10))).min(MAX_WAIT);
         tracing::warn!(effect = %wanted.id, story = %story.id, %error, "an effect did not succeed; it is tried again");

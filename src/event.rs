@@ -160,7 +160,7 @@ pub enum Event {
         branch: String,
         /// Where it was. Absent: it was not there.
         before: Option<Sha>,
-        /// Where it is. Absent: it is there no more.
+        /// Where it is. Absent: it no longer exists.
         after: Option<Sha>,
         /// Who did it.
         sender: Person,

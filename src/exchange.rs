@@ -60,7 +60,7 @@ pub struct ExchangeFiles {
     pub complaints: Vec<String>,
 }
 
-/// Makes the folder anew, with the prompt in it, owned by the agent's user where `owner` is given.
+/// Makes the folder again, with the prompt in it, owned by the agent's user where `owner` is given.
 /// What an earlier run left is gone.
 pub fn prepare(folder: &Path, prompt: &str, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     paths::remove_tree(folder)?;

@@ -97,7 +97,7 @@ enum Seen {
     Now(Issue),
     /// Somebody has changed it since who may not push.
     Other(TextChanged),
-    /// The issue is there no more.
+    /// The issue no longer exists.
     Gone,
 }
 
@@ -848,7 +848,7 @@ fn is_believed(delivery: &Delivery) -> bool {
 }
 
 /// Whether a person is behind a delivery of this event, who might want it replayed. Checks,
-/// statuses and pushes come by the thousand, and are found anew by looking.
+/// statuses and pushes come by the thousand, and are found again by looking.
 fn is_of_people(event: &str) -> bool {
     matches!(event, "issues" | "issue_comment" | "pull_request" | "pull_request_review")
 }

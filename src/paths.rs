@@ -161,7 +161,7 @@ impl DataDir {
         self.mirrors().join(folder)
     }
 
-    /// hob's own program as containers can run it. Made anew by each hob that needs it.
+    /// hob's own program as containers can run it. Made again by each hob that needs it.
     pub fn proxy(&self) -> PathBuf {
         self.root.join("proxy")
     }

@@ -706,7 +706,7 @@ mod tests {
             after in prop::collection::vec(any::<u8>(), 0..5),
             width in 1usize..80,
         ) {
-            // A mark that is part of a secret, or beside which a secret begins anew, is not a
+            // A mark that is part of a secret, or beside which a secret begins again, is not a
             // secret's end.
             prop_assume!(!secret.starts_with("-----") && !secret.contains(['[', ']']));
             let redactor = Redactor::new([secret.as_str()]);

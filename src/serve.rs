@@ -200,7 +200,7 @@ impl Hob {
             parts.spawn(async move { (name, part.await) });
         };
         let poll = self.config.work.poll;
-        // A loop that nothing calls comes round seldom.
+        // A loop that nothing calls comes round rarely.
         let pulse = |name, longest: Duration| Heartbeat::new(name, longest + poll * 12);
         let intake = pulse("intake", intake::MAX_STEP);
         let work = pulse("work", work::MAX_STEP);

@@ -49,7 +49,7 @@ pub struct Story {
     /// The issue's title when the story was last asked to work.
     pub title: String,
     /// The App's installation when hob heard of it last, where hob is an App. It may have been
-    /// installed anew since.
+    /// installed again since.
     pub installation: Option<InstallationId>,
     /// The branch that the pull request goes to.
     pub base_branch: String,
@@ -81,11 +81,11 @@ pub struct Story {
     /// Whether it shows work that was cut short, and has never been done yet as far as hob has
     /// said.
     pub pull_unfinished: bool,
-    /// The pull request before that one, where work began anew after it was closed or merged.
+    /// The pull request before that one, where work began again after it was closed or merged.
     pub past_pull: Option<(PullNumber, pull::PullState)>,
     /// When work towards the present one began, where there was that one before.
     pub pull_since: Option<Timestamp>,
-    /// Whether the issue is there no more.
+    /// Whether the issue no longer exists.
     pub is_gone: bool,
     /// When the label was put on that was taken up last, by GitHub's clock.
     pub labeled_at: Option<Timestamp>,

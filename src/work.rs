@@ -455,14 +455,14 @@ struct FailingSince {
 
 impl FailingSince {
     /// Whether the patience is used up, by a try that has just failed. That a try took long is no
-    /// reason to be patient anew: what it looks at is the agent's, and may have been made so that
+    /// reason to be patient again: what it looks at is the agent's, and may have been made so that
     /// each try takes long.
     fn lasts_longer_than(&mut self, patience: Duration) -> bool {
         self.since.get_or_insert_with(Instant::now).elapsed() > patience
     }
 
     /// A run was followed since then. If that was long, what was wrong before is over, and the time
-    /// counts anew: an agent that has worked for an hour does not pay for a Docker that was away
+    /// counts again: an agent that has worked for an hour does not pay for a Docker that was away
     /// twice.
     fn has_followed_since(&mut self, began: Instant) {
         if began.elapsed() > MAX_PAUSE {

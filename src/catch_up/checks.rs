@@ -1,5 +1,5 @@
 //! Checks that have failed on what hob pushed, found by looking: what their webhooks would have
-//! told. A commit is looked at often while it is young, when its checks end, and seldom later.
+//! told. A commit is checked often while it is young, when its checks end, and rarely later.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! `hob replay`: puts a recorded webhook into the inbox once more. What it leads to is decided
-//! anew.
+//! again.
 
 use std::process::ExitCode;
 

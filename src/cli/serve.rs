@@ -25,7 +25,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     stop_on_signal(stop.clone())?;
     let hob = tokio::select! {
         hob = Hob::open(config) => hob?,
-        // A large store takes its time to be looked through or brought up to date; both begin anew.
+        // A large store takes its time to be looked through or brought up to date; both begin
+        // again.
         () = stop.cancelled() => return Ok(()),
     };
     let listener =

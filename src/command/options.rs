@@ -115,7 +115,7 @@ pub(super) fn more_usd(rest: &str) -> Result<f64, Mistake> {
     dollars(sum.strip_prefix('+').unwrap_or(sum)).ok_or_else(|| Mistake::BadSum(sum.to_owned()))
 }
 
-/// Whether the commits of a branch are to be made anew, as `--rewrite` says.
+/// Whether the commits of a branch are to be made again, as `--rewrite` says.
 pub(super) fn rewrite(line: &str) -> Result<bool, Mistake> {
     let word = two_dashes(first_word(line).0);
     let name = word.trim_end_matches(['.', ',', '!', ';']).to_ascii_lowercase();

@@ -25,7 +25,7 @@ const CHECK_RETRIES: u32 = 2;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Settings of one repository for hob, read from its default branch. Every key may be left out;
-/// then the settings of whoever runs hob count.
+/// then the settings of the operator count.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = ".github/hob.toml")]
@@ -41,7 +41,7 @@ pub struct RepositoryFile {
     #[serde(deserialize_with = "fields::name")]
     #[schemars(with = "String", length(min = 1, max = 200))]
     pub model: Option<String>,
-    /// The usual agent's image: one of those that whoever runs hob allows.
+    /// The usual agent's image: one of those that the operator allows.
     #[serde(deserialize_with = "fields::name")]
     #[schemars(with = "String", length(min = 1, max = 200))]
     pub image: Option<String>,
@@ -65,7 +65,7 @@ pub struct RepositoryFile {
     #[schemars(with = "String")]
     pub check_timeout: Option<Duration>,
     /// What checks reach on the network: servers such as "crates.io", "*.npmjs.org" or
-    /// "10.0.0.5:8080", or true for all that whoever runs hob allows. They have to allow it.
+    /// "10.0.0.5:8080", or true for all that the operator allows. They have to allow it.
     #[schemars(with = "BoolOrHosts")]
     pub checks_network: ChecksNetwork,
     /// The story branch, with `{issue}` where the issue's number goes.
@@ -85,7 +85,7 @@ pub struct RepositoryFile {
     /// Whether the commits of one hand-over become one.
     #[schemars(with = "bool")]
     pub squash: Option<bool>,
-    /// Whether hob signs its commits off (`Signed-off-by`), as the author that whoever runs hob has
+    /// Whether hob signs its commits off (`Signed-off-by`), as the author that the operator has
     /// named.
     #[schemars(with = "bool")]
     pub sign_off: Option<bool>,
@@ -115,7 +115,7 @@ pub struct RepositoryFile {
     /// Whether story branches take in what their base branch gets.
     #[schemars(with = "FollowBase")]
     pub follow_base: Option<FollowBase>,
-    /// Caps in dollars. They can only be lower than those of whoever runs hob.
+    /// Caps in dollars. They can only be lower than those of the operator.
     pub budget: Budgets,
 }
 
@@ -153,7 +153,7 @@ pub(super) enum BoolOrHosts {
     Hosts(#[schemars(length(max = 50))] Vec<String>),
 }
 
-/// Caps in dollars. Not set: those of whoever runs hob.
+/// Caps in dollars. Not set: those of the operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Budgets {
@@ -224,7 +224,7 @@ impl RepositoryFile {
         self.check_timeout.unwrap_or(CHECK_TIMEOUT).min(config.agent.timeout)
     }
 
-    /// What the file asks for and whoever runs hob does not allow: key, mistake, remedy.
+    /// What the file asks for and the operator does not allow: key, mistake, remedy.
     fn not_allowed(&self, config: &Config) -> Option<(&'static str, String, String)> {
         if let Some(image) = self.image.as_deref().filter(|image| !config.allows_image(image)) {
             return Some((

@@ -15,7 +15,7 @@ pub struct Activity {
     /// The processor's time that it has used so far; `None` if the daemon does not say.
     pub cpu: Option<Duration>,
     /// The processes that programs in it have started. The container's own program, which is its
-    /// init's child, is none of them. Empty where the daemon does not say.
+    /// init's child does not count. Empty where the daemon does not say.
     pub children: Vec<Child>,
 }
 

@@ -29,7 +29,7 @@ pub enum Output {
 
 impl Docker {
     /// Everything that a started container said, from the beginning, and then what it says, until
-    /// it ends. May be called again at any time, also after its end, and begins anew: two readings
+    /// it ends. May be called again at any time, also after its end, and begins again: two readings
     /// give the same bytes to each of the two streams, which is how a reader that was cut off finds
     /// its place again. There is no time limit.
     ///

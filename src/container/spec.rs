@@ -113,7 +113,7 @@ pub enum Log {
     Keep {
         /// The size of the daemon's file, in bytes. It holds JSON with a time for each line,
         /// somewhat more than the output itself. When the file is full the daemon **starts it
-        /// anew**, and what was said so far can no longer be read: choose more than a run is
+        /// again**, and what was said so far can no longer be read: choose more than a run is
         /// allowed to say.
         max_bytes: u64,
     },

@@ -266,6 +266,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_takes_ten_times_as_much_gets_it() {
+        for (per_hour, at_once) in [(480, 65), (4800, 650)] {
+            let (pace, start) = (Pace::new(per_hour), Instant::now());
+            let may = |sent: u64| pace.take_as_of(start, sent, None, Urgency::Outcome).is_ok();
+            assert_eq!((0..).find(|sent| !may(*sent)), Some(at_once), "{per_hour}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_was_sent_by_the_way_counts() {
         let (pace, now) = (Pace::new(480), Instant::now());
         assert!(pace.take_as_of(now, 0, None, Urgency::Outcome).is_ok());

@@ -347,8 +347,8 @@ impl Deliver {
         wanted: &WantedEffect,
         pull: PullNumber,
     ) -> anyhow::Result<Result<(), GitHubError>> {
-        // Of work that was cut short the report says that nothing has been checked: it is made anew
-        // with the end.
+        // Of work that was cut short the report says that nothing has been checked: it is made
+        // again with the end.
         let is_shown =
             story.pull == Some(pull) && story.pull_state == PullState::Open && !story.pull_unfinished;
         let checked = match story.remote_head.as_ref().filter(|_| is_shown) {

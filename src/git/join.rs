@@ -1,5 +1,5 @@
 //! Commits of two sides brought together: by a merge, or by a rebase, which makes one side's
-//! commits anew on top of the other's. It happens in a throw-away repository of hob's own that
+//! commits again on top of the other's. It happens in a throw-away repository of hob's own that
 //! borrows from the mirror, without a work tree; what conflicts is told, and left to whoever can
 //! solve it. `push.rs` pushes from there.
 
@@ -40,7 +40,7 @@ pub struct Join<'a> {
 #[serde(rename_all = "snake_case")]
 pub enum Joined {
     /// This commit has both, and can be pushed. So many commits are new in it: those brought in by
-    /// a merge, or those that a rebase made anew.
+    /// a merge, or those that a rebase made again.
     Done {
         /// The commit.
         tip: Sha,
@@ -89,7 +89,7 @@ pub fn merge(join: &Join<'_>) -> anyhow::Result<Joined> {
     done(&repository, tip, commits)
 }
 
-/// Makes the commits that ours has and theirs has not anew on top of theirs. As `git rebase` does
+/// Replays the commits that only ours has on top of theirs. As `git rebase` does
 /// it: merges fall away, and so does what theirs has already.
 pub fn rebase(join: &Join<'_>) -> anyhow::Result<Joined> {
     let repository = open(join)?;

@@ -23,7 +23,7 @@ const BRANCHES: &str = "+refs/heads/*:refs/heads/*";
 /// The file that is there while a mirror is known to hold nothing but what its references reach.
 const CLEAN: &str = "hob-clean";
 
-/// A bare mirror on disk. Cheap to clone; each call opens the repository anew.
+/// A bare mirror on disk. Cheap to clone; each call opens the repository again.
 #[derive(Debug, Clone)]
 pub struct Mirror {
     path: PathBuf,

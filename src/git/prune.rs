@@ -47,7 +47,7 @@ pub(super) fn tips(repository: &Repository, names: &str) -> anyhow::Result<HashS
     Ok(tips)
 }
 
-/// Removes every object that no reference reaches. A pack that holds some is made anew without
+/// Removes every object that no reference reaches. A pack that holds some is made again without
 /// them; the others stay as they are. Cut short at any moment it leaves a whole repository, with
 /// something left to be removed.
 pub(super) fn prune(repository: &Repository) -> anyhow::Result<usize> {

@@ -29,7 +29,7 @@ pub struct Push<'a> {
     pub tip: &'a Sha,
     /// What the branch must point at now; `None` if it must not exist.
     pub expected: Option<&'a Sha>,
-    /// Whether the branch need not move forward: its commits were made anew. It has to be at
+    /// Whether the branch need not move forward: its commits were made again. It has to be at
     /// `expected` all the same.
     pub replaces: bool,
 }

@@ -1,4 +1,4 @@
-//! Commits of a hand-over written anew: with the author that hob's configuration names, with
+//! Rewritten commits of a hand-over: with the author that hob's configuration names, with
 //! trailers that say who took part and what it is about, without words that close issues, and as
 //! one commit where that is wanted. Trees, dates and the rest of the messages stay, less what
 //! vouches in somebody else's name: hob signs these commits, and knows of nobody else's word. What
@@ -42,7 +42,7 @@ const AGENTS: [&str; 6] = [
     "noreply@opencode.ai",
 ];
 
-/// How commits are written anew.
+/// How commits are rewritten.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Authorship {
     /// Author and committer; absent: those that the agent has set.
@@ -82,7 +82,7 @@ struct Piece {
     message: Option<Vec<u8>>,
 }
 
-/// Writes every commit of a hand-over that the mirror does not have anew. The hand-over's tip is
+/// Rewrites every commit of a hand-over that the mirror does not have. The hand-over's tip is
 /// another after this, unless nothing was to be changed.
 ///
 /// # Errors

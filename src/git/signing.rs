@@ -22,7 +22,7 @@ const NAMESPACE: &str = "git";
 #[derive(Clone)]
 pub struct SigningKey(PrivateKey);
 
-/// Why a text is no key that hob can sign with; for whoever runs hob.
+/// Why a text is no key that hob can sign with; for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoSigningKey(String);

@@ -39,7 +39,7 @@ type Change = (usize, usize, Vec<u8>);
 
 /// Makes a commit of each replacement that fits, one on the other, on top of `from`. Gives back the
 /// commits in the order of the replacements; none for one that does not fit. `repository` is
-/// removed and made anew; the last commit is what a push takes.
+/// removed and made again; the last commit is what a push takes.
 pub fn apply_replacements(
     mirror: &Mirror,
     repository: &Path,
@@ -51,7 +51,7 @@ pub fn apply_replacements(
     remove_tree(repository)?;
     drop(init_bare(repository)?);
     borrow_objects(repository, mirror)?;
-    // Opened anew, because libgit2 reads the alternates only when it opens a repository.
+    // Opened again, because libgit2 reads the alternates only when it opens a repository.
     let repository = open_quarantine(repository)?;
     let start = repository.find_commit(oid(from)?).context("finding the commit to build on")?;
     let mut tip = start.clone();

@@ -140,7 +140,7 @@ fn init(
         Repository::init_opts(path, &options).with_context(|| format!("making {}", path.display()))?;
     borrow_from(empty.path(), lenders)?;
     drop(empty);
-    // Opened anew, because libgit2 reads the alternates only when it opens a repository.
+    // Opened again, because libgit2 reads the alternates only when it opens a repository.
     let repository = Repository::open(path).with_context(|| format!("opening {}", path.display()))?;
     let start = repository.find_commit(oid(new.start)?).context("finding the commit to start at")?.id();
     let Some(base) = mirror.branch(new.base_branch)? else {

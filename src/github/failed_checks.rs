@@ -228,7 +228,7 @@ async fn end_of(address: &str) -> Result<Option<JobLog>, reqwest::Error> {
     while let Some(piece) = answer.chunk().await? {
         read += piece.len();
         end.extend_from_slice(&piece);
-        // Cut seldom, since each cut moves what is kept.
+        // Cut rarely, since each cut moves what is kept.
         if end.len() > 4 * LOG_END {
             end.drain(..end.len() - LOG_END);
         }

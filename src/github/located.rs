@@ -222,7 +222,7 @@ impl GitHub {
     }
 
     /// The App's installation on a repository with a token of it: the one that GitHub or a delivery
-    /// named last, or if that is there no more, the one that GitHub names now.
+    /// named last, or if that no longer exists, the one that GitHub names now.
     pub(super) async fn installation_token(
         &self,
         repo: &Repo,

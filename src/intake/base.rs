@@ -16,7 +16,7 @@ use crate::story::{About, Choice, RunReason, Story, TaskRequest};
 pub(super) struct Pushed {
     /// Its name.
     pub(super) branch: String,
-    /// Where it is. Absent: it is there no more.
+    /// Where it is. Absent: it no longer exists.
     pub(super) after: Option<Sha>,
 }
 

@@ -213,7 +213,7 @@ pub enum Decision {
     },
     /// Bring the base branch's newest commits into the story branch.
     Rebase {
-        /// Whether the branch's own commits are to be made anew on top of them.
+        /// Whether the branch's own commits are to be made again on top of them.
         rewrite: bool,
     },
     /// Say what was got wrong.

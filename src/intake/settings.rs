@@ -17,7 +17,7 @@ use crate::store::Heard;
 use crate::story::Story;
 
 /// How long what was read serves for telling hob's labels from others: labels come in bursts, most
-/// of them not hob's. What leads to something has the file read anew.
+/// of them not hob's. What leads to something has the file read again.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// What a repository's file says.

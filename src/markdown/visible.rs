@@ -1,4 +1,4 @@
-//! What a reader sees of a text that GitHub renders: made anew from the tree, so that nothing can
+//! What a reader sees of a text that GitHub renders: made again from the tree, so that nothing can
 //! be in it that is not rendered. The form stays that of Markdown: lists, quotations, tables and
 //! code are told apart as before, emphasis is not. Links and images have their addresses beside
 //! them, since a reader can look at those.

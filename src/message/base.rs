@@ -59,7 +59,7 @@ pub fn base_merged_by_agent(branches: Branches<'_>, commits: usize, took: Spent)
     )
 }
 
-/// Said where hob has made a branch's commits anew. `before` is where the branch was.
+/// Said where hob has made a branch's commits again. `before` is where the branch was.
 pub fn base_rebased(branches: Branches<'_>, commits: usize, before: &str) -> String {
     let them = match commits {
         1 => "its 1 commit was".to_owned(),

@@ -3,7 +3,7 @@
 //! cannot pass for hob's own marker. The meaning of the text is kept, and code stays as it is.
 //!
 //! Two means. Outside of code an invisible character is put between the signs that would act
-//! together. And where a code block begins is not left to be guessed: hob writes each one anew, at
+//! together. And where a code block begins is not left to be guessed: hob writes each one again, at
 //! the start of a line, with a fence that nothing in it can close. Whether a word is in a code
 //! *span* GitHub decides by rules that links, tables, addresses and formulas have a say in; where
 //! one of those is near (`doubt`), code spans are treated as text too, which shows no difference.
@@ -36,7 +36,7 @@ pub fn contain(text: &str, most: usize) -> String {
     fitted(plain(text).trim(), most, cut_here(), lines_of)
 }
 
-/// Where code blocks are, the parser says; each is written anew, and everything else is made safe
+/// Where code blocks are, the parser says; each is written again, and everything else is made safe
 /// line by line.
 fn lines_of(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();

@@ -23,7 +23,7 @@ const MAX_PATH: usize = 200;
 const START: &str = "<!-- hob:report -->";
 const END: &str = "<!-- /hob:report -->";
 /// Around what the report says of the repository's checks: they can run again without the report
-/// being made anew.
+/// being made again.
 const CHECKS: &str = "<!-- hob:checks -->";
 const CHECKS_END: &str = "<!-- /hob:checks -->";
 /// What an earlier hob, which knew no markers, ended its reports with.
@@ -52,7 +52,7 @@ pub struct PullRequestText<'a> {
     pub spent: Spent,
     /// What was asked and answered on the way.
     pub questions: &'a [AskedQuestion],
-    /// Files that the agent left for people; whoever runs hob has them.
+    /// Files that the agent left for people; the operator has them.
     pub drops: &'a [String],
     /// What came of the repository's checks.
     pub checked: Option<&'a Checked>,

@@ -44,7 +44,7 @@ pub enum WhyStopped {
     },
     /// Nobody answered its question.
     WaitedTooLong,
-    /// It reached the most that whoever runs hob lets it cost.
+    /// It reached the most that the operator lets it cost.
     AtMost {
         /// Which cap.
         reached: Reached,
@@ -175,7 +175,7 @@ pub fn left_work_pushed(kept: &Kept) -> String {
     format!("**The pull request was merged without what was left in my workspace.** {what}")
 }
 
-/// Said on the issue when work begins anew after a merge, and what was left in the workspace could
+/// Said on the issue when work begins again after a merge, and what was left in the workspace could
 /// not be pushed before.
 pub fn left_work_given_up() -> String {
     "**I begin anew, from what was merged.** What was left in my workspace from before could not be pushed, and is given up."

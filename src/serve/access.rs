@@ -15,7 +15,7 @@ use crate::store::Store;
 const EVERY: Duration = Duration::from_secs(5 * 60);
 /// How often while GitHub refuses hob.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
-/// How often a refusal is said anew.
+/// How often a refusal is said again.
 const SAID_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Asks until `stop` is set. `shut_out` gets why hob is not let in, while it is not.

@@ -33,7 +33,7 @@ pub(super) fn stopping(at_most: Duration) {
 
 /// Tells how hob fares until it is dropped. The watchdog hears from hob while the store can be
 /// written and no loop hangs; when it hears nothing for its time, systemd ends hob and starts it
-/// anew, and agents do not notice.
+/// again, and agents do not notice.
 pub(super) async fn report(store: Store, pulses: Vec<Heartbeat>) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return std::future::pending().await;

@@ -134,7 +134,7 @@ impl Store {
         Ok(())
     }
 
-    /// Begins the time that people have for an answer, anew with each try to post the card: they
+    /// Begins the time that people have for an answer, again with each try to post the card: they
     /// had none before it was there.
     pub async fn begin_deadline(&self, question: QuestionId, at: Timestamp) -> anyhow::Result<()> {
         let mut write = self.begin("begin-deadline").await?;

@@ -67,7 +67,7 @@ pub enum Effect {
         #[serde(default)]
         labels: Vec<String>,
     },
-    /// A branch that was merged is there no more, unless it has got other commits since.
+    /// A branch that was merged no longer exists, unless it has got other commits since.
     DeleteBranch {
         /// The name of the branch.
         branch: String,

@@ -1,5 +1,5 @@
 //! What becomes of a story's pull request: closed and merged it ends the story, opened again the
-//! story goes on. And how work begins anew after that, with another pull request.
+//! story goes on. And how work begins again after that, with another pull request.
 
 use jiff::Timestamp;
 
@@ -127,7 +127,7 @@ impl Store {
         Ok(())
     }
 
-    /// Records that a branch of a story is there no more.
+    /// Records that a branch of a story no longer exists.
     pub async fn branch_gone(&self, effect: &WantedEffect, branch: &str) -> anyhow::Result<()> {
         let mut write = self.begin("branch-gone").await?;
         finish(&mut write, effect.id).await?;

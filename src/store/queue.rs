@@ -146,6 +146,7 @@ mod tests {
 
     use super::*;
     use crate::ids::StoryId;
+    use crate::store::Excluded;
 
     #[test]
     fn places_alternate_between_repositories() {
@@ -206,6 +207,27 @@ mod tests {
         assert_eq!(claimed, line.iter().map(|queued| queued.task.clone()).collect::<Vec<_>>());
         assert_eq!(line.len(), 9);
         assert!(store.claim_task(Duration::from_secs(60), &Sharing::default()).await.unwrap().is_none());
+    }
+
+    /// How a task has ended is told before what goes on, however long that has waited.
+    #[tokio::test]
+    async fn the_end_of_a_task_is_shown_before_what_goes_on() {
+        let (_folder, store) = store_with(&[("a/a", 3)]).await;
+        let mut write = store.begin("test").await.unwrap();
+        for row in [
+            "UPDATE stories SET status_wanted = 1, status_comment = 1, status_effect = id, status_not_before = issue",
+            "UPDATE tasks SET state = 'running' WHERE seq = 2",
+            "UPDATE tasks SET state = 'done' WHERE seq = 3",
+        ] {
+            sqlx::query(row).execute(&mut *write).await.unwrap();
+        }
+        write.commit().await.unwrap();
+        let shown = store.stories_to_show(&Excluded::default(), false).await.unwrap();
+        let mut issues = Vec::new();
+        for status in shown {
+            issues.push(store.story(status.story).await.unwrap().issue.0);
+        }
+        assert_eq!(issues, [3, 1, 2]);
     }
 
     /// However long the queue is, a run that begins is news for those that come next and for no

@@ -227,8 +227,8 @@ impl Store {
 }
 
 /// Has a worker push what a story has left in its workspace, now that its pull request is merged:
-/// work that begins anew begins at what was merged, and not there. Nothing where the story is under
-/// work, which is stopped and pushed then.
+/// work that begins again begins at what was merged, and not there. Nothing where the story is
+/// under work, which is stopped and pushed then.
 pub(super) async fn want_left_work_saved(write: &mut Write, story: StoryId) -> anyhow::Result<()> {
     sqlx::query(sqlx::AssertSqlSafe(format!(
         "UPDATE tasks SET save_work = 'wanted', save_work_at = $2, not_before = 0
@@ -243,7 +243,7 @@ pub(super) async fn want_left_work_saved(write: &mut Write, story: StoryId) -> a
     Ok(())
 }
 
-/// Gives up what a story may have left in its workspace, since work begins anew without it. Tells
+/// Gives up what a story may have left in its workspace, since work begins again without it. Tells
 /// whether there may be some; what a worker is just pushing is not given up.
 pub(super) async fn give_up_left_work(write: &mut Write, story: StoryId) -> anyhow::Result<bool> {
     let given_up = sqlx::query(sqlx::AssertSqlSafe(format!(

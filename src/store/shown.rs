@@ -1,6 +1,6 @@
 //! What the status comment of a story is made from, and whether it shows that yet. Every change of
 //! a story, its tasks, runs or questions counts `status_wanted` up; `deliver/status.rs` writes the
-//! comment anew until `status_shown` is the same. So a change is never forgotten, and many changes
+//! comment again until `status_shown` is the same. So a change is never forgotten, and many changes
 //! in a row are one edit. The words are in `message/status.rs`.
 
 use std::time::Duration;

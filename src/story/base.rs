@@ -12,7 +12,7 @@ const MAX_TURNS: usize = 2;
 /// The wish to have the base branch's newest commits on the story branch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseMoved {
-    /// Whether the story branch's commits are to be made anew on top of them, where it would
+    /// Whether the story branch's commits are to be made again on top of them, where it would
     /// otherwise be merged.
     pub rewrite: bool,
     /// The reason for bringing in the base.

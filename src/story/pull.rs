@@ -121,8 +121,8 @@ pub fn title_change<'a>(
     }
 }
 
-/// The branch for work that begins anew after a merge: `hob/issue-1-2`, then `-3`. The one that was
-/// merged may be there still, and a squash has left its commits out of the base.
+/// The branch for work that begins again after a merge: `hob/issue-1-2`, then `-3`. The one that
+/// was merged may be there still, and a squash has left its commits out of the base.
 pub fn next_branch(first: &str, last: &str) -> String {
     if last == first {
         return format!("{first}-2");

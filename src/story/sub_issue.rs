@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(of(&tasks), [(2, true, false), (3, false, true), (4, false, false)]);
         assert_eq!(closed(&tasks), [2], "the parent is not done yet");
 
-        // The failed one is tried again, then the rest is asked for anew, with one more.
+        // The failed one is tried again, then the rest is asked for again, with one more.
         tasks.extend([(together(&[2, 3, 4], 1), true), (plain, true), (together(&[4, 5], 0), true)]);
         assert_eq!(of(&tasks), [(2, true, false), (3, true, false), (4, true, true), (5, false, false)]);
         assert_eq!(closed(&tasks), [2, 3, 4]);

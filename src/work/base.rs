@@ -165,7 +165,7 @@ impl Worker {
                 tracing::info!(?outcome, branch = job.story.branch, tip = %push.tip, replaces, "brought the base in");
                 self.base_is_in(job, &push).await
             }
-            // Looked at anew: what was pushed meanwhile is built on then.
+            // Looked at again: what was pushed meanwhile is built on then.
             Err(PushError::Moved { .. }) => {
                 Err(StepError::Later(anyhow::anyhow!("the story branch moved while its base was brought in")))
             }

@@ -87,7 +87,7 @@ impl Worker {
 }
 
 /// The report in the pull request shows what came of the checks: for what is pushed without the
-/// report being made anew.
+/// report being made again.
 pub(super) fn evidence(job: &Job, checked: Option<&Checked>) -> Option<NewEffect> {
     let pull = checked.and(job.story.pull)?;
     Some(NewEffect::new(Effect::Evidence { pull }))

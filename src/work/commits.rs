@@ -1,5 +1,5 @@
 //! Whose commits they are: author, who took part, the story, and hob's signature. The commits are
-//! written anew in the process that reads a hand-over (`import_child.rs`); signed they are here,
+//! written again in the process that reads a hand-over (`import_child.rs`); signed they are here,
 //! for that process reads what an agent made, and never has the key.
 
 use super::import_child::Taken;
@@ -29,7 +29,7 @@ pub fn signing_key(config: &Config) -> anyhow::Result<Option<SigningKey>> {
 }
 
 impl Worker {
-    /// How the commits of a task are written anew. `is_wip`: the last of them is of work that was
+    /// How the commits of a task are written again. `is_wip`: the last of them is of work that was
     /// cut short, and says so.
     pub(super) fn authorship(&self, job: &Job, is_wip: bool) -> Authorship {
         let config = &self.config;

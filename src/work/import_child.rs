@@ -64,7 +64,7 @@ pub(super) enum Answer {
 pub(super) struct Taken {
     /// The commit that was handed over.
     pub(super) handed_tip: Sha,
-    /// The commit to push: the same one, written anew and signed.
+    /// The commit to push: the same one, written again and signed.
     pub(super) tip: Sha,
     /// How many commits there are since the base.
     pub(super) commits: usize,

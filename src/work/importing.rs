@@ -25,7 +25,7 @@ pub const COMMAND: &str = "import-hand-over";
 const MAX_ANSWER: u64 = 4 << 20;
 
 impl Worker {
-    /// Has the commits of a hand-over read into quarantine, looked through, written anew and
+    /// Has the commits of a hand-over read into quarantine, looked through, written again and
     /// signed.
     pub(super) async fn import(
         &self,

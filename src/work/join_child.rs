@@ -31,7 +31,7 @@ pub(super) struct Request {
     pub(super) by: (String, String),
     /// When, in seconds since 1970.
     pub(super) at: i64,
-    /// Whether to make ours anew on top of theirs.
+    /// Whether to make ours again on top of theirs.
     pub(super) rewrite: bool,
     /// Address space, in bytes.
     pub(super) memory_bytes: u64,

@@ -40,13 +40,13 @@ pub(super) struct MergeSides {
 pub(super) enum How {
     /// With a merge of this message.
     Merge(String),
-    /// Ours is made anew on top of theirs, from behind the commit where ours begins, if that is not
-    /// where the two parted. Made at this time, in seconds since 1970; absent: now.
+    /// Ours is made again on top of theirs, from behind the commit where ours begins, if that is
+    /// not where the two parted. Made at this time, in seconds since 1970; absent: now.
     Rewrite { after: Option<Sha>, at: Option<i64> },
 }
 
 impl Worker {
-    /// Signs the merge, or the commits made anew, that lie in a repository of hob's own, where
+    /// Signs the merge, or the commits made again, that lie in a repository of hob's own, where
     /// signing is wanted. The key stays in hob.
     pub(super) async fn sign_join(
         &self,

@@ -17,7 +17,7 @@ pub(super) struct PushPlan {
     pub(super) tip: Sha,
     /// Where the branch has to be now; none if it must not be there.
     pub(super) expected: Option<Sha>,
-    /// Whether the branch's commits were made anew.
+    /// Whether the branch's commits were made again.
     pub(super) replaces: bool,
 }
 

@@ -52,7 +52,7 @@ struct Kept {
 }
 
 impl RunLog {
-    /// Begins the record anew.
+    /// Begins the record again.
     pub(super) fn begin(paths: &RunPaths, parser: Parser, secrets: &Arc<Redactor>) -> anyhow::Result<RunLog> {
         Ok(RunLog {
             parser,

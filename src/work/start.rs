@@ -227,7 +227,7 @@ impl Worker {
         let base =
             base.ok_or_else(|| StepError::not_ready(Detail::NoBaseToStart(story.base_branch.clone())))?;
         let start = branch.clone().unwrap_or_else(|| base.clone());
-        // What begins anew builds on the base as it is now.
+        // What begins again builds on the base as it is now.
         let root = branch.is_none().then(|| (story.base_branch.clone(), base.clone()));
         // What the workspace starts from is written down before it exists: a workspace whose start
         // is not known could not be handed over.

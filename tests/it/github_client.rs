@@ -298,7 +298,7 @@ async fn an_installation_is_looked_up_once_and_again_when_it_is_gone() {
             "POST /app/installations/42/access_tokens" if is_gone => {
                 says(404, json!({"message": "Not Found"}))
             }
-            // Ten minutes or less are left at once, so that each use asks anew.
+            // Ten minutes or less are left at once, so that each use asks again.
             "POST /app/installations/42/access_tokens" => {
                 says(201, json!({"token": "ghs_42", "expires_at": in_seconds(60)}))
             }

@@ -1,4 +1,4 @@
-//! Code blocks of an agent's, written anew: at the start of a line, closed, and with a fence that
+//! Code blocks of an agent's, written again: at the start of a line, closed, and with a fence that
 //! nothing in them ends.
 
 use super::BREAK;
@@ -9,7 +9,7 @@ const MAX_DEPTH: usize = 6;
 /// A fence that is further in is none.
 const MAX_INDENT: usize = 3;
 
-/// The lines of a code block, written anew.
+/// The lines of a code block, written again.
 pub(super) fn written(block: &FencedBlock) -> Vec<String> {
     let quotes = "> ".repeat(block.quotes.min(MAX_DEPTH));
     let mut lines = Vec::new();

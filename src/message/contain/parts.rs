@@ -56,7 +56,7 @@ fn next_part(reopened: &mut String, rest: &str, most: usize) -> (String, usize) 
     }
 }
 
-/// The line that opens, anew, the code block that is open at the end of a text.
+/// The line that opens, again, the code block that is open at the end of a text.
 fn left_open(text: &str) -> Option<String> {
     let last = fenced_blocks(text).pop()?;
     (!last.is_closed && last.end >= text.lines().count()).then(|| fence::reopened(&last))

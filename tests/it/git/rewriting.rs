@@ -1,4 +1,4 @@
-//! Authorship: what is written anew and what is not.
+//! Authorship: what is written again and what is not.
 
 use super::world::*;
 use hob::git::{Author, Authorship, Imported, SigningKey, Squash, rewrite_commits, sign};

@@ -51,7 +51,7 @@ async fn blocked_work_begins_by_itself_with_the_text_that_was_asked_for_when_the
     w.quiet_deliveries().await;
     assert_eq!((runs(&w), wishes(&w).await), (0, 1), "one of two is still open");
 
-    // It is in the store: a hob that starts anew knows of it.
+    // It is in the store: a hob that starts again knows of it.
     w.stop_hob().await;
     w.start_hob().await;
     w.tina().ends(second, "closed").await;

@@ -208,7 +208,7 @@ async fn what_fails_on_what_hob_pushed_without_an_agent_is_mended_and_each_pull_
     assert!(enough.starts_with("**`build` still fails, and I stop here.**"), "{enough}");
     w.quiet().await;
 
-    // Another pull request begins anew with that, and so it does with what is said of it.
+    // Another pull request begins again with that, and so it does with what is said of it.
     w.bob().merges(2, Merging::Commit).await;
     w.quiet().await;
     w.alice().comments(issue, "/hob work add a short form too [scenario: work]").await;

@@ -1,6 +1,6 @@
 //! A repository is known by GitHub's id. It may be renamed or transferred, the App may be installed
-//! anew, and its name may become another repository's: while a question waits, while an agent works
-//! and while something waits to be said, told by a webhook or found by looking.
+//! again, and its name may become another repository's: while a question waits, while an agent
+//! works and while something waits to be said, told by a webhook or found by looking.
 
 use std::time::Duration;
 
@@ -190,7 +190,7 @@ async fn a_delivery_with_the_old_name_that_comes_late_is_about_the_same_reposito
     w.finish().await;
 }
 
-// The App, installed anew.
+// The App, installed again.
 
 async fn with_app() -> World {
     let mut w = World::prepare_app(|_| {}).await;

@@ -107,7 +107,7 @@ async fn a_long_question_can_be_ticked_and_a_pull_request_links_to_the_rest_of_i
     assert_eq!(linked(&pull.body), [rest.id], "{}", pull.body.len());
     assert!(pull.body.contains("It is so for 1.") && pull.body.contains("Asked for by @alice"));
     w.next_comment(issue).await;
-    // The body is made anew with each task; what was told once is linked to.
+    // The body is made again with each task; what was told once is linked to.
     w.alice().comments(issue, "/hob work [scenario: work]").await;
     let pull = w.next_pull_request().await;
     assert!(pull.body.contains("### Since then") && linked(&pull.body) == [rest.id], "{}", pull.body.len());

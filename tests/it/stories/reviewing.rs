@@ -257,7 +257,7 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
         w.next_comment(issue).await;
     }
     w.quiet().await;
-    // Bob is asked anew, since he has reviewed anew.
+    // Bob is asked again, since he has reviewed again.
     assert_eq!(reviewers(&w, number), ["alice", "bob"]);
     w.finish().await;
 }

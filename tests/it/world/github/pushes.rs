@@ -33,7 +33,7 @@ impl GitHub {
         }
     }
 
-    /// Makes a branch anew at another commit, as somebody does with `git push --force`.
+    /// Makes a branch again at another commit, as somebody does with `git push --force`.
     pub async fn force_branch(&self, repo: &str, branch: &str, to: &str, login: &str) {
         let webhook = self.change(|state| {
             let bare = state.repository(repo).bare.clone();

@@ -64,7 +64,7 @@ pub(super) struct State {
     /// How many repositories were made. Each has an id of its own, also one that has the name of an
     /// earlier one.
     pub(super) created: u64,
-    /// How often the App was installed anew.
+    /// How often the App was installed again.
     pub(super) reinstalled: u64,
     last_id: u64,
 }
