@@ -42,7 +42,7 @@ if [ "$every" -gt 0 ] && is_root && [ ! -d /run/systemd/system ]; then
   kill_daemon_now_and_then &
   killer=$!
   # The daemon that it has started outlives it.
-  trap 'kill "$killer" 2>/dev/null || true; daemon_answers || start_daemon' EXIT
+  trap 'kill "$killer" 2>/dev/null || true; daemon_answers || start_daemon; remove_stale_nat' EXIT
 fi
 
 HOB_CHAOS_SCHEDULES=$schedules HOB_CHAOS_SEED=$seed HOB_CHAOS_AT_ONCE=${HOB_CHAOS_AT_ONCE:-8} \

@@ -137,6 +137,21 @@ steady_bridge() {
   ip link set docker0 address 02:42:ac:11:00:01 2>/dev/null || true
 }
 
+# A daemon that is killed leaves the NAT rules of networks that nobody removes any more. A later network with
+# the same addresses is then masqueraded: inside it the answers go to this machine, and connections time out.
+# A rule for a bridge that is not there serves nothing.
+remove_stale_nat() {
+  is_root && have iptables && have ip || return 0
+  local rule bridge
+  while read -r rule; do
+    bridge=${rule#*! -o }
+    bridge=${bridge%% *}
+    ip link show "$bridge" >/dev/null 2>&1 && continue
+    # shellcheck disable=SC2086 # a rule is several words
+    iptables --wait -t nat -D ${rule#-A } 2>/dev/null || true
+  done < <(iptables --wait -t nat -S POSTROUTING 2>/dev/null | grep -E ' ! -o br-[0-9a-f]{12} -j MASQUERADE$')
+}
+
 daemon_failed() { # WHAT HAPPENED
   [ ! -s "$dockerd_log" ] || tail -n 20 "$dockerd_log" >&2
   prepare_fail "$1; the end of $dockerd_log is above. Docker needs a kernel with cgroups, namespaces and overlayfs, and root."
@@ -156,6 +171,7 @@ prepare() {
   is_root || ! have docker || daemon_answers || start_daemon
   install_packages
   daemon_answers || start_daemon
+  remove_stale_nat
   "$prepare_root/deploy/image/build.sh" test 9>&-
   exec 9>&-
 }
