@@ -66,12 +66,12 @@ pub enum Command {
     /// Say what hob understands.
     Help,
     /// `/hob` with something that is no command.
-    Mistake(Mistake),
+    Mistake(CommandError),
 }
 
 /// Why something is no command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mistake {
+pub enum CommandError {
     /// There is no such command.
     UnknownCommand(String),
     /// The command has no such option.
@@ -101,7 +101,7 @@ pub enum Mistake {
     Quoted(String),
 }
 
-impl Mistake {
+impl CommandError {
     /// Whether somebody may have written it as an answer: words behind `/hob` that are like no
     /// command's name.
     pub fn may_be_an_answer(&self) -> bool {
@@ -120,14 +120,14 @@ pub struct Reading {
 
 /// Who may give a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum CommandPermission {
     /// People who may push to the repository; no bots.
     MayPush,
 }
 
-impl Who {
+impl CommandPermission {
     /// In words, as they stand in help and docs.
-    pub fn words(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::MayPush => "who may push",
         }
@@ -136,71 +136,71 @@ impl Who {
 
 /// One command as people have to know it.
 #[derive(Debug)]
-pub struct Row {
+pub struct CommandHelp {
     /// Its name, which follows `/hob`.
     pub name: &'static str,
     /// How it is written.
     pub usage: &'static str,
     /// Who may give it.
-    pub who: Who,
+    pub who: CommandPermission,
     /// It in use.
     pub example: &'static str,
     /// What hob then does.
     pub does: &'static str,
     /// Reads what follows the name, on its line and below.
-    read: fn(&str, &str) -> Result<Command, Mistake>,
+    read: fn(&str, &str) -> Result<Command, CommandError>,
 }
 
 /// Every command.
-pub const TABLE: &[Row] = &[
-    Row {
+pub const TABLE: &[CommandHelp] = &[
+    CommandHelp {
         name: "work",
         usage: "/hob work [--agent A] [--model M] [--image I] [--base B] [--budget N] [--fresh] [text]",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob work --agent codex keep the old flag too",
         does: "Works on the issue, with your text as well. While a question is open, the text is the answer.",
         read: |line, below| {
             options::read("work", line, below).map(|(choice, text)| Command::Work { choice, text })
         },
     },
-    Row {
+    CommandHelp {
         name: "plan",
         usage: "/hob plan [--agent A] [--model M] [--image I] [--base B] [--budget N] [--fresh] [text]",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob plan the smallest change that will do",
         does: "Reads, changes nothing, and asks you whether to carry out its plan.",
         read: |line, below| {
             options::read("plan", line, below).map(|(choice, text)| Command::Plan { choice, text })
         },
     },
-    Row {
+    CommandHelp {
         name: "go",
         usage: "/hob go [text]",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob go but leave the API as it is",
         does: "Carries out the plan, with the change that you name.",
         read: |line, below| Ok(Command::Go { text: text_of(line, below) }),
     },
-    Row {
+    CommandHelp {
         name: "stop",
         usage: "/hob stop",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob stop",
         does: "Stops the agent. What it has done is pushed, finished or not; the session is kept.",
         read: |_, _| Ok(Command::Stop),
     },
-    Row {
+    CommandHelp {
         name: "retry",
         usage: "/hob retry [--fresh]",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob retry --fresh",
         does: "Does again what failed or was stopped: same text, same options, same session, or with `--fresh` in a new one.",
         read: |line, _| options::fresh("retry", line).map(|(fresh, _)| Command::Retry { fresh }),
     },
-    Row {
+    CommandHelp {
         name: "resume",
         usage: "/hob resume [--fresh] [text]",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob resume Redis is on port 6380 now",
         does: "Goes on where the work stopped, with your text. While a question is open, the text is the answer.",
         read: |line, below| {
@@ -208,42 +208,42 @@ pub const TABLE: &[Row] = &[
                 .map(|(fresh, line)| Command::Resume { fresh, text: text_of(line, below) })
         },
     },
-    Row {
+    CommandHelp {
         name: "fix",
         usage: "/hob fix [text]",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob fix the test is right, the code is not",
         does: "Mends the checks that fail on the pull request, whoever pushed last.",
         read: |line, below| Ok(Command::Fix { text: text_of(line, below) }),
     },
-    Row {
+    CommandHelp {
         name: "budget",
         usage: "/hob budget +N",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob budget +5",
         does: "Lets the work cost N dollars more.",
         read: |line, _| options::more_usd(line).map(|more_usd| Command::Budget { more_usd }),
     },
-    Row {
+    CommandHelp {
         name: "rebase",
         usage: "/hob rebase [--rewrite]",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob rebase --rewrite",
         does: "Merges the newest commits of the branch that the pull request goes to; the agent solves conflicts. With `--rewrite` a real rebase.",
         read: |line, _| options::rewrite(line).map(|rewrite| Command::Rebase { rewrite }),
     },
-    Row {
+    CommandHelp {
         name: "status",
         usage: "/hob status",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob status",
         does: "Says where the work stands and what it waits for.",
         read: |_, _| Ok(Command::Status),
     },
-    Row {
+    CommandHelp {
         name: "help",
         usage: "/hob help",
-        who: Who::MayPush,
+        who: CommandPermission::MayPush,
         example: "/hob help",
         does: "Shows this table.",
         read: |_, _| Ok(Command::Help),
@@ -374,9 +374,9 @@ impl Spoken {
     fn command(&self, written: &str, below: &str) -> Command {
         let (name, rest) = match self {
             Spoken::Unclear { written, meant } => {
-                return Command::Mistake(Mistake::Unclear { written: written.clone(), meant });
+                return Command::Mistake(CommandError::Unclear { written: written.clone(), meant });
             }
-            Spoken::Quoted { written } => return Command::Mistake(Mistake::Quoted(written.clone())),
+            Spoken::Quoted { written } => return Command::Mistake(CommandError::Quoted(written.clone())),
             Spoken::Called { name, rest } => (name, rest),
         };
         // As it is written, so that nothing in a branch's or a model's name is taken for Markdown.
@@ -392,7 +392,7 @@ impl Spoken {
         let (word, first) = first_word(as_written.filter(same).unwrap_or(rest));
         match row(word) {
             Some(row) => (row.read)(first, below).unwrap_or_else(Command::Mistake),
-            None => Command::Mistake(Mistake::UnknownCommand(word.to_owned())),
+            None => Command::Mistake(CommandError::UnknownCommand(word.to_owned())),
         }
     }
 
@@ -418,7 +418,7 @@ fn begins_anew(rest: &str) -> bool {
 }
 
 /// The command of that name, however it is set and whatever stands behind it.
-fn row(word: &str) -> Option<&'static Row> {
+fn row(word: &str) -> Option<&'static CommandHelp> {
     let name = bare(word);
     TABLE.iter().find(|row| row.name == name)
 }
@@ -705,7 +705,7 @@ mod tests {
         ] {
             assert_eq!(of(comment), None, "{comment}");
         }
-        let unclear = Mistake::Unclear { written: "@hob-bot wrok".to_owned(), meant: "work" };
+        let unclear = CommandError::Unclear { written: "@hob-bot wrok".to_owned(), meant: "work" };
         assert_eq!(of("@hob-bot wrok"), Some(Command::Mistake(unclear)));
         assert_eq!(of("@hob-bot work --model a_b_c x"), of("/hob work --model a_b_c x"));
     }
@@ -847,14 +847,15 @@ mod tests {
             Some(Command::Mistake(mistake)) => mistake,
             other => panic!("{other:?}"),
         };
-        assert_eq!(mistake("/hob dance"), Mistake::UnknownCommand("dance".to_owned()));
-        assert_eq!(mistake("/hob"), Mistake::UnknownCommand(String::new()));
-        let unknown = |command, option: &str| Mistake::UnknownOption { command, option: option.to_owned() };
+        assert_eq!(mistake("/hob dance"), CommandError::UnknownCommand("dance".to_owned()));
+        assert_eq!(mistake("/hob"), CommandError::UnknownCommand(String::new()));
+        let unknown =
+            |command, option: &str| CommandError::UnknownOption { command, option: option.to_owned() };
         assert_eq!(mistake("/hob work --fast"), unknown("work", "--fast"));
         assert_eq!(mistake("/hob plan --fast"), unknown("plan", "--fast"));
-        assert_eq!(mistake("/hob budget more"), Mistake::BadSum("more".to_owned()));
-        assert_eq!(mistake("> a\n/hob work it"), Mistake::Quoted("/hob work it".to_owned()));
-        let unclear = |written: &str, meant| Mistake::Unclear { written: written.to_owned(), meant };
+        assert_eq!(mistake("/hob budget more"), CommandError::BadSum("more".to_owned()));
+        assert_eq!(mistake("> a\n/hob work it"), CommandError::Quoted("/hob work it".to_owned()));
+        let unclear = |written: &str, meant| CommandError::Unclear { written: written.to_owned(), meant };
         for (written, meant) in [
             ("/hob-stop", "stop"),
             ("/hob:work it", "work"),
@@ -866,7 +867,7 @@ mod tests {
         ] {
             assert_eq!(mistake(written), unclear(written, meant));
         }
-        let bad = |option, value: &str| Mistake::BadValue { option, value: value.to_owned() };
+        let bad = |option, value: &str| CommandError::BadValue { option, value: value.to_owned() };
         assert_eq!(mistake("/hob work --agent clod"), bad("--agent", "clod"));
         assert_eq!(mistake("/hob work --model"), bad("--model", ""));
         assert_eq!(mistake("/hob work --model --dangerous"), bad("--model", "--dangerous"));

@@ -41,7 +41,8 @@ pub use pull_request::{FollowBase, PullRequest};
 pub use questions::{Questions, WhoAnswers};
 pub use reference::reference;
 pub use repository::{
-    Budgets, Fault, REPOSITORY_FILE, RepositoryFile, SubIssues, Who, lower, repository_file_schema,
+    Budgets, Fault, REPOSITORY_FILE, RepositoryFile, SettingsPermission, SubIssues, lower,
+    repository_file_schema,
 };
 pub use secret::{KEY_NAMES, VARIABLES};
 pub use task::{Chosen, RepositoryOverrides, TaskSettings};
@@ -78,7 +79,7 @@ pub struct Config {
     pub work: Work,
     /// What is kept, and for how long. A story that waits for an answer is only affected by
     /// `keep.waiting`.
-    pub keep: Keep,
+    pub keep: Retention,
     /// Who may answer the agent's questions, and what happens when nobody does.
     pub questions: Questions,
     /// What hob does about its pull requests by itself.
@@ -261,7 +262,7 @@ impl Default for Work {
 /// `[keep]`. A story that waits for an answer loses nothing to ages and sizes but to `waiting`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Keep {
+pub struct Retention {
     /// How long a processed webhook is kept. GitHub can redeliver it for three days.
     #[schemars(with = "String")]
     pub deliveries: Age,
@@ -287,7 +288,7 @@ pub struct Keep {
     pub notice: Age,
 }
 
-impl Default for Keep {
+impl Default for Retention {
     fn default() -> Self {
         Self {
             deliveries: Age::days(30),

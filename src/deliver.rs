@@ -25,19 +25,21 @@ use crate::config::Config;
 use crate::github::{self, FoundComment, GitHub, GitHubError, Repository};
 use crate::heartbeat::Heartbeat;
 use crate::ids::{CommentId, InstallationId, IssueNumber, StoryId};
-use crate::lanes::{Lanes, Room};
+use crate::lanes::{LaneLimits, Lanes};
 use crate::message;
 use crate::message::Report;
 use crate::paths::DataDir;
 use crate::redact::Secrets;
-use crate::store::{Double, DoubleKind, Effect, EffectClass, Excluded, ReactTo, Store, WantedEffect};
+use crate::store::{
+    DuplicateComment, DuplicateKind, Effect, EffectClass, Excluded, ReactTo, Store, WantedEffect,
+};
 use crate::story::Story;
-use pace::{Leave, Pace, Urgency};
+use pace::{Pace, Urgency, WritePermit};
 use status::LabelTimes;
 
 /// What is under way at once: of different stories, since GitHub asks for few parallel writes, and
 /// of one repository.
-const ROOM: Room = Room { most: 4, of_lane: 2 };
+const ROOM: LaneLimits = LaneLimits { most: 4, of_lane: 2 };
 /// Where nothing calls and nothing is due, the loop looks after so many times `work.poll`: the
 /// sweep wakes it when the store changes.
 const IDLE_POLLS: u32 = 12;
@@ -179,7 +181,7 @@ impl Deliver {
         lanes: &Lanes<'_, Ended>,
         (story, repo_key): (StoryId, &str),
         (who, urgency): (Option<InstallationId>, Urgency),
-    ) -> Option<Leave> {
+    ) -> Option<WritePermit> {
         if running.busy.contains(&story) || !lanes.has_room() || !lanes.has_room_in(repo_key) {
             return None;
         }
@@ -307,7 +309,7 @@ impl Deliver {
 
     /// Removes what GitHub has made of earlier tries beside the comment that is recorded. An error
     /// is the store's.
-    async fn remove_double(&self, double: &Double) -> anyhow::Result<()> {
+    async fn remove_double(&self, double: &DuplicateComment) -> anyhow::Result<()> {
         let story = self.store.story(double.story).await?;
         let again = match self.try_remove_double(&story, double).await {
             Ok(true) => None,
@@ -323,10 +325,10 @@ impl Deliver {
         self.store.rechecked(double.effect, again).await
     }
 
-    async fn try_remove_double(&self, story: &Story, double: &Double) -> Result<bool, GitHubError> {
+    async fn try_remove_double(&self, story: &Story, double: &DuplicateComment) -> Result<bool, GitHubError> {
         let repository = self.github.repository(&story.at()).await?;
         let marker = marker_of(double);
-        if double.kind == DoubleKind::ReviewReply {
+        if double.kind == DuplicateKind::ReviewReply {
             return review::remove_double(&repository, double, &marker).await;
         }
         let found = repository.comments_with(double.on, &marker).await?;
@@ -341,11 +343,11 @@ impl Deliver {
 
 /// The whole marker of a comment that may be there twice: the bare id may stand in another
 /// comment's text.
-fn marker_of(double: &Double) -> String {
+fn marker_of(double: &DuplicateComment) -> String {
     match double.kind {
-        DoubleKind::Comment | DoubleKind::ReviewReply => message::marker(double.effect),
-        DoubleKind::Status => message::status_marker(double.effect),
-        DoubleKind::Card(question) => message::card::marker(question),
+        DuplicateKind::Comment | DuplicateKind::ReviewReply => message::marker(double.effect),
+        DuplicateKind::Status => message::status_marker(double.effect),
+        DuplicateKind::Card(question) => message::card::marker(question),
     }
 }
 

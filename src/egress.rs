@@ -14,7 +14,7 @@ mod report;
 
 pub use layout::{COMMAND as LAYOUT_COMMAND, PROGRAM, run as run_layout, start_line};
 pub use proxy::{COMMAND as PROXY_COMMAND, run as run_proxy};
-pub use report::Said;
+pub use report::ProxyMessage;
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;

@@ -19,7 +19,7 @@ pub enum Event {
     /// `issues.labeled`: somebody put one label on an issue.
     IssueLabeled {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The issue as it was at that moment.
         issue: Issue,
         /// The label that was put on.
@@ -32,7 +32,7 @@ pub enum Event {
     /// `issues.unlabeled`: somebody took one label off an issue.
     IssueUnlabeled {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The issue as it was at that moment.
         issue: Issue,
         /// The label that was taken off.
@@ -45,7 +45,7 @@ pub enum Event {
     /// `issues.assigned`: somebody gave an issue to an account.
     IssueAssigned {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The issue as it was at that moment.
         issue: Issue,
         /// Who it was given to.
@@ -58,7 +58,7 @@ pub enum Event {
     /// `issues.closed` and what else takes an issue out of people's hands.
     IssueEnded {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The issue as it was at that moment.
         issue: Issue,
         /// What became of it.
@@ -71,7 +71,7 @@ pub enum Event {
     /// `issue_comment.created`: somebody commented on an issue or a pull request.
     Commented {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The issue or pull request as it was at that moment.
         issue: Issue,
         /// The comment.
@@ -82,7 +82,7 @@ pub enum Event {
     /// `issue_comment.edited`: somebody changed the text of a comment.
     CommentEdited {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The issue or pull request as it was at that moment.
         issue: Issue,
         /// The comment as it reads now.
@@ -99,7 +99,7 @@ pub enum Event {
     /// delivery.
     Reviewed {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The pull request as it was at that moment.
         pull: Pull,
         /// The review.
@@ -110,11 +110,11 @@ pub enum Event {
     /// `pull_request.closed` and `pull_request.reopened`.
     PullMoved {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The pull request as it was at that moment.
         pull: Pull,
         /// What became of it.
-        to: PullMove,
+        to: PullTransition,
         /// When, by GitHub's clock.
         at: Timestamp,
         /// Who did it.
@@ -123,7 +123,7 @@ pub enum Event {
     /// `pull_request.edited`, where that changed which branch the pull request goes to.
     PullRetargeted {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The pull request as it was after that.
         pull: Pull,
     },
@@ -131,7 +131,7 @@ pub enum Event {
     /// commits has come to an end.
     CheckEnded {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// What ended.
         check: EndedCheck,
         /// When, by GitHub's clock.
@@ -142,7 +142,7 @@ pub enum Event {
     /// run. GitHub sends them to the App whose check run it is.
     CheckButton {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The check run; absent: all of the App's on the commit.
         check_run: Option<CheckRunId>,
         /// The commit that it is about.
@@ -155,7 +155,7 @@ pub enum Event {
     /// `push`: a branch is at another commit now.
     Pushed {
         /// Where it happened.
-        place: Place,
+        place: EventRepository,
         /// The branch.
         branch: String,
         /// Where it was. Absent: it was not there.
@@ -168,7 +168,7 @@ pub enum Event {
     /// `repository.renamed`, `repository.transferred` and `repository.deleted`.
     RepositoryChanged {
         /// The repository as it is after that.
-        place: Place,
+        place: EventRepository,
     },
     /// Anything else: a correct delivery that hob has no use for.
     Other {
@@ -234,7 +234,7 @@ impl Event {
     }
 
     /// Where it happened, where hob can use it.
-    pub fn place(&self) -> Option<&Place> {
+    pub fn place(&self) -> Option<&EventRepository> {
         match self {
             Self::IssueLabeled { place, .. }
             | Self::IssueUnlabeled { place, .. }
@@ -254,7 +254,7 @@ impl Event {
     }
 
     /// The same, for putting the repository's present name there.
-    pub fn place_mut(&mut self) -> Option<&mut Place> {
+    pub fn place_mut(&mut self) -> Option<&mut EventRepository> {
         match self {
             Self::IssueLabeled { place, .. }
             | Self::IssueUnlabeled { place, .. }
@@ -313,7 +313,7 @@ impl Ending {
 
 /// What became of a pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PullMove {
+pub enum PullTransition {
     /// It was closed, and its commits are not in.
     Closed,
     /// It was merged.
@@ -322,7 +322,7 @@ pub enum PullMove {
     Reopened,
 }
 
-impl PullMove {
+impl PullTransition {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -427,7 +427,7 @@ impl CheckKind {
 
 /// The repository of an event, and the way back to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct EventRepository {
     /// GitHub's id of the repository. Absent in deliveries that hob wrote itself before it knew
     /// ids.
     pub id: Option<RepositoryId>,
@@ -439,7 +439,7 @@ pub struct Place {
     pub installation: Option<InstallationId>,
 }
 
-impl Place {
+impl EventRepository {
     /// Which repository it is.
     pub fn at(&self) -> RepositoryRef {
         RepositoryRef { id: self.id, repo: self.repo.clone(), installation: self.installation }

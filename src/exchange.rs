@@ -147,7 +147,7 @@ pub fn short_title(title: &str) -> String {
 
 /// A file that the agent left for people, now kept with the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Drop {
+pub struct DroppedFile {
     /// Its name; it is nowhere below a folder.
     pub name: String,
     /// Its size in bytes.
@@ -161,7 +161,7 @@ pub fn collect_drops(
     keep_in: &Path,
     most: usize,
     mut room: u64,
-) -> anyhow::Result<(Vec<Drop>, Vec<String>)> {
+) -> anyhow::Result<(Vec<DroppedFile>, Vec<String>)> {
     let mut complaints = Vec::new();
     let exchange = open_folder(folder).with_context(|| format!("opening {}", folder.display()))?;
     let drops = match open_beneath(&exchange, DROPS, OFlag::O_DIRECTORY) {
@@ -196,7 +196,12 @@ fn list(folder: &File) -> anyhow::Result<Vec<String>> {
 }
 
 /// The kept file, or why it cannot be kept; an error where hob's own disk is full, which may pass.
-fn keep_drop(drops: &File, name: &str, keep_in: &Path, room: u64) -> anyhow::Result<Result<Drop, String>> {
+fn keep_drop(
+    drops: &File,
+    name: &str,
+    keep_in: &Path,
+    room: u64,
+) -> anyhow::Result<Result<DroppedFile, String>> {
     let file = match usable_drop(drops, name, room) {
         Ok(file) => file,
         Err(complaint) => return Ok(Err(complaint)),
@@ -207,7 +212,7 @@ fn keep_drop(drops: &File, name: &str, keep_in: &Path, room: u64) -> anyhow::Res
         std::io::copy(&mut file.take(room), &mut to)
     };
     match copy() {
-        Ok(bytes) => Ok(Ok(Drop { name: name.to_owned(), bytes })),
+        Ok(bytes) => Ok(Ok(DroppedFile { name: name.to_owned(), bytes })),
         Err(e) if e.kind() == ErrorKind::StorageFull => Err(e).context("keeping a dropped file"),
         Err(e) => Ok(Err(format!("{name} was not kept: {e}"))),
     }

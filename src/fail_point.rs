@@ -14,7 +14,7 @@ compile_error!("the feature `fail-points` is for tests; it must not get into a r
 
 /// Which side of an act a place is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub enum Timing {
     /// The act has not begun.
     Before,
     /// It is over, and nobody has been told.
@@ -23,16 +23,16 @@ pub enum When {
 
 /// An act with a place on each side of it.
 pub fn around<T>(layer: &str, what: &str, act: impl FnOnce() -> T) -> T {
-    reach(layer, what, When::Before);
+    reach(layer, what, Timing::Before);
     let result = act();
-    reach(layer, what, When::After);
+    reach(layer, what, Timing::After);
     result
 }
 
 /// A place named `layer.what.when` is reached.
 #[cfg(not(feature = "fail-points"))]
 #[inline(always)]
-pub fn reach(_layer: &str, _what: &str, _when: When) {}
+pub fn reach(_layer: &str, _what: &str, _when: Timing) {}
 
 #[cfg(feature = "fail-points")]
 pub use armed::reach;
@@ -45,7 +45,7 @@ mod armed {
 
     use nix::sys::signal::{Signal, raise};
 
-    use super::When;
+    use super::Timing;
 
     struct Plan {
         record: Option<std::fs::File>,
@@ -54,11 +54,11 @@ mod armed {
     }
 
     /// A place named `layer.what.when` is reached.
-    pub fn reach(layer: &str, what: &str, when: When) {
+    pub fn reach(layer: &str, what: &str, when: Timing) {
         static PLAN: OnceLock<Mutex<Plan>> = OnceLock::new();
         let when = match when {
-            When::Before => "before",
-            When::After => "after",
+            Timing::Before => "before",
+            Timing::After => "after",
         };
         let name = format!("{layer}.{}.{when}", what.replace([' ', '#'], "-"));
         let signal = {

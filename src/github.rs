@@ -60,7 +60,7 @@ pub use events::{Done, IssueEvent};
 pub use failed_checks::{CheckOutput, JobLog};
 pub use history::{Change, IssueHistory, Labeling};
 pub use issues::ReactTo;
-pub use located::{Learned, RepositoryLocation};
+pub use located::{RepositoryLocation, RepositoryUpdate};
 pub use looks::{HookDelivery, Listed, ListedComment, ListedIssue, RepositoryFacts};
 pub use people::Permission;
 pub use pull_facts::PullFacts;

@@ -29,23 +29,23 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::command::{self, Reading};
 use crate::config::Config;
-use crate::event::{Comment, Ending, Event, Issue, Person, Place, Pull};
+use crate::event::{Comment, Ending, Event, EventRepository, Issue, Person, Pull};
 use crate::github::{Change, GitHub, GitHubError, Permission, Repository, webhook};
 use crate::heartbeat::Heartbeat;
 use crate::ids::{AgentKind, IssueNumber};
-use crate::lanes::{Lanes, Room};
+use crate::lanes::{LaneLimits, Lanes};
 use crate::markdown;
-use crate::message::{self, NotThere, Part, TextChanged};
+use crate::message::{self, AdoptionRefusal, Part, TextChanged};
 use crate::store::{
     BlockedBy, Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, PendingRequest, ReactTo,
     Stop, Store, StoryAsk, once_id,
 };
-use crate::story::{About, Choice, RunReason, Story, TaskRequest};
-use commands::Opening;
-use decide::{Act, Decision, decide};
+use crate::story::{Choice, RunReason, Story, TaskKind, TaskRequest};
+use commands::TaskDraft;
+use decide::{Decision, Input, decide};
 use located::NextLookup;
 use settings::Settings;
-use sub_issues::Parts;
+use sub_issues::SubIssuePlan;
 
 /// The first wait before a delivery is tried again; it doubles up to `MAX_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ const MAX_NOT_FOUND: u32 = 3;
 const IDLE_POLLS: u32 = 12;
 /// Deliveries that are settled at once, and of one repository: there each has to find what the one
 /// before it has led to.
-const ROOM: Room = Room { most: 8, of_lane: 1 };
+const ROOM: LaneLimits = LaneLimits { most: 8, of_lane: 1 };
 
 /// What is said once on a story: that a comment reaches no agent.
 const UNHEARD: &str = "unheard";
@@ -240,17 +240,17 @@ impl Intake {
                 let settings = self.settings_lately(&place).await?;
                 let choice = command::chosen_by_label(settings.label(&self.config), &label);
                 let on = EventContext { settings, ..happening(&place, &issue, &sender) };
-                self.follow(&on, &Act::Label { choice, label, at }).await
+                self.follow(&on, &Input::Label { choice, label, at }).await
             }
             Event::IssueUnlabeled { place, issue, label, at, sender } => {
                 let settings = self.settings_lately(&place).await?;
                 let is_own = command::chosen_by_label(settings.label(&self.config), &label).is_some();
                 let on = EventContext { settings, ..happening(&place, &issue, &sender) };
-                self.follow(&on, &Act::Unlabel { is_own, at }).await
+                self.follow(&on, &Input::Unlabel { is_own, at }).await
             }
             Event::IssueAssigned { place, issue, to, at, sender } => {
                 let is_own = self.github.is_own(&to).await?;
-                self.follow(&happening(&place, &issue, &sender), &Act::Assign { is_own, at }).await
+                self.follow(&happening(&place, &issue, &sender), &Input::Assign { is_own, at }).await
             }
             Event::IssueEnded { place, issue, ending, at, sender } => {
                 let blocker = BlockedBy { repo: place.repo.clone(), number: issue.number, of: None };
@@ -262,14 +262,14 @@ impl Intake {
                 {
                     return Ok(settled);
                 }
-                self.follow(&on, &Act::End(ending)).await
+                self.follow(&on, &Input::End(ending)).await
             }
             Event::Commented { place, issue, comment, sender } => {
                 if self.is_own(&comment, &sender).await? {
                     return Ok(Settled::OfNoUse("hob's own comment".to_owned()));
                 }
                 let Reading { command, others } = self.read(&comment.body).await?;
-                let act = Act::Comment {
+                let act = Input::Comment {
                     id: comment.id,
                     at: comment.at,
                     command,
@@ -282,7 +282,7 @@ impl Intake {
             }
             Event::CommentEdited { place, issue, comment, before, at, sender } => {
                 let by_hob = self.github.is_own(&sender).await?;
-                let act = Act::Edit {
+                let act = Input::Edit {
                     id: comment.id,
                     at,
                     before,
@@ -304,7 +304,7 @@ impl Intake {
             Event::PullRetargeted { place, pull } => self.on_retarget(delivery, &place, &pull).await,
             Event::CheckEnded { place, check, at } => self.on_check_ended(delivery, &place, &check, at).await,
             Event::CheckButton { place, check_run, head, button, sender } => {
-                let pressed = button::Pressed { check_run, head, button };
+                let pressed = button::ButtonPress { check_run, head, button };
                 self.on_button(delivery, &place, &pressed, &sender).await
             }
             Event::Pushed { place, branch, after, sender, .. } => {
@@ -315,7 +315,7 @@ impl Intake {
     }
 
     /// Decides, and carries out what was decided.
-    async fn follow(&self, on: &EventContext<'_>, act: &Act) -> anyhow::Result<Settled> {
+    async fn follow(&self, on: &EventContext<'_>, act: &Input) -> anyhow::Result<Settled> {
         let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
         let known = self.known(on, act, story.as_ref()).await?;
         let decision = decide(act, &known);
@@ -342,7 +342,7 @@ impl Intake {
             Decision::End(_) => on,
             _ => &EventContext { settings: self.settings(on.place, on.began).await?, ..on.clone() },
         };
-        if let Act::Label { label, .. } = act
+        if let Input::Label { label, .. } = act
             && command::chosen_by_label(on.settings.label(&self.config), label).is_none()
         {
             return Ok(Settled::Ignored("the label is not hob's any more".to_owned()));
@@ -369,14 +369,14 @@ impl Intake {
                 | Decision::GoOn(_)
                 | Decision::GoOnAfresh(_)
         );
-        let is_over = |story: &Story| story.is_theirs() && story.open_pull().is_none();
+        let is_over = |story: &Story| story.is_adopted() && story.open_pull().is_none();
         if begins && story.as_ref().is_some_and(is_over) {
-            return self.not_there(on, story, NotThere::Over).await;
+            return self.not_there(on, story, AdoptionRefusal::Over).await;
         }
         match (decision, story) {
             (Decision::Open { choice, text, mode }, story) => {
-                let (turn, about) = (choice.first_turn(), About::Issue);
-                let opening = Opening { choice, text, mode, turn, about, asked_on: None };
+                let (turn, about) = (choice.first_turn(), TaskKind::Issue);
+                let opening = TaskDraft { choice, text, mode, turn, about, asked_on: None };
                 self.open_task(on, act, story, opening).await
             }
             (Decision::Rebase { rewrite }, story) => self.rebase(on, story, rewrite).await,
@@ -390,7 +390,7 @@ impl Intake {
                 Ok(Settled::Done("has what GitHub refused tried again"))
             }
             (Decision::RememberLabel, Some(story)) => {
-                if let Act::Label { at, .. } = act {
+                if let Input::Label { at, .. } = act {
                     self.store.remember_label(&on.delivery.guid, story.id, *at).await?;
                 }
                 Ok(Settled::Done("noted a label; the story is under work already"))
@@ -438,11 +438,11 @@ impl Intake {
     async fn choose(
         &self,
         on: &EventContext<'_>,
-        act: &Act,
+        act: &Input,
         story: &Story,
         agent: AgentKind,
     ) -> anyhow::Result<Settled> {
-        let Act::Label { label, at, .. } = act else {
+        let Input::Label { label, at, .. } = act else {
             return Ok(Settled::Ignored("this is no label".to_owned()));
         };
         let guid = &on.delivery.guid;
@@ -517,20 +517,20 @@ impl Intake {
     async fn open_task(
         &self,
         on: &EventContext<'_>,
-        act: &Act,
+        act: &Input,
         story: Option<Story>,
-        opening: Opening,
+        opening: TaskDraft,
     ) -> anyhow::Result<Settled> {
         let (at, labeled_at) = match act {
-            Act::Label { at, .. } => (*at, Some(*at)),
-            Act::Comment { at, .. }
-            | Act::Edit { at, .. }
-            | Act::Unlabel { at, .. }
-            | Act::Assign { at, .. } => (*at, None),
+            Input::Label { at, .. } => (*at, Some(*at)),
+            Input::Comment { at, .. }
+            | Input::Edit { at, .. }
+            | Input::Unlabel { at, .. }
+            | Input::Assign { at, .. } => (*at, None),
             // No label or command is as late as this; and what was said before the work was stopped
             // is known by its task.
-            Act::Press(_) => (clock::now(), None),
-            Act::End(_) => anyhow::bail!("an issue that ends asks for nothing"),
+            Input::Press(_) => (clock::now(), None),
+            Input::End(_) => anyhow::bail!("an issue that ends asks for nothing"),
         };
         if let Some(fault) = on.settings.fault() {
             let heard = labeled_at.map_or(Heard::Words, Heard::Label);
@@ -557,9 +557,9 @@ impl Intake {
             _ => on.issue.clone(),
         };
         let opening = match act {
-            Act::Label { .. } if opening.choice.agent.is_none() => {
+            Input::Label { .. } if opening.choice.agent.is_none() => {
                 let chosen = self.own_labels(on).await?.into_iter().find(|choice| choice.agent.is_some());
-                Opening { choice: chosen.unwrap_or(opening.choice), ..opening }
+                TaskDraft { choice: chosen.unwrap_or(opening.choice), ..opening }
             }
             _ => opening,
         };
@@ -572,17 +572,17 @@ impl Intake {
             return self.wait_for(on, story.as_ref(), &wish, &blockers).await;
         }
         let about = match opening.about {
-            About::Issue if opening.turn == opening.choice.first_turn() => {
+            TaskKind::Issue if opening.turn == opening.choice.first_turn() => {
                 match self.parts_of_new(on, story.as_ref(), opening.mode, at).await? {
-                    Parts::Ask(about) => about,
-                    Parts::Other(part, changed) => {
+                    SubIssuePlan::Ask(about) => about,
+                    SubIssuePlan::Other(part, changed) => {
                         return self.decline(on, story.as_ref(), labeled_at, Some(part), &changed).await;
                     }
                 }
             }
             about => about,
         };
-        let mut new = self.new_task(on, &issue, story.as_ref(), Opening { about, ..opening });
+        let mut new = self.new_task(on, &issue, story.as_ref(), TaskDraft { about, ..opening });
         if let Some(theirs) = theirs {
             new.on = StoryAsk {
                 base_branch: theirs.base,
@@ -607,9 +607,9 @@ impl Intake {
         on: &EventContext<'_>,
         issue: &Issue,
         story: Option<&Story>,
-        opening: Opening,
+        opening: TaskDraft,
     ) -> NewTask {
-        let Opening { choice, text, mode, turn, about, asked_on } = opening;
+        let TaskDraft { choice, text, mode, turn, about, asked_on } = opening;
         let about_story = self.story_ask(on, issue, story);
         // Where that is not where the story itself is.
         let on_pull = on.issue.is_pull_request.then_some(on.issue.number);
@@ -706,12 +706,12 @@ impl Intake {
     async fn no_more(
         &self,
         on: &EventContext<'_>,
-        act: &Act,
+        act: &Input,
         story: &Story,
         how: HowStopped,
     ) -> anyhow::Result<Settled> {
         let at = match act {
-            Act::Unlabel { at, .. } => *at,
+            Input::Unlabel { at, .. } => *at,
             _ => Timestamp::UNIX_EPOCH,
         };
         let stop = Stop { by: on.sender.login.clone(), at, how };
@@ -732,7 +732,7 @@ impl Intake {
             text,
             choice,
             on: on.issue.is_pull_request.then_some(on.issue.number),
-            about: About::Issue,
+            about: TaskKind::Issue,
         }
     }
 
@@ -797,7 +797,7 @@ fn wish(
     issue: &Issue,
     at: Timestamp,
     by_label: bool,
-    opening: Opening,
+    opening: TaskDraft,
 ) -> PendingRequest {
     PendingRequest {
         by: on.sender.login.clone(),
@@ -859,7 +859,7 @@ struct EventContext<'a> {
     delivery: &'a Delivery,
     /// When hob began to look into it.
     began: Instant,
-    place: &'a Place,
+    place: &'a EventRepository,
     issue: &'a Issue,
     sender: &'a Person,
     comment: Option<&'a Comment>,

@@ -19,7 +19,7 @@ const MAX_SLOW: usize = 8;
 
 /// How many pieces of work may be under way at once.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct LaneLimits {
     /// Of all lanes, without those that are slow.
     pub most: usize,
     /// Of one lane.
@@ -28,7 +28,7 @@ pub struct Room {
 
 /// Pieces of work under way, each of which ends with a `T`.
 pub struct Lanes<'a, T> {
-    room: Room,
+    room: LaneLimits,
     running: FuturesUnordered<BoxFuture<'a, (u64, T)>>,
     under_way: HashMap<u64, (String, Instant)>,
     last: u64,
@@ -36,7 +36,7 @@ pub struct Lanes<'a, T> {
 
 impl<'a, T: Send + 'a> Lanes<'a, T> {
     /// With nothing under way.
-    pub fn new(room: Room) -> Self {
+    pub fn new(room: LaneLimits) -> Self {
         Self { room, running: FuturesUnordered::new(), under_way: HashMap::new(), last: 0 }
     }
 
@@ -99,7 +99,7 @@ impl<'a, T: Send + 'a> Lanes<'a, T> {
 mod tests {
     use super::*;
 
-    const ROOM: Room = Room { most: 3, of_lane: 2 };
+    const ROOM: LaneLimits = LaneLimits { most: 3, of_lane: 2 };
 
     #[tokio::test(start_paused = true)]
     async fn a_lane_that_hangs_holds_up_itself_and_no_other() {

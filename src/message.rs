@@ -47,8 +47,8 @@ pub use commands::{
     CommandRejection, StoryState, base_stays, help, left_out, may_this_be_done, misunderstood, no_cap,
     nobody_listens, nothing_done, only_the_first, where_it_stands,
 };
-pub use concurrent_push::{NotThere, not_there};
-pub use contain::{Sizes, contain, contain_in_parts, contain_line};
+pub use concurrent_push::{AdoptionRefusal, not_there};
+pub use contain::{PartLimits, contain, contain_in_parts, contain_line};
 use contain::{code, login};
 pub use detail::Detail;
 use failed::failure_words;
@@ -65,20 +65,20 @@ pub use overflow::{Overflow, rest_comment, rests, with_links};
 use overflow::{whole, whole_changed};
 pub use policy_violations::{PolicyViolation, may_this_be_pushed, policy_violations};
 pub use pull_request::{
-    Later, PullRequestText, Report, no_room_for_report, pull_request_body, short_body, with_evidence,
+    FollowUp, PullRequestText, Report, no_room_for_report, pull_request_body, short_body, with_evidence,
     with_report,
 };
 pub use refused::{Refusal, comment_refused, pull_refused, question_refused};
-pub use review_hints::{MAX_NOTABLE, ReviewHint, Why};
+pub use review_hints::{HintReason, MAX_NOTABLE, ReviewHint};
 pub use saved_work::{
-    Kept, WhyStopped, cut_short_on_branch, left_work_given_up, left_work_pushed, put_away, still_waiting,
-    stopped, work_in_progress,
+    SavedWork, WhyStopped, cut_short_on_branch, left_work_given_up, left_work_pushed, put_away,
+    still_waiting, stopped, work_in_progress,
 };
 pub use settings::{
     blocked_by, blocked_for, fix_settings_at_fault, may_no_more, part_of, reviewers_refused,
     settings_at_fault, waits_for_blockers, waits_no_more,
 };
-pub use status::{MAX_AHEAD, Phase, PullOver, RetryCount, StatusText, status};
+pub use status::{EndedPull, MAX_AHEAD, Phase, RetryCount, StatusText, status};
 pub use title::{pull_request_title, title_of_work};
 pub use unfinished::{UnfinishedText, WhyUnfinished, shown_as_draft, unfinished};
 

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::fail_point::{When, reach};
+use crate::fail_point::{Timing, reach};
 use crate::ids::{RunId, StoryId};
 
-pub use tree::{Used, measure, remove_tree, used_space};
+pub use tree::{DiskUsage, measure, remove_tree, used_space};
 
 /// Of so many bytes that are to be free, one is for a file. Disks are usually made with four times
 /// as many.
@@ -211,14 +211,14 @@ impl DataDir {
 
 /// What is free on a disk, as far as hob may use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Free {
+pub struct DiskSpace {
     /// In bytes.
     pub bytes: u64,
     /// How many files there may be more. Nothing where the disk does not count them.
     pub files: Option<u64>,
 }
 
-impl Free {
+impl DiskSpace {
     /// Whether there is less than so many bytes, or than the files that go with them: empty ones
     /// use a disk up too.
     pub fn is_below(&self, bytes: u64) -> bool {
@@ -227,10 +227,10 @@ impl Free {
 }
 
 /// What is free on the disk of a folder.
-pub fn free_space(path: &Path) -> anyhow::Result<Free> {
+pub fn free_space(path: &Path) -> anyhow::Result<DiskSpace> {
     let disk = nix::sys::statvfs::statvfs(path)
         .with_context(|| format!("asking for the space at {}", path.display()))?;
-    Ok(Free {
+    Ok(DiskSpace {
         bytes: disk.blocks_available() * disk.fragment_size(),
         files: (disk.files() > 0).then(|| disk.files_available()),
     })
@@ -263,13 +263,13 @@ pub fn remove_file(path: &Path) -> anyhow::Result<()> {
 /// finds it. What has that name from before must be removed already. False: there is no such
 /// folder.
 pub fn put_away(path: &Path) -> anyhow::Result<bool> {
-    reach("disk", "put-away", When::Before);
+    reach("disk", "put-away", Timing::Before);
     match std::fs::rename(path, gone(path)) {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(e).with_context(|| format!("putting {} away", path.display())),
     }
-    reach("disk", "put-away", When::After);
+    reach("disk", "put-away", Timing::After);
     Ok(true)
 }
 
@@ -279,9 +279,9 @@ pub fn remove_gone(path: &Path) -> anyhow::Result<()> {
     if gone.symlink_metadata().is_err() {
         return Ok(());
     }
-    reach("disk", "remove-gone", When::Before);
+    reach("disk", "remove-gone", Timing::Before);
     remove_tree(&gone)?;
-    reach("disk", "remove-gone", When::After);
+    reach("disk", "remove-gone", Timing::After);
     Ok(())
 }
 
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn a_disk_without_files_left_is_as_full_as_one_without_bytes() {
         let gib = 1 << 30;
-        let free = |bytes, files| Free { bytes, files };
+        let free = |bytes, files| DiskSpace { bytes, files };
         assert!(!free(gib, Some(20_000)).is_below(gib) && free(gib - 1, Some(20_000)).is_below(gib));
         assert!(free(u64::MAX, Some(10_000)).is_below(gib) && !free(gib, None).is_below(gib));
         assert!(!free(0, Some(0)).is_below(0));

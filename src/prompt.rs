@@ -21,7 +21,7 @@ pub use template::{MAX_PROMPT, MAX_TEMPLATE, Origin, Template, TemplateError};
 
 use crate::ids::{PullNumber, Sha};
 use crate::story::checks::CheckEnd;
-use crate::story::plan::Mode;
+use crate::story::plan::TaskMode;
 use crate::story::pull::PullState;
 use crate::story::review::Applied;
 use crate::story::{AskedQuestion, Story, TaskRequest};
@@ -49,15 +49,15 @@ pub struct Facts<'a> {
     /// What this run is for.
     pub purpose: PromptPurpose<'a>,
     /// Whether it is to change anything.
-    pub mode: Mode,
+    pub mode: TaskMode,
     /// What has happened to the workspace since the agent left it, where it was kept.
-    pub news: Option<&'a News>,
+    pub news: Option<&'a WorkspaceChanges>,
     /// What was gathered for this run.
     pub seen: &'a Seen,
     /// Suggestions of the review, where this is about one, that are applied already.
     pub applied: &'a Applied,
     /// Where the pull request stands.
-    pub pull: PullNow,
+    pub pull: PullStatus,
     /// What of the request the session that is resumed was told before.
     pub known: Known,
 }
@@ -73,7 +73,7 @@ pub struct Known {
 
 /// Where a story's pull request stands when a run begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PullNow {
+pub enum PullStatus {
     /// There has been none yet.
     #[default]
     None,
@@ -89,11 +89,11 @@ pub enum PullNow {
     AfterClose(PullNumber),
 }
 
-impl PullNow {
+impl PullStatus {
     /// Where a story's stands.
     pub fn of(story: &Story) -> Self {
         match (story.open_pull(), story.past_pull) {
-            (Some(_), _) if story.is_theirs() => Self::Theirs,
+            (Some(_), _) if story.is_adopted() => Self::Theirs,
             (Some(_), _) if story.pull_unfinished => Self::Unfinished,
             (Some(_), _) => Self::Open,
             (None, Some((past, PullState::Merged))) => Self::AfterMerge(past),
@@ -105,7 +105,7 @@ impl PullNow {
 
 /// What has happened to a workspace since the agent left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct News {
+pub struct WorkspaceChanges {
     /// The newest of the commits that people have pushed to the story branch.
     pub commit: Option<Sha>,
     /// How bringing them in went.
@@ -194,7 +194,7 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
-fn told_news(news: &News, base_branch: &str) -> Option<String> {
+fn told_news(news: &WorkspaceChanges, base_branch: &str) -> Option<String> {
     let mut told = Vec::new();
     if let Some(commit) = &news.commit {
         told.push(match news.merged {
@@ -257,11 +257,11 @@ mod tests {
             earlier: &[],
             questions,
             purpose,
-            mode: Mode::Work,
+            mode: TaskMode::Work,
             news: None,
             seen,
             applied: &NOT_APPLIED,
-            pull: PullNow::None,
+            pull: PullStatus::None,
             known: Known::default(),
         }
     }
@@ -284,7 +284,7 @@ mod tests {
         };
         let (smaller, go) = ([plan("smaller")], [plan("/hob go but use tabs")]);
         let nothing = Seen::default();
-        let planning = |facts| Facts { mode: Mode::Plan, ..facts };
+        let planning = |facts| Facts { mode: TaskMode::Plan, ..facts };
         let prompts = [
             standard(&planning(facts(&ask, false, &[], PromptPurpose::Work, &nothing))),
             standard(&planning(facts(&ask, true, &smaller, PromptPurpose::Answered(&smaller[0]), &nothing))),
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn what_people_pushed_is_told() {
-        let news = News {
+        let news = WorkspaceChanges {
             commit: Some("a".repeat(40).parse().unwrap()),
             merged: Merged::Conflict,
             restored: vec![".mcp.json".to_owned()],
@@ -409,7 +409,7 @@ mod tests {
     #[test]
     fn a_merge_is_asked_for_by_its_commit_and_what_people_pushed_by_its_files() {
         let commit: Sha = "b".repeat(40).parse().unwrap();
-        let news = News {
+        let news = WorkspaceChanges {
             commit: Some("a".repeat(40).parse().unwrap()),
             merged: Merged::Conflict,
             restored: Vec::new(),
@@ -417,7 +417,7 @@ mod tests {
         };
         let (ask, nothing, files) = (ask(None), Seen::default(), ["shared.md".to_owned()]);
         let of = |resumes, purpose, base_moved: Option<&Sha>| {
-            let news = News { base_moved: base_moved.cloned(), ..news.clone() };
+            let news = WorkspaceChanges { base_moved: base_moved.cloned(), ..news.clone() };
             standard(&Facts { news: Some(&news), ..facts(&ask, resumes, &[], purpose, &nothing) })
         };
         let prompts = [
@@ -441,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_review_is_told_thread_by_thread_in_fences_that_nothing_in_it_can_end() {
-        let about = crate::story::About::Review(crate::story::review::tests::round());
+        let about = crate::story::TaskKind::Review(crate::story::review::tests::round());
         let ask = TaskRequest { about, text: None, ..samples::ask() };
         let applied = Applied(vec![(crate::ids::ReviewCommentId(11), "b".repeat(40).parse().unwrap())]);
         let nothing = Seen::default();
@@ -455,15 +455,15 @@ mod tests {
     #[test]
     fn what_has_become_of_the_pull_request_is_told() {
         let (ask, nothing, round) = (ask(None), Seen::default(), crate::story::review::tests::round());
-        let about = crate::story::About::Review(round);
+        let about = crate::story::TaskKind::Review(round);
         let review = TaskRequest { about, text: None, ..samples::ask() };
         let of = |ask, resumes, pull| {
             standard(&Facts { pull, ..facts(ask, resumes, &[], PromptPurpose::Work, &nothing) })
         };
         let told = [
-            of(&ask, true, PullNow::AfterMerge(PullNumber(2))),
-            of(&ask, false, PullNow::AfterClose(PullNumber(2))),
-            of(&review, true, PullNow::Unfinished),
+            of(&ask, true, PullStatus::AfterMerge(PullNumber(2))),
+            of(&ask, false, PullStatus::AfterClose(PullNumber(2))),
+            of(&review, true, PullStatus::Unfinished),
         ];
         assert!(told[1].contains("#2, was closed without a merge"), "{}", told[1]);
         assert!(told[2].contains("Your pull request is a draft, since"), "{}", told[2]);

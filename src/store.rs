@@ -54,7 +54,8 @@ pub use check_runs::{CheckToShow, CheckedHead, ShownCheck};
 pub use clock_steps::{ChangeWatch, ClockWatch};
 pub use deliveries::{Delivery, Recorded};
 pub use effects::{
-    Double, DoubleKind, Effect, EffectClass, Excluded, NewEffect, PullShown, ReactTo, WantedEffect, once_id,
+    DuplicateComment, DuplicateKind, Effect, EffectClass, Excluded, NewEffect, PublishedPull, ReactTo,
+    WantedEffect, once_id,
 };
 pub use fault::StoreFault;
 pub use fixes::{Fix, NewFix};
@@ -64,7 +65,7 @@ pub use overflow::OverflowPart;
 pub use pending_approvals::ApprovalQuestion;
 pub use pending_requests::{BlockedBy, DueRequest, PendingRequest};
 pub use polls::DeliveryPoll;
-pub use pulls::PullNews;
+pub use pulls::PullUpdate;
 pub use queue::Sharing;
 pub use rejected_webhooks::RejectedWebhooks;
 pub use repositories::KnownRepository;
@@ -73,9 +74,9 @@ pub use reviews::ReviewTaken;
 pub use runs::NewRun;
 pub use shown::{EndedTask, StatusFacts, StoryToShow};
 pub use status::{BlockedRequest, Counts, OpenDelivery, OpenEffect, OpenTask, RecordedDelivery, StoreStatus};
-pub use stories::{Heard, HowStopped, NewTask, Stop, StoryAsk, TheirPull};
+pub use stories::{AdoptedPull, Heard, HowStopped, NewTask, Stop, StoryAsk};
 pub use sub_issues::ParentStory;
-pub use tasks::{Lost, NewQuestion, StopWanted, StoryUpdate, Transition};
+pub use tasks::{LeaseLost, NewQuestion, StopWanted, StoryUpdate, Transition};
 pub use waiting::Waiting;
 
 use crate::clock;

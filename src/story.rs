@@ -20,8 +20,8 @@ pub mod talk;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use button::{Press, RETRY_BUTTON, STOP_BUTTON, button, pressed};
-pub use card::{Card, Given, OverflowLinks, PartAnswer, Question, QuestionKind};
+pub use button::{ButtonAction, RETRY_BUTTON, STOP_BUTTON, button, pressed};
+pub use card::{OverflowLinks, PartAnswer, Question, QuestionComment, QuestionKind, SelectedAnswer};
 pub use next::{
     Findings, Next, NextStep, TaskHistory, after_hand_over, after_run, publishes_again, was_synced,
 };
@@ -128,7 +128,7 @@ pub struct Task {
     /// What was asked for, frozen.
     pub ask: TaskRequest,
     /// Whether it is to change anything yet.
-    pub mode: plan::Mode,
+    pub mode: plan::TaskMode,
     /// Where it stands.
     pub state: TaskState,
     /// Why the next run is made, or the current one was.
@@ -162,14 +162,14 @@ pub struct TaskRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<IssueNumber>,
     /// What it is about beyond the issue.
-    #[serde(default, skip_serializing_if = "About::is_issue")]
-    pub about: About,
+    #[serde(default, skip_serializing_if = "TaskKind::is_issue")]
+    pub about: TaskKind,
 }
 
 /// What a task is about beyond its story's issue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-pub enum About {
+pub enum TaskKind {
     /// Nothing: the issue, or words about it, is all there is.
     #[default]
     Issue,
@@ -183,7 +183,7 @@ pub enum About {
     SubIssue(sub_issue::SubIssueOrder),
 }
 
-impl About {
+impl TaskKind {
     /// Whether the issue is all there is.
     pub fn is_issue(&self) -> bool {
         *self == Self::Issue

@@ -27,7 +27,7 @@ use crate::heartbeat::Heartbeat;
 use crate::ids::StoryId;
 use crate::paths::{self, DataDir};
 use crate::store::{ChangeWatch, ClockWatch, Store};
-use sizes::Sizes;
+use sizes::MeasuredSizes;
 
 /// So many deliveries are forgotten in one write, so that nobody waits long for the store.
 const DELIVERIES_AT_ONCE: u32 = 500;
@@ -65,7 +65,7 @@ impl Sweep {
     /// A part that fails is logged; the next sweep tries again.
     pub async fn run(self, stop: CancellationToken, pulse: Heartbeat) -> anyhow::Result<()> {
         let mut clock = ClockWatch::default();
-        let mut sizes = Sizes::default();
+        let mut sizes = MeasuredSizes::default();
         let mut next = Instant::now();
         let (mut changes, mut deadline) = (ChangeWatch::default(), None);
         while !stop.is_cancelled() {
@@ -117,7 +117,7 @@ impl Sweep {
     }
 
     /// May be cut short anywhere.
-    async fn sweep(&self, sizes: &mut Sizes) {
+    async fn sweep(&self, sizes: &mut MeasuredSizes) {
         logged("containers", self.containers(false).await);
         logged("a new day", self.new_day().await);
         logged("questions", self.waiting().await);

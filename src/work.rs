@@ -61,9 +61,9 @@ use crate::message::Detail;
 use crate::paths::DataDir;
 use crate::prompt::Template;
 use crate::redact::Secrets;
-use crate::store::{Lost, Sharing, Store, StoreFault, Transition};
+use crate::store::{LeaseLost, Sharing, Store, StoreFault, Transition};
 use crate::story::step::{self, RunSnapshot, Step, TaskSnapshot};
-use crate::story::{About, Outcome, Run, RunReason, Story, Task, TaskState};
+use crate::story::{Outcome, Run, RunReason, Story, Task, TaskKind, TaskState};
 
 pub use child::own_program;
 pub use commits::signing_key;
@@ -234,7 +234,7 @@ impl Worker {
                 tokio::time::sleep(self.config.work.lease / 3).await;
                 match self.store.renew_lease(&task, self.config.work.lease).await {
                     Ok(()) => {}
-                    Err(error) if error.is::<Lost>() => return,
+                    Err(error) if error.is::<LeaseLost>() => return,
                     // The store may be back before the lease is over.
                     Err(error) => tracing::warn!(error = format!("{error:#}"), "the lease was not renewed"),
                 }
@@ -270,7 +270,7 @@ impl Worker {
             };
             match step_error {
                 StepError::Stopping => break,
-                StepError::Later(error) if error.is::<Lost>() => {
+                StepError::Later(error) if error.is::<LeaseLost>() => {
                     tracing::warn!("the task was taken over or ended by somebody else");
                     return;
                 }
@@ -329,7 +329,7 @@ impl Worker {
     }
 
     fn for_log(&self, detail: &Detail) -> String {
-        self.secrets.redact(&detail.words())
+        self.secrets.redact(&detail.describe())
     }
 
     /// The one thing that is next. `None`: nothing is, for this worker.
@@ -360,7 +360,7 @@ impl Worker {
             (Step::PublishLastRun, _) => {
                 Ok(Some(self.store.advance(&job.task, TaskState::Publishing, &Transition::default()).await?))
             }
-            (Step::BeginRun, None) if matches!(job.task.ask.about, About::Base(_)) => {
+            (Step::BeginRun, None) if matches!(job.task.ask.about, TaskKind::Base(_)) => {
                 Box::pin(self.follow_base(&job)).await
             }
             (Step::BeginRun, _) => match self.take_up(&job).await? {

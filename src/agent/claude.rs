@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::ending::{End, RunUsage, Tally, Verdict};
+use super::ending::{End, RunTotals, RunUsage, Verdict};
 use super::failure::{Failure, FailureClass, Policy};
 use super::table::Evidence;
 use super::{AgentKind, Invocation, MAX_OPEN_TOOLS, Signal, Tools, json, text};
@@ -307,7 +307,7 @@ impl Stream {
             }
             None => Verdict::Open(self.trouble),
         };
-        let tally = Tally {
+        let tally = RunTotals {
             cost_usd: self.cost_since_usd.or(self.cost_total_usd),
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::ending::{End, RunUsage, Tally, Verdict};
+use super::ending::{End, RunTotals, RunUsage, Verdict};
 use super::failure::{Failure, FailureClass};
 use super::table::classify;
 use super::{AgentKind, Invocation, MAX_OPEN_TOOLS, Signal, Tools, text};
@@ -155,7 +155,7 @@ impl Stream {
             None => Verdict::Open(self.trouble),
         };
         let of_this_run = |tokens: Option<u64>| tokens.filter(|_| !self.is_resumed);
-        let tally = Tally {
+        let tally = RunTotals {
             cost_usd: None,
             input_tokens: of_this_run(self.input_tokens),
             output_tokens: of_this_run(self.output_tokens),

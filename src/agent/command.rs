@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::ending::{End, RunUsage, Tally, Verdict};
+use super::ending::{End, RunTotals, RunUsage, Verdict};
 use super::{Invocation, Signal, json, text};
 
 /// Lines at the end of the output that are its final text: what fits on a screen.
@@ -64,10 +64,10 @@ impl Stream {
     /// The run is over.
     pub fn end(self, code: i64) -> End {
         let lines: Vec<String> = self.last_lines.into();
-        let tally = Tally {
+        let tally = RunTotals {
             cost_usd: self.cost_usd,
             final_text: Some(text::final_text(&lines.join("\n"))),
-            ..Tally::default()
+            ..RunTotals::default()
         };
         End { tally, verdict: if code == 0 { Verdict::Done } else { Verdict::Open(None) } }
     }

@@ -68,13 +68,13 @@ pub struct Report {
 /// What the stream of a CLI gives at its end.
 #[derive(Debug, Default)]
 pub struct End {
-    pub tally: Tally,
+    pub tally: RunTotals,
     pub verdict: Verdict,
 }
 
 /// What a run used and said.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct RunTotals {
     pub cost_usd: Option<f64>,
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,

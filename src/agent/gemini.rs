@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::ending::{End, Tally, Verdict, is_from_outside};
+use super::ending::{End, RunTotals, Verdict, is_from_outside};
 use super::failure::{Failure, FailureClass, status_in};
 use super::table::{Evidence, classify};
 use super::{AgentKind, Invocation, MAX_OPEN_TOOLS, Signal, Tools, text};
@@ -196,7 +196,7 @@ impl Stream {
                 None => Verdict::Open(trouble(stderr).filter(|_| self.model_is_due)),
             },
         };
-        let tally = Tally {
+        let tally = RunTotals {
             cost_usd: None,
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,

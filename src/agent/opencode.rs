@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::ending::{End, RunUsage, Tally, Verdict};
+use super::ending::{End, RunTotals, RunUsage, Verdict};
 use super::failure::{Failure, FailureClass};
 use super::table::Evidence;
 use super::{AgentKind, Invocation, Signal, json, text};
@@ -120,7 +120,7 @@ impl Stream {
             // The model had called a tool and was to be told what came of it.
             (None, _) => Verdict::Open(None),
         };
-        let tally = Tally {
+        let tally = RunTotals {
             cost_usd: self.cost_usd,
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::repository::{Found, RepositoryPoll, is_about_one};
 use super::{CatchUp, Memory};
-use crate::event::{Ending, Event, Issue, Place};
+use crate::event::{Ending, Event, EventRepository, Issue};
 use crate::github::{Done, GitHubError, IssueEvent, ListedIssue, found, webhook};
 
 /// GitHub notes the same act with times that can be a second apart; see `intake/decide.rs`.
@@ -106,7 +106,12 @@ impl CatchUp {
     }
 
     /// Whether a webhook has told of it, which names the same second or one beside it.
-    async fn is_told_of(&self, place: &Place, issue: &Issue, event: &IssueEvent) -> anyhow::Result<bool> {
+    async fn is_told_of(
+        &self,
+        place: &EventRepository,
+        issue: &Issue,
+        event: &IssueEvent,
+    ) -> anyhow::Result<bool> {
         let around = [event.at.checked_sub(SAME_ACT), Ok(event.at), event.at.checked_add(SAME_ACT)];
         for at in around.into_iter().flatten() {
             let told: Event = webhook::decode("issues", &body(place, issue, event, at))?;
@@ -134,7 +139,7 @@ fn still_holds(looked: &RepositoryPoll<'_>, issue: &ListedIssue, done: &Done, ow
     }
 }
 
-fn body(place: &Place, issue: &Issue, event: &IssueEvent, at: Timestamp) -> Vec<u8> {
+fn body(place: &EventRepository, issue: &Issue, event: &IssueEvent, at: Timestamp) -> Vec<u8> {
     match &event.what {
         Done::Unlabeled(label) => found::unlabeled(place, issue, label, at, &event.by),
         Done::Assigned(to) => found::assigned(place, issue, to, at, &event.by),

@@ -7,7 +7,7 @@ use super::repository::{Found, RepositoryPoll, is_about_one};
 use crate::event::{Comment, Issue};
 use crate::github::{GitHubError, ListedComment, found};
 use crate::message;
-use crate::story::Card;
+use crate::story::QuestionComment;
 
 impl CatchUp {
     /// Finds edits of cards by others than hob. Errors as with the labels: the store's, or what
@@ -40,7 +40,7 @@ impl CatchUp {
         &self,
         looked: &RepositoryPoll<'_>,
         comment: &ListedComment,
-    ) -> anyhow::Result<Option<Card>> {
+    ) -> anyhow::Result<Option<QuestionComment>> {
         let Some(story) = self.store.story_at(&looked.place.repo, comment.issue).await? else {
             return Ok(None);
         };

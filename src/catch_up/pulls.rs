@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::CatchUp;
 use super::repository::{Found, RepositoryPoll};
-use crate::event::PullMove;
+use crate::event::PullTransition;
 use crate::github::{GitHubError, PullFacts, found};
 use crate::ids::IssueNumber;
 use crate::story::Story;
@@ -49,12 +49,12 @@ impl CatchUp {
         &self,
         looked: &RepositoryPoll<'_>,
         pull: &PullFacts,
-        to: PullMove,
+        to: PullTransition,
     ) -> Result<Found, GitHubError> {
         let by = match to {
-            PullMove::Merged => looked.repository.pull_facts(pull.number).await?.merged_by,
-            PullMove::Closed => looked.repository.closed_by(IssueNumber(pull.number.0)).await?,
-            PullMove::Reopened => None,
+            PullTransition::Merged => looked.repository.pull_facts(pull.number).await?.merged_by,
+            PullTransition::Closed => looked.repository.closed_by(IssueNumber(pull.number.0)).await?,
+            PullTransition::Reopened => None,
         };
         let body = found::pull_moved(&looked.place, pull, to, pull.at, by.as_ref());
         let guid =
@@ -64,12 +64,12 @@ impl CatchUp {
 }
 
 /// What became of a pull request, if it is this story's and the story does not know.
-fn moved(story: &Story, pull: &PullFacts) -> Option<PullMove> {
-    let to = pull.over.unwrap_or(PullMove::Reopened);
+fn moved(story: &Story, pull: &PullFacts) -> Option<PullTransition> {
+    let to = pull.over.unwrap_or(PullTransition::Reopened);
     if story.pull == Some(pull.number) {
         return story.is_news(to, pull.at).then_some(to);
     }
-    let is_reopened = to == PullMove::Reopened
+    let is_reopened = to == PullTransition::Reopened
         && story.pull.is_none()
         && story.past_pull == Some((pull.number, PullState::Closed))
         && story.pull_moved_at.is_none_or(|moved| pull.at > moved);

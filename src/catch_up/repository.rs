@@ -12,7 +12,7 @@ use super::{CatchUp, Memory, bases};
 use crate::clock;
 use crate::command;
 use crate::config::RepositoryFile;
-use crate::event::{Issue, Place};
+use crate::event::{EventRepository, Issue};
 use crate::github::{
     GitHubError, Labeling, ListedComment, ListedIssue, Repository, RepositoryLocation, found, webhook,
 };
@@ -45,7 +45,7 @@ pub(super) struct Found {
 /// The repository of a look, and the way to it.
 pub(super) struct RepositoryPoll<'a> {
     pub(super) repository: &'a Repository,
-    pub(super) place: Place,
+    pub(super) place: EventRepository,
     /// Labels that were put on before were looked at before.
     labels_from: Timestamp,
     /// The repository's own settings, as far as they can be read.
@@ -71,7 +71,7 @@ impl CatchUp {
         let repository = self.github.repository(&known.at()).await?;
         let file = self.file_of(&repository).await?;
         let label = self.config.label_of(&file).to_owned();
-        let place = Place {
+        let place = EventRepository {
             id: known.id,
             repo: known.repo.clone(),
             default_branch: known.default_branch.clone(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Mistake, first_word, text_of};
+use super::{CommandError, first_word, text_of};
 use crate::ids::{AgentKind, is_branch_name};
 use crate::story::Choice;
 
@@ -21,7 +21,7 @@ pub(super) fn read(
     command: &'static str,
     line: &str,
     below: &str,
-) -> Result<(Choice, Option<String>), Mistake> {
+) -> Result<(Choice, Option<String>), CommandError> {
     let mut text = line;
     let mut choice = Choice::default();
     loop {
@@ -45,7 +45,7 @@ pub(super) fn read(
         let option = match option {
             Some(option) => option,
             None if word.starts_with("--") => {
-                return Err(Mistake::UnknownOption { command, option: name.to_owned() });
+                return Err(CommandError::UnknownOption { command, option: name.to_owned() });
             }
             None => return Ok((choice, text_of(text, below))),
         };
@@ -56,7 +56,7 @@ pub(super) fn read(
         });
         let value = value.trim_matches(QUOTATION_MARKS);
         choose(&mut choice, option, value)
-            .ok_or_else(|| Mistake::BadValue { option, value: value.to_owned() })?;
+            .ok_or_else(|| CommandError::BadValue { option, value: value.to_owned() })?;
         text = rest;
     }
 }
@@ -75,13 +75,13 @@ fn two_dashes(word: &str) -> Cow<'_, str> {
 }
 
 /// Whether the line of a command that goes on asks for a new session, and what is left of it.
-pub(super) fn fresh<'a>(command: &'static str, line: &'a str) -> Result<(bool, &'a str), Mistake> {
+pub(super) fn fresh<'a>(command: &'static str, line: &'a str) -> Result<(bool, &'a str), CommandError> {
     let (word, rest) = first_word(line);
     match two_dashes(word).as_ref() {
         word if is_fresh(word) => Ok((true, rest)),
         "--" => Ok((false, rest)),
         option if option.starts_with("--") => {
-            Err(Mistake::UnknownOption { command, option: option.to_owned() })
+            Err(CommandError::UnknownOption { command, option: option.to_owned() })
         }
         _ => Ok((false, line)),
     }
@@ -109,20 +109,20 @@ fn choose(choice: &mut Choice, option: &str, value: &str) -> Option<()> {
 }
 
 /// How many dollars more are allowed by `+5`, or `5`.
-pub(super) fn more_usd(rest: &str) -> Result<f64, Mistake> {
+pub(super) fn more_usd(rest: &str) -> Result<f64, CommandError> {
     let (sum, _) = first_word(rest);
     let sum = sum.trim_end_matches(['.', ',', '!', ';']);
-    dollars(sum.strip_prefix('+').unwrap_or(sum)).ok_or_else(|| Mistake::BadSum(sum.to_owned()))
+    dollars(sum.strip_prefix('+').unwrap_or(sum)).ok_or_else(|| CommandError::BadSum(sum.to_owned()))
 }
 
 /// Whether the commits of a branch are to be made again, as `--rewrite` says.
-pub(super) fn rewrite(line: &str) -> Result<bool, Mistake> {
+pub(super) fn rewrite(line: &str) -> Result<bool, CommandError> {
     let word = two_dashes(first_word(line).0);
     let name = word.trim_end_matches(['.', ',', '!', ';']).to_ascii_lowercase();
     match word.as_ref() {
         _ if matches!(name.as_str(), "--rewrite" | "-rewrite") => Ok(true),
         other if other.starts_with('-') => {
-            Err(Mistake::UnknownOption { command: "rebase", option: other.to_owned() })
+            Err(CommandError::UnknownOption { command: "rebase", option: other.to_owned() })
         }
         _ => Ok(false),
     }
@@ -170,7 +170,10 @@ mod tests {
             ["", "-x", "a..b", "/a", "a/", "a//b", "a.lock", ".a", "a.", "a~1", "a:b", "a@{1}", "a\\b", "a*"]
         {
             let read = read("work", &format!("--base={base}"), "");
-            assert!(matches!(read, Err(Mistake::BadValue { option: "--base", .. })), "{base:?}: {read:?}");
+            assert!(
+                matches!(read, Err(CommandError::BadValue { option: "--base", .. })),
+                "{base:?}: {read:?}"
+            );
         }
     }
 
@@ -204,7 +207,7 @@ mod tests {
         }
         assert_eq!((more_usd("+5"), more_usd("5 more"), more_usd("+$1.5")), (Ok(5.0), Ok(5.0), Ok(1.5)));
         for text in ["", "+", "-5", "lots"] {
-            assert_eq!(more_usd(text), Err(Mistake::BadSum(text.to_owned())));
+            assert_eq!(more_usd(text), Err(CommandError::BadSum(text.to_owned())));
         }
     }
 }

@@ -105,7 +105,7 @@ pub struct RepositoryFile {
     #[schemars(with = "Vec<String>")]
     pub protected_paths: PathGlobs,
     /// Who may have hob work, answer it and steer it: people with this right or a higher one.
-    pub who: Who,
+    pub who: SettingsPermission,
     /// A template for the agent's prompt, as a path from the repository's root.
     #[serde(deserialize_with = "fields::path")]
     #[schemars(with = "String", length(min = 1))]
@@ -122,7 +122,7 @@ pub struct RepositoryFile {
 /// Who may have hob work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Who {
+pub enum SettingsPermission {
     /// Who may push.
     #[default]
     Write,
@@ -184,7 +184,7 @@ pub struct Fault {
     pub label: Option<String>,
     /// Who may steer what is under way meanwhile: as the file says, and where that cannot be read
     /// the fewest.
-    pub who: Who,
+    pub who: SettingsPermission,
 }
 
 impl RepositoryFile {
@@ -208,7 +208,7 @@ impl RepositoryFile {
     /// a newer hob, allows nothing without a person's word.
     pub fn parse_kept(text: &str) -> Self {
         read(&without_language(text)).unwrap_or_else(|_| Self {
-            who: Who::Admin,
+            who: SettingsPermission::Admin,
             protected_paths: PathGlobs::new(vec!["**".to_owned()]).unwrap_or_default(),
             ..Self::default()
         })
@@ -374,12 +374,12 @@ fn without_language(text: &str) -> Cow<'_, str> {
 }
 
 /// The label and who may steer, read from a file that has a mistake somewhere.
-fn readable_parts(text: &str) -> (Option<String>, Who) {
-    let Ok(table) = text.parse::<toml::Table>() else { return (None, Who::Admin) };
+fn readable_parts(text: &str) -> (Option<String>, SettingsPermission) {
+    let Ok(table) = text.parse::<toml::Table>() else { return (None, SettingsPermission::Admin) };
     let label = table.get("label").and_then(toml::Value::as_str).map(str::to_owned);
     let who = match table.get("who") {
-        None => Who::Write,
-        Some(said) => said.clone().try_into().unwrap_or(Who::Admin),
+        None => SettingsPermission::Write,
+        Some(said) => said.clone().try_into().unwrap_or(SettingsPermission::Admin),
     };
     (label, who)
 }
@@ -410,14 +410,17 @@ mod tests {
     fn an_empty_file_says_nothing_and_a_full_one_everything() {
         let empty = parse("").unwrap();
         let config = Config::default();
-        assert_eq!((config.label_of(&empty), empty.who, empty.check_retries()), ("hob", Who::Write, 2));
+        assert_eq!(
+            (config.label_of(&empty), empty.who, empty.check_retries()),
+            ("hob", SettingsPermission::Write, 2)
+        );
         assert_eq!(empty.check_timeout(&config), Duration::from_secs(900));
         let mut allowing = Config::default();
         allowing.container.checks_network = ChecksNetwork::Everything;
         let full = RepositoryFile::parse(include_str!("../../tests/data/hob.full.toml"), &allowing).unwrap();
         assert_eq!(config.label_of(&full), "bot");
         assert_eq!(config.branch_of(&full, IssueNumber(7)), "bot/7");
-        assert_eq!((full.who, full.sub_issues), (Who::Maintain, SubIssues::Together));
+        assert_eq!((full.who, full.sub_issues), (SettingsPermission::Maintain, SubIssues::Together));
         assert_eq!(full.budget.run_usd, Some(2.0));
     }
 
@@ -425,7 +428,7 @@ mod tests {
     fn a_stored_file_from_before_keeps_its_meaning_without_the_language() {
         let kept =
             RepositoryFile::parse_kept("language = \"de\"\nwho = \"maintain\"\n[budget]\nrun_usd = 2.0\n");
-        assert_eq!((kept.who, kept.budget.run_usd), (Who::Maintain, Some(2.0)));
+        assert_eq!((kept.who, kept.budget.run_usd), (SettingsPermission::Maintain, Some(2.0)));
     }
 
     #[test]
@@ -465,10 +468,10 @@ mod tests {
     #[test]
     fn a_faulty_file_still_tells_its_label_and_who_may_steer_where_it_can_be_read() {
         let fault = parse("label = \"bot\"\nwho = \"maintain\"\ndraft = 1\n").unwrap_err();
-        assert_eq!((fault.label.as_deref(), fault.who), (Some("bot"), Who::Maintain));
-        assert_eq!(parse("who = \"everybody\"\n").unwrap_err().who, Who::Admin);
-        assert_eq!(parse("what\n").unwrap_err().who, Who::Admin);
-        assert_eq!(parse("draft = 1\n").unwrap_err().who, Who::Write);
+        assert_eq!((fault.label.as_deref(), fault.who), (Some("bot"), SettingsPermission::Maintain));
+        assert_eq!(parse("who = \"everybody\"\n").unwrap_err().who, SettingsPermission::Admin);
+        assert_eq!(parse("what\n").unwrap_err().who, SettingsPermission::Admin);
+        assert_eq!(parse("draft = 1\n").unwrap_err().who, SettingsPermission::Write);
     }
 
     #[test]

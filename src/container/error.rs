@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bollard::errors::Error as ApiError;
 
-use crate::fail_point::{When, reach};
+use crate::fail_point::{Timing, reach};
 
 /// An operation on a container that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -88,12 +88,12 @@ pub(super) async fn within<T>(
     question: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, ContainerError> {
     let place = place(operation);
-    reach("docker", &place, When::Before);
+    reach("docker", &place, Timing::Before);
     let answer = match tokio::time::timeout(longest, question).await {
         Ok(answer) => answer.map_err(|error| ContainerError::from_api(operation, error)),
         Err(_) => Err(ContainerError::Unreachable(format!("{operation}: no answer within {longest:?}"))),
     };
-    reach("docker", &place, When::After);
+    reach("docker", &place, Timing::After);
     answer
 }
 

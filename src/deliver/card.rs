@@ -10,7 +10,7 @@ use crate::github::{GitHubError, Repository};
 use crate::ids::{CommentId, QuestionId};
 use crate::message;
 use crate::store::WantedEffect;
-use crate::story::Card;
+use crate::story::QuestionComment;
 
 /// Deadlines that are at least so far away, in seconds, end with a whole minute.
 const WHOLE_MINUTES_FROM: i64 = 600;
@@ -28,7 +28,7 @@ impl Deliver {
         if let Err(error) = self.ensure_rests(repository, card.story, card.on, &rests).await? {
             return Ok(Err(error));
         }
-        let card = Card { rests: self.store.rests_of(card.story).await?, ..card };
+        let card = QuestionComment { rests: self.store.rests_of(card.story).await?, ..card };
         match card.comment {
             Some(comment) => self.edit_card(repository, wanted, &card, comment).await,
             None => self.post_card(repository, wanted, card).await,
@@ -39,7 +39,7 @@ impl Deliver {
         &self,
         repository: &Repository,
         wanted: &WantedEffect,
-        card: &Card,
+        card: &QuestionComment,
         comment: CommentId,
     ) -> anyhow::Result<Result<(), GitHubError>> {
         let at = match repository.update_comment(comment, &self.text_of(card)).await {
@@ -59,7 +59,7 @@ impl Deliver {
         &self,
         repository: &Repository,
         wanted: &WantedEffect,
-        card: Card,
+        card: QuestionComment,
     ) -> anyhow::Result<Result<(), GitHubError>> {
         // More than one try: GitHub may carry out an earlier one later still.
         let tried = wanted.attempts > 0;
@@ -90,7 +90,7 @@ impl Deliver {
     async fn find_card(
         &self,
         repository: &Repository,
-        card: &Card,
+        card: &QuestionComment,
         tried: bool,
     ) -> Result<Option<CommentId>, GitHubError> {
         if !tried {
@@ -102,7 +102,7 @@ impl Deliver {
 
     /// The card with its deadline, where it has one: the time for an answer begins when the
     /// question is there to be read.
-    async fn with_deadline(&self, card: Card) -> anyhow::Result<Card> {
+    async fn with_deadline(&self, card: QuestionComment) -> anyhow::Result<QuestionComment> {
         let named = card.question.deadline;
         let after = named.or(self.config.questions.deadline.map(|deadline| deadline.0.as_secs()));
         let Some(after) = after.filter(|_| card.is_open && !card.open_defaults().is_empty()) else {
@@ -110,19 +110,19 @@ impl Deliver {
         };
         let at = deadline_at(clock::now(), after);
         self.store.begin_deadline(card.id, at).await?;
-        Ok(Card { deadline_at: Some(at), ..card })
+        Ok(QuestionComment { deadline_at: Some(at), ..card })
     }
 
     /// The card with the draft pull request that shows the work so far. Its own is named nowhere.
-    async fn with_draft(&self, card: Card) -> anyhow::Result<Card> {
+    async fn with_draft(&self, card: QuestionComment) -> anyhow::Result<QuestionComment> {
         let draft_pull = self.store.story(card.story).await?.draft_pull().filter(|pull| pull.0 != card.on.0);
         if draft_pull != card.draft_pull {
             self.store.name_draft(card.id, draft_pull).await?;
         }
-        Ok(Card { draft_pull, ..card })
+        Ok(QuestionComment { draft_pull, ..card })
     }
 
-    fn text_of(&self, card: &Card) -> String {
+    fn text_of(&self, card: &QuestionComment) -> String {
         self.secrets.redact(&message::card::card(card))
     }
 }

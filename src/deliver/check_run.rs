@@ -4,7 +4,7 @@
 //! before one is made, so that a hob that died in between makes no second.
 
 use super::log::end_of_log;
-use super::pace::{Pace, Who};
+use super::pace::{Pace, PaceKey};
 use super::status::{Lines, phase_of, status_text};
 use super::{Deliver, FIRST_WAIT, MAX_NOT_FOUND, MAX_REFUSALS, MAX_WAIT, is_refusal};
 use crate::github::{
@@ -33,20 +33,20 @@ struct Wanted {
 }
 
 /// Why nothing, or not all, was written.
-pub(super) enum Halt {
+pub(super) enum NotPublished {
     /// GitHub did not take it.
     GitHub(GitHubError),
     /// The store did not.
     Store(anyhow::Error),
 }
 
-impl From<GitHubError> for Halt {
+impl From<GitHubError> for NotPublished {
     fn from(error: GitHubError) -> Self {
         Self::GitHub(error)
     }
 }
 
-impl From<anyhow::Error> for Halt {
+impl From<anyhow::Error> for NotPublished {
     fn from(error: anyhow::Error) -> Self {
         Self::Store(error)
     }
@@ -60,7 +60,7 @@ impl Deliver {
         repository: &Repository,
         to_show: &CheckToShow,
         facts: &mut StatusFacts,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), NotPublished> {
         let Some(head) = facts.story.remote_head.clone() else { return Ok(()) };
         let wanted = self.wanted(facts, &head, to_show.comment).await?;
         let story = facts.story.clone();
@@ -80,8 +80,8 @@ impl Deliver {
         &self,
         to_show: &CheckToShow,
         facts: &StatusFacts,
-        shown: Result<(), Halt>,
-        (pace, who): (&Pace, Who),
+        shown: Result<(), NotPublished>,
+        (pace, who): (&Pace, PaceKey),
     ) -> anyhow::Result<()> {
         let is_over = matches!(
             phase_of(facts),
@@ -92,8 +92,8 @@ impl Deliver {
                 let pause = if is_over { FIRST_WAIT } else { self.pause_of(facts) };
                 return self.store.checks_shown(to_show.story, facts.version, pause).await;
             }
-            Err(Halt::Store(error)) => return Err(error),
-            Err(Halt::GitHub(error)) => error,
+            Err(NotPublished::Store(error)) => return Err(error),
+            Err(NotPublished::GitHub(error)) => error,
         };
         if let GitHubError::RateLimited { .. } = error {
             pace.limit(who, error.retry_after().unwrap_or(FIRST_WAIT));
@@ -125,7 +125,7 @@ impl Deliver {
         head: &Sha,
         known: Option<&CheckedHead>,
         wanted: &Wanted,
-    ) -> Result<CheckRunId, Halt> {
+    ) -> Result<CheckRunId, NotPublished> {
         let run = CheckRun::from(CheckRunText {
             name: CHECK_NAME,
             head: head.clone(),
@@ -165,7 +165,7 @@ impl Deliver {
         story: &Story,
         head: &Sha,
         run: &CheckRun,
-    ) -> Result<CheckRunId, Halt> {
+    ) -> Result<CheckRunId, NotPublished> {
         let found = repository.find_check_runs(head, CHECK_NAME, &story.id.to_string()).await?;
         if let Some(found) = found.first() {
             repository.update_check_run(found.id, run).await?;
@@ -184,7 +184,12 @@ impl Deliver {
     }
 
     /// Ends what GitHub has made of a try that hob believed lost. A check run cannot be deleted.
-    async fn end_doubles(&self, repository: &Repository, story: &Story, head: &Sha) -> Result<(), Halt> {
+    async fn end_doubles(
+        &self,
+        repository: &Repository,
+        story: &Story,
+        head: &Sha,
+    ) -> Result<(), NotPublished> {
         let own = self.store.check_run_of(story.id).await?;
         for found in repository.find_check_runs(head, CHECK_NAME, &story.id.to_string()).await? {
             if Some(found.id) != own && !found.is_completed {
@@ -204,7 +209,7 @@ impl Deliver {
         head: &Sha,
         earlier: &CheckedHead,
         details_url: &str,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), NotPublished> {
         let summary = message::moved_on(&self.web(story), &story.branch, head.as_str());
         let end = async |id: CheckRunId| {
             repository.end_check_run(id, Conclusion::Neutral, message::has_moved_on(), &summary).await
@@ -245,7 +250,7 @@ impl Deliver {
         head: &Sha,
         known: Option<&CheckedHead>,
         status: CommitStatus,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), NotPublished> {
         let says = digest(&status);
         if known.and_then(|known| known.says.as_ref()) == Some(&says) {
             return Ok(());

@@ -15,7 +15,7 @@ use crate::github::GitHub;
 use crate::ids::InstallationId;
 
 /// Whose pace it is; the token's account counts as one.
-pub(super) type Who = Option<InstallationId>;
+pub(super) type PaceKey = Option<InstallationId>;
 
 /// What a write is for, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,7 +80,7 @@ impl Allowance {
 #[derive(Clone)]
 pub(super) struct Pace {
     allowances: [Allowance; 2],
-    of: Arc<Mutex<HashMap<Who, One>>>,
+    of: Arc<Mutex<HashMap<PaceKey, One>>>,
 }
 
 #[derive(Debug)]
@@ -128,12 +128,12 @@ impl One {
 }
 
 /// Leave to write. What was sent meanwhile counts when it is given back.
-pub(super) struct Leave {
+pub(super) struct WritePermit {
     pace: Pace,
-    who: Who,
+    who: PaceKey,
 }
 
-impl Drop for Leave {
+impl Drop for WritePermit {
     fn drop(&mut self) {
         if let Some(one) = self.pace.all().get_mut(&self.who) {
             one.under_way = one.under_way.saturating_sub(1);
@@ -148,11 +148,22 @@ impl Pace {
     }
 
     /// Leave for a piece of work that writes, or how long to wait before there is any.
-    pub(super) fn take(&self, github: &GitHub, who: Who, urgency: Urgency) -> Result<Leave, Duration> {
+    pub(super) fn take(
+        &self,
+        github: &GitHub,
+        who: PaceKey,
+        urgency: Urgency,
+    ) -> Result<WritePermit, Duration> {
         self.take_as_of(Instant::now(), github.writes(who), who, urgency)
     }
 
-    fn take_as_of(&self, now: Instant, sent: u64, who: Who, urgency: Urgency) -> Result<Leave, Duration> {
+    fn take_as_of(
+        &self,
+        now: Instant,
+        sent: u64,
+        who: PaceKey,
+        urgency: Urgency,
+    ) -> Result<WritePermit, Duration> {
         let mut all = self.all();
         let one = all.entry(who).or_insert_with(|| One::new(self.allowances, now, sent));
         one.catch_up(now, sent);
@@ -162,11 +173,11 @@ impl Pace {
         }
         one.under_way += 1;
         one.last.insert(urgency, now);
-        Ok(Leave { pace: self.clone(), who })
+        Ok(WritePermit { pace: self.clone(), who })
     }
 
     /// Notes that GitHub wants to be left alone for a while.
-    pub(super) fn limit(&self, who: Who, wait: Duration) {
+    pub(super) fn limit(&self, who: PaceKey, wait: Duration) {
         let now = Instant::now();
         let mut all = self.all();
         let one = all.entry(who).or_insert_with(|| One::new(self.allowances, now, 0));
@@ -174,7 +185,7 @@ impl Pace {
     }
 
     /// Those that may not write with this urgency now, and the shortest wait among them.
-    pub(super) fn held_up(&self, github: &GitHub, urgency: Urgency) -> (Vec<Who>, Option<Duration>) {
+    pub(super) fn held_up(&self, github: &GitHub, urgency: Urgency) -> (Vec<PaceKey>, Option<Duration>) {
         let now = Instant::now();
         let (mut held_up, mut shortest) = (Vec::new(), None::<Duration>);
         for (who, one) in self.all().iter_mut() {
@@ -188,7 +199,7 @@ impl Pace {
         (held_up, shortest.map(|wait| wait.max(Duration::from_millis(10))))
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Who, One>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<PaceKey, One>> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,11 +4,11 @@
 use super::refused::is_base_gone;
 use super::{Deliver, is_refusal};
 use crate::config::RepositoryFile;
-use crate::event::PullMove;
+use crate::event::PullTransition;
 use crate::github::{GitHubError, NewPull, Pull, PullFacts, Repository};
 use crate::ids::{IssueNumber, PullNumber, Sha};
 use crate::message::{self, Report};
-use crate::store::{Effect, NewEffect, PullNews, PullShown, WantedEffect};
+use crate::store::{Effect, NewEffect, PublishedPull, PullUpdate, WantedEffect};
 use crate::story::Story;
 use crate::story::pull::{PullState, draft_change, title_change};
 
@@ -40,7 +40,7 @@ enum Ensured {
     /// It is there.
     There(There),
     /// People have closed or merged it, so that it is not opened again.
-    Over(PullNews, Box<PullFacts>),
+    Over(PullUpdate, Box<PullFacts>),
     /// There are no drafts here, and it is not to be anything else.
     NoDrafts,
 }
@@ -81,7 +81,7 @@ impl Deliver {
                 let effects = if there.has_room { Vec::new() } else { vec![told] };
                 let (draft, title) = (there.draft, there.title);
                 let (unfinished, base) = (pull.unfinished, there.pull.base);
-                let shown = PullShown { number, draft, title, unfinished, base };
+                let shown = PublishedPull { number, draft, title, unfinished, base };
                 self.store.pull_request_open(wanted, &shown, &effects).await.map(Ok)
             }
             Ok(Ensured::Over(mut news, pull)) => {
@@ -299,7 +299,7 @@ impl Deliver {
         &self,
         repository: &Repository,
         story: &Story,
-    ) -> Result<Option<(PullNews, Box<PullFacts>)>, GitHubError> {
+    ) -> Result<Option<(PullUpdate, Box<PullFacts>)>, GitHubError> {
         let Some(number) = story.pull else { return Ok(None) };
         let pull = match repository.pull_facts(number).await {
             Err(GitHubError::NotFound) => return Ok(None),
@@ -309,22 +309,22 @@ impl Deliver {
             return Err(GitHubError::Unavailable("the list of pull requests is behind".to_owned()));
         };
         let by = match to {
-            PullMove::Merged => pull.merged_by.clone(),
+            PullTransition::Merged => pull.merged_by.clone(),
             _ => repository.closed_by(IssueNumber(number.0)).await?,
         };
         let by = by.map(|by| by.login);
         let stops = match &by {
-            Some(login) if to == PullMove::Closed => may_push(repository, login).await?,
-            _ => to == PullMove::Merged,
+            Some(login) if to == PullTransition::Closed => may_push(repository, login).await?,
+            _ => to == PullTransition::Merged,
         };
-        let news = PullNews { number, to, at: pull.at, by, stops, ended: None, effects: Vec::new() };
+        let news = PullUpdate { number, to, at: pull.at, by, stops, ended: None, effects: Vec::new() };
         Ok(Some((news, Box::new(pull))))
     }
 
     /// What follows from a merge that was found here: the delivery that tells of it will be no news
     /// any more. The settings are those of the story's newest task.
     async fn after_merge(&self, story: &Story, pull: &PullFacts) -> anyhow::Result<Vec<NewEffect>> {
-        if pull.over != Some(PullMove::Merged) {
+        if pull.over != Some(PullTransition::Merged) {
             return Ok(Vec::new());
         }
         let known = self.store.repository(&story.repo).await?;

@@ -5,7 +5,7 @@ use super::{MAX_NOT_FOUND, is_refusal};
 use crate::github::{GitHubError, Repository};
 use crate::ids::{PullNumber, ReviewCommentId};
 use crate::message;
-use crate::store::{Double, WantedEffect};
+use crate::store::{DuplicateComment, WantedEffect};
 use crate::story::Story;
 
 /// The answer with this effect's marker: found, where an earlier try may have made it, or made.
@@ -62,7 +62,7 @@ pub(super) async fn request(
 /// is not there.
 pub(super) async fn remove_double(
     repository: &Repository,
-    double: &Double,
+    double: &DuplicateComment,
     marker: &str,
 ) -> Result<bool, GitHubError> {
     let found = repository.review_comments_with(PullNumber(double.on.0), marker).await?;

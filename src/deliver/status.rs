@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::check_run::digest;
-use super::pace::{Pace, Urgency, Who};
+use super::pace::{Pace, PaceKey, Urgency};
 use super::{Deliver, Ended, FIRST_WAIT, MAX_NOT_FOUND, MAX_REFUSALS, MAX_WAIT, Running, is_refusal};
 use crate::clock;
 use crate::config::Agent;
@@ -19,12 +19,12 @@ use crate::github::{GitHubError, Repository};
 use crate::ids::{CommentId, EffectId, InstallationId, StoryId};
 use crate::lanes::Lanes;
 use crate::markdown::Hidden;
-use crate::message::{self, Phase, PullOver, RetryCount, Spent, StatusText};
+use crate::message::{self, EndedPull, Phase, RetryCount, Spent, StatusText};
 use crate::redact::Secrets;
 use crate::store::{CheckToShow, StatusFacts, StoryToShow, WantedEffect};
-use crate::story::plan::Mode;
+use crate::story::plan::TaskMode;
 use crate::story::pull::PullState;
-use crate::story::{About, Outcome, Run, Story, TaskState};
+use crate::story::{Outcome, Run, Story, TaskKind, TaskState};
 
 /// The longest pause between two edits while an agent works.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -149,7 +149,7 @@ impl Deliver {
         &self,
         story: StoryId,
         to_show: ToShow,
-        pace: (&Pace, Who),
+        pace: (&Pace, PaceKey),
         labels: &LabelTimes,
     ) -> anyhow::Result<()> {
         let mut facts = self.store.status_facts(story).await?;
@@ -206,7 +206,7 @@ impl Deliver {
         to_show: &StoryToShow,
         facts: &StatusFacts,
         shown: Result<Shown, GitHubError>,
-        (pace, who): (&Pace, Who),
+        (pace, who): (&Pace, PaceKey),
         labels: &LabelTimes,
     ) -> anyhow::Result<()> {
         let error = match shown {
@@ -478,10 +478,10 @@ pub(super) fn status_text<'a>(
 }
 
 /// What people have done with the pull request, once it is not open any more.
-fn pull_over(facts: &StatusFacts) -> Option<PullOver<'_>> {
+fn pull_over(facts: &StatusFacts) -> Option<EndedPull<'_>> {
     let story = &facts.story;
     let task_was_done = facts.over.first().is_none_or(|task| task.state == TaskState::Done);
-    let over = |merged| PullOver { merged, by: story.pull_moved_by.as_deref(), task_was_done };
+    let over = |merged| EndedPull { merged, by: story.pull_moved_by.as_deref(), task_was_done };
     match story.pull_state {
         PullState::Open => None,
         PullState::Closed => Some(over(false)),
@@ -515,10 +515,10 @@ pub(super) fn phase_of(facts: &StatusFacts) -> Phase {
         TaskState::Queued | TaskState::Running if facts.is_to_be_stopped => Phase::Stopping,
         TaskState::Queued => match (facts.waits_until, facts.waits_for) {
             (Some(at), Some(agent)) => Phase::WaitsForLimit(agent, at),
-            (Some(at), None) if facts.run.is_none() && matches!(task.ask.about, About::Review(_)) => {
+            (Some(at), None) if facts.run.is_none() && matches!(task.ask.about, TaskKind::Review(_)) => {
                 Phase::Listening(at)
             }
-            (Some(at), None) if matches!(task.ask.about, About::Checks(_)) && facts.run.is_none() => {
+            (Some(at), None) if matches!(task.ask.about, TaskKind::Checks(_)) && facts.run.is_none() => {
                 Phase::Gathering(at)
             }
             (Some(at), None) => {
@@ -534,7 +534,7 @@ pub(super) fn phase_of(facts: &StatusFacts) -> Phase {
         },
         TaskState::Running => match &facts.run {
             Some(run) if run.end.is_some() => Phase::Publishing,
-            Some(run) if run.started_at.is_some() && task.mode == Mode::Plan => Phase::Planning,
+            Some(run) if run.started_at.is_some() && task.mode == TaskMode::Plan => Phase::Planning,
             Some(run) if run.started_at.is_some() => Phase::Working,
             _ => Phase::Starting,
         },

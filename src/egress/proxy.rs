@@ -17,9 +17,9 @@ use tokio::sync::Semaphore;
 
 use super::address::is_public;
 use super::report::{Reporter, say};
-use super::{Order, Said};
+use super::{Order, ProxyMessage};
 use crate::config::Host;
-use crate::story::checks::{Refused, Why};
+use crate::story::checks::{RefusalReason, Refused};
 
 /// The command of hob's program that is the proxy. For hob alone.
 pub const COMMAND: &str = "proxy-checks";
@@ -63,7 +63,7 @@ pub fn run(order: &str) -> anyhow::Result<()> {
     runtime.block_on(async {
         let listener = TcpListener::bind((own_address(order.inside).await?, ANY_PORT)).await?;
         let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        say(&Said::Listens(listener.local_addr()?));
+        say(&ProxyMessage::Listens(listener.local_addr()?));
         tokio::select! {
             () = serve(listener, order.hosts, find) => {}
             _ = ended.recv() => {}
@@ -171,14 +171,14 @@ where
 
     /// A connection to a server that may be reached.
     async fn open(&self, name: &str, port: u16) -> Result<TcpStream, Box<Answer>> {
-        let refuse = |why: Why| {
+        let refuse = |why: RefusalReason| {
             let refused = Refused { host: format!("{name}:{port}"), why };
-            let words = refused.words();
+            let words = refused.describe();
             self.reporter.refused(refused);
             Box::new(said(StatusCode::FORBIDDEN, &words))
         };
         if !self.hosts.iter().any(|host| host.allows(name, port)) {
-            return Err(refuse(Why::NotListed));
+            return Err(refuse(RefusalReason::NotListed));
         }
         let unreachable =
             |error: String| Box::new(said(StatusCode::BAD_GATEWAY, &format!("{name}:{port}: {error}")));
@@ -190,7 +190,7 @@ where
         };
         let open: Vec<SocketAddr> = found.iter().filter(may).copied().collect();
         if open.is_empty() && !found.is_empty() {
-            return Err(refuse(Why::Private));
+            return Err(refuse(RefusalReason::Private));
         }
         // The very addresses that were looked at: asked again, the name could lead elsewhere.
         match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&open[..])).await {

@@ -16,7 +16,7 @@ const MAX_REFUSED: usize = 50;
 /// One line of the proxy's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Said {
+pub enum ProxyMessage {
     /// It listens there.
     Listens(SocketAddr),
     /// It did not open this.
@@ -33,13 +33,13 @@ impl Reporter {
     pub(super) fn refused(&self, refused: Refused) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < MAX_REFUSED && told.insert(refused.clone()) {
-            say(&Said::Refused(refused));
+            say(&ProxyMessage::Refused(refused));
         }
     }
 }
 
 /// Writes a line, whole and at once.
-pub(super) fn say(said: &Said) {
+pub(super) fn say(said: &ProxyMessage) {
     let Ok(mut line) = serde_json::to_vec(said) else { return };
     line.push(b'\n');
     let mut out = std::io::stdout().lock();

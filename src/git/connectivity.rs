@@ -18,7 +18,7 @@ const GITLINK_MODE: i32 = 0o160000;
 
 /// Everything reachable from a commit that the mirror does not have.
 #[derive(Debug, Default)]
-pub(super) struct Fresh {
+pub(super) struct MissingObjects {
     pub commits: Vec<Oid>,
     pub trees: Vec<Oid>,
     /// Each with the file name under which it was met first.
@@ -27,13 +27,17 @@ pub(super) struct Fresh {
 
 /// Walks from `tip` to what `known` has. An object that is missing, of another kind than its place
 /// asks for, or that cannot be read is an error.
-pub(super) fn walk(repository: &Repository, known: &Odb<'_>, tip: Oid) -> Result<Fresh, ImportError> {
+pub(super) fn walk(
+    repository: &Repository,
+    known: &Odb<'_>,
+    tip: Oid,
+) -> Result<MissingObjects, ImportError> {
     let all = repository.odb().map_err(other)?;
     let mut walk = Walk {
         repository,
         all,
         known,
-        fresh: Fresh::default(),
+        fresh: MissingObjects::default(),
         blobs: HashSet::new(),
         depths: HashMap::new(),
     };
@@ -55,7 +59,7 @@ struct Walk<'a> {
     repository: &'a Repository,
     all: Odb<'a>,
     known: &'a Odb<'a>,
-    fresh: Fresh,
+    fresh: MissingObjects,
     /// The blobs looked at, new or not.
     blobs: HashSet<Oid>,
     /// How deep each tree that was walked nests; nothing for what the mirror has.

@@ -12,7 +12,7 @@ use git2::{Commit, ErrorClass, ErrorCode, ObjectType, Oid, Repository, Sort};
 
 use super::bundle::{self, Header};
 use super::changes::{self, Change};
-use super::connectivity::{self, Fresh};
+use super::connectivity::{self, MissingObjects};
 use super::filtered::{self, Filtered};
 use super::mirror::init_bare;
 use super::workspace::tree_size;
@@ -164,7 +164,7 @@ pub struct Imported {
     pub branch_paths: Vec<String>,
     pub(super) quarantine: PathBuf,
     pub(super) base: Oid,
-    pub(super) fresh: Fresh,
+    pub(super) fresh: MissingObjects,
     pub(super) replaced: Vec<Oid>,
 }
 
@@ -351,7 +351,7 @@ fn describe(
     hand_over: &ImportTarget<'_>,
     base: Oid,
     tip: Oid,
-    fresh: Fresh,
+    fresh: MissingObjects,
 ) -> anyhow::Result<Imported> {
     // Needed to push: libgit2 pushes references only.
     repository.reference(HAND_OVER, tip, true, "hob: hand-over").context("naming the hand-over")?;
@@ -417,7 +417,7 @@ fn merged_in(
     hand_over: &ImportTarget<'_>,
     base: Oid,
     tip: Oid,
-    fresh: &Fresh,
+    fresh: &MissingObjects,
 ) -> anyhow::Result<Vec<Oid>> {
     let Some(branch) = hand_over.base_branch else { return Ok(Vec::new()) };
     let branch = oid(branch)?;

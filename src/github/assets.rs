@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reqwest::{Client, StatusCode, Url};
 
-use crate::fail_point::{When, reach};
+use crate::fail_point::{Timing, reach};
 
 /// From the first word to the last.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -97,9 +97,9 @@ impl AssetHosts {
 
     async fn follow(&self, mut url: Url, most: u64) -> Result<ImageFile, NoImage> {
         for _ in 0..=MAX_REDIRECTS {
-            reach("github", "get-asset", When::Before);
+            reach("github", "get-asset", Timing::Before);
             let answer = self.client.get(url.clone()).send().await;
-            reach("github", "get-asset", When::After);
+            reach("github", "get-asset", Timing::After);
             let answer = answer.map_err(|error| away(&error))?;
             if answer.status().is_redirection() {
                 let next = answer.headers().get("location").and_then(|value| value.to_str().ok());

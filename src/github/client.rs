@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::error::{GitHubError, clip, complaint, describe, failure, named_wait};
-use crate::fail_point::{When, reach};
+use crate::fail_point::{Timing, reach};
 
 /// GitHub's front answers a handshake in well under a second; ten allow for a lost packet or two.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -160,10 +160,10 @@ impl Client {
             .map_err(unavailable)?;
         let Address { origin, base_path } = &*self.address;
         let place = place(Verb::Get, path);
-        reach("github", &place, When::Before);
+        reach("github", &place, Timing::Before);
         let request = client.get(format!("{origin}{base_path}{path}")).bearer_auth(token.expose_secret());
         let answer = request.send().await;
-        reach("github", &place, When::After);
+        reach("github", &place, Timing::After);
         let answer = answer.map_err(unavailable)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         if let Some(location) = headers.get("location").filter(|_| status.is_redirection()) {
@@ -232,7 +232,7 @@ impl Client {
         place: &str,
         body: Option<&impl Serialize>,
     ) -> Result<Answer, GitHubError> {
-        reach("github", place, When::Before);
+        reach("github", place, Timing::Before);
         let whole = async {
             let response = match verb {
                 Verb::Get => self.octocrab._get_with_headers(uri, form.map(accepting)).await,
@@ -248,7 +248,7 @@ impl Client {
         let answer = tokio::time::timeout(REQUEST_LIMIT, whole).await.map_err(|_| {
             GitHubError::Unavailable(format!("no whole answer within {} s", REQUEST_LIMIT.as_secs()))
         })?;
-        reach("github", place, When::After);
+        reach("github", place, Timing::After);
         if answer.as_ref().is_ok_and(|answer| answer.status == 401) {
             self.refused.notify_one();
         }

@@ -6,39 +6,41 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::PullFacts;
-use crate::event::{CheckKind, Comment, Ending, Issue, Person, Place, Pull, PullMove, Review, Verdict};
+use crate::event::{
+    CheckKind, Comment, Ending, EventRepository, Issue, Person, Pull, PullTransition, Review, Verdict,
+};
 use crate::ids::{CommentId, Sha};
 use crate::story::fix::{CheckState, FoundCheck};
 
 /// A body of `issues.labeled`: `at` is when the label was put on.
-pub fn labeled(place: &Place, issue: &Issue, label: &str, at: Timestamp, by: &Person) -> Vec<u8> {
+pub fn labeled(place: &EventRepository, issue: &Issue, label: &str, at: Timestamp, by: &Person) -> Vec<u8> {
     let mut body = envelope("labeled", place, issue, at, by);
     body["label"] = json!({ "name": label });
     body.to_string().into_bytes()
 }
 
 /// A body of `issues.unlabeled`.
-pub fn unlabeled(place: &Place, issue: &Issue, label: &str, at: Timestamp, by: &Person) -> Vec<u8> {
+pub fn unlabeled(place: &EventRepository, issue: &Issue, label: &str, at: Timestamp, by: &Person) -> Vec<u8> {
     let mut body = envelope("unlabeled", place, issue, at, by);
     body["label"] = json!({ "name": label });
     body.to_string().into_bytes()
 }
 
 /// A body of `issues.assigned`.
-pub fn assigned(place: &Place, issue: &Issue, to: &Person, at: Timestamp, by: &Person) -> Vec<u8> {
+pub fn assigned(place: &EventRepository, issue: &Issue, to: &Person, at: Timestamp, by: &Person) -> Vec<u8> {
     let mut body = envelope("assigned", place, issue, at, by);
     body["assignee"] = json!({"login": to.login, "id": to.id});
     body.to_string().into_bytes()
 }
 
 /// A body of `issues.closed` or another end.
-pub fn ended(place: &Place, issue: &Issue, ending: Ending, at: Timestamp, by: &Person) -> Vec<u8> {
+pub fn ended(place: &EventRepository, issue: &Issue, ending: Ending, at: Timestamp, by: &Person) -> Vec<u8> {
     envelope(ending.as_str(), place, issue, at, by).to_string().into_bytes()
 }
 
 /// A body of `issue_comment.created`.
 pub fn commented(
-    place: &Place,
+    place: &EventRepository,
     issue: &Issue,
     id: CommentId,
     text: &str,
@@ -53,7 +55,7 @@ pub fn commented(
 /// A body of `issue_comment.edited`: `comment` is as it was written, `after` what it reads now,
 /// since `at`.
 pub fn edited(
-    place: &Place,
+    place: &EventRepository,
     issue: &Issue,
     comment: &Comment,
     after: &str,
@@ -67,7 +69,7 @@ pub fn edited(
 }
 
 /// A body of `push`: the branch is at this commit. Where it was is not known.
-pub fn pushed(place: &Place, branch: &str, head: &Sha) -> Vec<u8> {
+pub fn pushed(place: &EventRepository, branch: &str, head: &Sha) -> Vec<u8> {
     let mut body = json!({
         "ref": format!("refs/heads/{branch}"),
         "before": "0".repeat(head.as_str().len()),
@@ -82,13 +84,13 @@ pub fn pushed(place: &Place, branch: &str, head: &Sha) -> Vec<u8> {
 
 /// A body of `pull_request.closed`, or `reopened`: `at` is when that was done.
 pub fn pull_moved(
-    place: &Place,
+    place: &EventRepository,
     pull: &PullFacts,
-    to: PullMove,
+    to: PullTransition,
     at: Timestamp,
     by: Option<&Person>,
 ) -> Vec<u8> {
-    let is_open = to == PullMove::Reopened;
+    let is_open = to == PullTransition::Reopened;
     let closed_at = (!is_open).then_some(at);
     let repo = |is_own: bool| if is_own { json!({"id": 0}) } else { Value::Null };
     let mut body = json!({
@@ -100,7 +102,7 @@ pub fn pull_moved(
             "head": {"ref": pull.head, "sha": pull.head_sha, "repo": repo(!pull.is_from_fork)},
             "base": {"ref": pull.base, "sha": pull.head_sha, "repo": repo(true)},
             "state": if is_open { "open" } else { "closed" }, "updated_at": at, "closed_at": closed_at,
-            "merged_at": closed_at.filter(|_| to == PullMove::Merged),
+            "merged_at": closed_at.filter(|_| to == PullTransition::Merged),
         },
     });
     if let Some(installation) = place.installation {
@@ -110,7 +112,7 @@ pub fn pull_moved(
 }
 
 /// A body of `check_run.completed`, `status` or `workflow_run.completed`, as the check's kind is.
-pub fn check_ended(place: &Place, head: &Sha, found: &FoundCheck, at: Timestamp) -> Vec<u8> {
+pub fn check_ended(place: &EventRepository, head: &Sha, found: &FoundCheck, at: Timestamp) -> Vec<u8> {
     let check = &found.check;
     let conclusion = if found.state == CheckState::Failed { "failure" } else { "success" };
     let mut body = json!({
@@ -149,7 +151,7 @@ pub fn check_ended(place: &Place, head: &Sha, found: &FoundCheck, at: Timestamp)
 }
 
 /// A review, as the delivery that tells of it.
-pub fn reviewed(place: &Place, pull: &Pull, review: &Review, by: &Person) -> Vec<u8> {
+pub fn reviewed(place: &EventRepository, pull: &Pull, review: &Review, by: &Person) -> Vec<u8> {
     let state = match review.verdict {
         Verdict::Approved => "approved",
         Verdict::ChangesRequested => "changes_requested",
@@ -178,7 +180,7 @@ pub fn reviewed(place: &Place, pull: &Pull, review: &Review, by: &Person) -> Vec
     body.to_string().into_bytes()
 }
 
-fn repository(place: &Place) -> Value {
+fn repository(place: &EventRepository) -> Value {
     json!({"id": place.id, "full_name": place.repo, "default_branch": place.default_branch})
 }
 
@@ -187,7 +189,7 @@ fn account(person: &Person) -> Value {
     json!({"login": person.login, "id": person.id, "type": kind})
 }
 
-fn envelope(action: &str, place: &Place, issue: &Issue, at: Timestamp, by: &Person) -> Value {
+fn envelope(action: &str, place: &EventRepository, issue: &Issue, at: Timestamp, by: &Person) -> Value {
     let mut body = json!({
         "action": action,
         "repository": repository(place),
@@ -217,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back_as_the_same_event() {
-        let place = Place {
+        let place = EventRepository {
             id: Some(RepositoryId(5)),
             repo: "acme/tool".parse().unwrap(),
             default_branch: "main".into(),
@@ -297,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_push_that_was_found_is_read_back_as_one() {
-        let place = Place {
+        let place = EventRepository {
             id: None,
             repo: "acme/tool".parse().unwrap(),
             default_branch: "main".into(),
@@ -311,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_failed_check_is_read_back_as_its_webhook_would_be() {
-        let place = Place {
+        let place = EventRepository {
             id: None,
             repo: "acme/tool".parse().unwrap(),
             default_branch: "main".into(),

@@ -20,7 +20,7 @@ const COUNTS_FOR: Duration = Duration::from_secs(60);
 
 /// What was learned about a repository, and what was known of it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Learned {
+pub struct RepositoryUpdate {
     /// What was known.
     pub before: RepositoryRef,
     /// What is so now.
@@ -47,7 +47,7 @@ pub(super) struct KnownLocations {
     slots: Mutex<HashMap<String, Slot>>,
     /// Which installation covers a repository, by `Repo::key`.
     installations: Mutex<HashMap<String, InstallationId>>,
-    learned: Mutex<Vec<Learned>>,
+    learned: Mutex<Vec<RepositoryUpdate>>,
     /// The newest answer about each repository, whatever it was asked for by.
     newest: Mutex<HashMap<RepositoryId, (Instant, RepositoryFacts)>>,
 }
@@ -96,12 +96,12 @@ impl GitHub {
     }
 
     /// What was learned about repositories since the last call, oldest first, as it is known now.
-    pub fn take_learned(&self) -> Vec<Learned> {
+    pub fn take_learned(&self) -> Vec<RepositoryUpdate> {
         let learned = std::mem::take(&mut *lock(&self.shared.located.learned));
         let newest = lock(&self.shared.located.newest);
-        let as_known_now = |Learned { before, now }| {
+        let as_known_now = |RepositoryUpdate { before, now }| {
             let now = newest.get(&now.id).map_or(now, |(_, facts)| facts.clone());
-            Learned { before, now }
+            RepositoryUpdate { before, now }
         };
         learned.into_iter().map(as_known_now).collect()
     }
@@ -134,7 +134,8 @@ impl GitHub {
             located.newest(asked, facts.clone());
             let known = (at.id, at.repo.to_string(), at.installation);
             if known != (Some(facts.id), facts.repo.to_string(), facts.installation) {
-                lock(&self.shared.located.learned).push(Learned { before: at.clone(), now: facts.clone() });
+                lock(&self.shared.located.learned)
+                    .push(RepositoryUpdate { before: at.clone(), now: facts.clone() });
             }
             *slot = Some((asked, facts.clone()));
         }

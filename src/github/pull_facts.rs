@@ -9,7 +9,7 @@ use super::client::{Verb, escape};
 use super::people::{User, person};
 use super::pulls::Side;
 use super::{GitHubError, Repository};
-use crate::event::{Person, PullMove};
+use crate::event::{Person, PullTransition};
 use crate::ids::{IssueNumber, PullNumber, Sha};
 
 /// The most that GitHub gives at once.
@@ -39,7 +39,7 @@ pub struct PullFacts {
     /// Whether it is marked as not ready.
     pub is_draft: bool,
     /// What has ended it; none while it is open.
-    pub over: Option<PullMove>,
+    pub over: Option<PullTransition>,
     /// Since when that is so. While it is open: when anything about it changed last.
     pub at: Timestamp,
     /// Who merged it, where it was and GitHub says so; lists do not.
@@ -70,8 +70,8 @@ impl From<WirePull> for PullFacts {
     fn from(pull: WirePull) -> PullFacts {
         let over = match (pull.state == "open", pull.merged_at) {
             (true, _) => None,
-            (false, Some(_)) => Some(PullMove::Merged),
-            (false, None) => Some(PullMove::Closed),
+            (false, Some(_)) => Some(PullTransition::Merged),
+            (false, None) => Some(PullTransition::Closed),
         };
         PullFacts {
             number: pull.number,

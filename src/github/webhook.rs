@@ -20,7 +20,7 @@ use sha2::Sha256;
 use super::error::clip;
 use super::issues::WireIssue;
 use super::people::{User, person};
-use crate::event::{Comment, Ending, Event, Place};
+use crate::event::{Comment, Ending, Event, EventRepository};
 use crate::ids::{CommentId, InstallationId, Repo, RepositoryId};
 
 /// Why a delivery is not believed.
@@ -279,8 +279,8 @@ fn on_issue(action: &str, delivery: OnIssue) -> Option<Event> {
     })
 }
 
-fn place(repository: Repository, installation: Option<Installation>) -> Place {
-    Place {
+fn place(repository: Repository, installation: Option<Installation>) -> EventRepository {
+    EventRepository {
         id: repository.id,
         repo: repository.full_name,
         default_branch: repository.default_branch,
@@ -355,8 +355,8 @@ mod tests {
         decode(event, body.to_string().as_bytes())
     }
 
-    fn expected_place() -> Place {
-        Place {
+    fn expected_place() -> EventRepository {
+        EventRepository {
             id: Some(RepositoryId(1_296_269)),
             repo: "acme/tool".parse().unwrap(),
             default_branch: "main".into(),

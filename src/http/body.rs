@@ -15,7 +15,7 @@ const FIRST_ROOM: usize = 16 << 10;
 
 /// Why a body is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotTaken {
+pub(super) enum BodyError {
     /// It has more bytes than hob reads.
     TooLarge,
     /// It pauses for too long, or comes too slowly.
@@ -44,39 +44,39 @@ pub(super) async fn read(
     room: BodyRoom,
     signature: &Signature,
     verifier: Verifier,
-) -> Result<Signed, NotTaken> {
+) -> Result<Signed, BodyError> {
     let declared = body.size_hint().exact();
     if declared.is_some_and(|declared| declared > limit as u64) {
-        return Err(NotTaken::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     let largest = declared.and_then(|declared| usize::try_from(declared).ok()).unwrap_or(limit);
     let limits = *room.place().limits();
     let (mut body, mut bytes, began) = (body, Vec::new(), Instant::now());
     loop {
         let piece = tokio::select! {
-            () = room.place().told_to_leave() => return Err(NotTaken::NoRoom),
+            () = room.place().told_to_leave() => return Err(BodyError::NoRoom),
             piece = timeout(limits.body_pause, next_piece(&mut body)) => piece,
         };
         let piece = match piece {
-            Err(_) => return Err(NotTaken::TooSlow),
+            Err(_) => return Err(BodyError::TooSlow),
             Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(NotTaken::Broken),
+            Ok(Some(Err(_))) => return Err(BodyError::Broken),
             Ok(Some(Ok(piece))) => piece,
         };
         if piece.len() > limit - bytes.len() {
-            return Err(NotTaken::TooLarge);
+            return Err(BodyError::TooLarge);
         }
-        make_room(&mut bytes, piece.len(), largest, &room).await.map_err(|Full| NotTaken::NoRoom)?;
+        make_room(&mut bytes, piece.len(), largest, &room).await.map_err(|Full| BodyError::NoRoom)?;
         bytes.extend_from_slice(&piece);
         room.received(piece.len());
         // One that is whole by now is not too late.
         if !body.is_end_stream() && is_too_slow(&limits, began, bytes.len()) {
-            return Err(NotTaken::TooSlow);
+            return Err(BodyError::TooSlow);
         }
     }
     // Only now: who never ends a body costs no more than its memory.
     let bytes = Bytes::from(bytes);
-    verify(verifier, &bytes, signature).await.map_err(NotTaken::NotSigned)?;
+    verify(verifier, &bytes, signature).await.map_err(BodyError::NotSigned)?;
     room.is_signed();
     Ok(Signed { bytes, _room: room })
 }

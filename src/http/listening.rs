@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::places::{BodyRoom, Limits, Place, Places};
+use super::places::{BodyRoom, ConnectionSlot, ConnectionSlots, Limits};
 
 /// Connections that the system takes before hob does: a burst of them waits for no second try. The
 /// system's own limit, `net.core.somaxconn`, may be lower.
@@ -31,7 +31,7 @@ const BUFFER: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     address: IpAddr,
-    place: Arc<Place>,
+    place: Arc<ConnectionSlot>,
 }
 
 impl Peer {
@@ -57,7 +57,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `stop` is set; then no connection is taken any more, and requests under way get
 /// their answer.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
-    let places = Places::new(limits);
+    let places = ConnectionSlots::new(limits);
     let connections = TaskTracker::new();
     loop {
         let taken = tokio::select! {
@@ -79,7 +79,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     connections.wait().await;
 }
 
-async fn take(listener: &TcpListener, places: &Arc<Places>) -> io::Result<(TcpStream, Peer)> {
+async fn take(listener: &TcpListener, places: &Arc<ConnectionSlots>) -> io::Result<(TcpStream, Peer)> {
     let (stream, address) = listener.accept().await?;
     let place = places.take(address.ip()).await;
     Ok((stream, Peer { address: address.ip(), place: Arc::new(place) }))

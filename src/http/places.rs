@@ -57,7 +57,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// All places.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ConnectionSlots {
     limits: Limits,
     held: Mutex<Held>,
     /// A connection has ended, or a body is no longer in memory.
@@ -103,15 +103,15 @@ pub(super) struct Full;
 
 /// The place of one connection, from its beginning to its end.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionSlot {
+    places: Arc<ConnectionSlots>,
     id: u64,
     leave: CancellationToken,
 }
 
-impl Places {
-    pub(super) fn new(limits: Limits) -> Arc<Places> {
-        Arc::new(Places { limits, held: Mutex::default(), freed: Notify::new() })
+impl ConnectionSlots {
+    pub(super) fn new(limits: Limits) -> Arc<ConnectionSlots> {
+        Arc::new(ConnectionSlots { limits, held: Mutex::default(), freed: Notify::new() })
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -120,7 +120,7 @@ impl Places {
 
     /// A place for a connection from this address. Where there is none, another connection makes
     /// room; only those that GitHub has signed are waited for.
-    pub(super) async fn take(self: &Arc<Self>, from: IpAddr) -> Place {
+    pub(super) async fn take(self: &Arc<Self>, from: IpAddr) -> ConnectionSlot {
         loop {
             let freed = self.freed.notified();
             if let Some(place) = self.try_take(from) {
@@ -130,7 +130,7 @@ impl Places {
         }
     }
 
-    fn try_take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+    fn try_take(self: &Arc<Self>, from: IpAddr) -> Option<ConnectionSlot> {
         let mut held = self.held();
         if held.connections.len() >= self.limits.connections {
             let is_leaving = |connection: &Connection| connection.state == State::Leaving;
@@ -150,7 +150,7 @@ impl Places {
             leave: leave.clone(),
         };
         held.connections.insert(id, connection);
-        Some(Place { places: Arc::clone(self), id, leave })
+        Some(ConnectionSlot { places: Arc::clone(self), id, leave })
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -199,7 +199,7 @@ impl Held {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// What it may take up.
     pub(super) fn limits(&self) -> &Limits {
         self.places.limits()
@@ -229,7 +229,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut held = self.places.held();
         if let Some(connection) = held.connections.remove(&self.id) {
@@ -243,11 +243,11 @@ impl Drop for Place {
 /// What one body takes up.
 #[derive(Debug)]
 pub(super) struct BodyRoom {
-    place: Arc<Place>,
+    place: Arc<ConnectionSlot>,
 }
 
 impl BodyRoom {
-    pub(super) fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &ConnectionSlot {
         &self.place
     }
 
@@ -336,11 +336,11 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
-    fn places(connections: usize, bodies: usize) -> Arc<Places> {
-        Places::new(Limits { connections, bodies, ..Limits::for_bodies_up_to(1) })
+    fn places(connections: usize, bodies: usize) -> Arc<ConnectionSlots> {
+        ConnectionSlots::new(Limits { connections, bodies, ..Limits::for_bodies_up_to(1) })
     }
 
-    fn has_to_leave(place: &Place) -> bool {
+    fn has_to_leave(place: &ConnectionSlot) -> bool {
         place.leave.is_cancelled()
     }
 

@@ -15,7 +15,7 @@ use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use super::body::{self, LARGE, NotTaken};
+use super::body::{self, BodyError, LARGE};
 use super::listening::Peer;
 use super::{Door, Http, in_time};
 use crate::event::Event;
@@ -165,18 +165,18 @@ fn answer(
     }
 }
 
-fn not_taken(why: NotTaken, limit: usize) -> Refusal {
+fn not_taken(why: BodyError, limit: usize) -> Refusal {
     match why {
-        NotTaken::TooLarge => Refusal::by_sender(
+        BodyError::TooLarge => Refusal::by_sender(
             StatusCode::PAYLOAD_TOO_LARGE,
             &format!("the body has more than {limit} bytes, the most that server.body_limit allows"),
         ),
-        NotTaken::TooSlow => Refusal::by_sender(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"),
-        NotTaken::Broken => Refusal::by_sender(StatusCode::BAD_REQUEST, "the body did not come whole"),
-        NotTaken::NotSigned(error) => {
+        BodyError::TooSlow => Refusal::by_sender(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"),
+        BodyError::Broken => Refusal::by_sender(StatusCode::BAD_REQUEST, "the body did not come whole"),
+        BodyError::NotSigned(error) => {
             Refusal::by_sender(StatusCode::UNAUTHORIZED, &format!("{SIGNATURE}: {error}"))
         }
-        NotTaken::NoRoom => {
+        BodyError::NoRoom => {
             let words = "there was no room for the body, since others came faster; send it again";
             Refusal::by_sender(StatusCode::SERVICE_UNAVAILABLE, words)
         }

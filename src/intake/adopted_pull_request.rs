@@ -6,8 +6,8 @@ use anyhow::Context as _;
 
 use super::{EventContext, Intake, Settled};
 use crate::ids::PullNumber;
-use crate::message::{self, NotThere};
-use crate::store::TheirPull;
+use crate::message::{self, AdoptionRefusal};
+use crate::store::AdoptedPull;
 use crate::story::Story;
 
 impl Intake {
@@ -17,7 +17,7 @@ impl Intake {
         &self,
         on: &EventContext<'_>,
         story: Option<&Story>,
-    ) -> anyhow::Result<Result<Option<TheirPull>, NotThere>> {
+    ) -> anyhow::Result<Result<Option<AdoptedPull>, AdoptionRefusal>> {
         let number = PullNumber(on.issue.number.0);
         if !on.issue.is_pull_request || story.is_some_and(|story| story.pull == Some(number)) {
             return Ok(Ok(None));
@@ -27,19 +27,19 @@ impl Intake {
         self.check_recorded(on, &pull).await?;
         // One of hob's own that is past is not open either.
         if !pull.is_open || story.is_some_and(|story| story.issue != on.issue.number) {
-            return Ok(Err(NotThere::Over));
+            return Ok(Err(AdoptionRefusal::Over));
         }
         if pull.is_from_fork {
-            return Ok(Err(NotThere::Fork));
+            return Ok(Err(AdoptionRefusal::Fork));
         }
         if pull.head == on.place.default_branch || pull.head == pull.base {
-            return Ok(Err(NotThere::DefaultBranch(pull.head)));
+            return Ok(Err(AdoptionRefusal::DefaultBranch(pull.head)));
         }
         let owner = self.store.story_on_branch(&on.place.repo, &pull.head).await?;
         if let Some(owner) = owner.filter(|owner| owner.issue != on.issue.number) {
-            return Ok(Err(NotThere::StoryBranch(pull.head, owner.issue)));
+            return Ok(Err(AdoptionRefusal::StoryBranch(pull.head, owner.issue)));
         }
-        Ok(Ok(Some(TheirPull { number, head: pull.head, base: pull.base })))
+        Ok(Ok(Some(AdoptedPull { number, head: pull.head, base: pull.base })))
     }
 
     /// Says why nothing is done on a pull request that hob did not open.
@@ -47,7 +47,7 @@ impl Intake {
         &self,
         on: &EventContext<'_>,
         story: Option<Story>,
-        why: NotThere,
+        why: AdoptionRefusal,
     ) -> anyhow::Result<Settled> {
         self.reply(on, story, "confused", message::not_there(&why)).await
     }

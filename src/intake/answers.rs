@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 
-use super::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted};
+use super::decide::{Decision, Input, InputContext, KnownStory, OpenQuestion, Posted};
 use super::{EventContext, Intake, Settled, is_believed};
 use crate::command;
 use crate::config::WhoAnswers;
@@ -12,29 +12,29 @@ use crate::github::{GitHubError, Permission};
 use crate::ids::PullNumber;
 use crate::message;
 use crate::store::NewAnswers;
-use crate::story::{Card, Story};
+use crate::story::{QuestionComment, Story};
 
 impl Intake {
     /// What is known of the place where something was done.
     pub(super) async fn known(
         &self,
         on: &EventContext<'_>,
-        act: &Act,
+        act: &Input,
         story: Option<&Story>,
-    ) -> anyhow::Result<Known> {
+    ) -> anyhow::Result<InputContext> {
         // Of a pull request of somebody else's there may be a story too: what hob has said there.
         let is_foreign = |story: &Story| on.issue.is_pull_request && story.pull != Some(number_of(on.issue));
         let story = match story.filter(|story| !is_foreign(story)) {
             None => None,
             Some(story) => Some(self.known_story(on, act, story).await?),
         };
-        Ok(Known { on_pull_request: on.issue.is_pull_request, story })
+        Ok(InputContext { on_pull_request: on.issue.is_pull_request, story })
     }
 
     async fn known_story(
         &self,
         on: &EventContext<'_>,
-        act: &Act,
+        act: &Input,
         story: &Story,
     ) -> anyhow::Result<KnownStory> {
         let cards = self.store.cards_of(story.id).await?;
@@ -47,15 +47,15 @@ impl Intake {
             }),
         };
         let card = match act {
-            Act::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)),
+            Input::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)),
             _ => cards.iter().rfind(|card| card.open_parts().is_empty()),
         };
         let own = self.github.own_login().await?;
         let is_for_hob = match act {
-            Act::Comment { body, .. } => !command::is_aside(body, &own),
+            Input::Comment { body, .. } => !command::is_aside(body, &own),
             _ => false,
         };
-        let is_courtesy = matches!(act, Act::Comment { body, .. } if command::is_courtesy(body));
+        let is_courtesy = matches!(act, Input::Comment { body, .. } if command::is_courtesy(body));
         Ok(KnownStory {
             labeled_at: story.labeled_at,
             stopped_at: story.stopped_at,
@@ -68,20 +68,20 @@ impl Intake {
             has_pull: story.pull.is_some(),
             // On a pull request of somebody else's people speak with each other; there only a
             // command is for hob.
-            is_spoken_to: is_for_hob && !story.is_theirs() && self.store.is_listening(story.id).await?,
-            is_discussed: is_for_hob && !story.is_theirs() && on.issue.is_pull_request && on.issue.is_open,
+            is_spoken_to: is_for_hob && !story.is_adopted() && self.store.is_listening(story.id).await?,
+            is_discussed: is_for_hob && !story.is_adopted() && on.issue.is_pull_request && on.issue.is_open,
             // Who writes by hand as hob's own account knows where it stands, and hob never answers
             // itself.
             is_at_rest: is_for_hob
                 && !is_courtesy
-                && !story.is_theirs()
+                && !story.is_adopted()
                 && on.issue.is_open
                 && on.sender.login != own,
             last: self.store.last_task(story.id).await?.map(|task| task.state),
         })
     }
 
-    async fn posted(&self, story: &Story, card: &Card) -> anyhow::Result<Posted> {
+    async fn posted(&self, story: &Story, card: &QuestionComment) -> anyhow::Result<Posted> {
         Ok(match card.comment {
             Some(comment) => Posted::As(comment),
             None if self.store.is_question_parked(story.id, card.id).await? => Posted::Parked,
@@ -93,15 +93,15 @@ impl Intake {
     pub(super) async fn answered(
         &self,
         on: &EventContext<'_>,
-        act: &Act,
+        act: &Input,
         decision: Decision,
-        known: &Known,
+        known: &InputContext,
     ) -> anyhow::Result<Settled> {
         // A bot that edits whatever is edited would do so for ever.
         if on.sender.is_bot {
             return Ok(Settled::Ignored(format!("{} is a bot", on.sender.login)));
         }
-        let is_edit = matches!(act, Act::Edit { .. });
+        let is_edit = matches!(act, Input::Edit { .. });
         let edited = known.story.as_ref().and_then(|story| story.card.as_ref()).filter(|_| is_edit);
         let asked = match &decision {
             Decision::Late { card, .. } => Some(card),
@@ -150,7 +150,11 @@ impl Intake {
     }
 
     /// Why this person may not answer; `None` if they may.
-    async fn may_not_answer(&self, on: &EventContext<'_>, card: &Card) -> anyhow::Result<Option<String>> {
+    async fn may_not_answer(
+        &self,
+        on: &EventContext<'_>,
+        card: &QuestionComment,
+    ) -> anyhow::Result<Option<String>> {
         let EventContext { delivery, place, sender, .. } = on;
         let login = &sender.login;
         let least = match self.config.questions.who {

@@ -3,13 +3,13 @@
 
 use super::{EventContext, Intake, Settled};
 use crate::config::FollowBase as Follow;
-use crate::event::{Person, Place};
+use crate::event::{EventRepository, Person};
 use crate::ids::Sha;
 use crate::message::{self, CommandRejection};
 use crate::store::{Delivery, FollowBase, Heard, NewTask};
 use crate::story::base::{BaseMoved, MergeReason};
-use crate::story::plan::Mode;
-use crate::story::{About, Choice, RunReason, Story, TaskRequest};
+use crate::story::plan::TaskMode;
+use crate::story::{Choice, RunReason, Story, TaskKind, TaskRequest};
 
 /// A branch that was pushed to.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Intake {
     pub(super) async fn on_push(
         &self,
         delivery: &Delivery,
-        place: &Place,
+        place: &EventRepository,
         pushed: &Pushed,
         sender: &Person,
     ) -> anyhow::Result<Settled> {
@@ -85,12 +85,12 @@ impl Intake {
         let before = last.map(|ask| ask.choice).unwrap_or_default();
         let choice =
             Choice { agent: before.agent, model: before.model, image: before.image, ..Choice::default() };
-        let about = About::Base(BaseMoved { rewrite, because: MergeReason::Asked });
+        let about = TaskKind::Base(BaseMoved { rewrite, because: MergeReason::Asked });
         let new = NewTask {
             on: self.story_ask(on, &issue, Some(&story)),
             effects: vec![on.seen("eyes")],
             ask: TaskRequest { about, ..self.ask(on, &issue, None, choice) },
-            mode: Mode::Work,
+            mode: TaskMode::Work,
             turn: RunReason::Begin,
             labeled_at: None,
             settings: on.settings.text(),

@@ -8,16 +8,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::Instant;
 
-use super::commands::Opening;
-use super::sub_issues::Parts;
+use super::commands::TaskDraft;
+use super::sub_issues::SubIssuePlan;
 use super::{EventContext, FIRST_WAIT, Intake, MAX_WAIT, Settled, is_believed};
 use crate::command;
-use crate::event::{Issue, Person, Place};
+use crate::event::{EventRepository, Issue, Person};
 use crate::github::{Blocker, GitHubError, Repository};
 use crate::ids::IssueNumber;
 use crate::message;
 use crate::store::{BlockedBy, Delivery, DueRequest, NewEffect, PendingRequest};
-use crate::story::{About, Story};
+use crate::story::{Story, TaskKind};
 
 /// How often GitHub is asked whether an issue is still blocked, where nothing is heard of it and
 /// `github.poll` does not say.
@@ -108,7 +108,7 @@ impl Intake {
 
     async fn begin_if_free(&self, due: &DueRequest, story: &Story) -> anyhow::Result<&'static str> {
         let DueRequest { wish, .. } = due;
-        let place = Place {
+        let place = EventRepository {
             id: story.github_id,
             repo: story.repo.clone(),
             default_branch: wish.default_branch.clone(),
@@ -159,7 +159,7 @@ impl Intake {
         };
         let PendingRequest { text, choice, mode, .. } = wish.clone();
         let turn = choice.first_turn();
-        let opening = Opening { choice, text, mode, turn, about, asked_on: None };
+        let opening = TaskDraft { choice, text, mode, turn, about, asked_on: None };
         self.store.grant_wish(due, &self.new_task(&on, &issue, Some(story), opening)).await?;
         Ok("it begins")
     }
@@ -186,7 +186,7 @@ impl Intake {
         on: &EventContext<'_>,
         story: &Story,
         wish: &PendingRequest,
-    ) -> anyhow::Result<Result<About, NewEffect>> {
+    ) -> anyhow::Result<Result<TaskKind, NewEffect>> {
         if let Some(fault) = on.settings.fault() {
             return Ok(Err(on.say(message::settings_at_fault(fault, &on.place.default_branch))));
         }
@@ -200,8 +200,8 @@ impl Intake {
             ));
         }
         Ok(match self.parts_of_new(on, Some(story), wish.mode, wish.at).await? {
-            Parts::Ask(about) => Ok(about),
-            Parts::Other(part, changed) => {
+            SubIssuePlan::Ask(about) => Ok(about),
+            SubIssuePlan::Other(part, changed) => {
                 Err(on.say(message::text_changed(&changed, Some(part), wish.by_label)))
             }
         })

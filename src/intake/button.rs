@@ -4,18 +4,18 @@
 
 use anyhow::Context as _;
 
-use super::decide::Act;
+use super::decide::Input;
 use super::settings::Settings;
 use super::{EventContext, Intake, Settled};
 use crate::config::RepositoryFile;
-use crate::event::{Issue, Person, Place};
+use crate::event::{EventRepository, Issue, Person};
 use crate::ids::{CheckRunId, Sha};
 use crate::store::Delivery;
 use crate::story::{Story, pressed};
 
 /// A button that was pressed.
 #[derive(Debug)]
-pub(super) struct Pressed {
+pub(super) struct ButtonPress {
     /// On which check run; absent: GitHub's button "Re-run all checks".
     pub(super) check_run: Option<CheckRunId>,
     /// The commit that it is about.
@@ -29,8 +29,8 @@ impl Intake {
     pub(super) async fn on_button(
         &self,
         delivery: &Delivery,
-        place: &Place,
-        button: &Pressed,
+        place: &EventRepository,
+        button: &ButtonPress,
         sender: &Person,
     ) -> anyhow::Result<Settled> {
         if !self.config.pull_request.check_run {
@@ -73,7 +73,7 @@ impl Intake {
             others: Vec::new(),
             settings: Settings::default(),
         };
-        self.follow(&on, &Act::Press(press)).await
+        self.follow(&on, &Input::Press(press)).await
     }
 
     /// Has the check run shown once more, after the repository's checks have run again where it has

@@ -4,27 +4,27 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::decide::{Act, Continuation};
+use super::decide::{Continuation, Input};
 use super::{EventContext, Intake, Settled};
 use crate::clock;
 use crate::ids::{AgentKind, IssueNumber};
 use crate::message::{self, CommandRejection, StoryState};
 use crate::store::{Heard, NewEffect};
-use crate::story::plan::Mode;
-use crate::story::{About, Choice, RunReason, Story, TaskRequest};
+use crate::story::plan::TaskMode;
+use crate::story::{Choice, RunReason, Story, TaskKind, TaskRequest};
 
 /// A task that is to be opened, beyond the issue's text.
-pub(super) struct Opening {
+pub(super) struct TaskDraft {
     /// What was chosen.
     pub(super) choice: Choice,
     /// What was said.
     pub(super) text: Option<String>,
     /// Whether it is to change anything.
-    pub(super) mode: Mode,
+    pub(super) mode: TaskMode,
     /// Why its first run is made.
     pub(super) turn: RunReason,
     /// What it is about beyond the issue.
-    pub(super) about: About,
+    pub(super) about: TaskKind,
     /// Where questions are asked, where that is not where it was asked for.
     pub(super) asked_on: Option<IssueNumber>,
 }
@@ -34,7 +34,7 @@ impl Intake {
     pub(super) async fn go_on(
         &self,
         on: &EventContext<'_>,
-        act: &Act,
+        act: &Input,
         story: Option<Story>,
         (with, turn): (Continuation, RunReason),
     ) -> anyhow::Result<Settled> {
@@ -53,10 +53,10 @@ impl Intake {
         let TaskRequest { choice, about, on: asked_on, .. } = last.ask;
         let choice = Choice { fresh: false, ..choice };
         let about = match about {
-            About::Checks(checks) => About::Checks(checks.again()),
+            TaskKind::Checks(checks) => TaskKind::Checks(checks.again()),
             other => other,
         };
-        let opening = Opening {
+        let opening = TaskDraft {
             choice,
             text,
             mode: last.mode,

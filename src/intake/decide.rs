@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::reply::{QuestionEdit, read_edit, read_reply};
-use crate::command::{Command, Mistake};
+use crate::command::{Command, CommandError};
 use crate::event::Ending;
 use crate::ids::{AgentKind, CommentId, QuestionId};
 use crate::message::CommandRejection;
 use crate::message::card::marker;
-use crate::story::plan::{self, Mode};
-use crate::story::{Card, Choice, PartAnswer, Press, TaskState};
+use crate::story::plan::{self, TaskMode};
+use crate::story::{ButtonAction, Choice, PartAnswer, QuestionComment, TaskState};
 
 /// GitHub notes the same act with times that can be a second apart: on the issue, and in its
 /// history.
@@ -21,7 +21,7 @@ const SAME_ACT: Duration = Duration::from_secs(1);
 
 /// What somebody did.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Act {
+pub enum Input {
     /// Put a label on.
     Label {
         /// What the label chooses, where it is one of hob's.
@@ -48,7 +48,7 @@ pub enum Act {
     /// Ended the issue.
     End(Ending),
     /// Pressed a button on hob's check run, about the story's newest task.
-    Press(Press),
+    Press(ButtonAction),
     /// Wrote a comment.
     Comment {
         /// Its id. GitHub's ids grow, so of two comments the later one has the larger.
@@ -83,7 +83,7 @@ pub enum Act {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenQuestion {
     /// What is asked, and answered so far.
-    pub card: Card,
+    pub card: QuestionComment,
     /// Where it stands on GitHub.
     pub posted: Posted,
     /// Whether it is a plan, which waits for a go.
@@ -103,7 +103,7 @@ pub enum Posted {
 
 /// What is known of the place where it was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct InputContext {
     /// Whether it was done on a pull request.
     pub on_pull_request: bool,
     /// The story there, if there is one.
@@ -127,7 +127,7 @@ pub struct KnownStory {
     pub question: Option<OpenQuestion>,
     /// Where a comment was changed: the card that it is, if it is one. Else the story's last card
     /// that is answered.
-    pub card: Option<Card>,
+    pub card: Option<QuestionComment>,
     /// Where its newest task stands.
     pub last: Option<TaskState>,
     /// Whether GitHub has refused something of it for good that people wait for.
@@ -163,7 +163,7 @@ pub enum Decision {
         /// What was said beyond the command.
         text: Option<String>,
         /// Whether it is to change anything.
-        mode: Mode,
+        mode: TaskMode,
     },
     /// A task about the checks that fail on the pull request.
     Fix {
@@ -192,12 +192,12 @@ pub enum Decision {
     /// Nothing but to say that somebody had answered this part before.
     Late {
         /// The question comment that it came too late for.
-        card: Card,
+        card: QuestionComment,
         /// The part.
         part: usize,
     },
     /// The card is to say again what it should.
-    PutBack(Card),
+    PutBack(QuestionComment),
     /// Stop the story's work, or say that there is none.
     Stop,
     /// Stop the story's work, since the label that asked for it is gone.
@@ -217,7 +217,7 @@ pub enum Decision {
         rewrite: bool,
     },
     /// Say what was got wrong.
-    Explain(Mistake),
+    Explain(CommandError),
     /// Say what hob understands.
     Help,
     /// Say where the story stands.
@@ -236,18 +236,18 @@ pub enum Continuation {
 }
 
 /// What an act leads to.
-pub fn decide(act: &Act, known: &Known) -> Decision {
+pub fn decide(act: &Input, known: &InputContext) -> Decision {
     match act {
-        Act::Label { choice, at, .. } => on_label(choice.as_ref(), *at, known),
-        Act::Unlabel { is_own, at } => on_unlabel(*is_own, *at, known.story.as_ref()),
-        Act::Assign { is_own, at } => on_assign(*is_own, *at, known),
-        Act::End(ending) => match known.story {
+        Input::Label { choice, at, .. } => on_label(choice.as_ref(), *at, known),
+        Input::Unlabel { is_own, at } => on_unlabel(*is_own, *at, known.story.as_ref()),
+        Input::Assign { is_own, at } => on_assign(*is_own, *at, known),
+        Input::End(ending) => match known.story {
             Some(_) => Decision::End(*ending),
             None => Decision::Nothing("there is no story"),
         },
-        Act::Press(press) => on_press(*press, known.story.as_ref()),
-        Act::Comment { .. } => on_comment(act, known),
-        Act::Edit { .. } => on_edit(act, known),
+        Input::Press(press) => on_press(*press, known.story.as_ref()),
+        Input::Comment { .. } => on_comment(act, known),
+        Input::Edit { .. } => on_edit(act, known),
     }
 }
 
@@ -262,7 +262,7 @@ fn on_unlabel(is_own: bool, at: Timestamp, story: Option<&KnownStory>) -> Decisi
     }
 }
 
-fn on_assign(is_own: bool, at: Timestamp, known: &Known) -> Decision {
+fn on_assign(is_own: bool, at: Timestamp, known: &InputContext) -> Decision {
     match &known.story {
         _ if !is_own => Decision::Nothing("the issue is somebody else's"),
         _ if known.on_pull_request => Decision::Nothing("it is a pull request"),
@@ -270,11 +270,11 @@ fn on_assign(is_own: bool, at: Timestamp, known: &Known) -> Decision {
         Some(story) if story.stopped_at.is_some_and(|stopped| at < stopped) => {
             Decision::Nothing("the work was stopped after this was asked for")
         }
-        _ => Decision::Open { choice: Choice::default(), text: None, mode: Mode::Work },
+        _ => Decision::Open { choice: Choice::default(), text: None, mode: TaskMode::Work },
     }
 }
 
-fn on_label(choice: Option<&Choice>, at: Timestamp, known: &Known) -> Decision {
+fn on_label(choice: Option<&Choice>, at: Timestamp, known: &InputContext) -> Decision {
     let Some(choice) = choice else { return Decision::Nothing("the label is not hob's") };
     if known.on_pull_request {
         return Decision::Nothing("the label is on a pull request");
@@ -294,11 +294,11 @@ fn on_label(choice: Option<&Choice>, at: Timestamp, known: &Known) -> Decision {
             return adds.map_or(Decision::RememberLabel, Decision::Choose);
         }
     }
-    Decision::Open { choice: choice.clone(), text: None, mode: Mode::Work }
+    Decision::Open { choice: choice.clone(), text: None, mode: TaskMode::Work }
 }
 
-fn on_comment(act: &Act, known: &Known) -> Decision {
-    let Act::Comment { id, at, command, .. } = act else { return Decision::Nothing("this is no comment") };
+fn on_comment(act: &Input, known: &InputContext) -> Decision {
+    let Input::Comment { id, at, command, .. } = act else { return Decision::Nothing("this is no comment") };
     let (id, at, command) = (*id, *at, command.as_ref());
     let story = known.story.as_ref();
     if story.is_none() && known.on_pull_request {
@@ -367,8 +367,8 @@ fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
         mode,
     };
     match command {
-        Command::Work { choice, text } => open(choice, text, Mode::Work),
-        Command::Plan { choice, text } => open(choice, text, Mode::Plan),
+        Command::Work { choice, text } => open(choice, text, TaskMode::Work),
+        Command::Plan { choice, text } => open(choice, text, TaskMode::Plan),
         Command::Go { .. } => Decision::Refuse(busy(story).unwrap_or(CommandRejection::NoPlan)),
         Command::Resume { fresh, text } => on_resume(*fresh, text, story),
         Command::Fix { text } if story.is_some_and(|story| story.has_pull) => {
@@ -388,9 +388,9 @@ fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
 
 /// A comment on a story that waits is the answer, whether it is put as a command or not. On a plan,
 /// every command to work is the word to carry it out.
-fn answer(question: &OpenQuestion, act: &Act) -> Decision {
+fn answer(question: &OpenQuestion, act: &Input) -> Decision {
     const DECIDE_YOURSELF: &str = "Decide yourself, and go on.";
-    let Act::Comment { command, body, .. } = act else { return Decision::Nothing("this is no comment") };
+    let Input::Comment { command, body, .. } = act else { return Decision::Nothing("this is no comment") };
     let decide = || DECIDE_YOURSELF.to_owned();
     let words = match command {
         Some(Command::Work { text, .. } | Command::Go { text }) if question.is_plan => {
@@ -417,18 +417,18 @@ fn answer(question: &OpenQuestion, act: &Act) -> Decision {
 
 /// Whether a comment was written as the answer to a question that somebody else had answered,
 /// without the author having seen that. What is written later is about something else.
-fn late(act: &Act, story: Option<&KnownStory>) -> Option<Decision> {
-    let Act::Comment { id, at, body, by, .. } = act else { return None };
+fn late(act: &Input, story: Option<&KnownStory>) -> Option<Decision> {
+    let Input::Comment { id, at, body, by, .. } = act else { return None };
     let story = story.filter(|story| story.is_under_work)?;
     let card = story.card.as_ref().filter(|card| card.comment.is_some_and(|asked| *id > asked))?;
     // As if all parts were open: which of them is meant?
-    let asked = Card { answers: vec![None; card.answers.len()], ..card.clone() };
+    let asked = QuestionComment { answers: vec![None; card.answers.len()], ..card.clone() };
     let part = read_reply(&asked, body).first()?.part;
     is_late(card, part, *at, by).then(|| Decision::Late { card: card.clone(), part })
 }
 
 /// Whether somebody cannot have seen that this part had an answer, which is another's.
-fn is_late(card: &Card, part: usize, at: Timestamp, by: &str) -> bool {
+fn is_late(card: &QuestionComment, part: usize, at: Timestamp, by: &str) -> bool {
     card.answers[part].as_ref().is_some_and(|given| {
         // GitHub's times are whole seconds: within the second in which the card was changed nobody
         // had read it.
@@ -437,8 +437,8 @@ fn is_late(card: &Card, part: usize, at: Timestamp, by: &str) -> bool {
     })
 }
 
-fn on_edit(act: &Act, known: &Known) -> Decision {
-    let Act::Edit { id, at, before, after, by, by_hob } = act else {
+fn on_edit(act: &Input, known: &InputContext) -> Decision {
+    let Input::Edit { id, at, before, after, by, by_hob } = act else {
         return Decision::Nothing("this is no edit");
     };
     let card = known.story.as_ref().and_then(|story| story.card.as_ref());
@@ -480,16 +480,16 @@ fn on_edit(act: &Act, known: &Known) -> Decision {
 
 /// A button does what its command does, and says nothing where that would only be words: the check
 /// run says where the story stands.
-fn on_press(press: Press, story: Option<&KnownStory>) -> Decision {
+fn on_press(press: ButtonAction, story: Option<&KnownStory>) -> Decision {
     let Some(known) = story else { return Decision::Nothing("there is no story") };
     match (press, on_retry(false, story)) {
-        (Press::Stop, _) if known.is_under_work => Decision::Stop,
-        (Press::Stop, _) => Decision::Nothing("there is nothing to stop"),
+        (ButtonAction::Stop, _) if known.is_under_work => Decision::Stop,
+        (ButtonAction::Stop, _) => Decision::Nothing("there is nothing to stop"),
         // What failed is not better for being looked at once more.
-        (Press::Retry | Press::Again, Decision::GoOn(with)) => Decision::GoOn(with),
-        (Press::Retry | Press::Again, Decision::Redeliver) => Decision::Redeliver,
-        (Press::Retry, _) => Decision::Nothing("there is nothing to do again"),
-        (Press::Again, _) => Decision::CheckAgain,
+        (ButtonAction::Retry | ButtonAction::Again, Decision::GoOn(with)) => Decision::GoOn(with),
+        (ButtonAction::Retry | ButtonAction::Again, Decision::Redeliver) => Decision::Redeliver,
+        (ButtonAction::Retry, _) => Decision::Nothing("there is nothing to do again"),
+        (ButtonAction::Again, _) => Decision::CheckAgain,
     }
 }
 
@@ -515,7 +515,7 @@ fn on_resume(fresh: bool, text: &Option<String>, story: Option<&KnownStory>) -> 
         // It goes on all the same, with something new.
         (None, Some(TaskState::Done)) if text.is_some() => {
             let choice = Choice { fresh, ..Choice::default() };
-            Decision::Open { choice, text: text.clone(), mode: Mode::Work }
+            Decision::Open { choice, text: text.clone(), mode: TaskMode::Work }
         }
         (None, Some(TaskState::Done)) => Decision::Refuse(CommandRejection::LastEndedWell),
         (None, Some(_)) => going_on(fresh, Continuation::Text(text.clone())),

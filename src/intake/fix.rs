@@ -6,16 +6,16 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::commands::Opening;
-use super::decide::Act;
+use super::commands::TaskDraft;
+use super::decide::Input;
 use super::{EventContext, Intake, Settled, permission};
-use crate::event::{EndedCheck, Person, Place};
+use crate::event::{EndedCheck, EventRepository, Person};
 use crate::ids::IssueNumber;
 use crate::message;
 use crate::store::{Delivery, Effect, Fix, NewEffect, NewFix};
 use crate::story::fix::{FailedChecks, is_own};
-use crate::story::plan::Mode;
-use crate::story::{About, Choice, RunReason, Story};
+use crate::story::plan::TaskMode;
+use crate::story::{Choice, RunReason, Story, TaskKind};
 
 impl Intake {
     /// Takes the end of a check. Most of them are on commits that are none of hob's, and cost no
@@ -23,7 +23,7 @@ impl Intake {
     pub(super) async fn on_check_ended(
         &self,
         delivery: &Delivery,
-        place: &Place,
+        place: &EventRepository,
         check: &EndedCheck,
         _at: Timestamp,
     ) -> anyhow::Result<Settled> {
@@ -80,7 +80,7 @@ impl Intake {
     pub(super) async fn fix(
         &self,
         on: &EventContext<'_>,
-        act: &Act,
+        act: &Input,
         story: Option<Story>,
         text: Option<String>,
     ) -> anyhow::Result<Settled> {
@@ -89,10 +89,10 @@ impl Intake {
             Some(story) => self.store.asks_of(story.id).await?.pop(),
             None => None,
         };
-        let about = About::Checks(FailedChecks { by_command: true, ..FailedChecks::default() });
+        let about = TaskKind::Checks(FailedChecks { by_command: true, ..FailedChecks::default() });
         let choice = Choice { base: None, ..last.map(|last| last.choice).unwrap_or_default() };
         let opening =
-            Opening { choice, text, mode: Mode::Work, turn: RunReason::Begin, about, asked_on: None };
+            TaskDraft { choice, text, mode: TaskMode::Work, turn: RunReason::Begin, about, asked_on: None };
         self.open_task(on, act, story, opening).await
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Intake, is_believed};
-use crate::event::Place;
-use crate::github::{GitHubError, Learned, RepositoryLocation};
+use crate::event::EventRepository;
+use crate::github::{GitHubError, RepositoryLocation, RepositoryUpdate};
 use crate::ids::RepositoryRef;
 use crate::store::{Delivery, KnownRepository};
 
@@ -28,7 +28,7 @@ pub(super) struct NextLookup {
 impl Intake {
     /// Why a delivery of a repository that hob has never heard of leads to nothing, if the operator
     /// leaves such ones out.
-    pub(super) async fn is_left_out(&self, place: &Place) -> anyhow::Result<Option<String>> {
+    pub(super) async fn is_left_out(&self, place: &EventRepository) -> anyhow::Result<Option<String>> {
         if self.config.github.allows(&place.repo) {
             return Ok(None);
         }
@@ -44,7 +44,7 @@ impl Intake {
     pub(super) async fn find_place(
         &self,
         delivery: &Delivery,
-        place: &mut Place,
+        place: &mut EventRepository,
         has_changed: bool,
     ) -> anyhow::Result<Option<String>> {
         if let Some(installation) = place.installation {
@@ -98,7 +98,7 @@ impl Intake {
     /// was anything.
     pub(super) async fn learn(&self) -> anyhow::Result<bool> {
         let learned = self.github.take_learned();
-        for Learned { before, now } in &learned {
+        for RepositoryUpdate { before, now } in &learned {
             let displaced = self.store.learn_repository(before, &now.at(), &now.default_branch).await?;
             if let Some(displaced) = displaced {
                 self.find(&displaced).await?;

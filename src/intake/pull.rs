@@ -4,10 +4,10 @@
 use jiff::Timestamp;
 
 use super::{EventContext, Intake, Settled, is_believed};
-use crate::event::{Ending, Place, Pull, PullMove};
+use crate::event::{Ending, EventRepository, Pull, PullTransition};
 use crate::github::{GitHubError, Permission};
 use crate::ids::{IssueNumber, PullNumber, Sha};
-use crate::store::{Delivery, Effect, NewEffect, PullNews};
+use crate::store::{Delivery, Effect, NewEffect, PullUpdate};
 use crate::story::Story;
 use crate::story::pull::PullState;
 
@@ -30,7 +30,7 @@ impl Intake {
         &self,
         on: &EventContext<'_>,
         pull: &Pull,
-        to: PullMove,
+        to: PullTransition,
         at: Timestamp,
     ) -> anyhow::Result<Settled> {
         let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
@@ -42,7 +42,7 @@ impl Intake {
         };
         let by = Some(on.sender.login.clone());
         let news = match to {
-            PullMove::Merged => {
+            PullTransition::Merged => {
                 let merged = Merged {
                     number: pull.number,
                     head: &pull.head,
@@ -53,12 +53,12 @@ impl Intake {
                 };
                 self.merged(on, &story, merged, None).await?
             }
-            PullMove::Closed | PullMove::Reopened => {
+            PullTransition::Closed | PullTransition::Reopened => {
                 // It is closed, whoever did it. What is under way stops only those may who may
                 // push.
-                let stops =
-                    to == PullMove::Closed && self.may_not_command(on, Permission::Write).await?.is_none();
-                PullNews { number: pull.number, to, at, by, stops, ended: None, effects: Vec::new() }
+                let stops = to == PullTransition::Closed
+                    && self.may_not_command(on, Permission::Write).await?.is_none();
+                PullUpdate { number: pull.number, to, at, by, stops, ended: None, effects: Vec::new() }
             }
         };
         self.take(on, &story, &news).await
@@ -69,7 +69,7 @@ impl Intake {
     pub(super) async fn on_retarget(
         &self,
         delivery: &Delivery,
-        place: &Place,
+        place: &EventRepository,
         pull: &Pull,
     ) -> anyhow::Result<Settled> {
         let story = self.store.story_at(&place.repo, IssueNumber(pull.number.0)).await?;
@@ -111,7 +111,7 @@ impl Intake {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => return Ok(None),
             pull => pull?,
         };
-        if pull.over != Some(PullMove::Merged) {
+        if pull.over != Some(PullTransition::Merged) {
             return Ok(None);
         }
         let merged = Merged {
@@ -126,7 +126,7 @@ impl Intake {
         Ok(Some(self.take(on, story, &news).await?))
     }
 
-    async fn take(&self, on: &EventContext<'_>, story: &Story, news: &PullNews) -> anyhow::Result<Settled> {
+    async fn take(&self, on: &EventContext<'_>, story: &Story, news: &PullUpdate) -> anyhow::Result<Settled> {
         if !self.store.pull_moved(Some(&on.delivery.guid), story.id, news).await? {
             return Ok(Settled::Ignored("known already, or about a pull request that is past".to_owned()));
         }
@@ -142,7 +142,7 @@ impl Intake {
         story: &Story,
         merged: Merged<'_>,
         ended: Option<Ending>,
-    ) -> anyhow::Result<PullNews> {
+    ) -> anyhow::Result<PullUpdate> {
         let settings = self.settings(on.place, on.began).await?;
         let is_own = story.is_own_branch(merged.head, merged.base, Some(&on.place.default_branch));
         let effects = if is_own && self.config.deletes_branch(&settings.file()) {
@@ -152,6 +152,6 @@ impl Intake {
             Vec::new()
         };
         let Merged { number, at, by, .. } = merged;
-        Ok(PullNews { number, to: PullMove::Merged, at, by, stops: true, ended, effects })
+        Ok(PullUpdate { number, to: PullTransition::Merged, at, by, stops: true, ended, effects })
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use crate::markdown::{attribution, is_closing, original_at, without_shapeless};
 use crate::message::card::{OPEN, TICKED, card, option_line};
 use crate::story::card::plain_words;
-use crate::story::{Card, PartAnswer, Question};
+use crate::story::{PartAnswer, Question, QuestionComment};
 
 /// What an edit did to a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum QuestionEdit {
 }
 
 /// What an edit did to a card that read `before` and reads `after`.
-pub fn read_edit(of: &Card, before: &str, after: &str) -> QuestionEdit {
+pub fn read_edit(of: &QuestionComment, before: &str, after: &str) -> QuestionEdit {
     if lines(after) == lines(&card(of)) {
         return QuestionEdit::AsItShouldBe;
     }
@@ -55,7 +55,7 @@ pub fn read_edit(of: &Card, before: &str, after: &str) -> QuestionEdit {
 
 /// The answers that a comment gives to a card, to open parts and to answered ones that it names.
 /// None: it only quotes.
-pub fn read_reply(of: &Card, reply: &str) -> Vec<PartAnswer> {
+pub fn read_reply(of: &QuestionComment, reply: &str) -> Vec<PartAnswer> {
     let Words { text, quoted, quotes_more } = own_words(of, reply);
     let parts: Vec<&Question> = of.question.parts().collect();
     let quoted: Vec<(usize, &str)> = parts
@@ -130,7 +130,7 @@ struct Words {
 
 /// A comment without what it quotes of the card, whether with a sign before each line or, as mail
 /// programs do it, without one. Other quotations are words like all others.
-fn own_words(of: &Card, reply: &str) -> Words {
+fn own_words(of: &QuestionComment, reply: &str) -> Words {
     let reply = without_shapeless(&reply.replace("\r\n", "\n")).0;
     let lines: Vec<&str> = without_mail(&reply);
     let mut shown = Shown::of(of);
@@ -232,9 +232,9 @@ impl Whole {
 }
 
 impl Shown {
-    fn of(of: &Card) -> Shown {
+    fn of(of: &QuestionComment) -> Shown {
         // Also as it read when it was open, which may be what they saw.
-        let as_asked = Card { answers: vec![None; of.answers.len()], is_open: true, ..of.clone() };
+        let as_asked = QuestionComment { answers: vec![None; of.answers.len()], is_open: true, ..of.clone() };
         let texts = [card(&as_asked), card(of)];
         let options = of.question.parts().flat_map(|part| &part.options);
         Shown {
@@ -334,16 +334,16 @@ mod tests {
     use super::*;
     use crate::message::card::tests::{asking, card_of, given};
 
-    fn shape() -> Card {
+    fn shape() -> QuestionComment {
         card_of(asking("Which shape?", &["one object per line", "one array"]))
     }
 
-    fn two() -> Card {
+    fn two() -> QuestionComment {
         let also = vec![asking("A short form?", &["yes", "no"])];
         card_of(Question { also, ..asking("A long form?", &["yes", "no"]) })
     }
 
-    fn ticked(of: &Card, nth: usize) -> String {
+    fn ticked(of: &QuestionComment, nth: usize) -> String {
         let text = card(of);
         let at = text.match_indices(OPEN).nth(nth).expect("a box").0;
         format!("{}{TICKED}{}", &text[..at], &text[at + OPEN.len()..])
@@ -354,7 +354,7 @@ mod tests {
         picked.into_iter().map(|picked| (picked.part, picked.text)).collect()
     }
 
-    fn reply(of: &Card, text: &str) -> Vec<(usize, String)> {
+    fn reply(of: &QuestionComment, text: &str) -> Vec<(usize, String)> {
         read_reply(of, text).into_iter().map(|answer| (answer.part, answer.text)).collect()
     }
 
@@ -379,7 +379,7 @@ mod tests {
         // ticks in the second.
         let by_alice = ticked(&of, 0);
         let by_both = by_alice.replacen("- [ ] yes", "- [x] yes", 1);
-        let known = Card { answers: vec![given("yes", "alice"), None], ..of };
+        let known = QuestionComment { answers: vec![given("yes", "alice"), None], ..of };
         assert_eq!(picks(read_edit(&known, &by_alice, &by_both)), [at(1, "yes")]);
     }
 
@@ -397,7 +397,8 @@ mod tests {
         ] {
             assert_eq!(read_edit(&of, &text, &after), QuestionEdit::Altered, "{after}");
         }
-        let unticked = Card { answers: vec![given("one array", "alice")], is_open: false, ..shape() };
+        let unticked =
+            QuestionComment { answers: vec![given("one array", "alice")], is_open: false, ..shape() };
         let text = card(&unticked);
         assert_eq!(read_edit(&unticked, &text, &text.replace(TICKED, OPEN)), QuestionEdit::Altered);
     }
@@ -502,7 +503,7 @@ mod tests {
             [at(1, "not now,\nperhaps later\n\nThanks!")]
         );
         assert_eq!(reply(&two(), "yes"), [at(0, "yes"), at(1, "yes")]);
-        let half = Card { answers: vec![given("yes", "alice"), None], ..two() };
+        let half = QuestionComment { answers: vec![given("yes", "alice"), None], ..two() };
         assert_eq!(reply(&half, "as you like"), [at(1, "as you like")]);
         assert_eq!(reply(&half, "1: no"), [at(0, "no")]);
     }

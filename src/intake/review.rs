@@ -14,9 +14,9 @@ use crate::github::{Repository, ReviewComment};
 use crate::ids::{PullNumber, ReviewCommentId};
 use crate::message;
 use crate::store::{Effect, Heard, NewEffect, NewTask, ReactTo, ReviewTaken};
-use crate::story::plan::Mode;
-use crate::story::review::{self, Lines, Remark, ReviewBatch, Said, Source};
-use crate::story::{About, Choice, RunReason, Story, TaskRequest};
+use crate::story::plan::TaskMode;
+use crate::story::review::{self, LineComment, Lines, ReviewBatch, Source, ThreadComment};
+use crate::story::{Choice, RunReason, Story, TaskKind, TaskRequest};
 
 /// Comments of one review that get a reaction each. GitHub counts them.
 const MAX_REACTIONS: usize = 10;
@@ -117,7 +117,7 @@ impl Intake {
     /// The story whose pull request this is, where hob has opened it.
     async fn story_of_pull(&self, on: &EventContext<'_>, pull: &Pull) -> anyhow::Result<Option<Story>> {
         let story = self.store.story_at(&on.place.repo, on.issue.number).await?;
-        let story = story.filter(|story| story.pull == Some(pull.number) && !story.is_theirs());
+        let story = story.filter(|story| story.pull == Some(pull.number) && !story.is_adopted());
         if story.is_none() {
             self.check_recorded(on, pull).await?;
         }
@@ -184,12 +184,12 @@ impl Intake {
         let before = self.store.asks_of(story.id).await?.pop().map(|ask| ask.choice).unwrap_or_default();
         // Whoever worked goes on; what was chosen for one task alone is over with it.
         let choice = Choice { base: None, budget_usd: None, ..before };
-        let about = About::Review(ReviewBatch { reviews: vec![said] });
+        let about = TaskKind::Review(ReviewBatch { reviews: vec![said] });
         let new = NewTask {
             on: self.story_ask(on, &issue, Some(story)),
             effects: seen,
             ask: TaskRequest { about, ..self.ask(on, &issue, None, choice) },
-            mode: Mode::Work,
+            mode: TaskMode::Work,
             turn: RunReason::Begin,
             labeled_at: None,
             settings: on.settings.text(),
@@ -214,15 +214,19 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    async fn remark(&mut self, comment: &ReviewComment, all: &[ReviewComment]) -> anyhow::Result<Remark> {
+    async fn remark(
+        &mut self,
+        comment: &ReviewComment,
+        all: &[ReviewComment],
+    ) -> anyhow::Result<LineComment> {
         let thread = thread_of(comment);
         let mut before = Vec::new();
         for earlier in all.iter().filter(|other| thread_of(other) == thread && other.id < comment.id) {
             if self.counts(earlier).await? {
-                before.push(Said { by: earlier.author.login.clone(), text: earlier.body.clone() });
+                before.push(ThreadComment { by: earlier.author.login.clone(), text: earlier.body.clone() });
             }
         }
-        Ok(Remark {
+        Ok(LineComment {
             id: comment.id,
             thread,
             at: Lines {

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::{EventContext, Intake, Settled};
-use crate::config::{Config, Fault, RepositoryFile, Who};
-use crate::event::Place;
+use crate::config::{Config, Fault, RepositoryFile, SettingsPermission};
+use crate::event::EventRepository;
 use crate::github::Permission;
 use crate::message;
 use crate::store::Heard;
@@ -46,9 +46,9 @@ impl Settings {
     pub(super) fn who(&self) -> Permission {
         let who = self.file.as_ref().map_or_else(|fault| fault.who, |file| file.who);
         match who {
-            Who::Write => Permission::Write,
-            Who::Maintain => Permission::Maintain,
-            Who::Admin => Permission::Admin,
+            SettingsPermission::Write => Permission::Write,
+            SettingsPermission::Maintain => Permission::Maintain,
+            SettingsPermission::Admin => Permission::Admin,
         }
     }
 
@@ -68,7 +68,7 @@ impl Settings {
     }
 
     /// The branch that pull requests go to.
-    pub(super) fn base_branch(&self, place: &Place, story: Option<&Story>) -> String {
+    pub(super) fn base_branch(&self, place: &EventRepository, story: Option<&Story>) -> String {
         match (&self.file, story) {
             (Ok(file), _) => file.base.clone().unwrap_or_else(|| place.default_branch.clone()),
             (Err(_), Some(story)) => story.base_branch.clone(),
@@ -84,13 +84,17 @@ impl Settings {
 
 impl Intake {
     /// The settings of a repository, good enough to know its label by.
-    pub(super) async fn settings_lately(&self, place: &Place) -> anyhow::Result<Settings> {
+    pub(super) async fn settings_lately(&self, place: &EventRepository) -> anyhow::Result<Settings> {
         let now = Instant::now();
         self.settings(place, now.checked_sub(MAX_AGE).unwrap_or(now)).await
     }
 
     /// The settings of a repository, read at this time or later.
-    pub(super) async fn settings(&self, place: &Place, not_before: Instant) -> anyhow::Result<Settings> {
+    pub(super) async fn settings(
+        &self,
+        place: &EventRepository,
+        not_before: Instant,
+    ) -> anyhow::Result<Settings> {
         let repository = self.github.repository(&place.at()).await?;
         let text = repository.settings_text(not_before).await?.text;
         let file = text

@@ -12,14 +12,14 @@ use crate::github::{GitHubError, ListedSubIssue, Repository};
 use crate::ids::IssueNumber;
 use crate::message::{self, TextChanged};
 use crate::store::{Heard, ParentStory};
-use crate::story::plan::Mode;
+use crate::story::plan::TaskMode;
 use crate::story::sub_issue::{MAX_PARTS, SubIssue, SubIssueOrder};
-use crate::story::{About, Story};
+use crate::story::{Story, TaskKind};
 
 /// What an issue's sub-issues make of a task on it.
-pub(super) enum Parts {
+pub(super) enum SubIssuePlan {
     /// A task about this.
-    Ask(About),
+    Ask(TaskKind),
     /// Nothing: somebody has changed the text of one since who may not push.
     Other(IssueNumber, TextChanged),
 }
@@ -32,9 +32,9 @@ impl Intake {
         on: &EventContext<'_>,
         story: Option<&Story>,
         at: Timestamp,
-    ) -> anyhow::Result<Parts> {
+    ) -> anyhow::Result<SubIssuePlan> {
         if on.settings.file().sub_issues != SubIssues::Together {
-            return Ok(Parts::Ask(About::Issue));
+            return Ok(SubIssuePlan::Ask(TaskKind::Issue));
         }
         let repository = self.github.repository(&on.place.at()).await?;
         let listed = match repository.sub_issues(on.issue.number).await {
@@ -60,7 +60,7 @@ impl Intake {
             let issue = match self.as_seen(on, number, at).await? {
                 Seen::Now(issue) => issue,
                 Seen::Gone => continue,
-                Seen::Other(changed) => return Ok(Parts::Other(number, changed)),
+                Seen::Other(changed) => return Ok(SubIssuePlan::Other(number, changed)),
             };
             let by = sub_issue.author;
             let may_push = match may.get(&(by.login.clone(), by.id)) {
@@ -71,7 +71,11 @@ impl Intake {
             parts.push(SubIssue { number, title: issue.title, body: issue.body, by: by.login, may_push });
         }
         let together = SubIssueOrder { parts, at: 0 };
-        Ok(Parts::Ask(if together.parts.is_empty() { About::Issue } else { About::SubIssue(together) }))
+        Ok(SubIssuePlan::Ask(if together.parts.is_empty() {
+            TaskKind::Issue
+        } else {
+            TaskKind::SubIssue(together)
+        }))
     }
 
     /// The same for a task that begins: on the issue itself, and where it is to change something.
@@ -79,11 +83,11 @@ impl Intake {
         &self,
         on: &EventContext<'_>,
         story: Option<&Story>,
-        mode: Mode,
+        mode: TaskMode,
         at: Timestamp,
-    ) -> anyhow::Result<Parts> {
-        if on.issue.is_pull_request || mode != Mode::Work {
-            return Ok(Parts::Ask(About::Issue));
+    ) -> anyhow::Result<SubIssuePlan> {
+        if on.issue.is_pull_request || mode != TaskMode::Work {
+            return Ok(SubIssuePlan::Ask(TaskKind::Issue));
         }
         self.parts(on, story, at).await
     }

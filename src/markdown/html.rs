@@ -370,7 +370,7 @@ fn entities(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn words(html: &str) -> String {
+    fn describe(html: &str) -> String {
         let all = pieces(html).into_iter().filter_map(|piece| match piece {
             Piece::Text(text) => Some(unescaped(text).into_owned()),
             _ => None,
@@ -380,12 +380,12 @@ mod tests {
 
     #[test]
     fn words_are_what_is_between_tags() {
-        assert_eq!(words("a<b c='>'>d</b>e <!-- f > --> g<br/>h"), "a|d|e | g|h");
-        assert_eq!(words("1 < 2 &lt; 3 &amp;amp; &#65;&eacute; &nope; &"), "1 < 2 < 3 &amp; Aé &nope; &");
-        assert_eq!(words("a<!-->b<!--->c<?php > ?>d<!X y>e<![CDATA[ > f ]]>g</>h"), "a|b|c|d|e|g|h");
+        assert_eq!(describe("a<b c='>'>d</b>e <!-- f > --> g<br/>h"), "a|d|e | g|h");
+        assert_eq!(describe("1 < 2 &lt; 3 &amp;amp; &#65;&eacute; &nope; &"), "1 < 2 < 3 &amp; Aé &nope; &");
+        assert_eq!(describe("a<!-->b<!--->c<?php > ?>d<!X y>e<![CDATA[ > f ]]>g</>h"), "a|b|c|d|e|g|h");
         for unended in ["a<b c=\"d>e", "a<!-- b", "a<b", "a</b", "a<?b>", "a<b c"] {
             assert_eq!(
-                (words(unended).as_str(), pieces(unended).last()),
+                (describe(unended).as_str(), pieces(unended).last()),
                 ("a", Some(&Piece::Unended)),
                 "{unended}"
             );

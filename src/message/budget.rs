@@ -4,25 +4,25 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::saved_work::what_became;
-use super::{Kept, agent_name, dollars};
+use super::{SavedWork, agent_name, dollars};
 use crate::ids::AgentKind;
-use crate::story::budget::{self, Amount, Caps, HOB, Limit, NEW_DAY, Reached, Scope};
+use crate::story::budget::{self, Amount, Caps, HOB, Limit, NEW_DAY, ReachedCap, Scope};
 use crate::story::{Answer, Question};
 
 /// The question whether work that has reached a cap may cost more.
-pub fn may_it_cost_more(at: &Reached, kept: &Kept, was_unclear: bool) -> Question {
+pub fn may_it_cost_more(at: &ReachedCap, kept: &SavedWork, was_unclear: bool) -> Question {
     let mut context = Vec::new();
     if was_unclear {
         let unclear = "I could not tell from your answer how much I may spend.";
         context.push(unclear.to_owned());
     }
     match kept {
-        Kept::NotBegun => {}
-        Kept::Nothing => {
+        SavedWork::NotBegun => {}
+        SavedWork::Nothing => {
             let nothing = "The agent has changed nothing yet.";
             context.push(nothing.to_owned());
         }
-        Kept::Pushed { .. } | Kept::NotPushed { .. } => {
+        SavedWork::Pushed { .. } | SavedWork::NotPushed { .. } => {
             let again = "I go on from there.";
             context.push(what_became(kept, again));
         }
@@ -59,7 +59,7 @@ fn more_is_asked(more: Amount) -> String {
 }
 
 /// `This story has reached its cap of $5.00 (spent $5.03).`
-pub fn cap_is_reached(at: &Reached) -> String {
+pub fn cap_is_reached(at: &ReachedCap) -> String {
     let (cap, used) = (amount(at.cap), amount(at.used));
     let used = match at.used {
         Amount::Usd(_) => format!("spent {used}"),
@@ -153,44 +153,44 @@ mod tests {
     use super::*;
     use crate::message::card::tests::card_of;
 
-    fn asked(at: &Reached, kept: &Kept) -> String {
+    fn asked(at: &ReachedCap, kept: &SavedWork) -> String {
         crate::message::card::card(&card_of(may_it_cost_more(at, kept, false)))
     }
 
     #[test]
     fn each_cap_is_asked_about_in_its_own_words() {
-        let pushed = Kept::Pushed {
+        let pushed = SavedWork::Pushed {
             branch: "hob/issue-1".to_owned(),
             commits: 2,
             is_wip: true,
             left_out: vec!["reference/".to_owned()],
         };
-        let story = Reached {
+        let story = ReachedCap {
             scope: Scope::Story,
             cap: Amount::Usd(5.0),
             used: Amount::Usd(5.03),
             more: Some(Amount::Usd(3.0)),
         };
-        let run = Reached {
+        let run = ReachedCap {
             scope: Scope::Run,
             cap: Amount::Tokens(200_000),
             used: Amount::Tokens(1_203_112),
             more: Some(Amount::Tokens(120_000)),
         };
-        let day = Reached {
+        let day = ReachedCap {
             scope: Scope::Day,
             cap: Amount::Ms(36_000_000),
             used: Amount::Ms(36_000_001),
             more: Some(Amount::Ms(21_600_000)),
         };
-        let repository = Reached { scope: Scope::RepositoryDay, ..story };
+        let repository = ReachedCap { scope: Scope::RepositoryDay, ..story };
         let all = || {
             [
                 asked(&story, &pushed),
-                asked(&run, &Kept::Nothing),
-                asked(&day, &Kept::NotBegun),
-                asked(&repository, &Kept::NotBegun),
-                may_it_cost_more(&Reached { scope: Scope::Task, ..story }, &pushed, true).context.unwrap(),
+                asked(&run, &SavedWork::Nothing),
+                asked(&day, &SavedWork::NotBegun),
+                asked(&repository, &SavedWork::NotBegun),
+                may_it_cost_more(&ReachedCap { scope: Scope::Task, ..story }, &pushed, true).context.unwrap(),
             ]
             .join("\n\n---\n\n")
         };

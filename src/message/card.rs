@@ -13,7 +13,7 @@ use super::{
     whole_changed, with_links,
 };
 use crate::ids::QuestionId;
-use crate::story::{Answer, Card, Question, QuestionKind};
+use crate::story::{Answer, Question, QuestionComment, QuestionKind};
 
 /// Longer options and answers are cut.
 const MAX_LINE_LEN: usize = 500;
@@ -24,16 +24,16 @@ pub fn marker(question: QuestionId) -> String {
 }
 
 /// The card as it should be, with its marker.
-pub fn card(card: &Card) -> String {
+pub fn card(card: &QuestionComment) -> String {
     with_links(&unlinked(card), |rest| card.rests.get(&rest.key).cloned())
 }
 
 /// What is too long for the card.
-pub fn rests_of(card: &Card) -> Vec<Overflow> {
+pub fn rests_of(card: &QuestionComment) -> Vec<Overflow> {
     rests(&unlinked(card))
 }
 
-fn unlinked(card: &Card) -> String {
+fn unlinked(card: &QuestionComment) -> String {
     let mut sections = vec![headline(card)];
     let is_one = card.question.count() == 1;
     for (at, (part, given)) in card.question.parts().zip(&card.answers).enumerate() {
@@ -74,7 +74,7 @@ pub fn option_line(option: &str) -> String {
     line
 }
 
-fn headline(card: &Card) -> String {
+fn headline(card: &QuestionComment) -> String {
     let count = card.question.count();
     match (card.is_open, card.open_parts().len()) {
         (_, 0) => "**Answered; I go on.**".to_owned(),
@@ -129,7 +129,7 @@ fn answered(answer: &Answer, deadline: Option<Timestamp>) -> String {
     }
 }
 
-fn how_to_answer(card: &Card) -> String {
+fn how_to_answer(card: &QuestionComment) -> String {
     let has_options = card.question.parts().any(|part| !part.options.is_empty());
     let how = match (card.question.count(), has_options) {
         (1, true) => "Tick a box, or answer with a comment: the option, its number, or words of your own.",
@@ -146,7 +146,7 @@ fn how_to_answer(card: &Card) -> String {
     format!("{how} Then I go on where I stopped; my workspace and session are kept until then.")
 }
 
-fn what_else_happens(card: &Card) -> Option<String> {
+fn what_else_happens(card: &QuestionComment) -> Option<String> {
     let deadline = moment(card.deadline_at?);
     let defaults: Vec<String> = card
         .open_defaults()
@@ -187,7 +187,7 @@ fn weekday(day: Weekday) -> &'static str {
 }
 
 /// Said once where nobody has answered for a while.
-pub fn reminder(card: &Card) -> String {
+pub fn reminder(card: &QuestionComment) -> String {
     let question = match card.comment {
         Some(comment) => {
             format!("[my question](#issuecomment-{comment})")
@@ -221,13 +221,13 @@ pub fn answered_before(late: &str, first: &Answer, deadline: Option<Timestamp>) 
 pub(crate) mod tests {
     use super::*;
     use crate::ids::{CommentId, IssueNumber, StoryId};
-    use crate::story::{Given, OverflowLinks};
+    use crate::story::{OverflowLinks, SelectedAnswer};
 
     const ID: &str = "01a20ba9-548f-767a-8884-d8d02bdb13df";
 
     /// An open card.
-    pub fn card_of(question: Question) -> Card {
-        Card {
+    pub fn card_of(question: Question) -> QuestionComment {
+        QuestionComment {
             id: ID.parse().unwrap(),
             story: StoryId::new(),
             kind: QuestionKind::Agent,
@@ -252,8 +252,8 @@ pub(crate) mod tests {
     }
 
     /// An answer.
-    pub fn given(text: &str, by: &str) -> Option<Given> {
-        Some(Given { answer: Answer { text: text.to_owned(), by: by.to_owned() }, shown_at: None })
+    pub fn given(text: &str, by: &str) -> Option<SelectedAnswer> {
+        Some(SelectedAnswer { answer: Answer { text: text.to_owned(), by: by.to_owned() }, shown_at: None })
     }
 
     fn shape() -> Question {
@@ -264,8 +264,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn said(cards: &[Card]) -> String {
-        let said: Vec<String> = cards.iter().map(|of| card(&Card { ..of.clone() })).collect();
+    fn said(cards: &[QuestionComment]) -> String {
+        let said: Vec<String> = cards.iter().map(|of| card(&QuestionComment { ..of.clone() })).collect();
         said.join("\n\n=====\n\n")
     }
 
@@ -279,17 +279,19 @@ pub(crate) mod tests {
         let free = card_of(asking("What should it be called?", &[]));
         let mut dated = card_of(Question { default: Some("one array".to_owned()), ..shape() });
         dated.deadline_at = deadline();
-        let ticked = Card { answers: vec![given("one array", "alice")], is_open: false, ..open.clone() };
-        let worded = Card {
+        let ticked =
+            QuestionComment { answers: vec![given("one array", "alice")], is_open: false, ..open.clone() };
+        let worded = QuestionComment {
             answers: vec![given("one array, @bob,\nbut sorted", "alice")],
             is_open: false,
             ..open.clone()
         };
-        let taken = Card { answers: vec![given("one array", "")], is_open: false, ..dated.clone() };
-        let stopped = Card { is_open: false, ..open.clone() };
-        let drafted = Card { draft_pull: Some(crate::ids::PullNumber(2)), ..open.clone() };
+        let taken =
+            QuestionComment { answers: vec![given("one array", "")], is_open: false, ..dated.clone() };
+        let stopped = QuestionComment { is_open: false, ..open.clone() };
+        let drafted = QuestionComment { draft_pull: Some(crate::ids::PullNumber(2)), ..open.clone() };
         let kinds = [QuestionKind::Plan, QuestionKind::Cap, QuestionKind::Protected]
-            .map(|kind| Card { kind, ..free.clone() });
+            .map(|kind| QuestionComment { kind, ..free.clone() });
         let all = [vec![open, free, dated, ticked, worded, taken, stopped, drafted], kinds.to_vec()].concat();
         insta::assert_snapshot!("a_card_of_one_question", said(&all));
     }
@@ -300,8 +302,8 @@ pub(crate) mod tests {
             Question { default: Some("no".to_owned()), ..asking("Is there a short form?", &["-j", "no"]) };
         let mut open = card_of(Question { also: vec![also], ..shape() });
         open.deadline_at = deadline();
-        let half = Card { answers: vec![given("one array", "alice"), None], ..open.clone() };
-        let done = Card {
+        let half = QuestionComment { answers: vec![given("one array", "alice"), None], ..open.clone() };
+        let done = QuestionComment {
             answers: vec![given("one array", "alice"), given("-j", "bob")],
             is_open: false,
             ..open.clone()
@@ -320,7 +322,7 @@ pub(crate) mod tests {
         let first = Answer { text: "one array".to_owned(), by: "alice".to_owned() };
         let nobody = Answer { by: String::new(), ..first.clone() };
         insta::assert_snapshot!("what_is_said_beside_a_card", {
-            let (open, dated) = (Card { ..open.clone() }, Card { ..dated.clone() });
+            let (open, dated) = (QuestionComment { ..open.clone() }, QuestionComment { ..dated.clone() });
             [
                 reminder(&open),
                 reminder(&dated),

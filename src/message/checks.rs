@@ -2,7 +2,7 @@
 //! one still fails.
 
 use super::{Spent, commits_in_words, duration, finished};
-use crate::story::checks::{CheckEnd, CheckResult, Checked, Refused, Why};
+use crate::story::checks::{CheckEnd, CheckResult, Checked, RefusalReason, Refused};
 
 /// The longest command line that is shown.
 const MAX_COMMAND: usize = 200;
@@ -64,10 +64,10 @@ fn reach(checked: &Checked) -> String {
 fn not_reached(result: &CheckResult, refused: &Refused) -> String {
     let (check, host) = (command(&result.command), command(&refused.host));
     match refused.why {
-        Why::NotListed => {
+        RefusalReason::NotListed => {
             format!("{check} could not reach {host}: it is not in `checks_network` of `.github/hob.toml`.")
         }
-        Why::Private => format!(
+        RefusalReason::Private => format!(
             "{check} could not reach {host}: the name leads to a private address, and that address is not in \
              `checks_network` of `.github/hob.toml`."
         ),
@@ -148,8 +148,10 @@ mod tests {
         let mut fenced = checked(vec![result("npm test", CheckEnd::Exited(1), 9_000)]);
         fenced.network = true;
         fenced.hosts = vec!["crates.io".parse().unwrap(), "*.npmjs.org:8443".parse().unwrap()];
-        fenced.results[0].refused =
-            vec![refused("example.org:443", Why::NotListed), refused("intern.example:80", Why::Private)];
+        fenced.results[0].refused = vec![
+            refused("example.org:443", RefusalReason::NotListed),
+            refused("intern.example:80", RefusalReason::Private),
+        ];
         let took = Spent {
             duration_ms: 252_000,
             cost_usd: Some(0.83),

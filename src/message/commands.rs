@@ -2,10 +2,10 @@
 //! nothing is done. And the question that a plan is put as.
 
 use super::{FailureClass, MAX_AGENT_TEXT, code, duration, failure_words};
-use crate::command::{Mistake, TABLE, Who, meant, meant_option, nearest, usage};
+use crate::command::{CommandError, CommandPermission, TABLE, meant, meant_option, nearest, usage};
 use crate::ids::{AgentKind, PullNumber};
 use crate::markdown::Hidden;
-use crate::story::plan::{GO, Mode};
+use crate::story::plan::{GO, TaskMode};
 use crate::story::{Question, TaskState};
 
 /// What somebody wrote is cut here where it is quoted.
@@ -44,26 +44,26 @@ pub fn nothing_done(why: CommandRejection) -> String {
 }
 
 /// Said to somebody who gave a command that is none, by a hob that can start these agents.
-pub fn misunderstood(mistake: &Mistake, agents: &[AgentKind]) -> String {
+pub fn misunderstood(mistake: &CommandError, agents: &[AgentKind]) -> String {
     let understood = |what: &str| format!("I understand {what}.");
     let options = |command| understood(&format!("`{}`", usage(command)));
     let did_you_mean = |command: &str| format!("Did you mean `/hob {command}`?");
     let (what, help) = match mistake {
-        Mistake::UnknownCommand(name) if name.is_empty() => {
+        CommandError::UnknownCommand(name) if name.is_empty() => {
             ("`/hob` alone is not a command.".to_owned(), understood(&names()))
         }
-        Mistake::UnknownCommand(name) => {
+        CommandError::UnknownCommand(name) => {
             let what = format!("There is no command {}.", code(&format!("/hob {name}"), MAX_CODE));
             (what, meant(name).map_or_else(|| understood(&names()), did_you_mean))
         }
-        Mistake::Unclear { written, meant } => {
+        CommandError::Unclear { written, meant } => {
             (format!("I cannot read {} as a command.", code(written, MAX_CODE)), did_you_mean(meant))
         }
-        Mistake::Quoted(line) => (
+        CommandError::Quoted(line) => (
             format!("{} belongs to the quotation above it.", code(line, MAX_CODE)),
             "Put an empty line before it.".to_owned(),
         ),
-        Mistake::UnknownOption { command, option } => {
+        CommandError::UnknownOption { command, option } => {
             let what = format!("`/hob {command}` has no option {}.", code(option, MAX_CODE));
             let help = match meant_option(command, option) {
                 Some(meant) => format!("Did you mean `{meant}`? {}", options(command)),
@@ -71,7 +71,7 @@ pub fn misunderstood(mistake: &Mistake, agents: &[AgentKind]) -> String {
             };
             (what, help)
         }
-        Mistake::BadValue { option, value } => {
+        CommandError::BadValue { option, value } => {
             let what = match value.is_empty() {
                 true => format!("`{option}` needs a value."),
                 false => format!("`{option}` cannot be {}.", code(value, MAX_CODE)),
@@ -82,7 +82,7 @@ pub fn misunderstood(mistake: &Mistake, agents: &[AgentKind]) -> String {
             };
             (what, help)
         }
-        Mistake::BadSum(_) => {
+        CommandError::BadSum(_) => {
             ("`/hob budget` needs dollars, as in `/hob budget +5`.".to_owned(), String::new())
         }
     };
@@ -170,7 +170,7 @@ pub fn help(agents: &[AgentKind]) -> String {
         };
         text.push_str(&format!("| `{usage}` | {does}{example} |\n"));
     }
-    let (who, agents) = (Who::MayPush.words(), list(agents));
+    let (who, agents) = (CommandPermission::MayPush.describe(), list(agents));
     text.push_str(&format!("\nA command stands at the start of a line, here or on my pull request; I listen to people {who}. `A` is one of \
          {agents}; `B` is the branch that the pull request goes to; `N` is in dollars."));
     text
@@ -182,7 +182,7 @@ pub struct StoryState<'a> {
     /// Its task.
     pub state: TaskState,
     /// Whether that only plans.
-    pub mode: Mode,
+    pub mode: TaskMode,
     /// How long it has been so, in milliseconds.
     pub for_ms: u64,
     /// How long until it is tried again, in milliseconds, where it waits for that.
@@ -202,7 +202,7 @@ pub struct StoryState<'a> {
 /// Said to somebody who asks where the work stands.
 pub fn where_it_stands(facts: &StoryState<'_>) -> String {
     let since = duration(facts.for_ms);
-    let is_plan = facts.mode == Mode::Plan;
+    let is_plan = facts.mode == TaskMode::Plan;
     let mut text = match facts.state {
         TaskState::Queued => in_the_queue(facts, &since),
         TaskState::Running if is_plan => {
@@ -281,7 +281,7 @@ mod tests {
 
     const QUEUED: StoryState<'static> = StoryState {
         state: TaskState::Queued,
-        mode: Mode::Work,
+        mode: TaskMode::Work,
         for_ms: 252_000,
         again_in_ms: None,
         ahead: 2,
@@ -294,18 +294,18 @@ mod tests {
     #[test]
     fn what_is_said_to_commands() {
         let mistakes = [
-            Mistake::UnknownCommand("dance `now`".to_owned()),
-            Mistake::UnknownCommand(String::new()),
-            Mistake::UnknownOption { command: "plan", option: "--fast".to_owned() },
-            Mistake::BadValue { option: "--agent", value: "clod".to_owned() },
-            Mistake::BadValue { option: "--agent", value: "gemini".to_owned() },
-            Mistake::UnknownCommand("wrok".to_owned()),
-            Mistake::Unclear { written: "/hob-stop".to_owned(), meant: "stop" },
-            Mistake::Quoted("/hob work".to_owned()),
-            Mistake::UnknownOption { command: "work", option: "--modle".to_owned() },
-            Mistake::UnknownOption { command: "rebase", option: "--rewrit".to_owned() },
-            Mistake::BadValue { option: "--base", value: String::new() },
-            Mistake::BadSum("more".to_owned()),
+            CommandError::UnknownCommand("dance `now`".to_owned()),
+            CommandError::UnknownCommand(String::new()),
+            CommandError::UnknownOption { command: "plan", option: "--fast".to_owned() },
+            CommandError::BadValue { option: "--agent", value: "clod".to_owned() },
+            CommandError::BadValue { option: "--agent", value: "gemini".to_owned() },
+            CommandError::UnknownCommand("wrok".to_owned()),
+            CommandError::Unclear { written: "/hob-stop".to_owned(), meant: "stop" },
+            CommandError::Quoted("/hob work".to_owned()),
+            CommandError::UnknownOption { command: "work", option: "--modle".to_owned() },
+            CommandError::UnknownOption { command: "rebase", option: "--rewrit".to_owned() },
+            CommandError::BadValue { option: "--base", value: String::new() },
+            CommandError::BadSum("more".to_owned()),
         ];
         let why = [
             CommandRejection::NothingBegun,
@@ -338,7 +338,7 @@ mod tests {
             .chain([
                 StoryState { ahead: 0, behind: 1, ..QUEUED },
                 StoryState { again_in_ms: Some(61_000), pull: Some(PullNumber(2)), ..QUEUED },
-                StoryState { state: TaskState::Running, mode: Mode::Plan, behind: 2, ..QUEUED },
+                StoryState { state: TaskState::Running, mode: TaskMode::Plan, behind: 2, ..QUEUED },
             ])
             .collect();
         insta::assert_snapshot!("where_work_stands", {

@@ -9,7 +9,7 @@ const MAX_BRANCH: usize = 200;
 
 /// Why hob does not work on a pull request of somebody else's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotThere {
+pub enum AdoptionRefusal {
     /// It comes from a fork.
     Fork,
     /// It is closed or merged.
@@ -21,21 +21,21 @@ pub enum NotThere {
 }
 
 /// Said where a command asks for work there.
-pub fn not_there(why: &NotThere) -> String {
+pub fn not_there(why: &AdoptionRefusal) -> String {
     match why {
-        NotThere::Fork => "**Not here.** This pull request comes from a fork, and I work only on branches of this repository: I have no \
+        AdoptionRefusal::Fork => "**Not here.** This pull request comes from a fork, and I work only on branches of this repository: I have no \
              right to push to the fork, and I run nothing for code that its owner can change under me. Open an issue for \
              what is to be done, and put my label on it or write `/hob work` there."
         .to_owned(),
-        NotThere::Over => "**Not here.** This pull request is not open any more. Nothing was begun. Reopen it and write the command again, or write \
+        AdoptionRefusal::Over => "**Not here.** This pull request is not open any more. Nothing was begun. Reopen it and write the command again, or write \
              `/hob work` on an issue."
         .to_owned(),
-        NotThere::DefaultBranch(branch) => {
+        AdoptionRefusal::DefaultBranch(branch) => {
             let branch = code(branch, MAX_BRANCH);
             format!("**Not here.** This pull request comes from {branch}, which others build on, and I push nothing to such a branch. Open \
                  an issue for what is to be done; `/hob work --base BRANCH` there has the result go to a branch of your choice.")
         }
-        NotThere::StoryBranch(branch, issue) => {
+        AdoptionRefusal::StoryBranch(branch, issue) => {
             let branch = code(branch, MAX_BRANCH);
             format!("**Not here.** {branch} is the branch on which I work for #{issue}. Write the command there.")
         }
@@ -49,10 +49,10 @@ mod tests {
     #[test]
     fn why_nothing_is_done_on_others_pull_requests() {
         let all = [
-            NotThere::Fork,
-            NotThere::Over,
-            NotThere::DefaultBranch("main".to_owned()),
-            NotThere::StoryBranch("hob/issue-1".to_owned(), IssueNumber(1)),
+            AdoptionRefusal::Fork,
+            AdoptionRefusal::Over,
+            AdoptionRefusal::DefaultBranch("main".to_owned()),
+            AdoptionRefusal::StoryBranch("hob/issue-1".to_owned(), IssueNumber(1)),
         ];
         insta::assert_snapshot!("why_nothing_is_done_on_others_pull_requests", {
             all.iter().map(not_there).collect::<Vec<_>>().join("\n\n")

@@ -18,7 +18,7 @@ use super::closing::WORDS;
 use crate::markdown::fenced_blocks;
 use address::redirected;
 use fence::marker_broken;
-pub use parts::{Sizes, contain_in_parts};
+pub use parts::{PartLimits, contain_in_parts};
 
 /// Put between the parts of a word that must not act: invisible, and it breaks the word for GitHub.
 const BREAK: char = '\u{2060}';

@@ -135,7 +135,7 @@ impl Detail {
     }
 
     /// For people.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let words = match self {
             Self::Said(words) => return words.clone(),
             Self::NoImage(image) => {
@@ -306,7 +306,7 @@ mod tests {
             Detail::MovedBack,
         ];
         insta::assert_snapshot!("what_keeps_a_task_from_going_on", {
-            all.iter().map(|detail| detail.words()).collect::<Vec<_>>().join("\n")
+            all.iter().map(|detail| detail.describe()).collect::<Vec<_>>().join("\n")
         });
     }
 }

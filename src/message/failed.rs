@@ -48,22 +48,22 @@ pub fn failed(failure: &FailureText<'_>) -> String {
 }
 
 /// What is said of a class of failures, a sentence or two each.
-pub(super) struct FailureWords {
+pub(super) struct FailureAdvice {
     pub(super) happened: &'static str,
     work: &'static str,
     to_do: &'static str,
 }
 
 /// What is said in the place of the words about a start, where something was missing after it.
-fn cut_off() -> FailureWords {
-    FailureWords {
+fn cut_off() -> FailureAdvice {
+    FailureAdvice {
         happened: "hob could not finish this task.",
         work: "The workspace is kept as the agent left it.",
         to_do: "hob's operator has to fix this; `/hob retry` then continues from there, without another run where the agent was done.",
     }
 }
 
-pub(super) fn failure_words(class: FailureClass) -> FailureWords {
+pub(super) fn failure_words(class: FailureClass) -> FailureAdvice {
     use FailureClass as F;
     let kept = "The workspace is kept as the agent left it.";
     let again = "`/hob retry` continues from there.";
@@ -184,7 +184,7 @@ pub(super) fn failure_words(class: FailureClass) -> FailureWords {
             ("The agent's container vanished while it worked; somebody or something removed it.", kept, again)
         }
     };
-    FailureWords { happened, work, to_do }
+    FailureAdvice { happened, work, to_do }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::{Spent, below, code, commits_in_words, finished};
 use crate::ids::Sha;
-use crate::story::About;
+use crate::story::TaskKind;
 
 /// The longest name of a check that is shown.
 const MAX_NAME_LEN: usize = 100;
@@ -122,12 +122,12 @@ fn fail(checks: usize) -> &'static str {
 
 /// Said on the pull request where a task about it has failed, whose status comment stands on the
 /// issue. `words` are those.
-pub fn failed_here(about: &About, words: &str) -> String {
+pub fn failed_here(about: &TaskKind, words: &str) -> String {
     let what = match about {
-        About::Review(_) => "The review is not dealt with.",
-        About::Checks(_) => "The failed checks are not mended.",
-        About::Base(_) => "The base branch is not brought in.",
-        About::Issue | About::SubIssue(_) => "What was asked for here is not done.",
+        TaskKind::Review(_) => "The review is not dealt with.",
+        TaskKind::Checks(_) => "The failed checks are not mended.",
+        TaskKind::Base(_) => "The base branch is not brought in.",
+        TaskKind::Issue | TaskKind::SubIssue(_) => "What was asked for here is not done.",
     };
     format!("{what} {words}")
 }
@@ -204,7 +204,7 @@ mod tests {
                 fixes_used_up(&["build"], 2),
                 fixes_used_up(&["build", "test"], 1),
                 failed_here(
-                    &About::Review(ReviewBatch::default()),
+                    &TaskKind::Review(ReviewBatch::default()),
                     "**The agent ended with an error.**\n\nMore.",
                 ),
             ]

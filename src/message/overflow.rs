@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::contain::{Sizes, contain_in_parts, cut_here};
+use super::contain::{PartLimits, contain_in_parts, cut_here};
 
 /// What encloses a rest: control characters, which `contain` leaves in no text.
 const START: char = '\u{1}';
@@ -33,7 +33,7 @@ pub(super) fn whole(text: &str, most: usize) -> String {
 
 /// The same, with every part changed.
 pub(super) fn whole_changed(text: &str, most: usize, change: impl Fn(&str) -> String) -> String {
-    let sizes = Sizes { first: most, more: MAX_MORE, parts: MAX_PARTS };
+    let sizes = PartLimits { first: most, more: MAX_MORE, parts: MAX_PARTS };
     let mut parts = contain_in_parts(text, sizes).into_iter().map(|part| change(&part));
     let first = parts.next().unwrap_or_default();
     let parts: Vec<String> = parts.collect();

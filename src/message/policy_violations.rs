@@ -70,7 +70,7 @@ pub enum PolicyViolation {
 
 /// The objections, and how many more there are, as a list for the detail of a failure.
 pub fn policy_violations(objections: &[PolicyViolation], more: usize) -> String {
-    let lines = objections.iter().map(|objection| format!("- {}", words(objection)));
+    let lines = objections.iter().map(|objection| format!("- {}", describe(objection)));
     let mut lines: Vec<String> = lines.take(MAX_LISTED).collect();
     let more = more + objections.len().saturating_sub(MAX_LISTED);
     if more > 0 {
@@ -91,7 +91,7 @@ impl PolicyViolation {
     }
 }
 
-fn words(objection: &PolicyViolation) -> String {
+fn describe(objection: &PolicyViolation) -> String {
     match objection {
         PolicyViolation::Protected { path } => {
             let path = code(path);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::ids::{AgentKind, IssueNumber, PullNumber};
 use crate::story::checks::Checked;
-use crate::story::{About, AskedQuestion};
+use crate::story::{AskedQuestion, TaskKind};
 
 /// The newest pieces of later work that are told, and as much of each as is read: GitHub takes
 /// 65,536 characters in all.
@@ -45,7 +45,7 @@ pub struct PullRequestText<'a> {
     /// What is missing in it and what comes next, where it was cut short.
     pub unfinished: Option<&'a str>,
     /// What was done on it after that, oldest first.
-    pub later: &'a [Later],
+    pub later: &'a [FollowUp],
     /// Which agent worked.
     pub agent: AgentKind,
     /// What it took, over all runs of the story.
@@ -70,9 +70,9 @@ pub struct PullRequestText<'a> {
 
 /// One piece of work on a pull request that was there already.
 #[derive(Debug, Clone)]
-pub struct Later {
+pub struct FollowUp {
     /// What it was about.
-    pub about: About,
+    pub about: TaskKind,
     /// Who asked for it.
     pub by: String,
     /// The agent's summary.
@@ -192,7 +192,7 @@ pub fn pull_request_body(text: &PullRequestText<'_>) -> String {
     if !text.notable.is_empty() {
         body.push_str("\n\n### Look closely at\n");
         for notable in text.notable.iter().take(MAX_NOTABLE) {
-            body.push_str(&format!("\n- {} {}", code(&notable.path, MAX_PATH), notable.why.words()));
+            body.push_str(&format!("\n- {} {}", code(&notable.path, MAX_PATH), notable.why.describe()));
         }
         if text.notable.len() > MAX_NOTABLE {
             body.push_str("\n- and more");
@@ -227,11 +227,11 @@ fn ending(text: &PullRequestText<'_>) -> String {
 }
 
 /// What was done afterwards, under what it was about.
-fn told_later(later: &Later) -> String {
+fn told_later(later: &FollowUp) -> String {
     let by = login(&later.by);
     let for_somebody = || format!("For {by}");
     let about = match &later.about {
-        About::Review(round) => match round.reviewers().as_slice() {
+        TaskKind::Review(round) => match round.reviewers().as_slice() {
             [] => for_somebody(),
             reviewers => {
                 let names: Vec<String> = reviewers.iter().map(|by| login(by)).collect();
@@ -239,16 +239,16 @@ fn told_later(later: &Later) -> String {
                 format!("After the review by {names}")
             }
         },
-        About::Checks(checks) => {
+        TaskKind::Checks(checks) => {
             let names: Vec<String> = checks.names().iter().map(|name| code(name, 100)).collect();
             let names = names.join(", ");
             format!("About what failed: {names}")
         }
-        About::SubIssue(together) => together.part().map_or_else(String::new, |part| {
+        TaskKind::SubIssue(together) => together.part().map_or_else(String::new, |part| {
             let number = part.number;
             format!("For #{number}")
         }),
-        About::Issue | About::Base(_) => for_somebody(),
+        TaskKind::Issue | TaskKind::Base(_) => for_somebody(),
     };
     format!("**{about}:**\n\n{}", whole(&later.summary, MAX_LATER_TEXT))
 }
@@ -290,7 +290,7 @@ fn question_and_answer(asked: &AskedQuestion) -> Option<String> {
 mod tests {
     use super::*;
     use crate::ids::QuestionId;
-    use crate::message::Why;
+    use crate::message::HintReason;
     use crate::story::{Answer, Question};
 
     const SPENT: Spent =
@@ -375,9 +375,13 @@ mod tests {
         };
         let round = crate::story::review::ReviewBatch { reviews: vec![review] };
         let later = [
-            Later { about: About::Issue, by: "bob".to_owned(), summary: "Adds a short form too.".to_owned() },
-            Later {
-                about: About::Review(round),
+            FollowUp {
+                about: TaskKind::Issue,
+                by: "bob".to_owned(),
+                summary: "Adds a short form too.".to_owned(),
+            },
+            FollowUp {
+                about: TaskKind::Review(round),
                 by: "alice".to_owned(),
                 summary: "Says which shape in the manual.\n\n- one line".to_owned(),
             },
@@ -395,7 +399,10 @@ mod tests {
                 questions: std::slice::from_ref(&asked),
                 drops: &["report.txt".to_owned()],
                 checked: None,
-                notable: &[ReviewHint { path: "Cargo.lock".to_owned(), why: Why::SaysWhatItDependsOn }],
+                notable: &[ReviewHint {
+                    path: "Cargo.lock".to_owned(),
+                    why: HintReason::SaysWhatItDependsOn
+                }],
                 model: Some("opus"),
                 template: None,
                 to_default_branch: true,

@@ -48,7 +48,7 @@ fn changed(commit: Option<&Sha>) -> String {
 
 /// One thing that was said about the whole, and its answer.
 #[derive(Debug, Clone, Copy)]
-pub struct WholeAnswered<'a> {
+pub struct AnsweredReview<'a> {
     /// Who said it.
     pub by: &'a str,
     /// What they said.
@@ -58,7 +58,7 @@ pub struct WholeAnswered<'a> {
 }
 
 /// The answer on the pull request to what was said about the whole.
-pub fn whole_replies(all: &[WholeAnswered<'_>], commit: Option<&Sha>) -> String {
+pub fn whole_replies(all: &[AnsweredReview<'_>], commit: Option<&Sha>) -> String {
     let answers = all.iter().map(|one| {
         // What they quote themselves is not what they say.
         let lines = one.said.lines().map(str::trim);
@@ -117,12 +117,12 @@ mod tests {
             Answered { reply, commit: Some(&sha), applied: Some(&other) },
         ];
         let whole = [
-            WholeAnswered {
+            AnsweredReview {
                 by: "alice",
                 said: "> hob wrote\n\nNot yet, @bob.\nMore.",
                 reply: Some("Now it is."),
             },
-            WholeAnswered { by: "bob", said: "Also a test.", reply: None },
+            AnsweredReview { by: "bob", said: "Also a test.", reply: None },
         ];
         insta::assert_snapshot!("what_people_are_answered_after_a_review", {
             let mut all = answers.map(|answered| thread_reply(answered)).to_vec();

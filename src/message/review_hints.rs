@@ -11,13 +11,13 @@ pub struct ReviewHint {
     /// The path.
     pub path: String,
     /// What such a file does.
-    pub why: Why,
+    pub why: HintReason,
 }
 
 /// What a file does whose change does more than it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum HintReason {
     /// A person has to let it through.
     IsProtected,
     /// It runs in CI.
@@ -38,9 +38,9 @@ pub enum Why {
     IsALicence,
 }
 
-impl Why {
+impl HintReason {
     /// In words, behind the path.
-    pub(super) fn words(self) -> &'static str {
+    pub(super) fn describe(self) -> &'static str {
         match self {
             Self::IsProtected => "is protected",
             Self::RunsInCi => "runs in CI",

@@ -9,9 +9,9 @@ use super::left::left_out;
 use super::{
     FailureClass, MAX_BRANCH, Spent, code, commits_in_words, failure_words, finished, login, quoted, whole,
 };
-use crate::event::{Ending, PullMove};
+use crate::event::{Ending, PullTransition};
 use crate::ids::IssueNumber;
-use crate::story::budget::Reached;
+use crate::story::budget::ReachedCap;
 
 /// Why work was cut short.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +36,7 @@ pub enum WhyStopped {
     /// The pull request was closed or merged.
     Pull {
         /// Which of the two.
-        to: PullMove,
+        to: PullTransition,
         /// By whom; empty where that is not known.
         by: String,
         /// Whether it is somebody else's, on which hob worked.
@@ -47,7 +47,7 @@ pub enum WhyStopped {
     /// It reached the most that the operator lets it cost.
     AtMost {
         /// Which cap.
-        reached: Reached,
+        reached: ReachedCap,
     },
     /// Nothing happened for so long that its workspace is put away.
     Untouched,
@@ -55,7 +55,7 @@ pub enum WhyStopped {
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
+pub enum SavedWork {
     /// The agent had not begun.
     NotBegun,
     /// The agent had changed nothing.
@@ -95,7 +95,7 @@ pub fn work_in_progress(why: &WhyStopped) -> String {
 }
 
 /// Said on the issue when work was stopped.
-pub fn stopped(why: &WhyStopped, kept: &Kept, took: Spent) -> String {
+pub fn stopped(why: &WhyStopped, kept: &SavedWork, took: Spent) -> String {
     let happened = what_happened(why, kept);
     let again = match why {
         WhyStopped::Asked { .. } => "`/hob work` goes on from there.",
@@ -105,10 +105,14 @@ pub fn stopped(why: &WhyStopped, kept: &Kept, took: Spent) -> String {
         WhyStopped::Pull { theirs: true, .. } => {
             "Nothing more is done here; `/hob work` on an issue begins anew."
         }
-        WhyStopped::Pull { to: PullMove::Merged, .. } if matches!(kept, Kept::NotPushed { .. }) => {
+        WhyStopped::Pull { to: PullTransition::Merged, .. }
+            if matches!(kept, SavedWork::NotPushed { .. }) =>
+        {
             "`/hob work` gives it up, and begins anew from what was merged."
         }
-        WhyStopped::Pull { to: PullMove::Merged, .. } => "`/hob work` begins anew, from what was merged.",
+        WhyStopped::Pull { to: PullTransition::Merged, .. } => {
+            "`/hob work` begins anew, from what was merged."
+        }
         WhyStopped::Pull { .. } => "`/hob work` goes on from there, with another pull request.",
         WhyStopped::WaitedTooLong | WhyStopped::Untouched => {
             "`/hob work …`, with your answer, goes on from there."
@@ -117,12 +121,12 @@ pub fn stopped(why: &WhyStopped, kept: &Kept, took: Spent) -> String {
     format!("{happened} {}\n\n{}", what_became(kept, again), finished(took))
 }
 
-fn what_happened(why: &WhyStopped, kept: &Kept) -> String {
+fn what_happened(why: &WhyStopped, kept: &SavedWork) -> String {
     match why {
         WhyStopped::Asked { by } => {
             // Nobody is gone who never came.
             let gone = match kept {
-                Kept::NotBegun => "",
+                SavedWork::NotBegun => "",
                 _ => " The agent is gone.",
             };
             format!("**Stopped, as @{by} asked.**{gone}")
@@ -153,13 +157,13 @@ pub(super) fn ending_words(ending: Ending) -> &'static str {
     ending.as_str()
 }
 
-fn move_words(to: PullMove) -> &'static str {
+fn move_words(to: PullTransition) -> &'static str {
     to.as_str()
 }
 
 /// Said on the issue when a workspace was put away on which nothing had happened for long, and work
 /// in it was pushed.
-pub fn put_away(kept: &Kept) -> String {
+pub fn put_away(kept: &SavedWork) -> String {
     let again = "`/hob work` goes on from there.";
     let what = what_became(kept, again);
     format!(
@@ -169,7 +173,7 @@ pub fn put_away(kept: &Kept) -> String {
 
 /// Said on the issue when the pull request was merged, and what an earlier task had left in the
 /// workspace was pushed.
-pub fn left_work_pushed(kept: &Kept) -> String {
+pub fn left_work_pushed(kept: &SavedWork) -> String {
     let again = "`/hob work` begins anew, from what was merged.";
     let what = what_became(kept, again);
     format!("**The pull request was merged without what was left in my workspace.** {what}")
@@ -192,19 +196,19 @@ pub fn cut_short_on_branch(commits: usize, is_wip: bool, issue: IssueNumber) -> 
     )
 }
 
-pub(super) fn what_became(kept: &Kept, again: &str) -> String {
+pub(super) fn what_became(kept: &SavedWork, again: &str) -> String {
     match kept {
-        Kept::NotBegun => {
+        SavedWork::NotBegun => {
             "The agent had not begun, so nothing was changed. `/hob work` starts it.".to_owned()
         }
-        Kept::Nothing => "The agent had changed nothing. `/hob work` starts again.".to_owned(),
-        Kept::Pushed { branch, commits, is_wip, left_out: apart } => {
+        SavedWork::Nothing => "The agent had changed nothing. `/hob work` starts again.".to_owned(),
+        SavedWork::Pushed { branch, commits, is_wip, left_out: apart } => {
             let commits = commits_of(*commits, *is_wip);
             let branch = code(branch, MAX_BRANCH);
             let apart = left_out(apart).map(|apart| format!("{apart} ")).unwrap_or_default();
             format!("What the agent had done is on the branch {branch}: {commits}. {apart}{again}")
         }
-        Kept::NotPushed { class, detail } => {
+        SavedWork::NotPushed { class, detail } => {
             let mut why = Vec::new();
             // Its words are about a start, and nothing was to be started.
             if *class != FailureClass::NotReady {
@@ -265,17 +269,18 @@ mod tests {
     fn what_is_said_when_work_is_cut_short() {
         let asked = WhyStopped::Asked { by: "alice".to_owned() };
         let branch = || "hob/issue-1".to_owned();
-        let pushed = |commits, is_wip| Kept::Pushed { branch: branch(), commits, is_wip, left_out: vec![] };
-        let secret = Kept::NotPushed {
+        let pushed =
+            |commits, is_wip| SavedWork::Pushed { branch: branch(), commits, is_wip, left_out: vec![] };
+        let secret = SavedWork::NotPushed {
             class: FailureClass::HandOverRefused,
             detail: "They hold what hob does not push:\n\n- `a` holds a secret".to_owned(),
         };
-        let moved = Kept::NotPushed { class: FailureClass::BranchMoved, detail: String::new() };
-        let away = Kept::NotPushed { class: FailureClass::NotReady, detail: "Out of reach.".to_owned() };
+        let moved = SavedWork::NotPushed { class: FailureClass::BranchMoved, detail: String::new() };
+        let away = SavedWork::NotPushed { class: FailureClass::NotReady, detail: "Out of reach.".to_owned() };
         let said = || {
             [
-                stopped(&asked, &Kept::NotBegun, SPENT),
-                stopped(&asked, &Kept::Nothing, SPENT),
+                stopped(&asked, &SavedWork::NotBegun, SPENT),
+                stopped(&asked, &SavedWork::Nothing, SPENT),
                 stopped(&WhyStopped::Unlabeled { by: "alice".to_owned() }, &pushed(1, true), SPENT),
                 stopped(
                     &WhyStopped::Ended { ending: Ending::Closed, by: "bob".to_owned() },
@@ -283,22 +288,22 @@ mod tests {
                     SPENT,
                 ),
                 stopped(
-                    &WhyStopped::Pull { to: PullMove::Closed, by: "bob".to_owned(), theirs: false },
+                    &WhyStopped::Pull { to: PullTransition::Closed, by: "bob".to_owned(), theirs: false },
                     &pushed(1, true),
                     SPENT,
                 ),
                 stopped(
-                    &WhyStopped::Pull { to: PullMove::Closed, by: "bob".to_owned(), theirs: true },
+                    &WhyStopped::Pull { to: PullTransition::Closed, by: "bob".to_owned(), theirs: true },
                     &pushed(1, true),
                     SPENT,
                 ),
                 stopped(
-                    &WhyStopped::Pull { to: PullMove::Merged, by: String::new(), theirs: false },
-                    &Kept::Nothing,
+                    &WhyStopped::Pull { to: PullTransition::Merged, by: String::new(), theirs: false },
+                    &SavedWork::Nothing,
                     SPENT,
                 ),
                 stopped(
-                    &WhyStopped::Pull { to: PullMove::Merged, by: "bob".to_owned(), theirs: false },
+                    &WhyStopped::Pull { to: PullTransition::Merged, by: "bob".to_owned(), theirs: false },
                     &moved,
                     SPENT,
                 ),

@@ -94,7 +94,7 @@ pub fn reviewers_refused(reviewers: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Who;
+    use crate::config::SettingsPermission;
 
     #[test]
     fn what_is_said_about_a_repositorys_settings() {
@@ -103,7 +103,7 @@ mod tests {
             what: "unknown key `reviewer`".to_owned(),
             remedy: "did you mean `reviewers`?".to_owned(),
             label: None,
-            who: Who::Write,
+            who: SettingsPermission::Write,
         };
         let all = || {
             [

@@ -46,7 +46,7 @@ pub struct StatusText<'a> {
     /// The pull request, where it is a draft that shows work that was cut short.
     pub draft: Option<PullNumber>,
     /// What people have done with the pull request, once it is not open any more.
-    pub pull_over: Option<PullOver<'a>>,
+    pub pull_over: Option<EndedPull<'a>>,
     /// The newest run, whose log the operator has.
     pub run: Option<RunId>,
     /// The check run that holds the end of that log.
@@ -116,7 +116,7 @@ pub struct RetryCount {
 
 /// A pull request that is not open any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PullOver<'a> {
+pub struct EndedPull<'a> {
     /// Whether it was merged; else it was closed.
     pub merged: bool,
     /// By whom, where that is known.
@@ -168,7 +168,7 @@ fn queued_behind(text: &StatusText<'_>) -> Option<String> {
 }
 
 /// What became of the pull request, and what can be done.
-fn pull_over(pull: PullNumber, end: PullOver<'_>) -> String {
+fn pull_over(pull: PullNumber, end: EndedPull<'_>) -> String {
     let by = end.by.map(login).map(|by| format!(" by {by}")).unwrap_or_default();
     if end.merged {
         format!(
@@ -508,11 +508,11 @@ pub(super) mod tests {
                     ..said(Phase::Waiting(Some(CommentId(77))))
                 }),
                 status(&StatusText {
-                    pull_over: Some(PullOver { merged: true, by: Some("bob"), task_was_done: true }),
+                    pull_over: Some(EndedPull { merged: true, by: Some("bob"), task_was_done: true }),
                     ..StatusText { over: &over, branch, pull, ..said(Phase::Over) }
                 }),
                 status(&StatusText {
-                    pull_over: Some(PullOver { merged: false, by: None, task_was_done: false }),
+                    pull_over: Some(EndedPull { merged: false, by: None, task_was_done: false }),
                     ..StatusText { over: &two, branch, pull, ..said(Phase::Over) }
                 }),
                 status(&said(Phase::Over)),

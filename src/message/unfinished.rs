@@ -5,9 +5,9 @@ use super::budget::cap_is_reached;
 use super::saved_work::{WhyStopped, ending_words};
 use super::{contain_line, login};
 use crate::agent::{TodoItem, TodoState};
-use crate::event::PullMove;
+use crate::event::PullTransition;
 use crate::ids::{IssueNumber, PullNumber};
-use crate::story::budget::Reached;
+use crate::story::budget::ReachedCap;
 
 /// Entries of the agent's list that are told.
 const MAX_TODO: usize = 30;
@@ -18,7 +18,7 @@ pub enum WhyUnfinished<'a> {
     /// It was stopped.
     Stopped(&'a WhyStopped),
     /// It has reached a cap, and people are asked whether it may cost more.
-    AtCap(&'a Reached),
+    AtCap(&'a ReachedCap),
     /// It has failed.
     Failed,
     /// So many of its sub-issues are done.
@@ -105,7 +105,7 @@ fn why_stopped(why: &WhyStopped) -> String {
                 "The issue was {ended} by {by}. `/hob work` goes on from here, should it be wanted after all."
             )
         }
-        WhyStopped::Pull { to: PullMove::Merged, .. } => "It was merged as it is.".to_owned(),
+        WhyStopped::Pull { to: PullTransition::Merged, .. } => "It was merged as it is.".to_owned(),
         WhyStopped::Pull { .. } => "`/hob work` goes on from here, with another pull request.".to_owned(),
         WhyStopped::WaitedTooLong => {
             "Nobody answered my question. `/hob work …`, with your answer, goes on from here.".to_owned()
@@ -139,13 +139,13 @@ mod tests {
             item("Add the flag, @alice", TodoState::InProgress),
             item("Write a test\nFixes #3", TodoState::Pending),
         ];
-        let reached = Reached {
+        let reached = ReachedCap {
             scope: Scope::Story,
             cap: Amount::Usd(5.0),
             used: Amount::Usd(5.03),
             more: Some(Amount::Usd(3.0)),
         };
-        let day = Reached { scope: Scope::Day, ..reached };
+        let day = ReachedCap { scope: Scope::Day, ..reached };
         let bob = || "bob".to_owned();
         let stops = [
             WhyStopped::Asked { by: bob() },

@@ -196,7 +196,7 @@ fn gone(removed: nix::Result<()>) -> nix::Result<()> {
 
 /// What a tree takes up on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Used {
+pub struct DiskUsage {
     /// In bytes. Links are not followed; a sparse file counts with what it really takes, and
     /// nothing counts as nothing.
     pub bytes: u64,
@@ -207,7 +207,7 @@ pub struct Used {
 
 /// What a tree takes up, as far as it can be told while somebody writes there. Folders that are
 /// closed to their owner are opened, or an agent could keep in them whatever it likes.
-pub fn measure(path: &Path) -> Used {
+pub fn measure(path: &Path) -> DiskUsage {
     used(path, true)
 }
 
@@ -222,8 +222,8 @@ struct Anchor {
     waiting: Vec<PathBuf>,
 }
 
-fn used(path: &Path, may_unlock: bool) -> Used {
-    let mut used = Used { bytes: 0, is_all: true };
+fn used(path: &Path, may_unlock: bool) -> DiskUsage {
+    let mut used = DiskUsage { bytes: 0, is_all: true };
     let Ok(found) = path.symlink_metadata() else { return used };
     used.bytes = (found.blocks() * 512).max(MIN_FILES);
     if !found.is_dir() {
@@ -260,7 +260,7 @@ fn used(path: &Path, may_unlock: bool) -> Used {
 }
 
 /// Counts what is in a folder. Gives back the names of the folders in it.
-fn look_into(folder: &OwnedFd, may_unlock: bool, used: &mut Used) -> nix::Result<Vec<PathBuf>> {
+fn look_into(folder: &OwnedFd, may_unlock: bool, used: &mut DiskUsage) -> nix::Result<Vec<PathBuf>> {
     let again = folder.try_clone().map_err(|_| Errno::EMFILE)?;
     let mut inner = Vec::new();
     for entry in Dir::from_fd(again)?.iter() {

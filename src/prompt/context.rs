@@ -7,12 +7,12 @@ use super::Hidden;
 use super::fence::Fences;
 use super::review::{self, Thread};
 use super::seen::{Author, Failing, File, Image, MissingImage};
-use super::{Facts, News, PromptPurpose, PullNow, told_news};
+use super::{Facts, PromptPurpose, PullStatus, WorkspaceChanges, told_news};
 use crate::ids::Sha;
 use crate::markdown::{visible, without_shapeless};
 use crate::story::checks::CheckEnd;
 use crate::story::review::Applied;
-use crate::story::{About, AskedQuestion, TaskRequest};
+use crate::story::{AskedQuestion, TaskKind, TaskRequest};
 
 /// The fields of a template.
 #[derive(Debug, Serialize)]
@@ -115,12 +115,12 @@ impl<'a> Context<'a> {
         let mut shown = Shown::default();
         let seen = facts.seen;
         let (pull, past_pull) = match facts.pull {
-            PullNow::None => ("none", None),
-            PullNow::Open => ("open", None),
-            PullNow::Theirs => ("theirs", None),
-            PullNow::Unfinished => ("unfinished", None),
-            PullNow::AfterMerge(past) => ("after_merge", Some(past.0)),
-            PullNow::AfterClose(past) => ("after_close", Some(past.0)),
+            PullStatus::None => ("none", None),
+            PullStatus::Open => ("open", None),
+            PullStatus::Theirs => ("theirs", None),
+            PullStatus::Unfinished => ("unfinished", None),
+            PullStatus::AfterMerge(past) => ("after_merge", Some(past.0)),
+            PullStatus::AfterClose(past) => ("after_close", Some(past.0)),
         };
         let (purpose, question, files): (_, _, &[String]) = match &facts.purpose {
             PromptPurpose::Work => ("work", None, &[]),
@@ -141,9 +141,10 @@ impl<'a> Context<'a> {
             PromptPurpose::MergeBase(commit) => (commit.map(Sha::as_str), true),
             _ => (None, false),
         };
-        let news = facts
-            .news
-            .map(|news| News { base_moved: news.base_moved.clone().filter(|_| !is_merge), ..news.clone() });
+        let news = facts.news.map(|news| WorkspaceChanges {
+            base_moved: news.base_moved.clone().filter(|_| !is_merge),
+            ..news.clone()
+        });
         let check = match &facts.purpose {
             PromptPurpose::MendCheck { command, end, output } => {
                 Some(Check { command, end: ended(*end), output })
@@ -300,7 +301,7 @@ fn ended(end: CheckEnd) -> String {
 
 fn asked(ask: &TaskRequest, applied: &Applied, shown: &mut Shown) -> Asked {
     let (review, reviewers) = match &ask.about {
-        About::Review(round) => {
+        TaskKind::Review(round) => {
             let mut names: Vec<String> = round.reviews.iter().map(|review| review.by.clone()).collect();
             let mut known = std::collections::HashSet::new();
             names.retain(|name| known.insert(name.clone()));
@@ -326,8 +327,8 @@ fn body_of_issue(body: &str, shown: &mut Shown) -> String {
     if body.is_empty() { "(the issue has no text)".to_owned() } else { body }
 }
 
-fn part(about: &About, shown: &mut Shown) -> Option<Part> {
-    let About::SubIssue(together) = about else { return None };
+fn part(about: &TaskKind, shown: &mut Shown) -> Option<Part> {
+    let TaskKind::SubIssue(together) = about else { return None };
     let now = together.part()?;
     let others = together.parts.iter().filter(|part| part.number != now.number);
     Some(Part {

@@ -49,9 +49,9 @@ impl PromptFields {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Applied, PromptPurpose, PullNow, prompt, samples};
+    use super::super::{Applied, PromptPurpose, PullStatus, prompt, samples};
     use super::*;
-    use crate::story::plan::Mode;
+    use crate::story::plan::TaskMode;
 
     fn written(template: &str) -> Result<String, String> {
         let (ask, seen) = (samples::ask(), samples::seen());
@@ -65,11 +65,11 @@ mod tests {
             earlier: &[],
             questions: &[],
             purpose: PromptPurpose::Work,
-            mode: Mode::Work,
+            mode: TaskMode::Work,
             news: None,
             seen: &seen,
             applied: &Applied::default(),
-            pull: PullNow::None,
+            pull: PullStatus::None,
             known: crate::prompt::Known::default(),
         };
         let standard = prompt(&facts, &Template::default()).unwrap().text;

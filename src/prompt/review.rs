@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::context::Shown;
 use crate::event::Verdict;
-use crate::story::review::{Applied, Lines, ReviewBatch, Source, What};
+use crate::story::review::{Applied, Lines, ReviewBatch, Source, ThreadKind};
 
 /// Characters of the part of a diff that is shown; its end is where the comment is.
 const MAX_HUNK: usize = 4_000;
@@ -66,11 +66,11 @@ pub(super) fn threads(round: &ReviewBatch, done: &Applied, shown: &mut Shown) ->
             applied: None,
         };
         match thread.what {
-            What::Whole(review) => {
+            ThreadKind::Whole(review) => {
                 let said = comment(&review.by, said_in(shown, &review.body), false);
                 told.said.push(Comment { verdict: verdict(review.source), ..said });
             }
-            What::Lines(remarks) => {
+            ThreadKind::Lines(remarks) => {
                 let (_, first) = remarks[0];
                 told.file = Some(super::cut(&shown.plain(&first.at.file), 500));
                 told.lines = lines(&first.at);

@@ -3,20 +3,20 @@
 use jiff::Timestamp;
 
 use super::seen::{Author, Comment, Failing, FailingCheck, File, Image, Linked, MissingImage, Seen};
-use super::{Facts, Merged, News, PromptPurpose, PullNow, Template, TemplateError, prompt};
+use super::{Facts, Merged, PromptPurpose, PullStatus, Template, TemplateError, WorkspaceChanges, prompt};
 use crate::ids::{IssueNumber, PullNumber, QuestionId};
 use crate::story::checks::CheckEnd;
-use crate::story::plan::Mode;
+use crate::story::plan::TaskMode;
 use crate::story::review::Applied;
 use crate::story::sub_issue::{SubIssue, SubIssueOrder};
-use crate::story::{About, Answer, AskedQuestion, Choice, Question, TaskRequest};
+use crate::story::{Answer, AskedQuestion, Choice, Question, TaskKind, TaskRequest};
 
 /// Whether a template makes a prompt of each.
 pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
     let (ask, question, seen) = (ask(), question(), seen());
     let nothing = Seen::default();
     let files = ["a.rs".to_owned()];
-    let news = News {
+    let news = WorkspaceChanges {
         commit: None,
         merged: Merged::Done,
         restored: vec![".mcp.json".to_owned()],
@@ -49,14 +49,14 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         (mend(), true, &nothing),
         (mend(), false, &seen),
     ];
-    let modes = [Mode::Work, Mode::Plan];
+    let modes = [TaskMode::Work, TaskMode::Plan];
     let past = PullNumber(2);
     let pulls = [
-        PullNow::None,
-        PullNow::Open,
-        PullNow::AfterMerge(past),
-        PullNow::Unfinished,
-        PullNow::AfterClose(past),
+        PullStatus::None,
+        PullStatus::Open,
+        PullStatus::AfterMerge(past),
+        PullStatus::Unfinished,
+        PullStatus::AfterClose(past),
     ];
     for (at, (purpose, resumes, seen)) in all.into_iter().enumerate() {
         let facts = Facts {
@@ -93,12 +93,12 @@ pub(super) fn ask() -> TaskRequest {
         text: Some("use serde".to_owned()),
         choice: Choice::default(),
         on: None,
-        about: About::Issue,
+        about: TaskKind::Issue,
     }
 }
 
 /// A sub-issue.
-pub(super) fn part() -> About {
+pub(super) fn part() -> TaskKind {
     let part = |number, title: &str, may_push| SubIssue {
         number: IssueNumber(number),
         title: title.to_owned(),
@@ -107,7 +107,7 @@ pub(super) fn part() -> About {
         may_push,
     };
     let parts = vec![part(2, "Read the format", true), part(3, "Write the lines", false)];
-    About::SubIssue(SubIssueOrder { parts, at: 1 })
+    TaskKind::SubIssue(SubIssueOrder { parts, at: 1 })
 }
 
 /// A question with its answer.

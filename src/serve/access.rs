@@ -37,7 +37,7 @@ pub(super) async fn watch_access(
             // GitHub says 404 about an App that is gone, and 403 to an account that was suspended.
             Err(
                 error @ (GitHubError::Unauthorized(_) | GitHubError::NotFound | GitHubError::Forbidden(_)),
-            ) => Some(words(&error, github.is_app())),
+            ) => Some(describe(&error, github.is_app())),
             // It is away, or busy: that says nothing about hob's credentials.
             Err(_) => shut_out.borrow().clone(),
         };
@@ -67,7 +67,7 @@ pub(super) async fn watch_access(
     Ok(())
 }
 
-fn words(error: &GitHubError, is_app: bool) -> String {
+fn describe(error: &GitHubError, is_app: bool) -> String {
     let remedy = if is_app {
         "See to github.app_id, the App's private key and this machine's clock, and start hob again"
     } else {

@@ -53,7 +53,7 @@ pub(super) async fn report(store: Store, pulses: Vec<Heartbeat>) {
             tell(&[NotifyState::Watchdog]);
         }
         if let Ok(counts) = store.counts().await {
-            tell(&[NotifyState::Status(&words(&counts))]);
+            tell(&[NotifyState::Status(&describe(&counts))]);
         }
     }
 }
@@ -69,7 +69,7 @@ async fn trouble(store: &Store, pulses: &[Heartbeat], within: Duration) -> Optio
     }
 }
 
-fn words(counts: &Counts) -> String {
+fn describe(counts: &Counts) -> String {
     let Counts { deliveries, queued, running, blocked, effects, parked } = counts;
     let mut text = format!(
         "tasks: {running} under way, {queued} queued, {blocked} waiting for an answer; \

@@ -8,8 +8,8 @@ use super::{Store, deliveries, rows};
 use crate::agent::FailureClass;
 use crate::ids::{Repo, StoryId};
 use crate::story::base::{AboutToPush, BaseMoved};
-use crate::story::plan::Mode;
-use crate::story::{About, RunReason, Story, Task, TaskRequest, publishes_again};
+use crate::story::plan::TaskMode;
+use crate::story::{RunReason, Story, Task, TaskKind, TaskRequest, publishes_again};
 
 /// A base branch that has moved on, for the stories that follow it.
 #[derive(Debug)]
@@ -68,14 +68,14 @@ impl Store {
             .fetch_optional(&mut *write)
             .await?;
             let Some(last) = last.as_ref().map(rows::task).transpose()? else { continue };
-            let about = About::Base(follow.moved.clone());
+            let about = TaskKind::Base(follow.moved.clone());
             let ask = TaskRequest { text: None, on: None, about, ..last.ask };
             let queued = Queued {
                 story: *story,
                 // One delivery can be about many stories.
                 delivery: &format!("{}/{story}", follow.guid),
                 ask: &ask,
-                mode: Mode::Work,
+                mode: TaskMode::Work,
                 turn: &RunReason::Begin,
                 settings: follow.settings.as_deref(),
                 wait: follow.wait,

@@ -16,7 +16,9 @@ use super::tasks::hold;
 use super::write::Write;
 use super::{NewAnswers, Store, cards, deliveries, now, rows};
 use crate::ids::{AgentKind, QuestionId, StoryId, TaskId};
-use crate::story::budget::{self, Amount, CapReached, HOB, Ledger, NEW_DAY, Said, Scope, Sums, Used};
+use crate::story::budget::{
+    self, Amount, CapAnswer, CapQuestionState, HOB, Ledger, NEW_DAY, Scope, Usage, UsageTotals,
+};
 use crate::story::{Answer, PartAnswer, RunReason, Story, Task};
 
 /// A wrong clock, ours or a provider's, parks nothing for longer.
@@ -32,7 +34,7 @@ pub struct CapQuestion {
     /// The story.
     pub story: StoryId,
     /// The cap.
-    pub at_cap: CapReached,
+    pub at_cap: CapQuestionState,
     /// The answer, once it is there.
     pub answer: Option<Answer>,
     /// When it was answered.
@@ -41,7 +43,7 @@ pub struct CapQuestion {
 
 impl CapQuestion {
     /// What was answered, if anything was.
-    pub fn said(&self) -> Option<Said> {
+    pub fn said(&self) -> Option<CapAnswer> {
         self.answer.as_ref().map(|answer| budget::said(answer, &self.at_cap.reached))
     }
 }
@@ -57,7 +59,7 @@ pub struct WaitsForLimit {
 
 #[derive(Deserialize)]
 struct Marked {
-    at_cap: CapReached,
+    at_cap: CapQuestionState,
 }
 
 impl Store {
@@ -67,7 +69,7 @@ impl Store {
         let mut ledger = Ledger { used: self.used(story, task, today).await?, ..Ledger::default() };
         self.add_granted(story, task, &mut ledger.granted).await?;
         for (asked, repo) in self.answered_at_caps(story.id, today).await? {
-            let Some(Said::More(amount)) = asked.said() else { continue };
+            let Some(CapAnswer::More(amount)) = asked.said() else { continue };
             let is_todays = asked.answered_at.is_some_and(|at| at.as_millisecond() >= today);
             let granted = &mut ledger.granted;
             let raised = match asked.at_cap.reached.scope {
@@ -90,7 +92,7 @@ impl Store {
     }
 
     /// What a story has used over all its runs that have ended.
-    pub async fn spent(&self, story: StoryId) -> anyhow::Result<Used> {
+    pub async fn spent(&self, story: StoryId) -> anyhow::Result<Usage> {
         let row = sqlx::query(
             "SELECT COALESCE(SUM(r.cost_usd), 0.0) AS usd, COALESCE(SUM(r.tokens), 0) AS tokens,
                     COALESCE(SUM(r.took_ms), 0) AS ms
@@ -102,7 +104,7 @@ impl Store {
         used(&row)
     }
 
-    async fn used(&self, story: &Story, task: &Task, today: i64) -> anyhow::Result<Sums> {
+    async fn used(&self, story: &Story, task: &Task, today: i64) -> anyhow::Result<UsageTotals> {
         let found = sqlx::query(
             "SELECT t.id AS task, t.story, s.repo_key, r.ended_at >= $2 AS is_todays,
                     COALESCE(SUM(r.cost_usd), 0.0) AS usd, COALESCE(SUM(r.tokens), 0) AS tokens,
@@ -117,7 +119,7 @@ impl Store {
         .bind(today)
         .fetch_all(&self.reader)
         .await?;
-        let mut sums = Sums::default();
+        let mut sums = UsageTotals::default();
         for row in &found {
             let used = used(row)?;
             let (of_task, of_story): (TaskId, StoryId) =
@@ -139,7 +141,7 @@ impl Store {
     }
 
     /// What was granted by a command, with no question open.
-    async fn add_granted(&self, story: &Story, task: &Task, granted: &mut Sums) -> anyhow::Result<()> {
+    async fn add_granted(&self, story: &Story, task: &Task, granted: &mut UsageTotals) -> anyhow::Result<()> {
         let row = sqlx::query(
             "SELECT COALESCE(SUM(usd), 0.0) AS of_story,
                     COALESCE(SUM(CASE WHEN task = $2 THEN usd ELSE 0.0 END), 0.0) AS of_task
@@ -378,8 +380,8 @@ async fn note_grant(write: &mut Write, guid: &str, story: StoryId, usd: f64, by:
     Ok(())
 }
 
-fn used(row: &SqliteRow) -> anyhow::Result<Used> {
-    Ok(Used { usd: row.try_get("usd")?, tokens: rows::number(row, "tokens")?, ms: rows::number(row, "ms")? })
+fn used(row: &SqliteRow) -> anyhow::Result<Usage> {
+    Ok(Usage { usd: row.try_get("usd")?, tokens: rows::number(row, "tokens")?, ms: rows::number(row, "ms")? })
 }
 
 fn at_cap_question(row: &SqliteRow) -> anyhow::Result<CapQuestion> {

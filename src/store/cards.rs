@@ -14,7 +14,9 @@ use super::{Store, commands, deliveries, now, pending_approvals, rows};
 use crate::event::Person;
 use crate::ids::{EffectId, IssueNumber, PullNumber, QuestionId, StoryId, TaskId};
 use crate::story::card::whole_answer;
-use crate::story::{Answer, Card, Given, OverflowLinks, PartAnswer, QuestionKind, TaskRequest, plan};
+use crate::story::{
+    Answer, OverflowLinks, PartAnswer, QuestionComment, QuestionKind, SelectedAnswer, TaskRequest, plan,
+};
 
 /// A card with what makes it one, but for its answers. It is open while a task waits for it: the
 /// last of the task's questions.
@@ -36,25 +38,29 @@ pub struct NewAnswers {
 
 impl Store {
     /// A card.
-    pub async fn card(&self, question: QuestionId) -> anyhow::Result<Card> {
+    pub async fn card(&self, question: QuestionId) -> anyhow::Result<QuestionComment> {
         let found = self.cards_where("q.id = $1", &question.to_string()).await?;
         found.into_iter().next().with_context(|| format!("no question {question}"))
     }
 
     /// Every card of a story, oldest first.
-    pub async fn cards_of(&self, story: StoryId) -> anyhow::Result<Vec<Card>> {
+    pub async fn cards_of(&self, story: StoryId) -> anyhow::Result<Vec<QuestionComment>> {
         self.cards_where("q.story = $1", &story.to_string()).await
     }
 
     /// Every card that is on GitHub and waits, of the longest first.
-    pub async fn waiting_cards(&self) -> anyhow::Result<Vec<Card>> {
+    pub async fn waiting_cards(&self) -> anyhow::Result<Vec<QuestionComment>> {
         let waiting = "q.id IN (SELECT asked.id FROM tasks AS waiting CROSS JOIN questions AS asked
                                 WHERE waiting.state = 'blocked' AND asked.task = waiting.id AND asked.answer IS NULL
                                   AND asked.comment IS NOT NULL) AND t.state = $1";
         self.cards_where(waiting, "blocked").await
     }
 
-    async fn cards_where(&self, condition: &'static str, value: &str) -> anyhow::Result<Vec<Card>> {
+    async fn cards_where(
+        &self,
+        condition: &'static str,
+        value: &str,
+    ) -> anyhow::Result<Vec<QuestionComment>> {
         let sql = sqlx::AssertSqlSafe(format!("{CARD} WHERE {condition} ORDER BY q.seq"));
         let found = sqlx::query(sql).bind(value).fetch_all(&self.reader).await?;
         let mut cards = Vec::new();
@@ -65,7 +71,7 @@ impl Store {
                 .fetch_all(&self.reader)
                 .await?;
             let rests = self.rests_of(rows::parsed(row, "story")?).await?;
-            cards.push(Card { rests, ..card(row, &given)? });
+            cards.push(QuestionComment { rests, ..card(row, &given)? });
         }
         Ok(cards)
     }
@@ -122,7 +128,7 @@ impl Store {
     pub async fn show_card_again(
         &self,
         guid: &str,
-        card: &Card,
+        card: &QuestionComment,
         effects: &[NewEffect],
     ) -> anyhow::Result<()> {
         let mut write = self.begin("show-card-again").await?;
@@ -210,7 +216,7 @@ impl Store {
     }
 
     /// Reminds people of a question, once. False: it is answered, or they were reminded.
-    pub async fn remind(&self, card: &Card, effect: &NewEffect) -> anyhow::Result<bool> {
+    pub async fn remind(&self, card: &QuestionComment, effect: &NewEffect) -> anyhow::Result<bool> {
         let mut write = self.begin("remind").await?;
         let reminded = sqlx::query(
             "UPDATE questions SET reminded_at = $2 WHERE id = $1 AND reminded_at IS NULL AND answer IS NULL",
@@ -281,7 +287,12 @@ pub(super) async fn answer(
     Ok(true)
 }
 
-async fn complete(write: &mut Write, card: &Card, task: TaskId, whole: &Answer) -> anyhow::Result<()> {
+async fn complete(
+    write: &mut Write,
+    card: &QuestionComment,
+    task: TaskId,
+    whole: &Answer,
+) -> anyhow::Result<()> {
     sqlx::query("UPDATE questions SET answer = $2, answered_by = $3, answered_at = $4 WHERE id = $1")
         .bind(card.id.to_string())
         .bind(&whole.text)
@@ -319,16 +330,16 @@ pub(super) async fn close_cards(write: &mut Write, story: StoryId) -> anyhow::Re
     Ok(())
 }
 
-fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<Card> {
+fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<QuestionComment> {
     let asked = rows::question(row)?;
-    let mut answers: Vec<Option<Given>> = vec![None; asked.question.count()];
+    let mut answers: Vec<Option<SelectedAnswer>> = vec![None; asked.question.count()];
     for row in given {
         let part = usize::try_from(rows::number(row, "part")?)?;
         let answer = Answer { text: row.try_get("answer")?, by: row.try_get("answered_by")? };
         let slot = answers.get_mut(part).context("an answer to a part that was not asked")?;
-        *slot = Some(Given { answer, shown_at: rows::time_option(row, "shown_at")? });
+        *slot = Some(SelectedAnswer { answer, shown_at: rows::time_option(row, "shown_at")? });
     }
-    Ok(Card {
+    Ok(QuestionComment {
         id: asked.id,
         story: rows::parsed(row, "story")?,
         kind: match (rows::is_true(row, "is_plan")?, pending_approvals::kind(row)?) {

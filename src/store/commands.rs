@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::write::Write;
 use super::{Store, rows};
 use crate::ids::{QuestionId, StoryId};
-use crate::story::plan::Mode;
+use crate::story::plan::TaskMode;
 
 impl Store {
     /// Whether a question is what a plan was put as.
@@ -20,7 +20,7 @@ impl Store {
 pub(super) async fn plan_at(
     connection: &mut SqliteConnection,
     question: QuestionId,
-) -> anyhow::Result<(Mode, bool)> {
+) -> anyhow::Result<(TaskMode, bool)> {
     let row = sqlx::query(
         "SELECT t.mode, q.is_plan FROM questions AS q JOIN tasks AS t ON t.id = q.task WHERE q.id = $1",
     )

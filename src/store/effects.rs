@@ -215,7 +215,7 @@ impl Excluded {
 
 /// A story's pull request as it is on GitHub.
 #[derive(Debug, Clone)]
-pub struct PullShown {
+pub struct PublishedPull {
     /// Its number.
     pub number: PullNumber,
     /// As [`Story::pull_draft`](crate::story::Story::pull_draft).
@@ -231,11 +231,11 @@ pub struct PullShown {
 /// A comment that may be there twice: more than one try was made, and GitHub may have carried out
 /// two.
 #[derive(Debug, Clone)]
-pub struct Double {
+pub struct DuplicateComment {
     /// The effect, or the part of a rest.
     pub effect: EffectId,
     /// What it is, which decides the marker that it ends with.
-    pub kind: DoubleKind,
+    pub kind: DuplicateKind,
     /// Whose it is.
     pub story: StoryId,
     /// The key of its repository.
@@ -248,7 +248,7 @@ pub struct Double {
 
 /// The kinds of comments that may be there twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DoubleKind {
+pub enum DuplicateKind {
     /// A comment, or a part of a rest.
     Comment,
     /// The story's status comment.
@@ -538,7 +538,7 @@ impl Store {
     pub async fn pull_request_open(
         &self,
         effect: &WantedEffect,
-        shown: &PullShown,
+        shown: &PublishedPull,
         effects: &[NewEffect],
     ) -> anyhow::Result<()> {
         let mut write = self.begin("pull-request-open").await?;
@@ -579,7 +579,7 @@ impl Store {
     }
 
     /// Comments that it is time to look for twice.
-    pub async fn possible_doubles(&self) -> anyhow::Result<Vec<Double>> {
+    pub async fn possible_doubles(&self) -> anyhow::Result<Vec<DuplicateComment>> {
         let found = sqlx::query(
             "SELECT e.id, e.story, e.effect, e.comment, s.issue, s.repo_key, COALESCE(q.asked_on, s.issue) AS asked_on
              FROM effects AS e JOIN stories AS s ON s.id = e.story
@@ -589,15 +589,15 @@ impl Store {
         .bind(now())
         .fetch_all(&self.reader)
         .await?;
-        let double = |row: &SqliteRow| -> anyhow::Result<Option<Double>> {
+        let double = |row: &SqliteRow| -> anyhow::Result<Option<DuplicateComment>> {
             let effect = rows::json(row, "effect")?;
             let (on, kind) = match effect {
-                Effect::Comment { on, .. } => (on, DoubleKind::Comment),
+                Effect::Comment { on, .. } => (on, DuplicateKind::Comment),
                 Effect::Card { question } => {
-                    (IssueNumber(rows::number(row, "asked_on")?), DoubleKind::Card(question))
+                    (IssueNumber(rows::number(row, "asked_on")?), DuplicateKind::Card(question))
                 }
-                Effect::Status => (IssueNumber(rows::number(row, "issue")?), DoubleKind::Status),
-                Effect::ReviewReply { pull, .. } => (IssueNumber(pull.0), DoubleKind::ReviewReply),
+                Effect::Status => (IssueNumber(rows::number(row, "issue")?), DuplicateKind::Status),
+                Effect::ReviewReply { pull, .. } => (IssueNumber(pull.0), DuplicateKind::ReviewReply),
                 Effect::React { .. }
                 | Effect::PullRequest { .. }
                 | Effect::Evidence { .. }
@@ -607,7 +607,7 @@ impl Store {
                 }
             };
             let comment: i64 = row.try_get("comment")?;
-            Ok(Some(Double {
+            Ok(Some(DuplicateComment {
                 effect: rows::parsed(row, "id")?,
                 kind,
                 story: rows::parsed(row, "story")?,

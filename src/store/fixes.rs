@@ -11,8 +11,8 @@ use super::write::Write;
 use super::{Store, deliveries, rows};
 use crate::ids::{Repo, Sha, StoryId};
 use crate::story::fix::FailedChecks;
-use crate::story::plan::Mode;
-use crate::story::{About, RunReason, Story, Task, TaskRequest, TaskState};
+use crate::story::plan::TaskMode;
+use crate::story::{RunReason, Story, Task, TaskKind, TaskRequest, TaskState};
 
 /// A task about failed checks that is to be opened.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ impl Store {
 
     /// Notes what was found to fail when a task about checks was taken up.
     pub async fn note_failing(&self, task: &Task, failed: FailedChecks) -> anyhow::Result<Task> {
-        let about = About::Checks(failed);
+        let about = TaskKind::Checks(failed);
         self.rewrite_ask("note-failing", task, TaskRequest { about, ..task.ask.clone() }).await
     }
 
@@ -137,14 +137,14 @@ async fn insert(write: &mut Write, guid: &str, new: &NewFix) -> anyhow::Result<b
     if matches!(last.state, TaskState::Cancelled | TaskState::Failed) {
         return Ok(false);
     }
-    let about = About::Checks(FailedChecks { head: Some(new.head.clone()), ..FailedChecks::default() });
+    let about = TaskKind::Checks(FailedChecks { head: Some(new.head.clone()), ..FailedChecks::default() });
     let mut ask = TaskRequest { text: None, about, ..last.ask };
     ask.choice.base = None;
     let queued = Queued {
         story: new.story,
         delivery: guid,
         ask: &ask,
-        mode: Mode::Work,
+        mode: TaskMode::Work,
         turn: &RunReason::Begin,
         settings: new.settings.as_deref(),
         wait: new.wait,

@@ -14,7 +14,7 @@ use super::tasks::{Queued, hold, queue};
 use super::write::Write;
 use super::{Effect, NewEffect, ReactTo, Store, deliveries, rows};
 use crate::ids::{CommentId, MessageId, RunId, StoryId, TaskId};
-use crate::story::{About, Message, MessageState, RunReason, Task, TaskRequest, TaskState};
+use crate::story::{Message, MessageState, RunReason, Task, TaskKind, TaskRequest, TaskState};
 
 /// The reaction that says that a comment was handed to the agent that works.
 const TOLD: &str = "rocket";
@@ -216,7 +216,7 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
     }
     let by_id = rows::number_option(row, "by_id")?;
     let text = Some(together(&waiting));
-    let ask = TaskRequest { text, by: last.by.clone(), by_id, about: About::Issue, ..task.ask.clone() };
+    let ask = TaskRequest { text, by: last.by.clone(), by_id, about: TaskKind::Issue, ..task.ask.clone() };
     let delivery: String = row.try_get("delivery")?;
     // What the repository asks for holds for them too.
     let settings = sqlx::query_scalar("SELECT settings FROM tasks WHERE id = $1");

@@ -17,7 +17,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
 use super::fault::Damaged;
 use super::{Store, StoreFault};
-use crate::fail_point::{When, reach};
+use crate::fail_point::{Timing, reach};
 
 /// The schema, oldest step first. A step is never edited once it has shipped.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -163,11 +163,11 @@ pub async fn backup(store: &Path, to: &Path) -> anyhow::Result<u64> {
     // It holds what people wrote in private repositories.
     file.set_permissions(Permissions::from_mode(0o600)).context("closing the copy to others")?;
     file.sync_all().context("writing the copy to disk")?;
-    reach("disk", "backup", When::Before);
+    reach("disk", "backup", Timing::Before);
     // Not `rename`, which would replace a file that somebody has put there meanwhile.
     std::fs::hard_link(&copy, to).with_context(|| format!("putting the copy at {}", to.display()))?;
     File::open(folder).and_then(|folder| folder.sync_all()).context("writing the copy's name to disk")?;
-    reach("disk", "backup", When::After);
+    reach("disk", "backup", Timing::After);
     Ok(file.metadata().context("looking at the copy")?.len())
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::effects::{Double, DoubleKind};
+use super::effects::{DuplicateComment, DuplicateKind};
 use super::{Store, after, now, rows};
 use crate::ids::{CommentId, EffectId, IssueNumber, StoryId};
 use crate::message::Overflow;
@@ -109,7 +109,7 @@ impl Store {
     }
 
     /// Parts that it is time to look for twice.
-    pub(super) async fn possible_double_rests(&self) -> anyhow::Result<Vec<Double>> {
+    pub(super) async fn possible_double_rests(&self) -> anyhow::Result<Vec<DuplicateComment>> {
         let found = sqlx::query(
             "SELECT r.id, r.story, r.on_issue, r.comment, s.repo_key FROM rests AS r JOIN stories AS s ON s.id = r.story
              WHERE r.recheck_at <= $1 AND r.comment IS NOT NULL ORDER BY r.recheck_at LIMIT 100",
@@ -118,9 +118,9 @@ impl Store {
         .fetch_all(&self.reader)
         .await?;
         let double = |row: &SqliteRow| {
-            anyhow::Ok(Double {
+            anyhow::Ok(DuplicateComment {
                 effect: rows::parsed(row, "id")?,
-                kind: DoubleKind::Comment,
+                kind: DuplicateKind::Comment,
                 story: rows::parsed(row, "story")?,
                 repo_key: row.try_get("repo_key")?,
                 on: IssueNumber(rows::number(row, "on_issue")?),

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{NewQuestion, Store, rows};
 use crate::ids::{QuestionId, StoryId};
-use crate::story::budget::CapReached;
+use crate::story::budget::CapQuestionState;
 use crate::story::{Answer, PendingApproval, Question, QuestionKind};
 
 /// A hand-over that a question was asked about.
@@ -28,7 +28,7 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     held_back: Option<&'a PendingApproval>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    at_cap: Option<&'a CapReached>,
+    at_cap: Option<&'a CapQuestionState>,
 }
 
 #[derive(Deserialize)]
@@ -57,11 +57,11 @@ impl Store {
 /// What kind of question a row holds, but for plans.
 pub(super) fn kind(row: &SqliteRow) -> anyhow::Result<QuestionKind> {
     #[derive(Deserialize)]
-    struct About {
+    struct TaskKind {
         held_back: Option<IgnoredAny>,
         at_cap: Option<IgnoredAny>,
     }
-    let about: About = rows::json(row, "question")?;
+    let about: TaskKind = rows::json(row, "question")?;
     Ok(match (about.held_back, about.at_cap) {
         (Some(_), _) => QuestionKind::Protected,
         (None, Some(_)) => QuestionKind::Cap,

@@ -15,7 +15,7 @@ use super::write::Write;
 use super::{Heard, NewTask, Stop, Store, StoryAsk, after, deliveries, now, rows};
 use crate::ids::{IssueNumber, Repo, StoryId};
 use crate::story::Choice;
-use crate::story::plan::Mode;
+use crate::story::plan::TaskMode;
 
 /// What somebody wants done as soon as it can begin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct PendingRequest {
     /// What they chose.
     pub choice: Choice,
     /// Whether it is to change anything.
-    pub mode: Mode,
+    pub mode: TaskMode,
     /// The repository's default branch.
     pub default_branch: String,
 }

@@ -8,7 +8,7 @@ use super::shown::show;
 use super::stories::{end, mark_stopped, note_stop};
 use super::write::Write;
 use super::{Effect, HowStopped, Stop, Store, cards, deliveries, now, retention, rows};
-use crate::event::{Ending, PullMove};
+use crate::event::{Ending, PullTransition};
 use crate::ids::{PullNumber, Repo, StoryId};
 use crate::message;
 use crate::story::Story;
@@ -16,11 +16,11 @@ use crate::story::pull::{PullState, next_branch};
 
 /// What became of a story's pull request.
 #[derive(Debug, Clone)]
-pub struct PullNews {
+pub struct PullUpdate {
     /// The number of the pull request.
     pub number: PullNumber,
     /// What became of it.
-    pub to: PullMove,
+    pub to: PullTransition,
     /// When, by GitHub's clock.
     pub at: Timestamp,
     /// Who did it, where that is known.
@@ -41,7 +41,7 @@ impl Store {
         &self,
         guid: Option<&str>,
         story: StoryId,
-        news: &PullNews,
+        news: &PullUpdate,
     ) -> anyhow::Result<bool> {
         let mut write = self.begin("pull-moved").await?;
         let row = sqlx::query("SELECT * FROM stories WHERE id = $1")
@@ -64,14 +64,14 @@ impl Store {
         .bind(now())
         .execute(&mut *write)
         .await?;
-        if news.stops && news.to != PullMove::Reopened {
+        if news.stops && news.to != PullTransition::Reopened {
             let by = news.by.clone().unwrap_or_default();
             let stop = Stop { by, at: news.at, how: HowStopped::Pull(news.to) };
             mark_stopped(&mut write, story, &stop).await?;
             note_stop(&mut write, story, &stop).await?;
             cards::close_cards(&mut write, story).await?;
         }
-        if news.to == PullMove::Merged {
+        if news.to == PullTransition::Merged {
             retention::want_left_work_saved(&mut write, story).await?;
         }
         if let Some(ending) = news.ended {
@@ -157,13 +157,13 @@ impl Store {
 
 /// Whether news about a pull request is about the story's own, and news. One that was closed, and
 /// in whose place no other is yet, can be opened again.
-fn is_taken(story: &Story, news: &PullNews) -> bool {
+fn is_taken(story: &Story, news: &PullUpdate) -> bool {
     if story.pull == Some(news.number) {
         return story.is_news(news.to, news.at);
     }
     let was_closed = Some((news.number, PullState::Closed));
     let is_later = story.pull_moved_at.is_none_or(|moved| news.at >= moved);
-    story.pull.is_none() && story.past_pull == was_closed && news.to == PullMove::Reopened && is_later
+    story.pull.is_none() && story.past_pull == was_closed && news.to == PullTransition::Reopened && is_later
 }
 
 /// Work begins again: where the pull request was closed or merged, there will be another. What was

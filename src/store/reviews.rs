@@ -17,7 +17,7 @@ use super::{Store, after, deliveries, now, rows};
 use crate::event::Verdict;
 use crate::ids::{Repo, ReviewId, StoryId, TaskId};
 use crate::story::review::{Applied, AppliedSuggestions, ReviewBatch, Source};
-use crate::story::{About, Story, Task, TaskRequest};
+use crate::story::{Story, Task, TaskKind, TaskRequest};
 
 /// In all, a round waits no longer for more than so many times what it waits for one.
 const MAX_WAITS: u32 = 10;
@@ -43,7 +43,7 @@ impl Store {
         new: &NewTask,
         wait: Duration,
     ) -> anyhow::Result<ReviewTaken> {
-        let About::Review(round) = &new.ask.about else { anyhow::bail!("this is about no review") };
+        let TaskKind::Review(round) = &new.ask.about else { anyhow::bail!("this is about no review") };
         let mut write = self.begin("take-review").await?;
         let story = ensure_story(&mut write, &new.on).await?;
         if is_known(&mut write, story, round).await? {
@@ -61,7 +61,7 @@ impl Store {
                     }
                 }
                 all.reviews.extend(round.reviews.iter().cloned());
-                ask.about = About::Review(all);
+                ask.about = TaskKind::Review(all);
                 join(&mut write, task, &ask, new.settings.as_deref(), wait).await?;
             }
             None => open(&mut write, guid, story, new, wait).await?,
@@ -198,14 +198,14 @@ fn about_the_rest(mut ask: TaskRequest, rest: ReviewBatch) -> TaskRequest {
     {
         (ask.by, ask.by_id) = (first.by.clone(), first.by_id);
     }
-    ask.about = About::Review(rest);
+    ask.about = TaskKind::Review(rest);
     ask
 }
 
 fn round_of(row: &SqliteRow) -> anyhow::Result<(TaskRequest, ReviewBatch)> {
     let ask: TaskRequest = rows::json(row, "ask")?;
     let round = match &ask.about {
-        About::Review(round) => round.clone(),
+        TaskKind::Review(round) => round.clone(),
         _ => ReviewBatch::default(),
     };
     Ok((ask, round))

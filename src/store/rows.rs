@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::event::Ending;
 use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber, RepositoryId};
 use crate::story::budget::Limit;
-use crate::story::plan::Mode;
+use crate::story::plan::TaskMode;
 use crate::story::pull::PullState;
 use crate::story::{Answer, AskedQuestion, MessageState, Run, Session, Story, Task, TaskState};
 
@@ -132,9 +132,9 @@ pub(super) fn message_state(row: &SqliteRow, column: &str) -> anyhow::Result<Mes
     MessageState::from_word(&word).with_context(|| format!("unknown state of a message {word}"))
 }
 
-pub(super) fn mode(row: &SqliteRow) -> anyhow::Result<Mode> {
+pub(super) fn mode(row: &SqliteRow) -> anyhow::Result<TaskMode> {
     let word: String = row.try_get("mode")?;
-    Mode::from_word(&word).with_context(|| format!("unknown mode of a task {word}"))
+    TaskMode::from_word(&word).with_context(|| format!("unknown mode of a task {word}"))
 }
 
 pub(super) fn task(row: &SqliteRow) -> anyhow::Result<Task> {

@@ -290,7 +290,7 @@ async fn effects(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenEffe
         anyhow::Ok(OpenEffect {
             id: row.try_get("id")?,
             repo: row.try_get("repo")?,
-            what: words(&rows::json(row, "effect")?, issue),
+            what: describe(&rows::json(row, "effect")?, issue),
             is_parked: state == "parked",
             wanted_at: time(row, "created_at")?,
             tries: tries.unsigned_abs(),
@@ -301,7 +301,7 @@ async fn effects(snapshot: &mut SqliteConnection) -> anyhow::Result<Vec<OpenEffe
     found.iter().map(effect).collect()
 }
 
-fn words(effect: &Effect, issue: i64) -> String {
+fn describe(effect: &Effect, issue: i64) -> String {
     match effect {
         Effect::React { to: ReactTo::Issue(number), content } => format!("{content} on #{number}"),
         Effect::React { to: ReactTo::Comment(comment), content } => {

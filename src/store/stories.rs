@@ -11,9 +11,9 @@ use super::shown::show;
 use super::tasks::{Queued, queue};
 use super::write::Write;
 use super::{Store, cards, commands, deliveries, now, pending_requests, pulls, rows, sub_issues};
-use crate::event::{Ending, PullMove};
+use crate::event::{Ending, PullTransition};
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, RepositoryId, StoryId, TaskId};
-use crate::story::plan::Mode;
+use crate::story::plan::TaskMode;
 use crate::story::{AskedQuestion, RunReason, Story, TaskRequest};
 
 /// What is known of a story when somebody asks for work on it. The parts that may have changed
@@ -41,7 +41,7 @@ pub struct StoryAsk {
 
 /// An open pull request that hob did not open, in whose repository its branch is too.
 #[derive(Debug, Clone)]
-pub struct TheirPull {
+pub struct AdoptedPull {
     /// Its number.
     pub number: PullNumber,
     /// Its branch.
@@ -59,7 +59,7 @@ pub struct NewTask {
     /// request.
     pub ask: TaskRequest,
     /// Whether it is to change anything.
-    pub mode: Mode,
+    pub mode: TaskMode,
     /// Why its first run is made: to begin, or to go on.
     pub turn: RunReason,
     /// When the label was put on that asks for it, where one does.
@@ -91,7 +91,7 @@ pub enum HowStopped {
     /// By ending the issue.
     Ended(Ending),
     /// By closing or merging the pull request.
-    Pull(PullMove),
+    Pull(PullTransition),
 }
 
 impl HowStopped {
@@ -101,7 +101,7 @@ impl HowStopped {
             Self::Asked => "asked",
             Self::Unlabeled => "unlabeled",
             Self::Ended(ending) => ending.as_str(),
-            Self::Pull(PullMove::Merged) => "pull_merged",
+            Self::Pull(PullTransition::Merged) => "pull_merged",
             Self::Pull(_) => "pull_closed",
         }
     }

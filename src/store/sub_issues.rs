@@ -12,7 +12,7 @@ use super::write::Write;
 use super::{Store, rows};
 use crate::ids::{IssueNumber, PullNumber, Repo, StoryId, TaskId};
 use crate::story::sub_issue::{SubIssueStatus, standings};
-use crate::story::{About, RunReason, Task, TaskRequest, TaskState};
+use crate::story::{RunReason, Task, TaskKind, TaskRequest, TaskState};
 
 /// The story that works on a sub-issue of its own issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +76,9 @@ impl Store {
 /// A task moves on. Where it was about a sub-issue and has ended well, the next one's task is made,
 /// unless somebody has called it off.
 pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) -> anyhow::Result<()> {
-    let About::SubIssue(together) = &task.ask.about else { return Ok(()) };
+    let TaskKind::SubIssue(together) = &task.ask.about else { return Ok(()) };
     let (TaskState::Done, Some(next)) = (state, together.next()) else { return Ok(()) };
-    let ask = TaskRequest { about: About::SubIssue(next), ..task.ask.clone() };
+    let ask = TaskRequest { about: TaskKind::SubIssue(next), ..task.ask.clone() };
     let going_on = sqlx::query("SELECT settings FROM tasks WHERE id = $1 AND stop_after_current = 0");
     let row = going_on.bind(task.id.to_string()).fetch_optional(&mut **write).await?;
     let Some(row) = row else { return Ok(()) };

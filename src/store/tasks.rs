@@ -16,16 +16,16 @@ use super::{
     Sharing, Store, after, commands, deliveries, messages, now, pending_approvals, rows, stories, sub_issues,
 };
 use crate::agent::FailureClass;
-use crate::event::{Ending, PullMove};
+use crate::event::{Ending, PullTransition};
 use crate::ids::{AgentKind, QuestionId, Sha, StoryId, TaskId};
-use crate::story::budget::CapReached;
-use crate::story::plan::Mode;
+use crate::story::budget::CapQuestionState;
+use crate::story::plan::TaskMode;
 use crate::story::{PendingApproval, Question, RunReason, Session, Task, TaskRequest, TaskState};
 
 /// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the task is no longer this worker's")]
-pub struct Lost;
+pub struct LeaseLost;
 
 /// Why a task is to be stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub enum StopWanted {
     /// The pull request was closed or merged.
     Pull {
         /// Which of the two.
-        to: PullMove,
+        to: PullTransition,
         /// By whom; empty where that is not known.
         by: String,
     },
@@ -90,7 +90,7 @@ pub struct NewQuestion {
     /// The hand-over it is about, if it is about one.
     pub held_back: Option<PendingApproval>,
     /// The cap it is about, if it is about one.
-    pub at_cap: Option<CapReached>,
+    pub at_cap: Option<CapQuestionState>,
 }
 
 /// What changes on a story. Absent: it stays as it is.
@@ -201,7 +201,8 @@ impl Store {
         row.as_ref().map(rows::task).transpose()
     }
 
-    /// Keeps a claimed task for another while. An error of type [`Lost`] means that it is too late.
+    /// Keeps a claimed task for another while. An error of type [`LeaseLost`] means that it is too
+    /// late.
     pub async fn renew_lease(&self, task: &Task, lease: Duration) -> anyhow::Result<()> {
         let mut write = self.begin("renew-lease").await?;
         let kept = sqlx::query("UPDATE tasks SET lease_until = $3 WHERE id = $1 AND fence = $2")
@@ -211,7 +212,7 @@ impl Store {
             .execute(&mut *write)
             .await?;
         write.commit().await?;
-        if kept.rows_affected() == 1 { Ok(()) } else { Err(Lost.into()) }
+        if kept.rows_affected() == 1 { Ok(()) } else { Err(LeaseLost.into()) }
     }
 
     /// Gives a claimed task back: another worker, or the next hob, may take it after `wait`.
@@ -238,8 +239,8 @@ impl Store {
     }
 
     /// Moves a task on, with everything that belongs to the move. The returned task is in the new
-    /// state. An error of type [`Lost`] means that nothing was written, because the task is not
-    /// where this worker left it.
+    /// state. An error of type [`LeaseLost`] means that nothing was written, because the task is
+    /// not where this worker left it.
     pub async fn advance(&self, task: &Task, to: TaskState, change: &Transition) -> anyhow::Result<Task> {
         let mut write = self.begin(to.as_str()).await?;
         let moved = advance(&mut write, task, to, change).await?;
@@ -250,8 +251,8 @@ impl Store {
         Ok(moved)
     }
 
-    /// Fails with [`Lost`] unless the task is still this worker's, by the store and by the clock:
-    /// asked right before something that no transaction covers.
+    /// Fails with [`LeaseLost`] unless the task is still this worker's, by the store and by the
+    /// clock: asked right before something that no transaction covers.
     pub async fn still_holds(&self, task: &Task) -> anyhow::Result<()> {
         let held = sqlx::query(
             "SELECT 1 FROM tasks WHERE id = $1 AND fence = $2 AND state = $3 AND lease_until > $4",
@@ -262,7 +263,7 @@ impl Store {
         .bind(now())
         .fetch_optional(&self.reader)
         .await?;
-        held.map(|_| ()).ok_or_else(|| Lost.into())
+        held.map(|_| ()).ok_or_else(|| LeaseLost.into())
     }
 
     /// Whether a task is to be stopped, and why.
@@ -278,8 +279,8 @@ impl Store {
             None => Ok(None),
             Some("asked") => Ok(Some(StopWanted::Asked { by })),
             Some("unlabeled") => Ok(Some(StopWanted::Unlabeled { by })),
-            Some("pull_merged") => Ok(Some(StopWanted::Pull { to: PullMove::Merged, by })),
-            Some("pull_closed") => Ok(Some(StopWanted::Pull { to: PullMove::Closed, by })),
+            Some("pull_merged") => Ok(Some(StopWanted::Pull { to: PullTransition::Merged, by })),
+            Some("pull_closed") => Ok(Some(StopWanted::Pull { to: PullTransition::Closed, by })),
             Some("waited") => Ok(Some(StopWanted::WaitedTooLong)),
             Some(other) if let Some(ending) = Ending::from_word(other) => {
                 Ok(Some(StopWanted::Ended { ending, by }))
@@ -444,7 +445,7 @@ pub(super) struct Queued<'a> {
     /// What is asked for.
     pub(super) ask: &'a TaskRequest,
     /// Whether it is to change anything.
-    pub(super) mode: Mode,
+    pub(super) mode: TaskMode,
     /// Why its first run is made.
     pub(super) turn: &'a RunReason,
     /// The text of the repository's settings that holds for it.
@@ -523,7 +524,7 @@ pub(super) async fn advance(
     .bind(&advance.words)
     .fetch_optional(&mut **write)
     .await?;
-    let moved = rows::task(&row.ok_or(Lost)?)?;
+    let moved = rows::task(&row.ok_or(LeaseLost)?)?;
     if let Some(new) = &advance.question {
         ask_question(write, task, new).await?;
         if advance.is_plan {
@@ -538,7 +539,7 @@ pub(super) async fn advance(
     Ok(moved)
 }
 
-/// Fails with [`Lost`] unless the task is still this worker's.
+/// Fails with [`LeaseLost`] unless the task is still this worker's.
 pub(super) async fn hold(transaction: &mut Write, task: &Task) -> anyhow::Result<()> {
     let held = sqlx::query("SELECT 1 FROM tasks WHERE id = $1 AND fence = $2 AND state = $3")
         .bind(task.id.to_string())
@@ -546,7 +547,7 @@ pub(super) async fn hold(transaction: &mut Write, task: &Task) -> anyhow::Result
         .bind(task.state.as_str())
         .fetch_optional(&mut **transaction)
         .await?;
-    held.map(|_| ()).ok_or_else(|| Lost.into())
+    held.map(|_| ()).ok_or_else(|| LeaseLost.into())
 }
 
 async fn ask_question(transaction: &mut Write, task: &Task, new: &NewQuestion) -> anyhow::Result<()> {

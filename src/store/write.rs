@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{SqlitePool, Transaction};
 
-use crate::fail_point::{When, reach};
+use crate::fail_point::{Timing, reach};
 
 /// A write under way. Queries run on it as on a connection.
 pub(super) struct Write {
@@ -28,9 +28,9 @@ impl Write {
 
     /// Makes it durable: when this returns, it survives a power cut.
     pub(super) async fn commit(self) -> anyhow::Result<()> {
-        reach("store", self.name, When::Before);
+        reach("store", self.name, Timing::Before);
         self.transaction.commit().await.with_context(|| format!("writing to the store ({})", self.name))?;
-        reach("store", self.name, When::After);
+        reach("store", self.name, Timing::After);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-pub use answer::{HOB, NEW_DAY, STOP_HERE, Said, WAIT_FOR_NEXT_DAY, options, said};
+pub use answer::{CapAnswer, HOB, NEW_DAY, STOP_HERE, WAIT_FOR_NEXT_DAY, options, said};
 
 use super::RunReason;
 
@@ -27,7 +27,7 @@ const OFFERED: f64 = 0.6;
 
 /// So much was used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Used {
+pub struct Usage {
     /// Dollars, as far as the agents' programs told them.
     pub usd: f64,
     /// Tokens, as far as they told them.
@@ -108,40 +108,40 @@ impl Caps {
 
 /// One number for each thing that a cap is on, but runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Sums {
+pub struct UsageTotals {
     /// The task.
-    pub task: Used,
+    pub task: Usage,
     /// Its story.
-    pub story: Used,
+    pub story: Usage,
     /// Its repository today.
-    pub repository_day: Used,
+    pub repository_day: Usage,
     /// Everybody today.
-    pub day: Used,
+    pub day: Usage,
 }
 
 /// What was used, and what people have granted beyond the caps.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ledger {
     /// What was used.
-    pub used: Sums,
+    pub used: UsageTotals,
     /// What was granted.
-    pub granted: Sums,
+    pub granted: UsageTotals,
     /// What was granted for the very next run.
-    pub granted_now: Used,
+    pub granted_now: Usage,
 }
 
 /// What is left for the next run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Room {
+pub enum RemainingBudget {
     /// So much.
     Left(Limit),
     /// Nothing: this cap is reached.
-    Reached(Reached),
+    Reached(ReachedCap),
 }
 
 /// A cap that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Reached {
+pub struct ReachedCap {
     /// What it is on.
     pub scope: Scope,
     /// The cap, with what was granted before.
@@ -154,9 +154,9 @@ pub struct Reached {
 
 /// A question about a cap, as it stands beside the question's words in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CapReached {
+pub struct CapQuestionState {
     /// The cap.
-    pub reached: Reached,
+    pub reached: ReachedCap,
     /// When it was asked; for a day's cap, the day that it is about.
     pub asked_at: Timestamp,
     /// What the run was to be made for that was held up. Absent: a run was ended, and the next goes
@@ -178,7 +178,7 @@ pub struct Pushed {
 }
 
 /// How much the next run may use, or the first cap that is reached.
-pub fn room(caps: &Caps, ledger: &Ledger) -> Room {
+pub fn room(caps: &Caps, ledger: &Ledger) -> RemainingBudget {
     let mut left = run_limit(caps.run, ledger.granted_now);
     let (used, granted) = (&ledger.used, &ledger.granted);
     let scopes = [
@@ -192,15 +192,15 @@ pub fn room(caps: &Caps, ledger: &Ledger) -> Room {
         let raised = raised(cap, granted, most);
         let rest = rest(raised, used);
         if let Some(unit) = is_over(rest) {
-            return Room::Reached(reached(scope, unit, (cap, raised, used), most));
+            return RemainingBudget::Reached(reached(scope, unit, (cap, raised, used), most));
         }
         left = left.least(rest);
     }
-    Room::Left(left)
+    RemainingBudget::Left(left)
 }
 
 /// The cap that ended a run which was allowed to use `budget_limit`, where no other cap is reached.
-pub fn reached_by_run(budget_limit: Limit, used: Used) -> Option<Reached> {
+pub fn reached_by_run(budget_limit: Limit, used: Usage) -> Option<ReachedCap> {
     let units = budget_limit.amounts();
     let is_used_up = |cap: &&Amount| match cap {
         Amount::Usd(cap) => used.usd >= *cap,
@@ -209,7 +209,7 @@ pub fn reached_by_run(budget_limit: Limit, used: Used) -> Option<Reached> {
     };
     // Where the sums say nothing, the run's own word counts: it ended for its budget.
     let cap = *units.iter().find(is_used_up).or(units.first())?;
-    Some(Reached { scope: Scope::Run, cap, used: used.in_unit_of(cap), more: offered(cap, None) })
+    Some(ReachedCap { scope: Scope::Run, cap, used: used.in_unit_of(cap), more: offered(cap, None) })
 }
 
 /// The day (UTC) of a moment.
@@ -235,10 +235,10 @@ impl Scope {
     }
 }
 
-impl Used {
+impl Usage {
     /// Both together.
-    pub fn and(self, other: Used) -> Used {
-        Used {
+    pub fn and(self, other: Usage) -> Usage {
+        Usage {
             usd: self.usd + other.usd,
             tokens: self.tokens.saturating_add(other.tokens),
             ms: self.ms.saturating_add(other.ms),
@@ -261,12 +261,12 @@ impl Used {
     }
 }
 
-impl From<Amount> for Used {
-    fn from(amount: Amount) -> Used {
+impl From<Amount> for Usage {
+    fn from(amount: Amount) -> Usage {
         match amount {
-            Amount::Usd(usd) => Used { usd, ..Used::default() },
-            Amount::Tokens(tokens) => Used { tokens, ..Used::default() },
-            Amount::Ms(ms) => Used { ms, ..Used::default() },
+            Amount::Usd(usd) => Usage { usd, ..Usage::default() },
+            Amount::Tokens(tokens) => Usage { tokens, ..Usage::default() },
+            Amount::Ms(ms) => Usage { ms, ..Usage::default() },
         }
     }
 }
@@ -296,7 +296,7 @@ fn least<T: PartialOrd>(one: Option<T>, other: Option<T>) -> Option<T> {
 }
 
 /// What somebody granted for this very run goes before the cap of each.
-fn run_limit(cap: Limit, granted: Used) -> Limit {
+fn run_limit(cap: Limit, granted: Usage) -> Limit {
     Limit {
         usd: cap.usd.map(|usd| if granted.usd > 0.0 { granted.usd } else { usd }),
         tokens: cap.tokens.map(|tokens| if granted.tokens > 0 { granted.tokens } else { tokens }),
@@ -304,7 +304,7 @@ fn run_limit(cap: Limit, granted: Used) -> Limit {
     }
 }
 
-fn raised(cap: Limit, granted: Used, most_usd: Option<f64>) -> Limit {
+fn raised(cap: Limit, granted: Usage, most_usd: Option<f64>) -> Limit {
     Limit {
         usd: cap.usd.map(|usd| usd + granted.usd).map(|usd| most_usd.map_or(usd, |most| usd.min(most))),
         tokens: cap.tokens.map(|tokens| tokens.saturating_add(granted.tokens)),
@@ -312,7 +312,7 @@ fn raised(cap: Limit, granted: Used, most_usd: Option<f64>) -> Limit {
     }
 }
 
-fn rest(cap: Limit, used: Used) -> Limit {
+fn rest(cap: Limit, used: Usage) -> Limit {
     Limit {
         usd: cap.usd.map(|usd| (usd - used.usd).max(0.0)),
         tokens: cap.tokens.map(|tokens| tokens.saturating_sub(used.tokens)),
@@ -334,16 +334,16 @@ fn is_over(rest: Limit) -> Option<Amount> {
 fn reached(
     scope: Scope,
     unit: Amount,
-    (cap, raised, used): (Limit, Limit, Used),
+    (cap, raised, used): (Limit, Limit, Usage),
     most: Option<f64>,
-) -> Reached {
+) -> ReachedCap {
     let of_unit = |limit: Limit| match unit {
         Amount::Usd(_) => Amount::Usd(limit.usd.unwrap_or_default()),
         Amount::Tokens(_) => Amount::Tokens(limit.tokens.unwrap_or_default()),
         Amount::Ms(_) => Amount::Ms(limit.ms.unwrap_or_default()),
     };
     let room = most.zip(raised.usd).map(|(most, usd)| (most - usd).max(0.0));
-    Reached { scope, cap: of_unit(raised), used: used.in_unit_of(unit), more: offered(of_unit(cap), room) }
+    ReachedCap { scope, cap: of_unit(raised), used: used.in_unit_of(unit), more: offered(of_unit(cap), room) }
 }
 
 /// What is offered beyond a cap: a part of it, in round numbers, and no more than `room`.
@@ -373,22 +373,23 @@ mod tests {
         Limit { usd: Some(usd), ..Limit::default() }
     }
 
-    fn spent(usd: f64) -> Used {
-        Used { usd, ..Used::default() }
+    fn spent(usd: f64) -> Usage {
+        Usage { usd, ..Usage::default() }
     }
 
-    fn story(cap: f64, used: f64, granted: f64) -> Room {
+    fn story(cap: f64, used: f64, granted: f64) -> RemainingBudget {
         let caps = Caps { story: usd(cap), ..Caps::default() };
-        let used = Sums { story: spent(used), ..Sums::default() };
-        let granted = Sums { story: spent(granted), ..Sums::default() };
-        room(&caps, &Ledger { used, granted, granted_now: Used::default() })
+        let used = UsageTotals { story: spent(used), ..UsageTotals::default() };
+        let granted = UsageTotals { story: spent(granted), ..UsageTotals::default() };
+        room(&caps, &Ledger { used, granted, granted_now: Usage::default() })
     }
 
     #[test]
     fn without_caps_everything_may_be_used() {
-        let used = Sums { day: Used { usd: 1e9, tokens: u64::MAX, ms: u64::MAX }, ..Sums::default() };
+        let used =
+            UsageTotals { day: Usage { usd: 1e9, tokens: u64::MAX, ms: u64::MAX }, ..UsageTotals::default() };
         let ledger = Ledger { used, ..Ledger::default() };
-        assert_eq!(room(&Caps::default(), &ledger), Room::Left(Limit::default()));
+        assert_eq!(room(&Caps::default(), &ledger), RemainingBudget::Left(Limit::default()));
     }
 
     #[test]
@@ -400,30 +401,30 @@ mod tests {
             day: Limit { usd: Some(20.0), tokens: Some(1000), ms: None },
             ..Caps::default()
         };
-        let left = |used: Sums| match room(&caps, &Ledger { used, ..Ledger::default() }) {
-            Room::Left(limit) => limit,
-            Room::Reached(reached) => panic!("{reached:?}"),
+        let left = |used: UsageTotals| match room(&caps, &Ledger { used, ..Ledger::default() }) {
+            RemainingBudget::Left(limit) => limit,
+            RemainingBudget::Reached(reached) => panic!("{reached:?}"),
         };
-        assert_eq!(left(Sums::default()), Limit { usd: Some(2.0), tokens: Some(1000), ms: None });
-        let used = Sums { story: spent(4.0), ..Sums::default() };
+        assert_eq!(left(UsageTotals::default()), Limit { usd: Some(2.0), tokens: Some(1000), ms: None });
+        let used = UsageTotals { story: spent(4.0), ..UsageTotals::default() };
         assert_eq!(left(used).usd, Some(1.0));
-        let used = Sums { story: spent(4.0), repository_day: spent(8.5), ..Sums::default() };
+        let used = UsageTotals { story: spent(4.0), repository_day: spent(8.5), ..UsageTotals::default() };
         assert_eq!(left(used).usd, Some(0.5));
-        let used = Sums { day: Used { usd: 19.75, tokens: 400, ms: 0 }, ..Sums::default() };
+        let used = UsageTotals { day: Usage { usd: 19.75, tokens: 400, ms: 0 }, ..UsageTotals::default() };
         assert_eq!(left(used), Limit { usd: Some(0.25), tokens: Some(600), ms: None });
     }
 
     #[test]
     fn a_cap_that_is_reached_offers_a_part_of_it_again() {
-        let Room::Reached(at) = story(5.0, 5.03, 0.0) else { panic!("there is room") };
+        let RemainingBudget::Reached(at) = story(5.0, 5.03, 0.0) else { panic!("there is room") };
         assert_eq!(at.scope, Scope::Story);
         assert_eq!((at.cap, at.used), (Amount::Usd(5.0), Amount::Usd(5.03)));
         assert_eq!(at.more, Some(Amount::Usd(3.0)));
         assert_eq!(options(&at), ["Spend $3.00 more", "Stop here"]);
-        let Room::Left(left) = story(5.0, 5.03, 3.0) else { panic!("it is reached") };
+        let RemainingBudget::Left(left) = story(5.0, 5.03, 3.0) else { panic!("it is reached") };
         assert!((left.usd.unwrap() - 2.97).abs() < 1e-9);
         // Again and again, with the cap as it is then.
-        let Room::Reached(at) = story(5.0, 8.0, 3.0) else { panic!("there is room") };
+        let RemainingBudget::Reached(at) = story(5.0, 8.0, 3.0) else { panic!("there is room") };
         assert_eq!((at.cap, at.more), (Amount::Usd(8.0), Some(Amount::Usd(3.0))));
     }
 
@@ -431,15 +432,15 @@ mod tests {
     fn nobody_grants_more_than_the_operator_allows() {
         let caps = Caps { story: usd(5.0), most_usd: Some(7.0), ..Caps::default() };
         let at = |used: f64, granted: f64| {
-            let used = Sums { story: spent(used), ..Sums::default() };
-            let granted = Sums { story: spent(granted), ..Sums::default() };
+            let used = UsageTotals { story: spent(used), ..UsageTotals::default() };
+            let granted = UsageTotals { story: spent(granted), ..UsageTotals::default() };
             room(&caps, &Ledger { used, granted, ..Ledger::default() })
         };
-        let Room::Reached(reached) = at(5.0, 0.0) else { panic!("there is room") };
+        let RemainingBudget::Reached(reached) = at(5.0, 0.0) else { panic!("there is room") };
         assert_eq!(reached.more, Some(Amount::Usd(2.0)));
-        let Room::Left(left) = at(5.0, 100.0) else { panic!("it is reached") };
+        let RemainingBudget::Left(left) = at(5.0, 100.0) else { panic!("it is reached") };
         assert_eq!(left.usd, Some(2.0));
-        let Room::Reached(reached) = at(7.0, 100.0) else { panic!("there is room") };
+        let RemainingBudget::Reached(reached) = at(7.0, 100.0) else { panic!("there is room") };
         assert_eq!((reached.cap, reached.more), (Amount::Usd(7.0), None));
         assert_eq!(options(&reached), ["Stop here"]);
     }
@@ -447,15 +448,20 @@ mod tests {
     #[test]
     fn a_chosen_budget_takes_the_place_of_the_caps_of_run_and_story() {
         let caps = Caps { run: usd(1.0), story: usd(2.0), day: usd(50.0), ..Caps::default() };
-        let used = Sums { story: spent(10.0), ..Sums::default() };
+        let used = UsageTotals { story: spent(10.0), ..UsageTotals::default() };
         let ledger = Ledger { used, ..Ledger::default() };
-        assert!(matches!(room(&caps, &ledger), Room::Reached(Reached { scope: Scope::Story, .. })));
-        assert_eq!(room(&caps.with_chosen(8.0), &ledger), Room::Left(usd(8.0)));
+        assert!(matches!(
+            room(&caps, &ledger),
+            RemainingBudget::Reached(ReachedCap { scope: Scope::Story, .. })
+        ));
+        assert_eq!(room(&caps.with_chosen(8.0), &ledger), RemainingBudget::Left(usd(8.0)));
         let most = Caps { most_usd: Some(12.0), ..caps }.with_chosen(8.0);
-        assert_eq!(room(&most, &ledger), Room::Left(usd(2.0)));
-        let used = Sums { task: spent(8.0), day: spent(8.0), ..Sums::default() };
+        assert_eq!(room(&most, &ledger), RemainingBudget::Left(usd(2.0)));
+        let used = UsageTotals { task: spent(8.0), day: spent(8.0), ..UsageTotals::default() };
         let ledger = Ledger { used, ..Ledger::default() };
-        let Room::Reached(at) = room(&caps.with_chosen(8.0), &ledger) else { panic!("there is room") };
+        let RemainingBudget::Reached(at) = room(&caps.with_chosen(8.0), &ledger) else {
+            panic!("there is room")
+        };
         assert_eq!(at.scope, Scope::Task);
     }
 
@@ -463,12 +469,12 @@ mod tests {
     fn what_is_granted_at_the_cap_of_a_run_is_for_the_next_run() {
         let caps = Caps { run: usd(1.0), ..Caps::default() };
         let ledger = Ledger { granted_now: spent(0.6), ..Ledger::default() };
-        assert_eq!(room(&caps, &ledger), Room::Left(usd(0.6)));
+        assert_eq!(room(&caps, &ledger), RemainingBudget::Left(usd(0.6)));
         let at = reached_by_run(usd(1.0), spent(1.02)).unwrap();
         assert_eq!((at.scope, at.more), (Scope::Run, Some(Amount::Usd(0.6))));
         assert_eq!(reached_by_run(Limit::default(), spent(3.0)), None);
         let both = Limit { usd: Some(5.0), tokens: Some(100), ms: None };
-        let at = reached_by_run(both, Used { usd: 1.0, tokens: 120, ms: 0 }).unwrap();
+        let at = reached_by_run(both, Usage { usd: 1.0, tokens: 120, ms: 0 }).unwrap();
         assert_eq!(
             (at.cap, at.used, at.more),
             (Amount::Tokens(100), Amount::Tokens(120), Some(Amount::Tokens(60)))
@@ -483,8 +489,8 @@ mod tests {
         assert_eq!(next_day(next_day(at)).to_string(), "2026-11-26T00:00:00Z");
     }
 
-    fn amounts() -> impl Strategy<Value = Used> {
-        (0.0..100.0f64, 0..1000u64, 0..100_000u64).prop_map(|(usd, tokens, ms)| Used { usd, tokens, ms })
+    fn amounts() -> impl Strategy<Value = Usage> {
+        (0.0..100.0f64, 0..1000u64, 0..100_000u64).prop_map(|(usd, tokens, ms)| Usage { usd, tokens, ms })
     }
 
     fn limits() -> impl Strategy<Value = Limit> {
@@ -493,13 +499,9 @@ mod tests {
         (usd, counts).prop_map(|(usd, (tokens, ms))| Limit { usd, tokens, ms })
     }
 
-    fn sums() -> impl Strategy<Value = Sums> {
-        (amounts(), amounts(), amounts(), amounts()).prop_map(|(task, story, repository_day, day)| Sums {
-            task,
-            story,
-            repository_day,
-            day,
-        })
+    fn sums() -> impl Strategy<Value = UsageTotals> {
+        (amounts(), amounts(), amounts(), amounts())
+            .prop_map(|(task, story, repository_day, day)| UsageTotals { task, story, repository_day, day })
     }
 
     proptest! {
@@ -511,7 +513,7 @@ mod tests {
         ) {
             let (run, task, story, repository_day, day, most_usd) = caps;
             let caps = Caps { run, task, story, repository_day, day, most_usd };
-            let ledger = Ledger { used, granted, granted_now: Used::default() };
+            let ledger = Ledger { used, granted, granted_now: Usage::default() };
             let scopes = [
                 (task, used.task, granted.task, most_usd),
                 (story, used.story, granted.story, most_usd),
@@ -519,7 +521,7 @@ mod tests {
                 (day, used.day, granted.day, None),
             ];
             match room(&caps, &ledger) {
-                Room::Left(left) => for (cap, used, granted, most) in scopes {
+                RemainingBudget::Left(left) => for (cap, used, granted, most) in scopes {
                     if let Some(cap) = cap.usd {
                         let more = left.usd.unwrap();
                         prop_assert!(more >= MIN_USD - 1e-6);
@@ -533,13 +535,13 @@ mod tests {
                         prop_assert!(used.ms + left.ms.unwrap() <= cap + granted.ms);
                     }
                 },
-                Room::Reached(at) => {
+                RemainingBudget::Reached(at) => {
                     // What is offered is understood, and there is room again once it is granted, as
                     // far as this cap goes.
                     let answer = Answer { text: options(&at)[0].clone(), by: "alice".to_owned() };
                     let expected = match at.more {
-                        Some(more) => Said::More(more),
-                        None => Said::Stop,
+                        Some(more) => CapAnswer::More(more),
+                        None => CapAnswer::Stop,
                     };
                     prop_assert_eq!(said(&answer, &at), expected);
                 }

@@ -14,7 +14,7 @@ const TASK_DIGITS: usize = 12;
 
 /// What somebody wants who presses a button on a check run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Press {
+pub enum ButtonAction {
     /// That the last task is done again.
     Retry,
     /// That the work stops.
@@ -30,13 +30,13 @@ pub fn button(name: &str, task: TaskId) -> String {
 
 /// What a button means for a story that shows this task now. Nothing: it was about another, or is
 /// none of hob's.
-pub fn pressed(identifier: Option<&str>, shown: TaskId) -> Option<Press> {
-    let Some(identifier) = identifier else { return Some(Press::Again) };
+pub fn pressed(identifier: Option<&str>, shown: TaskId) -> Option<ButtonAction> {
+    let Some(identifier) = identifier else { return Some(ButtonAction::Again) };
     let (name, task) = identifier.split_once(':')?;
     match name {
         _ if task != digits(shown) => None,
-        RETRY_BUTTON => Some(Press::Retry),
-        STOP_BUTTON => Some(Press::Stop),
+        RETRY_BUTTON => Some(ButtonAction::Retry),
+        STOP_BUTTON => Some(ButtonAction::Stop),
         _ => None,
     }
 }
@@ -57,10 +57,10 @@ mod tests {
         let other: TaskId = "01a20ba9-52c1-71be-86a3-317a53630772".parse().unwrap();
         let retry = button(RETRY_BUTTON, task);
         assert_eq!((retry.as_str(), retry.len() <= 20), ("retry:01a20ba952c0", true));
-        assert_eq!(pressed(Some(&retry), task), Some(Press::Retry));
-        assert_eq!(pressed(Some(&button(STOP_BUTTON, task)), task), Some(Press::Stop));
+        assert_eq!(pressed(Some(&retry), task), Some(ButtonAction::Retry));
+        assert_eq!(pressed(Some(&button(STOP_BUTTON, task)), task), Some(ButtonAction::Stop));
         assert_eq!(pressed(Some(&retry), other), None);
-        assert_eq!(pressed(None, other), Some(Press::Again));
+        assert_eq!(pressed(None, other), Some(ButtonAction::Again));
         for strange in ["", "retry", "lgtm|1", "dance:01a20ba952c0"] {
             assert_eq!(pressed(Some(strange), task), None, "{strange}");
         }

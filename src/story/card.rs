@@ -93,7 +93,7 @@ pub enum QuestionKind {
 
 /// A question as it stands on GitHub, or is on its way there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Card {
+pub struct QuestionComment {
     /// The question's id. The card's hidden marker holds it.
     pub id: QuestionId,
     /// Whose it is.
@@ -107,7 +107,7 @@ pub struct Card {
     /// What is asked.
     pub question: Question,
     /// What was answered, part by part.
-    pub answers: Vec<Option<Given>>,
+    pub answers: Vec<Option<SelectedAnswer>>,
     /// Whether a task waits for the answer.
     pub is_open: bool,
     /// When defaults are taken.
@@ -124,7 +124,7 @@ pub type OverflowLinks = HashMap<String, Vec<String>>;
 
 /// The answer to one part of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
+pub struct SelectedAnswer {
     /// What, and by whom; by nobody, where the default was taken.
     pub answer: Answer,
     /// When the card showed it, by GitHub's clock.
@@ -140,7 +140,7 @@ pub struct PartAnswer {
     pub text: String,
 }
 
-impl Card {
+impl QuestionComment {
     /// The parts that wait for an answer.
     pub fn open_parts(&self) -> Vec<usize> {
         let parts = self.answers.iter().enumerate();
@@ -174,7 +174,7 @@ pub fn plain_words(text: &str) -> String {
 }
 
 /// The answer to a whole question, where every part has one.
-pub fn whole_answer(given: &[Option<Given>]) -> Option<Answer> {
+pub fn whole_answer(given: &[Option<SelectedAnswer>]) -> Option<Answer> {
     let all: Vec<&Answer> =
         given.iter().map(|given| given.as_ref().map(|given| &given.answer)).collect::<Option<_>>()?;
     let mut people: Vec<&str> = Vec::new();
@@ -202,8 +202,8 @@ fn numbered(texts: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn given(text: &str, by: &str) -> Option<Given> {
-        Some(Given { answer: Answer { text: text.to_owned(), by: by.to_owned() }, shown_at: None })
+    fn given(text: &str, by: &str) -> Option<SelectedAnswer> {
+        Some(SelectedAnswer { answer: Answer { text: text.to_owned(), by: by.to_owned() }, shown_at: None })
     }
 
     #[test]

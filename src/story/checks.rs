@@ -48,13 +48,13 @@ pub struct Refused {
     /// `name:port`.
     pub host: String,
     /// Why not.
-    pub why: Why,
+    pub why: RefusalReason,
 }
 
 /// Why a check was not let at something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum RefusalReason {
     /// It is not in the list.
     NotListed,
     /// The name leads to a private network or to the machine itself.
@@ -63,10 +63,10 @@ pub enum Why {
 
 impl Refused {
     /// For programs, and for the agent.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let why = match self.why {
-            Why::NotListed => "it is not in `checks_network` of .github/hob.toml",
-            Why::Private => {
+            RefusalReason::NotListed => "it is not in `checks_network` of .github/hob.toml",
+            RefusalReason::Private => {
                 "its name leads to a private address, and that does not stand in `checks_network` of .github/hob.toml"
             }
         };

@@ -10,7 +10,7 @@ use crate::ids::QuestionId;
 /// Whether a task is to change anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum TaskMode {
     /// It works.
     #[default]
     Work,
@@ -18,7 +18,7 @@ pub enum Mode {
     Plan,
 }
 
-impl Mode {
+impl TaskMode {
     /// The word in the store and in logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,15 +60,20 @@ pub fn agrees(answer: &str) -> bool {
 }
 
 /// Whether a completed run hands in a plan, which a person is asked about, and no work to publish.
-pub fn is_plan(mode: Mode, outcome: &Outcome) -> bool {
-    mode == Mode::Plan && matches!(outcome, Outcome::Completed { .. })
+pub fn is_plan(mode: TaskMode, outcome: &Outcome) -> bool {
+    mode == TaskMode::Plan && matches!(outcome, Outcome::Completed { .. })
 }
 
 /// What an answer makes of a task: why its next run is made, and whether it may change anything.
 /// `about_plan`: it answers the question that the plan was put as.
-pub fn after_answer(mode: Mode, about_plan: bool, question: QuestionId, answer: &str) -> (RunReason, Mode) {
+pub fn after_answer(
+    mode: TaskMode,
+    about_plan: bool,
+    question: QuestionId,
+    answer: &str,
+) -> (RunReason, TaskMode) {
     if about_plan && agrees(answer) {
-        return (RunReason::CarryOut { question }, Mode::Work);
+        return (RunReason::CarryOut { question }, TaskMode::Work);
     }
     (RunReason::Answer { question }, mode)
 }
@@ -112,19 +117,23 @@ mod tests {
         let question = QuestionId::new();
         let answer = RunReason::Answer { question };
         assert_eq!(
-            after_answer(Mode::Plan, true, question, "go"),
-            (RunReason::CarryOut { question }, Mode::Work)
+            after_answer(TaskMode::Plan, true, question, "go"),
+            (RunReason::CarryOut { question }, TaskMode::Work)
         );
-        assert_eq!(after_answer(Mode::Plan, true, question, "smaller"), (answer.clone(), Mode::Plan));
-        assert_eq!(after_answer(Mode::Plan, false, question, "go"), (answer.clone(), Mode::Plan));
-        assert_eq!(after_answer(Mode::Work, false, question, "yes"), (answer, Mode::Work));
+        assert_eq!(after_answer(TaskMode::Plan, true, question, "smaller"), (answer.clone(), TaskMode::Plan));
+        assert_eq!(after_answer(TaskMode::Plan, false, question, "go"), (answer.clone(), TaskMode::Plan));
+        assert_eq!(after_answer(TaskMode::Work, false, question, "yes"), (answer, TaskMode::Work));
     }
 
     #[test]
     fn what_a_planning_task_completes_is_a_plan() {
         let completed = Outcome::Completed { summary: None };
-        assert!(is_plan(Mode::Plan, &completed));
-        assert!(!is_plan(Mode::Work, &completed) && !is_plan(Mode::Plan, &Outcome::Cancelled));
-        assert!([Mode::Work, Mode::Plan].iter().all(|mode| Mode::from_word(mode.as_str()) == Some(*mode)));
+        assert!(is_plan(TaskMode::Plan, &completed));
+        assert!(!is_plan(TaskMode::Work, &completed) && !is_plan(TaskMode::Plan, &Outcome::Cancelled));
+        assert!(
+            [TaskMode::Work, TaskMode::Plan]
+                .iter()
+                .all(|mode| TaskMode::from_word(mode.as_str()) == Some(*mode))
+        );
     }
 }

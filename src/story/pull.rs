@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{About, Story};
-use crate::event::PullMove;
+use super::{Story, TaskKind};
+use crate::event::PullTransition;
 use crate::ids::PullNumber;
 
 /// Where a story's pull request stands.
@@ -34,12 +34,12 @@ impl PullState {
     }
 }
 
-impl From<PullMove> for PullState {
-    fn from(to: PullMove) -> Self {
+impl From<PullTransition> for PullState {
+    fn from(to: PullTransition) -> Self {
         match to {
-            PullMove::Closed => Self::Closed,
-            PullMove::Merged => Self::Merged,
-            PullMove::Reopened => Self::Open,
+            PullTransition::Closed => Self::Closed,
+            PullTransition::Merged => Self::Merged,
+            PullTransition::Reopened => Self::Open,
         }
     }
 }
@@ -47,7 +47,7 @@ impl From<PullMove> for PullState {
 impl Story {
     /// Whether its pull request is somebody else's: a command has hob work there, and the story is
     /// on it and on no issue. hob pushes to its branch and leaves the rest of it to people.
-    pub fn is_theirs(&self) -> bool {
+    pub fn is_adopted(&self) -> bool {
         self.pull.is_some_and(|pull| pull.0 == self.issue.0)
     }
 
@@ -65,7 +65,7 @@ impl Story {
     /// that hob may remove then.
     pub fn is_own_branch(&self, head: &str, base: &str, default_branch: Option<&str>) -> bool {
         let is_others =
-            self.is_theirs() || head == base || head == self.base_branch || Some(head) == default_branch;
+            self.is_adopted() || head == base || head == self.base_branch || Some(head) == default_branch;
         head == self.branch && !is_others
     }
 
@@ -76,13 +76,13 @@ impl Story {
 
     /// Whether a task leaves such a pull request as it is: it is about less than the whole of the
     /// work.
-    pub fn stays_unfinished(&self, about: &About) -> bool {
-        self.draft_pull().is_some() && matches!(about, About::Checks(_) | About::Base(_))
+    pub fn stays_unfinished(&self, about: &TaskKind) -> bool {
+        self.draft_pull().is_some() && matches!(about, TaskKind::Checks(_) | TaskKind::Base(_))
     }
 
     /// Whether what GitHub tells of the story's pull request is news. Deliveries come late, twice
     /// and in any order.
-    pub fn is_news(&self, to: PullMove, at: Timestamp) -> bool {
+    pub fn is_news(&self, to: PullTransition, at: Timestamp) -> bool {
         let is_later = self.pull_moved_at.is_none_or(|moved| at >= moved);
         is_later && self.pull_state != PullState::from(to)
     }

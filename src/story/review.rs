@@ -28,7 +28,7 @@ pub struct Review {
     pub body: String,
     /// What it says about lines.
     #[serde(default)]
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<LineComment>,
 }
 
 impl ReviewBatch {
@@ -75,7 +75,7 @@ pub enum Source {
 
 /// A comment on lines of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remark {
+pub struct LineComment {
     /// Its id on the host.
     pub id: ReviewCommentId,
     /// The first comment of its thread; its own id where it is the first.
@@ -90,7 +90,7 @@ pub struct Remark {
     pub at_second: i64,
     /// What had been said in the thread before, oldest first.
     #[serde(default)]
-    pub before: Vec<Said>,
+    pub before: Vec<ThreadComment>,
 }
 
 /// Lines of a file at a commit.
@@ -111,7 +111,7 @@ pub struct Lines {
 
 /// One thing that was said in a thread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct ThreadComment {
     /// By whom.
     pub by: String,
     /// What was said, in Markdown.
@@ -127,14 +127,14 @@ pub struct Thread<'a> {
     /// Who wrote the newest of it.
     pub by: &'a str,
     /// What it is.
-    pub what: What<'a>,
+    pub what: ThreadKind<'a>,
 }
 
 /// What a thread is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What<'a> {
+pub enum ThreadKind<'a> {
     /// Comments on the same lines: all those of this round, oldest first.
-    Lines(Vec<(&'a str, &'a Remark)>),
+    Lines(Vec<(&'a str, &'a LineComment)>),
     /// What a review says about the whole, or a comment in the conversation.
     Whole(&'a Review),
 }
@@ -208,14 +208,14 @@ impl ReviewBatch {
     /// Everything in it that wants an answer, with short names. The same round gives the same
     /// names.
     pub fn threads(&self) -> Vec<Thread<'_>> {
-        let mut found: Vec<(&str, What<'_>)> = Vec::new();
+        let mut found: Vec<(&str, ThreadKind<'_>)> = Vec::new();
         for review in &self.reviews {
             if !review.body.trim().is_empty() {
-                found.push((&review.by, What::Whole(review)));
+                found.push((&review.by, ThreadKind::Whole(review)));
             }
             for remark in &review.remarks {
                 let same = found.iter_mut().find_map(|(by, what)| match what {
-                    What::Lines(remarks) if remarks[0].1.thread == remark.thread => Some((by, remarks)),
+                    ThreadKind::Lines(remarks) if remarks[0].1.thread == remark.thread => Some((by, remarks)),
                     _ => None,
                 });
                 match same {
@@ -223,7 +223,7 @@ impl ReviewBatch {
                         *by = &review.by;
                         remarks.push((&review.by, remark));
                     }
-                    None => found.push((&review.by, What::Lines(vec![(&review.by, remark)]))),
+                    None => found.push((&review.by, ThreadKind::Lines(vec![(&review.by, remark)]))),
                 }
             }
         }
@@ -245,13 +245,13 @@ impl ReviewBatch {
     }
 
     /// Every comment on lines, with who wrote it.
-    pub fn remarks(&self) -> impl Iterator<Item = (&Review, &Remark)> {
+    pub fn remarks(&self) -> impl Iterator<Item = (&Review, &LineComment)> {
         self.reviews.iter().flat_map(|review| review.remarks.iter().map(move |remark| (review, remark)))
     }
 
     /// Whether nothing is left for an agent once these suggestions are applied.
     pub fn is_done_with(&self, applied: &Applied) -> bool {
-        let is_done = |remark: &Remark| {
+        let is_done = |remark: &LineComment| {
             applied.commit_of(remark.id).is_some()
                 && suggestion(&remark.text).is_some_and(|suggestion| suggestion.is_all)
         };
@@ -309,8 +309,8 @@ pub(crate) mod tests {
     use super::*;
 
     /// A comment on lines, the first of its thread.
-    pub fn remark(id: u64, file: &str, lines: (u32, u32), text: &str) -> Remark {
-        Remark {
+    pub fn remark(id: u64, file: &str, lines: (u32, u32), text: &str) -> LineComment {
+        LineComment {
             id: ReviewCommentId(id),
             thread: ReviewCommentId(id),
             at: Lines {
@@ -328,16 +328,16 @@ pub(crate) mod tests {
     }
 
     /// A review.
-    pub fn review(id: u64, by: &str, verdict: Verdict, body: &str, remarks: Vec<Remark>) -> Review {
+    pub fn review(id: u64, by: &str, verdict: Verdict, body: &str, remarks: Vec<LineComment>) -> Review {
         let source = Source::Review { id: ReviewId(id), verdict };
         Review { source, by: by.to_owned(), by_id: Some(id), body: body.to_owned(), remarks }
     }
 
     /// Two reviewers, a thread with both in it, and a comment in the conversation.
     pub fn round() -> ReviewBatch {
-        let again = Remark {
+        let again = LineComment {
             thread: ReviewCommentId(10),
-            before: vec![Said { by: "alice".to_owned(), text: "why?".to_owned() }],
+            before: vec![ThreadComment { by: "alice".to_owned(), text: "why?".to_owned() }],
             ..remark(12, "run.sh", (2, 2), "Yes, why?")
         };
         ReviewBatch {
@@ -370,7 +370,7 @@ pub(crate) mod tests {
         let threads = round.threads();
         let named: Vec<(&str, &str)> = threads.iter().map(|t| (t.name.as_str(), t.by)).collect();
         assert_eq!(named, [("T1", "alice"), ("T2", "bob"), ("T3", "alice"), ("T4", "bob")]);
-        let What::Lines(remarks) = &threads[1].what else { panic!("on lines") };
+        let ThreadKind::Lines(remarks) = &threads[1].what else { panic!("on lines") };
         assert_eq!(remarks.iter().map(|(by, _)| *by).collect::<Vec<_>>(), ["alice", "bob"]);
         assert_eq!(round.reviewers(), ["alice", "bob"]);
         assert!(round.has(Source::Comment(CommentId(7))) && !round.has(Source::Comment(CommentId(8))));

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, TaskRequest};
+use super::{TaskKind, TaskRequest};
 use crate::ids::IssueNumber;
 
 /// More sub-issues than this are not taken up at once.
@@ -65,7 +65,7 @@ pub struct SubIssueStatus {
 pub fn standings<'a>(tasks: impl Iterator<Item = (&'a TaskRequest, bool)>) -> Vec<SubIssueStatus> {
     let mut all: Vec<SubIssueStatus> = Vec::new();
     for (ask, ended_well) in tasks {
-        let About::SubIssue(together) = &ask.about else { continue };
+        let TaskKind::SubIssue(together) = &ask.about else { continue };
         for (at, part) in together.parts.iter().enumerate() {
             let place = all.iter().position(|known| known.number == part.number).unwrap_or_else(|| {
                 let (number, title) = (part.number, part.title.clone());
@@ -103,7 +103,7 @@ mod tests {
             by: "alice".into(),
             may_push: true,
         };
-        let about = About::SubIssue(SubIssueOrder { parts: numbers.iter().map(part).collect(), at });
+        let about = TaskKind::SubIssue(SubIssueOrder { parts: numbers.iter().map(part).collect(), at });
         TaskRequest {
             by: "alice".into(),
             by_id: None,
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_next_comes_after_each_but_the_last() {
-        let About::SubIssue(first) = together(&[2, 3], 0).about else { panic!() };
+        let TaskKind::SubIssue(first) = together(&[2, 3], 0).about else { panic!() };
         let second = first.next().expect("another");
         assert_eq!(second.part().map(|part| part.number), Some(IssueNumber(3)));
         assert_eq!(second.next(), None);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_done_stays_done_when_the_rest_is_asked_for_again() {
-        let plain = TaskRequest { about: About::Issue, ..together(&[2], 0) };
+        let plain = TaskRequest { about: TaskKind::Issue, ..together(&[2], 0) };
         assert!(of(&[(plain.clone(), true)]).is_empty());
         assert_eq!(closed(&[(plain.clone(), true)]), [1], "an issue without parts is closed itself");
 

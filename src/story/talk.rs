@@ -4,7 +4,7 @@
 
 /// What is known of a run that can be told things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hearing {
+pub struct AgentInbox {
     /// It is written down that nothing more is told to this run.
     pub is_ended: bool,
     /// Something waits to be told.
@@ -16,7 +16,7 @@ pub struct Hearing {
 
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Talk {
+pub enum InboxAction {
     /// Tell what waits.
     Tell,
     /// Say that no more will come, so that the agent's program ends. May be said again.
@@ -25,15 +25,15 @@ pub enum Talk {
     Wait,
 }
 
-impl Hearing {
+impl AgentInbox {
     /// What is to be done now.
-    pub fn talk(self) -> Talk {
+    pub fn talk(self) -> InboxAction {
         match self {
             // First of all, or what is said would be told to nobody.
-            Self { is_ended: true, .. } => Talk::End,
-            Self { is_wanted: true, .. } => Talk::Tell,
-            Self { is_answered: true, .. } => Talk::End,
-            _ => Talk::Wait,
+            Self { is_ended: true, .. } => InboxAction::End,
+            Self { is_wanted: true, .. } => InboxAction::Tell,
+            Self { is_answered: true, .. } => InboxAction::End,
+            _ => InboxAction::Wait,
         }
     }
 }
@@ -42,22 +42,22 @@ impl Hearing {
 mod tests {
     use super::*;
 
-    fn talk(is_ended: bool, is_wanted: bool, is_answered: bool) -> Talk {
-        Hearing { is_ended, is_wanted, is_answered }.talk()
+    fn talk(is_ended: bool, is_wanted: bool, is_answered: bool) -> InboxAction {
+        AgentInbox { is_ended, is_wanted, is_answered }.talk()
     }
 
     #[test]
     fn after_the_end_nothing_is_told_and_before_it_everything() {
         for (wanted, answered) in [(false, false), (false, true), (true, false), (true, true)] {
-            assert_eq!(talk(true, wanted, answered), Talk::End);
+            assert_eq!(talk(true, wanted, answered), InboxAction::End);
         }
         assert_eq!(
             talk(false, true, true),
-            Talk::Tell,
+            InboxAction::Tell,
             "a comment that comes with the end begins another turn"
         );
-        assert_eq!(talk(false, true, false), Talk::Tell, "it is heard in the turn under way");
-        assert_eq!(talk(false, false, true), Talk::End);
-        assert_eq!(talk(false, false, false), Talk::Wait);
+        assert_eq!(talk(false, true, false), InboxAction::Tell, "it is heard in the turn under way");
+        assert_eq!(talk(false, false, true), InboxAction::End);
+        assert_eq!(talk(false, false, false), InboxAction::Wait);
     }
 }

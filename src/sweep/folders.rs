@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::sizes::Sizes;
+use super::sizes::MeasuredSizes;
 use super::{Sweep, age, blocking, is_over, remove};
 use crate::git::Mirror;
 use crate::ids::StoryId;
@@ -25,7 +25,7 @@ enum Removal {
 }
 
 impl Sweep {
-    pub(super) async fn folders(&self, sizes: &mut Sizes) -> anyhow::Result<()> {
+    pub(super) async fn folders(&self, sizes: &mut MeasuredSizes) -> anyhow::Result<()> {
         // The folders first: a story has its row before it has a folder.
         let folder = self.data.stories();
         let there: Vec<StoryId> = blocking(move || paths::ids_in(&folder)).await?;
@@ -83,7 +83,11 @@ impl Sweep {
         Ok(())
     }
 
-    async fn give_up_old(&self, stories: Vec<(StoredStory, u64)>, sizes: &mut Sizes) -> anyhow::Result<()> {
+    async fn give_up_old(
+        &self,
+        stories: Vec<(StoredStory, u64)>,
+        sizes: &mut MeasuredSizes,
+    ) -> anyhow::Result<()> {
         let keep = &self.config.keep;
         // A worker that is at a story which is over removes what is in there.
         let stays = |story: &StoredStory| !(story.is_busy && story.is_over);

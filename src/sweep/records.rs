@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::sizes::Sizes;
+use super::sizes::MeasuredSizes;
 use super::{Sweep, age, blocking, is_over, remove};
 use crate::ids::RunId;
 use crate::paths;
@@ -14,7 +14,7 @@ use crate::store::StoredRun;
 const KEYS_OF: &str = "hob-";
 
 impl Sweep {
-    pub(super) async fn records(&self, sizes: &mut Sizes) -> anyhow::Result<()> {
+    pub(super) async fn records(&self, sizes: &mut MeasuredSizes) -> anyhow::Result<()> {
         // The folders first: a run has its row before it has a folder.
         let folder = self.data.runs();
         let there: HashSet<RunId> = blocking(move || paths::ids_in(&folder)).await?.into_iter().collect();
@@ -44,7 +44,7 @@ impl Sweep {
         self.forget_old(kept, sizes).await
     }
 
-    async fn forget_old(&self, runs: Vec<(StoredRun, u64)>, sizes: &mut Sizes) -> anyhow::Result<()> {
+    async fn forget_old(&self, runs: Vec<(StoredRun, u64)>, sizes: &mut MeasuredSizes) -> anyhow::Result<()> {
         let keep = &self.config.keep;
         let mut total: u64 = runs.iter().map(|(_, size)| size).sum();
         for (run, size) in runs {

@@ -9,11 +9,11 @@ use crate::paths;
 
 /// What was measured before.
 #[derive(Debug, Default)]
-pub(super) struct Sizes {
+pub(super) struct MeasuredSizes {
     known: HashMap<PathBuf, (String, u64)>,
 }
 
-impl Sizes {
+impl MeasuredSizes {
     /// The bytes below a folder. `stamp` changes whenever they can have changed; without one they
     /// are measured.
     pub(super) async fn measure(&mut self, folder: &Path, stamp: Option<String>) -> anyhow::Result<u64> {

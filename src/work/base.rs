@@ -4,8 +4,8 @@
 //! that has happened is known by the commit that the branch is at.
 
 use super::check_again::evidence;
-use super::import_child::Taken;
-use super::joining::{How, MergeSides};
+use super::import_child::ImportedCommits;
+use super::joining::{MergeMethod, MergeSides};
 use super::push::PushPlan;
 use super::start::{blocking, github_error, make_private_folder, remote_error};
 use super::{Job, StepError, Worker};
@@ -20,7 +20,7 @@ use crate::prompt::PromptPurpose;
 use crate::store::{StoryUpdate, Transition};
 use crate::story::base::{AboutToPush, MergeReason};
 use crate::story::checks::Checked;
-use crate::story::{About, Run, RunReason, Story, Task, TaskState};
+use crate::story::{Run, RunReason, Story, Task, TaskKind, TaskState};
 
 /// Where the two branches are.
 struct Heads {
@@ -31,7 +31,7 @@ struct Heads {
 impl Worker {
     /// Brings the base branch in, or makes a run for it.
     pub(super) async fn follow_base(&self, job: &Job) -> Result<Option<Task>, StepError> {
-        let About::Base(moved) = &job.task.ask.about else { return self.begin_run(job).await };
+        let TaskKind::Base(moved) = &job.task.ask.about else { return self.begin_run(job).await };
         let job = &self.with_present_base(job).await?;
         let story = &job.story;
         let branches = branches_of(story);
@@ -68,8 +68,8 @@ impl Worker {
             return Ok(Some(ended.await?));
         }
         let how = match moved.rewrite {
-            true => How::Rewrite { after: gone, at: None },
-            false => How::Merge(self.signed_off(job, &message::base_merge_subject(branches))),
+            true => MergeMethod::Rewrite { after: gone, at: None },
+            false => MergeMethod::Merge(self.signed_off(job, &message::base_merge_subject(branches))),
         };
         let words = match self.join(job, how, &head, &base).await? {
             Joined::Done { .. } if moved.because == MergeReason::MovedIfConflict => String::new(),
@@ -128,7 +128,7 @@ impl Worker {
     }
 
     /// Merges or rebases in the story's throw-away repository.
-    async fn join(&self, job: &Job, how: How, head: &Sha, base: &Sha) -> Result<Joined, StepError> {
+    async fn join(&self, job: &Job, how: MergeMethod, head: &Sha, base: &Sha) -> Result<Joined, StepError> {
         let (mirror, paths) = (self.data.mirror(&job.story.mirror), self.data.story(job.story.id));
         let quarantine = paths.join.clone();
         blocking(move || -> anyhow::Result<()> {
@@ -153,7 +153,7 @@ impl Worker {
 
     async fn push_joined(&self, job: &Job, head: &Sha, push: AboutToPush) -> Result<Option<Task>, StepError> {
         self.store.note_push(&job.task, &push).await?;
-        let replaces = matches!(&job.task.ask.about, About::Base(moved) if moved.rewrite);
+        let replaces = matches!(&job.task.ask.about, TaskKind::Base(moved) if moved.rewrite);
         let to_push = PushPlan {
             quarantine: self.data.story(job.story.id).join,
             tip: push.tip.clone(),
@@ -214,7 +214,7 @@ impl Worker {
 
     /// Ends a task that changes nothing: with words where somebody waits for some.
     async fn nothing_brought_in(&self, job: &Job, words: String) -> Result<Task, StepError> {
-        let is_asked = matches!(&job.task.ask.about, About::Base(moved) if moved.because.is_asked());
+        let is_asked = matches!(&job.task.ask.about, TaskKind::Base(moved) if moved.because.is_asked());
         tracing::info!(is_asked, "there is nothing to bring in");
         let words = Some(words).filter(|_| is_asked);
         self.end_join(job, TaskState::Done, Transition { words, ..Transition::default() }).await
@@ -234,7 +234,7 @@ impl Worker {
         moved: Option<&'a Sha>,
     ) -> Option<PromptPurpose<'a>> {
         let is_begun_with = matches!(run.turn, RunReason::Begin | RunReason::StartOver | RunReason::GoOn);
-        (is_begun_with && matches!(job.task.ask.about, About::Base(_)))
+        (is_begun_with && matches!(job.task.ask.about, TaskKind::Base(_)))
             .then_some(PromptPurpose::MergeBase(moved))
     }
 
@@ -243,12 +243,12 @@ impl Worker {
         &self,
         job: &Job,
         words: String,
-        taken: &Taken,
+        taken: &ImportedCommits,
         checked: Option<&Checked>,
     ) -> Result<String, StepError> {
         let branches = branches_of(&job.story);
         let mut notes = Vec::new();
-        let is_merge = matches!(job.task.ask.about, About::Base(_));
+        let is_merge = matches!(job.task.ask.about, TaskKind::Base(_));
         let words = match taken.merged_in {
             0 => words,
             commits if is_merge => {

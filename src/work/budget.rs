@@ -12,9 +12,11 @@ use crate::agent::FailureClass;
 use crate::clock;
 use crate::config::lower;
 use crate::ids::AgentKind;
-use crate::message::{self, Detail, Kept, WhyStopped, WhyUnfinished};
+use crate::message::{self, Detail, SavedWork, WhyStopped, WhyUnfinished};
 use crate::store::{CapQuestion, NewRun, StoryUpdate, Transition};
-use crate::story::budget::{self, CapReached, Caps, Limit, Pushed, Reached, Room, Said, Used};
+use crate::story::budget::{
+    self, CapAnswer, CapQuestionState, Caps, Limit, Pushed, ReachedCap, RemainingBudget, Usage,
+};
 use crate::story::{Outcome, Run, RunEnd, RunReason, Task, TaskState};
 use jiff::Timestamp;
 
@@ -69,8 +71,8 @@ impl Worker {
         };
         let ledger = self.store.ledger(&job.story, &job.task).await?;
         let budget_limit = match budget::room(&self.caps(job), &ledger) {
-            Room::Left(budget_limit) => budget_limit,
-            Room::Reached(reached) => {
+            RemainingBudget::Left(budget_limit) => budget_limit,
+            RemainingBudget::Reached(reached) => {
                 let held_up = held_up.or_else(|| worth_telling(&job.task.turn));
                 return Ok(Some(
                     self.ask_for_more(job, reached, Asking { held_up, was_unclear: false }).await?,
@@ -116,12 +118,12 @@ impl Worker {
         let held_up = asked.at_cap.held_up.clone();
         let by = asked.answer.as_ref().map(|answer| answer.by.clone()).unwrap_or_default();
         match asked.said() {
-            Some(Said::Stop) => {
+            Some(CapAnswer::Stop) => {
                 let kept = self.kept_at_cap(job, message::at_cap_subject()).await?;
                 let why = WhyStopped::Asked { by };
                 Ok(Answered::Moved(Box::new(self.cancelled(job, &why, kept).await?)))
             }
-            Some(Said::Wait) => {
+            Some(CapAnswer::Wait) => {
                 let until = budget::next_day(asked.at_cap.asked_at);
                 if clock::now() >= until {
                     return Ok(Answered::GoOn(held_up));
@@ -130,13 +132,13 @@ impl Worker {
                 self.store.park(&job.task, until, None).await?;
                 Ok(Answered::Waits)
             }
-            Some(Said::Unclear) => {
+            Some(CapAnswer::Unclear) => {
                 tracing::info!("the answer to a question about a cap is unclear; it is asked again");
                 let asking = Asking { held_up, was_unclear: true };
                 let asked = self.ask_for_more(job, asked.at_cap.reached, asking).await?;
                 Ok(Answered::Moved(Box::new(asked)))
             }
-            Some(Said::More(_) | Said::NewDay) | None => Ok(Answered::GoOn(held_up)),
+            Some(CapAnswer::More(_) | CapAnswer::NewDay) | None => Ok(Answered::GoOn(held_up)),
         }
     }
 
@@ -146,13 +148,13 @@ impl Worker {
             return self.cancel(job).await;
         }
         let used =
-            Used { usd: end.cost_usd.unwrap_or(0.0), tokens: end.tokens.unwrap_or(0), ms: end.duration_ms };
+            Usage { usd: end.cost_usd.unwrap_or(0.0), tokens: end.tokens.unwrap_or(0), ms: end.duration_ms };
         // What was granted for this run is used up with it.
         let mut ledger = self.store.ledger(&job.story, &job.task).await?;
-        ledger.granted_now = Used::default();
+        ledger.granted_now = Usage::default();
         let reached = match budget::room(&self.caps(job), &ledger) {
-            Room::Reached(reached) => Some(reached),
-            Room::Left(_) => budget::reached_by_run(run.budget_limit, used),
+            RemainingBudget::Reached(reached) => Some(reached),
+            RemainingBudget::Left(_) => budget::reached_by_run(run.budget_limit, used),
         };
         match reached {
             Some(reached) => self.ask_for_more(job, reached, Asking::default()).await,
@@ -161,7 +163,7 @@ impl Worker {
     }
 
     /// Pushes the work so far and asks. Where people may grant no more, the task ends.
-    async fn ask_for_more(&self, job: &Job, reached: Reached, asking: Asking) -> Result<Task, StepError> {
+    async fn ask_for_more(&self, job: &Job, reached: ReachedCap, asking: Asking) -> Result<Task, StepError> {
         let kept = self.kept_at_cap(job, message::at_cap_subject()).await?;
         if reached.more.is_none() && !reached.scope.is_days() {
             return self.cancelled(job, &WhyStopped::AtMost { reached }, kept).await;
@@ -169,7 +171,7 @@ impl Worker {
         tracing::info!(?reached, "a cap is reached; a person is asked");
         let (kept, tip) = kept;
         let pushed = match &kept {
-            Kept::Pushed { commits, is_wip, .. } => Some(Pushed { commits: *commits, is_wip: *is_wip }),
+            SavedWork::Pushed { commits, is_wip, .. } => Some(Pushed { commits: *commits, is_wip: *is_wip }),
             _ => None,
         };
         let told = tip.as_ref().and_then(|_| cut_short_on_ready(job, &kept));
@@ -177,7 +179,7 @@ impl Worker {
         let mut advance = Transition {
             story: StoryUpdate {
                 base: tip.map(|tip| (tip.clone(), Some(tip))),
-                handed_over: matches!(kept, Kept::Pushed { .. }).then_some(true),
+                handed_over: matches!(kept, SavedWork::Pushed { .. }).then_some(true),
                 ..StoryUpdate::default()
             },
             ..ask(&job.story, question, None)
@@ -188,7 +190,7 @@ impl Worker {
         advance.effects.extend(told);
         if let Some(new) = &mut advance.question {
             new.at_cap =
-                Some(CapReached { reached, asked_at: clock::now(), held_up: asking.held_up, pushed });
+                Some(CapQuestionState { reached, asked_at: clock::now(), held_up: asking.held_up, pushed });
         }
         Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?)
     }
@@ -196,7 +198,7 @@ impl Worker {
     /// Pushes what the task has done, if it has begun.
     async fn kept_at_cap(&self, job: &Job, subject: String) -> Result<SavedAt, StepError> {
         match self.store.latest_run(&job.task).await? {
-            None => Ok((Kept::NotBegun, None)),
+            None => Ok((SavedWork::NotBegun, None)),
             Some(run) => self.work_so_far(job, &run, subject).await,
         }
     }
@@ -210,14 +212,14 @@ impl Worker {
         subject: String,
     ) -> Result<SavedAt, StepError> {
         let kept = self.push_work_in_progress(&job.task, job, run, subject).await?;
-        if kept.0 != Kept::Nothing || !job.story.handed_over {
+        if kept.0 != SavedWork::Nothing || !job.story.handed_over {
             return Ok(kept);
         }
         let before = self.store.last_at_cap(job.task.id).await?;
         let pushed = before.and_then(|CapQuestion { at_cap, .. }| at_cap.pushed);
         Ok(pushed.map_or(kept, |Pushed { commits, is_wip }| {
             let branch = job.story.branch.clone();
-            (Kept::Pushed { branch, commits, is_wip, left_out: Vec::new() }, None)
+            (SavedWork::Pushed { branch, commits, is_wip, left_out: Vec::new() }, None)
         }))
     }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::checkout::NewCheckout;
 use super::egress::Fenced;
-use super::import_child::Taken;
+use super::import_child::ImportedCommits;
 use super::start::{HOME, WORKSPACE, blocking, docker_error, make_private_folder, mount};
 use super::{Job, StepError, Worker};
 use crate::config::ChecksNetwork;
@@ -51,7 +51,7 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        taken: &Taken,
+        taken: &ImportedCommits,
     ) -> Result<Option<Checked>, StepError> {
         if job.file.checks.is_empty() {
             return Ok(None);
@@ -133,7 +133,7 @@ impl Worker {
         let mut output = tail.text(&self.secrets.redactor());
         // Programs say of this at most that a proxy said no.
         for one in &refused {
-            output.push_str(&format!("\n[{}]", one.words()));
+            output.push_str(&format!("\n[{}]", one.describe()));
         }
         Ok(CheckResult { command: command.to_owned(), end, duration_ms, output, refused })
     }

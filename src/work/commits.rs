@@ -2,13 +2,13 @@
 //! written again in the process that reads a hand-over (`import_child.rs`); signed they are here,
 //! for that process reads what an agent made, and never has the key.
 
-use super::import_child::Taken;
+use super::import_child::ImportedCommits;
 use super::start::blocking;
 use super::{Job, StepError, Worker};
 use crate::config::Config;
 use crate::fail_point::around;
 use crate::git::{self, Author, Authorship, Mirror, STORY_TRAILER, SigningKey, Squash};
-use crate::story::{About, Run, TaskRequest};
+use crate::story::{Run, TaskKind, TaskRequest};
 
 /// The key with which commits are signed, where the settings name one.
 ///
@@ -75,14 +75,19 @@ impl Worker {
     }
 
     /// Signs what was taken over, where there is a key.
-    pub(super) async fn signed(&self, job: &Job, run: &Run, taken: Taken) -> Result<Taken, StepError> {
+    pub(super) async fn signed(
+        &self,
+        job: &Job,
+        run: &Run,
+        taken: ImportedCommits,
+    ) -> Result<ImportedCommits, StepError> {
         let Some(key) = self.signing_key.clone() else { return Ok(taken) };
         let (mirror, quarantine) = (self.data.mirror(&job.story.mirror), self.data.run(run.id).quarantine);
         let tip = taken.tip.clone();
         let signed = blocking(move || {
             around("git", "sign", || git::sign(&Mirror::ensure(&mirror)?, &quarantine, &tip, &key))
         });
-        Ok(Taken { tip: signed.await??, ..taken })
+        Ok(ImportedCommits { tip: signed.await??, ..taken })
     }
 }
 
@@ -90,7 +95,7 @@ impl Worker {
 /// known.
 fn people(ask: &TaskRequest) -> Vec<(String, Option<u64>)> {
     let mut people = vec![(login(&ask.by), ask.by_id)];
-    if let About::Review(round) = &ask.about {
+    if let TaskKind::Review(round) = &ask.about {
         for review in &round.reviews {
             people.push((login(&review.by), review.by_id));
         }
@@ -124,7 +129,7 @@ mod tests {
     use crate::story::review::ReviewBatch;
     use crate::story::review::tests::review;
 
-    fn ask(by: &str, by_id: Option<u64>, about: About) -> TaskRequest {
+    fn ask(by: &str, by_id: Option<u64>, about: TaskKind) -> TaskRequest {
         let (title, body) = (String::new(), String::new());
         TaskRequest {
             by: by.to_owned(),
@@ -144,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_person_who_asked_is_named_by_number_and_login() {
-        let of = |by: &str, by_id: Option<u64>| named(&ask(by, by_id, About::Issue));
+        let of = |by: &str, by_id: Option<u64>| named(&ask(by, by_id, TaskKind::Issue));
         assert_eq!(of("alice", Some(7)), ["alice <7+alice@users.noreply.github.com>"]);
         assert_eq!(of("alice", None), ["alice <alice@users.noreply.github.com>"]);
         assert_eq!(of("a\n<b>", None), ["ab <ab@users.noreply.github.com>"]);
@@ -156,7 +161,7 @@ mod tests {
         let review = |id: u64, by: &str| review(id, by, Verdict::Commented, "Shorter.", Vec::new());
         let round = ReviewBatch { reviews: vec![review(1, "bob"), review(2, "Alice"), review(3, "bob")] };
         assert_eq!(
-            named(&ask("alice", Some(7), About::Review(round))),
+            named(&ask("alice", Some(7), TaskKind::Review(round))),
             ["alice <7+alice@users.noreply.github.com>", "bob <1+bob@users.noreply.github.com>"]
         );
     }

@@ -2,8 +2,8 @@
 //! are brought together with them. hob merges by itself where nothing conflicts, in the run's
 //! quarantine; else the agent is asked to, in its own workspace.
 
-use super::import_child::Taken;
-use super::joining::{How, MergeSides};
+use super::import_child::ImportedCommits;
+use super::joining::{MergeMethod, MergeSides};
 use super::push::PushPlan;
 use super::start::{blocking, remote_error};
 use super::{Job, StepError, Worker};
@@ -25,7 +25,7 @@ const MAX_MERGES: usize = 10;
 pub(super) enum PushOutcome {
     /// They are there, with people's where there were some, and with what came of the checks on
     /// that.
-    There(Box<Taken>, Option<Checked>),
+    There(Box<ImportedCommits>, Option<Checked>),
     /// The agent goes on first, for this reason.
     Back(RunReason),
 }
@@ -50,13 +50,13 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        mut taken: Taken,
+        mut taken: ImportedCommits,
         mut checked: Option<Checked>,
     ) -> Result<PushOutcome, StepError> {
         let mut expected = job.story.remote_head.clone();
         // Nobody has asked for what fails in a draft that is not done, or in a pull request of
         // somebody else's.
-        let is_proposed = !job.story.stays_unfinished(&job.task.ask.about) && !job.story.is_theirs();
+        let is_proposed = !job.story.stays_unfinished(&job.task.ask.about) && !job.story.is_adopted();
         for _ in 0..MAX_MERGES {
             if is_proposed {
                 // Before it is there: a check may fail on it within seconds, and what people push
@@ -70,7 +70,10 @@ impl Worker {
             };
             match self.meet(&job.story, run, &taken.tip, &found).await? {
                 MergeResult::There => {
-                    return Ok(PushOutcome::There(Box::new(Taken { tip: found, ..taken }), checked));
+                    return Ok(PushOutcome::There(
+                        Box::new(ImportedCommits { tip: found, ..taken }),
+                        checked,
+                    ));
                 }
                 MergeResult::Merged(tip) => {
                     tracing::info!(theirs = %found, %tip, "merged what was pushed meanwhile");
@@ -101,7 +104,7 @@ impl Worker {
         holder: &Task,
         story: &Story,
         run: &Run,
-        taken: &Taken,
+        taken: &ImportedCommits,
     ) -> Result<Sha, StepError> {
         let mut taken = taken.clone();
         let mut expected = story.remote_head.clone();
@@ -128,7 +131,7 @@ impl Worker {
         holder: &Task,
         story: &Story,
         run: &Run,
-        taken: &Taken,
+        taken: &ImportedCommits,
         expected: Option<&Sha>,
     ) -> Result<Option<Sha>, StepError> {
         let to_push = PushPlan {
@@ -174,7 +177,7 @@ impl Worker {
             quarantine: quarantine.clone(),
             ours: tip.clone(),
             theirs: found.clone(),
-            how: How::Merge(message::theirs_merge_subject(&story.branch)),
+            how: MergeMethod::Merge(message::theirs_merge_subject(&story.branch)),
         };
         Ok(match self.join_sides(sides).await? {
             Joined::Done { tip, .. } => MergeResult::Merged(self.sign_join(story, quarantine, tip).await?),

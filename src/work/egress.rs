@@ -17,7 +17,7 @@ use crate::config::Host;
 use crate::container::{
     AttachLimits, Attached, AttachedEnd, ContainerError, ContainerSpec, Docker, Limits, Log, Network,
 };
-use crate::egress::{self, Order, Said};
+use crate::egress::{self, Order, ProxyMessage};
 use crate::message::Detail;
 use crate::paths;
 use crate::story::Run;
@@ -79,7 +79,7 @@ impl Worker {
         let address = tokio::select! {
             ended = &mut at_work => return Err(ended_early(ended)),
             said = heard.recv() => match said {
-                Some(Said::Listens(address)) => address,
+                Some(ProxyMessage::Listens(address)) => address,
                 other => return Err(StepError::Later(anyhow::anyhow!("the proxy of checks began with {other:?}"))),
             },
         };
@@ -102,7 +102,7 @@ impl Worker {
         left.remove().await.map_err(docker_error)?;
         let mut refused = Vec::new();
         while let Ok(said) = heard.try_recv() {
-            if let Said::Refused(one) = said {
+            if let ProxyMessage::Refused(one) = said {
                 refused.push(one);
             }
         }
@@ -230,11 +230,11 @@ fn ended_early(ended: Result<Attached, ContainerError>) -> StepError {
 /// Takes the proxy's lines as they come.
 struct Lines {
     begun: Vec<u8>,
-    to: UnboundedSender<Said>,
+    to: UnboundedSender<ProxyMessage>,
 }
 
 impl Lines {
-    fn new() -> (Self, UnboundedReceiver<Said>) {
+    fn new() -> (Self, UnboundedReceiver<ProxyMessage>) {
         let (to, heard) = unbounded_channel();
         (Self { begun: Vec::new(), to }, heard)
     }

@@ -143,7 +143,7 @@ const MAX_PATHS: usize = 2_000;
 #[derive(Debug)]
 pub(super) struct ExportReport {
     /// What is in the workspace and in no commit.
-    pub(super) left: Leftovers,
+    pub(super) left: UncommittedFiles,
     /// The tip of the agent's work.
     pub(super) tip: Sha,
     /// Whether that is a commit of what was not committed.
@@ -156,7 +156,7 @@ pub(super) struct ExportReport {
 
 /// What is in a workspace and in no commit. None of it keeps the commits from people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Leftovers {
+pub(super) struct UncommittedFiles {
     /// Paths that the agent changed and could commit.
     pub(super) uncommitted: Vec<String>,
     /// Paths that no commit can take: repositories beside the work, submodules that were built in,
@@ -166,7 +166,7 @@ pub(super) struct Leftovers {
     pub(super) unlisted: bool,
 }
 
-impl Leftovers {
+impl UncommittedFiles {
     /// What people are told of it beside the commits.
     pub(super) fn named(&self) -> Vec<String> {
         message::left_behind(&self.uncommitted, &self.apart, self.unlisted)
@@ -295,7 +295,7 @@ fn read_hand_over(path: PathBuf) -> Result<ExportReport, StepError> {
 struct Read {
     tip: Sha,
     is_wip: bool,
-    left: Leftovers,
+    left: UncommittedFiles,
     /// Where the bundle begins, if there is one.
     bundle_at: Option<u64>,
 }
@@ -334,7 +334,7 @@ fn parse(reader: &mut BufReader<File>) -> Result<Read, String> {
     };
     let (status, same, apart) = (list(lengths[0])?, list(lengths[1])?, list(lengths[2])?);
     let bundle_at = has_bundle.then_some(read + lengths.iter().sum::<u64>());
-    let left = Leftovers { unlisted, ..leftovers(&status, &same, &apart) };
+    let left = UncommittedFiles { unlisted, ..leftovers(&status, &same, &apart) };
     Ok(Read { tip, is_wip, left, bundle_at })
 }
 
@@ -342,7 +342,7 @@ fn parse(reader: &mut BufReader<File>) -> Result<Read, String> {
 /// a checkout writes them (`same`), and with those that no commit can take (`apart`) by themselves.
 /// Each list is of entries that end with a zero byte; one that is cut off ends without it, and
 /// counts for nothing.
-fn leftovers(status: &[u8], same: &[u8], apart: &[u8]) -> Leftovers {
+fn leftovers(status: &[u8], same: &[u8], apart: &[u8]) -> UncommittedFiles {
     let entries = |list: &[u8]| -> Vec<Vec<u8>> {
         let whole = list.iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
         let entries = list[..whole].split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
@@ -350,7 +350,7 @@ fn leftovers(status: &[u8], same: &[u8], apart: &[u8]) -> Leftovers {
     };
     let same: HashSet<Vec<u8>> = entries(same).into_iter().collect();
     let apart: HashSet<Vec<u8>> = entries(apart).into_iter().collect();
-    let mut left = Leftovers::default();
+    let mut left = UncommittedFiles::default();
     for entry in entries(status) {
         let Some((path, is_submodule)) = path_of(&entry) else { continue };
         let text = String::from_utf8_lossy(path).into_owned();
@@ -416,7 +416,7 @@ mod tests {
         assert_eq!((read.tip.as_str(), read.is_wip), (TIP, false));
         assert_eq!(
             read.left,
-            Leftovers { uncommitted: vec!["a b".into(), "c/d".into()], ..Leftovers::default() }
+            UncommittedFiles { uncommitted: vec!["a b".into(), "c/d".into()], ..UncommittedFiles::default() }
         );
         assert_eq!(read.bundle_at, Some((header.len() + status.len()) as u64));
     }

@@ -20,7 +20,7 @@ use crate::prompt::{Failing, FailingCheck};
 use crate::redact::CONTEXT;
 use crate::store::{Effect, NewEffect, StoryUpdate, Transition};
 use crate::story::fix::{self, ACTIONS, CheckVerdict, FailedCheck, FailedChecks, MAX_SHOWN, log_tail};
-use crate::story::{About, Run, RunReason, Task, TaskState};
+use crate::story::{Run, RunReason, Task, TaskKind, TaskState};
 
 /// How long checks are waited for that have not come to their end, in times of `pull_request.wait`.
 const PATIENCE: u32 = 30;
@@ -46,7 +46,7 @@ struct Commits {
 impl Worker {
     /// Looks what fails, where a task is about failed checks and has not begun.
     pub(super) async fn take_up_checks(&self, job: &Job) -> Result<Preflight, StepError> {
-        let About::Checks(failed) = &job.task.ask.about else { return Ok(Preflight::Ready(None)) };
+        let TaskKind::Checks(failed) = &job.task.ask.about else { return Ok(Preflight::Ready(None)) };
         // Until there is a run it may have waited, for a limit or at a cap, and what was found then
         // need not be so any more.
         if self.store.latest_run(&job.task).await?.is_some() {
@@ -211,7 +211,7 @@ impl Gatherer<'_> {
         run: &Run,
         resumes: bool,
     ) -> Result<Option<Failing>, StepError> {
-        let About::Checks(failed) = &self.job.task.ask.about else { return Ok(None) };
+        let TaskKind::Checks(failed) = &self.job.task.ask.about else { return Ok(None) };
         let is_told =
             resumes && !matches!(run.turn, RunReason::Begin | RunReason::GoOn | RunReason::StartOver);
         let Some(head) = failed.head.as_ref().filter(|_| !is_told) else { return Ok(None) };

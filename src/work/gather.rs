@@ -22,7 +22,7 @@ use crate::github::{AssetHosts, Conversation, GitHubError, IssueComment, NoImage
 use crate::ids::{IssueNumber, Repo};
 use crate::message;
 use crate::prompt::{self, Author, Comment, File, Image, Linked, MissingImage, Reference, Seen};
-use crate::story::{About, AskedQuestion, Run, RunReason, Story};
+use crate::story::{AskedQuestion, Run, RunReason, Story, TaskKind};
 
 /// Comments that an agent gets at most; the newest are the ones.
 const MAX_COMMENTS: usize = 50;
@@ -51,7 +51,7 @@ const PULL_TEMPLATES: [&str; 3] =
     [".github/pull_request_template.md", "pull_request_template.md", "docs/pull_request_template.md"];
 
 /// What was gathered, with the images' files.
-pub(super) struct Gathered {
+pub(super) struct GatheredContext {
     pub(super) seen: Seen,
     pub(super) images: Vec<exchange::Named>,
 }
@@ -74,11 +74,11 @@ impl Worker {
         story: &Story,
         run: &Run,
         resumes: bool,
-        told: &Told<'_>,
-    ) -> Result<Gathered, StepError> {
+        told: &PromptTexts<'_>,
+    ) -> Result<GatheredContext, StepError> {
         // It was told all of it before, and is only to commit.
         if matches!(run.turn, RunReason::CommitLeftovers { .. }) {
-            return Ok(Gathered { seen: Seen::default(), images: Vec::new() });
+            return Ok(GatheredContext { seen: Seen::default(), images: Vec::new() });
         }
         let repository = self.github.repository(&story.at()).await.map_err(github_error)?;
         let own = self.github.own_account().await.map_err(github_error)?;
@@ -94,7 +94,7 @@ impl Worker {
         if !resumes {
             self.files_of_the_base(story, &mut seen).await?;
         }
-        Ok(Gathered { seen, images })
+        Ok(GatheredContext { seen, images })
     }
 
     /// Downloads the images that the texts show. One that does not come is named with the reason.
@@ -185,7 +185,7 @@ impl Worker {
 }
 
 /// The texts that a run's prompt has anyway.
-pub(super) struct Told<'a> {
+pub(super) struct PromptTexts<'a> {
     /// Those that are new to the agent: issues that they name are read.
     pub(super) new: Vec<&'a str>,
     /// All of them: images that they show are downloaded.
@@ -200,7 +200,7 @@ impl Gatherer<'_> {
         &mut self,
         seen: &mut Seen,
         resumes: bool,
-        told: &Told<'_>,
+        told: &PromptTexts<'_>,
     ) -> Result<String, StepError> {
         let Some(issue) = self.read(self.story.issue).await? else { return Ok(String::new()) };
         let own = &self.worker.config.github.label;
@@ -239,7 +239,7 @@ impl Gatherer<'_> {
 
     /// The HTML of what was said in reviews, where a task is about images that are shown there.
     async fn reviews_as_html(&self) -> Result<String, StepError> {
-        let (About::Review(round), Some(pull)) = (&self.job.task.ask.about, self.story.pull) else {
+        let (TaskKind::Review(round), Some(pull)) = (&self.job.task.ask.about, self.story.pull) else {
             return Ok(String::new());
         };
         if round.texts().all(|text| prompt::images(text).is_empty()) {
@@ -251,7 +251,7 @@ impl Gatherer<'_> {
 
     /// Whether a comment is neither hob's nor a bot's, and not in the prompt already: commands are
     /// in it as what was asked for.
-    fn is_of_use(&self, comment: &IssueComment, told: &Told<'_>) -> bool {
+    fn is_of_use(&self, comment: &IssueComment, told: &PromptTexts<'_>) -> bool {
         let is_own = self.own.is_same_as(&comment.author) && message::has_marker(&comment.body);
         let is_answer = told.questions.iter().any(|asked| {
             // Their numbers grow: what was said before a question is no answer to it.
@@ -324,7 +324,7 @@ impl Gatherer<'_> {
     }
 
     /// The issues that are named in what is new.
-    async fn linked(&self, seen: &mut Seen, told: &Told<'_>) -> Result<(), StepError> {
+    async fn linked(&self, seen: &mut Seen, told: &PromptTexts<'_>) -> Result<(), StepError> {
         let web = &self.worker.config.github.git_url;
         let mut names: Vec<Reference> = Vec::new();
         for text in &told.new {

@@ -50,7 +50,7 @@ pub(super) struct Request {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
     /// The commits are whole. They may still meet objections.
-    Taken(Taken),
+    Taken(ImportedCommits),
     /// They are not; for people.
     Refused(String),
     /// It is too much for the limits.
@@ -61,7 +61,7 @@ pub(super) enum Answer {
 
 /// Commits in quarantine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Taken {
+pub(super) struct ImportedCommits {
     /// The commit that was handed over.
     pub(super) handed_tip: Sha,
     /// The commit to push: the same one, written again and signed.
@@ -127,7 +127,7 @@ fn answer(request: &Request) -> Answer {
     }
 }
 
-fn take(request: &Request) -> Result<Taken, ImportError> {
+fn take(request: &Request) -> Result<ImportedCommits, ImportError> {
     let mirror = Mirror::ensure(&request.mirror).map_err(ImportError::Other)?;
     let mut bundle = open_at(&request.bundle).map_err(ImportError::Other)?;
     let limits = ImportLimits {
@@ -148,7 +148,7 @@ fn take(request: &Request) -> Result<Taken, ImportError> {
         policy::examine(&imported, &request.rules, &secrets).map_err(ImportError::Other)?;
     let notable = policy::notable_paths(&imported, &request.rules, &secrets).map_err(ImportError::Other)?;
     git::rewrite_commits(&mut imported, &request.authorship).map_err(ImportError::Other)?;
-    Ok(Taken {
+    Ok(ImportedCommits {
         handed_tip,
         tip: imported.tip.clone(),
         commits: imported.commit_count,

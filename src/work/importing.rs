@@ -10,10 +10,10 @@ use secrecy::ExposeSecret as _;
 
 use super::child::{Asked, OF_OTHERS};
 use super::export::{ExportReport, refused};
-use super::import_child::{Answer, Request, Taken};
+use super::import_child::{Answer, ImportedCommits, Request};
 use super::policy::Rules;
 use super::{Job, StepError, Worker};
-use crate::fail_point::{When, reach};
+use crate::fail_point::{Timing, reach};
 use crate::ids::Sha;
 use crate::message::Detail;
 use crate::story::Run;
@@ -33,7 +33,7 @@ impl Worker {
         run: &Run,
         base: &Sha,
         handed: &ExportReport,
-    ) -> Result<Taken, StepError> {
+    ) -> Result<ImportedCommits, StepError> {
         let request = self.import_request(job, run, base, handed)?;
         let request = serde_json::to_vec(&request).context("writing the request")?;
         let asked = Asked {
@@ -42,14 +42,14 @@ impl Worker {
             timeout: self.config.container.hand_over_timeout,
             most_answer: MAX_ANSWER,
         };
-        reach("process", "import", When::Before);
+        reach("process", "import", Timing::Before);
         let said = tokio::select! {
             said = self.ask_child(&asked) => said?,
             _ = self.until_too_much_disk(vec![self.data.run(run.id).folder]) => {
                 return Err(StepError::not_ready(Detail::DiskFull));
             }
         };
-        reach("process", "import", When::After);
+        reach("process", "import", Timing::After);
         let Some((status, answer)) = said else {
             return Err(refused(Detail::CommitsTooSlow));
         };
@@ -87,7 +87,7 @@ impl Worker {
 }
 
 /// What follows from the process's end.
-fn judged(status: ExitStatus, answer: &[u8]) -> Result<Taken, StepError> {
+fn judged(status: ExitStatus, answer: &[u8]) -> Result<ImportedCommits, StepError> {
     if let Some(signal) = status.signal() {
         tracing::warn!(signal, "the process that reads a hand-over was ended by a signal");
         // SIGBUS: libgit2 writes packs through memory, and a full disk shows there.

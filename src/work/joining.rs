@@ -13,7 +13,7 @@ use super::join_child::{Answer, Request};
 use super::start::blocking;
 use super::{StepError, Worker};
 use crate::clock;
-use crate::fail_point::{When, reach};
+use crate::fail_point::{Timing, reach};
 use crate::git::{self, Joined, Mirror};
 use crate::ids::Sha;
 use crate::story::Story;
@@ -33,11 +33,11 @@ pub(super) struct MergeSides {
     /// The commit that is brought in.
     pub(super) theirs: Sha,
     /// What is to be done.
-    pub(super) how: How,
+    pub(super) how: MergeMethod,
 }
 
 /// How two sides are brought together.
-pub(super) enum How {
+pub(super) enum MergeMethod {
     /// With a merge of this message.
     Merge(String),
     /// Ours is made again on top of theirs, from behind the commit where ours begins, if that is
@@ -64,8 +64,8 @@ impl Worker {
         let config = &self.config;
         let timeout = config.container.hand_over_timeout;
         let (message, rewrite, after, at) = match sides.how {
-            How::Merge(message) => (message, false, None, None),
-            How::Rewrite { after, at } => (String::new(), true, after, at),
+            MergeMethod::Merge(message) => (message, false, None, None),
+            MergeMethod::Rewrite { after, at } => (String::new(), true, after, at),
         };
         let request = Request {
             quarantine: sides.quarantine,
@@ -82,9 +82,9 @@ impl Worker {
         };
         let request = serde_json::to_vec(&request).context("writing the request")?;
         let asked = Asked { command: COMMAND, request: &request, timeout, most_answer: MAX_ANSWER };
-        reach("process", "join", When::Before);
+        reach("process", "join", Timing::Before);
         let said = self.ask_child(&asked).await?;
-        reach("process", "join", When::After);
+        reach("process", "join", Timing::After);
         said.map_or_else(|| Ok(too_much()), |(status, answer)| judged(status, &answer))
     }
 }

@@ -4,8 +4,8 @@
 //! something off it; hob does not bring that back.
 
 use super::base::branches_of;
-use super::import_child::Taken;
-use super::joining::{How, MergeSides};
+use super::import_child::ImportedCommits;
+use super::joining::{MergeMethod, MergeSides};
 use super::save_work::ended_at;
 use super::start::{blocking, github_error, remote_error};
 use super::{Job, StepError, Worker};
@@ -52,7 +52,7 @@ impl Worker {
             let detail = Detail::BranchInTheWay { branch: story.branch, others: branches.in_the_way };
             return Err(StepError::not_ready(detail));
         }
-        if !story.is_theirs() {
+        if !story.is_adopted() {
             story.root = self.check_root(job, &story, branches.story.as_ref(), &base, is_kept).await?;
         }
         Ok(Job { task: job.task.clone(), story, file: job.file.clone() })
@@ -115,7 +115,7 @@ impl Worker {
         let repository = self.github.repository(&story.at()).await.map_err(github_error)?;
         let is_chosen = self.store.is_base_chosen(story.id).await?;
         let is_default =
-            !is_chosen && job.file.base.as_ref() != Some(&story.base_branch) && !story.is_theirs();
+            !is_chosen && job.file.base.as_ref() != Some(&story.base_branch) && !story.is_adopted();
         let name = repository.present_branch(&story.base_branch, is_default).await.map_err(github_error)?;
         let Some(name) = name.filter(|name| *name != story.base_branch) else { return Ok(None) };
         let (path, wanted) = (self.data.mirror(&story.mirror), name.clone());
@@ -196,9 +196,9 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        mut taken: Taken,
-    ) -> Result<(Taken, Option<String>), StepError> {
-        if job.story.is_theirs() {
+        mut taken: ImportedCommits,
+    ) -> Result<(ImportedCommits, Option<String>), StepError> {
+        if job.story.is_adopted() {
             return Ok((taken, None));
         }
         let mut story = job.story.clone();
@@ -222,7 +222,7 @@ impl Worker {
             ours: taken.tip.clone(),
             theirs: base.clone(),
             // The same commits each time that the same work is published.
-            how: How::Rewrite { after: Some(root), at: Some(ended_at(run).as_second()) },
+            how: MergeMethod::Rewrite { after: Some(root), at: Some(ended_at(run).as_second()) },
         };
         match self.join_sides(sides).await? {
             Joined::Done { tip, commits } => {

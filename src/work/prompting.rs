@@ -12,7 +12,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 use super::child::{Asked, OF_OTHERS};
-use super::gather::Told;
+use super::gather::PromptTexts;
 use super::prompt_child::Answer;
 use super::start::{blocking, make_private_folder};
 use super::{Job, StepError, Worker};
@@ -26,7 +26,7 @@ use crate::prompt::{
     PromptPurpose, Seen, Template, TemplateError,
 };
 use crate::story::review::ReviewBatch;
-use crate::story::{About, AskedQuestion, Run, Story, TaskRequest};
+use crate::story::{AskedQuestion, Run, Story, TaskKind, TaskRequest};
 
 /// The command of hob's program that writes a prompt with a repository's template.
 pub const COMMAND: &str = "write-prompt";
@@ -170,12 +170,12 @@ pub(super) fn told<'a>(
     questions: &'a [AskedQuestion],
     purpose: &PromptPurpose<'a>,
     resumes: bool,
-) -> Told<'a> {
+) -> PromptTexts<'a> {
     let answers = questions.iter().filter_map(|asked| asked.answer.as_ref());
     let answers: Vec<&str> = answers.map(|answer| answer.text.as_str()).collect();
     let part = ask.about.part().map(|part| part.body.as_str());
     let round = match &ask.about {
-        About::Review(round) => Some(round),
+        TaskKind::Review(round) => Some(round),
         _ => None,
     };
     let reviews = round.into_iter().flat_map(ReviewBatch::texts);
@@ -194,7 +194,7 @@ pub(super) fn told<'a>(
             (all.clone(), all)
         }
     };
-    Told { new, shown, questions }
+    PromptTexts { new, shown, questions }
 }
 
 /// What follows from the process's end.

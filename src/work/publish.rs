@@ -6,25 +6,27 @@ use anyhow::Context as _;
 
 use super::check_again::evidence;
 use super::concurrent_push::PushOutcome;
-use super::export::{ExportReport, Leftovers, refused};
-use super::import_child::Taken;
+use super::export::{ExportReport, UncommittedFiles, refused};
+use super::import_child::ImportedCommits;
 use super::settle::ask;
 use super::start::blocking;
 use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
-use crate::event::PullMove;
+use crate::event::PullTransition;
 use crate::fail_point::around;
 use crate::git::{self, Mirror};
 use crate::ids::{AgentKind, Sha};
-use crate::message::{self, Detail, Kept, Later, PolicyViolation, PullRequestText, ReviewHint, WhyStopped};
+use crate::message::{
+    self, Detail, FollowUp, PolicyViolation, PullRequestText, ReviewHint, SavedWork, WhyStopped,
+};
 use crate::paths;
 use crate::store::{Effect, NewEffect, StoryUpdate, Transition};
 use crate::story::checks::{self, Checked};
 use crate::story::pull::PullState;
 use crate::story::sub_issue::to_close;
 use crate::story::{
-    self, About, Answer, Findings, NextStep, Outcome, PendingApproval, Run, RunEnd, RunReason, Story, Task,
-    TaskState,
+    self, Answer, Findings, NextStep, Outcome, PendingApproval, Run, RunEnd, RunReason, Story, Task,
+    TaskKind, TaskState,
 };
 
 /// Whether a run of Codex has left no word at all. Of what it declined it gives none.
@@ -152,8 +154,8 @@ impl Worker {
             return Ok(None);
         }
         let by = now.story.pull_moved_by.clone().unwrap_or_default();
-        let theirs = now.story.is_theirs();
-        Ok(Some((now, WhyStopped::Pull { to: PullMove::Merged, by, theirs })))
+        let theirs = now.story.is_adopted();
+        Ok(Some((now, WhyStopped::Pull { to: PullTransition::Merged, by, theirs })))
     }
 
     /// Ends a task whose work is on the branch of a pull request that was merged before it got
@@ -166,7 +168,7 @@ impl Worker {
         tip: Sha,
     ) -> Result<Task, StepError> {
         let branch = job.story.branch.clone();
-        let kept = Kept::Pushed { branch, commits, is_wip: false, left_out: Vec::new() };
+        let kept = SavedWork::Pushed { branch, commits, is_wip: false, left_out: Vec::new() };
         self.cancelled(job, why, (kept, Some(tip))).await
     }
 
@@ -179,7 +181,7 @@ impl Worker {
         run: &Run,
         base: &Sha,
         handed: &ExportReport,
-    ) -> Result<(Taken, Option<String>), StepError> {
+    ) -> Result<(ImportedCommits, Option<String>), StepError> {
         let taken = self.import(job, run, base, handed).await?;
         if taken.handed_tip != handed.tip {
             return Err(refused(Detail::OtherCommits));
@@ -223,7 +225,7 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        (taken, notes): (&Taken, &[String]),
+        (taken, notes): (&ImportedCommits, &[String]),
         checked: Option<&Checked>,
     ) -> Result<Task, StepError> {
         let commits = taken.commits + self.unproposed(&job.story).await?;
@@ -237,8 +239,8 @@ impl Worker {
         let words = self.words_with_joins(job, words, taken, checked).await?;
         let words = message::with_notes(&words, notes);
         // A merge of the base is not what the pull request is about.
-        let is_merge = matches!(job.task.ask.about, About::Base(_)) && job.story.pull.is_some();
-        let stays = is_merge || job.story.is_theirs() || job.story.stays_unfinished(&job.task.ask.about);
+        let is_merge = matches!(job.task.ask.about, TaskKind::Base(_)) && job.story.pull.is_some();
+        let stays = is_merge || job.story.is_adopted() || job.story.stays_unfinished(&job.task.ask.about);
         let mut effects: Vec<NewEffect> = match stays {
             true => evidence(job, checked).into_iter().collect(),
             false => vec![effect],
@@ -254,7 +256,7 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        taken: &Taken,
+        taken: &ImportedCommits,
     ) -> Result<Option<(String, Sha)>, StepError> {
         let story = self.job(job.task.clone()).await?.story;
         let root = match (&taken.onto, taken.merged_in) {
@@ -278,7 +280,7 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        left: &Leftovers,
+        left: &UncommittedFiles,
     ) -> Result<Task, StepError> {
         // The suggestions that hob has pushed before this run are on the branch, and no agent's
         // commit beside them.
@@ -336,7 +338,7 @@ impl Worker {
         let effect = self.proposal(job, run, &proposed).await?;
         let took = self.spent_on(&job.task).await?;
         let words = match checked.and_then(Checked::failing) {
-            None if let About::Checks(checks) = &job.task.ask.about => {
+            None if let TaskKind::Checks(checks) = &job.task.ask.about => {
                 message::checks_mended(&checks.names(), commits, took)
             }
             Some(failing) => message::pull_request_with_failing_check(commits, took, failing),
@@ -405,7 +407,7 @@ impl Worker {
         let summary = self.summary(&job.task).await?;
         let took = self.spent_on(&job.task).await?;
         Ok(match &job.task.ask.about {
-            About::Checks(checks) => message::checks_left(&checks.names(), summary.as_deref(), took),
+            TaskKind::Checks(checks) => message::checks_left(&checks.names(), summary.as_deref(), took),
             _ => message::nothing_to_change(summary.as_deref(), took),
         })
     }
@@ -420,7 +422,7 @@ impl Worker {
             let runs = self.store.runs_of(&task).await?;
             let began = runs.first().and_then(|run| run.started_at);
             let is_past = since.zip(began).is_some_and(|(since, began)| began < since);
-            if is_this || !(is_past || matches!(task.ask.about, About::Base(_))) {
+            if is_this || !(is_past || matches!(task.ask.about, TaskKind::Base(_))) {
                 found.push((task, runs));
             }
             if is_this {
@@ -449,14 +451,14 @@ pub(super) struct Proposed<'a> {
 }
 
 /// What the agent has said of the work of tasks that are done, and of this one.
-fn summaries(job: &Job, on_pull: &[(Task, Vec<Run>)]) -> Vec<Later> {
+fn summaries(job: &Job, on_pull: &[(Task, Vec<Run>)]) -> Vec<FollowUp> {
     let told = on_pull.iter().filter(|(task, _)| {
-        let is_merge = matches!(task.ask.about, About::Base(_));
+        let is_merge = matches!(task.ask.about, TaskKind::Base(_));
         !is_merge && (task.id == job.task.id || task.state == TaskState::Done)
     });
     let later = |(task, runs): &(Task, Vec<Run>)| {
         let summary = summary_of(runs)?;
-        Some(Later { about: task.ask.about.clone(), by: task.ask.by.clone(), summary })
+        Some(FollowUp { about: task.ask.about.clone(), by: task.ask.by.clone(), summary })
     };
     told.filter_map(later).collect()
 }

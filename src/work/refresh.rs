@@ -19,7 +19,7 @@ use crate::git::{Mirror, RemoteError};
 use crate::ids::Sha;
 use crate::message::{self, Detail};
 use crate::paths;
-use crate::prompt::{Merged, News};
+use crate::prompt::{Merged, WorkspaceChanges};
 use crate::story::{Outcome, Run, Story};
 
 /// Where the base branch's settings are in the container, and the list of what others have put on
@@ -105,8 +105,8 @@ impl Worker {
         &self,
         job: &Job,
         run: &Run,
-        kept: Kept,
-    ) -> Result<(News, Option<Sha>), StepError> {
+        kept: WorkspaceState,
+    ) -> Result<(WorkspaceChanges, Option<Sha>), StepError> {
         let story = &job.story;
         let path = self.data.mirror(&story.mirror);
         let (branch, base_branch, id) = (story.branch.clone(), story.base_branch.clone(), story.id);
@@ -114,8 +114,8 @@ impl Worker {
         let root = story.root_on_base().cloned();
         let settings = self.data.story(id).settings;
         // What is on somebody else's branch is nobody's of the story's own, whoever committed it.
-        let own = if story.is_theirs() { String::new() } else { self.config.git.author_email.clone() };
-        let goes_on = kept == Kept::GoesOn;
+        let own = if story.is_adopted() { String::new() } else { self.config.git.author_email.clone() };
+        let goes_on = kept == WorkspaceState::GoesOn;
         let there = settings.clone();
         let found = blocking(move || {
             // Fetched a moment ago.
@@ -147,14 +147,20 @@ impl Worker {
         });
         let (head, base_moved, trusted) = found.await?.map_err(remote_error)?.map_err(moved)?;
         let theirs = head.clone().filter(|head| story.remote_head.as_ref() != Some(head));
-        let is_clean = theirs.is_none() && (kept == Kept::Not || self.has_ended_by_itself(job).await?);
+        let is_clean =
+            theirs.is_none() && (kept == WorkspaceState::Not || self.has_ended_by_itself(job).await?);
         let news = match is_clean && self.has_nothing_to_put_back(job, &trusted).await? {
-            true => News { commit: None, merged: Merged::Done, restored: Vec::new(), base_moved: None },
+            true => WorkspaceChanges {
+                commit: None,
+                merged: Merged::Done,
+                restored: Vec::new(),
+                base_moved: None,
+            },
             false => {
                 Box::pin(self.refresh_inside(job, run, theirs.as_ref(), &settings, &trusted.paths)).await?
             }
         };
-        Ok((News { base_moved, ..news }, head))
+        Ok((WorkspaceChanges { base_moved, ..news }, head))
     }
 
     /// Whether the last run in a story's workspace was ended by nobody. One that was may have left
@@ -182,7 +188,7 @@ impl Worker {
         theirs: Option<&Sha>,
         settings: &Path,
         paths: &[String],
-    ) -> Result<News, StepError> {
+    ) -> Result<WorkspaceChanges, StepError> {
         let mut command: Vec<String> = ["/bin/sh", "-c", SCRIPT, "hob"].map(str::to_owned).to_vec();
         command.push(theirs.map_or("-", Sha::as_str).to_owned());
         command.extend_from_slice(paths);
@@ -230,7 +236,7 @@ impl Worker {
     pub(super) async fn record_refresh(
         &self,
         job: &Job,
-        news: &News,
+        news: &WorkspaceChanges,
         head: Option<Sha>,
     ) -> Result<Story, StepError> {
         let mut story = job.story.clone();
@@ -256,7 +262,7 @@ fn moved_base(mirror: &Mirror, story: Option<&Sha>, root: Option<&Sha>, base: Op
 
 /// What there is of a workspace that a run begins in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum WorkspaceState {
     /// Nothing but the story branch: hob has just made it.
     Not,
     /// An earlier task has left it.
@@ -301,7 +307,7 @@ impl Trusted {
 }
 
 /// What the script printed, if it is what the script prints.
-fn read_news(output: &[u8], theirs: Option<&Sha>) -> Option<News> {
+fn read_news(output: &[u8], theirs: Option<&Sha>) -> Option<WorkspaceChanges> {
     let text = String::from_utf8_lossy(output);
     let mut lines = text.lines();
     if lines.next()? != "hob-refresh 1" {
@@ -313,7 +319,8 @@ fn read_news(output: &[u8], theirs: Option<&Sha>) -> Option<News> {
         "refused" => Merged::Refused,
         _ => return None,
     };
-    let mut news = News { commit: theirs.cloned(), merged, restored: Vec::new(), base_moved: None };
+    let mut news =
+        WorkspaceChanges { commit: theirs.cloned(), merged, restored: Vec::new(), base_moved: None };
     for line in lines {
         match line.strip_prefix("restored ") {
             Some(name) if news.restored.len() < MAX_NAMES => news.restored.push(name.to_owned()),

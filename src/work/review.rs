@@ -8,10 +8,10 @@ use super::start::github_error;
 use super::{Job, StepError, Worker};
 use crate::ids::{IssueNumber, Sha};
 use crate::message;
-use crate::message::review::{Answered, WholeAnswered, thread_reply, whole_replies};
+use crate::message::review::{Answered, AnsweredReview, thread_reply, whole_replies};
 use crate::store::{Effect, NewEffect, Transition};
-use crate::story::review::{ReviewWithdrawal, What};
-use crate::story::{About, RunReason, TaskState};
+use crate::story::review::{ReviewWithdrawal, ThreadKind};
+use crate::story::{RunReason, TaskKind, TaskState};
 
 impl Worker {
     /// Looks whether there is still something to do for a task that has not begun.
@@ -26,7 +26,7 @@ impl Worker {
     /// dismiss a review, or approve, and the delivery may come late or not at all. What somebody
     /// has asked for by a command they have seen.
     async fn take_up_review(&self, job: &Job) -> Result<Preflight, StepError> {
-        let (About::Review(round), RunReason::Begin, Some(pull)) =
+        let (TaskKind::Review(round), RunReason::Begin, Some(pull)) =
             (&job.task.ask.about, &job.task.turn, job.story.pull)
         else {
             return Ok(Preflight::Ready(None));
@@ -65,7 +65,7 @@ impl Worker {
         job: &Job,
         commit: Option<&Sha>,
     ) -> Result<Vec<NewEffect>, StepError> {
-        let (About::Review(round), Some(pull)) = (&job.task.ask.about, job.story.pull) else {
+        let (TaskKind::Review(round), Some(pull)) = (&job.task.ask.about, job.story.pull) else {
             return Ok(Vec::new());
         };
         let applied = self.store.applied_suggestions(job.story.id).await?;
@@ -80,10 +80,10 @@ impl Worker {
         for thread in round.threads() {
             let reply = replies.get(&thread.name).map(String::as_str);
             match thread.what {
-                What::Whole(review) => {
-                    whole.push(WholeAnswered { by: &review.by, said: &review.body, reply });
+                ThreadKind::Whole(review) => {
+                    whole.push(AnsweredReview { by: &review.by, said: &review.body, reply });
                 }
-                What::Lines(remarks) => {
+                ThreadKind::Lines(remarks) => {
                     let applied = remarks.iter().rev().find_map(|(_, remark)| applied.commit_of(remark.id));
                     let body = thread_reply(Answered { reply, commit, applied });
                     let thread = remarks[0].1.thread;

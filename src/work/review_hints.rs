@@ -2,18 +2,18 @@
 //! They are named in the pull request; what may be pushed at all is `policy.rs`. Pure.
 
 use crate::config::PathGlobs;
-use crate::message::{MAX_NOTABLE, ReviewHint, Why};
+use crate::message::{HintReason, MAX_NOTABLE, ReviewHint};
 
 /// Patterns, with what such a file does.
-const NOTABLE: &[(Why, &[&str])] = &[
+const NOTABLE: &[(HintReason, &[&str])] = &[
     (
-        Why::RunsInCi,
+        HintReason::RunsInCi,
         &[".github/workflows/**", ".github/actions/**", ".gitlab-ci.yml", ".circleci/**", "**/Jenkinsfile"],
     ),
-    (Why::SaysHowHobWorks, &[".github/hob.toml"]),
-    (Why::SaysWhoReviews, &["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"]),
+    (HintReason::SaysHowHobWorks, &[".github/hob.toml"]),
+    (HintReason::SaysWhoReviews, &["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"]),
     (
-        Why::ConfiguresAgents,
+        HintReason::ConfiguresAgents,
         &[
             "**/CLAUDE.md",
             "**/CLAUDE.local.md",
@@ -33,12 +33,12 @@ const NOTABLE: &[(Why, &[&str])] = &[
         ],
     ),
     (
-        Why::RunsInTheBuild,
+        HintReason::RunsInTheBuild,
         &["**/build.rs", "**/Makefile", "**/CMakeLists.txt", "**/setup.py", "**/package.json"],
     ),
-    (Why::MakesAnImage, &["**/Dockerfile*", "**/docker-compose*.yml", "**/compose.yaml"]),
+    (HintReason::MakesAnImage, &["**/Dockerfile*", "**/docker-compose*.yml", "**/compose.yaml"]),
     (
-        Why::SaysWhatItDependsOn,
+        HintReason::SaysWhatItDependsOn,
         &[
             "**/Cargo.toml",
             "**/Cargo.lock",
@@ -53,15 +53,15 @@ const NOTABLE: &[(Why, &[&str])] = &[
             "**/Gemfile.lock",
         ],
     ),
-    (Why::IsALicence, &["LICENSE*", "COPYING*"]),
+    (HintReason::IsALicence, &["LICENSE*", "COPYING*"]),
 ];
 
 /// Those of the paths to look at closely: protected ones first, then in the order of the table. No
 /// more than are told, and one, which says that there are more.
 pub(super) fn notable(paths: &[String], protected: &PathGlobs) -> anyhow::Result<Vec<ReviewHint>> {
     let is_protected = paths.iter().filter(|path| protected.matches(path));
-    let told = |path: &String, why: Why| ReviewHint { path: path.clone(), why };
-    let mut found: Vec<ReviewHint> = is_protected.map(|path| told(path, Why::IsProtected)).collect();
+    let told = |path: &String, why: HintReason| ReviewHint { path: path.clone(), why };
+    let mut found: Vec<ReviewHint> = is_protected.map(|path| told(path, HintReason::IsProtected)).collect();
     for (why, patterns) in NOTABLE {
         let patterns = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
         let globs = PathGlobs::new(patterns).map_err(anyhow::Error::msg)?;

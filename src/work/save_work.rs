@@ -14,10 +14,10 @@ use super::settle::comment;
 use super::start::{blocking, make_private_folder};
 use super::{Job, StepError, Worker};
 use crate::agent::FailureClass;
-use crate::event::PullMove;
+use crate::event::PullTransition;
 use crate::git::Mirror;
 use crate::ids::{IssueNumber, Sha};
-use crate::message::{self, Detail, Kept, WhyStopped, WhyUnfinished};
+use crate::message::{self, Detail, SavedWork, WhyStopped, WhyUnfinished};
 use crate::paths;
 use crate::store::{Effect, NewEffect, StopWanted, StoryUpdate, Transition};
 use crate::story::pull::PullState;
@@ -27,7 +27,7 @@ use crate::story::{Run, Story, Task, TaskState};
 const SAVE_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// What became of the work, with the commit that was pushed.
-pub(super) type SavedAt = (Kept, Option<Sha>);
+pub(super) type SavedAt = (SavedWork, Option<Sha>);
 
 impl Worker {
     /// Ends a task that is to be stopped: its work goes to the branch, and its issue is told.
@@ -39,7 +39,7 @@ impl Worker {
     /// The same, where it is known why.
     pub(super) async fn cancel_because(&self, job: &Job, why: &WhyStopped) -> Result<Task, StepError> {
         let kept = match self.store.latest_run(&job.task).await? {
-            None => (Kept::NotBegun, None),
+            None => (SavedWork::NotBegun, None),
             Some(run) => self.work_so_far(job, &run, message::work_in_progress(why)).await?,
         };
         self.cancelled(job, why, kept).await
@@ -59,7 +59,7 @@ impl Worker {
             return Ok(None);
         }
         let why = self.why_stopped(job).await?;
-        let kept = Kept::NotPushed { class, detail: self.secrets.redact(detail) };
+        let kept = SavedWork::NotPushed { class, detail: self.secrets.redact(detail) };
         Ok(Some(self.cancelled(job, &why, (kept, None)).await?))
     }
 
@@ -73,19 +73,21 @@ impl Worker {
         let of_run = self.job(task).await?;
         let is_merged = job.story.pull_state == PullState::Merged;
         let left_by = match is_merged {
-            true => {
-                WhyStopped::Pull { to: PullMove::Merged, by: String::new(), theirs: job.story.is_theirs() }
-            }
+            true => WhyStopped::Pull {
+                to: PullTransition::Merged,
+                by: String::new(),
+                theirs: job.story.is_adopted(),
+            },
             false => WhyStopped::Untouched,
         };
         let subject = message::work_in_progress(&left_by);
         let (kept, tip) = self.push_work_in_progress(&job.task, &of_run, &run, subject).await?;
         match kept {
-            Kept::NotPushed { class, detail } => {
+            SavedWork::NotPushed { class, detail } => {
                 tracing::warn!(%class, detail, "work that was left in a workspace cannot be pushed");
                 self.store.work_not_saved(&job.task).await?;
             }
-            Kept::Pushed { .. } => {
+            SavedWork::Pushed { .. } => {
                 tracing::info!(
                     branch = job.story.branch,
                     is_merged,
@@ -102,7 +104,7 @@ impl Worker {
                 effects.extend(cut_short_on_ready(job, &kept));
                 self.store.work_saved(&job.task, tip.as_ref(), &effects).await?;
             }
-            Kept::Nothing | Kept::NotBegun => self.store.work_saved(&job.task, None, &[]).await?,
+            SavedWork::Nothing | SavedWork::NotBegun => self.store.work_saved(&job.task, None, &[]).await?,
         }
         Ok(())
     }
@@ -117,7 +119,7 @@ impl Worker {
             Some(StopWanted::Asked { by }) => WhyStopped::Asked { by },
             Some(StopWanted::Unlabeled { by }) => WhyStopped::Unlabeled { by },
             Some(StopWanted::Ended { ending, by }) => WhyStopped::Ended { ending, by },
-            Some(StopWanted::Pull { to, by }) => WhyStopped::Pull { to, by, theirs: job.story.is_theirs() },
+            Some(StopWanted::Pull { to, by }) => WhyStopped::Pull { to, by, theirs: job.story.is_adopted() },
             Some(StopWanted::WaitedTooLong) => WhyStopped::WaitedTooLong,
             None => WhyStopped::Asked { by: job.task.ask.by.clone() },
         })
@@ -130,7 +132,7 @@ impl Worker {
         (kept, tip): SavedAt,
     ) -> Result<Task, StepError> {
         tracing::info!(?why, ?kept, "the task is stopped");
-        let is_needed_no_more = matches!(kept, Kept::Pushed { .. } | Kept::Nothing);
+        let is_needed_no_more = matches!(kept, SavedWork::Pushed { .. } | SavedWork::Nothing);
         let story = StoryUpdate {
             base: tip.map(|tip| (tip.clone(), Some(tip))),
             handed_over: is_needed_no_more.then_some(true),
@@ -156,7 +158,7 @@ impl Worker {
     ) -> Result<SavedAt, StepError> {
         let workspace = self.data.story(job.story.id).workspace;
         let (Some(base), false, true) = (&job.story.base, job.story.handed_over, workspace.exists()) else {
-            return Ok((Kept::Nothing, None));
+            return Ok((SavedWork::Nothing, None));
         };
         let pushed = self.hand_over_and_push_all(holder, (job, run), base, subject).await;
         if matches!(pushed, Ok(_) | Err(StepError::Fail { .. })) {
@@ -165,8 +167,8 @@ impl Worker {
         }
         match pushed {
             Err(StepError::Fail { class, detail }) => {
-                let detail = self.secrets.redact(&detail.words());
-                Ok((Kept::NotPushed { class, detail }, None))
+                let detail = self.secrets.redact(&detail.describe());
+                Ok((SavedWork::NotPushed { class, detail }, None))
             }
             other => other,
         }
@@ -191,7 +193,7 @@ impl Worker {
         let handed = self.hand_over(job, run, base, Some(&wip)).await?;
         check_not_moved_back(&handed, base)?;
         if handed.bundle.is_none() {
-            return Ok((Kept::Nothing, None));
+            return Ok((SavedWork::Nothing, None));
         }
         let (taken, _) = self.take_over(job, run, base, &handed).await?;
         // Nobody is asked about protected paths: they would be asked about work that is over.
@@ -204,7 +206,7 @@ impl Worker {
             let root = Some((job.story.base_branch.clone(), onto.clone()));
             self.store.change_story(holder, &StoryUpdate { root, ..StoryUpdate::default() }).await?;
         }
-        let kept = Kept::Pushed {
+        let kept = SavedWork::Pushed {
             branch: job.story.branch.clone(),
             commits: taken.commits,
             is_wip: handed.is_wip,
@@ -251,11 +253,11 @@ impl Worker {
 
 /// Said on the pull request where work that was cut short is on its branch now, and people may take
 /// it for what they were asked to review: a draft says so in its text.
-pub(super) fn cut_short_on_ready(job: &Job, kept: &Kept) -> Option<NewEffect> {
+pub(super) fn cut_short_on_ready(job: &Job, kept: &SavedWork) -> Option<NewEffect> {
     let story = &job.story;
     let is_told = |on: u64| on == story.issue.0 || job.task.ask.on == Some(IssueNumber(on));
     let pull = story.open_pull().filter(|pull| story.draft_pull().is_none() && !is_told(pull.0))?;
-    let Kept::Pushed { commits, is_wip, .. } = kept else { return None };
+    let SavedWork::Pushed { commits, is_wip, .. } = kept else { return None };
     let body = message::cut_short_on_branch(*commits, *is_wip, story.issue);
     Some(NewEffect::new(Effect::Comment { on: IssueNumber(pull.0), body }))
 }

@@ -10,8 +10,8 @@ use crate::store::{Effect, NewEffect, NewQuestion, StoryUpdate, Transition};
 use crate::story::budget::Limit;
 use crate::story::plan;
 use crate::story::{
-    self, About, Next, Outcome, PendingApproval, Question, Run, RunEnd, RunReason, Story, Task, TaskHistory,
-    TaskState,
+    self, Next, Outcome, PendingApproval, Question, Run, RunEnd, RunReason, Story, Task, TaskHistory,
+    TaskKind, TaskState,
 };
 
 /// A retry's wait doubles with each, up to so many times.
@@ -88,7 +88,7 @@ impl Worker {
                     Outcome::Failed { class: FailureClass::NotReady, .. } => {
                         let settings = self.settings_for(job, run.agent);
                         let program = agent::program(run.agent, &self.config.agent.command).to_owned();
-                        Detail::NoProgram { image: settings.image, program }.words()
+                        Detail::NoProgram { image: settings.image, program }.describe()
                     }
                     Outcome::Failed { detail, .. } if synced => message::login_refused_again(detail),
                     Outcome::Failed { detail, .. } => detail.clone(),
@@ -152,7 +152,7 @@ impl Worker {
             {
                 tracing::warn!(?step_error, "a hand-over was left over");
             }
-            if self.cancel_without_push(&job, class, &detail.words()).await?.is_none() {
+            if self.cancel_without_push(&job, class, &detail.describe()).await?.is_none() {
                 self.fail(&job, class, detail, &[]).await?;
             }
             Ok::<_, StepError>(())
@@ -190,7 +190,7 @@ impl Worker {
     ) -> Result<Transition, StepError> {
         let took = self.spent_on(&job.task).await?;
         let secrets = self.secrets.redactor();
-        let words = detail.words();
+        let words = detail.describe();
         let uncommitted: Vec<String> =
             uncommitted.iter().map(|path| secrets.redact(path).into_owned()).collect();
         let is_work = |run: &Run| {
@@ -239,8 +239,8 @@ impl Worker {
 fn failed_on(job: &Job) -> Option<IssueNumber> {
     let pull = IssueNumber(job.story.pull?.0);
     let is_of_pull = match &job.task.ask.about {
-        About::Review(_) => true,
-        About::Checks(failed) if !failed.by_command => true,
+        TaskKind::Review(_) => true,
+        TaskKind::Checks(failed) if !failed.by_command => true,
         _ => job.task.ask.on == Some(pull),
     };
     is_of_pull.then_some(pull)

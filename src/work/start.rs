@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::checkout::NewCheckout;
 use super::prompting::told;
-use super::refresh::Kept;
+use super::refresh::WorkspaceState;
 use super::talk::{INBOX, make_inbox};
 use super::{Job, StepError, Worker};
 use crate::account;
@@ -28,10 +28,10 @@ use crate::github::GitHubError;
 use crate::ids::{LABEL_INSTANCE, LABEL_RUN, LABEL_STORY, QuestionId, Repo, Sha, StoryId};
 use crate::message::Detail;
 use crate::paths;
-use crate::prompt::{Facts, Known, News, PromptPurpose, PullNow};
+use crate::prompt::{Facts, Known, PromptPurpose, PullStatus, WorkspaceChanges};
 use crate::store::StoryUpdate;
-use crate::story::plan::Mode;
-use crate::story::{About, Outcome, Run, RunEnd, RunReason, Session, Story, Task};
+use crate::story::plan::TaskMode;
+use crate::story::{Outcome, Run, RunEnd, RunReason, Session, Story, Task, TaskKind};
 
 /// Where the agent finds things in its container.
 pub(super) const WORKSPACE: &str = "/workspace";
@@ -113,9 +113,9 @@ impl Worker {
                 let runs = self.store.runs_of(&job.task).await?;
                 let has_begun = runs.iter().any(|before| before.id != run.id && before.started_at.is_some());
                 let kept = match (is_kept, has_begun) {
-                    (false, _) => Kept::Not,
-                    (true, false) => Kept::FromBefore,
-                    (true, true) => Kept::GoesOn,
+                    (false, _) => WorkspaceState::Not,
+                    (true, false) => WorkspaceState::FromBefore,
+                    (true, true) => WorkspaceState::GoesOn,
                 };
                 Some(self.refresh(job, run, kept).await?)
             }
@@ -267,7 +267,7 @@ impl Worker {
         story: &Story,
         run: &Run,
         settings: &TaskSettings,
-        news: Option<&News>,
+        news: Option<&WorkspaceChanges>,
     ) -> Result<ContainerSpec, StepError> {
         let session = resumable(story, run);
         let (text, images) = self.prompt(job, story, run, session.is_some(), news).await?;
@@ -279,7 +279,7 @@ impl Worker {
         let agent = run.agent;
         let mut mounts = vec![
             // What an agent that only plans may not do, it cannot.
-            mount(&paths.workspace, WORKSPACE, job.task.mode == Mode::Plan),
+            mount(&paths.workspace, WORKSPACE, job.task.mode == TaskMode::Plan),
             mount(&paths.home, HOME, false),
             mount(&paths.exchange, EXCHANGE, false),
             mount(&keys, KEYS, true),
@@ -335,14 +335,14 @@ impl Worker {
         story: &Story,
         run: &Run,
         resumes: bool,
-        news: Option<&News>,
+        news: Option<&WorkspaceChanges>,
     ) -> Result<(String, Vec<exchange::Named>), StepError> {
         let questions = self.store.questions(story.id).await?;
         let tasks = self.store.tasks_of(story.id).await?;
         let before = self.heard_in_session(job, story, run, &tasks).await?;
         let earlier = tasks.into_iter().take_while(|task| task.id != job.task.id);
         // A base that was brought in is no request that the agent has to know of.
-        let earlier: Vec<_> = earlier.filter(|task| !matches!(task.ask.about, About::Base(_))).collect();
+        let earlier: Vec<_> = earlier.filter(|task| !matches!(task.ask.about, TaskKind::Base(_))).collect();
         let asked = |id: &QuestionId| questions.iter().find(|asked| asked.id == *id);
         let purpose = match &run.turn {
             RunReason::Begin | RunReason::StartOver => PromptPurpose::Work,
@@ -369,7 +369,7 @@ impl Worker {
         };
         let moved = news.and_then(|news| news.base_moved.as_ref());
         let purpose = match Self::purpose_of_base(job, run, moved).unwrap_or(purpose) {
-            _ if before.is_again && !matches!(job.task.ask.about, About::Base(_)) => {
+            _ if before.is_again && !matches!(job.task.ask.about, TaskKind::Base(_)) => {
                 PromptPurpose::Resume(None)
             }
             PromptPurpose::Resume(Some(asked)) if before.answers.contains(&asked.id) => {
@@ -394,7 +394,7 @@ impl Worker {
             news,
             seen: &gathered.seen,
             applied: &self.store.applied_suggestions(story.id).await?,
-            pull: PullNow::of(&job.story),
+            pull: PullStatus::of(&job.story),
             known: before.known,
         };
         let (made, template) = self.write_prompt(job, &facts).await?;
@@ -419,8 +419,8 @@ impl Worker {
                 let of_session = |end: &&RunEnd| end.session.as_ref() == Some(&session.id) && has_heard(end);
                 let Some(end) = before.end.as_ref().filter(of_session) else { continue };
                 // Of a review or of checks each round is new.
-                let is_same =
-                    matches!(ask.about, About::Issue | About::SubIssue(_)) && task.ask.about == ask.about;
+                let is_same = matches!(ask.about, TaskKind::Issue | TaskKind::SubIssue(_))
+                    && task.ask.about == ask.about;
                 heard.known.issue |= is_same && task.ask.title == ask.title && task.ask.body == ask.body;
                 heard.known.text |= task.ask.text == ask.text;
                 if let RunReason::Answer { question } | RunReason::CarryOut { question } = &before.turn {
@@ -471,7 +471,7 @@ impl Worker {
     /// The command that sets up what the agent builds and tests with. A plan needs none of it, and
     /// it could not be written.
     fn set_up(&self, job: &Job, settings: &TaskSettings) -> Option<String> {
-        settings.setup.clone().filter(|_| job.task.mode == Mode::Work)
+        settings.setup.clone().filter(|_| job.task.mode == TaskMode::Work)
     }
 
     /// Whose name stands on commits made in a container.

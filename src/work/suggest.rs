@@ -22,9 +22,9 @@ use crate::message;
 use crate::paths;
 use crate::redact::Redactor;
 use crate::store::{StoryUpdate, Transition};
-use crate::story::plan::Mode;
-use crate::story::review::{Applied, AppliedSuggestions, Remark, ReviewBatch, What, suggestion};
-use crate::story::{About, RunReason, Task, TaskState};
+use crate::story::plan::TaskMode;
+use crate::story::review::{Applied, AppliedSuggestions, LineComment, ReviewBatch, ThreadKind, suggestion};
+use crate::story::{RunReason, Task, TaskKind, TaskState};
 
 /// The throw-away repository, in the story's folder.
 const FOLDER: &str = "suggestions";
@@ -34,9 +34,9 @@ const MAX_TRIES: u32 = 3;
 impl Worker {
     /// Applies what a task's reviews suggest, before its first run.
     pub(super) async fn apply_suggestions(&self, job: &Job) -> Result<Suggestions, StepError> {
-        let About::Review(round) = &job.task.ask.about else { return Ok(Suggestions::GoOn(None)) };
+        let TaskKind::Review(round) = &job.task.ask.about else { return Ok(Suggestions::GoOn(None)) };
         let has_begun = self.store.latest_run(&job.task).await?.is_some();
-        if has_begun || job.task.mode != Mode::Work || job.story.pull.is_none() {
+        if has_begun || job.task.mode != TaskMode::Work || job.story.pull.is_none() {
             return Ok(Suggestions::GoOn(None));
         }
         let mut tip = None;
@@ -204,7 +204,7 @@ impl Worker {
         let secrets = self.secrets.redactor();
         let mut wanted = Vec::new();
         for thread in round.threads() {
-            let What::Lines(remarks) = &thread.what else { continue };
+            let ThreadKind::Lines(remarks) = &thread.what else { continue };
             let [(by, remark)] = remarks.as_slice() else { continue };
             if applied.commit_of(remark.id).is_some() {
                 continue;
@@ -254,7 +254,7 @@ struct Exact {
 
 /// None where it is not about lines that the change has, where a person has to allow the path, and
 /// where it holds a secret.
-fn exact(remark: &Remark, protected: &PathGlobs, secrets: &Redactor) -> Option<Exact> {
+fn exact(remark: &LineComment, protected: &PathGlobs, secrets: &Redactor) -> Option<Exact> {
     let with = suggestion(&remark.text)?.lines;
     let at = &remark.at;
     let (lines, seen_at) = ((at.first?, at.last?), at.commit.clone()?);
@@ -288,12 +288,12 @@ mod tests {
     fn only_what_may_be_put_in_as_it_stands_is() {
         let protected = PathGlobs::new(vec!["deploy/**".to_owned()]).unwrap();
         let secrets = Redactor::new(["canary-0123456789"]);
-        let exact = |remark: &Remark| exact(remark, &protected, &secrets);
+        let exact = |remark: &LineComment| exact(remark, &protected, &secrets);
         let fine = remark(1, "run.sh", (2, 3), "```suggestion\na\nb\n```");
         let made = exact(&fine).unwrap();
         assert_eq!((made.lines, made.with), ((2, 3), vec!["a".to_owned(), "b".to_owned()]));
 
-        let changed = |change: fn(&mut Remark)| {
+        let changed = |change: fn(&mut LineComment)| {
             let mut other = fine.clone();
             change(&mut other);
             other

@@ -16,7 +16,7 @@ use crate::fail_point::around;
 use crate::ids::RunId;
 use crate::prompt;
 use crate::story::Run;
-use crate::story::talk::{Hearing, Talk};
+use crate::story::talk::{AgentInbox, InboxAction};
 
 /// Where the shell in the container finds it.
 pub(super) const INBOX: &str = "/run/hob/inbox";
@@ -26,7 +26,7 @@ pub(super) const END: &str = "end";
 
 /// What one hob knows of the talk in a run.
 #[derive(Debug, Default)]
-pub(super) struct Talking {
+pub(super) struct InboxProgress {
     /// The agent has come to the end of a turn, and was told nothing since.
     pub(super) is_answered: bool,
     is_over: bool,
@@ -34,17 +34,22 @@ pub(super) struct Talking {
 
 impl Worker {
     /// Tells the agent what is to be told now, or that no more will come.
-    pub(super) async fn talk(&self, job: &Job, run: &Run, talking: &mut Talking) -> Result<(), StepError> {
+    pub(super) async fn talk(
+        &self,
+        job: &Job,
+        run: &Run,
+        talking: &mut InboxProgress,
+    ) -> Result<(), StepError> {
         while run.agent.listens() && !talking.is_over {
             let wanted = self.store.messages_wanted(job.story.id).await?;
-            let hearing = Hearing {
+            let hearing = AgentInbox {
                 is_ended: self.store.is_input_ended(run.id).await?,
                 is_wanted: !wanted.is_empty(),
                 is_answered: talking.is_answered,
             };
             match hearing.talk() {
-                Talk::Wait => return Ok(()),
-                Talk::Tell => {
+                InboxAction::Wait => return Ok(()),
+                InboxAction::Tell => {
                     for message in &wanted {
                         let id = message.id.to_string();
                         let text = prompt::message(&message.by, &message.text);
@@ -55,8 +60,8 @@ impl Worker {
                     }
                 }
                 // Something was said at this moment: it is told first.
-                Talk::End if !hearing.is_ended && !self.store.end_input(&job.task, run.id).await? => {}
-                Talk::End => {
+                InboxAction::End if !hearing.is_ended && !self.store.end_input(&job.task, run.id).await? => {}
+                InboxAction::End => {
                     self.write_line(run.id, END.to_owned(), END.to_owned()).await?;
                     talking.is_over = true;
                 }

@@ -4,9 +4,9 @@
 
 use super::publish::Proposed;
 use super::{Job, StepError, Worker};
-use crate::message::{self, Kept, UnfinishedText, WhyStopped, WhyUnfinished};
+use crate::message::{self, SavedWork, UnfinishedText, WhyStopped, WhyUnfinished};
 use crate::store::NewEffect;
-use crate::story::About;
+use crate::story::TaskKind;
 use crate::story::pull::PullState;
 
 impl Worker {
@@ -17,12 +17,12 @@ impl Worker {
         &self,
         job: &Job,
         why: WhyUnfinished<'_>,
-        kept: Option<&Kept>,
+        kept: Option<&SavedWork>,
     ) -> Result<Option<NewEffect>, StepError> {
         let story = &job.story;
         let is_wanted = match story.pull {
             Some(_) => story.draft_pull().is_some(),
-            None => matches!(kept, Some(Kept::Pushed { .. })) && !is_the_end(&why),
+            None => matches!(kept, Some(SavedWork::Pushed { .. })) && !is_the_end(&why),
         };
         if !is_wanted || story.pull_state != PullState::Open || story.is_gone {
             return Ok(None);
@@ -46,7 +46,7 @@ impl Worker {
     /// What a pull request says of the sub-issues that come after the one of this task: it is not
     /// done before they are.
     pub(super) async fn parts_to_come(&self, job: &Job) -> Result<Option<String>, StepError> {
-        let About::SubIssue(together) = &job.task.ask.about else { return Ok(None) };
+        let TaskKind::SubIssue(together) = &job.task.ask.about else { return Ok(None) };
         if together.next().is_none() {
             return Ok(None);
         }

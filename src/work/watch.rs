@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::run_log::RunLog;
 use super::start::{SETUP_FAILED, WORKSPACE, blocking, docker_error, remove_keys, resumable};
-use super::talk::Talking;
+use super::talk::InboxProgress;
 use super::{Job, StepError, Worker};
 use crate::account;
 use crate::agent::{self, FailureClass, Parser, Report, Signal, Stopped, TodoItem, Tools};
@@ -24,7 +24,7 @@ use crate::fail_point::around;
 use crate::paths;
 use crate::redact::{Addresses, Secrets};
 use crate::store::StoryUpdate;
-use crate::story::budget::{Limit, Used};
+use crate::story::budget::{Limit, Usage};
 use crate::story::review::Reply;
 use crate::story::{Outcome, Run, RunEnd, Session};
 
@@ -68,7 +68,7 @@ struct Left {
 
 /// What a piece of output has said that matters at once.
 #[derive(Default)]
-struct Taken {
+struct ImportedCommits {
     /// The run should end, for this reason.
     end_now: Option<FailureClass>,
     /// The agent has come to the end of a turn.
@@ -213,7 +213,7 @@ impl Worker {
         let too_much = self.until_too_much_disk(vec![paths.workspace, paths.home, paths.exchange]);
         let cancelled = self.until_stop_is_wanted(job);
         tokio::pin!(too_much, cancelled);
-        let mut talking = Talking::default();
+        let mut talking = InboxProgress::default();
         let mut talk_round = tokio::time::interval(TALK_ROUND);
         talk_round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -359,8 +359,8 @@ impl Worker {
         run: &Run,
         (log, progress): (&mut RunLog, &mut Progress),
         piece: &Output,
-    ) -> Result<Taken, StepError> {
-        let mut taken = Taken::default();
+    ) -> Result<ImportedCommits, StepError> {
+        let mut taken = ImportedCommits::default();
         for signal in log.take(piece)? {
             match signal {
                 Signal::Session(id) => self.remember_session(job, run, id).await?,
@@ -765,7 +765,7 @@ fn longest_run(timeout: Duration, run: &Run) -> (Duration, Stopped) {
 /// Whether a run has used what it may, as far as its program tells while it works.
 fn has_used_up(run: &Run, log: &RunLog) -> bool {
     let so_far = log.so_far();
-    let used = Used { usd: so_far.cost_usd.unwrap_or(0.0), tokens: so_far.tokens.unwrap_or(0), ms: 0 };
+    let used = Usage { usd: so_far.cost_usd.unwrap_or(0.0), tokens: so_far.tokens.unwrap_or(0), ms: 0 };
     used.passes(Limit { ms: None, ..run.budget_limit })
 }
 

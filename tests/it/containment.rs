@@ -13,14 +13,17 @@ mod rendered;
 use std::io::Write as _;
 
 use hob::agent::{FailureClass, Signal, TodoItem, TodoState};
-use hob::command::Mistake;
+use hob::command::CommandError;
 use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
-use hob::message::review::{Answered, WholeAnswered};
+use hob::message::review::{Answered, AnsweredReview};
 use hob::message::{
-    self, FailureText, Kept, Later, Phase, PullRequestText, Refusal, Sizes, Spent, StatusText, WhyStopped,
+    self, FailureText, FollowUp, PartLimits, Phase, PullRequestText, Refusal, SavedWork, Spent, StatusText,
+    WhyStopped,
 };
 use hob::story::checks::{CheckEnd, CheckResult, Checked};
-use hob::story::{About, Answer, AskedQuestion, Card, Given, OverflowLinks, Question, QuestionKind};
+use hob::story::{
+    Answer, AskedQuestion, OverflowLinks, Question, QuestionComment, QuestionKind, SelectedAnswer, TaskKind,
+};
 
 use rendered::{Rendered, skeleton};
 
@@ -57,17 +60,17 @@ const PLACES: &[Place] = &[
     Place {
         name: "a command that is none",
         one_line: true,
-        say: |text| misunderstood(&Mistake::UnknownCommand(format!("dance {text}"))),
+        say: |text| misunderstood(&CommandError::UnknownCommand(format!("dance {text}"))),
     },
     Place {
         name: "a line that is no command",
         one_line: true,
-        say: |text| misunderstood(&Mistake::Unclear { written: text.to_owned(), meant: "stop" }),
+        say: |text| misunderstood(&CommandError::Unclear { written: text.to_owned(), meant: "stop" }),
     },
     Place {
         name: "a command in a quotation",
         one_line: true,
-        say: |text| misunderstood(&Mistake::Quoted(text.to_owned())),
+        say: |text| misunderstood(&CommandError::Quoted(text.to_owned())),
     },
     Place {
         name: "a command that is not carried out",
@@ -78,7 +81,7 @@ const PLACES: &[Place] = &[
         name: "an option that is none",
         one_line: true,
         say: |text| {
-            misunderstood(&Mistake::UnknownOption { command: "work", option: format!("--dance {text}") })
+            misunderstood(&CommandError::UnknownOption { command: "work", option: format!("--dance {text}") })
         },
     },
     Place { name: "an option's value", one_line: true, say: bad_value },
@@ -139,7 +142,7 @@ const PLACES: &[Place] = &[
 /// A part of a text that is cut in the middle; of one that has no such part, the whole.
 fn part_of(text: &str, nth: usize) -> String {
     let half = text.chars().count() / 2;
-    let sizes = Sizes { first: half.max(HARMLESS.len()), more: 10_000, parts: 2 };
+    let sizes = PartLimits { first: half.max(HARMLESS.len()), more: 10_000, parts: 2 };
     let parts = message::contain_in_parts(text, sizes);
     message::rest_comment(parts.get(nth).unwrap_or(&parts[0]), 2, 2)
 }
@@ -149,7 +152,7 @@ fn in_thread(text: &str) -> String {
 }
 
 fn to_review(said: &str, reply: &str) -> String {
-    let one = |by| WholeAnswered { by, said, reply: Some(reply) };
+    let one = |by| AnsweredReview { by, said, reply: Some(reply) };
     message::review::whole_replies(&[one("alice"), one("bob")], None)
 }
 
@@ -224,8 +227,8 @@ fn by_default(default: &str) -> String {
 
 /// The card, answered where there is an answer.
 fn card(question: Question, answer: Option<Answer>) -> String {
-    let given = answer.map(|answer| Given { answer, shown_at: None });
-    message::card::card(&Card {
+    let given = answer.map(|answer| SelectedAnswer { answer, shown_at: None });
+    message::card::card(&QuestionComment {
         id: "01a20ba9-548f-767a-8884-d8d02bdb13df".parse().expect("an id"),
         story: StoryId::new(),
         kind: QuestionKind::Agent,
@@ -249,12 +252,12 @@ fn plan(text: &str) -> String {
     card(message::may_this_be_done(Some(&format!("First:\n\n{text}"))), None)
 }
 
-fn misunderstood(mistake: &Mistake) -> String {
+fn misunderstood(mistake: &CommandError) -> String {
     message::misunderstood(mistake, &[AgentKind::Claude])
 }
 
 fn bad_value(value: &str) -> String {
-    misunderstood(&Mistake::BadValue { option: "--model", value: value.to_owned() })
+    misunderstood(&CommandError::BadValue { option: "--model", value: value.to_owned() })
 }
 
 fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]) -> String {
@@ -262,13 +265,13 @@ fn pull_request(summary: Option<&str>, answered: &[(&str, &str)], drops: &[&str]
 }
 
 /// What was done on a pull request after it was opened.
-fn later(text: &str) -> Later {
-    Later { about: About::Issue, by: "who-asked".to_owned(), summary: text.to_owned() }
+fn later(text: &str) -> FollowUp {
+    FollowUp { about: TaskKind::Issue, by: "who-asked".to_owned(), summary: text.to_owned() }
 }
 
 fn pull_request_with(
     summary: Option<&str>,
-    later: &[Later],
+    later: &[FollowUp],
     answered: &[(&str, &str)],
     drops: &[&str],
 ) -> String {
@@ -313,8 +316,8 @@ fn failed(detail: &str, uncommitted: &[String]) -> String {
     })
 }
 
-fn not_pushed(detail: &str) -> Kept {
-    Kept::NotPushed { class: FailureClass::HandOverRefused, detail: detail.to_owned() }
+fn not_pushed(detail: &str) -> SavedWork {
+    SavedWork::NotPushed { class: FailureClass::HandOverRefused, detail: detail.to_owned() }
 }
 
 impl Place {

@@ -388,7 +388,7 @@ fn the_page_for_developers_has_each_command_as_the_table_has_it() {
         TABLE.iter().map(|row| [row.usage, row.does, row.example].map(str::to_owned)).collect();
     assert_eq!(rows(part), written, "left: docs/using.md; right: src/command.rs");
     for row in TABLE {
-        assert!(part.contains(&format!("people {}", row.who.words())), "who may give `{}`", row.name);
+        assert!(part.contains(&format!("people {}", row.who.describe())), "who may give `{}`", row.name);
     }
     for agent in AgentKind::ALL {
         assert!(part.contains(&format!("`{agent}`")), "{agent}");

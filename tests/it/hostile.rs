@@ -87,7 +87,7 @@ struct Stage {
 
 /// The counts, and what went wrong in words.
 #[derive(Debug, Default)]
-struct Tally {
+struct RunTotals {
     plants: usize,
     tasks: usize,
     pulls: usize,
@@ -171,7 +171,7 @@ impl Stage {
     }
 
     /// Has an agent plant each, all at once, and looks at what was said on each issue.
-    async fn play(&mut self, plants: &[Plant]) -> Tally {
+    async fn play(&mut self, plants: &[Plant]) -> RunTotals {
         let places = Places {
             trace: &self.trace,
             canary: self.canary.path(),
@@ -187,7 +187,7 @@ impl Stage {
             self.world.alice().labels(issue, "hob").await;
             issues.push(issue);
         }
-        let mut tally = Tally::default();
+        let mut tally = RunTotals::default();
         for (plant, issue) in plants.iter().zip(issues) {
             let what = format!("what comes of `{}` on #{issue}", plant.name);
             self.world.github.until(&what, PATIENCE, |_| self.world.said(issue).first().map(|_| ())).await;
@@ -232,8 +232,8 @@ impl Stage {
     }
 
     /// Ends hob, and looks at everything that it did and left.
-    async fn judge(mut self) -> Tally {
-        let mut tally = Tally::default();
+    async fn judge(mut self) -> RunTotals {
+        let mut tally = RunTotals::default();
         self.check_still(&mut tally).await;
         let pid = self.program.pid();
         tally.memory_mib = peak_memory_mib(pid);
@@ -291,7 +291,7 @@ impl Stage {
     }
 
     /// Whether anything that agents left running still runs: their heartbeats would go on.
-    async fn check_still(&mut self, tally: &mut Tally) {
+    async fn check_still(&mut self, tally: &mut RunTotals) {
         let beats = || -> Vec<(PathBuf, String)> {
             let homes = stories(self.world.data()).into_iter().map(|story| story.join("home"));
             let files = homes.flat_map(|home| (1..=3).map(move |i| home.join(format!("heartbeat-{i}"))));
@@ -309,8 +309,8 @@ impl Stage {
     }
 }
 
-impl Tally {
-    fn add(&mut self, other: Tally) {
+impl RunTotals {
+    fn add(&mut self, other: RunTotals) {
         self.plants += other.plants;
         self.tasks += other.tasks;
         self.pulls += other.pulls;
@@ -349,7 +349,7 @@ impl Tally {
     }
 }
 
-impl std::fmt::Display for Tally {
+impl std::fmt::Display for RunTotals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,

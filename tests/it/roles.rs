@@ -19,7 +19,8 @@ use hob::ids::{AgentKind, CommentId, EffectId, IssueNumber, PullNumber, Question
 use hob::intake::Intake;
 use hob::message;
 use hob::store::{
-    Effect, NewEffect, NewQuestion, PullShown, ReactTo, Sharing, ShownCheck, Store, StoryUpdate, Transition,
+    Effect, NewEffect, NewQuestion, PublishedPull, ReactTo, Sharing, ShownCheck, Store, StoryUpdate,
+    Transition,
 };
 use hob::story::{Outcome, Question, RETRY_BUTTON, RunEnd, STOP_BUTTON, Story, Task, TaskState, button};
 use serde_json::{Value, json};
@@ -89,7 +90,7 @@ enum Leads {
 
 /// How something is done on GitHub.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Act {
+enum Input {
     /// The label is put on an issue with the command in its text.
     Label,
     /// A comment.
@@ -107,7 +108,7 @@ enum Act {
     Review,
 }
 
-impl Act {
+impl Input {
     /// Whether there is something that hob can react to.
     fn can_be_acknowledged(self) -> bool {
         matches!(self, Self::Label | Self::Comment | Self::Press(_) | Self::Review)
@@ -117,52 +118,52 @@ impl Act {
 struct Event {
     name: &'static str,
     stage: Stage,
-    act: Act,
+    act: Input,
     /// For those who may, by the command's name; `words` is no command, `dance` is none that hob
     /// knows.
     leads_to: fn(&str) -> Leads,
 }
 
 const EVENTS: [Event; 14] = [
-    Event { name: "issue labelled", stage: Stage::Fresh, act: Act::Label, leads_to: |_| Leads::Task },
-    Event { name: "comment on an issue", stage: Stage::Fresh, act: Act::Comment, leads_to: on_fresh },
+    Event { name: "issue labelled", stage: Stage::Fresh, act: Input::Label, leads_to: |_| Leads::Task },
+    Event { name: "comment on an issue", stage: Stage::Fresh, act: Input::Comment, leads_to: on_fresh },
     Event {
         name: "comment on an issue under work",
         stage: Stage::Busy,
-        act: Act::Comment,
+        act: Input::Comment,
         leads_to: on_busy,
     },
-    Event { name: "reply to a question", stage: Stage::Asked, act: Act::Comment, leads_to: on_question },
-    Event { name: "reply to a plan", stage: Stage::Planned, act: Act::Comment, leads_to: on_plan },
+    Event { name: "reply to a question", stage: Stage::Asked, act: Input::Comment, leads_to: on_question },
+    Event { name: "reply to a plan", stage: Stage::Planned, act: Input::Comment, leads_to: on_plan },
     Event {
         name: "comment on hob's pull request",
         stage: Stage::Proposed,
-        act: Act::Comment,
+        act: Input::Comment,
         leads_to: on_proposed,
     },
     Event {
         name: "comment on somebody else's pull request",
         stage: Stage::Foreign,
-        act: Act::Comment,
+        act: Input::Comment,
         leads_to: on_foreign,
     },
-    Event { name: "review", stage: Stage::Proposed, act: Act::Review, leads_to: on_review },
-    Event { name: "label taken off", stage: Stage::Busy, act: Act::Unlabel, leads_to: |_| Leads::Stop },
-    Event { name: "issue closed", stage: Stage::Asked, act: Act::Close, leads_to: |_| Leads::Stop },
-    Event { name: "edited comment", stage: Stage::Asked, act: Act::Edit, leads_to: |_| Leads::Nothing },
+    Event { name: "review", stage: Stage::Proposed, act: Input::Review, leads_to: on_review },
+    Event { name: "label taken off", stage: Stage::Busy, act: Input::Unlabel, leads_to: |_| Leads::Stop },
+    Event { name: "issue closed", stage: Stage::Asked, act: Input::Close, leads_to: |_| Leads::Stop },
+    Event { name: "edited comment", stage: Stage::Asked, act: Input::Edit, leads_to: |_| Leads::Nothing },
     Event {
         name: "button Stop",
         stage: Stage::Busy,
-        act: Act::Press(Some(STOP_BUTTON)),
+        act: Input::Press(Some(STOP_BUTTON)),
         leads_to: |_| Leads::Stop,
     },
     Event {
         name: "button Retry",
         stage: Stage::Failed,
-        act: Act::Press(Some(RETRY_BUTTON)),
+        act: Input::Press(Some(RETRY_BUTTON)),
         leads_to: |_| Leads::Task,
     },
-    Event { name: "button Re-run", stage: Stage::Failed, act: Act::Press(None), leads_to: |_| Leads::Task },
+    Event { name: "button Re-run", stage: Stage::Failed, act: Input::Press(None), leads_to: |_| Leads::Task },
 ];
 
 /// Work is done there, and what fails is mended, as on a pull request of hob's own.
@@ -230,8 +231,8 @@ fn said() -> Vec<(&'static str, &'static str)> {
 /// request of its own; a button says nothing.
 fn said_in(event: &Event) -> Vec<(&'static str, &'static str)> {
     let is_wanted = |name: &str| match event.act {
-        Act::Review => matches!(name, "words" | "work" | "stop"),
-        Act::Press(_) => name == "words",
+        Input::Review => matches!(name, "words" | "work" | "stop"),
+        Input::Press(_) => name == "words",
         _ => true,
     };
     said().into_iter().filter(|(name, _)| is_wanted(name)).collect()
@@ -386,7 +387,7 @@ impl Scene {
                     let story = self.store.story(wanted.story).await.unwrap();
                     let pull = self.w.github.open_pull(REPO, HOB, title, &story.branch, "main");
                     let number = PullNumber(pull);
-                    let shown = PullShown {
+                    let shown = PublishedPull {
                         number,
                         draft: Some(false),
                         title: None,
@@ -455,7 +456,7 @@ async fn cases(w: &World) -> Vec<Case> {
     for event in &EVENTS {
         for role in &ROLES {
             for (command, says) in said_in(event) {
-                let body = if event.act == Act::Label { says } else { "" };
+                let body = if event.act == Input::Label { says } else { "" };
                 let issue = match event.stage {
                     Stage::Foreign => foreign_pull(w, &format!("topic-{}", cases.len())).await,
                     _ => w.alice().opens_issue(command, body).await,
@@ -585,17 +586,17 @@ async fn act(scene: &Scene, case: &mut Case, sent: &HashMap<u64, Value>, foreign
     let own = if login == HOB { format!("\n\n{}", message::marker(EffectId::new())) } else { String::new() };
     let says = format!("{}{own}", case.says);
     match case.event.act {
-        Act::Label => drop(github.label_issue(REPO, case.issue, login, "hob").await),
-        Act::Comment => case.comment = Some(CommentId(github.comment(REPO, case.on, login, &says).await)),
-        Act::Unlabel => drop(github.unlabel_issue(REPO, case.issue, login, "hob").await),
-        Act::Press(button) => press(scene, case, button).await,
-        Act::Review => {
+        Input::Label => drop(github.label_issue(REPO, case.issue, login, "hob").await),
+        Input::Comment => case.comment = Some(CommentId(github.comment(REPO, case.on, login, &says).await)),
+        Input::Unlabel => drop(github.unlabel_issue(REPO, case.issue, login, "hob").await),
+        Input::Press(button) => press(scene, case, button).await,
+        Input::Review => {
             let said = [on("done.md", 1, &says)];
             let made = github.review(REPO, case.on, login, Verdict::ChangesRequested, "", &said).await;
             case.remark = made.first().copied().map(ReviewCommentId);
         }
-        Act::Close => drop(github.end_issue(REPO, case.issue, login, "closed").await),
-        Act::Edit => {
+        Input::Close => drop(github.end_issue(REPO, case.issue, login, "closed").await),
+        Input::Edit => {
             // Written where it leads to nothing, so that only the edit is told of the story.
             case.comment = Some(CommentId(github.comment(REPO, foreign, login, "> quoted").await));
             let written = github.deliveries().pop().expect("a webhook");
@@ -641,7 +642,7 @@ async fn press(scene: &Scene, case: &Case, name: Option<&str>) {
 
 /// Whether the status comment is the answer: where a label or a button begins work.
 fn is_answered(case: &Case, wanted: Leads) -> bool {
-    matches!(case.event.act, Act::Label | Act::Press(_)) && wanted == Leads::Task
+    matches!(case.event.act, Input::Label | Input::Press(_)) && wanted == Leads::Task
 }
 
 /// What is wrong with a case: it led to something else than it should, or was not acknowledged.

@@ -11,7 +11,7 @@ use hob::intake::reply::{read_edit, read_reply};
 use hob::message;
 use hob::prompt;
 use hob::redact::Redactor;
-use hob::story::{Card, OverflowLinks, Question};
+use hob::story::{OverflowLinks, Question, QuestionComment};
 
 const SMALL: usize = 64 << 10;
 const LARGE: usize = 1 << 20;
@@ -107,13 +107,13 @@ const READERS: &[Reader] = &[
     Reader { name: "redact", read: |text| drop(Redactor::new(["secret-of-many-letters"]).redact(text)) },
 ];
 
-fn asked() -> Card {
+fn asked() -> QuestionComment {
     let question = Question {
         text: "Which shape should it have?".to_owned(),
         options: vec!["one".to_owned(), "one array of all".to_owned()],
         ..Question::default()
     };
-    Card {
+    QuestionComment {
         id: QuestionId::new(),
         story: StoryId::new(),
         kind: hob::story::QuestionKind::Agent,

@@ -167,7 +167,6 @@ const DUPLICATE_TYPES: &[&str] = &[
     "Exit",
     "FollowBase",
     "GitHub",
-    "Known",
     "Limits",
     "Listed",
     "Policy",
@@ -177,13 +176,8 @@ const DUPLICATE_TYPES: &[&str] = &[
     "ReactTo",
     "Report",
     "Review",
-    "Room",
-    "Said",
     "Stream",
-    "Used",
     "Verdict",
-    "Who",
-    "Why",
 ];
 
 /// The names of the types that a text declares `pub` at its outermost level.

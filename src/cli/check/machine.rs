@@ -101,7 +101,7 @@ pub(super) async fn docker(config: &Config) -> Vec<Found> {
         Ok(engine) => engine,
         Err(error) => return vec![Wrong(error.to_string())],
     };
-    let mut found = vec![Good(words(&engine))];
+    let mut found = vec![Good(describe(&engine))];
     found.extend(network(config, &docker).await);
     let (images, there) = images(config, &docker).await;
     found.extend(images);
@@ -111,7 +111,7 @@ pub(super) async fn docker(config: &Config) -> Vec<Found> {
     found
 }
 
-fn words(engine: &Engine) -> String {
+fn describe(engine: &Engine) -> String {
     let missing = if engine.missing.is_empty() {
         String::new()
     } else {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Installation, Repository, person, place, read};
-use crate::event::{CheckKind, EndedCheck, Event, Pull, PullMove, Review};
+use crate::event::{CheckKind, EndedCheck, Event, Pull, PullTransition, Review};
 use crate::github::failed_checks::FAILED;
 use crate::github::people::User;
 use crate::github::pulls::Side;
@@ -187,9 +187,9 @@ fn reviewed(delivery: OnPull) -> Option<Event> {
 
 fn moved(delivery: OnPull, is_closed: bool) -> Event {
     let to = match (is_closed, delivery.pull_request.merged_at) {
-        (true, Some(_)) => PullMove::Merged,
-        (true, None) => PullMove::Closed,
-        (false, _) => PullMove::Reopened,
+        (true, Some(_)) => PullTransition::Merged,
+        (true, None) => PullTransition::Closed,
+        (false, _) => PullTransition::Reopened,
     };
     Event::PullMoved {
         place: place(delivery.repository, delivery.installation),
@@ -338,7 +338,7 @@ mod tests {
         let Event::PullMoved { to, pull, .. } = example!("pull_request", "pull_request.closed") else {
             panic!("not closed");
         };
-        assert_eq!((to, pull.is_open), (PullMove::Closed, false));
+        assert_eq!((to, pull.is_open), (PullTransition::Closed, false));
 
         let Event::CheckEnded { check, .. } = example!("check_run", "check_run.completed") else {
             panic!("no check");

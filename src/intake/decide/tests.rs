@@ -3,7 +3,7 @@
 use super::*;
 use crate::message::card::card;
 use crate::message::card::tests::{asking, card_of, given};
-use crate::story::Given;
+use crate::story::SelectedAnswer;
 
 const LABEL_AT: i64 = 1_000;
 
@@ -11,12 +11,12 @@ fn time(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn label(second: i64) -> Act {
-    Act::Label { choice: Some(Choice::default()), label: "hob".to_owned(), at: time(second) }
+fn label(second: i64) -> Input {
+    Input::Label { choice: Some(Choice::default()), label: "hob".to_owned(), at: time(second) }
 }
 
-fn comment(id: u64, second: i64, text: &str) -> Act {
-    Act::Comment {
+fn comment(id: u64, second: i64, text: &str) -> Input {
+    Input::Comment {
         id: CommentId(id),
         at: time(second),
         command: crate::command::parse(text),
@@ -25,26 +25,26 @@ fn comment(id: u64, second: i64, text: &str) -> Act {
     }
 }
 
-fn known(story: KnownStory) -> Known {
-    Known { on_pull_request: false, story: Some(story) }
+fn known(story: KnownStory) -> InputContext {
+    InputContext { on_pull_request: false, story: Some(story) }
 }
 
-fn waiting(posted: Posted) -> Known {
+fn waiting(posted: Posted) -> InputContext {
     let question = Some(OpenQuestion { card: shape(), posted, is_plan: false });
     known(KnownStory { question, is_under_work: true, ..KnownStory::default() })
 }
 
 /// A question that is comment 7.
-fn shape() -> Card {
+fn shape() -> QuestionComment {
     card_of(asking("Which shape?", &["one object per line", "one array"]))
 }
 
-fn about(card: &Card) -> Known {
+fn about(card: &QuestionComment) -> InputContext {
     known(KnownStory { card: Some(card.clone()), is_under_work: true, ..KnownStory::default() })
 }
 
-fn edit(by: &str, second: i64, before: &str, after: &str) -> Act {
-    Act::Edit {
+fn edit(by: &str, second: i64, before: &str, after: &str) -> Input {
+    Input::Edit {
         id: CommentId(7),
         at: time(second),
         before: before.to_owned(),
@@ -54,9 +54,10 @@ fn edit(by: &str, second: i64, before: &str, after: &str) -> Act {
     }
 }
 
-fn answered_by_alice(shown: Option<i64>) -> Card {
-    let given = given("one array", "alice").map(|given| Given { shown_at: shown.map(time), ..given });
-    Card { answers: vec![given], is_open: false, ..shape() }
+fn answered_by_alice(shown: Option<i64>) -> QuestionComment {
+    let given =
+        given("one array", "alice").map(|given| SelectedAnswer { shown_at: shown.map(time), ..given });
+    QuestionComment { answers: vec![given], is_open: false, ..shape() }
 }
 
 fn texts(decision: Decision) -> Vec<String> {
@@ -71,7 +72,7 @@ fn opens(decision: &Decision) -> bool {
 #[test]
 fn a_label_that_was_taken_up_starts_nothing_again_and_a_later_one_does() {
     let taken = || known(KnownStory { labeled_at: Some(time(LABEL_AT)), ..KnownStory::default() });
-    assert!(opens(&decide(&label(LABEL_AT), &Known::default())));
+    assert!(opens(&decide(&label(LABEL_AT), &InputContext::default())));
     for second in [LABEL_AT - 10, LABEL_AT, LABEL_AT + 1] {
         assert!(matches!(decide(&label(second), &taken()), Decision::Nothing(_)), "{second}");
     }
@@ -114,7 +115,7 @@ fn a_comment_while_an_agent_works_is_said_to_it_unless_it_is_a_command_or_an_ans
 #[test]
 fn a_base_is_brought_in_at_once_or_after_what_is_under_way_and_not_while_a_question_is_open() {
     let rebase = |story: Option<KnownStory>| {
-        decide(&comment(7, 1, "/hob rebase --rewrite"), &Known { on_pull_request: false, story })
+        decide(&comment(7, 1, "/hob rebase --rewrite"), &InputContext { on_pull_request: false, story })
     };
     let last = Some(TaskState::Done);
     let ended = KnownStory { last, ..KnownStory::default() };
@@ -142,13 +143,13 @@ fn a_question_that_may_have_been_read_is_waited_for() {
 fn a_label_on_a_story_under_work_is_remembered_and_starts_nothing() {
     let busy = known(KnownStory { is_under_work: true, ..KnownStory::default() });
     assert_eq!(decide(&label(5), &busy), Decision::RememberLabel);
-    let foreign = Act::Label { choice: None, label: "bug".to_owned(), at: time(5) };
+    let foreign = Input::Label { choice: None, label: "bug".to_owned(), at: time(5) };
     assert!(matches!(decide(&foreign, &busy), Decision::Nothing(_)));
 }
 
 #[test]
 fn of_two_labels_the_one_that_chooses_counts_in_any_order_and_once() {
-    let chooses = |second: i64| Act::Label {
+    let chooses = |second: i64| Input::Label {
         choice: Some(Choice { agent: Some(AgentKind::Codex), ..Choice::default() }),
         label: "hob:codex".to_owned(),
         at: time(second),
@@ -177,37 +178,37 @@ fn of_two_labels_the_one_that_chooses_counts_in_any_order_and_once() {
 
 #[test]
 fn taking_the_label_off_stops_what_it_asked_for_and_nothing_later() {
-    let off = |second| Act::Unlabel { is_own: true, at: time(second) };
+    let off = |second| Input::Unlabel { is_own: true, at: time(second) };
     let busy = |labeled| {
         known(KnownStory { is_under_work: true, labeled_at: Some(time(labeled)), ..KnownStory::default() })
     };
     assert_eq!(decide(&off(60), &busy(50)), Decision::Unlabeled);
     assert!(matches!(decide(&off(40), &busy(50)), Decision::Nothing(_)), "it arrives late");
-    let foreign = Act::Unlabel { is_own: false, at: time(60) };
+    let foreign = Input::Unlabel { is_own: false, at: time(60) };
     assert!(matches!(decide(&foreign, &busy(50)), Decision::Nothing(_)));
     assert!(matches!(decide(&off(60), &known(KnownStory::default())), Decision::Nothing(_)));
 }
 
 #[test]
 fn an_issue_that_is_given_to_hob_is_asked_for_and_one_that_ends_ends_its_story() {
-    let given = |is_own| Act::Assign { is_own, at: time(9) };
-    assert!(opens(&decide(&given(true), &Known::default())));
-    assert!(matches!(decide(&given(false), &Known::default()), Decision::Nothing(_)));
+    let given = |is_own| Input::Assign { is_own, at: time(9) };
+    assert!(opens(&decide(&given(true), &InputContext::default())));
+    assert!(matches!(decide(&given(false), &InputContext::default()), Decision::Nothing(_)));
     let busy = known(KnownStory { is_under_work: true, ..KnownStory::default() });
     assert!(matches!(decide(&given(true), &busy), Decision::Nothing(_)));
-    assert_eq!(decide(&Act::End(Ending::Closed), &busy), Decision::End(Ending::Closed));
-    assert!(matches!(decide(&Act::End(Ending::Closed), &Known::default()), Decision::Nothing(_)));
+    assert_eq!(decide(&Input::End(Ending::Closed), &busy), Decision::End(Ending::Closed));
+    assert!(matches!(decide(&Input::End(Ending::Closed), &InputContext::default()), Decision::Nothing(_)));
 }
 
 #[test]
 fn on_other_peoples_pull_requests_nothing_but_a_command_gets_an_answer() {
-    let on_pull = Known { on_pull_request: true, story: None };
+    let on_pull = InputContext { on_pull_request: true, story: None };
     for act in [label(1), comment(1, 1, "hello")] {
         assert!(matches!(decide(&act, &on_pull), Decision::Nothing(_)), "{act:?}");
     }
     let leads_to = |command: &str| decide(&comment(1, 1, command), &on_pull);
-    assert!(matches!(leads_to("/hob work"), Decision::Open { mode: Mode::Work, .. }));
-    assert!(matches!(leads_to("/hob plan"), Decision::Open { mode: Mode::Plan, .. }));
+    assert!(matches!(leads_to("/hob work"), Decision::Open { mode: TaskMode::Work, .. }));
+    assert!(matches!(leads_to("/hob plan"), Decision::Open { mode: TaskMode::Plan, .. }));
     assert_eq!(leads_to("/hob fix mind it"), Decision::Fix { text: Some("mind it".to_owned()) });
     for command in ["/hob retry", "/hob resume", "/hob rebase", "/hob budget +1"] {
         assert_eq!(leads_to(command), Decision::Refuse(CommandRejection::NothingBegun), "{command}");
@@ -243,28 +244,33 @@ fn a_tick_answers_once_and_any_other_edit_is_put_back() {
     assert!(matches!(decide(&edit("hob-bot", 5, &before, &altered), &about(&open)), Decision::Nothing(_)));
     // Where a person shares hob's account, a tick is theirs: hob ticks only what is answered.
     assert_eq!(texts(decide(&edit("hob-bot", 5, &before, &ticked), &about(&open))), ["one array"]);
-    let stopped = Card { is_open: false, ..open.clone() };
+    let stopped = QuestionComment { is_open: false, ..open.clone() };
     assert_eq!(decide(&edit("alice", 5, &before, &ticked), &about(&stopped)), Decision::PutBack(stopped));
     let question = Some(OpenQuestion {
-        card: Card { comment: None, ..open.clone() },
+        card: QuestionComment { comment: None, ..open.clone() },
         posted: Posted::NotYet,
         is_plan: false,
     });
     let unrecorded = known(KnownStory { question, ..KnownStory::default() });
     assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &unrecorded), Decision::NotYet(_)));
     assert!(matches!(decide(&edit("alice", 5, "a", "b"), &unrecorded), Decision::Nothing(_)));
-    let other = Card { comment: Some(CommentId(8)), ..open };
+    let other = QuestionComment { comment: Some(CommentId(8)), ..open };
     assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &about(&other)), Decision::Nothing(_)));
-    assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &Known::default()), Decision::Nothing(_)));
+    assert!(matches!(
+        decide(&edit("alice", 5, &before, &ticked), &InputContext::default()),
+        Decision::Nothing(_)
+    ));
 }
 
 #[test]
 fn who_answers_before_the_card_shows_it_is_told_and_who_writes_later_is_not() {
     let shown = answered_by_alice(Some(10));
-    let told = |act: Act, card: &Card| matches!(decide(&act, &about(card)), Decision::Late { part: 0, .. });
+    let told = |act: Input, card: &QuestionComment| {
+        matches!(decide(&act, &about(card)), Decision::Late { part: 0, .. })
+    };
     let by_bob = |second| {
-        let Act::Comment { id, at, command, body, .. } = comment(9, second, "the first") else { panic!() };
-        Act::Comment { id, at, command, body, by: "bob".to_owned() }
+        let Input::Comment { id, at, command, body, .. } = comment(9, second, "the first") else { panic!() };
+        Input::Comment { id, at, command, body, by: "bob".to_owned() }
     };
     assert!(
         told(by_bob(9), &shown) && told(by_bob(10), &shown) && told(by_bob(99), &answered_by_alice(None))
@@ -285,7 +291,7 @@ fn who_answers_before_the_card_shows_it_is_told_and_who_writes_later_is_not() {
 fn a_reply_to_a_part_that_has_an_answer_is_late_and_one_to_the_others_answers() {
     let also = vec![asking("A short form?", &["-j", "no"])];
     let asked = card_of(crate::story::Question { also, ..asking("Which shape?", &["lines", "array"]) });
-    let half = Card { answers: vec![given("lines", "alice"), None], ..asked };
+    let half = QuestionComment { answers: vec![given("lines", "alice"), None], ..asked };
     let question = Some(OpenQuestion { card: half, posted: Posted::As(CommentId(7)), is_plan: false });
     let waits = known(KnownStory { question, is_under_work: true, ..KnownStory::default() });
     assert!(matches!(decide(&comment(9, 1, "1: array"), &waits), Decision::Late { part: 0, .. }));
@@ -293,7 +299,7 @@ fn a_reply_to_a_part_that_has_an_answer_is_late_and_one_to_the_others_answers() 
     assert_eq!(texts(decide(&comment(9, 1, "/hob work B"), &waits)), ["no"]);
 }
 
-fn waiting_with_plan() -> Known {
+fn waiting_with_plan() -> InputContext {
     let mut known = waiting(Posted::As(CommentId(100)));
     if let Some(question) = known.story.as_mut().and_then(|story| story.question.as_mut()) {
         question.is_plan = true;
@@ -301,7 +307,7 @@ fn waiting_with_plan() -> Known {
     known
 }
 
-fn after(last: TaskState) -> Known {
+fn after(last: TaskState) -> InputContext {
     known(KnownStory { last: Some(last), ..KnownStory::default() })
 }
 
@@ -319,12 +325,12 @@ fn what_github_refused_is_tried_again_and_what_failed_is_done_again() {
     assert_eq!(says("/hob retry", &refused(TaskState::Failed, false)), failed);
 }
 
-fn says(text: &str, known: &Known) -> Decision {
+fn says(text: &str, known: &InputContext) -> Decision {
     decide(&comment(101, 2, text), known)
 }
 
 /// The answer that a comment gives.
-fn answers(text: &str, known: &Known) -> String {
+fn answers(text: &str, known: &InputContext) -> String {
     texts(says(text, known)).remove(0)
 }
 
@@ -367,7 +373,7 @@ fn on_a_plan_a_command_to_work_carries_it_out_and_words_change_it() {
 
 #[test]
 fn a_go_without_a_plan_starts_nothing() {
-    assert_eq!(says("/hob go", &Known::default()), Decision::Refuse(CommandRejection::NoPlan));
+    assert_eq!(says("/hob go", &InputContext::default()), Decision::Refuse(CommandRejection::NoPlan));
     assert_eq!(says("/hob go", &after(TaskState::Done)), Decision::Refuse(CommandRejection::NoPlan));
     let busy = known(KnownStory { is_under_work: true, ..KnownStory::default() });
     assert_eq!(says("/hob go", &busy), Decision::Refuse(CommandRejection::UnderWay));
@@ -375,8 +381,8 @@ fn a_go_without_a_plan_starts_nothing() {
 
 #[test]
 fn a_plan_is_a_task_that_works_on_nothing_yet() {
-    let opened = says("/hob plan small steps", &Known::default());
-    assert!(matches!(opened, Decision::Open { mode: Mode::Plan, text: Some(_), .. }), "{opened:?}");
+    let opened = says("/hob plan small steps", &InputContext::default());
+    assert!(matches!(opened, Decision::Open { mode: TaskMode::Plan, text: Some(_), .. }), "{opened:?}");
 }
 
 #[test]
@@ -399,7 +405,7 @@ fn what_failed_or_was_stopped_is_done_again_and_nothing_else_is() {
     }
     for command in ["/hob retry", "/hob resume", "/hob resume tabs", "/hob budget +5"] {
         assert_eq!(
-            says(command, &Known::default()),
+            says(command, &InputContext::default()),
             Decision::Refuse(CommandRejection::NothingBegun),
             "{command}"
         );
@@ -416,28 +422,28 @@ fn a_button_does_what_its_command_does_and_says_nothing() {
         let mut known = after(state);
         known.story.as_mut().unwrap().is_under_work = !state.is_final();
         let ended_badly = matches!(state, TaskState::Failed | TaskState::Cancelled);
-        let pressed = |press| decide(&Act::Press(press), &known);
+        let pressed = |press| decide(&Input::Press(press), &known);
         match ended_badly {
             true => {
-                assert_eq!(pressed(Press::Retry), Decision::GoOn(Continuation::SameText), "{state:?}");
-                assert_eq!(pressed(Press::Again), Decision::GoOn(Continuation::SameText), "{state:?}");
+                assert_eq!(pressed(ButtonAction::Retry), Decision::GoOn(Continuation::SameText), "{state:?}");
+                assert_eq!(pressed(ButtonAction::Again), Decision::GoOn(Continuation::SameText), "{state:?}");
             }
             false => {
-                assert!(matches!(pressed(Press::Retry), Decision::Nothing(_)), "{state:?}");
-                assert_eq!(pressed(Press::Again), Decision::CheckAgain, "{state:?}");
+                assert!(matches!(pressed(ButtonAction::Retry), Decision::Nothing(_)), "{state:?}");
+                assert_eq!(pressed(ButtonAction::Again), Decision::CheckAgain, "{state:?}");
             }
         }
-        assert_eq!(pressed(Press::Stop) == Decision::Stop, !state.is_final(), "{state:?}");
+        assert_eq!(pressed(ButtonAction::Stop) == Decision::Stop, !state.is_final(), "{state:?}");
     }
-    for press in [Press::Retry, Press::Stop, Press::Again] {
-        assert!(matches!(decide(&Act::Press(press), &Known::default()), Decision::Nothing(_)));
+    for press in [ButtonAction::Retry, ButtonAction::Stop, ButtonAction::Again] {
+        assert!(matches!(decide(&Input::Press(press), &InputContext::default()), Decision::Nothing(_)));
     }
 }
 
 #[test]
 fn status_and_help_are_told_at_any_time_and_never_answer() {
     let posted = [Posted::NotYet, Posted::Parked, Posted::As(CommentId(1))];
-    let places = posted.map(waiting).into_iter().chain([Known::default(), waiting_with_plan()]);
+    let places = posted.map(waiting).into_iter().chain([InputContext::default(), waiting_with_plan()]);
     for known in places {
         assert_eq!(says("/hob status", &known), Decision::Status);
         assert_eq!(says("/hob help", &known), Decision::Help);

@@ -230,7 +230,7 @@ fn hostile() -> impl Strategy<Value = String> {
     prop::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat())
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+fn describe(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
@@ -244,7 +244,7 @@ proptest! {
         // Items and footnotes are numbered by who shows them; the title of an alert is its kind.
         let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
         let joined = rendered.replace(' ', "");
-        for word in words(&shown).filter(|word| !is_number(word)) {
+        for word in describe(&shown).filter(|word| !is_number(word)) {
             let is_there = rendered.contains(word) || joined.contains(word);
             prop_assert!(is_there, "{:?} is not in {:?} but in {:?}", word, rendered, shown);
         }
@@ -255,6 +255,6 @@ proptest! {
     fn plain_words_all_arrive(text in "[a-zA-Z0-9 .,;:é日本👩\n-]{0,200}") {
         let (shown, hidden) = visible(&text);
         prop_assert_eq!(hidden, Hidden::default());
-        prop_assert_eq!(words(&shown).filter(|word| word.len() > 3).count(), words(&text).filter(|word| word.len() > 3).count());
+        prop_assert_eq!(describe(&shown).filter(|word| word.len() > 3).count(), describe(&text).filter(|word| word.len() > 3).count());
     }
 }

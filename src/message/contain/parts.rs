@@ -6,7 +6,7 @@ use crate::markdown::fenced_blocks;
 
 /// How long the parts of a text may be, in characters.
 #[derive(Debug, Clone, Copy)]
-pub struct Sizes {
+pub struct PartLimits {
     /// The first.
     pub first: usize,
     /// Each after it.
@@ -16,7 +16,7 @@ pub struct Sizes {
 }
 
 /// Makes an agent's text safe, in as many parts as it takes.
-pub fn contain_in_parts(text: &str, sizes: Sizes) -> Vec<String> {
+pub fn contain_in_parts(text: &str, sizes: PartLimits) -> Vec<String> {
     let text = plain(text);
     let mut rest = text.trim();
     let mut reopened = String::new();
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn parts(text: &str, first: usize, more: usize) -> Vec<String> {
-        contain_in_parts(text, Sizes { first, more, parts: 4 })
+        contain_in_parts(text, PartLimits { first, more, parts: 4 })
     }
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
         // A fence that no part has room for.
         let text = format!("{}\ncode\nmore code\n", "`".repeat(80));
         for first in 0..12 {
-            let made = contain_in_parts(&text, Sizes { first, more: 5, parts: 1000 });
+            let made = contain_in_parts(&text, PartLimits { first, more: 5, parts: 1000 });
             let whole = made.concat().replace('\n', "");
             assert!(made.len() < 200 && whole.ends_with("codemore code"), "{made:?}");
         }

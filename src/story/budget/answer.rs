@@ -1,7 +1,7 @@
 //! The question whether work may cost more: the answers that are offered, and what somebody meant
 //! who gave one.
 
-use super::{Amount, MIN_USD, MS_A_MINUTE, Reached};
+use super::{Amount, MIN_USD, MS_A_MINUTE, ReachedCap};
 use crate::story::Answer;
 
 /// The answer with which hob itself closes a question about a day's cap, and who gives it.
@@ -18,7 +18,7 @@ pub const WAIT_FOR_NEXT_DAY: &str = "Wait for the next day (UTC)";
 
 /// What somebody meant who was asked about a cap.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Said {
+pub enum CapAnswer {
     /// So much more.
     More(Amount),
     /// No more; end the task.
@@ -33,9 +33,9 @@ pub enum Said {
 
 /// Reads an answer: an option as it was offered or by its number, `yes`, `no`, or an amount.
 /// Anything else is unclear, and hob asks again: money is not spent on a guess.
-pub fn said(answer: &Answer, at: &Reached) -> Said {
+pub fn said(answer: &Answer, at: &ReachedCap) -> CapAnswer {
     if answer.by == HOB && answer.text == NEW_DAY {
-        return Said::NewDay;
+        return CapAnswer::NewDay;
     }
     let text = answer.text.trim().to_lowercase();
     let text = text.trim_end_matches(['.', '!']);
@@ -48,18 +48,18 @@ pub fn said(answer: &Answer, at: &Reached) -> Said {
     let chosen = options.iter().zip(1..).find(|(option, number)| names(*number, option));
     let chosen = chosen.map(|(option, _)| option.as_str());
     match (chosen, at.more) {
-        (Some(STOP_HERE), _) => Said::Stop,
-        (Some(WAIT_FOR_NEXT_DAY), _) => Said::Wait,
-        (Some(_), Some(offered)) => Said::More(offered),
-        (None, _) if text == "no" => Said::Stop,
-        (None, Some(offered)) if text == "yes" => Said::More(offered),
-        (None, Some(offered)) => amount(text, offered).map_or(Said::Unclear, Said::More),
-        (_, None) => Said::Unclear,
+        (Some(STOP_HERE), _) => CapAnswer::Stop,
+        (Some(WAIT_FOR_NEXT_DAY), _) => CapAnswer::Wait,
+        (Some(_), Some(offered)) => CapAnswer::More(offered),
+        (None, _) if text == "no" => CapAnswer::Stop,
+        (None, Some(offered)) if text == "yes" => CapAnswer::More(offered),
+        (None, Some(offered)) => amount(text, offered).map_or(CapAnswer::Unclear, CapAnswer::More),
+        (_, None) => CapAnswer::Unclear,
     }
 }
 
 /// The answers that are offered.
-pub fn options(at: &Reached) -> Vec<String> {
+pub fn options(at: &ReachedCap) -> Vec<String> {
     let mut options: Vec<String> = at.more.map(more_words).into_iter().collect();
     options.extend(at.scope.is_days().then(|| WAIT_FOR_NEXT_DAY.to_owned()));
     options.push(STOP_HERE.to_owned());
@@ -114,20 +114,20 @@ mod tests {
 
     #[test]
     fn an_answer_is_money_a_stop_a_wait_or_unclear() {
-        let at = |scope, more| Reached { scope, cap: Amount::Usd(5.0), used: Amount::Usd(5.03), more };
+        let at = |scope, more| ReachedCap { scope, cap: Amount::Usd(5.0), used: Amount::Usd(5.03), more };
         let three = Some(Amount::Usd(3.0));
         let of = |text: &str| {
             said(&Answer { text: text.to_owned(), by: "alice".to_owned() }, &at(Scope::Story, three))
         };
         for text in ["Spend $3.00 more", "yes", "Yes!", "1", "1.", "1. Spend $3.00 more", " yes. "] {
-            assert_eq!(of(text), Said::More(Amount::Usd(3.0)), "{text}");
+            assert_eq!(of(text), CapAnswer::More(Amount::Usd(3.0)), "{text}");
         }
         for text in ["$10", "10", "+10", "+$10", "10.00", "10."] {
-            assert_eq!(of(text), Said::More(Amount::Usd(10.0)), "{text}");
+            assert_eq!(of(text), CapAnswer::More(Amount::Usd(10.0)), "{text}");
         }
-        assert_eq!(of("$1,250.5"), Said::More(Amount::Usd(1250.5)));
+        assert_eq!(of("$1,250.5"), CapAnswer::More(Amount::Usd(1250.5)));
         for text in ["Stop here", "no", "2", "2. Stop here", "No."] {
-            assert_eq!(of(text), Said::Stop, "{text}");
+            assert_eq!(of(text), CapAnswer::Stop, "{text}");
         }
         let unclear = [
             "",
@@ -154,42 +154,42 @@ mod tests {
             "1000,250",
         ];
         for text in unclear {
-            assert_eq!(of(text), Said::Unclear, "{text}");
+            assert_eq!(of(text), CapAnswer::Unclear, "{text}");
         }
         let of_day = |text: &str, by: &str| {
             said(&Answer { text: text.to_owned(), by: by.to_owned() }, &at(Scope::Day, three))
         };
-        assert_eq!(of_day("2", "alice"), Said::Wait);
-        assert_eq!(of_day("Wait for the next day (UTC)", "alice"), Said::Wait);
-        assert_eq!(of_day("3", "alice"), Said::Stop);
-        assert_eq!(of_day(NEW_DAY, HOB), Said::NewDay);
-        assert_eq!(of_day(NEW_DAY, "alice"), Said::Unclear);
+        assert_eq!(of_day("2", "alice"), CapAnswer::Wait);
+        assert_eq!(of_day("Wait for the next day (UTC)", "alice"), CapAnswer::Wait);
+        assert_eq!(of_day("3", "alice"), CapAnswer::Stop);
+        assert_eq!(of_day(NEW_DAY, HOB), CapAnswer::NewDay);
+        assert_eq!(of_day(NEW_DAY, "alice"), CapAnswer::Unclear);
         let none = at(Scope::Story, None);
         let yes = Answer { text: "yes".to_owned(), by: "alice".to_owned() };
-        assert_eq!(said(&yes, &none), Said::Unclear);
+        assert_eq!(said(&yes, &none), CapAnswer::Unclear);
     }
 
     #[test]
     fn amounts_are_in_the_unit_that_was_asked_about() {
-        let at = |cap, more| Reached { scope: Scope::Story, cap, used: cap, more: Some(more) };
+        let at = |cap, more| ReachedCap { scope: Scope::Story, cap, used: cap, more: Some(more) };
         let of =
-            |text: &str, at: &Reached| said(&Answer { text: text.to_owned(), by: "alice".to_owned() }, at);
+            |text: &str, at: &ReachedCap| said(&Answer { text: text.to_owned(), by: "alice".to_owned() }, at);
         let tokens = at(Amount::Tokens(200_000), Amount::Tokens(120_000));
         assert_eq!(options(&tokens)[0], "Use 120000 tokens more");
-        assert_eq!(of("use 120000 tokens more", &tokens), Said::More(Amount::Tokens(120_000)));
-        assert_eq!(of("50,000", &tokens), Said::More(Amount::Tokens(50_000)));
+        assert_eq!(of("use 120000 tokens more", &tokens), CapAnswer::More(Amount::Tokens(120_000)));
+        assert_eq!(of("50,000", &tokens), CapAnswer::More(Amount::Tokens(50_000)));
         let minutes = at(Amount::Ms(600_000), Amount::Ms(360_000));
         assert_eq!(options(&minutes)[0], "Take 6 min more");
-        assert_eq!(of("20", &minutes), Said::More(Amount::Ms(1_200_000)));
+        assert_eq!(of("20", &minutes), CapAnswer::More(Amount::Ms(1_200_000)));
     }
 
     proptest! {
         #[test]
         fn any_answer_is_read_and_none_grants_a_nonsense(text in ".{0,40}") {
-            let at = Reached {
+            let at = ReachedCap {
                 scope: Scope::Day, cap: Amount::Usd(5.0), used: Amount::Usd(5.0), more: Some(Amount::Usd(3.0)),
             };
-            if let Said::More(more) = said(&Answer { text, by: "alice".to_owned() }, &at) {
+            if let CapAnswer::More(more) = said(&Answer { text, by: "alice".to_owned() }, &at) {
                 let Amount::Usd(usd) = more else { panic!("{more:?}") };
                 prop_assert!(usd.is_finite() && usd >= MIN_USD);
             }

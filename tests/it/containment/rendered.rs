@@ -90,7 +90,7 @@ impl Rendered {
             NodeValue::Text(text) => self.mentions.extend(found(&MENTION, text)),
             value if value.contains_inlines() => {
                 let mut text = String::new();
-                words(node, &mut text);
+                describe(node, &mut text);
                 self.closed.extend(found(&CLOSED, &text));
                 self.elsewhere.extend(found(&ELSEWHERE, &text));
                 // Words that are set in parts, `@**bob**` for one.
@@ -111,13 +111,13 @@ fn found(pattern: &Regex, text: &str) -> impl Iterator<Item = String> {
 }
 
 /// The text of a block, without its code.
-fn words<'a>(node: &'a AstNode<'a>, text: &mut String) {
+fn describe<'a>(node: &'a AstNode<'a>, text: &mut String) {
     for child in node.children() {
         match &child.data.borrow().value {
             NodeValue::Text(words) => text.push_str(words),
             NodeValue::Code(_) | NodeValue::Math(_) => text.push(CODE),
             NodeValue::SoftBreak | NodeValue::LineBreak => text.push('\n'),
-            _ => words(child, text),
+            _ => describe(child, text),
         }
     }
 }
@@ -177,7 +177,7 @@ fn see<'a>(node: &'a AstNode<'a>, seen: &mut String, targets: &mut String) {
 fn character(entity: &str) -> String {
     let arena = Arena::new();
     let mut read = String::new();
-    words(parse_document(&arena, entity, &options()), &mut read);
+    describe(parse_document(&arena, entity, &options()), &mut read);
     read
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures_util::StreamExt as _;
 use hob::store::Store;
-use hob::story::{About, TaskState};
+use hob::story::{TaskKind, TaskState};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::keeper::Keeper;
@@ -403,7 +403,7 @@ fn check_pulls(w: &World, branch: &str, tasks: &[hob::story::Task], verdict: &mu
     if pulls.len() > 1 {
         verdict.twice.push(format!("{branch}: {} pull requests", pulls.len()));
     }
-    let is_review = |task: &hob::story::Task| matches!(task.ask.about, About::Review(_));
+    let is_review = |task: &hob::story::Task| matches!(task.ask.about, TaskKind::Review(_));
     if let Some(reviewed) = tasks.iter().find(|task| is_review(task)) {
         pulls.iter().for_each(|pull| check_threads(w, pull, reviewed.state == TaskState::Done, verdict));
     }

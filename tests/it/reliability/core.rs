@@ -12,10 +12,10 @@ use hob::command;
 use hob::event::Event;
 use hob::github::webhook;
 use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
-use hob::intake::decide::{Act, Decision, Known, KnownStory, OpenQuestion, Posted, decide};
+use hob::intake::decide::{Decision, Input, InputContext, KnownStory, OpenQuestion, Posted, decide};
 use hob::store::{
-    Delivery, Effect, Heard, HowStopped, Lost, NewAnswers, NewEffect, NewQuestion, NewTask, PullShown,
-    ReactTo, Recorded, Stop, Store, StoryAsk, StoryUpdate, Transition, WantedEffect,
+    Delivery, Effect, Heard, HowStopped, LeaseLost, NewAnswers, NewEffect, NewQuestion, NewTask,
+    PublishedPull, ReactTo, Recorded, Stop, Store, StoryAsk, StoryUpdate, Transition, WantedEffect,
 };
 use hob::story::step::{RunSnapshot, Step, TaskSnapshot, step};
 use hob::story::{
@@ -273,27 +273,27 @@ impl Scene {
         let event = webhook::decode(&delivery.event, &delivery.body).expect("a body");
         let (act, issue) = match event {
             Event::IssueLabeled { issue, label, at, .. } => {
-                (Act::Label { choice: Some(Choice::default()), label, at }, issue)
+                (Input::Label { choice: Some(Choice::default()), label, at }, issue)
             }
             Event::Commented { issue, comment, .. } => {
                 let command = command::parse(&comment.body);
                 let (id, at, body) = (comment.id, comment.at, comment.body);
-                (Act::Comment { id, at, command, body, by: "alice".to_owned() }, issue)
+                (Input::Comment { id, at, command, body, by: "alice".to_owned() }, issue)
             }
             Event::CommentEdited { issue, comment, before, at, .. } => {
                 let (id, after, by) = (comment.id, comment.body, "alice".to_owned());
-                (Act::Edit { id, at, before, after, by, by_hob: false }, issue)
+                (Input::Edit { id, at, before, after, by, by_hob: false }, issue)
             }
             other => panic!("{other:?}"),
         };
         let repo: Repo = REPO.parse().unwrap();
         let story = self.store.story_at(&repo, issue.number).await.unwrap();
-        let known = Known { on_pull_request: false, story: self.known(&act, story.as_ref()).await };
+        let known = InputContext { on_pull_request: false, story: self.known(&act, story.as_ref()).await };
         self.settle(&delivery, act, story, &known, issue.number.0).await;
         true
     }
 
-    async fn known(&self, act: &Act, story: Option<&Story>) -> Option<KnownStory> {
+    async fn known(&self, act: &Input, story: Option<&Story>) -> Option<KnownStory> {
         let story = story?;
         let cards = self.store.cards_of(story.id).await.unwrap();
         let question = cards.iter().rfind(|card| card.is_open).map(|card| OpenQuestion {
@@ -302,7 +302,7 @@ impl Scene {
             is_plan: false,
         });
         let card = match act {
-            Act::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)).cloned(),
+            Input::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)).cloned(),
             _ => cards.into_iter().rfind(|card| card.open_parts().is_empty()),
         };
         Some(KnownStory {
@@ -326,9 +326,9 @@ impl Scene {
     async fn settle(
         &mut self,
         delivery: &Delivery,
-        act: Act,
+        act: Input,
         story: Option<Story>,
-        known: &Known,
+        known: &InputContext,
         issue: u64,
     ) {
         let guid = delivery.guid.as_str();
@@ -350,16 +350,16 @@ impl Scene {
             }
             Decision::Unlabeled | Decision::End(_) => panic!("nobody does that here"),
             Decision::RememberLabel => {
-                let Act::Label { at, .. } = act else { panic!("a label") };
+                let Input::Label { at, .. } = act else { panic!("a label") };
                 self.store.remember_label(guid, story.unwrap().id, at).await.unwrap();
             }
             Decision::Open { choice, text, mode } => {
                 let labeled_at = match act {
-                    Act::Label { at, .. } => Some(at),
+                    Input::Label { at, .. } => Some(at),
                     _ => None,
                 };
                 let asked_at = match act {
-                    Act::Label { at, .. } | Act::Comment { at, .. } | Act::Edit { at, .. } => at,
+                    Input::Label { at, .. } | Input::Comment { at, .. } | Input::Edit { at, .. } => at,
                     other => panic!("{other:?} asks for nothing"),
                 };
                 let stopped = self.stopped.get(&issue).copied();
@@ -378,7 +378,7 @@ impl Scene {
                 self.store.open_task(guid, &new).await.unwrap();
             }
             Decision::Answer { question, answers } => {
-                let (Act::Comment { id, .. } | Act::Edit { id, .. }) = act else { panic!("no answer") };
+                let (Input::Comment { id, .. } | Input::Edit { id, .. }) = act else { panic!("no answer") };
                 let new = NewAnswers { question, answers, by: "alice".to_owned() };
                 let first = self.store.answer(guid, &new, &[react(issue)]).await.unwrap();
                 if first {
@@ -390,7 +390,7 @@ impl Scene {
             Decision::Late { .. } => panic!("alice answers only herself"),
             Decision::PutBack(card) => self.store.show_card_again(guid, &card, &[]).await.unwrap(),
             Decision::Stop => {
-                let Act::Comment { at, .. } = act else { panic!("a comment") };
+                let Input::Comment { at, .. } = act else { panic!("a comment") };
                 let stop = Stop { by: "alice".to_owned(), at, how: HowStopped::Asked };
                 let latest = self.stopped.entry(issue).or_insert(at);
                 *latest = (*latest).max(at);
@@ -424,7 +424,7 @@ impl Scene {
                 self.held.remove(at);
             }
             Err(error) => {
-                assert!(error.is::<Lost>(), "{error:#}");
+                assert!(error.is::<LeaseLost>(), "{error:#}");
                 self.held.remove(at);
             }
         }
@@ -541,7 +541,7 @@ impl Scene {
             Effect::PullRequest { .. } => {
                 let story = self.store.story(wanted.story).await.unwrap();
                 let pull = PullNumber(1_000 + story.issue.0);
-                let shown = PullShown {
+                let shown = PublishedPull {
                     number: pull,
                     draft: Some(false),
                     title: None,
@@ -684,7 +684,7 @@ fn ask(choice: Choice, text: Option<String>) -> TaskRequest {
         text,
         choice,
         on: None,
-        about: hob::story::About::Issue,
+        about: hob::story::TaskKind::Issue,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use hob::store::Store;
-use hob::story::{About, Outcome, Run, Task};
+use hob::story::{Outcome, Run, Task, TaskKind};
 use regex::Regex;
 
 use crate::world::github::{CommitInfo, Pull};
@@ -227,7 +227,7 @@ async fn in_the_store(w: &World, text: &mut String) {
 /// Whether nobody asked for a task and no agent worked on it: hob looks at a base that moved as
 /// often as it hears or sees that it did. What it has brought in shows on the branch.
 fn came_to_nothing(task: &Task, runs: &[Run]) -> bool {
-    matches!(&task.ask.about, About::Base(moved) if !moved.because.is_asked()) && runs.is_empty()
+    matches!(&task.ask.about, TaskKind::Base(moved) if !moved.because.is_asked()) && runs.is_empty()
 }
 
 /// Which files there are, by the kind of their place; the contents of agents' folders are theirs.

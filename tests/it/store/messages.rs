@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hob::ids::{AgentKind, CommentId, IssueNumber, StoryId};
 use hob::store::{Effect, NewEffect, NewMessage, NewTask, ReactTo, Store, StoryAsk, Transition};
-use hob::story::plan::Mode;
+use hob::story::plan::TaskMode;
 use hob::story::{Choice, MessageState, Run, RunReason, Task, TaskRequest, TaskState};
 use jiff::Timestamp;
 
@@ -50,7 +50,7 @@ impl Desk {
             text: None,
             choice: Choice::default(),
             on: None,
-            about: hob::story::About::Issue,
+            about: hob::story::TaskKind::Issue,
         };
         store
             .open_task(
@@ -58,7 +58,7 @@ impl Desk {
                 &NewTask {
                     on,
                     ask,
-                    mode: Mode::Work,
+                    mode: TaskMode::Work,
                     turn: RunReason::Begin,
                     labeled_at: None,
                     settings: Some("checks = [\"true\"]".to_owned()),

@@ -7,9 +7,9 @@ use std::time::Duration;
 use hob::event::Verdict;
 use hob::ids::{IssueNumber, ReviewId, StoryId};
 use hob::store::{NewTask, ReviewTaken, Sharing, Store, StoryAsk};
-use hob::story::plan::Mode;
+use hob::story::plan::TaskMode;
 use hob::story::review::{Review, ReviewBatch, Source};
-use hob::story::{About, Choice, RunReason, Task, TaskRequest, TaskState};
+use hob::story::{Choice, RunReason, Task, TaskKind, TaskRequest, TaskState};
 use sqlx::Row as _;
 
 use super::{change, open_raw};
@@ -50,7 +50,7 @@ impl Desk {
             text: None,
             choice: Choice::default(),
             on: Some(IssueNumber(2)),
-            about: About::Review(ReviewBatch { reviews: vec![review] }),
+            about: TaskKind::Review(ReviewBatch { reviews: vec![review] }),
         };
         let on = StoryAsk {
             repo: "acme/tool".parse().unwrap(),
@@ -62,7 +62,7 @@ impl Desk {
             branch: "hob/issue-1".to_owned(),
             theirs: None,
         };
-        let (mode, turn) = (Mode::Work, RunReason::Begin);
+        let (mode, turn) = (TaskMode::Work, RunReason::Begin);
         let new = NewTask { on, ask, mode, turn, labeled_at: None, settings: None, effects: vec![] };
         let guid = uuid::Uuid::new_v4().to_string();
         self.store.record_delivery(&guid, "pull_request_review", b"{}", None).await.unwrap();
@@ -82,7 +82,7 @@ impl Desk {
     /// Every task, with what was said in its round.
     async fn rounds(&self) -> Vec<(TaskState, String)> {
         let said = |task: Task| {
-            let About::Review(round) = task.ask.about else { panic!("about a review") };
+            let TaskKind::Review(round) = task.ask.about else { panic!("about a review") };
             let said: Vec<String> = round.reviews.into_iter().map(|review| review.body).collect();
             (task.state, said.join(", "))
         };
@@ -157,7 +157,7 @@ async fn an_approval_takes_out_what_its_author_said_and_is_not_begun() {
     desk.reviews(17, "alice").await;
     change(&desk.file, "UPDATE tasks SET not_before = 0").await;
     let held = desk.claim().await.expect("it is due");
-    let About::Review(round) = &held.ask.about else { panic!("about a review") };
+    let TaskKind::Review(round) = &held.ask.about else { panic!("about a review") };
     let rest = round.without("bob", ReviewId(18));
     let left = desk.store.note_round(&held, rest.clone()).await.unwrap();
     assert_eq!((left.ask.by.as_str(), desk.rounds().await[1].1.as_str()), ("alice", "alice 17"));

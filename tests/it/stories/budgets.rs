@@ -7,8 +7,8 @@ use std::time::Duration;
 use hob::agent::AgentKind;
 use hob::ids::{IssueNumber, StoryId, TaskId};
 use hob::store::{NewTask, Sharing, Store, StoryAsk};
-use hob::story::budget::{Limit, Used};
-use hob::story::plan::Mode;
+use hob::story::budget::{Limit, Usage};
+use hob::story::plan::TaskMode;
 use hob::story::{Choice, Run, RunReason, Story, TaskRequest, TaskState};
 
 use crate::world::{REPO, World};
@@ -55,12 +55,12 @@ pub(super) fn a_task(repo: &str, issue: u64, by: &str, body: &str, choice: Choic
         text: None,
         choice,
         on: None,
-        about: hob::story::About::Issue,
+        about: hob::story::TaskKind::Issue,
     };
     NewTask {
         on,
         ask,
-        mode: Mode::Work,
+        mode: TaskMode::Work,
         turn: RunReason::Begin,
         labeled_at: None,
         settings: None,
@@ -132,7 +132,7 @@ async fn at_the_cap_of_a_story_the_work_is_pushed_and_more_is_spent_after_a_yes(
     let budget_limit: Vec<_> =
         runs.iter().map(|run| run.budget_limit.usd.map(|usd| (usd * 100.0).round())).collect();
     assert_eq!(budget_limit, [Some(500.0), Some(297.0)]);
-    let spent: Used = w.store().spent(story_of(w.store(), issue).await.id).await.unwrap();
+    let spent: Usage = w.store().spent(story_of(w.store(), issue).await.id).await.unwrap();
     w.quiet().await;
     let pull = w.github.pulls(REPO).remove(0);
     assert!(!pull.draft && pull.reviewers == ["alice"], "it is done: {pull:?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hob::config::{Age, Config, WhoAnswers};
 use hob::ids::{AgentKind, IssueNumber};
-use hob::story::Card;
+use hob::story::QuestionComment;
 
 use crate::world::github::{Comment, Fault};
 use crate::world::{REPO, World};
@@ -57,7 +57,7 @@ async fn answer(w: &World, issue: u64) -> String {
     w.github.file_at(REPO, &pull.head, "answer.txt").expect("the agent's file").trim().to_owned()
 }
 
-async fn stored(w: &World, issue: u64) -> Card {
+async fn stored(w: &World, issue: u64) -> QuestionComment {
     let story = w.store().story_at(&REPO.parse().unwrap(), IssueNumber(issue)).await.unwrap();
     w.store().cards_of(story.expect("a story").id).await.unwrap().pop().expect("a card")
 }

@@ -11,8 +11,8 @@ use hob::ids::{AgentKind, IssueNumber};
 use hob::paths::DataDir;
 use hob::redact::Secrets;
 use hob::store::{Effect, NewEffect, NewTask, Sharing, Store, StoryAsk, Transition};
-use hob::story::plan::Mode;
-use hob::story::{About, Choice, RunReason, TaskRequest, TaskState};
+use hob::story::plan::TaskMode;
+use hob::story::{Choice, RunReason, TaskKind, TaskRequest, TaskState};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::github::{Fault, RequestLog};
@@ -124,9 +124,9 @@ async fn is_done(w: &World, store: &Store, number: u64) {
         text: None,
         choice: Choice::default(),
         on: None,
-        about: About::Issue,
+        about: TaskKind::Issue,
     };
-    let (mode, turn) = (Mode::Work, RunReason::Begin);
+    let (mode, turn) = (TaskMode::Work, RunReason::Begin);
     let new = NewTask { on, ask, mode, turn, labeled_at: None, settings: None, effects: vec![] };
     let guid = format!("guid-{number}");
     store.record_delivery(&guid, "issues", b"{}", None).await.unwrap();

@@ -59,18 +59,18 @@ pub(super) async fn serve(Extract(github): Extract<GitHub>, request: Request<Bod
         state.violation("POST /graphql: the App itself may not ask this".to_owned());
     }
     let asked = body["query"].as_str().unwrap_or_default();
-    if words(asked) == words(COMMENT_QUESTION) {
+    if describe(asked) == describe(COMMENT_QUESTION) {
         return Reply::new(200, comment_answer(&state, &actor, &body["variables"])).into_response();
     }
     for (change, draft) in DRAFT_CHANGES {
-        if words(asked) == words(change) {
+        if describe(asked) == describe(change) {
             let answered = change_draft(&mut state, &actor, &body["variables"], draft);
             drop(state);
             github.announce();
             return Reply::new(200, answered).into_response();
         }
     }
-    let known = QUESTIONS.iter().find(|(question, _)| words(asked) == words(question));
+    let known = QUESTIONS.iter().find(|(question, _)| describe(asked) == describe(question));
     let known = known.filter(|_| body.as_object().is_some_and(|fields| fields.len() == 2));
     let Some((_, respond)) = known else {
         state.violation(format!("POST /graphql: an unknown question: {body}"));
@@ -187,6 +187,6 @@ fn complaint(kind: &str, message: &str) -> Value {
     json!({"data": {"repository": null}, "errors": [{"type": kind, "path": ["repository"], "message": message}]})
 }
 
-fn words(text: &str) -> Vec<&str> {
+fn describe(text: &str) -> Vec<&str> {
     text.split_whitespace().collect()
 }
