@@ -21,7 +21,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use button::{ButtonAction, RETRY_BUTTON, STOP_BUTTON, button, pressed};
-pub use card::{OverflowLinks, PartAnswer, Question, QuestionComment, QuestionKind, SelectedAnswer};
+pub use card::{
+    OverflowLinks, PartAnswer, Question, QuestionComment, QuestionKind, QuestionSubject, SelectedAnswer,
+};
 pub use next::{
     Findings, Next, NextStep, TaskHistory, after_hand_over, after_run, publishes_again, was_synced,
 };
@@ -368,6 +370,8 @@ impl MessageState {
 pub struct AskedQuestion {
     /// Its id.
     pub id: QuestionId,
+    /// What kind of question it is.
+    pub kind: QuestionKind,
     /// What was asked.
     pub question: Question,
     /// Where it is asked, where that is not the story's issue.
@@ -478,6 +482,7 @@ mod tests {
     #[test]
     fn an_answer_is_known_by_its_words_and_by_the_option_that_they_pick() {
         let asked = |text: &str, answer: &str| AskedQuestion {
+            kind: QuestionKind::Agent,
             id: QuestionId::new(),
             question: Question {
                 text: text.to_owned(),

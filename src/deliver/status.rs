@@ -24,7 +24,7 @@ use crate::redact::Secrets;
 use crate::store::{CheckToShow, StatusFacts, StoryToShow, WantedEffect};
 use crate::story::plan::TaskMode;
 use crate::story::pull::PullState;
-use crate::story::{Outcome, Run, Story, TaskKind, TaskState};
+use crate::story::{Outcome, QuestionKind, Run, Story, TaskKind, TaskState};
 
 /// The longest pause between two edits while an agent works.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -540,8 +540,12 @@ pub(super) fn phase_of(facts: &StatusFacts) -> Phase {
         },
         TaskState::Publishing => Phase::Publishing,
         TaskState::Blocked => {
-            let comment = facts.question.as_ref().and_then(|asked| asked.comment);
-            if facts.is_plan { Phase::WaitingForGo(comment) } else { Phase::Waiting(comment) }
+            let asked = facts.question.as_ref();
+            let comment = asked.and_then(|asked| asked.comment);
+            match asked.map(|asked| asked.kind) {
+                Some(QuestionKind::Plan) => Phase::WaitingForGo(comment),
+                _ => Phase::Waiting(comment),
+            }
         }
         // The words about a task name its pull request.
         TaskState::Done if facts.is_proposing => Phase::Publishing,

@@ -40,11 +40,7 @@ impl Intake {
         let cards = self.store.cards_of(story.id).await?;
         let question = match cards.iter().rfind(|card| card.is_open) {
             None => None,
-            Some(card) => Some(OpenQuestion {
-                card: card.clone(),
-                posted: self.posted(story, card).await?,
-                is_plan: self.store.is_plan(card.id).await?,
-            }),
+            Some(card) => Some(OpenQuestion { card: card.clone(), posted: self.posted(story, card).await? }),
         };
         let card = match act {
             Input::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)),

@@ -13,7 +13,7 @@ use crate::ids::{AgentKind, CommentId, QuestionId};
 use crate::message::CommandRejection;
 use crate::message::card::marker;
 use crate::story::plan::{self, TaskMode};
-use crate::story::{ButtonAction, Choice, PartAnswer, QuestionComment, TaskState};
+use crate::story::{ButtonAction, Choice, PartAnswer, QuestionComment, QuestionKind, TaskState};
 
 /// GitHub notes the same act with times that can be a second apart: on the issue, and in its
 /// history.
@@ -86,8 +86,13 @@ pub struct OpenQuestion {
     pub card: QuestionComment,
     /// Where it stands on GitHub.
     pub posted: Posted,
-    /// Whether it is a plan, which waits for a go.
-    pub is_plan: bool,
+}
+
+impl OpenQuestion {
+    /// Whether it is a plan that waits for a go.
+    pub fn is_plan(&self) -> bool {
+        self.card.kind == QuestionKind::Plan
+    }
 }
 
 /// Whether people can have read a question.
@@ -393,11 +398,11 @@ fn answer(question: &OpenQuestion, act: &Input) -> Decision {
     let Input::Comment { command, body, .. } = act else { return Decision::Nothing("this is no comment") };
     let decide = || DECIDE_YOURSELF.to_owned();
     let words = match command {
-        Some(Command::Work { text, .. } | Command::Go { text }) if question.is_plan => {
+        Some(Command::Work { text, .. } | Command::Go { text }) if question.is_plan() => {
             plan::go_answer(text.as_deref())
         }
-        Some(Command::Resume { text: None, .. }) if question.is_plan => plan::go_answer(None),
-        Some(Command::Plan { text: Some(text), .. }) if question.is_plan => text.clone(),
+        Some(Command::Resume { text: None, .. }) if question.is_plan() => plan::go_answer(None),
+        Some(Command::Plan { text: Some(text), .. }) if question.is_plan() => text.clone(),
         Some(Command::Plan { .. } | Command::Fix { .. }) => return Decision::Refuse(CommandRejection::Waits),
         Some(Command::Work { text, .. } | Command::Go { text } | Command::Resume { text, .. }) => {
             text.clone().unwrap_or_else(decide)

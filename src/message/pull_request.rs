@@ -357,6 +357,7 @@ mod tests {
     #[test]
     fn a_pull_request() {
         let asked = AskedQuestion {
+            kind: crate::story::QuestionKind::Agent,
             id: QuestionId::new(),
             question: which_shape(),
             asked_on: None,

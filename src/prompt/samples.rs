@@ -9,7 +9,7 @@ use crate::story::checks::CheckEnd;
 use crate::story::plan::TaskMode;
 use crate::story::review::Applied;
 use crate::story::sub_issue::{SubIssue, SubIssueOrder};
-use crate::story::{Answer, AskedQuestion, Choice, Question, TaskKind, TaskRequest};
+use crate::story::{Answer, AskedQuestion, Choice, Question, QuestionKind, TaskKind, TaskRequest};
 
 /// Whether a template makes a prompt of each.
 pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
@@ -113,6 +113,7 @@ pub(super) fn part() -> TaskKind {
 /// A question with its answer.
 pub(super) fn question() -> AskedQuestion {
     AskedQuestion {
+        kind: QuestionKind::Agent,
         id: QuestionId::new(),
         question: Question {
             text: "Which shape?".to_owned(),

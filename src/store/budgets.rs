@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -55,11 +54,6 @@ pub struct WaitsForLimit {
     pub agent: AgentKind,
     /// Until when.
     pub until: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct Marked {
-    at_cap: CapQuestionState,
 }
 
 impl Store {
@@ -169,7 +163,7 @@ impl Store {
                    UNION SELECT id FROM questions WHERE answer IS NOT NULL AND answered_at >= $2) AS counted
                  CROSS JOIN questions AS q CROSS JOIN stories AS s
              WHERE q.id = counted.id AND s.id = q.story AND q.answer IS NOT NULL
-               AND json_extract(q.question, '$.at_cap') IS NOT NULL ORDER BY q.seq",
+               AND q.kind = 'budget' ORDER BY q.seq",
         )
         .bind(story.to_string())
         .bind(since)
@@ -180,12 +174,10 @@ impl Store {
 
     /// The question about a cap of that id, if it is one.
     pub async fn at_cap(&self, question: QuestionId) -> anyhow::Result<Option<CapQuestion>> {
-        let row = sqlx::query(
-            "SELECT * FROM questions WHERE id = $1 AND json_extract(question, '$.at_cap') IS NOT NULL",
-        )
-        .bind(question.to_string())
-        .fetch_optional(&self.reader)
-        .await?;
+        let row = sqlx::query("SELECT * FROM questions WHERE id = $1 AND kind = 'budget'")
+            .bind(question.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
         row.as_ref().map(at_cap_question).transpose()
     }
 
@@ -217,7 +209,7 @@ impl Store {
         let open = sqlx::query(
             "SELECT q.* FROM questions AS q JOIN tasks AS t ON t.id = q.task
              WHERE q.story = $1 AND q.answer IS NULL AND t.state = 'blocked'
-               AND json_extract(q.question, '$.at_cap') IS NOT NULL ORDER BY q.seq DESC LIMIT 1",
+               AND q.kind = 'budget' ORDER BY q.seq DESC LIMIT 1",
         )
         .bind(story.to_string())
         .fetch_optional(&mut *write)
@@ -250,7 +242,7 @@ impl Store {
         let found = sqlx::query(
             "SELECT q.* FROM tasks AS t CROSS JOIN questions AS q
              WHERE t.state = 'blocked' AND q.task = t.id AND q.answer IS NULL AND q.asked_at < $1
-               AND json_extract(q.question, '$.at_cap') IS NOT NULL ORDER BY q.seq",
+               AND q.kind = 'budget' ORDER BY q.seq",
         )
         .bind(today.as_millisecond())
         .fetch_all(&self.reader)
@@ -386,12 +378,11 @@ fn used(row: &SqliteRow) -> anyhow::Result<Usage> {
 
 fn at_cap_question(row: &SqliteRow) -> anyhow::Result<CapQuestion> {
     let asked = rows::question(row)?;
-    let Marked { at_cap } = rows::json(row, "question")?;
     Ok(CapQuestion {
         id: asked.id,
         task: rows::parsed(row, "task")?,
         story: rows::parsed(row, "story")?,
-        at_cap,
+        at_cap: rows::json(row, "payload")?,
         answer: asked.answer,
         answered_at: rows::time_option(row, "answered_at")?,
     })

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use super::effects::{Effect, NewEffect, finish, want};
 use super::shown::show;
 use super::write::Write;
-use super::{Store, commands, deliveries, now, pending_approvals, rows};
+use super::{Store, deliveries, now, rows};
 use crate::event::Person;
 use crate::ids::{EffectId, IssueNumber, PullNumber, QuestionId, StoryId, TaskId};
 use crate::story::card::whole_answer;
@@ -300,8 +300,12 @@ async fn complete(
         .bind(now())
         .execute(&mut **write)
         .await?;
-    let (mode, about_plan) = commands::plan_at(write, card.id).await?;
-    let (turn, mode) = plan::after_answer(mode, about_plan, card.id, &whole.text);
+    let row = sqlx::query("SELECT mode FROM tasks WHERE id = $1")
+        .bind(task.to_string())
+        .fetch_one(&mut **write)
+        .await?;
+    let is_plan = card.kind == QuestionKind::Plan;
+    let (turn, mode) = plan::after_answer(rows::mode(&row)?, is_plan, card.id, &whole.text);
     sqlx::query(
         "UPDATE tasks SET state = 'queued', turn = $2, mode = $4, retries = 0, not_before = 0, updated_at = $3
          WHERE id = $1 AND state = 'blocked'",
@@ -342,10 +346,7 @@ fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<QuestionComment>
     Ok(QuestionComment {
         id: asked.id,
         story: rows::parsed(row, "story")?,
-        kind: match (rows::is_true(row, "is_plan")?, pending_approvals::kind(row)?) {
-            (true, _) => QuestionKind::Plan,
-            (false, kind) => kind,
-        },
+        kind: asked.kind,
         on: IssueNumber(rows::number(row, "on_issue")?),
         comment: asked.comment,
         question: asked.question,

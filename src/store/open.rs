@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "outcome", include_str!("../../migrations/0007_outcome.sql")),
     (10, "bounded_costs", include_str!("../../migrations/0010_bounded_costs.sql")),
     (11, "names", include_str!("../../migrations/0011_names.sql")),
+    (12, "question-kind", include_str!("../../migrations/0012_question_kind.sql")),
 ];
 
 /// How long a statement waits for another process that holds the file, a backup for example.

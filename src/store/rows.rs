@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use super::question_kinds;
 use crate::event::Ending;
 use crate::ids::{CommentId, InstallationId, IssueNumber, PullNumber, RepositoryId};
 use crate::story::budget::Limit;
@@ -175,6 +176,7 @@ pub(super) fn question(row: &SqliteRow) -> anyhow::Result<AskedQuestion> {
     let answer: Option<String> = row.try_get("answer")?;
     let by: Option<String> = row.try_get("answered_by")?;
     Ok(AskedQuestion {
+        kind: question_kinds::kind(row)?,
         id: parsed(row, "id")?,
         question: json(row, "question")?,
         asked_on: number_option(row, "asked_on")?.map(IssueNumber),

@@ -77,8 +77,6 @@ pub struct StatusFacts {
     pub todo: Vec<TodoItem>,
     /// The question that the story waits with.
     pub question: Option<AskedQuestion>,
-    /// Whether that question is a plan, which waits for a go.
-    pub is_plan: bool,
     /// Who wrote what the agent was told in that run.
     pub told: Vec<String>,
     /// Who wrote what waits to be told, or to be taken up next.
@@ -279,7 +277,6 @@ impl Store {
             reported_cost_usd: None,
             todo: Vec::new(),
             question: self.open_question(story).await?,
-            is_plan: false,
             told: Vec::new(),
             heard: Vec::new(),
             queued_behind: 0,
@@ -325,9 +322,6 @@ impl Store {
                 let by: String = row.try_get("said_by")?;
                 if rows::is_true(row, "is_told")? { facts.told.push(by) } else { facts.heard.push(by) }
             }
-        }
-        if let Some(asked) = &facts.question {
-            facts.is_plan = self.is_plan(asked.id).await?;
         }
         Ok(facts)
     }

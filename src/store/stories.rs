@@ -260,12 +260,10 @@ impl Store {
 
     /// Every question of a story but those about caps, oldest first.
     pub async fn questions(&self, story: StoryId) -> anyhow::Result<Vec<AskedQuestion>> {
-        let found = sqlx::query(
-            "SELECT * FROM questions WHERE story = $1 AND json_extract(question, '$.at_cap') IS NULL ORDER BY seq",
-        )
-        .bind(story.to_string())
-        .fetch_all(&self.reader)
-        .await?;
+        let found = sqlx::query("SELECT * FROM questions WHERE story = $1 AND kind <> 'budget' ORDER BY seq")
+            .bind(story.to_string())
+            .fetch_all(&self.reader)
+            .await?;
         found.iter().map(rows::question).collect()
     }
 

@@ -12,15 +12,12 @@ use super::queue::{BUSY, IS_FIRST, IS_FREE, IS_NEWEST, REPOSITORIES};
 use super::shown::show;
 use super::stories::NewTask;
 use super::write::Write;
-use super::{
-    Sharing, Store, after, commands, deliveries, messages, now, pending_approvals, rows, stories, sub_issues,
-};
+use super::{Sharing, Store, after, deliveries, messages, now, question_kinds, rows, stories, sub_issues};
 use crate::agent::FailureClass;
 use crate::event::{Ending, PullTransition};
 use crate::ids::{AgentKind, QuestionId, Sha, StoryId, TaskId};
-use crate::story::budget::CapQuestionState;
 use crate::story::plan::TaskMode;
-use crate::story::{PendingApproval, Question, RunReason, Session, Task, TaskRequest, TaskState};
+use crate::story::{Question, QuestionSubject, RunReason, Session, Task, TaskRequest, TaskState};
 
 /// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,8 +64,6 @@ pub struct Transition {
     pub retry_in: Option<Duration>,
     /// The question that is being asked.
     pub question: Option<NewQuestion>,
-    /// Whether that is a plan, which waits for a go.
-    pub is_plan: bool,
     /// Why the task failed.
     pub failure: Option<FailureClass>,
     /// What people are told about the task's end, in its story's status comment. `{pull}` stands
@@ -87,10 +82,8 @@ pub struct NewQuestion {
     pub id: QuestionId,
     /// What is asked.
     pub question: Question,
-    /// The hand-over it is about, if it is about one.
-    pub held_back: Option<PendingApproval>,
-    /// The cap it is about, if it is about one.
-    pub at_cap: Option<CapQuestionState>,
+    /// What the answer is about.
+    pub subject: QuestionSubject,
 }
 
 /// What changes on a story. Absent: it stays as it is.
@@ -527,9 +520,6 @@ pub(super) async fn advance(
     let moved = rows::task(&row.ok_or(LeaseLost)?)?;
     if let Some(new) = &advance.question {
         ask_question(write, task, new).await?;
-        if advance.is_plan {
-            commands::mark_plan(write, new.id).await?;
-        }
     }
     change_story(write, task.story, &advance.story).await?;
     want(write, task.story, &advance.effects).await?;
@@ -552,15 +542,17 @@ pub(super) async fn hold(transaction: &mut Write, task: &Task) -> anyhow::Result
 
 async fn ask_question(transaction: &mut Write, task: &Task, new: &NewQuestion) -> anyhow::Result<()> {
     sqlx::query(
-        "INSERT INTO questions (id, story, task, question, asked_at, asked_on, seq)
-         VALUES ($1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(seq), 0) + 1 FROM questions))",
+        "INSERT INTO questions (id, story, task, question, asked_at, asked_on, kind, payload, seq)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT COALESCE(MAX(seq), 0) + 1 FROM questions))",
     )
     .bind(new.id.to_string())
     .bind(task.story.to_string())
     .bind(task.id.to_string())
-    .bind(pending_approvals::column(new)?)
+    .bind(rows::to_json(&new.question)?)
     .bind(now())
     .bind(task.ask.on.map(|on| rows::to_i64(on.0)).transpose()?)
+    .bind(new.subject.kind().as_str())
+    .bind(question_kinds::payload(&new.subject)?)
     .execute(&mut **transaction)
     .await?;
     // What people were told about an earlier question does not count for this one.

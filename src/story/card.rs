@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Answer;
+use super::budget::CapQuestionState;
+use super::{Answer, PendingApproval};
 use crate::ids::{CommentId, IssueNumber, PullNumber, QuestionId, StoryId};
 
 /// What an agent asks: one thing, or several in one card.
@@ -77,7 +78,7 @@ impl Question {
     }
 }
 
-/// What kind of question is asked: each begins with words of its own.
+/// What kind of question is asked. Each opens with a sentence of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum QuestionKind {
     /// The agent asks.
@@ -89,6 +90,50 @@ pub enum QuestionKind {
     Cap,
     /// Whether changes to protected paths may be pushed.
     Protected,
+}
+
+impl QuestionKind {
+    const ALL: [QuestionKind; 4] = [Self::Agent, Self::Plan, Self::Cap, Self::Protected];
+
+    /// The word in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Plan => "plan",
+            Self::Cap => "budget",
+            Self::Protected => "protected_change",
+        }
+    }
+
+    /// The kind that the store has this word for.
+    pub fn from_word(word: &str) -> Option<QuestionKind> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// A kind of question, with what its answer is about.
+#[derive(Debug, Clone)]
+pub enum QuestionSubject {
+    /// The agent asks.
+    Agent,
+    /// Whether the plan in the question's context is to be carried out.
+    Plan,
+    /// Whether the work may cost more than this cap.
+    Cap(CapQuestionState),
+    /// Whether this hand-over, which changes protected paths, may be pushed.
+    Protected(PendingApproval),
+}
+
+impl QuestionSubject {
+    /// The kind alone.
+    pub fn kind(&self) -> QuestionKind {
+        match self {
+            Self::Agent => QuestionKind::Agent,
+            Self::Plan => QuestionKind::Plan,
+            Self::Cap(_) => QuestionKind::Cap,
+            Self::Protected(_) => QuestionKind::Protected,
+        }
+    }
 }
 
 /// A question as it stands on GitHub, or is on its way there.

@@ -17,7 +17,7 @@ use crate::store::{CapQuestion, NewRun, StoryUpdate, Transition};
 use crate::story::budget::{
     self, CapAnswer, CapQuestionState, Caps, Limit, Pushed, ReachedCap, RemainingBudget, Usage,
 };
-use crate::story::{Outcome, Run, RunEnd, RunReason, Task, TaskState};
+use crate::story::{Outcome, QuestionSubject, Run, RunEnd, RunReason, Task, TaskState};
 use jiff::Timestamp;
 
 /// How long a usage limit is thought to last whose end the agent's program does not tell.
@@ -176,22 +176,19 @@ impl Worker {
         };
         let told = tip.as_ref().and_then(|_| cut_short_on_ready(job, &kept));
         let question = message::may_it_cost_more(&reached, &kept, asking.was_unclear);
+        let state = CapQuestionState { reached, asked_at: clock::now(), held_up: asking.held_up, pushed };
         let mut advance = Transition {
             story: StoryUpdate {
                 base: tip.map(|tip| (tip.clone(), Some(tip))),
                 handed_over: matches!(kept, SavedWork::Pushed { .. }).then_some(true),
                 ..StoryUpdate::default()
             },
-            ..ask(&job.story, question, None)
+            ..ask(question, QuestionSubject::Cap(state))
         };
         // Before the card, which names it.
         let draft = self.draft(job, WhyUnfinished::AtCap(&reached), Some(&kept)).await?;
         advance.effects.splice(0..0, draft);
         advance.effects.extend(told);
-        if let Some(new) = &mut advance.question {
-            new.at_cap =
-                Some(CapQuestionState { reached, asked_at: clock::now(), held_up: asking.held_up, pushed });
-        }
         Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?)
     }
 

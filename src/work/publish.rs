@@ -25,8 +25,8 @@ use crate::story::checks::{self, Checked};
 use crate::story::pull::PullState;
 use crate::story::sub_issue::to_close;
 use crate::story::{
-    self, Answer, Findings, NextStep, Outcome, PendingApproval, Run, RunEnd, RunReason, Story, Task,
-    TaskKind, TaskState,
+    self, Answer, Findings, NextStep, Outcome, PendingApproval, QuestionSubject, Run, RunEnd, RunReason,
+    Story, Task, TaskKind, TaskState,
 };
 
 /// Whether a run of Codex has left no word at all. Of what it declined it gives none.
@@ -124,7 +124,7 @@ impl Worker {
                 "a person is asked about protected paths"
             );
             let question = message::may_this_be_pushed(&held_back);
-            let advance = ask(&job.story, question, Some(held_back));
+            let advance = ask(question, QuestionSubject::Protected(held_back));
             return Ok(self.store.advance(&job.task, TaskState::Blocked, &advance).await?);
         }
         if let Some((of_merged, why)) = self.merged_meanwhile(job).await? {

@@ -10,7 +10,7 @@ use crate::store::{Effect, NewEffect, NewQuestion, StoryUpdate, Transition};
 use crate::story::budget::Limit;
 use crate::story::plan;
 use crate::story::{
-    self, Next, Outcome, PendingApproval, Question, Run, RunEnd, RunReason, Story, Task, TaskHistory,
+    self, Next, Outcome, Question, QuestionSubject, Run, RunEnd, RunReason, Story, Task, TaskHistory,
     TaskKind, TaskState,
 };
 
@@ -50,14 +50,14 @@ impl Worker {
                 if self.store.stop_wanted(&job.task).await?.is_some() {
                     return self.cancel(job).await;
                 }
-                (TaskState::Blocked, ask_about_plan(&job.story, &end.outcome))
+                (TaskState::Blocked, ask_about_plan(&end.outcome))
             }
             Next::Publish => (TaskState::Publishing, Transition::default()),
             // The agent was done before it heard that nobody wants it to go on.
             Next::Ask(_) if self.store.stop_wanted(&job.task).await?.is_some() => {
                 return self.cancel(job).await;
             }
-            Next::Ask(question) => (TaskState::Blocked, ask(&job.story, question, None)),
+            Next::Ask(question) => (TaskState::Blocked, ask(question, QuestionSubject::Agent)),
             Next::Again { turn, retry } => {
                 // Nothing is wrong outside where the process was only ended.
                 let first_wait = match has_failed(end, FailureClass::Interrupted) {
@@ -276,19 +276,19 @@ fn add(sum: Spent, run: &Run) -> Spent {
 }
 
 /// The question whether what a run hands in as its plan may be carried out.
-fn ask_about_plan(story: &Story, outcome: &Outcome) -> Transition {
+fn ask_about_plan(outcome: &Outcome) -> Transition {
     let plan = match outcome {
         Outcome::Completed { summary } => summary.as_deref(),
         _ => None,
     };
-    Transition { is_plan: true, ..ask(story, message::may_this_be_done(plan), None) }
+    ask(message::may_this_be_done(plan), QuestionSubject::Plan)
 }
 
-/// A question to a person, about a hand-over where one is held back.
-pub(super) fn ask(_story: &Story, question: Question, held_back: Option<PendingApproval>) -> Transition {
+/// A question to a person.
+pub(super) fn ask(question: Question, subject: QuestionSubject) -> Transition {
     let id = QuestionId::new();
     Transition {
-        question: Some(NewQuestion { id, question, held_back, at_cap: None }),
+        question: Some(NewQuestion { id, question, subject }),
         effects: vec![NewEffect::new(Effect::Card { question: id })],
         ..Transition::default()
     }

@@ -278,6 +278,7 @@ fn pull_request_with(
     let questions: Vec<AskedQuestion> = answered
         .iter()
         .map(|(text, answer)| AskedQuestion {
+            kind: QuestionKind::Agent,
             id: QuestionId::new(),
             question: Question { text: (*text).to_owned(), ..Question::default() },
             asked_on: None,

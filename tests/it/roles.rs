@@ -560,9 +560,12 @@ async fn bring(scene: &Scene, task: Task, story: &Story, stage: Stage) {
         store.advance(&task, TaskState::Failed, &Transition::default()).await.unwrap()
     } else {
         let id = QuestionId::new();
+        let subject = match stage {
+            Stage::Planned => hob::story::QuestionSubject::Plan,
+            _ => hob::story::QuestionSubject::Agent,
+        };
         let change = Transition {
-            question: Some(NewQuestion { id, question: question(), held_back: None, at_cap: None }),
-            is_plan: stage == Stage::Planned,
+            question: Some(NewQuestion { id, question: question(), subject }),
             effects: vec![NewEffect::new(Effect::Card { question: id })],
             ..Transition::default()
         };

@@ -30,7 +30,7 @@ fn known(story: KnownStory) -> InputContext {
 }
 
 fn waiting(posted: Posted) -> InputContext {
-    let question = Some(OpenQuestion { card: shape(), posted, is_plan: false });
+    let question = Some(OpenQuestion { card: shape(), posted });
     known(KnownStory { question, is_under_work: true, ..KnownStory::default() })
 }
 
@@ -249,7 +249,6 @@ fn a_tick_answers_once_and_any_other_edit_is_put_back() {
     let question = Some(OpenQuestion {
         card: QuestionComment { comment: None, ..open.clone() },
         posted: Posted::NotYet,
-        is_plan: false,
     });
     let unrecorded = known(KnownStory { question, ..KnownStory::default() });
     assert!(matches!(decide(&edit("alice", 5, &before, &ticked), &unrecorded), Decision::NotYet(_)));
@@ -292,7 +291,7 @@ fn a_reply_to_a_part_that_has_an_answer_is_late_and_one_to_the_others_answers() 
     let also = vec![asking("A short form?", &["-j", "no"])];
     let asked = card_of(crate::story::Question { also, ..asking("Which shape?", &["lines", "array"]) });
     let half = QuestionComment { answers: vec![given("lines", "alice"), None], ..asked };
-    let question = Some(OpenQuestion { card: half, posted: Posted::As(CommentId(7)), is_plan: false });
+    let question = Some(OpenQuestion { card: half, posted: Posted::As(CommentId(7)) });
     let waits = known(KnownStory { question, is_under_work: true, ..KnownStory::default() });
     assert!(matches!(decide(&comment(9, 1, "1: array"), &waits), Decision::Late { part: 0, .. }));
     assert_eq!(texts(decide(&comment(9, 1, "1: array\n2: A"), &waits)), ["-j"]);
@@ -302,7 +301,7 @@ fn a_reply_to_a_part_that_has_an_answer_is_late_and_one_to_the_others_answers() 
 fn waiting_with_plan() -> InputContext {
     let mut known = waiting(Posted::As(CommentId(100)));
     if let Some(question) = known.story.as_mut().and_then(|story| story.question.as_mut()) {
-        question.is_plan = true;
+        question.card.kind = QuestionKind::Plan;
     }
     known
 }

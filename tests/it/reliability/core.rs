@@ -299,7 +299,6 @@ impl Scene {
         let question = cards.iter().rfind(|card| card.is_open).map(|card| OpenQuestion {
             card: card.clone(),
             posted: card.comment.map_or(Posted::NotYet, Posted::As),
-            is_plan: false,
         });
         let card = match act {
             Input::Edit { id, .. } => cards.iter().find(|card| card.comment == Some(*id)).cloned(),
@@ -460,7 +459,7 @@ impl Scene {
                     Next::Publish => (TaskState::Publishing, Transition::default()),
                     Next::Ask(question) => {
                         let id = QuestionId::new();
-                        let new = NewQuestion { id, question, held_back: None, at_cap: None };
+                        let new = NewQuestion { id, question, subject: hob::story::QuestionSubject::Agent };
                         let effects = vec![NewEffect::new(Effect::Card { question: id })];
                         (
                             TaskState::Blocked,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use hob::ids::TaskId;
 use hob::store::{self, NewAnswers, Recorded, Store};
-use hob::story::{PartAnswer, RunReason, TaskState};
+use hob::story::budget::Amount;
+use hob::story::{PartAnswer, QuestionKind, RunReason, TaskState};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
@@ -232,6 +233,44 @@ async fn schema(file: &Path) -> Vec<String> {
     let found = [texts(&mut raw, steps).await, texts(&mut raw, tables).await].concat();
     raw.close().await.expect("the store closes");
     found
+}
+
+#[tokio::test]
+async fn a_question_of_each_kind_keeps_its_kind_and_what_it_is_about() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("hob.db");
+    load(5, &file).await;
+    change(&file, "UPDATE questions SET is_plan = 1 WHERE seq = 1").await;
+    change(
+        &file,
+        r#"UPDATE questions SET question = json_set(question, '$.at_cap', json('{"reached": {"scope": "story",
+               "cap": {"usd": 5.0}, "used": {"usd": 5.2}, "more": {"usd": 5.0}}, "asked_at": "2026-11-20T10:00:00Z"}'))
+           WHERE seq = 2"#,
+    )
+    .await;
+    let store = Store::open(&file).await.expect("schema 5");
+    let mut kinds = BTreeMap::new();
+    for story in store.stories().await.unwrap() {
+        for card in store.cards_of(story.id).await.unwrap() {
+            kinds.insert(card.id.to_string(), card.kind);
+            let held_back = store.held_back(story.id).await.unwrap();
+            assert_eq!(
+                held_back.iter().any(|asked| asked.id == card.id),
+                card.kind == QuestionKind::Protected
+            );
+            let about_cap = store.at_cap(card.id).await.unwrap();
+            assert_eq!(about_cap.is_some(), card.kind == QuestionKind::Cap);
+            if let Some(asked) = about_cap {
+                assert_eq!(asked.at_cap.reached.used, Amount::Usd(5.2));
+            }
+        }
+    }
+    let in_order: Vec<QuestionKind> = kinds.into_values().collect();
+    assert_eq!(
+        in_order,
+        [QuestionKind::Plan, QuestionKind::Cap, QuestionKind::Protected, QuestionKind::Agent]
+    );
+    store.close().await;
 }
 
 #[tokio::test]
