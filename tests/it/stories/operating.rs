@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use ::hob::config::Config;
 use ::hob::serve::GRACE;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -402,5 +403,42 @@ async fn store_and_logs_are_for_their_owner_alone() {
         look(&w.data().join(name), b"");
     }
     assert!(looked > 6, "only {looked} files");
+    w.finish().await;
+}
+
+/// How often the threads of a process have given the processor up by themselves.
+fn wake_ups(pid: u32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
+    let of = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or_default()
+    };
+    let read = |folder: std::fs::DirEntry| std::fs::read_to_string(folder.path().join("status")).ok();
+    threads.flatten().filter_map(read).map(of).sum()
+}
+
+/// A loop that looks every 100 ms wakes ten times a second by itself. Load makes a process
+/// wake later, not more often.
+#[tokio::test]
+async fn an_idle_hob_sleeps() {
+    const WATCHED: Duration = Duration::from_secs(5);
+    const MAX_PER_SECOND: u64 = 5;
+    let w = World::prepare(|config| {
+        let usual = Config::default();
+        config.work = usual.work;
+        config.github.recheck = usual.github.recheck;
+        config.github.status_every = usual.github.status_every;
+    })
+    .await;
+    let hob = w.start_program().await;
+    works(&w, "a-delivery").await;
+    let mut quietest = u64::MAX;
+    for _ in 0..3 {
+        let before = wake_ups(hob.pid());
+        tokio::time::sleep(WATCHED).await;
+        quietest = quietest.min(wake_ups(hob.pid()).saturating_sub(before) / WATCHED.as_secs());
+    }
+    assert!(quietest <= MAX_PER_SECOND, "an idle hob woke {quietest} times a second");
+    assert_eq!(hob.terminate().await, Some(0));
     w.finish().await;
 }

@@ -367,7 +367,7 @@ fn toml_of(config: &Config) -> String {
         "[work]".to_owned(),
         format!("parallel = {}", config.work.parallel),
         format!("drain = {}", millis(config.work.drain)),
-        "poll = \"200ms\"".to_owned(),
+        format!("poll = {}", millis(config.work.poll)),
         format!("lease = {}", millis(config.work.lease)),
         format!("patience = {}", millis(config.work.patience)),
         format!("sweep = {}", millis(config.work.sweep)),
