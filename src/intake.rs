@@ -37,10 +37,10 @@ use crate::lanes::{LaneLimits, Lanes};
 use crate::markdown;
 use crate::message::{self, AdoptionRefusal, Part, TextChanged};
 use crate::store::{
-    BlockedBy, Delivery, Effect, Heard, HowStopped, NewEffect, NewMessage, NewTask, PendingRequest, ReactTo,
-    Stop, Store, StoryAsk, once_id,
+    BlockedBy, Delivery, Effect, Heard, NewEffect, NewMessage, NewTask, PendingRequest, ReactTo, Stop, Store,
+    StoryAsk, once_id,
 };
-use crate::story::{Choice, RunReason, Story, TaskKind, TaskRequest};
+use crate::story::{Choice, RunReason, StopReason, Story, TaskKind, TaskRequest};
 use commands::TaskDraft;
 use decide::{Decision, Input, decide};
 use located::NextLookup;
@@ -405,10 +405,12 @@ impl Intake {
             (Decision::Unlabeled, Some(_)) if !self.own_labels(on).await?.is_empty() => {
                 Ok(Settled::Ignored("another of hob's labels is on the issue".to_owned()))
             }
-            (Decision::Unlabeled, Some(story)) => self.no_more(on, act, &story, HowStopped::Unlabeled).await,
+            (Decision::Unlabeled, Some(story)) => {
+                self.no_more(on, act, &story, StopReason::Unlabeled { by: on.sender.login.clone() }).await
+            }
             (Decision::End(ending), Some(story)) => {
                 tracing::info!(story = %story.id, repo = %story.repo, issue = %story.issue, why = ending.as_str(), "a story ends");
-                self.no_more(on, act, &story, HowStopped::Ended(ending)).await
+                self.no_more(on, act, &story, StopReason::Ended { ending, by: on.sender.login.clone() }).await
             }
             (Decision::Explain(mistake), story) => {
                 let words = message::misunderstood(&mistake, &self.agents());
@@ -677,7 +679,7 @@ impl Intake {
 
     async fn stop(&self, on: &EventContext<'_>, story: Option<Story>) -> anyhow::Result<Settled> {
         let at = on.comment.map_or(Timestamp::UNIX_EPOCH, |comment| comment.at);
-        let stop = Stop { by: on.sender.login.clone(), at, how: HowStopped::Asked };
+        let stop = Stop { reason: StopReason::Asked { by: on.sender.login.clone() }, at };
         let seen = on.seen("eyes");
         if let Some(story) = &story
             && self.store.wish_of(story.id).await?.is_some()
@@ -708,13 +710,13 @@ impl Intake {
         on: &EventContext<'_>,
         act: &Input,
         story: &Story,
-        how: HowStopped,
+        reason: StopReason,
     ) -> anyhow::Result<Settled> {
         let at = match act {
             Input::Unlabel { at, .. } => *at,
             _ => Timestamp::UNIX_EPOCH,
         };
-        let stop = Stop { by: on.sender.login.clone(), at, how };
+        let stop = Stop { reason, at };
         let stopped = self.store.stop(&on.delivery.guid, story.id, &stop, None).await?;
         Ok(if stopped {
             Settled::Done("stops the work")

@@ -71,8 +71,8 @@ pub use pull_request::{
 pub use refused::{Refusal, comment_refused, pull_refused, question_refused};
 pub use review_hints::{HintReason, MAX_NOTABLE, ReviewHint};
 pub use saved_work::{
-    SavedWork, WhyStopped, cut_short_on_branch, left_work_given_up, left_work_pushed, put_away,
-    still_waiting, stopped, work_in_progress,
+    SavedWork, cut_short_on_branch, left_work_given_up, left_work_pushed, put_away, still_waiting, stopped,
+    work_in_progress,
 };
 pub use settings::{
     blocked_by, blocked_for, fix_settings_at_fault, may_no_more, part_of, reviewers_refused,

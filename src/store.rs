@@ -74,9 +74,9 @@ pub use reviews::ReviewTaken;
 pub use runs::NewRun;
 pub use shown::{EndedTask, StatusFacts, StoryToShow};
 pub use status::{BlockedRequest, Counts, OpenDelivery, OpenEffect, OpenTask, RecordedDelivery, StoreStatus};
-pub use stories::{AdoptedPull, Heard, HowStopped, NewTask, Stop, StoryAsk};
+pub use stories::{AdoptedPull, Heard, NewTask, Stop, StoryAsk};
 pub use sub_issues::ParentStory;
-pub use tasks::{LeaseLost, NewQuestion, StopWanted, StoryUpdate, Transition};
+pub use tasks::{LeaseLost, NewQuestion, StoryUpdate, Transition};
 pub use waiting::Waiting;
 
 use crate::clock;

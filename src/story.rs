@@ -14,6 +14,7 @@ pub mod pull;
 pub mod review;
 mod run;
 pub mod step;
+mod stop;
 pub mod sub_issue;
 pub mod talk;
 
@@ -28,6 +29,7 @@ pub use next::{
     Findings, Next, NextStep, TaskHistory, after_hand_over, after_run, publishes_again, was_synced,
 };
 pub use run::{Outcome, Renewal, Run, RunEnd, RunReason};
+pub use stop::StopReason;
 
 use crate::ids::{
     AgentKind, CommentId, InstallationId, IssueNumber, MessageId, PullNumber, QuestionId, Repo, RepositoryId,

@@ -11,47 +11,7 @@ use super::{
 };
 use crate::event::{Ending, PullTransition};
 use crate::ids::IssueNumber;
-use crate::story::budget::ReachedCap;
-
-/// Why work was cut short.
-#[derive(Debug, Clone, PartialEq)]
-pub enum WhyStopped {
-    /// A person said so.
-    Asked {
-        /// The login of the person who did it.
-        by: String,
-    },
-    /// A person took the label off.
-    Unlabeled {
-        /// The login of the person who did it.
-        by: String,
-    },
-    /// The issue came to an end.
-    Ended {
-        /// What became of it.
-        ending: Ending,
-        /// By whom.
-        by: String,
-    },
-    /// The pull request was closed or merged.
-    Pull {
-        /// Which of the two.
-        to: PullTransition,
-        /// By whom; empty where that is not known.
-        by: String,
-        /// Whether it is somebody else's, on which hob worked.
-        theirs: bool,
-    },
-    /// Nobody answered its question.
-    WaitedTooLong,
-    /// It reached the most that the operator lets it cost.
-    AtMost {
-        /// Which cap.
-        reached: ReachedCap,
-    },
-    /// Nothing happened for so long that its workspace is put away.
-    Untouched,
-}
+use crate::story::StopReason;
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,49 +41,49 @@ pub enum SavedWork {
 }
 
 /// The message of the commit that is made of what was not committed.
-pub fn work_in_progress(why: &WhyStopped) -> String {
+pub fn work_in_progress(why: &StopReason) -> String {
     match why {
-        WhyStopped::Asked { by } | WhyStopped::Unlabeled { by } => {
+        StopReason::Asked { by } | StopReason::Unlabeled { by } => {
             format!("WIP: stopped by @{}", login(by))
         }
-        WhyStopped::AtMost { .. } => at_cap_subject(),
-        WhyStopped::Ended { ending, .. } => format!("WIP: the issue was {}", ending.as_str()),
-        WhyStopped::Pull { to, .. } => format!("WIP: the pull request was {}", to.as_str()),
-        WhyStopped::WaitedTooLong => "WIP: waited too long for an answer".to_owned(),
-        WhyStopped::Untouched => "WIP: put away after a long silence".to_owned(),
+        StopReason::AtMost { .. } => at_cap_subject(),
+        StopReason::Ended { ending, .. } => format!("WIP: the issue was {}", ending.as_str()),
+        StopReason::Pull { to, .. } => format!("WIP: the pull request was {}", to.as_str()),
+        StopReason::WaitedTooLong => "WIP: waited too long for an answer".to_owned(),
+        StopReason::Untouched => "WIP: put away after a long silence".to_owned(),
     }
 }
 
 /// Said on the issue when work was stopped.
-pub fn stopped(why: &WhyStopped, kept: &SavedWork, took: Spent) -> String {
+pub fn stopped(why: &StopReason, kept: &SavedWork, took: Spent) -> String {
     let happened = what_happened(why, kept);
     let again = match why {
-        WhyStopped::Asked { .. } => "`/hob work` goes on from there.",
-        WhyStopped::AtMost { .. } => "When they allow more, `/hob work` goes on from there.",
-        WhyStopped::Unlabeled { .. } => "The label or `/hob work` goes on from there.",
-        WhyStopped::Ended { .. } => "`/hob work` goes on from there, should it be wanted after all.",
-        WhyStopped::Pull { theirs: true, .. } => {
+        StopReason::Asked { .. } => "`/hob work` goes on from there.",
+        StopReason::AtMost { .. } => "When they allow more, `/hob work` goes on from there.",
+        StopReason::Unlabeled { .. } => "The label or `/hob work` goes on from there.",
+        StopReason::Ended { .. } => "`/hob work` goes on from there, should it be wanted after all.",
+        StopReason::Pull { is_adopted: true, .. } => {
             "Nothing more is done here; `/hob work` on an issue begins anew."
         }
-        WhyStopped::Pull { to: PullTransition::Merged, .. }
+        StopReason::Pull { to: PullTransition::Merged, .. }
             if matches!(kept, SavedWork::NotPushed { .. }) =>
         {
             "`/hob work` gives it up, and begins anew from what was merged."
         }
-        WhyStopped::Pull { to: PullTransition::Merged, .. } => {
+        StopReason::Pull { to: PullTransition::Merged, .. } => {
             "`/hob work` begins anew, from what was merged."
         }
-        WhyStopped::Pull { .. } => "`/hob work` goes on from there, with another pull request.",
-        WhyStopped::WaitedTooLong | WhyStopped::Untouched => {
+        StopReason::Pull { .. } => "`/hob work` goes on from there, with another pull request.",
+        StopReason::WaitedTooLong | StopReason::Untouched => {
             "`/hob work …`, with your answer, goes on from there."
         }
     };
     format!("{happened} {}\n\n{}", what_became(kept, again), finished(took))
 }
 
-fn what_happened(why: &WhyStopped, kept: &SavedWork) -> String {
+fn what_happened(why: &StopReason, kept: &SavedWork) -> String {
     match why {
-        WhyStopped::Asked { by } => {
+        StopReason::Asked { by } => {
             // Nobody is gone who never came.
             let gone = match kept {
                 SavedWork::NotBegun => "",
@@ -131,23 +91,23 @@ fn what_happened(why: &WhyStopped, kept: &SavedWork) -> String {
             };
             format!("**Stopped, as @{by} asked.**{gone}")
         }
-        WhyStopped::AtMost { reached } => {
+        StopReason::AtMost { reached } => {
             let reached = cap_is_reached(reached);
             format!("**Stopped. {reached} Whoever runs hob allows no more.**")
         }
-        WhyStopped::Unlabeled { by } => format!("**Stopped: @{by} took the label off.**"),
-        WhyStopped::Ended { ending, by } => {
+        StopReason::Unlabeled { by } => format!("**Stopped: @{by} took the label off.**"),
+        StopReason::Ended { ending, by } => {
             let ended = ending_words(*ending);
             format!("**Stopped: the issue was {ended} by @{by}.**")
         }
-        WhyStopped::Pull { to, by, .. } => {
+        StopReason::Pull { to, by, .. } => {
             let moved = move_words(*to);
             match by.as_str() {
                 "" => format!("**Stopped: the pull request was {moved}.**"),
                 by => format!("**Stopped: the pull request was {moved} by @{by}.**"),
             }
         }
-        WhyStopped::WaitedTooLong | WhyStopped::Untouched => {
+        StopReason::WaitedTooLong | StopReason::Untouched => {
             "**I have given up waiting for an answer.**".to_owned()
         }
     }
@@ -267,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_is_said_when_work_is_cut_short() {
-        let asked = WhyStopped::Asked { by: "alice".to_owned() };
+        let asked = StopReason::Asked { by: "alice".to_owned() };
         let branch = || "hob/issue-1".to_owned();
         let pushed =
             |commits, is_wip| SavedWork::Pushed { branch: branch(), commits, is_wip, left_out: vec![] };
@@ -281,29 +241,29 @@ mod tests {
             [
                 stopped(&asked, &SavedWork::NotBegun, SPENT),
                 stopped(&asked, &SavedWork::Nothing, SPENT),
-                stopped(&WhyStopped::Unlabeled { by: "alice".to_owned() }, &pushed(1, true), SPENT),
+                stopped(&StopReason::Unlabeled { by: "alice".to_owned() }, &pushed(1, true), SPENT),
                 stopped(
-                    &WhyStopped::Ended { ending: Ending::Closed, by: "bob".to_owned() },
+                    &StopReason::Ended { ending: Ending::Closed, by: "bob".to_owned() },
                     &pushed(1, true),
                     SPENT,
                 ),
                 stopped(
-                    &WhyStopped::Pull { to: PullTransition::Closed, by: "bob".to_owned(), theirs: false },
+                    &StopReason::Pull { to: PullTransition::Closed, by: "bob".to_owned(), is_adopted: false },
                     &pushed(1, true),
                     SPENT,
                 ),
                 stopped(
-                    &WhyStopped::Pull { to: PullTransition::Closed, by: "bob".to_owned(), theirs: true },
+                    &StopReason::Pull { to: PullTransition::Closed, by: "bob".to_owned(), is_adopted: true },
                     &pushed(1, true),
                     SPENT,
                 ),
                 stopped(
-                    &WhyStopped::Pull { to: PullTransition::Merged, by: String::new(), theirs: false },
+                    &StopReason::Pull { to: PullTransition::Merged, by: String::new(), is_adopted: false },
                     &SavedWork::Nothing,
                     SPENT,
                 ),
                 stopped(
-                    &WhyStopped::Pull { to: PullTransition::Merged, by: "bob".to_owned(), theirs: false },
+                    &StopReason::Pull { to: PullTransition::Merged, by: "bob".to_owned(), is_adopted: false },
                     &moved,
                     SPENT,
                 ),
@@ -315,8 +275,8 @@ mod tests {
                 stopped(&asked, &secret, SPENT),
                 stopped(&asked, &moved, SPENT),
                 stopped(&asked, &away, SPENT),
-                stopped(&WhyStopped::WaitedTooLong, &pushed(2, false), SPENT),
-                stopped(&WhyStopped::WaitedTooLong, &moved, SPENT),
+                stopped(&StopReason::WaitedTooLong, &pushed(2, false), SPENT),
+                stopped(&StopReason::WaitedTooLong, &moved, SPENT),
                 put_away(&pushed(2, true)),
                 still_waiting(
                     Duration::from_secs(53 * 24 * 3600 + 5),
@@ -331,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_commit_of_work_in_progress_names_who_stopped_it_in_one_line() {
-        let by = |by: &str| work_in_progress(&WhyStopped::Asked { by: by.to_owned() });
+        let by = |by: &str| work_in_progress(&StopReason::Asked { by: by.to_owned() });
         assert_eq!(by("alice"), "WIP: stopped by @alice");
         assert_eq!(by("a\nlice"), "WIP: stopped by @alice");
     }

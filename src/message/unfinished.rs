@@ -2,11 +2,12 @@
 //! next. And the line by which other texts name that draft.
 
 use super::budget::cap_is_reached;
-use super::saved_work::{WhyStopped, ending_words};
+use super::saved_work::ending_words;
 use super::{contain_line, login};
 use crate::agent::{TodoItem, TodoState};
 use crate::event::PullTransition;
 use crate::ids::{IssueNumber, PullNumber};
+use crate::story::StopReason;
 use crate::story::budget::ReachedCap;
 
 /// Entries of the agent's list that are told.
@@ -16,7 +17,7 @@ const MAX_TODO: usize = 30;
 #[derive(Debug, Clone)]
 pub enum WhyUnfinished<'a> {
     /// It was stopped.
-    Stopped(&'a WhyStopped),
+    Stopped(&'a StopReason),
     /// It has reached a cap, and people are asked whether it may cost more.
     AtCap(&'a ReachedCap),
     /// It has failed.
@@ -89,32 +90,32 @@ fn why(text: &UnfinishedText<'_>) -> String {
     }
 }
 
-fn why_stopped(why: &WhyStopped) -> String {
+fn why_stopped(why: &StopReason) -> String {
     match why {
-        WhyStopped::Asked { by } => {
+        StopReason::Asked { by } => {
             let by = login(by);
             format!("{by} has stopped the work. `/hob work` goes on from here.")
         }
-        WhyStopped::Unlabeled { by } => {
+        StopReason::Unlabeled { by } => {
             let by = login(by);
             format!("{by} took the label off. The label or `/hob work` goes on from here.")
         }
-        WhyStopped::Ended { ending, by } => {
+        StopReason::Ended { ending, by } => {
             let (ended, by) = (ending_words(*ending), login(by));
             format!(
                 "The issue was {ended} by {by}. `/hob work` goes on from here, should it be wanted after all."
             )
         }
-        WhyStopped::Pull { to: PullTransition::Merged, .. } => "It was merged as it is.".to_owned(),
-        WhyStopped::Pull { .. } => "`/hob work` goes on from here, with another pull request.".to_owned(),
-        WhyStopped::WaitedTooLong => {
+        StopReason::Pull { to: PullTransition::Merged, .. } => "It was merged as it is.".to_owned(),
+        StopReason::Pull { .. } => "`/hob work` goes on from here, with another pull request.".to_owned(),
+        StopReason::WaitedTooLong => {
             "Nobody answered my question. `/hob work …`, with your answer, goes on from here.".to_owned()
         }
-        WhyStopped::AtMost { reached } => {
+        StopReason::AtMost { reached } => {
             let cap = cap_is_reached(reached);
             format!("{cap} Whoever runs hob allows no more. When they do, `/hob work` goes on from here.")
         }
-        WhyStopped::Untouched => {
+        StopReason::Untouched => {
             "Nothing has happened on it for a while. `/hob work` goes on from here.".to_owned()
         }
     }
@@ -148,12 +149,12 @@ mod tests {
         let day = ReachedCap { scope: Scope::Day, ..reached };
         let bob = || "bob".to_owned();
         let stops = [
-            WhyStopped::Asked { by: bob() },
-            WhyStopped::Unlabeled { by: bob() },
-            WhyStopped::Ended { ending: Ending::Closed, by: bob() },
-            WhyStopped::WaitedTooLong,
-            WhyStopped::AtMost { reached },
-            WhyStopped::Untouched,
+            StopReason::Asked { by: bob() },
+            StopReason::Unlabeled { by: bob() },
+            StopReason::Ended { ending: Ending::Closed, by: bob() },
+            StopReason::WaitedTooLong,
+            StopReason::AtMost { reached },
+            StopReason::Untouched,
         ];
         let parts = WhyUnfinished::Parts { done: 2, of: 3 };
         let others =

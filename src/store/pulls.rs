@@ -7,10 +7,11 @@ use super::effects::{NewEffect, WantedEffect, finish, want};
 use super::shown::show;
 use super::stories::{end, mark_stopped, note_stop};
 use super::write::Write;
-use super::{Effect, HowStopped, Stop, Store, cards, deliveries, now, retention, rows};
+use super::{Effect, Stop, Store, cards, deliveries, now, retention, rows};
 use crate::event::{Ending, PullTransition};
 use crate::ids::{PullNumber, Repo, StoryId};
 use crate::message;
+use crate::story::StopReason;
 use crate::story::Story;
 use crate::story::pull::{PullState, next_branch};
 
@@ -48,7 +49,8 @@ impl Store {
             .bind(story.to_string())
             .fetch_one(&mut *write)
             .await?;
-        if !is_taken(&rows::story(&row)?, news) {
+        let before = rows::story(&row)?;
+        if !is_taken(&before, news) {
             write.undo().await?;
             return Ok(false);
         }
@@ -66,7 +68,9 @@ impl Store {
         .await?;
         if news.stops && news.to != PullTransition::Reopened {
             let by = news.by.clone().unwrap_or_default();
-            let stop = Stop { by, at: news.at, how: HowStopped::Pull(news.to) };
+            let is_adopted = before.is_adopted();
+            let reason = StopReason::Pull { to: news.to, by, is_adopted };
+            let stop = Stop { reason, at: news.at };
             mark_stopped(&mut write, story, &stop).await?;
             note_stop(&mut write, story, &stop).await?;
             cards::close_cards(&mut write, story).await?;

@@ -9,9 +9,10 @@ use sqlx::sqlite::SqliteRow;
 
 use super::stories::{Stop, end, mark_stopped, note_stop};
 use super::write::Write;
-use super::{HowStopped, Store, cards, now, rows};
+use super::{Store, cards, now, rows};
 use crate::event::Ending;
 use crate::ids::{InstallationId, Repo, RepositoryId, RepositoryRef, StoryId};
+use crate::story::StopReason;
 
 /// A repository that hob knows.
 #[derive(Debug, Clone)]
@@ -149,8 +150,8 @@ impl Store {
                 .await?;
         for story in stories {
             let story: StoryId = story.parse()?;
-            let how = HowStopped::Ended(Ending::Deleted);
-            let stop = Stop { by: String::new(), at: Timestamp::UNIX_EPOCH, how };
+            let reason = StopReason::Ended { ending: Ending::Deleted, by: String::new() };
+            let stop = Stop { reason, at: Timestamp::UNIX_EPOCH };
             mark_stopped(&mut write, story, &stop).await?;
             note_stop(&mut write, story, &stop).await?;
             cards::close_cards(&mut write, story).await?;

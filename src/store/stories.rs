@@ -11,10 +11,10 @@ use super::shown::show;
 use super::tasks::{Queued, queue};
 use super::write::Write;
 use super::{Store, cards, commands, deliveries, now, pending_requests, pulls, rows, sub_issues};
-use crate::event::{Ending, PullTransition};
+use crate::event::Ending;
 use crate::ids::{InstallationId, IssueNumber, PullNumber, QuestionId, Repo, RepositoryId, StoryId, TaskId};
 use crate::story::plan::TaskMode;
-use crate::story::{AskedQuestion, RunReason, Story, TaskRequest};
+use crate::story::{AskedQuestion, RunReason, StopReason, Story, TaskRequest};
 
 /// What is known of a story when somebody asks for work on it. The parts that may have changed
 /// since (title, installation, base branch) are brought up to date; where an open pull request goes
@@ -73,38 +73,10 @@ pub struct NewTask {
 /// The wish to have a story's work stopped.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// Who wants it.
-    pub by: String,
+    /// Why, and who wants it.
+    pub reason: StopReason,
     /// When they said so, by GitHub's clock. What was asked for before starts nothing any more.
     pub at: Timestamp,
-    /// How they said so.
-    pub how: HowStopped,
-}
-
-/// How somebody let hob know that no more work is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HowStopped {
-    /// With the command.
-    Asked,
-    /// By taking hob's label off.
-    Unlabeled,
-    /// By ending the issue.
-    Ended(Ending),
-    /// By closing or merging the pull request.
-    Pull(PullTransition),
-}
-
-impl HowStopped {
-    /// The word in the store.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Asked => "asked",
-            Self::Unlabeled => "unlabeled",
-            Self::Ended(ending) => ending.as_str(),
-            Self::Pull(PullTransition::Merged) => "pull_merged",
-            Self::Pull(_) => "pull_closed",
-        }
-    }
 }
 
 /// What counts as heard with a delivery that starts and stops nothing.
@@ -173,13 +145,13 @@ impl Store {
     ) -> anyhow::Result<bool> {
         let mut transaction = self.begin("stop").await?;
         let has_stopped = mark_stopped(&mut transaction, story, stop).await?;
-        match stop.how {
-            HowStopped::Ended(ending) => end(&mut transaction, story, ending).await?,
-            HowStopped::Asked | HowStopped::Unlabeled if !has_stopped => {
+        match &stop.reason {
+            StopReason::Ended { ending, .. } => end(&mut transaction, story, *ending).await?,
+            StopReason::Asked { .. } | StopReason::Unlabeled { .. } if !has_stopped => {
                 transaction.undo().await?;
                 return Ok(false);
             }
-            HowStopped::Asked | HowStopped::Unlabeled | HowStopped::Pull(_) => {}
+            _ => {}
         }
         note_stop(&mut transaction, story, stop).await?;
         want(&mut transaction, story, seen.map(std::slice::from_ref).unwrap_or_default()).await?;
@@ -284,9 +256,9 @@ pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop)
          WHERE story = $1 AND state IN ('queued', 'running', 'blocked')",
     )
     .bind(story.to_string())
-    .bind(&stop.by)
+    .bind(stop.reason.by())
     .bind(now())
-    .bind(stop.how.as_str())
+    .bind(stop.reason.as_str())
     .execute(&mut **write)
     .await?;
     Ok(stop_after_current || had_wish || marked.rows_affected() > 0)

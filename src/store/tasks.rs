@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use sqlx::Row as _;
 
@@ -14,46 +15,14 @@ use super::stories::NewTask;
 use super::write::Write;
 use super::{Sharing, Store, after, deliveries, messages, now, question_kinds, rows, stories, sub_issues};
 use crate::agent::FailureClass;
-use crate::event::{Ending, PullTransition};
 use crate::ids::{AgentKind, QuestionId, Sha, StoryId, TaskId};
 use crate::story::plan::TaskMode;
-use crate::story::{Question, QuestionSubject, RunReason, Session, Task, TaskRequest, TaskState};
+use crate::story::{Question, QuestionSubject, RunReason, Session, StopReason, Task, TaskRequest, TaskState};
 
 /// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the task is no longer this worker's")]
 pub struct LeaseLost;
-
-/// Why a task is to be stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StopWanted {
-    /// A person said so.
-    Asked {
-        /// The login of the person who did it.
-        by: String,
-    },
-    /// A person took the label off.
-    Unlabeled {
-        /// The login of the person who did it.
-        by: String,
-    },
-    /// The issue came to an end.
-    Ended {
-        /// What became of it.
-        ending: Ending,
-        /// By whom.
-        by: String,
-    },
-    /// The pull request was closed or merged.
-    Pull {
-        /// Which of the two.
-        to: PullTransition,
-        /// By whom; empty where that is not known.
-        by: String,
-    },
-    /// It has waited for an answer for too long, and people were told.
-    WaitedTooLong,
-}
 
 /// A change to a task and all that belongs to the same moment.
 #[derive(Debug, Default)]
@@ -259,27 +228,21 @@ impl Store {
         held.map(|_| ()).ok_or_else(|| LeaseLost.into())
     }
 
-    /// Whether a task is to be stopped, and why.
-    pub async fn stop_wanted(&self, task: &Task) -> anyhow::Result<Option<StopWanted>> {
-        let row = sqlx::query("SELECT stop_by, stop_why FROM tasks WHERE id = $1")
-            .bind(task.id.to_string())
-            .fetch_optional(&self.reader)
-            .await?;
+    /// Why a task is to be stopped, if it is.
+    pub async fn stop_wanted(&self, task: &Task) -> anyhow::Result<Option<StopReason>> {
+        let row = sqlx::query(
+            "SELECT t.stop_by, t.stop_why, s.pull, s.issue FROM tasks AS t JOIN stories AS s ON s.id = t.story
+             WHERE t.id = $1",
+        )
+        .bind(task.id.to_string())
+        .fetch_optional(&self.reader)
+        .await?;
         let Some(row) = row else { return Ok(None) };
-        let (by, why): (Option<String>, Option<String>) = (row.try_get("stop_by")?, row.try_get("stop_why")?);
-        let by = by.unwrap_or_default();
-        match why.as_deref() {
-            None => Ok(None),
-            Some("asked") => Ok(Some(StopWanted::Asked { by })),
-            Some("unlabeled") => Ok(Some(StopWanted::Unlabeled { by })),
-            Some("pull_merged") => Ok(Some(StopWanted::Pull { to: PullTransition::Merged, by })),
-            Some("pull_closed") => Ok(Some(StopWanted::Pull { to: PullTransition::Closed, by })),
-            Some("waited") => Ok(Some(StopWanted::WaitedTooLong)),
-            Some(other) if let Some(ending) = Ending::from_word(other) => {
-                Ok(Some(StopWanted::Ended { ending, by }))
-            }
-            Some(other) => anyhow::bail!("column stop_why of the store: unknown reason {other}"),
-        }
+        let Some(why) = row.try_get::<Option<String>, _>("stop_why")? else { return Ok(None) };
+        let by = row.try_get::<Option<String>, _>("stop_by")?.unwrap_or_default();
+        let is_adopted = rows::number_option(&row, "pull")? == Some(rows::number(&row, "issue")?);
+        let reason = StopReason::from_word(&why, by, is_adopted);
+        reason.map(Some).with_context(|| format!("column stop_why of the store: unknown reason {why}"))
     }
 
     /// Changes a story in the hands of the worker that holds its task.

@@ -12,12 +12,12 @@ use crate::agent::FailureClass;
 use crate::clock;
 use crate::config::lower;
 use crate::ids::AgentKind;
-use crate::message::{self, Detail, SavedWork, WhyStopped, WhyUnfinished};
+use crate::message::{self, Detail, SavedWork, WhyUnfinished};
 use crate::store::{CapQuestion, NewRun, StoryUpdate, Transition};
 use crate::story::budget::{
     self, CapAnswer, CapQuestionState, Caps, Limit, Pushed, ReachedCap, RemainingBudget, Usage,
 };
-use crate::story::{Outcome, QuestionSubject, Run, RunEnd, RunReason, Task, TaskState};
+use crate::story::{Outcome, QuestionSubject, Run, RunEnd, RunReason, StopReason, Task, TaskState};
 use jiff::Timestamp;
 
 /// How long a usage limit is thought to last whose end the agent's program does not tell.
@@ -120,7 +120,7 @@ impl Worker {
         match asked.said() {
             Some(CapAnswer::Stop) => {
                 let kept = self.kept_at_cap(job, message::at_cap_subject()).await?;
-                let why = WhyStopped::Asked { by };
+                let why = StopReason::Asked { by };
                 Ok(Answered::Moved(Box::new(self.cancelled(job, &why, kept).await?)))
             }
             Some(CapAnswer::Wait) => {
@@ -166,7 +166,7 @@ impl Worker {
     async fn ask_for_more(&self, job: &Job, reached: ReachedCap, asking: Asking) -> Result<Task, StepError> {
         let kept = self.kept_at_cap(job, message::at_cap_subject()).await?;
         if reached.more.is_none() && !reached.scope.is_days() {
-            return self.cancelled(job, &WhyStopped::AtMost { reached }, kept).await;
+            return self.cancelled(job, &StopReason::AtMost { reached }, kept).await;
         }
         tracing::info!(?reached, "a cap is reached; a person is asked");
         let (kept, tip) = kept;

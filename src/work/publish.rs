@@ -16,9 +16,7 @@ use crate::event::PullTransition;
 use crate::fail_point::around;
 use crate::git::{self, Mirror};
 use crate::ids::{AgentKind, Sha};
-use crate::message::{
-    self, Detail, FollowUp, PolicyViolation, PullRequestText, ReviewHint, SavedWork, WhyStopped,
-};
+use crate::message::{self, Detail, FollowUp, PolicyViolation, PullRequestText, ReviewHint, SavedWork};
 use crate::paths;
 use crate::store::{Effect, NewEffect, StoryUpdate, Transition};
 use crate::story::checks::{self, Checked};
@@ -26,7 +24,7 @@ use crate::story::pull::PullState;
 use crate::story::sub_issue::to_close;
 use crate::story::{
     self, Answer, Findings, NextStep, Outcome, PendingApproval, QuestionSubject, Run, RunEnd, RunReason,
-    Story, Task, TaskKind, TaskState,
+    StopReason, Story, Task, TaskKind, TaskState,
 };
 
 /// Whether a run of Codex has left no word at all. Of what it declined it gives none.
@@ -148,14 +146,14 @@ impl Worker {
     /// Whether the pull request has been merged while the work was published, which checks can make
     /// long. A stop leaves what is being published alone, but what is pushed to a merged branch is
     /// in no base.
-    async fn merged_meanwhile(&self, job: &Job) -> Result<Option<(Job, WhyStopped)>, StepError> {
+    async fn merged_meanwhile(&self, job: &Job) -> Result<Option<(Job, StopReason)>, StepError> {
         let now = self.job(job.task.clone()).await?;
         if now.story.pull_state != PullState::Merged {
             return Ok(None);
         }
         let by = now.story.pull_moved_by.clone().unwrap_or_default();
-        let theirs = now.story.is_adopted();
-        Ok(Some((now, WhyStopped::Pull { to: PullTransition::Merged, by, theirs })))
+        let is_adopted = now.story.is_adopted();
+        Ok(Some((now, StopReason::Pull { to: PullTransition::Merged, by, is_adopted })))
     }
 
     /// Ends a task whose work is on the branch of a pull request that was merged before it got
@@ -163,7 +161,7 @@ impl Worker {
     async fn pushed_in_vain(
         &self,
         job: &Job,
-        why: &WhyStopped,
+        why: &StopReason,
         commits: usize,
         tip: Sha,
     ) -> Result<Task, StepError> {

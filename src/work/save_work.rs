@@ -17,11 +17,11 @@ use crate::agent::FailureClass;
 use crate::event::PullTransition;
 use crate::git::Mirror;
 use crate::ids::{IssueNumber, Sha};
-use crate::message::{self, Detail, SavedWork, WhyStopped, WhyUnfinished};
+use crate::message::{self, Detail, SavedWork, WhyUnfinished};
 use crate::paths;
-use crate::store::{Effect, NewEffect, StopWanted, StoryUpdate, Transition};
+use crate::store::{Effect, NewEffect, StoryUpdate, Transition};
 use crate::story::pull::PullState;
-use crate::story::{Run, Story, Task, TaskState};
+use crate::story::{Run, StopReason, Story, Task, TaskState};
 
 /// The wait before work that could not be saved is tried again. Nobody waits for it.
 const SAVE_AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -37,7 +37,7 @@ impl Worker {
     }
 
     /// The same, where it is known why.
-    pub(super) async fn cancel_because(&self, job: &Job, why: &WhyStopped) -> Result<Task, StepError> {
+    pub(super) async fn cancel_because(&self, job: &Job, why: &StopReason) -> Result<Task, StepError> {
         let kept = match self.store.latest_run(&job.task).await? {
             None => (SavedWork::NotBegun, None),
             Some(run) => self.work_so_far(job, &run, message::work_in_progress(why)).await?,
@@ -73,12 +73,12 @@ impl Worker {
         let of_run = self.job(task).await?;
         let is_merged = job.story.pull_state == PullState::Merged;
         let left_by = match is_merged {
-            true => WhyStopped::Pull {
+            true => StopReason::Pull {
                 to: PullTransition::Merged,
                 by: String::new(),
-                theirs: job.story.is_adopted(),
+                is_adopted: job.story.is_adopted(),
             },
-            false => WhyStopped::Untouched,
+            false => StopReason::Untouched,
         };
         let subject = message::work_in_progress(&left_by);
         let (kept, tip) = self.push_work_in_progress(&job.task, &of_run, &run, subject).await?;
@@ -114,21 +114,15 @@ impl Worker {
         Ok(self.store.save_work_later(task, SAVE_AGAIN).await?)
     }
 
-    async fn why_stopped(&self, job: &Job) -> Result<WhyStopped, StepError> {
-        Ok(match self.store.stop_wanted(&job.task).await? {
-            Some(StopWanted::Asked { by }) => WhyStopped::Asked { by },
-            Some(StopWanted::Unlabeled { by }) => WhyStopped::Unlabeled { by },
-            Some(StopWanted::Ended { ending, by }) => WhyStopped::Ended { ending, by },
-            Some(StopWanted::Pull { to, by }) => WhyStopped::Pull { to, by, theirs: job.story.is_adopted() },
-            Some(StopWanted::WaitedTooLong) => WhyStopped::WaitedTooLong,
-            None => WhyStopped::Asked { by: job.task.ask.by.clone() },
-        })
+    async fn why_stopped(&self, job: &Job) -> Result<StopReason, StepError> {
+        let wanted = self.store.stop_wanted(&job.task).await?;
+        Ok(wanted.unwrap_or_else(|| StopReason::Asked { by: job.task.ask.by.clone() }))
     }
 
     pub(super) async fn cancelled(
         &self,
         job: &Job,
-        why: &WhyStopped,
+        why: &StopReason,
         (kept, tip): SavedAt,
     ) -> Result<Task, StepError> {
         tracing::info!(?why, ?kept, "the task is stopped");

@@ -4,8 +4,9 @@
 
 use super::publish::Proposed;
 use super::{Job, StepError, Worker};
-use crate::message::{self, SavedWork, UnfinishedText, WhyStopped, WhyUnfinished};
+use crate::message::{self, SavedWork, UnfinishedText, WhyUnfinished};
 use crate::store::NewEffect;
+use crate::story::StopReason;
 use crate::story::TaskKind;
 use crate::story::pull::PullState;
 
@@ -61,5 +62,5 @@ impl Worker {
 
 /// Whether nobody is to look at what there is, unless they look already.
 fn is_the_end(why: &WhyUnfinished<'_>) -> bool {
-    matches!(why, WhyUnfinished::Stopped(WhyStopped::Ended { .. } | WhyStopped::Pull { .. }))
+    matches!(why, WhyUnfinished::Stopped(StopReason::Ended { .. } | StopReason::Pull { .. }))
 }

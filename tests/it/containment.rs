@@ -18,11 +18,11 @@ use hob::ids::{AgentKind, CommentId, IssueNumber, PullNumber, QuestionId, StoryI
 use hob::message::review::{Answered, AnsweredReview};
 use hob::message::{
     self, FailureText, FollowUp, PartLimits, Phase, PullRequestText, Refusal, SavedWork, Spent, StatusText,
-    WhyStopped,
 };
 use hob::story::checks::{CheckEnd, CheckResult, Checked};
 use hob::story::{
-    Answer, AskedQuestion, OverflowLinks, Question, QuestionComment, QuestionKind, SelectedAnswer, TaskKind,
+    Answer, AskedQuestion, OverflowLinks, Question, QuestionComment, QuestionKind, SelectedAnswer,
+    StopReason, TaskKind,
 };
 
 use rendered::{Rendered, skeleton};
@@ -110,7 +110,7 @@ const PLACES: &[Place] = &[
     Place {
         name: "stopped",
         one_line: false,
-        say: |text| message::stopped(&WhyStopped::WaitedTooLong, &not_pushed(text), Spent::default()),
+        say: |text| message::stopped(&StopReason::WaitedTooLong, &not_pushed(text), Spent::default()),
     },
     Place { name: "put_away", one_line: false, say: |text| message::put_away(&not_pushed(text)) },
     Place { name: "an answer in a thread", one_line: false, say: in_thread },

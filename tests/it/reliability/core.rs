@@ -14,12 +14,12 @@ use hob::github::webhook;
 use hob::ids::{AgentKind, CommentId, PullNumber, QuestionId, Repo, StoryId, TaskId};
 use hob::intake::decide::{Decision, Input, InputContext, KnownStory, OpenQuestion, Posted, decide};
 use hob::store::{
-    Delivery, Effect, Heard, HowStopped, LeaseLost, NewAnswers, NewEffect, NewQuestion, NewTask,
-    PublishedPull, ReactTo, Recorded, Stop, Store, StoryAsk, StoryUpdate, Transition, WantedEffect,
+    Delivery, Effect, Heard, LeaseLost, NewAnswers, NewEffect, NewQuestion, NewTask, PublishedPull, ReactTo,
+    Recorded, Stop, Store, StoryAsk, StoryUpdate, Transition, WantedEffect,
 };
 use hob::story::step::{RunSnapshot, Step, TaskSnapshot, step};
 use hob::story::{
-    self, Choice, Findings, Next, Outcome, Question, RunEnd, RunReason, Story, Task, TaskHistory,
+    self, Choice, Findings, Next, Outcome, Question, RunEnd, RunReason, StopReason, Story, Task, TaskHistory,
     TaskRequest, TaskState,
 };
 use jiff::Timestamp;
@@ -390,7 +390,8 @@ impl Scene {
             Decision::PutBack(card) => self.store.show_card_again(guid, &card, &[]).await.unwrap(),
             Decision::Stop => {
                 let Input::Comment { at, .. } = act else { panic!("a comment") };
-                let stop = Stop { by: "alice".to_owned(), at, how: HowStopped::Asked };
+                let reason = StopReason::Asked { by: "alice".to_owned() };
+                let stop = Stop { reason, at };
                 let latest = self.stopped.entry(issue).or_insert(at);
                 *latest = (*latest).max(at);
                 let stopped = match story {
