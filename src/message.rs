@@ -129,8 +129,7 @@ pub fn text_changed(changed: &TextChanged, of: Option<IssueNumber>, since_label:
     // Not addressed: who changes a text gets no voice here, and may be anybody.
     let by = login(&changed.by);
     format!(
-        "**Not started: {by} changed {what} after {asked}.** I work on what people who may push to \
-         this repository have seen, and {by} is none of them. Read it once more; `/hob work` starts it as it is now."
+        "**Not started: {by} changed {what} after {asked}.** I only start on text that someone with push access has seen. Review the edit, then comment `/hob work`."
     )
 }
 
@@ -190,7 +189,7 @@ pub fn nothing_to_change(summary: Option<&str>, took: Spent) -> String {
 /// work is on the way.
 pub fn nothing_to_stop(is_publishing: bool) -> String {
     if is_publishing {
-        return "There is nothing to stop any more: the agent is done, and its work is being checked and pushed. Close the \
+        return "There is nothing left to stop: the agent is done, and its work is being checked and pushed. Close the \
              pull request if you do not want it."
         .to_owned();
     }
@@ -201,7 +200,7 @@ pub fn nothing_to_stop(is_publishing: bool) -> String {
 pub fn label_too_late(label: &str, at_work: AgentKind, chosen: AgentKind) -> String {
     let (label, has_it, other) = (code(label, 100), agent_name(at_work), agent_name(chosen));
     format!(
-        "**{label} came after {has_it} had begun.** The work goes on with {has_it}. To have {other} do it, comment `/hob stop`, then \
+        "**{label} came after {has_it} had begun.** The work continues with {has_it}. To use {other} instead, comment `/hob stop`, then \
          `/hob work --agent {}`.",
         chosen.as_str()
     )

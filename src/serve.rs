@@ -118,7 +118,7 @@ impl Hob {
             () = too_late => {
                 tracing::warn!(
                     still_under_way = under_way.names(),
-                    "the time to stop has run out; hob ends, and the next start goes on from there"
+                    "the time to stop has run out; hob ends, and the next start continues from there"
                 );
                 under_way.failure()
             }

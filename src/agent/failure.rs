@@ -51,9 +51,9 @@ pub enum FailureClass {
     Crashed,
     /// The agent was done, but what it made must not be pushed.
     HandOverRefused,
-    /// The agent left work uncommitted, also after it was asked to commit it.
+    /// The agent left work uncommitted, even after it was asked to commit it.
     LeftUncommitted,
-    /// The git host refused the push.
+    /// GitHub rejected the push.
     PushRefused,
     /// The story branch has commits on the git host that the agent's do not descend from.
     BranchMoved,

@@ -1,4 +1,4 @@
-//! `hob schema`: the JSON schema of the file by which a repository says how hob works in it.
+//! `hob schema`: the JSON schema of the file by which a repository configures hob.
 
 use std::process::ExitCode;
 

@@ -36,7 +36,7 @@ pub fn base_merge_subject(branches: Branches<'_>) -> String {
 
 /// The message of the commit in which people's commits and the agent's are merged.
 pub fn theirs_merge_subject(branch: &str) -> String {
-    format!("Merge what was pushed to {branch} meanwhile")
+    format!("Merge concurrent pushes to {branch}")
 }
 
 /// Said where hob has merged a base branch by itself.
@@ -55,7 +55,7 @@ pub fn base_merged_note(branches: Branches<'_>, commits: usize) -> String {
 pub fn base_merged_by_agent(branches: Branches<'_>, commits: usize, took: Spent) -> String {
     let (merged, took) = (base_merged_note(branches, commits), finished(took));
     format!(
-        "**{merged}** There were conflicts; the agent has solved them, and the merge commit shows how.\n\n{took}"
+        "**{merged}** There were conflicts; the agent resolved them, and the merge commit shows how.\n\n{took}"
     )
 }
 
@@ -67,7 +67,7 @@ pub fn base_rebased(branches: Branches<'_>, commits: usize, before: &str) -> Str
     };
     let (base, story, plain) = (branches.base(), branches.story(), branches.story);
     format!(
-        "**Rebased {story} onto {base}:** {them} made anew, and the branch was replaced. It was at `{before}`. It cost nothing.\n\n\
+        "**Rebased {story} onto {base}:** {them} rewritten, and the branch was force-pushed. It was at `{before}`. It cost nothing.\n\n\
          If you have the branch checked out: `git fetch`, then `git reset --hard origin/{plain}`. That throws away changes and \
          commits of yours that are not on GitHub; keep them first (`git stash`, `git branch mine`)."
     )
@@ -114,7 +114,7 @@ pub fn conflicts_with_rewritten_base(branches: Branches<'_>, files: &[String]) -
         true => String::new(),
         false => format!(" They conflict in:\n\n{}", file_list(files)),
     };
-    format!("The agent's commits cannot be put on {base} as it is now, so they are given up.{conflicts}")
+    format!("The agent's commits do not apply to {base} as it is now, so they were dropped.{conflicts}")
 }
 
 /// Said where there is no story branch.
@@ -128,14 +128,14 @@ pub fn rebase_conflicts(branches: Branches<'_>, files: &[String]) -> String {
     let (base, story) = (branches.base(), branches.story());
     if files.is_empty() {
         return format!(
-            "**Not rebased:** replaying the commits of {story} on {base} takes more than I may use. Nothing was changed. `/hob rebase` \
+            "**Not rebased:** replaying the commits of {story} on {base} takes more resources than I may use. Nothing was changed. `/hob rebase` \
              without `--rewrite` has the agent merge {base}."
         );
     }
     let files = file_list(files);
     format!(
         "**Not rebased:** replaying the commits of {story} on {base} met conflicts. Nothing was changed.\n\n{files}\n\n`/hob rebase` without \
-         `--rewrite` has the agent merge {base} and solve them."
+         `--rewrite` has the agent merge {base} and resolve them."
     )
 }
 
@@ -152,8 +152,7 @@ pub fn rebase_would_lose(branches: Branches<'_>) -> String {
 pub fn base_not_pushed(branches: Branches<'_>, detail: &str) -> String {
     let (story, detail) = (branches.story(), quoted(&whole(detail, MAX_DETAIL)));
     format!(
-        "**The git host has refused the push to {story}.** Nothing was changed.\n\n{detail}\n\nOnce that is mended, `/hob retry` \
-         does it again."
+        "**GitHub rejected the push to {story}.** Nothing was changed.\n\n{detail}\n\nOnce that is fixed, `/hob retry` tries again."
     )
 }
 
@@ -166,7 +165,7 @@ pub fn theirs_merged_note(branch: &str) -> String {
 /// Why work could not be pushed: what people pushed conflicts with it.
 pub fn theirs_conflict(files: &[String]) -> String {
     if files.is_empty() {
-        return "What was pushed meanwhile is too much to merge for me.".to_owned();
+        return "What was pushed meanwhile is more than I can merge.".to_owned();
     }
     let shown: Vec<String> = files.iter().take(MAX_FILES).map(|file| code(file, MAX_NAME_LEN)).collect();
     let more = if files.len() > MAX_FILES { " and more" } else { "" };

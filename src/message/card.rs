@@ -69,7 +69,7 @@ pub const TICKED: &str = "- [x] ";
 pub fn option_line(option: &str) -> String {
     let line = contain_line(option, MAX_LINE_LEN);
     if line.is_empty() {
-        return "(an option without words)".to_owned();
+        return "(an option without text)".to_owned();
     }
     line
 }
@@ -90,10 +90,10 @@ fn headline(card: &QuestionComment) -> String {
 fn opening(kind: QuestionKind) -> &'static str {
     match kind {
         QuestionKind::Agent => "**I have a question before I can go on.**",
-        QuestionKind::Plan => "**My plan is ready, and nothing is changed yet.**",
-        QuestionKind::Cap => "**The work has reached a limit on what it may cost.**",
+        QuestionKind::Plan => "**Here is my plan. Nothing is changed yet.**",
+        QuestionKind::Cap => "**Budget reached: may I spend more?**",
         QuestionKind::Protected => {
-            "**The work is done and changes protected paths, so it is not pushed yet.**"
+            "**Approval needed: the work is done, but it changes protected paths, so I have not pushed it yet.**"
         }
     }
 }
@@ -132,7 +132,7 @@ fn answered(answer: &Answer, deadline: Option<Timestamp>) -> String {
 fn how_to_answer(card: &QuestionComment) -> String {
     let has_options = card.question.parts().any(|part| !part.options.is_empty());
     let how = match (card.question.count(), has_options) {
-        (1, true) => "Tick a box, or answer with a comment: the option, its number, or words of your own.",
+        (1, true) => "Tick a box, or answer with a comment: the option, its number, or your own answer.",
         (1, false) => "Answer with a comment here.",
         (_, true) => {
             "Tick boxes, or answer with a comment, in any order. Lines that begin with `1:` or `2:` answer that question; a \
@@ -199,7 +199,7 @@ pub fn reminder(card: &QuestionComment) -> String {
             let deadline = moment(deadline);
             format!("I still wait for an answer to {question}, until {deadline}.")
         }
-        None => format!("I still wait for an answer to {question}; the work rests until then."),
+        None => format!("I still wait for an answer to {question}; the work is paused until then."),
     }
 }
 

@@ -28,7 +28,7 @@ pub fn has_moved_on() -> &'static str {
 
 /// Said in a check run that GitHub has made of a try that hob believed lost.
 pub fn told_elsewhere() -> &'static str {
-    "Another check run tells about this"
+    "Another check run shows this"
 }
 
 /// Said while the checks run once more because somebody asked for that.
@@ -51,8 +51,8 @@ pub fn check_run_title(text: &StatusText<'_>, checked: Option<&Checked>) -> Stri
         Phase::Stopping => "Stopping",
         Phase::Publishing => "Handing over",
         Phase::Waiting(_) => "Waiting for an answer",
-        Phase::WaitingForGo(_) => "A plan waits for your word",
-        Phase::NotProposed => "GitHub does not take the pull request",
+        Phase::WaitingForGo(_) => "A plan waits for your approval",
+        Phase::NotProposed => "GitHub rejected the pull request",
         Phase::Over => match checked.and_then(Checked::failing) {
             Some(failing) => {
                 let command = &failing.command;
@@ -93,7 +93,7 @@ pub fn check_run_summary(text: &StatusText<'_>) -> String {
 pub fn moved_on(web: &str, branch: &str, to: &str) -> String {
     let short: String = to.chars().take(12).collect();
     let branch = code(branch, MAX_BRANCH);
-    format!("{branch} is at [{short}]({web}/commit/{to}) now. What hob does is told there.")
+    format!("{branch} is at [{short}]({web}/commit/{to}) now. hob reports there.")
 }
 
 /// What stands below the summary: the evidence, and the end of the agent's log. Nothing where there
@@ -113,7 +113,7 @@ fn text_with(checked: Option<&Checked>, log: &[Signal], share: usize) -> Option<
             if !result.output.trim().is_empty() {
                 let command = super::checks::command(&result.command);
                 let output = tail_as_code(&result.output, MAX_OUTPUT / share);
-                parts.push(format!("What {command} printed at its end:\n\n{output}"));
+                parts.push(format!("What {command} printed at the end:\n\n{output}"));
             }
         }
     }
@@ -240,7 +240,7 @@ mod tests {
                 .collect();
             let text = check_run_text(Some(&checked), &log).unwrap();
             assert!(text.chars().count() <= MAX_TEXT, "{}", text.len());
-            assert_eq!(text.matches(" printed at its end:").count(), 20);
+            assert_eq!(text.matches(" printed at the end:").count(), 20);
             assert!(text.contains("### Log") && text.contains("xxx"));
         }
     }

@@ -79,7 +79,7 @@ pub fn checks_section(checked: &Checked) -> String {
     let mut text = format!("### Checks\n\n{}", checks_table(checked));
     if let Some(failing) = checked.failing() {
         let command = command(&failing.command);
-        text.push_str(&format!("\n\n**{command} fails**, and the agent has had it back as often as it may. A new pull request is a draft then."));
+        text.push_str(&format!("\n\n**{command} fails**, and the agent has used up its attempts to fix it. A new pull request is a draft in that case."));
     }
     text
 }
@@ -90,8 +90,7 @@ pub fn pull_request_with_failing_check(commits: usize, took: Spent, failing: &Ch
     let (commits, took) = (commits_in_words(commits), finished(took));
     let (command, ended) = (command(&failing.command), ended(failing.end));
     format!(
-        "Done, but {command} still fails: {ended}. #{{pull}} has {commits}; see its checks. `/hob work …` with a hint goes on from \
-         there.\n\n{took}"
+        "Done, but {command} still fails: {ended}. #{{pull}} has {commits}; see its checks. `/hob work …` with a hint continues from there.\n\n{took}"
     )
 }
 

@@ -33,12 +33,12 @@ pub enum CommandRejection {
 /// Said to somebody whose command does nothing now.
 pub fn nothing_done(why: CommandRejection) -> String {
     match why {
-        CommandRejection::NothingBegun => "Nothing is under way here, and nothing was. `/hob work` begins; `/hob help` lists the rest.",
-        CommandRejection::NoPlan => "No plan waits here for a go. `/hob plan` makes one, `/hob work` works without.",
+        CommandRejection::NothingBegun => "Nothing is under way here, and nothing was. `/hob work` starts work; `/hob help` lists the rest.",
+        CommandRejection::NoPlan => "No plan waits here for approval. `/hob plan` makes one, `/hob work` starts without one.",
         CommandRejection::NoPull => "There is no pull request of mine here yet whose checks could fail. `/hob work` begins the work that leads to one.",
         CommandRejection::UnderWay => "Nothing to do: work is under way here. `/hob status` says how far it is.",
-        CommandRejection::Waits => "I wait for your answer to the question above; any reply in words is one.",
-        CommandRejection::LastEndedWell => "Nothing to go on with: the last work here ended well. `/hob work …` asks for more.",
+        CommandRejection::Waits => "I wait for your answer to the question above; any reply that is not a command answers it.",
+        CommandRejection::LastEndedWell => "Nothing to continue: the last work here ended well. `/hob work …` asks for more.",
     }
     .to_owned()
 }
@@ -57,7 +57,7 @@ pub fn misunderstood(mistake: &CommandError, agents: &[AgentKind]) -> String {
             (what, meant(name).map_or_else(|| understood(&names()), did_you_mean))
         }
         CommandError::Unclear { written, meant } => {
-            (format!("I cannot read {} as a command.", code(written, MAX_CODE)), did_you_mean(meant))
+            (format!("I cannot parse {} as a command.", code(written, MAX_CODE)), did_you_mean(meant))
         }
         CommandError::Quoted(line) => (
             format!("{} belongs to the quotation above it.", code(line, MAX_CODE)),
@@ -83,7 +83,7 @@ pub fn misunderstood(mistake: &CommandError, agents: &[AgentKind]) -> String {
             (what, help)
         }
         CommandError::BadSum(_) => {
-            ("`/hob budget` needs dollars, as in `/hob budget +5`.".to_owned(), String::new())
+            ("`/hob budget` needs an amount in dollars, as in `/hob budget +5`.".to_owned(), String::new())
         }
     };
     let help = format!("{help} `/hob help` says more.");
@@ -104,7 +104,7 @@ fn option_example(option: &str) -> &'static str {
         "--model" => "It is the name of a model, as in `--model opus`.",
         "--image" => "It is the name of an image, as in `--image ghcr.io/acme/tools:3`.",
         "--base" => "It is a branch, as in `--base release/1.2`.",
-        _ => "It is a sum of dollars, as in `--budget 5`.",
+        _ => "It is an amount in dollars, as in `--budget 5`.",
     }
 }
 
@@ -151,8 +151,7 @@ pub fn left_out(hidden: Hidden) -> Option<String> {
     let found: Vec<String> = passages.into_iter().chain(characters).collect();
     (!found.is_empty()).then(|| {
         format!(
-            "<sub>Left out of what the agent read, since GitHub does not show it: {}. Comments in HTML, titles of links and texts of \
-             images are such.</sub>",
+            "<sub>Not passed to the agent, because GitHub does not show it: {}. HTML comments, link titles and alternative texts of images are not shown.</sub>",
             found.join(" and ")
         )
     })
@@ -214,9 +213,9 @@ pub fn where_it_stands(facts: &StoryState<'_>) -> String {
         TaskState::Done => format!("**Done** {since} ago."),
         TaskState::Failed => {
             let why = facts.failure.map_or("", |class| failure_words(class).happened);
-            format!("**Failed** {since} ago. {why} `/hob retry` does it again.")
+            format!("**Failed** {since} ago. {why} `/hob retry` tries again.")
         }
-        TaskState::Cancelled => format!("**Stopped** {since} ago. `/hob resume` goes on from there."),
+        TaskState::Cancelled => format!("**Stopped** {since} ago. `/hob resume` continues from there."),
     };
     match facts.behind {
         0 => {}

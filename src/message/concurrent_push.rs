@@ -27,13 +27,13 @@ pub fn not_there(why: &AdoptionRefusal) -> String {
              right to push to the fork, and I run nothing for code that its owner can change under me. Open an issue for \
              what is to be done, and put my label on it or write `/hob work` there."
         .to_owned(),
-        AdoptionRefusal::Over => "**Not here.** This pull request is not open any more. Nothing was begun. Reopen it and write the command again, or write \
+        AdoptionRefusal::Over => "**Not here.** This pull request is no longer open. Nothing was started. Reopen it and write the command again, or write \
              `/hob work` on an issue."
         .to_owned(),
         AdoptionRefusal::DefaultBranch(branch) => {
             let branch = code(branch, MAX_BRANCH);
-            format!("**Not here.** This pull request comes from {branch}, which others build on, and I push nothing to such a branch. Open \
-                 an issue for what is to be done; `/hob work --base BRANCH` there has the result go to a branch of your choice.")
+            format!("**Not here.** This pull request comes from {branch}, which others build on, so I do not push to it. Open \
+                 an issue for what is to be done; `/hob work --base BRANCH` there sends the result to a branch of your choice.")
         }
         AdoptionRefusal::StoryBranch(branch, issue) => {
             let branch = code(branch, MAX_BRANCH);

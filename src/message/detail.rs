@@ -143,15 +143,15 @@ impl Detail {
             }
             Self::NoProgram { image, program } => {
                 return format!(
-                    "The image `{image}` has no program `{program}` that runs in it. Whoever runs hob can install it in the image. \
+                    "The image `{image}` has no program `{program}` that runs in it. hob's operator can install it in the image. \
                      `--image` and `--agent` choose another image or agent."
                 );
             }
             Self::ImageNotAllowed(image) => {
-                return format!("The image `{image}` is not one that may be chosen.");
+                return format!("The image `{image}` is not allowed.");
             }
             Self::KeyUnusable(name) => {
-                return format!("The key {name} holds a zero byte.");
+                return format!("The key {name} contains a NUL byte.");
             }
             Self::NoBaseToStart(branch) => {
                 return format!(
@@ -183,15 +183,14 @@ impl Detail {
             Self::Unrelated { branch, base } => {
                 let (branch, base) = (code(branch, MAX_BRANCH), code(base, MAX_BRANCH));
                 return format!(
-                    "The branch {branch} is there already and has no commit in common with {base}, so GitHub takes no pull \
-                     request between them. Rename or delete {branch}."
+                    "The branch {branch} already exists and has no commit in common with {base}, so GitHub accepts no pull request between them. Rename or delete {branch}."
                 );
             }
             Self::NoBaseAnyMore(branch) => {
                 return format!("The repository has no branch {} any more.", code(branch, MAX_BRANCH));
             }
             Self::HandOverUnreadable(reason) => {
-                return format!("What came out of the workspace cannot be read: {reason}.");
+                return format!("The commits from the workspace cannot be read: {reason}.");
             }
             Self::CommitsTooLarge(limit) => {
                 return format!("The commits are larger than {limit}.");
@@ -205,28 +204,23 @@ impl Detail {
                 return format!("The commits were not accepted: {reason}.");
             }
             Self::RepositoryReadOnly => {
-                "The repository is archived or disabled, so nothing can be pushed to it. Somebody who administers it can unarchive it."
+                "The repository is archived or disabled, so nothing can be pushed to it. An administrator of it can unarchive it."
             }
             Self::MayNotPush => {
-                "The account that hob works with may not push to this repository. Somebody who administers the repository has to \
-                 give it write access."
+                "The account that hob works with may not push to this repository. An administrator of the repository has to grant it write access."
             }
             Self::DockerAway => "Docker does not answer on hob's server.",
             Self::DockerRefused => "Docker refused to run the agent's container; hob's log has its reason.",
-            Self::ImageNotAllowedAnyMore => {
-                "The image that the agent worked in is not one that may be chosen any more."
-            }
+            Self::ImageNotAllowedAnyMore => "The image that the agent worked in is no longer allowed.",
             Self::NoCommand => "The agent `command` was chosen, but hob's settings name no program for it.",
             Self::DiskFull => "The server's disk is nearly full.",
-            Self::NoCommitAnyMore => "The commit is not in the repository any more.",
-            Self::HostRefused => {
-                "The git host does not let hob at this repository; hob's log has its reason."
-            }
-            Self::TokenRefused => "The git host does not accept hob's token for this repository.",
-            Self::NoRepository => "The git host has no such repository, or hob may not see it.",
+            Self::NoCommitAnyMore => "The commit is no longer in the repository.",
+            Self::HostRefused => "GitHub denied access to this repository; hob's log has the reason.",
+            Self::TokenRefused => "GitHub rejected hob's token for this repository.",
+            Self::NoRepository => "GitHub has no such repository, or hob has no access to it.",
             Self::NoFence => {
                 "The repository's `checks_network` is a list, and the container engine on hob's server cannot keep checks to \
-                 one: that takes Docker. Whoever runs hob can change to that; or take the list out of `.github/hob.toml`."
+                 one: that takes Docker. hob's operator can switch to it; or remove the list from `.github/hob.toml`."
             }
             Self::NoProxy => {
                 "The proxy that keeps the checks to their list could not start in the image; hob's log has its reason."
@@ -235,22 +229,22 @@ impl Detail {
                 "The template for the prompt in hob's settings cannot be used; hob's log has what is wrong with it."
             }
             Self::OutOfReach => {
-                "Something that hob needs was out of reach for too long; hob's log has the details."
+                "A service that hob needs was unreachable for too long; hob's log has the details."
             }
             Self::NotCheckedOut => "git could not check the branch out; hob's log has its reason.",
             Self::WorkspaceUnreadable => "git could not read the repository that the agent left.",
             Self::NotRefreshed => {
-                "The kept workspace could not be brought up to date: git in it does not work any more."
+                "The kept workspace could not be brought up to date: its git repository is damaged."
             }
-            Self::ElsewhereCheckedOut => "What is not committed does not lie on the branch's newest commit.",
-            Self::NotCommitted => "git could not commit what is not committed; it may be too large for that.",
-            Self::Stashed => "The agent has put changes away with `git stash`.",
+            Self::ElsewhereCheckedOut => {
+                "The uncommitted changes are not based on the branch's newest commit."
+            }
+            Self::NotCommitted => "git could not commit the uncommitted changes; they may be too large.",
+            Self::Stashed => "The agent left changes in `git stash`.",
             Self::CommitsTooSlow => "Reading the commits took too long.",
-            Self::CommitsTooMuch => {
-                "Reading the commits took more memory, disk space or time than they may take."
-            }
-            Self::OtherCommits => "The bundle holds another commit than the workspace named.",
-            Self::MovedBack => "The branch was moved back behind the commit that the work started from.",
+            Self::CommitsTooMuch => "Reading the commits took more memory, disk space or time than allowed.",
+            Self::OtherCommits => "The bundle contains another commit than the one that the workspace named.",
+            Self::MovedBack => "The branch was reset to before the commit that the work started from.",
         };
         words.to_owned()
     }

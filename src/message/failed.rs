@@ -85,7 +85,7 @@ pub(super) fn failure_words(class: FailureClass) -> FailureAdvice {
             "Try `/hob retry` when the limit has been reset.",
         ),
         F::Overloaded => (
-            "The model's service was overloaded or out of reach, also after several tries.",
+            "The model's service was overloaded or unreachable, even after several attempts.",
             kept,
             "Try `/hob retry` in a while.",
         ),
@@ -95,10 +95,8 @@ pub(super) fn failure_words(class: FailureClass) -> FailureAdvice {
             "Split the issue into smaller ones, or say with `/hob resume …` what is left to do.",
         ),
         F::TurnLimit => ("The agent reached the limit of turns for one run.", kept, again),
-        F::BudgetLimit => ("The agent has used its budget up.", kept, again),
-        F::Refused => {
-            ("The model refused the task.", kept, "Say with `/hob resume …` what you want, in other words.")
-        }
+        F::BudgetLimit => ("The agent used up its budget.", kept, again),
+        F::Refused => ("The model refused the task.", kept, "Rephrase what you want with `/hob resume …`."),
         F::ModelUnknown => (
             "The configured model does not exist, or the account may not use it.",
             kept,
@@ -107,7 +105,7 @@ pub(super) fn failure_words(class: FailureClass) -> FailureAdvice {
         F::RequestRefused => (
             "The agent ended with an error.",
             kept,
-            "The model's service does not take the request itself. `/hob retry --fresh` goes on from there in a new session.",
+            "The model's service rejects the request itself. `/hob retry --fresh` continues from there in a new session.",
         ),
         F::SessionLost => (
             "The agent's session was lost, and starting over failed too.",
@@ -128,23 +126,23 @@ pub(super) fn failure_words(class: FailureClass) -> FailureAdvice {
         F::Stalled => ("The agent said nothing for too long and was stopped.", kept, again),
         F::Crashed => ("The agent ended with an error.", kept, "`/hob retry` tries again from there."),
         F::HandOverRefused => (
-            "The agent's commits could not be taken over.",
+            "The agent's commits were not accepted.",
             kept,
             "Say with `/hob resume …` what to do differently.",
         ),
         F::LeftUncommitted => (
-            "The agent left work uncommitted, also after it was asked to commit it.",
+            "The agent left work uncommitted, even after it was asked to commit it.",
             kept,
             "Say with `/hob resume …` what to do with it, `/hob resume commit your changes` for example.",
         ),
         F::PushRefused => (
-            "The git host refused the push.",
+            "GitHub rejected the push.",
             "The commits and the workspace are kept.",
             "Change what the message above names, a branch's protection for example; `/hob retry` then pushes again, without \
              another run.",
         ),
         F::BranchMoved => (
-            "Somebody else moved the branch while the agent worked, and the two do not go together by themselves.",
+            "Somebody else pushed to the branch while the agent worked, and the changes do not merge automatically.",
             "Nothing was overwritten: the branch is as they left it, and the agent's commits are kept in its workspace.",
             "`/hob retry` brings what is on the branch into the workspace and continues.",
         ),
@@ -162,16 +160,16 @@ pub(super) fn failure_words(class: FailureClass) -> FailureAdvice {
         F::SetUpFailed => (
             "The repository's set-up command failed, so the agent was not started.",
             kept,
-            "Correct `setup` in `.github/hob.toml`, or what it runs; if hob's operator has set it, they have to. `/hob retry` then \
+            "Correct `setup` in `.github/hob.toml`, or what it runs; if hob's operator has set it, they have to correct it. `/hob retry` then \
              continues.",
         ),
         F::TemplateUnusable => (
             "The repository's template for the prompt cannot be used, so the agent was not started.",
             "Nothing is lost.",
-            "Correct the template on the base branch, or take `prompt` out of `.github/hob.toml`; `/hob retry` then starts the task.",
+            "Correct the template on the base branch, or remove `prompt` from `.github/hob.toml`; `/hob retry` then starts the task.",
         ),
         F::DiskFull => (
-            "The agent was stopped: it took up more disk space than it may.",
+            "The agent was stopped: it took up more disk space than allowed.",
             kept,
             "Say with `/hob resume …` what to delete; hob's operator can raise `container.disk`.",
         ),

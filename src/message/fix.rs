@@ -32,10 +32,10 @@ pub enum NothingToFix<'a> {
     },
 }
 
-/// Said where checks were to be mended and there is nothing to mend.
+/// Said where checks were to be mended and there is nothing to fix.
 pub fn nothing_to_mend(found: &NothingToFix<'_>) -> String {
     let NothingToFix::NoneFails { head, red_before, needs_action, is_pending, is_hidden } = found else {
-        return "There is no open pull request here whose checks I could mend. `/hob work` has me work on the issue, and opens \
+        return "There is no open pull request here whose checks I could fix. `/hob work` has me work on the issue, and opens \
              one; with a pull request that was closed, reopen it first."
         .to_owned();
     };
@@ -43,20 +43,18 @@ pub fn nothing_to_mend(found: &NothingToFix<'_>) -> String {
     let waiting = names(needs_action);
     let names = names(red_before);
     let mut text = match red_before.len() {
-        0 => format!("**No check fails** on `{head}` now, so there is nothing to mend."),
+        0 => format!("**No check fails** on `{head}` now, so there is nothing to fix."),
         1 => format!(
-            "**Nothing to mend on `{head}`:** {names} fails, and it failed before this work began. I leave it as it is."
+            "**Nothing to fix on `{head}`:** {names} fails, and it failed before this work began. I leave it as it is."
         ),
         _ => format!(
-            "**Nothing to mend on `{head}`:** {names} fail, and they failed before this work began. I leave them as they are."
+            "**Nothing to fix on `{head}`:** {names} fail, and they failed before this work began. I leave them as they are."
         ),
     };
     match needs_action.len() {
         0 => {}
-        1 => text
-            .push_str(&format!(" {waiting} has not passed: it asks for something to be done by a person.")),
-        _ => text
-            .push_str(&format!(" {waiting} have not passed: they ask for something to be done by a person.")),
+        1 => text.push_str(&format!(" {waiting} has not passed: it waits for a person to act.")),
+        _ => text.push_str(&format!(" {waiting} have not passed: they wait for a person to act.")),
     }
     if *is_pending {
         text.push_str(" Some checks are still running.");
@@ -76,12 +74,10 @@ pub fn checks_mended(checks: &[&str], commits: usize, took: Spent) -> String {
     let names = names(checks);
     match checks.len() {
         1 => format!(
-            "Done: #{{pull}} has {commits} more, about the check that failed: {names}. Its next run says whether that was \
-             it.\n\n{took}"
+            "Done: #{{pull}} has {commits} more, about the check that failed: {names}. Its next run shows whether that fixed it.\n\n{took}"
         ),
         _ => format!(
-            "Done: #{{pull}} has {commits} more, about the checks that failed: {names}. Their next run says whether that was \
-             it.\n\n{took}"
+            "Done: #{{pull}} has {commits} more, about the checks that failed: {names}. Their next run shows whether that fixed it.\n\n{took}"
         ),
     }
 }
@@ -91,10 +87,10 @@ pub fn checks_left(checks: &[&str], summary: Option<&str>, took: Spent) -> Strin
     let names = names(checks);
     let fail = fail(checks.len());
     let mut text =
-        format!("**Nothing changed.** {names} {fail}, and the agent found nothing to mend in the code.");
+        format!("**Nothing changed.** {names} {fail}, and the agent found nothing to fix in the code.");
     text.push_str(&below(summary));
     let took = finished(took);
-    text.push_str(&format!("\n\nIf it should try again, `/hob fix` with a hint has it do so.\n\n{took}"));
+    text.push_str(&format!("\n\n`/hob fix` with a hint has it try again.\n\n{took}"));
     text
 }
 
@@ -107,8 +103,7 @@ pub fn fixes_used_up(checks: &[&str], most: u32) -> String {
         most => format!("{most} times"),
     };
     format!(
-        "**{names} still {fail}, and I stop here.** I have taken up failed checks on this pull request {times}, and leave them to \
-         you now. `/hob fix` with a hint has me try once more."
+        "**{names} still {fail}, and I stop here.** I have worked on failed checks of this pull request {times}, and now leave them to you. `/hob fix` with a hint has me try once more."
     )
 }
 
@@ -124,10 +119,10 @@ fn fail(checks: usize) -> &'static str {
 /// issue. `words` are those.
 pub fn failed_here(about: &TaskKind, words: &str) -> String {
     let what = match about {
-        TaskKind::Review(_) => "The review is not dealt with.",
-        TaskKind::Checks(_) => "The failed checks are not mended.",
-        TaskKind::Base(_) => "The base branch is not brought in.",
-        TaskKind::Issue | TaskKind::SubIssue(_) => "What was asked for here is not done.",
+        TaskKind::Review(_) => "The review is not addressed.",
+        TaskKind::Checks(_) => "The failed checks are not fixed.",
+        TaskKind::Base(_) => "The base branch is not merged.",
+        TaskKind::Issue | TaskKind::SubIssue(_) => "The request is not done.",
     };
     format!("{what} {words}")
 }

@@ -26,7 +26,7 @@ pub fn left_behind(uncommitted: &[String], apart: &[String], unlisted: bool) -> 
 /// The same of what no commit can take.
 pub(super) fn left_out(apart: &[String]) -> Option<String> {
     let paths = paths(apart);
-    (!apart.is_empty()).then(|| format!("Left out, since no commit can hold it: {paths}."))
+    (!apart.is_empty()).then(|| format!("Left out, because a commit cannot contain it: {paths}."))
 }
 
 fn paths(paths: &[String]) -> String {

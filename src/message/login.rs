@@ -77,8 +77,7 @@ pub fn login_refused_again(detail: &str) -> String {
 
 /// The SSH agent that agents are to have is away.
 pub fn no_ssh_agent() -> String {
-    "Agents are to have an SSH agent (`container.ssh_agent`), but the one hob was started with is not there \
-         any more. Start hob anew with one, or without the setting."
+    "Agents are to have an SSH agent (`container.ssh_agent`), but the one hob was started with no longer exists. Restart hob with one, or without the setting."
         .to_owned()
 }
 

@@ -77,9 +77,9 @@ pub fn policy_violations(objections: &[PolicyViolation], more: usize) -> String 
         lines.push(format!("- and {more} more"));
     }
     let lines = lines.join("\n");
-    let mut text = format!("They hold what hob does not push:\n\n{lines}");
+    let mut text = format!("They contain what hob does not push:\n\n{lines}");
     if objections.iter().any(PolicyViolation::is_secret) {
-        text.push_str("\n\nTaking a secret out in one more commit is not enough: the commits have to be made anew without it.");
+        text.push_str("\n\nTaking a secret out in one more commit is not enough: the commits have to be recreated without it.");
     }
     text
 }
@@ -111,7 +111,7 @@ fn describe(objection: &PolicyViolation) -> String {
         }
         PolicyViolation::ContentForPointer { path } => {
             let path = code(path);
-            format!("{path} belongs in Git LFS, and holds content where a pointer should be")
+            format!("{path} belongs in Git LFS, and contains content instead of a pointer")
         }
         PolicyViolation::NewPointer { path } => {
             let path = code(path);
@@ -126,14 +126,14 @@ fn describe(objection: &PolicyViolation) -> String {
         }
         PolicyViolation::SecretInFile { name } => {
             let name = code(name);
-            format!("{name} holds a secret that hob knows")
+            format!("{name} contains a secret that hob knows")
         }
         PolicyViolation::SecretInCommit { commit } => {
             let commit = code(commit);
-            format!("the message or author of commit {commit} holds a secret that hob knows")
+            format!("the message or author of commit {commit} contains a secret that hob knows")
         }
         PolicyViolation::SecretInName => {
-            "the name of a file or folder holds a secret that hob knows".to_owned()
+            "the name of a file or folder contains a secret that hob knows".to_owned()
         }
     }
 }
@@ -146,8 +146,8 @@ pub fn may_this_be_pushed(held_back: &PendingApproval) -> Question {
     if more > 0 {
         paths.push_str(&format!(" and {more} more"));
     }
-    let context = "Such files can run with the repository's own keys, or say who has to review. Nothing has been pushed. \
-         Any other answer goes to the agent, which then goes on.";
+    let context = "Such files can run with the repository's own credentials, or decide who has to review. Nothing has been pushed. \
+         Any other answer goes to the agent, which then continues.";
     Question {
         text: format!("The commits change protected paths: {paths}. May they be pushed as they are?"),
         options: vec![PUSH_ANYWAY.to_owned(), LEAVE_IT_OUT.to_owned()],

@@ -106,7 +106,7 @@ fn has_room(body: &str) -> bool {
 /// Said on the pull request where its text has no room for a report.
 pub fn no_room_for_report(short: &str) -> String {
     format!(
-        "The description here is so long that GitHub takes nothing more in it, and what stands there is yours. So I say it here:\n\n\
+        "The description here is at GitHub's size limit, and the text in it is yours. So I report here:\n\n\
          {short}"
     )
 }
@@ -156,7 +156,7 @@ pub fn short_body(text: &PullRequestText<'_>) -> String {
         Some(unfinished) => unfinished.to_owned(),
         None => text.summary.map_or(String::new(), |summary| contain(summary.trim(), MAX_SHORT)),
     };
-    body.push_str("\n\nThe rest of my report is left out: GitHub takes no longer description.");
+    body.push_str("\n\nThe rest of my report is left out: GitHub accepts no longer description.");
     body.push_str(&ending(text));
     body.trim_start().to_owned()
 }
@@ -211,7 +211,7 @@ fn ending(text: &PullRequestText<'_>) -> String {
     let mut body = "\n\n".to_owned();
     match text.follows {
         Some((past, true)) => body.push_str(&format!("Follows #{past}, which was merged.\n")),
-        Some((past, false)) => body.push_str(&format!("Takes the place of #{past}, which was closed.\n")),
+        Some((past, false)) => body.push_str(&format!("Replaces #{past}, which was closed.\n")),
         None => {}
     }
     // GitHub closes issues by what goes to the default branch only, and by its own English word.

@@ -32,7 +32,7 @@ pub enum Refusal {
     Other(String),
 }
 
-/// Said on the issue where GitHub does not take the pull request with the work on `branch`.
+/// Said on the issue where GitHub rejected the pull request with the work on `branch`.
 pub fn pull_refused(refusal: &Refusal, branch: &str, base: &str) -> String {
     let (branch, base) = (code(branch, 300), code(base, 300));
     let reason = match refusal {
@@ -43,7 +43,7 @@ pub fn pull_refused(refusal: &Refusal, branch: &str, base: &str) -> String {
         other => reason(other),
     };
     let work = match refusal {
-        Refusal::HeadGone => "The commits went with it.".to_owned(),
+        Refusal::HeadGone => "The commits were deleted with it.".to_owned(),
         Refusal::NothingToPropose => "Nothing is missing.".to_owned(),
         _ => format!("The commits are on the branch {branch}."),
     };
@@ -60,7 +60,7 @@ pub fn pull_refused(refusal: &Refusal, branch: &str, base: &str) -> String {
         }
         other => to_do(other, "opens it without another run"),
     };
-    format!("**GitHub does not take the pull request:** {reason}. {work} {to_do}")
+    format!("**GitHub rejected the pull request:** {reason}. {work} {to_do}")
 }
 
 /// Said on the issue where GitHub does not take the comment that asks a question.
@@ -69,7 +69,7 @@ pub fn question_refused(refusal: &Refusal, question: &Question) -> String {
     let asked: Vec<&str> = question.parts().map(|part| part.text.trim()).collect();
     let asked = quoted(&whole(&asked.join("\n\n"), MAX_QUESTION));
     format!(
-        "**GitHub does not take my question:** {reason}. The work waits for an answer.\n\n{asked}\n\n{to_do} An answer with \
+        "**GitHub rejected my question:** {reason}. The work waits for an answer.\n\n{asked}\n\n{to_do} An answer with \
          `/hob work …` counts too."
     )
 }
@@ -77,7 +77,7 @@ pub fn question_refused(refusal: &Refusal, question: &Question) -> String {
 /// Said on the issue where GitHub does not take another comment, on the issue or its pull request.
 pub fn comment_refused(refusal: &Refusal, on: IssueNumber) -> String {
     let (reason, to_do) = (reason(refusal), to_do(refusal, "posts it"));
-    format!("**GitHub does not take a comment of mine on #{on}:** {reason}. {to_do}")
+    format!("**GitHub rejected a comment of mine on #{on}:** {reason}. {to_do}")
 }
 
 fn reason(refusal: &Refusal) -> String {
@@ -99,13 +99,13 @@ fn said(words: &str) -> String {
 fn to_do(refusal: &Refusal, then: &str) -> String {
     match refusal {
         Refusal::Archived => {
-            format!("Once somebody who administers the repository has unarchived it, `/hob retry` {then}.")
+            format!("Once an administrator of the repository has unarchived it, `/hob retry` {then}.")
         }
         Refusal::Locked => format!("Unlock it, and `/hob retry` {then}."),
         Refusal::NotAllowed(_) => {
-            format!("Once somebody who administers the repository allows it, `/hob retry` {then}.")
+            format!("Once an administrator of the repository allows it, `/hob retry` {then}.")
         }
-        _ => format!("Once that is put right, `/hob retry` {then}."),
+        _ => format!("Once that is fixed, `/hob retry` {then}."),
     }
 }
 

@@ -36,7 +36,7 @@ pub fn thread_reply(answered: Answered<'_>) -> String {
 }
 
 fn no_answer() -> String {
-    "The agent has left no answer to this.".to_owned()
+    "The agent left no reply to this.".to_owned()
 }
 
 fn changed(commit: Option<&Sha>) -> String {
@@ -74,7 +74,7 @@ pub fn whole_replies(all: &[AnsweredReview<'_>], commit: Option<&Sha>) -> String
 /// Said about a round that is over before it began, because who spoke in it approves now.
 pub fn approved(by: &str) -> String {
     let by = login(by);
-    format!("**Nothing left to do:** {by} approved the pull request before I had begun with the review.")
+    format!("**Nothing left to do:** {by} approved the pull request before I started on the review.")
 }
 
 /// Said about a round that is over before it began, because its reviews were dismissed.
@@ -84,7 +84,7 @@ pub fn dismissed() -> String {
 
 /// Said in a thread of a review while a question holds up the work. `question` is the page of it.
 pub fn waits_for_answer(question: &str) -> String {
-    format!("I take this up once [my question]({question}) is answered.")
+    format!("I will handle this once [my question]({question}) is answered.")
 }
 
 /// Said about a round of nothing but suggestions. `{pull}` as in `pull_request_ready`.

@@ -22,13 +22,13 @@ pub enum HintReason {
     IsProtected,
     /// It runs in CI.
     RunsInCi,
-    /// It says how hob works.
+    /// It configures hob.
     SaysHowHobWorks,
     /// It says who reviews.
     SaysWhoReviews,
     /// It configures agents.
     ConfiguresAgents,
-    /// It runs when the program is built.
+    /// It runs during the build.
     RunsInTheBuild,
     /// It makes an image.
     MakesAnImage,
@@ -44,12 +44,12 @@ impl HintReason {
         match self {
             Self::IsProtected => "is protected",
             Self::RunsInCi => "runs in CI",
-            Self::SaysHowHobWorks => "says how hob works",
+            Self::SaysHowHobWorks => "configures hob",
             Self::SaysWhoReviews => "says who reviews",
             Self::ConfiguresAgents => "configures agents",
-            Self::RunsInTheBuild => "runs when the program is built",
+            Self::RunsInTheBuild => "runs during the build",
             Self::MakesAnImage => "makes an image",
-            Self::SaysWhatItDependsOn => "says what it depends on",
+            Self::SaysWhatItDependsOn => "declares dependencies",
             Self::IsALicence => "is a licence",
         }
     }

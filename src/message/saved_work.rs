@@ -50,7 +50,7 @@ pub fn work_in_progress(why: &StopReason) -> String {
         StopReason::Ended { ending, .. } => format!("WIP: the issue was {}", ending.as_str()),
         StopReason::Pull { to, .. } => format!("WIP: the pull request was {}", to.as_str()),
         StopReason::WaitedTooLong => "WIP: waited too long for an answer".to_owned(),
-        StopReason::Untouched => "WIP: put away after a long silence".to_owned(),
+        StopReason::Untouched => "WIP: workspace removed after a long silence".to_owned(),
     }
 }
 
@@ -58,24 +58,24 @@ pub fn work_in_progress(why: &StopReason) -> String {
 pub fn stopped(why: &StopReason, kept: &SavedWork, took: Spent) -> String {
     let happened = what_happened(why, kept);
     let again = match why {
-        StopReason::Asked { .. } => "`/hob work` goes on from there.",
-        StopReason::AtMost { .. } => "When they allow more, `/hob work` goes on from there.",
-        StopReason::Unlabeled { .. } => "The label or `/hob work` goes on from there.",
-        StopReason::Ended { .. } => "`/hob work` goes on from there, should it be wanted after all.",
+        StopReason::Asked { .. } => "`/hob work` continues from there.",
+        StopReason::AtMost { .. } => "Once they allow more, `/hob work` continues from there.",
+        StopReason::Unlabeled { .. } => "The label or `/hob work` continues from there.",
+        StopReason::Ended { .. } => "`/hob work` continues from there, if it is wanted after all.",
         StopReason::Pull { is_adopted: true, .. } => {
-            "Nothing more is done here; `/hob work` on an issue begins anew."
+            "Nothing more is done here; `/hob work` on an issue starts new work."
         }
         StopReason::Pull { to: PullTransition::Merged, .. }
             if matches!(kept, SavedWork::NotPushed { .. }) =>
         {
-            "`/hob work` gives it up, and begins anew from what was merged."
+            "`/hob work` discards it and starts again from what was merged."
         }
         StopReason::Pull { to: PullTransition::Merged, .. } => {
-            "`/hob work` begins anew, from what was merged."
+            "`/hob work` starts again from what was merged."
         }
-        StopReason::Pull { .. } => "`/hob work` goes on from there, with another pull request.",
+        StopReason::Pull { .. } => "`/hob work` continues from there, with another pull request.",
         StopReason::WaitedTooLong | StopReason::Untouched => {
-            "`/hob work …`, with your answer, goes on from there."
+            "`/hob work …`, with your answer, continues from there."
         }
     };
     format!("{happened} {}\n\n{}", what_became(kept, again), finished(took))
@@ -87,15 +87,15 @@ fn what_happened(why: &StopReason, kept: &SavedWork) -> String {
             // Nobody is gone who never came.
             let gone = match kept {
                 SavedWork::NotBegun => "",
-                _ => " The agent is gone.",
+                _ => " The agent has been stopped.",
             };
             format!("**Stopped, as @{by} asked.**{gone}")
         }
         StopReason::AtMost { reached } => {
             let reached = cap_is_reached(reached);
-            format!("**Stopped. {reached} Whoever runs hob allows no more.**")
+            format!("**Stopped. {reached} hob's operator allows no more.**")
         }
-        StopReason::Unlabeled { by } => format!("**Stopped: @{by} took the label off.**"),
+        StopReason::Unlabeled { by } => format!("**Stopped: @{by} removed the label.**"),
         StopReason::Ended { ending, by } => {
             let ended = ending_words(*ending);
             format!("**Stopped: the issue was {ended} by @{by}.**")
@@ -108,7 +108,7 @@ fn what_happened(why: &StopReason, kept: &SavedWork) -> String {
             }
         }
         StopReason::WaitedTooLong | StopReason::Untouched => {
-            "**I have given up waiting for an answer.**".to_owned()
+            "**I stopped waiting for an answer.**".to_owned()
         }
     }
 }
@@ -124,17 +124,17 @@ fn move_words(to: PullTransition) -> &'static str {
 /// Said on the issue when a workspace was put away on which nothing had happened for long, and work
 /// in it was pushed.
 pub fn put_away(kept: &SavedWork) -> String {
-    let again = "`/hob work` goes on from there.";
+    let again = "`/hob work` continues from there.";
     let what = what_became(kept, again);
     format!(
-        "**I have put my workspace away** to save space, since nothing has happened here for a while. {what}"
+        "**I have removed my workspace** to save space, because nothing has happened here for a while. {what}"
     )
 }
 
 /// Said on the issue when the pull request was merged, and what an earlier task had left in the
 /// workspace was pushed.
 pub fn left_work_pushed(kept: &SavedWork) -> String {
-    let again = "`/hob work` begins anew, from what was merged.";
+    let again = "`/hob work` starts again from what was merged.";
     let what = what_became(kept, again);
     format!("**The pull request was merged without what was left in my workspace.** {what}")
 }
@@ -142,7 +142,7 @@ pub fn left_work_pushed(kept: &SavedWork) -> String {
 /// Said on the issue when work begins again after a merge, and what was left in the workspace could
 /// not be pushed before.
 pub fn left_work_given_up() -> String {
-    "**I begin anew, from what was merged.** What was left in my workspace from before could not be pushed, and is given up."
+    "**I start again from what was merged.** What was left in my workspace could not be pushed and is discarded."
     .to_owned()
 }
 
@@ -151,22 +151,21 @@ pub fn left_work_given_up() -> String {
 pub fn cut_short_on_branch(commits: usize, is_wip: bool, issue: IssueNumber) -> String {
     let commits = commits_of(commits, is_wip);
     format!(
-        "**Work that was stopped is on this branch now:** {commits}. Nothing in it has been checked. #{issue} says why it was \
-         stopped and how it goes on."
+        "**Work that was stopped is on this branch now:** {commits}. Nothing in it has been checked. #{issue} says why it was stopped and how to continue."
     )
 }
 
 pub(super) fn what_became(kept: &SavedWork, again: &str) -> String {
     match kept {
         SavedWork::NotBegun => {
-            "The agent had not begun, so nothing was changed. `/hob work` starts it.".to_owned()
+            "The agent had not started, so nothing was changed. `/hob work` starts it.".to_owned()
         }
         SavedWork::Nothing => "The agent had changed nothing. `/hob work` starts again.".to_owned(),
         SavedWork::Pushed { branch, commits, is_wip, left_out: apart } => {
             let commits = commits_of(*commits, *is_wip);
             let branch = code(branch, MAX_BRANCH);
             let apart = left_out(apart).map(|apart| format!("{apart} ")).unwrap_or_default();
-            format!("What the agent had done is on the branch {branch}: {commits}. {apart}{again}")
+            format!("The agent's work is on the branch {branch}: {commits}. {apart}{again}")
         }
         SavedWork::NotPushed { class, detail } => {
             let mut why = Vec::new();
@@ -178,7 +177,7 @@ pub(super) fn what_became(kept: &SavedWork, again: &str) -> String {
             why.extend(Some(detail).filter(|detail| !detail.is_empty()));
             let why = quoted(&why.join("\n\n"));
             format!(
-                "What the agent had done could not be pushed:\n\n{why}\n\nThe workspace is kept as the agent left it. {again}"
+                "The agent's work could not be pushed:\n\n{why}\n\nThe workspace is kept as the agent left it. {again}"
             )
         }
     }
@@ -188,8 +187,8 @@ fn commits_of(commits: usize, is_wip: bool) -> String {
     let counted = commits_in_words(commits);
     match (commits, is_wip) {
         (_, false) => counted,
-        (1, true) => format!("{counted}, `WIP`, of what was not committed yet"),
-        (_, true) => format!("{counted}, the last of them, `WIP`, of what was not committed yet"),
+        (1, true) => format!("{counted}, `WIP`, with the uncommitted changes"),
+        (_, true) => format!("{counted}, the last of them, `WIP`, with the uncommitted changes"),
     }
 }
 
@@ -198,7 +197,7 @@ pub fn still_waiting(waited: Duration, until: Timestamp, branch: &str) -> String
     let (waited, until, branch) = (for_people(waited), day(until), code(branch, MAX_BRANCH));
     format!(
         "**I am still waiting for an answer to my question,** {waited} by now. If there is none by {until}, I push what I have to \
-         the branch {branch} and give my workspace up.\n\nAny answer keeps it."
+         the branch {branch} and remove my workspace.\n\nAny answer keeps it."
     )
 }
 
@@ -233,7 +232,7 @@ mod tests {
             |commits, is_wip| SavedWork::Pushed { branch: branch(), commits, is_wip, left_out: vec![] };
         let secret = SavedWork::NotPushed {
             class: FailureClass::HandOverRefused,
-            detail: "They hold what hob does not push:\n\n- `a` holds a secret".to_owned(),
+            detail: "They contain what hob does not push:\n\n- `a` contains a secret".to_owned(),
         };
         let moved = SavedWork::NotPushed { class: FailureClass::BranchMoved, detail: String::new() };
         let away = SavedWork::NotPushed { class: FailureClass::NotReady, detail: "Out of reach.".to_owned() };

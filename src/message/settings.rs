@@ -10,8 +10,8 @@ pub fn settings_at_fault(fault: &Fault, default_branch: &str) -> String {
     let remedy = contain(&fault.remedy, 500).replace('\n', " ");
     let end = if remedy.ends_with(['?', '.']) { "" } else { "." };
     format!(
-        "**Not started: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo mend it: {remedy}{end}\n\nUntil that is mended on \
-         {default_branch} I start nothing in this repository. Then `/hob work`, or the label put on anew, starts this.",
+        "**Not started: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo fix it: {remedy}{end}\n\nUntil that is fixed on \
+         {default_branch} I start nothing in this repository. Then `/hob work`, or adding the label again, starts this.",
         fault.line,
         contain(&fault.what, 500).replace('\n', " "),
     )
@@ -23,7 +23,7 @@ pub fn fix_settings_at_fault(fault: &Fault, default_branch: &str) -> String {
     let remedy = contain(&fault.remedy, 500).replace('\n', " ");
     let end = if remedy.ends_with(['?', '.']) { "" } else { "." };
     format!(
-        "**I do not look at the check that failed: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo mend it: \
+        "**I cannot look at the failed check: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo fix it: \
          {remedy}{end}\n\nOnce that is mended on {default_branch}, `/hob fix` has me look.",
         fault.line,
         contain(&fault.what, 500).replace('\n', " "),
@@ -36,7 +36,7 @@ pub fn blocked_by(blockers: &[String]) -> String {
     let blockers = blockers.join(", ");
     format!(
         "**Not started yet: this is blocked by {blockers}.** I begin by myself as soon as that is closed, with the text as it is now. \
-         `/hob stop` calls it off, and so does taking the label off."
+         `/hob stop` or removing the label cancels it."
     )
 }
 
@@ -49,21 +49,19 @@ pub fn blocked_for(blocker: &str, sub_issue: IssueNumber) -> String {
 pub fn may_no_more(by: &str) -> String {
     let by = login(by);
     format!(
-        "**Not started: what blocked this is closed, but {by} may not have me work here any more.** `/hob work` of somebody \
-         who may starts it."
+        "**Not started: what blocked this is closed, but {by} is no longer allowed to start work here.** `/hob work` from somebody who is allowed starts it."
     )
 }
 
 /// Said to somebody who asks where work stands that waits for what blocks the issue.
 pub fn waits_for_blockers() -> String {
-    "Nothing is begun yet: this issue is blocked by others. I begin by myself as soon as the last of them is closed."
+    "Nothing is started yet: this issue is blocked by others. I begin by myself as soon as the last of them is closed."
     .to_owned()
 }
 
 /// Said to somebody who calls off work that waits for what blocks the issue.
 pub fn waits_no_more() -> String {
-    "I do not wait for what blocks this any more, and begin nothing. `/hob work` asks for it again."
-        .to_owned()
+    "I no longer wait for what blocks this, and start nothing. `/hob work` asks for it again.".to_owned()
 }
 
 /// Said where work is asked for on a sub-issue that its parent's story has; `pull` is there where
@@ -71,12 +69,10 @@ pub fn waits_no_more() -> String {
 pub fn part_of(parent: IssueNumber, pull: Option<PullNumber>) -> String {
     match pull {
         None => format!(
-            "**Not started: #{parent} has it.** I work on the sub-issues of #{parent} one after the other, this one among \
-             them. Say there what is to be said about it."
+            "**Not started: #{parent} has it.** I work on the sub-issues of #{parent} one after the other, this one among them. Comment there if there is something to add."
         ),
         Some(pull) => format!(
-            "**Not started: it is done with #{parent}.** #{pull} has it for you to review. `/hob work` has me work on it once \
-             more, apart from that."
+            "**Not started: it is done with #{parent}.** #{pull} has it for you to review. `/hob work` starts separate work on it."
         ),
     }
 }
@@ -86,7 +82,7 @@ pub fn reviewers_refused(reviewers: &[String]) -> String {
     let names: Vec<String> = reviewers.iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect();
     let names = names.join(", ");
     format!(
-        "I could not request a review from {names}: GitHub takes only people who may see this repository. The names are from \
+        "I could not request a review from {names}: GitHub accepts only people with access to this repository. The names are from \
          `{REPOSITORY_FILE}`."
     )
 }

@@ -99,7 +99,7 @@ pub enum Phase {
     Waiting(Option<CommentId>),
     /// A plan waits for a go; the comment that shows it, once it is there.
     WaitingForGo(Option<CommentId>),
-    /// The work is on the branch, and GitHub does not take the pull request.
+    /// The work is on the branch, and GitHub rejected the pull request.
     NotProposed,
     /// Nothing is under way.
     Over,
@@ -172,13 +172,11 @@ fn pull_over(pull: PullNumber, end: EndedPull<'_>) -> String {
     let by = end.by.map(login).map(|by| format!(" by {by}")).unwrap_or_default();
     if end.merged {
         format!(
-            "**Merged.** #{pull} was merged{by}, and I am done here. If something is left, `/hob work …` begins on a branch of \
-             its own, with another pull request."
+            "**Merged.** #{pull} was merged{by}, and I am done here. If something is missing, `/hob work …` starts on a new branch, with another pull request."
         )
     } else {
         format!(
-            "**Closed.** #{pull} was closed{by} without a merge, so I do nothing more. If #{pull} is opened again, I go on with \
-             it. `/hob work …` goes on from its branch with another pull request."
+            "**Closed.** #{pull} was closed{by} without a merge, so I do nothing more. If #{pull} is reopened, I continue with it. `/hob work …` goes on from its branch with another pull request."
         )
     }
 }
@@ -197,11 +195,11 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         }
         Phase::Gathering(at) => {
             let at = at.strftime("%H:%M:%S UTC");
-            format!("**A check has failed.** I look into it at {at}, with what else has failed by then.")
+            format!("**A check has failed.** I look into it at {at}, together with whatever else has failed by then.")
         }
         Phase::Listening(at) => {
             let at = at.strftime("%H:%M:%S UTC");
-            format!("**Reading the review.** I begin at {at}, with what else is said by then.")
+            format!("**Reading the review.** I begin at {at}, together with further comments made by then.")
         }
         Phase::WaitsForLimit(agent, until) => waits_for_limit(agent, until),
         Phase::Working => {
@@ -222,14 +220,14 @@ fn happening(text: &StatusText<'_>) -> Option<String> {
         }
         Phase::WaitingForGo(comment) => {
             let plan = linked(text, comment, "my plan");
-            format!("**Waiting for your word** on {plan}: `/hob go` carries it out.")
+            format!("**Waiting for your approval** of {plan}: `/hob go` carries it out.")
         }
         Phase::Starting => "**Getting ready:** workspace and container.".to_owned(),
         Phase::Stopping if text.run.is_none() => "**Stopping.**".to_owned(),
-        Phase::Stopping => "**Stopping.** What the agent has done goes to the branch.".to_owned(),
+        Phase::Stopping => "**Stopping.** The agent's work is being pushed to the branch.".to_owned(),
         // Where it is known why, that is said.
         Phase::NotProposed if !text.refused.is_empty() => return None,
-        Phase::NotProposed => "**GitHub does not take the pull request.** The commits are on the branch. hob's operator sees the reason \
+        Phase::NotProposed => "**GitHub rejected the pull request.** The commits are on the branch. hob's operator sees the reason \
                                with `hob status`; `/hob retry` tries it again."
             .to_owned(),
         Phase::Over => return None,
@@ -296,11 +294,11 @@ fn listening(text: &StatusText<'_>) -> Option<String> {
     };
     let told = (!text.told.is_empty()).then(|| {
         let by = of(text.told);
-        format!("The agent was told what {by} wrote.")
+        format!("The agent has received what {by} wrote.")
     });
     let heard = (!text.heard.is_empty()).then(|| {
         let by = of(text.heard);
-        format!("What {by} wrote is told to the agent next, or taken up after this.")
+        format!("What {by} wrote goes to the agent next, or becomes the next task.")
     });
     let said: Vec<String> = [told, heard].into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join(" "))
@@ -339,7 +337,7 @@ fn sub_issues(text: &StatusText<'_>, is_over: bool) -> Option<String> {
     let mut lines: Vec<String> = text.sub_issues.iter().map(line).collect();
     if is_over && text.sub_issues.iter().any(|standing| !standing.is_done) {
         let command = if text.can_be_retried { "/hob retry" } else { "/hob work" };
-        lines.push(format!("\nWhat has no tick is not done: `{command}` goes on with it."));
+        lines.push(format!("\nItems without a tick are not done: `{command}` continues with it."));
     }
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
@@ -357,8 +355,8 @@ fn links(text: &StatusText<'_>) -> Option<String> {
 
 fn nothing_under_way(pull: Option<PullNumber>) -> String {
     match pull {
-        Some(pull) => format!("Nothing is under way. #{pull} is there to review."),
-        None => "Nothing is under way. `/hob work` begins.".to_owned(),
+        Some(pull) => format!("Nothing is under way. #{pull} is ready for your review."),
+        None => "Nothing is under way. `/hob work` starts.".to_owned(),
     }
 }
 
@@ -497,7 +495,7 @@ pub(super) mod tests {
                 status(&StatusText {
                     over: &over,
                     branch,
-                    refused: &["**GitHub does not take the pull request:** it is archived."],
+                    refused: &["**GitHub rejected the pull request:** it is archived."],
                     ..said(Phase::NotProposed)
                 }),
                 status(&StatusText { over: &two[..1], branch, pull, draft: pull, ..said(Phase::Over) }),

@@ -84,7 +84,7 @@ fn why(text: &UnfinishedText<'_>) -> String {
                 false => "",
             };
             let (asked, cap) = (text.asked_on, cap_is_reached(reached));
-            format!("{cap} I have asked on #{asked} whether it may cost more. I go on after a yes{day}.")
+            format!("{cap} I have asked on #{asked} whether it may cost more. I continue after a yes{day}.")
         }
         WhyUnfinished::Stopped(why) => why_stopped(why),
     }
@@ -94,29 +94,29 @@ fn why_stopped(why: &StopReason) -> String {
     match why {
         StopReason::Asked { by } => {
             let by = login(by);
-            format!("{by} has stopped the work. `/hob work` goes on from here.")
+            format!("{by} has stopped the work. `/hob work` continues from here.")
         }
         StopReason::Unlabeled { by } => {
             let by = login(by);
-            format!("{by} took the label off. The label or `/hob work` goes on from here.")
+            format!("{by} removed the label. The label or `/hob work` continues from here.")
         }
         StopReason::Ended { ending, by } => {
             let (ended, by) = (ending_words(*ending), login(by));
             format!(
-                "The issue was {ended} by {by}. `/hob work` goes on from here, should it be wanted after all."
+                "The issue was {ended} by {by}. `/hob work` continues from here, if it is wanted after all."
             )
         }
         StopReason::Pull { to: PullTransition::Merged, .. } => "It was merged as it is.".to_owned(),
-        StopReason::Pull { .. } => "`/hob work` goes on from here, with another pull request.".to_owned(),
+        StopReason::Pull { .. } => "`/hob work` continues from here, with another pull request.".to_owned(),
         StopReason::WaitedTooLong => {
-            "Nobody answered my question. `/hob work …`, with your answer, goes on from here.".to_owned()
+            "Nobody answered my question. `/hob work …`, with your answer, continues from here.".to_owned()
         }
         StopReason::AtMost { reached } => {
             let cap = cap_is_reached(reached);
-            format!("{cap} Whoever runs hob allows no more. When they do, `/hob work` goes on from here.")
+            format!("{cap} hob's operator allows no more. Once they do, `/hob work` continues from here.")
         }
         StopReason::Untouched => {
-            "Nothing has happened on it for a while. `/hob work` goes on from here.".to_owned()
+            "Nothing has happened on it for a while. `/hob work` continues from here.".to_owned()
         }
     }
 }

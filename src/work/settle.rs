@@ -212,7 +212,7 @@ impl Worker {
             let body = message::failed_here(&job.task.ask.about, &words);
             NewEffect::new(Effect::Comment { on, body })
         }));
-        // Commits that cannot be put on a base that was rewritten are of no use: what comes next
+        // Commits that do not apply to a base that was rewritten are of no use: what comes next
         // begins there.
         let is_of_no_use = class == FailureClass::BaseRewritten && job.story.remote_head.is_none();
         let story = StoryUpdate { handed_over: is_of_no_use.then_some(true), ..StoryUpdate::default() };

@@ -1,5 +1,7 @@
 //! What readers see of texts, and what they do not.
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::markdown::html::{pieces, unescaped};
 use proptest::prelude::*;
@@ -234,6 +236,20 @@ fn describe(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
+/// Whether a word is nothing but some of these, one after the other.
+fn is_made_of(word: &str, parts: &HashSet<&str>) -> bool {
+    let mut reached = vec![false; word.len() + 1];
+    reached[0] = true;
+    for start in 0..word.len() {
+        if reached[start] {
+            for part in parts.iter().filter(|part| word[start..].starts_with(**part)) {
+                reached[start + part.len()] = true;
+            }
+        }
+    }
+    reached[word.len()]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -244,8 +260,10 @@ proptest! {
         // Items and footnotes are numbered by who shows them; the title of an alert is its kind.
         let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
         let joined = rendered.replace(' ', "");
+        let words: HashSet<&str> = describe(&rendered).collect();
         for word in describe(&shown).filter(|word| !is_number(word)) {
-            let is_there = rendered.contains(word) || joined.contains(word);
+            // What is hidden between two words goes, and they come together.
+            let is_there = rendered.contains(word) || joined.contains(word) || is_made_of(word, &words);
             prop_assert!(is_there, "{:?} is not in {:?} but in {:?}", word, rendered, shown);
         }
         prop_assert_eq!(without_shapeless(&shown).1, 0);

@@ -15,7 +15,7 @@ pub enum Expect {
 }
 
 /// How hob begins to say that it does not take the commits.
-pub const REFUSED: Expect = Expect::Says("**The agent's commits could not be taken over.**");
+pub const REFUSED: Expect = Expect::Says("**The agent's commits were not accepted.**");
 /// How hob begins to say that the time was over.
 pub const TIMED_OUT: Expect = Expect::Says("**The agent did not finish within the time limit");
 

@@ -69,7 +69,7 @@ async fn what_is_said_while_codex_works_is_its_next_task() {
         })
         .await;
     w.bob().comments(issue, "use tabs").await;
-    let told = "What bob wrote is told to the agent next, or taken up after this.";
+    let told = "What bob wrote goes to the agent next, or becomes the next task.";
     w.until("hob to say so", |_| w.status(issue).filter(|status| status.body.contains(told))).await;
     std::fs::write(exchange.join("go-on"), "").unwrap();
     w.next_pull_request().await;

@@ -94,7 +94,7 @@ async fn a_base_is_merged_or_rebased_without_an_agent_where_nothing_conflicts() 
     assert_eq!(file(&w, "bob.md").as_deref(), Some("bob\n"));
     assert!(w.github.is_mergeable(REPO, "main", "hob/issue-1"));
 
-    // The story goes on from there.
+    // The story continues from there.
     asks(&w, issue, &commit("more.md", "more")).await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
@@ -134,7 +134,7 @@ async fn a_base_is_merged_or_rebased_without_an_agent_where_nothing_conflicts() 
     w.github.protect_branch(REPO, "hob/*");
     w.alice().comments(issue, "/hob rebase").await;
     let told = status(&w, issue).await;
-    assert!(told.starts_with("**The git host has refused the push to `hob/issue-1`.**"), "{told}");
+    assert!(told.starts_with("**GitHub rejected the push to `hob/issue-1`.**"), "{told}");
     assert!(told.contains("GH006") && runs(&w) == 3, "{told}");
     w.finish().await;
 }

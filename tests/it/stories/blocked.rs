@@ -38,7 +38,7 @@ async fn blocked_work_begins_by_itself_with_the_text_that_was_asked_for_when_the
     assert_eq!((runs(&w), wishes(&w).await), (0, 1));
     assert_eq!(w.github.issue_reactions(REPO, issue), [(BOT.to_owned(), "eyes".to_owned())]);
     w.bob().comments(issue, "/hob status").await;
-    assert!(w.next_comment(issue).await.body.starts_with("Nothing is begun yet: this issue is blocked"));
+    assert!(w.next_comment(issue).await.body.starts_with("Nothing is started yet: this issue is blocked"));
     // The operator sees it too.
     let (code, status) = w.command(&["status"]).await;
     assert!(code == Some(0) && status.contains("Blocked: begins by itself: 1\n"), "{status}");
@@ -94,7 +94,7 @@ async fn blocked_work_that_is_called_off_does_not_begin_nor_that_of_somebody_who
     w.alice().unlabels(unlabeled, "hob").await;
     w.bob().comments(stopped, "/hob stop").await;
     let said = w.next_comment(stopped).await.body;
-    assert!(said.starts_with("I do not wait for what blocks this any more"), "{said}");
+    assert!(said.starts_with("I no longer wait for what blocks this"), "{said}");
     w.alice().ends(closed, "closed").await;
     w.quiet().await;
     assert_eq!(wishes(&w).await, 3);

@@ -148,7 +148,7 @@ async fn who_says_stop_here_ends_the_work_and_finds_it_on_the_branch() {
     w.bob().comments(issue, "Stop here").await;
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with("**Stopped, as @bob asked.**"), "{said}");
-    assert!(said.contains("What the agent had done is on the branch `hob/issue-1`: 1 commit"), "{said}");
+    assert!(said.contains("The agent's work is on the branch `hob/issue-1`: 1 commit"), "{said}");
     let story = story_of(w.store(), issue).await;
     assert_eq!(w.store().tasks_of(story.id).await.unwrap()[0].state, TaskState::Cancelled);
     assert_eq!(runs_of(w.store(), issue).await.len(), 1);
@@ -174,7 +174,7 @@ async fn a_stop_while_it_is_asked_says_where_the_work_is() {
     w.next_comment(issue).await;
     w.alice().comments(issue, "/hob stop").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.contains("What the agent had done is on the branch `hob/issue-1`: 1 commit"), "{said}");
+    assert!(said.contains("The agent's work is on the branch `hob/issue-1`: 1 commit"), "{said}");
     w.finish().await;
 }
 
@@ -252,7 +252,8 @@ async fn nobody_lets_a_story_cost_more_than_the_operator_allows() {
     assert!(question.contains("Spend $0.50 more?"), "{question}");
     w.alice().comments(issue, "$100").await;
     let said = w.next_comment(issue).await.body;
-    let wanted = "**Stopped. This story has reached its cap of $1.50 (spent $1.53). Whoever runs hob allows no more.**";
+    let wanted =
+        "**Stopped. This story has reached its cap of $1.50 (spent $1.53). hob's operator allows no more.**";
     assert!(said.starts_with(wanted), "{said}");
     assert!(said.contains("is on the branch `hob/issue-1`: "), "{said}");
     w.finish().await;
@@ -280,7 +281,7 @@ async fn the_cap_of_a_repositorys_day_holds_up_its_next_story() {
     assert_eq!(runs_of(w.store(), third).await.len(), 0, "a run was made for nothing");
     w.alice().comments(third, "no").await;
     let said = w.next_comment(third).await.body;
-    assert!(said.contains("The agent had not begun"), "{said}");
+    assert!(said.contains("The agent had not started"), "{said}");
     w.alice().comments(second, "1").await;
     w.next_pull_request().await;
     w.next_comment(second).await;

@@ -135,8 +135,8 @@ async fn a_button_is_about_the_task_that_it_is_shown_for_and_none_is_where_there
     w.quiet_deliveries().await;
     w.bob().presses(Some(&at_work.buttons[0]), at_work.id).await;
     let stopped = w.next_comment(issue).await.body;
-    assert!(stopped.starts_with("**Stopped, as @bob asked.** The agent is gone."), "{stopped}");
-    assert!(w.next_comment(issue).await.body.contains("The agent had not begun"));
+    assert!(stopped.starts_with("**Stopped, as @bob asked.** The agent has been stopped."), "{stopped}");
+    assert!(w.next_comment(issue).await.body.contains("The agent had not started"));
     w.quiet().await;
     assert!(w.containers().await.is_empty());
     w.finish().await;
@@ -165,7 +165,7 @@ async fn buttons_do_what_commands_do_once_and_for_those_who_may() {
     let failed = until(&w, &first, "the failing check", |run| is(run, "failure")).await;
     assert_eq!(failed.title, "Fails: date +%s%N; exit 3");
     assert!(
-        failed.text.contains("❌ exit code 3") && failed.text.contains("printed at its end:\n\n```text\n"),
+        failed.text.contains("❌ exit code 3") && failed.text.contains("printed at the end:\n\n```text\n"),
         "{}",
         failed.text
     );

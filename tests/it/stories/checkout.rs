@@ -104,10 +104,7 @@ async fn what_belongs_in_git_lfs_is_never_pushed_as_content_and_a_pointer_nobody
     )
     .await;
     let said = w.next_comment(issue).await.body;
-    assert!(
-        said.contains("`a.png` belongs in Git LFS, and holds content where a pointer should be"),
-        "{said}"
-    );
+    assert!(said.contains("`a.png` belongs in Git LFS, and contains content instead of a pointer"), "{said}");
     assert!(said.contains("`new.png` is a Git LFS pointer to new content"), "{said}");
     assert!(!said.contains("moved.png"), "{said}");
     assert_eq!(w.github.commits(REPO, "hob/issue-1").len(), 0);

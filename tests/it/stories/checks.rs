@@ -255,10 +255,7 @@ async fn a_failure_ends_it_a_retry_keeps_it_and_a_repository_can_have_none_of_it
         let failed = w.next_comment(issue).await.body;
         let here = w.next_comment(2).await.body;
         assert!(failed.starts_with("**"), "{failed}");
-        assert!(
-            here.starts_with("The failed checks are not mended. **") && here.contains("`/hob "),
-            "{here}"
-        );
+        assert!(here.starts_with("The failed checks are not fixed. **") && here.contains("`/hob "), "{here}");
         w.quiet().await;
         if prompts(&w).len() == 3 {
             w.alice().comments(issue, "/hob retry").await;
@@ -283,10 +280,7 @@ async fn a_failure_ends_it_a_retry_keeps_it_and_a_repository_can_have_none_of_it
         w.ci().fails(job, &pushed, "no\n").await;
     }
     let said = w.next_comment(2).await.body;
-    assert!(
-        said.starts_with("**I do not look at the check that failed: line 1 of `.github/hob.toml`"),
-        "{said}"
-    );
+    assert!(said.starts_with("**I cannot look at the failed check: line 1 of `.github/hob.toml`"), "{said}");
     assert!(said.contains("`/hob fix`"), "{said}");
     w.finish().await;
 }
@@ -356,7 +350,7 @@ async fn a_stop_and_a_cap_reach_a_fix_that_waits() {
     w.until("hob to say that it waits", waits).await;
     w.alice().comments(issue, "/hob stop").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**Stopped, as @alice asked.** The agent had not begun"), "{said}");
+    assert!(said.starts_with("**Stopped, as @alice asked.** The agent had not started"), "{said}");
     w.quiet().await;
     assert!(!w.github.pulls(REPO)[0].draft, "what was done before it is done");
     w.finish().await;

@@ -119,7 +119,7 @@ async fn a_plan_is_not_set_up_for_and_can_be_stopped() {
     assert!(w.github.commits(REPO, BRANCH).is_empty() && w.github.pulls(REPO).is_empty());
     w.alice().comments(issue, "/hob go").await;
     let none = w.next_comment(issue).await.body;
-    assert!(none.starts_with("No plan waits here for a go."), "{none}");
+    assert!(none.starts_with("No plan waits here for approval."), "{none}");
     w.finish().await;
 }
 
@@ -147,7 +147,7 @@ async fn a_retry_asks_again_for_what_failed_with_the_same_words_in_the_same_sess
 
     w.alice().comments(issue, "/hob retry").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("Nothing to go on with"), "{said}");
+    assert!(said.starts_with("Nothing to continue"), "{said}");
     w.finish().await;
 }
 

@@ -248,7 +248,7 @@ async fn a_label_or_an_option_chooses_agent_and_image() {
     assert!(said.contains("> Docker has no image `also-allowed:1`."), "{said}");
     w.alice().comments(issue, "/hob work --image somebody/elses:1").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.contains("> The image `somebody/elses:1` is not one that may be chosen."), "{said}");
+    assert!(said.contains("> The image `somebody/elses:1` is not allowed."), "{said}");
     w.finish().await;
 }
 

@@ -177,7 +177,7 @@ async fn an_image_without_the_agents_program_is_not_ready_and_says_what_to_do() 
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with("**hob could not start the agent.**"), "{said}");
     let missing =
-        "has no program `no-such-agent` that runs in it. Whoever runs hob can install it in the image.";
+        "has no program `no-such-agent` that runs in it. hob's operator can install it in the image.";
     assert!(said.contains(missing) && !said.contains("exit code"), "{said}");
     w.finish().await;
 }
@@ -330,7 +330,7 @@ async fn a_push_that_the_server_refuses_is_said_with_its_reason() {
     let w = World::start().await;
     w.github.protect_branch(REPO, "hob/*");
     let (_, said) = failing(&w, "work").await;
-    assert!(said.starts_with("**The git host refused the push.**"), "{said}");
+    assert!(said.starts_with("**GitHub rejected the push.**"), "{said}");
     assert!(said.contains("Protected branch update failed"), "{said}");
     assert!(workspace_is_kept(&w) && w.github.pulls(REPO).is_empty());
     w.finish().await;
@@ -340,7 +340,7 @@ async fn a_push_that_the_server_refuses_is_said_with_its_reason() {
 async fn commits_that_were_there_before_cannot_be_rewritten() {
     let w = World::start().await;
     let (_, said) = failing(&w, "rewrite").await;
-    assert!(said.starts_with("**The agent's commits could not be taken over.**"), "{said}");
+    assert!(said.starts_with("**The agent's commits were not accepted.**"), "{said}");
     assert_eq!(w.github.commits(REPO, "main").len(), 1);
     w.finish().await;
 }
@@ -358,7 +358,7 @@ async fn commits_that_somebody_took_off_the_branch_are_not_brought_back() {
     w.eventually("the agent to run", async || (!w.containers().await.is_empty()).then_some(())).await;
     w.github.force_branch(REPO, "hob/issue-1", &start, "bob").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**Somebody else moved the branch"), "{said}");
+    assert!(said.starts_with("**Somebody else pushed to the branch"), "{said}");
     assert!(said.contains("> Commits that the agent's work builds on were taken off the branch."), "{said}");
     assert_eq!(w.github.commits(REPO, "hob/issue-1")[0].sha, start);
 
@@ -374,7 +374,7 @@ async fn commits_that_somebody_took_off_the_branch_are_not_brought_back() {
     w.github.force_branch(REPO, "hob/issue-1", &start, "bob").await;
     w.alice().comments(issue, "one array").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**Somebody else moved the branch"), "{said}");
+    assert!(said.starts_with("**Somebody else pushed to the branch"), "{said}");
     assert!(said.contains("> Commits that the agent's work builds on were taken off the branch."), "{said}");
     assert_eq!(w.github.commits(REPO, "hob/issue-1")[0].sha, start);
     w.finish().await;
@@ -457,6 +457,6 @@ async fn nothing_starts_on_a_disk_that_is_nearly_full() {
 async fn an_agent_that_fills_the_disk_is_stopped() {
     let w = World::with(|config| config.container.disk = hob::config::ByteSize(16 << 10)).await;
     let (_, said) = failing(&w, "slow 30").await;
-    assert!(said.starts_with("**The agent was stopped: it took up more disk space than it may"), "{said}");
+    assert!(said.starts_with("**The agent was stopped: it took up more disk space than allowed"), "{said}");
     w.finish().await;
 }

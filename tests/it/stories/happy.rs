@@ -277,7 +277,7 @@ async fn work_can_be_stopped_and_taken_up_again() {
     w.mallory().comments(issue, "/hob stop").await;
     w.bob().comments(issue, "/hob stop").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**Stopped, as @bob asked.** The agent is gone."), "{said}");
+    assert!(said.starts_with("**Stopped, as @bob asked.** The agent has been stopped."), "{said}");
     assert!(w.containers().await.is_empty(), "the container is gone before hob says so");
 
     w.alice().comments(issue, "/hob work [scenario: work]").await;

@@ -176,9 +176,9 @@ async fn work_that_was_not_pushed_is_pushed_before_its_workspace_goes() {
     w.config.keep.workspaces = Age(Duration::from_millis(1));
     w.start_hob().await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**I have put my workspace away** to save space,"), "{said}");
+    assert!(said.starts_with("**I have removed my workspace** to save space,"), "{said}");
     assert!(said.contains("is on the branch `hob/issue-1`: 2 commits, the last of them, `WIP`"), "{said}");
-    assert_eq!(subjects(&w, "hob/issue-1")[..2], ["WIP: put away after a long silence", "Add one"]);
+    assert_eq!(subjects(&w, "hob/issue-1")[..2], ["WIP: workspace removed after a long silence", "Add one"]);
     assert_eq!(w.github.file_at(REPO, "hob/issue-1", "two.txt").as_deref(), Some("two\n"));
     gone(&w, &folder).await;
     assert_eq!(pins(&w, story(&w, issue).await.id), 0);
@@ -220,7 +220,7 @@ async fn folders_that_take_up_too_much_go_and_never_those_of_a_story_that_waits(
     // The waiting one is the longest untouched, but it is the next one that goes, and its work
     // before it.
     let said = w.next_comment(older).await.body;
-    assert!(said.starts_with("**I have put my workspace away**"), "{said}");
+    assert!(said.starts_with("**I have removed my workspace**"), "{said}");
     gone(&w, &older_folder.join("workspace")).await;
     w.stop_hob().await;
     assert!(kept.join("workspace").exists() && newer_folder.join("home").exists());
@@ -253,11 +253,8 @@ async fn a_question_that_nobody_answers_is_given_up_after_a_notice_and_its_work_
     assert!(w.github.commits(REPO, "hob/issue-1").is_empty(), "it was pushed before its time");
     let said = w.next_comment(issue).await.body;
     assert!(asked.elapsed() >= Duration::from_secs(2) && told.elapsed() >= Duration::from_secs(1));
-    assert!(
-        said.starts_with("**I have given up waiting for an answer.** What the agent had done is on"),
-        "{said}"
-    );
-    assert!(said.contains("`/hob work …`, with your answer, goes on from there."), "{said}");
+    assert!(said.starts_with("**I stopped waiting for an answer.** The agent's work is on"), "{said}");
+    assert!(said.contains("`/hob work …`, with your answer, continues from there."), "{said}");
     assert_eq!(subjects(&w, "hob/issue-1")[0], "WIP: waited too long for an answer");
     w.quiet().await;
     let tasks = w.store().tasks_of(story(&w, issue).await.id).await.unwrap();
@@ -369,9 +366,9 @@ async fn a_clock_that_jumps_a_year_ahead_takes_nothing_from_a_story_that_waits_a
 
     std::fs::write(&clock, (400 * 24 * 3600).to_string()).unwrap();
     assert!(w.next_comment(waiting).await.body.starts_with("**I am still waiting for an answer"));
-    assert!(w.next_comment(failed).await.body.starts_with("**I have put my workspace away**"));
+    assert!(w.next_comment(failed).await.body.starts_with("**I have removed my workspace**"));
     let branch = format!("hob/issue-{failed}");
-    assert_eq!(subjects(&w, &branch)[..2], ["WIP: put away after a long silence", "Add one"]);
+    assert_eq!(subjects(&w, &branch)[..2], ["WIP: workspace removed after a long silence", "Add one"]);
     // The other one's folders go, so a sweep has come by since.
     let stories = w.data().join("stories");
     w.eventually("one of two folders to go", async || {

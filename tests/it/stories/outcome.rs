@@ -36,7 +36,7 @@ async fn what_git_status_shows_keeps_no_finished_commit_from_people() {
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with("Done: #2 has 1 commit"), "{said}");
     assert!(
-        said.contains("Left out, since no commit can hold it: `empty/`, `locked`, `reference/`."),
+        said.contains("Left out, because a commit cannot contain it: `empty/`, `locked`, `reference/`."),
         "{said}"
     );
     assert!(!said.contains("legacy.txt"), "{said}");
@@ -93,7 +93,7 @@ async fn a_stop_pushes_work_in_progress_beside_what_no_commit_can_take() {
     w.alice().comments(issue, "/hob stop").await;
     let said = w.next_comment(issue).await.body;
     assert!(said.contains("is on the branch `hob/issue-1`: 1 commit"), "{said}");
-    assert!(said.contains("Left out, since no commit can hold it: `empty/`, `reference/`."), "{said}");
+    assert!(said.contains("Left out, because a commit cannot contain it: `empty/`, `reference/`."), "{said}");
     assert_eq!(w.github.diff_files(REPO, "hob/issue-1"), ["half.md"]);
     w.finish().await;
 }
@@ -105,12 +105,12 @@ async fn a_refused_push_is_retried_without_another_run() {
     let issue = w.alice().opens_issue("Small", "[scenario: work]").await;
     w.alice().labels(issue, "hob").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**The git host refused the push.**"), "{said}");
+    assert!(said.starts_with("**GitHub rejected the push.**"), "{said}");
     w.quiet().await;
     // Refused once more, it is as it was.
     w.alice().comments(issue, "/hob retry").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.starts_with("**The git host refused the push.**"), "{said}");
+    assert!(said.starts_with("**GitHub rejected the push.**"), "{said}");
     w.quiet().await;
     w.github.raw_git(REPO, &["config", "core.hooksPath", "/dev/null"], None);
     w.bob().comments(issue, "/hob retry").await;
@@ -247,7 +247,7 @@ async fn a_base_that_is_gone_when_the_pull_request_is_opened_is_said_and_the_wri
     w.alice().comments(issue, "/hob work --base release/1 [scenario: slow 5]").await;
     w.eventually("the agent to run", async || w.containers().await.first().cloned()).await;
     w.github.remove_branch(REPO, "release/1");
-    let refused = "**GitHub does not take the pull request:** the repository has no branch `release/1` any more. The commits are on \
+    let refused = "**GitHub rejected the pull request:** the repository has no branch `release/1` any more. The commits are on \
                    the branch `hob/issue-1`.";
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with(refused), "{said}");
@@ -272,7 +272,8 @@ async fn a_pull_request_or_a_question_that_hob_may_not_write_is_said_and_the_wri
     w.github.fault("POST", "/repos/acme/tool/pulls", Fault::Forbidden, 100);
     let issue = w.alice().opens_issue("Small", "[scenario: work]").await;
     w.alice().labels(issue, "hob").await;
-    let refused = "**GitHub does not take the pull request:** I am not allowed to (Resource not accessible by integration";
+    let refused =
+        "**GitHub rejected the pull request:** I am not allowed to (Resource not accessible by integration";
     let said = w.next_comment(issue).await.body;
     assert!(said.starts_with(refused), "{said}");
     w.github.end_faults();
@@ -287,7 +288,7 @@ async fn a_pull_request_or_a_question_that_hob_may_not_write_is_said_and_the_wri
     w.github.fault("POST", &format!("/issues/{other}/comments"), Fault::Forbidden, 100);
     w.until("the refusal to be told", |_| {
         let said = status(&w, other);
-        let tells = said.contains("**GitHub does not take my question:** I am not allowed to");
+        let tells = said.contains("**GitHub rejected my question:** I am not allowed to");
         (tells && said.contains("> Which shape should the output have?")).then_some(())
     })
     .await;

@@ -22,7 +22,7 @@ async fn refused(w: &World, scenario: &str) -> String {
     let issue = asked(w, scenario).await;
     let said = w.next_comment(issue).await.body;
     w.quiet().await;
-    assert!(said.starts_with("**The agent's commits could not be taken over.**"), "{said}");
+    assert!(said.starts_with("**The agent's commits were not accepted.**"), "{said}");
     assert!(said.contains("The workspace is kept as the agent left it."), "{said}");
     assert!(w.github.commits(REPO, BRANCH).is_empty() && w.github.pulls(REPO).is_empty(), "it was pushed");
     let runs = std::fs::read_dir(w.data().join("runs")).unwrap().flatten();
@@ -135,8 +135,8 @@ async fn a_workflow_that_is_to_be_left_out_goes_back_to_the_agent() {
 async fn a_key_in_a_commit_is_refused_and_gets_nowhere() {
     let w = World::start().await;
     let said = refused(&w, "leak").await;
-    assert!(said.contains("> - `settings.ini` holds a secret that hob knows"), "{said}");
-    assert!(said.contains("the commits have to be made anew without it"), "{said}");
+    assert!(said.contains("> - `settings.ini` contains a secret that hob knows"), "{said}");
+    assert!(said.contains("the commits have to be recreated without it"), "{said}");
     assert_the_key_is_nowhere(&w);
     w.finish().await;
 }
@@ -145,7 +145,7 @@ async fn a_key_in_a_commit_is_refused_and_gets_nowhere() {
 async fn a_key_in_base64_is_refused_though_a_later_commit_takes_it_back() {
     let w = World::start().await;
     let said = refused(&w, "leak-base64").await;
-    assert!(said.contains("`settings.b64` holds a secret that hob knows"), "{said}");
+    assert!(said.contains("`settings.b64` contains a secret that hob knows"), "{said}");
     assert_the_key_is_nowhere(&w);
     w.finish().await;
 }

@@ -95,7 +95,10 @@ async fn the_agent_names_the_pull_request_and_what_people_make_of_it_stays() {
     asks(&w, issue, &commit("five.md", "")).await;
     w.next_comment(issue).await;
     let said = w.next_comment(pull.number).await.body;
-    assert!(said.starts_with("The description here is so long") && said.contains("Closes #1\n"), "{said}");
+    assert!(
+        said.starts_with("The description here is at GitHub's size limit") && said.contains("Closes #1\n"),
+        "{said}"
+    );
     w.quiet().await;
     assert_eq!(the_pull(&w).body, full);
     w.finish().await;
@@ -117,7 +120,7 @@ async fn work_that_is_stopped_is_a_draft_that_nothing_goes_on_with_before_a_pers
         (draft.title.as_str(), w.github.labels(REPO, draft.number)),
         ("Add a --json flag", vec!["bot".into()])
     );
-    let start = "<!-- hob:report -->\n**Not finished.** alice has stopped the work. `/hob work` goes on from here.\n\n\
+    let start = "<!-- hob:report -->\n**Not finished.** alice has stopped the work. `/hob work` continues from here.\n\n\
                  The repository's checks have not run on this.\n\nIt is a draft until it is done. #1 says where it stands.";
     assert!(draft.body.starts_with(start) && draft.body.contains("Closes #1\n"), "{}", draft.body);
     let shown = status(&w, issue);

@@ -178,7 +178,7 @@ async fn what_a_merge_leaves_unpushed_is_pushed_or_given_up_aloud_and_is_not_beg
     w.alice().comments(issue, &another("last.md")).await;
     let said = w.next_comment(issue).await.body;
     assert!(
-        said.starts_with("**I begin anew, from what was merged.** What was left in my workspace"),
+        said.starts_with("**I start again from what was merged.** What was left in my workspace"),
         "{said}"
     );
     w.next_pull_request().await;
@@ -307,7 +307,7 @@ async fn what_people_close_is_not_opened_again_until_somebody_asks() {
     w.alice().comments(issue, &another("again.md")).await;
     let next = w.next_pull_request().await;
     assert_eq!((next.number, next.head.as_str()), (3, "hob/issue-1"));
-    assert!(next.body.contains("Takes the place of #2, which was closed.\n"), "{}", next.body);
+    assert!(next.body.contains("Replaces #2, which was closed.\n"), "{}", next.body);
     w.next_comment(issue).await;
     w.quiet().await;
     assert_eq!(

@@ -86,7 +86,7 @@ async fn a_burst_of_reviews_is_one_task_and_everybody_is_answered_where_they_spo
             w.status(issue).map(|status| status.body).filter(|text| text.contains("Reading the review"))
         })
         .await;
-    assert!(waiting.contains("with what else is said by then"), "{waiting}");
+    assert!(waiting.contains("together with further comments made by then"), "{waiting}");
 
     let first = next_answer(&w, number, bobs[0], 0).await;
     let done = w.next_comment(issue).await.body;
@@ -212,7 +212,7 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
     let failed = w.next_comment(issue).await.body;
     assert!(failed.starts_with("**The agent ended with an error.**"), "{failed}");
     let here = w.next_comment(number).await.body;
-    assert!(here.starts_with("The review is not dealt with. **The agent ended with an error.**"), "{here}");
+    assert!(here.starts_with("The review is not addressed. **The agent ended with an error.**"), "{here}");
     w.quiet().await;
     assert!(answers(&w, number, second).is_empty() && answers(&w, number, third).is_empty());
     w.alice().comments(number, "/hob retry").await;
@@ -224,7 +224,7 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
     assert_eq!(
         answer,
         format!(
-            "The agent has left no answer to this.\n\n<sub>What was changed after this review is in {commit}.</sub>"
+            "The agent left no reply to this.\n\n<sub>What was changed after this review is in {commit}.</sub>"
         )
     );
     assert_eq!(w.github.file_at(REPO, &pull.head, "mended.txt").as_deref(), Some("mended\n"));
@@ -244,7 +244,7 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
     for text in ["JUST ASKING: and? [scenario: review]", "JUST ASKING: well? [scenario: review]"] {
         w.bob().replies_in_thread(asked, text).await;
         let waits = next_answer(&w, number, asked, 0).await;
-        assert_eq!(waits, format!("I take this up once {link} is answered."));
+        assert_eq!(waits, format!("I will handle this once {link} is answered."));
     }
     let status = w.until("the status to lead there", |_| {
         w.status(issue).map(|status| status.body).filter(|text| text.contains("#issuecomment-"))
@@ -543,7 +543,7 @@ async fn on_other_peoples_pull_requests_only_a_command_counts_and_hob_pushes_to_
     assert!(w.status(number).unwrap().body.starts_with("**Merged."), "{:?}", w.status(number));
     assert!(!w.github.commits(REPO, "topic").is_empty());
     w.bob().comments(number, "/hob work more").await;
-    assert!(w.next_comment(number).await.body.contains("is not open any more"));
+    assert!(w.next_comment(number).await.body.contains("is no longer open"));
     w.finish().await;
 }
 

@@ -161,7 +161,7 @@ async fn taking_the_label_off_stops_the_work_and_putting_it_back_starts_it_again
     let labeled = jiff::Timestamp::now().as_second();
     w.bob().unlabels(issue, "hob").await;
     let end = w.next_comment(issue).await.body;
-    assert!(end.starts_with("**Stopped: @bob took the label off.**"), "{end}");
+    assert!(end.starts_with("**Stopped: @bob removed the label.**"), "{end}");
     is_labeled(&w, issue, &[]).await;
     w.quiet().await;
     assert!(w.containers().await.is_empty());
@@ -207,7 +207,7 @@ async fn of_two_labels_the_one_that_chooses_counts_and_either_keeps_the_work_goi
     is_not_to_be_stopped(&w, "hob:codex is still on the issue").await;
     w.bob().unlabels(issue, "hob:codex").await;
     let end = w.next_comment(issue).await.body;
-    assert!(end.starts_with("**Stopped: @bob took the label off.**"), "{end}");
+    assert!(end.starts_with("**Stopped: @bob removed the label.**"), "{end}");
     w.finish().await;
 }
 

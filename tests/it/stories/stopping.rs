@@ -86,7 +86,7 @@ async fn what_a_stopped_agent_has_done_is_on_the_branch_and_work_goes_on_from_th
     let issue = at_work(&w, HALF_DONE).await;
     let said = stopped(&w, issue).await;
     assert!(
-        said.contains("is on the branch `hob/issue-1`: 2 commits, the last of them, `WIP`, of what was not"),
+        said.contains("is on the branch `hob/issue-1`: 2 commits, the last of them, `WIP`, with the"),
         "{said}"
     );
 
@@ -135,7 +135,7 @@ async fn a_stop_with_commits_alone_pushes_them_as_they_are_and_reaches_the_open_
     w.quiet().await;
     goes_on(&w, issue, "echo more > more.txt; git add -A; git commit -qm 'Add more'").await;
     let said = stopped(&w, issue).await;
-    assert!(said.contains("is on the branch `hob/issue-1`: 1 commit. `/hob work` goes on"), "{said}");
+    assert!(said.contains("is on the branch `hob/issue-1`: 1 commit. `/hob work` continues"), "{said}");
     assert_eq!(subjects(&w, BRANCH)[0], "Add more");
     assert_eq!(w.github.pulls(REPO).len(), 1);
 
@@ -165,7 +165,7 @@ async fn a_question_that_is_stopped_leaves_its_draft_on_the_branch() {
     w.next_comment(issue).await;
     w.quiet().await;
     let said = stopped(&w, issue).await;
-    assert!(said.contains("1 commit, `WIP`, of what was not committed yet"), "{said}");
+    assert!(said.contains("1 commit, `WIP`, with the uncommitted changes"), "{said}");
     assert_eq!(subjects(&w, BRANCH)[0], "WIP: stopped by @alice");
     assert!(w.github.file_at(REPO, BRANCH, "json-output.draft.md").is_some());
 
@@ -197,7 +197,7 @@ async fn work_that_had_not_begun_is_stopped_without_a_push() {
     w.alice().comments(second, "/hob stop").await;
     stopped(&w, first).await;
     let said = w.next_comment(second).await.body;
-    let expected = "**Stopped, as @alice asked.** The agent had not begun, so nothing was changed.";
+    let expected = "**Stopped, as @alice asked.** The agent had not started, so nothing was changed.";
     assert!(said.starts_with(expected), "{said}");
     w.finish().await;
 }
@@ -285,8 +285,8 @@ async fn a_hob_that_dies_anywhere_in_a_stop_makes_the_same_commits_and_says_so_o
 /// What is not pushed is said, is nowhere on GitHub, and stays in the workspace.
 async fn not_pushed(w: &World, issue: u64) -> String {
     let said = stopped(w, issue).await;
-    assert!(said.contains("What the agent had done could not be pushed:\n\n> "), "{said}");
-    assert!(said.contains("The workspace is kept as the agent left it. `/hob work` goes on"), "{said}");
+    assert!(said.contains("The agent's work could not be pushed:\n\n> "), "{said}");
+    assert!(said.contains("The workspace is kept as the agent left it. `/hob work` continues"), "{said}");
     assert!(workspace_is_there(w), "the workspace is kept");
     nothing_is_left_of_the_hand_over(w);
     said
@@ -297,7 +297,7 @@ async fn a_secret_in_what_was_not_committed_is_not_pushed() {
     let w = World::start().await;
     let issue = at_work(&w, "printf '%s' \"$ANTHROPIC_API_KEY\" > key.txt").await;
     let said = not_pushed(&w, issue).await;
-    assert!(said.contains("> - `key.txt` holds a secret that hob knows"), "{said}");
+    assert!(said.contains("> - `key.txt` contains a secret that hob knows"), "{said}");
     assert!(w.github.commits(REPO, BRANCH).is_empty());
     // The workspace is the agent's, and it may write what it knows there. Nothing else of hob's
     // holds it.
@@ -339,7 +339,7 @@ async fn what_people_pushed_meanwhile_is_merged_at_a_stop_and_a_conflict_leaves_
     goes_on(&w, issue, "echo agent > both.md").await;
     let theirs = w.bob().pushes(BRANCH, &[("both.md", "bob\n")], "Another").await;
     let said = not_pushed(&w, issue).await;
-    assert!(said.contains("> Somebody else moved the branch while the agent worked"), "{said}");
+    assert!(said.contains("> Somebody else pushed to the branch while the agent worked"), "{said}");
     assert!(said.contains("`both.md`"), "{said}");
     assert_eq!(w.github.commits(REPO, BRANCH)[0].sha, theirs);
 
@@ -357,10 +357,10 @@ async fn what_people_pushed_meanwhile_is_merged_at_a_stop_and_a_conflict_leaves_
 #[tokio::test]
 async fn changes_that_the_agent_put_away_or_made_elsewhere_are_not_lost_with_the_workspace() {
     let cases = [
-        ("echo away >> README.md; git stash -q", "put changes away with `git stash`"),
+        ("echo away >> README.md; git stash -q", "left changes in `git stash`"),
         (
             "echo one > one.txt; git add -A; git commit -qm One; git checkout -q --detach HEAD~1; echo x > x.txt",
-            "does not lie on the branch's newest commit",
+            "are not based on the branch's newest commit",
         ),
     ];
     for (script, why) in cases {
@@ -379,17 +379,14 @@ async fn a_stop_ends_as_a_stop_also_where_the_push_is_refused_or_the_host_is_awa
     w.github.protect_branch(REPO, "hob/*");
     let issue = at_work(&w, HALF_DONE).await;
     let said = not_pushed(&w, issue).await;
-    assert!(
-        said.contains("> The git host refused the push.\n") && said.contains("Protected branch"),
-        "{said}"
-    );
+    assert!(said.contains("> GitHub rejected the push.\n") && said.contains("Protected branch"), "{said}");
     w.finish().await;
 
     let w = World::with(|config| config.work.patience = Duration::ZERO).await;
     let issue = at_work(&w, HALF_DONE).await;
     w.github.fault("GET", "service=git-receive-pack", Fault::Status(503, Vec::new()), 1);
     let said = not_pushed(&w, issue).await;
-    assert!(said.contains("> Something that hob needs was out of reach for too long"), "{said}");
+    assert!(said.contains("> A service that hob needs was unreachable for too long"), "{said}");
     // And the way out that is named works.
     let commit = "git add -A; git commit -qm 'Add the rest'";
     w.alice().comments(issue, &format!("/hob work [scenario: script]\n```sh\n{commit}\n```")).await;
@@ -410,7 +407,7 @@ async fn what_waits_in_the_queue_is_stopped_at_once_and_kept_as_promised() {
     w.alice().comments(waits, "/hob stop").await;
     let said = w.next_comment(waits).await.body;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    let nothing = "**Stopped, as @alice asked.** The agent had not begun, so nothing was changed. `/hob work` starts it.";
+    let nothing = "**Stopped, as @alice asked.** The agent had not started, so nothing was changed. `/hob work` starts it.";
     assert_eq!(said.lines().next(), Some(nothing));
     assert!(said.ends_with("\n\n<sub>no agent ran</sub>"), "{said}");
     assert_eq!(w.containers().await.len(), 1, "the other goes on");

@@ -69,7 +69,10 @@ async fn sub_issues_are_worked_on_in_order_on_one_branch_and_what_fails_holds_up
     w.quiet().await;
     assert_eq!(boxes(&w, parent), ["- [x] #4 Read the format", "- [ ] #2 Write it", "- [ ] #3 Tell of it"]);
     let status = w.status(parent).unwrap().body;
-    assert!(status.contains("What has no tick is not done: `/hob retry` goes on with it."), "{status}");
+    assert!(
+        status.contains("Items without a tick are not done: `/hob retry` continues with it."),
+        "{status}"
+    );
     assert!(w.github.labels(REPO, parent).contains(&"hob: failed".to_owned()));
     let body = w.github.pulls(REPO)[0].body.clone();
     assert!(body.contains("**Not finished.** The work has failed; #1 says why"), "{body}");
