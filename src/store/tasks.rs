@@ -24,7 +24,7 @@ use crate::story::{PendingApproval, Question, RunReason, Session, Task, TaskRequ
 
 /// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the task is no longer this worker's")]
+#[error("another worker holds the task")]
 pub struct LeaseLost;
 
 /// Why a task is to be stopped.
@@ -285,7 +285,7 @@ impl Store {
             Some(other) if let Some(ending) = Ending::from_word(other) => {
                 Ok(Some(StopWanted::Ended { ending, by }))
             }
-            Some(other) => anyhow::bail!("column stop_why of the store: unknown reason {other}"),
+            Some(other) => anyhow::bail!("column stop_why of the store: unknown value {other}"),
         }
     }
 
@@ -505,7 +505,7 @@ pub(super) async fn advance(
     to: TaskState,
     advance: &Transition,
 ) -> anyhow::Result<Task> {
-    anyhow::ensure!(task.state.may_become(to), "a task cannot go from {:?} to {to:?}", task.state);
+    anyhow::ensure!(task.state.may_become(to), "a task cannot change from {:?} to {to:?}", task.state);
     let turn = advance.turn.as_ref().unwrap_or(&task.turn);
     let row = sqlx::query(
         "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9,
