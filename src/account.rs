@@ -77,7 +77,7 @@ impl Login {
             match read_host_file(folder, file)? {
                 Some((_, content)) => files.push((file, content)),
                 None if file.required => {
-                    let reason = format!("there is no such file in {}", folder.display());
+                    let reason = format!("{} does not contain this file", folder.display());
                     return Err(LoginError { file: file.name, fault: LoginFault::Missing, reason });
                 }
                 None => {}
@@ -142,7 +142,11 @@ pub fn take_back(home: &Path, kind: AgentKind, folder: &Path) -> anyhow::Result<
             Ok(Some(text)) => text,
             Ok(None) => continue,
             Err(error) => {
-                tracing::warn!(file = file.name, error = format!("{error:#}"), "a login was not read back");
+                tracing::warn!(
+                    file = file.name,
+                    error = format!("{error:#}"),
+                    "reading the login back failed"
+                );
                 continue;
             }
         };
@@ -161,7 +165,7 @@ pub fn take_back(home: &Path, kind: AgentKind, folder: &Path) -> anyhow::Result<
 fn copy_back(file: &'static LoginFile, text: &[u8], folder: &Path) -> anyhow::Result<bool> {
     let Some(rule) = &file.renewed else { return Ok(false) };
     let Ok(theirs) = serde_json::from_slice::<Value>(text) else {
-        tracing::warn!(file = file.name, "the login in the agent's home is not JSON; it is not copied back");
+        tracing::warn!(file = file.name, "login in the agent's home is not valid JSON; not copied back");
         return Ok(false);
     };
     // Two runs that end at once: the second compares with what the first wrote.
@@ -176,7 +180,7 @@ fn copy_back(file: &'static LoginFile, text: &[u8], folder: &Path) -> anyhow::Re
             Ok(true)
         }
         Err(reason) => {
-            tracing::warn!(file = file.name, reason, "the login in the agent's home is not copied back");
+            tracing::warn!(file = file.name, reason, "login in the agent's home not copied back");
             Ok(false)
         }
     }
@@ -266,7 +270,7 @@ fn read_host_file(folder: &Path, file: &'static LoginFile) -> Result<Option<(Pat
             // serde_json's own words would quote the file.
             .map_err(|e| unusable(LoginFault::NotALogin, &path, &format!("not JSON, line {}", e.line())))?;
         if !file.is_plausible(&content) {
-            return Err(unusable(LoginFault::NotALogin, &path, &"it holds no login"));
+            return Err(unusable(LoginFault::NotALogin, &path, &"it contains no login"));
         }
         return Ok(Some((path, content)));
     }
@@ -295,13 +299,13 @@ fn replace_host_file(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 
 /// Writes a file in the place of a login, or beside it, as its owner's.
 fn write_beside(login: &Path, path: &Path, text: &[u8]) -> anyhow::Result<()> {
-    let folder = login.parent().context("it lies in no folder")?;
+    let folder = login.parent().context("the login is not in a folder")?;
     let old = login.metadata()?;
     let mut new = tempfile::Builder::new().prefix(".hob-login-").tempfile_in(folder)?;
     let meanwhile = new.as_file().metadata()?;
     if (old.uid(), old.gid()) != (meanwhile.uid(), meanwhile.gid()) {
         fchown(new.as_file().as_fd(), Some(Uid::from_raw(old.uid())), Some(Gid::from_raw(old.gid())))
-            .context("keeping its owner")?;
+            .context("keeping the file's owner")?;
     }
     new.write_all(text)?;
     around("disk", "login-sync", || new.as_file().sync_all())?;

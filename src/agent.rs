@@ -317,7 +317,7 @@ impl Parser {
             // Even a success: it was reached without knowing what had been said before.
             Err(Failure::new(
                 FailureClass::SessionLost,
-                "the agent opened another session than the one to resume",
+                "the agent opened a different session than the one to resume",
             ))
         } else {
             let verdict = match end.verdict {

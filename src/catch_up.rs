@@ -182,9 +182,9 @@ impl Memory {
             self.limited.insert(whose, Instant::now() + wait);
         }
         if self.troubled.insert(what.to_owned()) {
-            tracing::warn!(what, error = %github, "a look at GitHub did not succeed; the next one tries again");
+            tracing::warn!(what, error = %github, "polling GitHub failed; retrying with the next poll");
         } else {
-            tracing::debug!(what, error = %github, "a look at GitHub did not succeed again");
+            tracing::debug!(what, error = %github, "polling GitHub failed again");
         }
         Ok(())
     }

@@ -34,52 +34,53 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Receive webhooks and work, until stopped.
+    /// Receive webhooks and work on issues until stopped.
     ///
-    /// SIGTERM and Ctrl-C stop hob: it takes no new work, ends the steps under way and leaves
-    /// running agents alone; the next start takes them up again. A second signal ends hob at once.
+    /// SIGTERM or Ctrl-C stops hob: it starts no new work, finishes the steps in progress and
+    /// leaves running agents alone; the next start resumes them. A second signal ends hob
+    /// immediately.
     #[command(after_long_help = environment_help())]
     Serve(ConfigArguments),
-    /// Check the configuration, the store, Docker and the way to GitHub, and say what is missing.
+    /// Check the configuration, the store, Docker and the access to GitHub, and report what is
+    /// missing.
     #[command(after_long_help = environment_help())]
     Check(ConfigArguments),
-    /// Show what is under way, what waits and for what, and what is stuck.
+    /// Show what is in progress, what is waiting, and what has failed.
     ///
-    /// Works beside a running hob and without one, and changes nothing. The exit code is 1 if
-    /// something needs you: an effect on GitHub that hob has given up (see `hob retry`), or a
-    /// delivery that it could not read.
+    /// Works whether or not hob is running, and changes nothing. The exit code is 1 if something
+    /// needs attention: GitHub rejects hob's credentials, a write to GitHub has failed (see `hob
+    /// retry`), or hob cannot read a delivery.
     Status(status::Arguments),
-    /// Copy the store to a new file, also while hob works.
+    /// Copy the store to a new file. hob may be running.
     ///
-    /// The copy is whole: what was committed before is in it. It is for the owner's eyes only (mode
-    /// 0600). Workspaces and mirrors are not in it.
+    /// The copy is consistent and contains everything that was committed before. Only its owner can
+    /// read it (mode 0600). It does not include workspaces and mirrors.
     Backup(backup::Arguments),
-    /// Put a recorded webhook into the inbox once more.
+    /// Reprocess a recorded webhook.
     Replay(replay::Arguments),
-    /// Have effects on GitHub tried again that hob has given up.
+    /// Retry writes to GitHub that have failed.
     Retry(retry::Arguments),
     /// Print the JSON schema of `.github/hob.toml`, for editors.
     Schema,
     /// Describe the settings.
     #[command(subcommand)]
     Config(config::Command),
-    /// Read a hand-over, as told on standard input. hob starts this itself.
+    /// Import the hand-over that standard input describes. For internal use.
     #[command(name = crate::work::IMPORT_COMMAND, hide = true)]
     ImportHandOver,
-    /// Merge or rebase, as told on standard input. hob starts this itself.
+    /// Merge or rebase as standard input describes. For internal use.
     #[command(name = crate::work::JOIN_COMMAND, hide = true)]
     Join,
-    /// Write a prompt with a repository's template, as told on standard input. hob starts this
-    /// itself.
+    /// Render a prompt with a repository's template, as standard input describes. For internal use.
     #[command(name = crate::work::PROMPT_COMMAND, hide = true)]
     WritePrompt,
-    /// Copy this program with what it needs into a new folder. hob starts this itself.
+    /// Copy this program and the libraries that it needs into a new folder. For internal use.
     #[command(name = crate::egress::LAYOUT_COMMAND, hide = true)]
     LayOutProxy,
-    /// Let checks reach some servers only. hob starts this itself, in a container.
+    /// Run the proxy that limits which servers checks can reach. For internal use.
     #[command(name = crate::egress::PROXY_COMMAND, hide = true)]
     ProxyChecks {
-        /// What it lets through.
+        /// The servers that it allows, as JSON.
         order: String,
     },
 }
@@ -87,20 +88,20 @@ enum Command {
 /// Where the settings come from.
 #[derive(Debug, Args)]
 struct ConfigArguments {
-    /// The configuration file. Without it, `hob.toml` in the current folder if it is there; the
-    /// environment goes on top.
+    /// The configuration file. Defaults to `hob.toml` in the current directory, if that exists.
+    /// Environment variables take precedence over it.
     #[arg(long, short, value_name = "FILE", env = "HOB_CONFIG")]
     config: Option<PathBuf>,
-    /// The form of log lines.
-    #[arg(long, value_name = "FORM", env = "HOB_LOG_FORMAT", default_value = "text")]
+    /// The format of the log.
+    #[arg(long, value_name = "FORMAT", env = "HOB_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
-    /// For people.
+    /// Human-readable lines.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -161,12 +162,12 @@ impl ConfigArguments {
 }
 
 fn environment_help() -> String {
-    let mut text = String::from("Environment (goes on top of the file):\n");
+    let mut text = String::from("Environment variables (they take precedence over the file):\n");
     for (name, key) in VARIABLES {
         text.push_str(&format!("  {name:<42} {key}\n"));
     }
-    text.push_str("  ANTHROPIC_API_KEY, OPENAI_API_KEY, …       the agent's key\n");
-    text.push_str("  HOB_LOG                                    what is logged, for example info,hob=debug");
+    text.push_str("  ANTHROPIC_API_KEY, OPENAI_API_KEY, …       API keys for the agent\n");
+    text.push_str("  HOB_LOG                                    the log filter, for example info,hob=debug");
     text
 }
 

@@ -377,7 +377,7 @@ impl Config {
             let key = format!("repositories.\"{name}\"");
             mistakes.push(document.with_line(ConfigError::invalid(
                 &key,
-                "names no repository",
+                "is not a repository name",
                 "owner/name",
             )));
         }
@@ -421,7 +421,7 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|error| {
         let mut reason = error::reason(&error);
         if path.starts_with("~") {
-            reason.push_str("; hob does not expand `~`: write the whole path");
+            reason.push_str("; hob does not expand `~`, so write the full path");
         }
         ConfigError::Unreadable { path: path.to_owned(), reason }
     })
@@ -463,23 +463,23 @@ mod tests {
     #[test]
     fn a_key_like_no_other_is_answered_with_the_list() {
         let error = parse("[data]\nzzz = 1\n").unwrap_err();
-        assert_eq!(error, "hob.toml:2: unknown key `data.zzz`; known here: dir, min_free");
+        assert_eq!(error, "hob.toml:2: unknown key `data.zzz`; known keys: dir, min_free");
     }
 
     #[test]
     fn a_wrong_value_is_named_with_its_key_and_line() {
         let error = parse("[work]\n\nparallel = \"two\"\n").unwrap_err();
         let wanted =
-            "hob.toml:3: `work.parallel` is a text and not a whole number; write for example `parallel = 2`";
+            "hob.toml:3: `work.parallel` is a string, but must be an integer; for example `parallel = 2`";
         assert_eq!(error, wanted);
         let error = parse("[agent]\ntimeout = \"soon\"\n").unwrap_err();
         assert!(error.starts_with("hob.toml:2: `agent.timeout`: "), "{error}");
         let error = parse("[github]\nbranch = \"hob\"\n").unwrap_err();
-        assert!(error.contains("hob.toml:2: `github.branch`: `hob` lacks `{issue}`"), "{error}");
+        assert!(error.contains("hob.toml:2: `github.branch`: `hob` does not contain `{issue}`"), "{error}");
         let error = parse("[agent]\nkind = \"clod\"\n").unwrap_err();
         assert_eq!(
             error,
-            "hob.toml:2: `agent.kind`: there is no `clod`; known here: claude, codex, gemini, opencode, command"
+            "hob.toml:2: `agent.kind`: unknown value `clod`; known values: claude, codex, gemini, opencode, command"
         );
     }
 
@@ -524,11 +524,13 @@ mod tests {
         assert!(config.secrets().iter().any(|secret| secret.expose_secret() == "a key"));
         for mode in [0o644, 0o660, 0o602] {
             let error = load(mode, "").unwrap_err();
-            let mode = format!("which is not hob's alone (mode {mode:04o}); it wants mode 0600");
+            let mode = format!(
+                "which other users of this machine can read or change (mode {mode:04o}); use mode 0600"
+            );
             assert!(error.contains(":5: `git.signing_key_file` names ") && error.contains(&mode), "{error}");
         }
         let error = load(0o600, "rewrite_authors = false\n").unwrap_err();
-        assert!(error.contains(":6: `git.rewrite_authors` is false beside"), "{error}");
+        assert!(error.contains(":6: `git.rewrite_authors` is false although"), "{error}");
     }
 
     #[test]

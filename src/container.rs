@@ -110,14 +110,14 @@ impl Docker {
     /// Whether the daemon answers.
     pub async fn ping(&self) -> Result<(), ContainerError> {
         let client = self.client().await?;
-        self.call("ping the daemon", client.ping()).await?;
+        self.call("pinging the Docker daemon", client.ping()).await?;
         Ok(())
     }
 
     /// Whether the daemon has the image. It is never pulled.
     pub async fn has_image(&self, image: &str) -> Result<bool, ContainerError> {
         let client = self.client().await?;
-        match self.call(&format!("look for the image {image}"), client.inspect_image(image)).await {
+        match self.call(&format!("looking up the image {image}"), client.inspect_image(image)).await {
             Ok(_) => Ok(true),
             Err(ContainerError::Refused { status: 404, .. }) => Ok(false),
             Err(error) => Err(error),
@@ -127,7 +127,7 @@ impl Docker {
     /// The id of an image's content, `sha256:…`, if the daemon has the image.
     pub async fn image_id(&self, image: &str) -> Result<Option<String>, ContainerError> {
         let client = self.client().await?;
-        match self.call(&format!("look at the image {image}"), client.inspect_image(image)).await {
+        match self.call(&format!("inspecting the image {image}"), client.inspect_image(image)).await {
             Ok(found) => Ok(Some(found.id.unwrap_or_default())),
             Err(ContainerError::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
@@ -174,7 +174,7 @@ impl Docker {
         let connection = self.connection().await?;
         let client = &connection.client;
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
-        let operation = format!("create the container {}", spec.name);
+        let operation = format!("creating the container {}", spec.name);
         if connection.kind == Kind::Podman {
             spec::check_sources(spec, &operation)?;
         }
@@ -213,7 +213,7 @@ impl Docker {
             None => Err(ContainerError::NoContainer(name.to_owned())),
             Some(State::Created) => {
                 let client = self.client().await?;
-                self.call(&format!("start the container {name}"), client.start_container(name, None)).await
+                self.call(&format!("starting the container {name}"), client.start_container(name, None)).await
             }
             Some(State::Running { .. } | State::Exited(_) | State::Removing) => Ok(()),
         }
@@ -248,7 +248,7 @@ impl Docker {
         // The daemon answers after the grace.
         let patience = CALL_TIMEOUT.saturating_add(grace);
         let patient = client.clone().with_timeout(patience);
-        let operation = format!("stop the container {name}");
+        let operation = format!("stopping the container {name}");
         let asked = error::within(patience, &operation, patient.stop_container(name, Some(options))).await;
         if let Err(error @ ContainerError::Unreachable(_)) = asked {
             return Err(error);
@@ -258,7 +258,7 @@ impl Docker {
         let deadline = Instant::now() + KILL_DEADLINE;
         while let Some(State::Running { .. }) = self.state(name).await? {
             if Instant::now() >= deadline {
-                let message = format!("{operation}: it still runs after SIGKILL");
+                let message = format!("{operation}: still running after SIGKILL");
                 return Err(ContainerError::Refused { status: 500, message });
             }
             let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
@@ -288,7 +288,7 @@ impl Docker {
                 tokio::spawn(async move {
                     let _at_work = at_work;
                     if let Err(error) = docker.remove(&name).await {
-                        tracing::warn!(container = name, %error, "a container was left over");
+                        tracing::warn!(container = name, %error, "container not removed");
                     }
                 });
                 Ok(())
@@ -305,7 +305,7 @@ impl Docker {
     /// The same as `remove` for the container of an id, and no other that has the name by now.
     async fn remove_this(&self, name: &str, id: &str) -> Result<(), ContainerError> {
         let client = self.client().await?;
-        let operation = format!("remove the container {name}");
+        let operation = format!("removing the container {name}");
         let deadline = Instant::now() + REMOVE_DEADLINE;
         loop {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
@@ -319,7 +319,7 @@ impl Docker {
                 // Ask once more: only 404 proves it.
                 Ok(()) if Instant::now() < deadline => {}
                 Ok(()) => {
-                    let message = format!("{operation}: it is still there");
+                    let message = format!("{operation}: it still exists");
                     return Err(ContainerError::Refused { status: 500, message });
                 }
             }
@@ -331,7 +331,7 @@ impl Docker {
         let client = self.client().await?;
         let filters = HashMap::from([("label", vec![format!("{key}={value}")])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let summaries = self.call("list containers", client.list_containers(Some(options))).await?;
+        let summaries = self.call("listing containers", client.list_containers(Some(options))).await?;
         let mut listed = Vec::with_capacity(summaries.len());
         for summary in summaries {
             let Some(name) = summary.names.unwrap_or_default().into_iter().next() else { continue };
@@ -346,7 +346,7 @@ impl Docker {
 
     async fn inspect(&self, name: &str) -> Result<Option<state::Inspected>, ContainerError> {
         let client = self.client().await?;
-        let operation = format!("inspect the container {name}");
+        let operation = format!("inspecting the container {name}");
         let deadline = Instant::now() + CLEAN_UP_DEADLINE;
         loop {
             match self.call(&operation, client.inspect_container(name, None)).await {
@@ -356,7 +356,7 @@ impl Docker {
                 Err(_) if Instant::now() < deadline => tokio::time::sleep(PACE).await,
                 Err(_) => {
                     return Err(ContainerError::Unreachable(format!(
-                        "podman has not cleaned up after {name}, which has ended; `podman container cleanup` does it"
+                        "podman has not cleaned up {name} after it ended; run `podman container cleanup`"
                     )));
                 }
             }
@@ -372,7 +372,7 @@ impl Docker {
         let mut answers = std::pin::pin!(client.wait_container(name, Some(options)));
         match tokio::time::timeout(longest, answers.next()).await {
             Ok(Some(Err(bollard::errors::Error::DockerContainerWaitError { .. }) | Ok(_))) | Err(_) => Ok(()),
-            Ok(Some(Err(error))) => match ContainerError::from_api("wait for the container", error) {
+            Ok(Some(Err(error))) => match ContainerError::from_api("waiting for the container", error) {
                 ContainerError::Refused { status: 404, .. } => Ok(()),
                 error => Err(error),
             },

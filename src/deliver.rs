@@ -123,7 +123,7 @@ impl Deliver {
         // A stop lets those come to an end that are under way, and begins no other.
         while !lanes.is_empty() {
             if let Err(error) = lanes.next().await.result {
-                tracing::warn!(error = format!("{error:#}"), "an effect under way was not recorded");
+                tracing::warn!(error = format!("{error:#}"), "recording a write failed");
             }
         }
         Ok(())
@@ -225,7 +225,7 @@ impl Deliver {
         // one of them may have got through.
         let before = if refused { wanted.refusals } else { wanted.attempts };
         let wait = (FIRST_WAIT * 2u32.pow(before.min(10))).min(MAX_WAIT);
-        tracing::warn!(effect = %wanted.id, story = %story.id, %error, "an effect did not succeed; it is tried again");
+        tracing::warn!(effect = %wanted.id, story = %story.id, %error, "write failed; will retry");
         let wait = error.retry_after().unwrap_or(wait);
         self.store.effect_failed(wanted.id, wait, &error.to_string(), refused).await
     }
@@ -318,7 +318,7 @@ impl Deliver {
             Ok(false) => None,
             Err(error) if is_refusal(&error) => None,
             Err(error) => {
-                tracing::warn!(effect = %double.effect, %error, "whether a comment is there twice could not be seen");
+                tracing::warn!(effect = %double.effect, %error, "duplicate check failed");
                 Some(self.config.github.recheck)
             }
         };
@@ -334,7 +334,7 @@ impl Deliver {
         let found = repository.comments_with(double.on, &marker).await?;
         let is_there = found.iter().any(|comment| comment.id == double.comment);
         for other in found.iter().filter(|comment| is_there && comment.id != double.comment) {
-            tracing::info!(comment = %other.id, "GitHub has made a comment twice; the second is removed");
+            tracing::info!(comment = %other.id, "removing a duplicate comment");
             repository.delete_comment(other.id).await?;
         }
         Ok(is_there)

@@ -66,12 +66,12 @@ pub fn prepare(folder: &Path, prompt: &str, owner: Option<(u32, u32)>) -> anyhow
     paths::remove_tree(folder)?;
     let drops = folder.join(DROPS);
     let file = folder.join(PROMPT);
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&drops).context("making the exchange")?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&drops).context("creating the exchange")?;
     std::fs::write(&file, prompt).context("writing the prompt")?;
     if let Some((uid, gid)) = owner {
         for path in [folder, &drops, &file] {
             std::os::unix::fs::lchown(path, Some(uid), Some(gid))
-                .context("handing the exchange to the agent")?;
+                .context("giving the exchange to the agent")?;
         }
     }
     Ok(())
@@ -86,7 +86,7 @@ pub fn add_images(folder: &Path, images: &[Named], owner: Option<(u32, u32)>) ->
         return Ok(());
     }
     let inner = folder.join(IMAGES);
-    std::fs::DirBuilder::new().mode(0o700).create(&inner).context("making the folder for images")?;
+    std::fs::DirBuilder::new().mode(0o700).create(&inner).context("creating the folder for images")?;
     let mut all = vec![inner.clone()];
     for (name, bytes) in images {
         let file = inner.join(name);
@@ -95,7 +95,7 @@ pub fn add_images(folder: &Path, images: &[Named], owner: Option<(u32, u32)>) ->
     }
     if let Some((uid, gid)) = owner {
         for path in &all {
-            std::os::unix::fs::lchown(path, Some(uid), Some(gid)).context("handing an image to the agent")?;
+            std::os::unix::fs::lchown(path, Some(uid), Some(gid)).context("giving an image to the agent")?;
         }
     }
     Ok(())
@@ -126,7 +126,7 @@ pub fn read(folder: &Path) -> anyhow::Result<ExchangeFiles> {
         Ok(None) => {}
         Ok(Some(text)) => match replies::parse(&text) {
             Ok(replies) => handed.replies = replies,
-            Err(why) => handed.complaints.push(format!("{REPLIES} was not used: {why}")),
+            Err(why) => handed.complaints.push(format!("{REPLIES} was ignored: {why}")),
         },
         Err(complaint) => handed.complaints.push(complaint),
     }
@@ -167,14 +167,14 @@ pub fn collect_drops(
     let drops = match open_beneath(&exchange, DROPS, OFlag::O_DIRECTORY) {
         Ok(drops) => drops,
         Err(nix::errno::Errno::ENOENT) => return Ok((Vec::new(), complaints)),
-        Err(e) => return Ok((Vec::new(), vec![format!("{DROPS} was not opened: {e}")])),
+        Err(e) => return Ok((Vec::new(), vec![format!("{DROPS} could not be opened: {e}")])),
     };
     let mut names = list(&drops)?;
     names.sort();
     let mut kept = Vec::new();
     for name in names {
         if kept.len() == most {
-            complaints.push(format!("more than {most} files were dropped; the rest was left out"));
+            complaints.push(format!("only {most} of the dropped files were kept"));
             break;
         }
         match keep_drop(&drops, &name, keep_in, room)? {
@@ -214,7 +214,7 @@ fn keep_drop(
     match copy() {
         Ok(bytes) => Ok(Ok(DroppedFile { name: name.to_owned(), bytes })),
         Err(e) if e.kind() == ErrorKind::StorageFull => Err(e).context("keeping a dropped file"),
-        Err(e) => Ok(Err(format!("{name} was not kept: {e}"))),
+        Err(e) => Ok(Err(format!("{name} could not be kept: {e}"))),
     }
 }
 
@@ -223,16 +223,16 @@ fn usable_drop(drops: &File, name: &str, room: u64) -> Result<File, String> {
     let is_plain =
         name.len() <= 100 && !name.starts_with('.') && !name.chars().any(|c| c.is_control() || c == '/');
     if !is_plain {
-        return Err("a dropped file with an odd name was left out".to_owned());
+        return Err("a dropped file with an invalid name was ignored".to_owned());
     }
     let opened =
-        open_beneath(drops, name, OFlag::empty()).map_err(|e| format!("{name} was not opened: {e}"))?;
+        open_beneath(drops, name, OFlag::empty()).map_err(|e| format!("{name} could not be opened: {e}"))?;
     let metadata = opened.metadata().map_err(|e| format!("{name}: {e}"))?;
     if !metadata.is_file() {
         return Err(format!("{name} is not a regular file"));
     }
     if metadata.len() > room {
-        return Err(format!("{name} is too large to be kept"));
+        return Err(format!("{name} is too large to keep"));
     }
     Ok(opened)
 }
@@ -267,7 +267,7 @@ fn read_file(directory: &File, name: &str) -> Result<Option<String>, String> {
     let file = match open_beneath(directory, name, OFlag::empty()) {
         Ok(file) => file,
         Err(nix::errno::Errno::ENOENT) => return Ok(None),
-        Err(e) => return Err(format!("{name} was not opened: {e}")),
+        Err(e) => return Err(format!("{name} could not be opened: {e}")),
     };
     let metadata = file.metadata().map_err(|e| format!("{name}: {e}"))?;
     if !metadata.is_file() {

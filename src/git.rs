@@ -65,17 +65,17 @@ pub struct Remote {
 pub enum RemoteError {
     /// The host wants other credentials (401), or these may not do it (403). Trying again with the
     /// same token is useless. Holds what the host said.
-    #[error("the git host does not accept the credentials: {0}")]
+    #[error("the git host rejects the credentials: {0}")]
     Unauthorized(String),
     /// No such repository, or none that this token may see: hosts do not tell the two apart.
-    #[error("the git host knows no such repository")]
+    #[error("the git host does not know the repository")]
     NotFound,
     /// The host sends us to another one, which is not followed: the token was meant for the host
     /// that we know. Or it sends us elsewhere in the middle of an operation. Holds the new address.
     #[error("the repository has moved to {0}")]
     Redirected(String),
     /// The network or the host failed; the same call may succeed later.
-    #[error("the git host could not be reached: {0}")]
+    #[error("the git host is unreachable: {0}")]
     Unreachable(String),
     /// Anything else: our disk, a broken answer, an address that cannot be used.
     #[error("{0:#}")]
@@ -92,7 +92,7 @@ fn branch_reference(name: &str) -> String {
 }
 
 fn check_branch(name: &str) -> anyhow::Result<()> {
-    if is_valid_branch(name) { Ok(()) } else { bail!("`{name}` is not a name for a branch") }
+    if is_valid_branch(name) { Ok(()) } else { bail!("`{name}` is not a valid branch name") }
 }
 
 fn oid(sha: &Sha) -> anyhow::Result<Oid> {
@@ -103,7 +103,7 @@ fn oid(sha: &Sha) -> anyhow::Result<Oid> {
 }
 
 fn sha(oid: Oid) -> anyhow::Result<Sha> {
-    oid.to_string().parse().context("reading an object id of libgit2's")
+    oid.to_string().parse().context("converting an object id")
 }
 
 /// Lets `repository` read the objects of `mirror` without copying any.

@@ -192,7 +192,7 @@ impl GitHub {
         let own = self.own_account().await?;
         let is_own = own.is_same_as(person);
         if is_own && own.id.is_some() && own.login != person.login {
-            tracing::info!(from = own.login, to = person.login, "hob's own account was renamed");
+            tracing::info!(old_login = own.login, login = person.login, "hob's own account was renamed");
             *self.own() = Some(Person { login: person.login.clone(), ..own });
         }
         Ok(is_own)

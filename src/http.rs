@@ -86,6 +86,6 @@ async fn readyz(State(door): State<Arc<Door>>) -> (StatusCode, String) {
 async fn in_time<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     match tokio::time::timeout(STORE_WITHIN, asked).await {
         Ok(result) => result,
-        Err(_) => anyhow::bail!("the store did not answer within {} s", STORE_WITHIN.as_secs()),
+        Err(_) => anyhow::bail!("the store did not respond within {} s", STORE_WITHIN.as_secs()),
     }
 }

@@ -83,7 +83,7 @@ impl FromStr for Repo {
     /// Accepts what GitHub accepts in names: letters, digits, `-`, `_` and `.`. A part that is only
     /// dots is refused, since the name becomes a path on disk.
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed::new(text, "a repository of the form `owner/name`");
+        let malformed = || Malformed::new(text, "a repository in the form `owner/name`");
         let part_is_fine = |part: &str| {
             !part.is_empty()
                 && part.len() <= 100
@@ -157,7 +157,7 @@ impl FromStr for Sha {
         if is_hex && matches!(text.len(), 40 | 64) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Malformed::new(text, "a commit's object id"))
+            Err(Malformed::new(text, "a commit id"))
         }
     }
 }
@@ -321,7 +321,7 @@ macro_rules! uuid_id {
             type Err = Malformed;
 
             fn from_str(text: &str) -> Result<Self, Malformed> {
-                Uuid::parse_str(text).map(Self).map_err(|_| Malformed::new(text, "an id of hob's (a UUID)"))
+                Uuid::parse_str(text).map(Self).map_err(|_| Malformed::new(text, "a hob id (a UUID)"))
             }
         }
 

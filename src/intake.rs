@@ -130,7 +130,7 @@ impl Intake {
         // A stop lets those come to an end that are under way.
         while !lanes.is_empty() {
             if let Err(error) = lanes.next().await {
-                tracing::warn!(error = format!("{error:#}"), "a delivery under way was not settled");
+                tracing::warn!(error = format!("{error:#}"), "settling a delivery failed");
             }
         }
         Ok(())
@@ -168,18 +168,18 @@ impl Intake {
 
     /// Settles one delivery, or puts it off.
     async fn settle(&self, delivery: &Delivery) -> anyhow::Result<()> {
-        let span = tracing::info_span!("delivery", guid = delivery.guid, event = delivery.event);
+        let span = tracing::info_span!("delivery", delivery = delivery.guid, event = delivery.event);
         let event = match webhook::decode(&delivery.event, &delivery.body) {
             Ok(event) => event,
             Err(error) => {
-                span.in_scope(|| tracing::warn!(%error, "a delivery cannot be decoded; it is set aside"));
+                span.in_scope(|| tracing::warn!(%error, "decoding a delivery failed; set aside"));
                 return self.store.set_aside_delivery(&delivery.guid, &error.to_string()).await;
             }
         };
         match self.decide(delivery, event).await {
-            Ok(Settled::Done(what)) => span.in_scope(|| tracing::info!(what, "delivery settled")),
+            Ok(Settled::Done(what)) => span.in_scope(|| tracing::info!(outcome = what, "delivery settled")),
             Ok(Settled::Ignored(why)) => {
-                span.in_scope(|| tracing::info!(why, "delivery ignored"));
+                span.in_scope(|| tracing::info!(reason = why, "delivery ignored"));
                 if is_of_people(&delivery.event) {
                     self.store.ignore_delivery(&delivery.guid, &why).await?;
                 } else {
@@ -187,14 +187,14 @@ impl Intake {
                 }
             }
             Ok(Settled::OfNoUse(why)) => {
-                span.in_scope(|| tracing::info!(why, "delivery ignored"));
+                span.in_scope(|| tracing::info!(reason = why, "delivery ignored"));
                 self.store.drop_delivery(&delivery.guid, &why).await?;
             }
             Err(error) => {
                 let wait = (FIRST_WAIT * 2u32.pow(delivery.attempts.min(10))).min(MAX_WAIT);
                 let named = error.downcast_ref::<GitHubError>().and_then(GitHubError::retry_after);
                 let note = format!("{error:#}");
-                span.in_scope(|| tracing::warn!(error = note, "a delivery is put off"));
+                span.in_scope(|| tracing::warn!(error = note, "processing a delivery failed; will retry"));
                 self.store.postpone_delivery(&delivery.guid, named.unwrap_or(wait), &note).await?;
             }
         }
@@ -215,7 +215,7 @@ impl Intake {
             }
             // Under the name that it has now.
             if !self.config.github.allows(&place.repo) {
-                return Ok(Settled::Ignored(format!("github.allow leaves {} out", place.repo)));
+                return Ok(Settled::Ignored(format!("github.allow does not include {}", place.repo)));
             }
         }
         let happening = |place, issue, sender| EventContext {
@@ -230,11 +230,11 @@ impl Intake {
         };
         match event {
             Event::RepositoryChanged { .. } => {
-                Ok(Settled::OfNoUse("noted where the repository is; nothing else follows".to_owned()))
+                Ok(Settled::OfNoUse("recorded the repository's location; nothing else to do".to_owned()))
             }
             Event::Ping => Ok(Settled::OfNoUse("GitHub's test of the webhook".to_owned())),
             Event::Other { event, action } => {
-                Ok(Settled::OfNoUse(format!("hob has no use for {event}.{}", action.unwrap_or_default())))
+                Ok(Settled::OfNoUse(format!("hob does not handle {event}.{}", action.unwrap_or_default())))
             }
             Event::IssueLabeled { place, issue, label, at, sender } => {
                 let settings = self.settings_lately(&place).await?;
@@ -330,7 +330,7 @@ impl Intake {
                     && self.store.was_said(story.id, UNHEARD).await?
                 {
                     return Ok(Settled::Ignored(
-                        "a comment that reaches no agent, as was said before".to_owned(),
+                        "a comment that no agent receives, as already reported".to_owned(),
                     ));
                 }
             }
@@ -345,7 +345,7 @@ impl Intake {
         if let Input::Label { label, .. } = act
             && command::chosen_by_label(on.settings.label(&self.config), label).is_none()
         {
-            return Ok(Settled::Ignored("the label is not hob's any more".to_owned()));
+            return Ok(Settled::Ignored("the label no longer belongs to hob".to_owned()));
         }
         let needed = match decision {
             // An issue's author may close it; what else ends an issue only those may do who may
@@ -387,13 +387,13 @@ impl Intake {
             }
             (Decision::Redeliver, Some(story)) => {
                 self.store.redeliver(&on.delivery.guid, story.id, &[on.seen("eyes")]).await?;
-                Ok(Settled::Done("has what GitHub refused tried again"))
+                Ok(Settled::Done("retries what GitHub rejected"))
             }
             (Decision::RememberLabel, Some(story)) => {
                 if let Input::Label { at, .. } = act {
                     self.store.remember_label(&on.delivery.guid, story.id, *at).await?;
                 }
-                Ok(Settled::Done("noted a label; the story is under work already"))
+                Ok(Settled::Done("recorded a label; the story is already in progress"))
             }
             (Decision::Choose(agent), Some(story)) => self.choose(on, act, &story, agent).await,
             (Decision::Hear, Some(story)) => self.hear(on, &story).await,
@@ -403,13 +403,13 @@ impl Intake {
             (Decision::CheckAgain, Some(story)) => self.check_again(on, &story).await,
             (Decision::Grant { more_usd }, story) => self.grant(on, story, more_usd).await,
             (Decision::Unlabeled, Some(_)) if !self.own_labels(on).await?.is_empty() => {
-                Ok(Settled::Ignored("another of hob's labels is on the issue".to_owned()))
+                Ok(Settled::Ignored("the issue has another of hob's labels".to_owned()))
             }
             (Decision::Unlabeled, Some(story)) => {
                 self.no_more(on, act, &story, StopReason::Unlabeled { by: on.sender.login.clone() }).await
             }
             (Decision::End(ending), Some(story)) => {
-                tracing::info!(story = %story.id, repo = %story.repo, issue = %story.issue, why = ending.as_str(), "a story ends");
+                tracing::info!(story = %story.id, repo = %story.repo, issue = %story.issue, reason = ending.as_str(), "story ended");
                 self.no_more(on, act, &story, StopReason::Ended { ending, by: on.sender.login.clone() }).await
             }
             (Decision::Explain(mistake), story) => {
@@ -419,7 +419,7 @@ impl Intake {
             (Decision::Help, story) => self.reply(on, story, "eyes", message::help(&self.agents())).await,
             (Decision::Status, story) => self.tell_status(on, story).await,
             (Decision::Refuse(why), story) => self.reply(on, story, "eyes", message::nothing_done(why)).await,
-            (_, _) => Ok(Settled::Ignored("there is nothing to do".to_owned())),
+            (_, _) => Ok(Settled::Ignored("nothing to do".to_owned())),
         }
     }
 
@@ -445,7 +445,7 @@ impl Intake {
         agent: AgentKind,
     ) -> anyhow::Result<Settled> {
         let Input::Label { label, at, .. } = act else {
-            return Ok(Settled::Ignored("this is no label".to_owned()));
+            return Ok(Settled::Ignored("not a label".to_owned()));
         };
         let guid = &on.delivery.guid;
         if self.store.choose_agent(guid, story.id, agent, *at).await? {
@@ -458,22 +458,22 @@ impl Intake {
         };
         let Some(at_work) = at_work.filter(|at_work| *at_work != agent) else {
             self.store.remember_label(guid, story.id, *at).await?;
-            return Ok(Settled::Done("noted a label; the story is under work already"));
+            return Ok(Settled::Done("recorded a label; the story is already in progress"));
         };
         // What a look finds again was said when the webhook told of it.
         if story.labeled_at.is_some_and(|taken| *at <= taken) && guid.starts_with("look-") {
-            return Ok(Settled::Ignored("the label was taken up already, or a later one was".to_owned()));
+            return Ok(Settled::Ignored("the label, or a later one, was already handled".to_owned()));
         }
         let about = self.story_ask(on, on.issue, Some(story));
         let effects = [on.say(message::label_too_late(label, at_work, agent))];
         self.store.only_say(guid, &about, &Heard::Label(*at), &effects).await?;
-        Ok(Settled::Done("said that another agent has begun"))
+        Ok(Settled::Done("reported that another agent has started"))
     }
 
     /// Takes a comment as a message to the agent at work.
     async fn hear(&self, on: &EventContext<'_>, story: &Story) -> anyhow::Result<Settled> {
         let Some(comment) = on.comment else {
-            return Ok(Settled::Ignored("there is nothing to say".to_owned()));
+            return Ok(Settled::Ignored("nothing to report".to_owned()));
         };
         let message = NewMessage {
             text: comment.body.clone(),
@@ -483,7 +483,7 @@ impl Intake {
             at: comment.at,
         };
         self.store.hear(&on.delivery.guid, story.id, &message, &on.seen("eyes")).await?;
-        Ok(Settled::Done("a message to the agent"))
+        Ok(Settled::Done("message for the agent"))
     }
 
     /// The commands in a comment.
@@ -513,7 +513,7 @@ impl Intake {
         let said = NewEffect { id: once_id(story.id, UNHEARD), effect };
         let about = self.story_ask(on, on.issue, Some(story));
         self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &[said]).await?;
-        Ok(Settled::Done("said that a comment reaches no agent"))
+        Ok(Settled::Done("reported that no agent receives the comment"))
     }
 
     async fn open_task(
@@ -532,7 +532,7 @@ impl Intake {
             // No label or command is as late as this; and what was said before the work was stopped
             // is known by its task.
             Input::Press(_) => (clock::now(), None),
-            Input::End(_) => anyhow::bail!("an issue that ends asks for nothing"),
+            Input::End(_) => anyhow::bail!("an ended issue opens no task"),
         };
         if let Some(fault) = on.settings.fault() {
             let heard = labeled_at.map_or(Heard::Words, Heard::Label);
@@ -551,7 +551,7 @@ impl Intake {
             Some(story) if on.issue.is_pull_request => self.issue_of(story, on.issue).await?,
             _ if on.issue.read_later => match self.as_seen(on, on.issue.number, at).await? {
                 Seen::Now(issue) => issue,
-                Seen::Gone => return Ok(Settled::Ignored("the issue is gone".to_owned())),
+                Seen::Gone => return Ok(Settled::Ignored("the issue no longer exists".to_owned())),
                 Seen::Other(changed) => {
                     return self.decline(on, story.as_ref(), labeled_at, None, &changed).await;
                 }
@@ -674,7 +674,7 @@ impl Intake {
         let heard = labeled_at.map_or(Heard::Words, Heard::Label);
         let about = self.story_ask(on, on.issue, story);
         self.store.only_say(&on.delivery.guid, &about, &heard, &effects).await?;
-        Ok(Settled::Done("said that the text was changed since"))
+        Ok(Settled::Done("reported that the text has changed"))
     }
 
     async fn stop(&self, on: &EventContext<'_>, story: Option<Story>) -> anyhow::Result<Settled> {
@@ -686,7 +686,7 @@ impl Intake {
         {
             let effects = [seen, on.say(message::waits_no_more())];
             self.store.call_wish_off(&on.delivery.guid, story.id, &stop, &effects).await?;
-            return Ok(Settled::Done("waits no more for what blocks the issue"));
+            return Ok(Settled::Done("no longer waits for blocking issues"));
         }
         if let Some(story) = &story
             && self.store.stop(&on.delivery.guid, story.id, &stop, Some(&seen)).await?
@@ -700,7 +700,7 @@ impl Intake {
         let about = self.story_ask(on, on.issue, story.as_ref());
         let effects = [seen, on.say_on(about.issue, message::nothing_to_stop(is_publishing))];
         self.store.only_say(&on.delivery.guid, &about, &Heard::Stop(stop), &effects).await?;
-        Ok(Settled::Done("said that there is nothing to stop"))
+        Ok(Settled::Done("reported that there is nothing to stop"))
     }
 
     /// Stops a story's work where somebody has let hob know without a word, by the label or the
@@ -758,7 +758,7 @@ impl Intake {
     /// the pull request's text, not the issue's, so what the story was last asked for stands.
     async fn issue_of(&self, story: &Story, on_pull: &Issue) -> anyhow::Result<Issue> {
         let asks = self.store.asks_of(story.id).await?;
-        let last = asks.last().context("a story has at least one task")?;
+        let last = asks.last().context("loading the story's tasks")?;
         Ok(Issue {
             number: story.issue,
             title: last.title.clone(),
@@ -839,7 +839,7 @@ async fn permission(
 ) -> anyhow::Result<Permission> {
     match repository.permission(&person.login, person.id).await {
         Err(GitHubError::NotFound) if is_believed(delivery) => Ok(Permission::None),
-        permission => permission.with_context(|| format!("asking what {} may do", person.login)),
+        permission => permission.with_context(|| format!("checking the permission of {}", person.login)),
     }
 }
 

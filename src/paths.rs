@@ -90,13 +90,13 @@ impl DataDir {
                 .recursive(true)
                 .mode(0o700)
                 .create(path)
-                .with_context(|| format!("making {}", path.display()))
+                .with_context(|| format!("creating {}", path.display()))
         };
         make(root)?;
         // Mounts are made from paths, and Docker wants them absolute.
         let root = root.canonicalize().with_context(|| format!("resolving {}", root.display()))?;
         std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o700))
-            .with_context(|| format!("closing {} to others", root.display()))?;
+            .with_context(|| format!("restricting access to {}", root.display()))?;
         for name in ["mirrors", "stories", "runs"] {
             make(&root.join(name))?;
         }
@@ -127,7 +127,7 @@ impl DataDir {
             Ok(lock) => Ok(DataLock(lock)),
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
                 anyhow::bail!(
-                    "another hob is using {}; two may not share one data folder",
+                    "another hob is using {}; use a separate data folder for each",
                     self.root.display()
                 )
             }
@@ -229,7 +229,7 @@ impl DiskSpace {
 /// What is free on the disk of a folder.
 pub fn free_space(path: &Path) -> anyhow::Result<DiskSpace> {
     let disk = nix::sys::statvfs::statvfs(path)
-        .with_context(|| format!("asking for the space at {}", path.display()))?;
+        .with_context(|| format!("reading the free space of {}", path.display()))?;
     Ok(DiskSpace {
         bytes: disk.blocks_available() * disk.fragment_size(),
         files: (disk.files() > 0).then(|| disk.files_available()),
@@ -267,7 +267,7 @@ pub fn put_away(path: &Path) -> anyhow::Result<bool> {
     match std::fs::rename(path, gone(path)) {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(e).with_context(|| format!("putting {} away", path.display())),
+        Err(e) => return Err(e).with_context(|| format!("moving {} away", path.display())),
     }
     reach("disk", "put-away", Timing::After);
     Ok(true)

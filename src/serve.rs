@@ -63,7 +63,7 @@ impl Hob {
     pub async fn open(config: Config) -> anyhow::Result<Hob> {
         let (data, lock) = take_data_folder(&config.data.dir)?;
         let store = Store::open(&data.store()).await?;
-        git::remove_stale_locks(&data.mirrors()).context("making the mirrors ready")?;
+        git::remove_stale_locks(&data.mirrors()).context("removing stale locks from the mirrors")?;
         let instance = store.instance().await?;
         let docker = Docker::connect(&config.container.docker)?;
         let credentials = match config.github.credentials()? {
@@ -71,7 +71,7 @@ impl Hob {
             Credentials::Token(token) => github::Credentials::Token(token),
         };
         let github =
-            GitHub::new(&config.github.api_url, credentials).context("preparing the way to GitHub")?;
+            GitHub::new(&config.github.api_url, credentials).context("setting up the GitHub client")?;
         let secrets = Secrets::new(config.secrets());
         let template = Arc::new(work::operators_template(&config)?);
         let signing_key = work::signing_key(&config)?;
@@ -118,7 +118,7 @@ impl Hob {
             () = too_late => {
                 tracing::warn!(
                     still_under_way = under_way.names(),
-                    "the time to stop has run out; hob ends, and the next start continues from there"
+                    "shutdown timed out; the next start resumes"
                 );
                 under_way.failure()
             }
@@ -143,11 +143,19 @@ impl Hob {
             under_way.end(name);
             if !stop.is_cancelled() {
                 stop.cancel();
-                let error = result.err().unwrap_or_else(|| anyhow::anyhow!("it ended without being told to"));
-                tracing::error!(part = name, error = format!("{error:#}"), "a part of hob ended; hob stops");
+                let error = result.err().unwrap_or_else(|| anyhow::anyhow!("it ended unexpectedly"));
+                tracing::error!(
+                    component = name,
+                    error = format!("{error:#}"),
+                    "component failed; stopping hob"
+                );
                 under_way.fail(error.context(format!("the part `{name}` ended")));
             } else if let Err(error) = result {
-                tracing::warn!(part = name, error = format!("{error:#}"), "a part of hob ended badly");
+                tracing::warn!(
+                    component = name,
+                    error = format!("{error:#}"),
+                    "component failed during shutdown"
+                );
             }
         }
         report.abort();
@@ -162,7 +170,7 @@ impl Hob {
             match self.store.release_all_tasks().await {
                 Ok(0) => break,
                 Ok(tasks) => {
-                    tracing::info!(tasks, "tasks of the last hob are taken up again");
+                    tracing::info!(tasks, "resuming open tasks");
                     break;
                 }
                 Err(error) => self.store.sit_out(error, stop).await?,
@@ -173,16 +181,14 @@ impl Hob {
             self.config.login_dir(agent).map(|folder| Login::open_files(folder, agent)).unwrap_or_default()
         {
             let mode = format!("{mode:04o}");
-            tracing::warn!(path = %path.display(), mode, "others on this machine can read or change a file of the login");
+            tracing::warn!(path = %path.display(), mode, "login file accessible to other users");
         }
         let weak = self.config.weak_webhook_secret();
         for warning in self.config.warnings.iter().chain(&weak) {
-            tracing::warn!("{warning}");
+            tracing::warn!(warning, "configuration warning");
         }
         if self.config.container.ssh_agent {
-            tracing::warn!(
-                "container.ssh_agent is on: while it runs, an agent can use every key in the SSH agent"
-            );
+            tracing::warn!("agents can use every key in the SSH agent (container.ssh_agent)");
         }
         self.sweep().at_start().await;
         Ok(())
@@ -294,7 +300,7 @@ async fn report_engine(docker: Docker, config: Arc<Config>, data: DataDir) {
     let engine = match docker.engine().await {
         Ok(engine) => engine,
         Err(error) => {
-            tracing::warn!(%error, "the container engine could not be asked what it is; tasks wait for it");
+            tracing::warn!(%error, "inspecting the container engine failed; tasks wait");
             return;
         }
     };
@@ -305,10 +311,10 @@ async fn report_engine(docker: Docker, config: Arc<Config>, data: DataDir) {
         cpus = engine.cpus,
         memory_mib = engine.memory_bytes >> 20,
         rootless = engine.rootless,
-        "containers run here"
+        "container engine found"
     );
     for shortcoming in engine.shortcomings() {
-        tracing::warn!("{shortcoming}");
+        tracing::warn!(shortcoming, "limitation of the container engine");
     }
     let is_in_container = CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists());
     let folders = [data.root(), &config.container.secrets_dir];
@@ -317,11 +323,11 @@ async fn report_engine(docker: Docker, config: Arc<Config>, data: DataDir) {
             Ok(true) => {}
             Ok(false) => tracing::error!(
                 folder = %folder.display(),
-                "Docker does not find in this folder what hob puts there, so no agent can start: hob runs in a container, or \
-                 Docker on another machine; `hob check` tells what to do"
+                "Docker does not see hob's files; see `hob check`"
             ),
             Err(error) => {
-                tracing::debug!(folder = %folder.display(), error = format!("{error:#}"), "whether Docker sees a folder was not tried");
+                tracing::debug!(folder = %folder.display(), error = format!("{error:#}"), "checking whether Docker sees \
+                    a folder failed");
             }
         }
     }

@@ -103,7 +103,7 @@ impl Sweep {
 
     async fn mind_the_clock(&self, watch: &mut ClockWatch) -> anyhow::Result<()> {
         if let Some(back) = self.store.mind_the_clock(watch).await? {
-            tracing::warn!(?back, "the machine's clock was put back; what waits was moved back with it");
+            tracing::warn!(?back, "clock was set back; adjusted stored times");
             self.wake_all();
         }
         Ok(())
@@ -134,7 +134,7 @@ impl Sweep {
     async fn new_day(&self) -> anyhow::Result<()> {
         let tasks = self.store.begin_new_day().await?;
         if tasks > 0 {
-            tracing::info!(tasks, "a new day has begun; tasks that waited for it go on");
+            tracing::info!(tasks, "resuming tasks that waited for a new day");
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Sweep {
             }
         }
         if forgotten > 0 {
-            tracing::info!(forgotten, "settled deliveries are forgotten");
+            tracing::info!(forgotten, "deleted settled deliveries");
         }
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Sweep {
                     .any(|path| path.exists())
             };
             if path.exists() && !stories.iter().any(borrows) {
-                tracing::info!(mirror, "the mirror of a repository that was put away is removed");
+                tracing::info!(mirror, "removed the mirror of an archived repository");
                 remove(path).await?;
             }
         }
@@ -179,7 +179,7 @@ impl Sweep {
         let free = blocking(move || paths::free_space(&root)).await?;
         if free.is_below(wanted.0) {
             let (free_mib, free_files, wanted_mib) = (free.bytes >> 20, free.files, wanted.0 >> 20);
-            tracing::warn!(free_mib, free_files, wanted_mib, "the disk is nearly full; no run is started");
+            tracing::warn!(free_mib, free_files, wanted_mib, "disk nearly full; no runs are started");
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ async fn remove(folder: PathBuf) -> anyhow::Result<()> {
 
 fn logged(what: &str, swept: anyhow::Result<()>) {
     if let Err(error) = swept {
-        tracing::warn!(what, error = format!("{error:#}"), "a part of the sweep did not succeed");
+        tracing::warn!(what, error = format!("{error:#}"), "part of the sweep failed");
     }
 }
 

@@ -200,7 +200,7 @@ impl Worker {
         if tokio::time::timeout(self.config.work.drain, drained).await.is_err() {
             tracing::warn!(
                 tasks = jobs.len(),
-                "steps were still under way when the time to stop ran out; the next start repeats them"
+                "shutdown timed out with steps in progress; the next start repeats them"
             );
         }
         Ok(())
@@ -236,13 +236,13 @@ impl Worker {
                     Ok(()) => {}
                     Err(error) if error.is::<LeaseLost>() => return,
                     // The store may be back before the lease is over.
-                    Err(error) => tracing::warn!(error = format!("{error:#}"), "the lease was not renewed"),
+                    Err(error) => tracing::warn!(error = format!("{error:#}"), "renewing the lease failed"),
                 }
             }
         };
         tokio::select! {
             () = self.drive(task.clone()) => {}
-            () = renewing => tracing::warn!("the lease is lost; another worker has the task"),
+            () = renewing => tracing::warn!("lease lost to another worker"),
         }
     }
 
@@ -254,7 +254,11 @@ impl Worker {
             let step_error = match self.step(task.clone(), &mut trouble).await {
                 Ok(Some(next)) => {
                     if next.state != before {
-                        tracing::info!(from = before.as_str(), to = next.state.as_str(), "task moved");
+                        tracing::info!(
+                            from = before.as_str(),
+                            to = next.state.as_str(),
+                            "task changed state"
+                        );
                     }
                     task = next;
                     trouble = FailingSince::default();
@@ -271,7 +275,7 @@ impl Worker {
             match step_error {
                 StepError::Stopping => break,
                 StepError::Later(error) if error.is::<LeaseLost>() => {
-                    tracing::warn!("the task was taken over or ended by somebody else");
+                    tracing::warn!("task was taken over or ended elsewhere");
                     return;
                 }
                 // Where the store, or its disk, is in trouble no failure could be written down
@@ -282,35 +286,32 @@ impl Worker {
                         || !trouble.lasts_longer_than(self.config.work.patience) =>
                 {
                     self.store.report(&error);
-                    tracing::warn!(error = format!("{error:#}"), "a step did not succeed; trying again");
+                    tracing::warn!(error = format!("{error:#}"), "step failed; will retry");
                     tokio::select! {
                         () = self.stop.cancelled() => break,
                         () = tokio::time::sleep(trouble.next_pause()) => {}
                     }
                 }
                 StepError::Later(error) => {
-                    tracing::error!(
-                        error = format!("{error:#}"),
-                        "a step did not succeed for too long; the task fails"
-                    );
+                    tracing::error!(error = format!("{error:#}"), "step kept failing; the task fails");
                     self.give_up(&task, FailureClass::NotReady, &Detail::OutOfReach).await;
                     break;
                 }
                 StepError::Refused { detail } if trouble.refusals < MORE_TRIES => {
                     trouble.refusals += 1;
-                    tracing::warn!(detail = self.for_log(&detail), "a step was refused; trying again");
+                    tracing::warn!(detail = self.for_log(&detail), "step was rejected; will retry");
                     tokio::select! {
                         () = self.stop.cancelled() => break,
                         () = tokio::time::sleep(trouble.next_pause()) => {}
                     }
                 }
                 StepError::Refused { detail } => {
-                    tracing::warn!(detail = self.for_log(&detail), "the task fails");
+                    tracing::warn!(detail = self.for_log(&detail), "task failed");
                     self.give_up(&task, FailureClass::NotReady, &detail).await;
                     break;
                 }
                 StepError::Fail { class, detail } => {
-                    tracing::warn!(%class, detail = self.for_log(&detail), "the task fails");
+                    tracing::warn!(%class, detail = self.for_log(&detail), "task failed");
                     self.give_up(&task, class, &detail).await;
                     break;
                 }
@@ -320,10 +321,7 @@ impl Worker {
             self.clear_if_handed_over(&task).await;
         }
         if let Err(error) = self.store.release_task(&task, Duration::ZERO).await {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "the lease was not given back; it runs out by itself"
-            );
+            tracing::warn!(error = format!("{error:#}"), "releasing the lease failed; it expires by itself");
         }
         self.store.wakes().tasks.notify_one();
     }
@@ -395,7 +393,7 @@ impl Worker {
             }
             (Step::NoRun | Step::FollowRun | Step::Settle | Step::Publish, _) => {
                 let (task, state) = (job.task.id, job.task.state);
-                Err(StepError::Later(anyhow::anyhow!("task {task} is {state:?} and has no run")))
+                Err(StepError::Later(anyhow::anyhow!("task {task} is {state:?} but has no run")))
             }
         }
     }

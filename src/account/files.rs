@@ -252,7 +252,7 @@ impl Renewed {
             return Ok(());
         }
         if new_time > now.as_millisecond().saturating_add(self.furthest_ms) {
-            return Err("its time is too far ahead");
+            return Err("its time is too far in the future");
         }
         if self.identity.iter().any(|at| old.pointer(at) != new.pointer(at)) {
             return Err("it belongs to another account");
@@ -260,7 +260,7 @@ impl Renewed {
         for at in self.tokens {
             let Some(old) = old.pointer(at).and_then(Value::as_str) else { continue };
             if !new.pointer(at).and_then(Value::as_str).is_some_and(|new| can_replace(old, new)) {
-                return Err("a token is missing in it, or is none like the one that is there");
+                return Err("a token is missing, or does not look like the current one");
             }
             copy(target, new, at);
         }
@@ -386,7 +386,7 @@ mod tests {
         let stolen = login("new", "b", "2026-09-01T10:00:01Z");
         assert_eq!(merged(AgentKind::Codex, &ours, &stolen), Err("it belongs to another account"));
         let tomorrow = login("new", "a", "2026-09-23T00:00:00Z");
-        assert_eq!(merged(AgentKind::Codex, &ours, &tomorrow), Err("its time is too far ahead"));
+        assert_eq!(merged(AgentKind::Codex, &ours, &tomorrow), Err("its time is too far in the future"));
     }
 
     #[test]

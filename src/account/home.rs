@@ -17,7 +17,7 @@ const NEW: &str = ".hob-login.new";
 
 /// Something of the agent's lies where hob has to put a login.
 #[derive(Debug, thiserror::Error)]
-#[error("`~/{path}` in the agent's home is not what it must be: {errno}")]
+#[error("`~/{path}` in the agent's home has the wrong type: {errno}")]
 pub struct Obstructed {
     /// Relative to the agent's home.
     pub path: String,
@@ -40,11 +40,11 @@ pub(super) fn read(home: &File, path: &str, most: u64) -> anyhow::Result<Option<
         Err(Errno::ENOENT) => return Ok(None),
         Err(errno) => return Err(obstructed(path, errno).into()),
     };
-    let metadata = file.metadata().context("looking at a login")?;
+    let metadata = file.metadata().context("inspecting the login")?;
     anyhow::ensure!(metadata.is_file(), "~/{path} is not a regular file");
     anyhow::ensure!(metadata.len() <= most, "~/{path} is too large for a login");
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes).context("reading a login")?;
+    file.take(most).read_to_end(&mut bytes).context("reading the login")?;
     Ok(Some(bytes))
 }
 
@@ -55,12 +55,12 @@ pub(super) fn read_end(home: &File, path: &str, most: u64) -> anyhow::Result<Opt
         Ok(file) => file,
         Err(_) => return Ok(None),
     };
-    let metadata = file.metadata().context("looking at a file of the agent's")?;
+    let metadata = file.metadata().context("inspecting a file in the agent's home")?;
     anyhow::ensure!(metadata.is_file(), "~/{path} is not a regular file");
     file.seek(SeekFrom::Start(metadata.len().saturating_sub(most)))
-        .context("reading a file of the agent's")?;
+        .context("reading a file in the agent's home")?;
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes).context("reading a file of the agent's")?;
+    file.take(most).read_to_end(&mut bytes).context("reading a file in the agent's home")?;
     Ok(Some(bytes))
 }
 
@@ -68,7 +68,7 @@ pub(super) fn read_end(home: &File, path: &str, most: u64) -> anyhow::Result<Opt
 /// they are missing; if one is a link, or no folder, that is an error of type [`Obstructed`].
 pub(super) fn replace(home: &File, path: &str, content: &[u8], owner: (u32, u32)) -> anyhow::Result<()> {
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let mut folder = home.try_clone().context("holding the agent's home")?;
+    let mut folder = home.try_clone().context("duplicating the handle of the agent's home")?;
     for part in folders.split('/').filter(|part| !part.is_empty()) {
         folder = ensure_folder(&folder, part, owner).map_err(|errno| obstructed(folders, errno))?;
     }
@@ -85,7 +85,7 @@ pub(super) fn ensure(home: &File, path: &str, content: &[u8], owner: (u32, u32))
         Err(Errno::ENOENT) => replace(home, path, content, owner),
         Ok(_) => Ok(()),
         Err(errno) => {
-            tracing::warn!(path, %errno, "a file of the agent's CLI is not what it was in its home");
+            tracing::warn!(path, error = %errno, "file in the agent's home has the wrong type");
             Ok(())
         }
     }

@@ -57,7 +57,7 @@ pub async fn sync(command: &[String], limit: Duration) -> anyhow::Result<Renewal
         }
     };
     if let Ok(Ok(text)) = timeout(OUTPUT_GRACE, output).await {
-        tracing::debug!(output = text, "the sync command said");
+        tracing::debug!(output = text, "sync command output");
     }
     stop_reading.abort();
     let renewal = Renewal {
@@ -65,7 +65,7 @@ pub async fn sync(command: &[String], limit: Duration) -> anyhow::Result<Renewal
         timed_out,
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
-    tracing::info!(?renewal, "the sync command ended");
+    tracing::info!(?renewal, "sync command ended");
     Ok(renewal)
 }
 
@@ -86,7 +86,7 @@ impl Group {
         let Some(group) = self.0.take() else { return };
         match killpg(group, Signal::SIGKILL) {
             Ok(()) | Err(Errno::ESRCH) => {}
-            Err(errno) => tracing::warn!(%errno, "the sync command was not killed"),
+            Err(errno) => tracing::warn!(error = %errno, "killing the sync command failed"),
         }
     }
 }

@@ -75,7 +75,7 @@ impl Stream {
                 // A model that declines leaves no item.
                 let is_done = self.has_acted || self.last_words.is_some();
                 self.last_turn = Some(is_done.then_some(()).ok_or_else(|| {
-                    Failure::new(FailureClass::Refused, "the model ended its turn without a word")
+                    Failure::new(FailureClass::Refused, "the model ended its turn without output")
                 }));
                 self.open_tools.clear();
                 self.input_tokens = text::count(&event["usage"]["input_tokens"]);

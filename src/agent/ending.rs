@@ -150,9 +150,9 @@ pub fn conclude(verdict: Verdict, exit: &Exit, stderr_tail: &str) -> Result<(), 
         return Err(failure);
     }
     if is_from_outside(exit.code) {
-        return Err(Failure::new(Interrupted, &format!("ended by a signal, exit code {}", exit.code)));
+        return Err(Failure::new(Interrupted, &format!("killed by a signal, exit code {}", exit.code)));
     }
-    let after = if was_done { " after the agent had said that it was done" } else { "" };
+    let after = if was_done { " after the agent had reported success" } else { "" };
     let last_lines = text::last_lines(stderr_tail);
     let colon = if last_lines.is_empty() { "" } else { ": " };
     Err(Failure::new(Crashed, &format!("exit code {}{after}{colon}{last_lines}", exit.code)))

@@ -110,7 +110,7 @@ impl Failure {
 
 /// A text that names no class of failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no class of failure")]
+#[error("`{0}` is not a failure class")]
 pub struct UnknownClass(String);
 
 impl FailureClass {

@@ -86,11 +86,15 @@ impl CatchUp {
         }
         match self.github.redeliver(missing.id).await {
             Ok(()) => {
-                tracing::info!(guid = missing.guid, event = missing.event, "a missed delivery is asked for");
+                tracing::info!(
+                    delivery = missing.guid,
+                    event = missing.event,
+                    "requesting a missed delivery"
+                );
             }
             // GitHub has it no more, or will not. That holds up no other.
             Err(error @ (GitHubError::NotFound | GitHubError::Unprocessable { .. })) => {
-                tracing::warn!(guid = missing.guid, %error, "a missed delivery cannot be had again");
+                tracing::warn!(delivery = missing.guid, %error, "requesting a missed delivery failed");
             }
             Err(error) => return Err(error.into()),
         }

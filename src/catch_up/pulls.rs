@@ -31,7 +31,8 @@ impl CatchUp {
             if let Some(story) = stories.iter().find(|story| story.goes_elsewhere(pull.number, &pull.base))
                 && pull.over.is_none()
             {
-                tracing::info!(story = %story.id, pull = %pull.number, base = pull.base, "a pull request goes elsewhere");
+                tracing::info!(story = %story.id, pull = %pull.number, base = pull.base, "base branch of the pull \
+                    request changed");
                 self.store.pull_goes_to(None, story.id, pull.number, &pull.base).await?;
             }
             let Some(to) = stories.iter().find_map(|story| moved(story, pull)) else { continue };

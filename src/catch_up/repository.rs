@@ -141,7 +141,7 @@ impl CatchUp {
         self.store.know_repository(&facts.at(), &facts.default_branch).await?;
         let is_renamed = facts.repo != at.repo;
         if is_renamed {
-            tracing::info!(old = %at.repo, new = %facts.repo, "a repository has another name now");
+            tracing::info!(repo = %facts.repo, old_repo = %at.repo, "repository renamed");
         }
         // By its id it was looked for on purpose; by its name it is looked through under the new
         // one too.
@@ -223,7 +223,8 @@ impl CatchUp {
         for label in issue.labels.iter().filter(|label| looked.is_own(label)) {
             let last = history.labeled.iter().rfind(|labeling| labeling.label == *label);
             let Some(Labeling { change, .. }) = last else {
-                tracing::warn!(repo = %looked.place.repo, issue = %issue.number, label, "GitHub does not tell who put a label on");
+                tracing::warn!(repo = %looked.place.repo, issue = %issue.number, label, "GitHub does not report who \
+                    added the label");
                 return Ok(None);
             };
             if !is_new(change.at) {
@@ -308,7 +309,7 @@ impl CatchUp {
             let recorded =
                 self.store.record_delivery(&found.guid, found.event, &found.body, Some(&event)).await?;
             if recorded == Recorded::New {
-                tracing::info!(guid = found.guid, "a look found what no webhook has told of");
+                tracing::info!(delivery = found.guid, "found an event without a webhook");
             }
         }
         Ok(())

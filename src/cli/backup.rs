@@ -14,7 +14,7 @@ use crate::store;
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// Where the copy goes. There must be nothing yet.
+    /// The file to create. It must not exist yet.
     file: PathBuf,
 }
 
@@ -23,8 +23,8 @@ pub(super) fn run(given: &Arguments) -> anyhow::Result<ExitCode> {
     let file = DataDir::beside(&config.data.dir).store();
     let bytes = super::runtime()?.block_on(store::backup(&file, &given.file))?;
     let (copy, store) = (given.file.display(), file.display());
-    say(format_args!("{copy}: {:.1} MiB, whole, on disk.", bytes as f64 / f64::from(1 << 20)))?;
+    say(format_args!("Backed up the store to {copy} ({:.1} MiB).", bytes as f64 / f64::from(1 << 20)))?;
     say(format_args!("To restore it: stop hob; move {store}, {store}-wal and {store}-shm away;"))?;
-    say(format_args!("copy {copy} to {store} with hob's user as its owner; start hob."))?;
+    say(format_args!("copy {copy} to {store}, owned by hob's user; start hob."))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -43,7 +43,7 @@ pub(super) fn run(given: &ConfigArguments) -> anyhow::Result<ExitCode> {
     let mut told = Told::default();
     let Some(config) = config else {
         told.part("configuration", mistakes.iter().map(|mistake| Wrong(mistake.to_string())).collect())?;
-        say("\nNothing else was looked at: the settings could not be read.")?;
+        say("\nThe settings could not be read, so nothing else was checked.")?;
         return Ok(ExitCode::FAILURE);
     };
     told.part("configuration", configuration(&config, mistakes))?;
@@ -51,8 +51,8 @@ pub(super) fn run(given: &ConfigArguments) -> anyhow::Result<ExitCode> {
     if told.wrong == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    let things = if told.wrong == 1 { "1 thing is" } else { &format!("{} things are", told.wrong) };
-    say(format_args!("\n{things} not ok; hob cannot work as these settings say."))?;
+    let things = if told.wrong == 1 { "1 problem" } else { &format!("{} problems", told.wrong) };
+    say(format_args!("\n{things} found; hob cannot work with these settings."))?;
     Ok(ExitCode::FAILURE)
 }
 
@@ -72,7 +72,7 @@ async fn parts(config: &Config, told: &mut Told) -> anyhow::Result<()> {
 }
 
 async fn in_time(part: impl Future<Output = Vec<Found>>) -> Vec<Found> {
-    let late = || vec![Wrong(format!("there was no answer within {} s", CHECK_TIMEOUT.as_secs()))];
+    let late = || vec![Wrong(format!("no response within {} s", CHECK_TIMEOUT.as_secs()))];
     tokio::time::timeout(CHECK_TIMEOUT, part).await.unwrap_or_else(|_| late())
 }
 
@@ -115,11 +115,11 @@ async fn store(config: &Config) -> anyhow::Result<String> {
     let file = DataDir::beside(&config.data.dir).store();
     let newest = Store::newest_schema();
     Ok(match store::look_at(&file).await? {
-        None => format!("{} is not there yet; `hob serve` makes it", file.display()),
+        None => format!("{} does not exist yet; `hob serve` creates it", file.display()),
         Some(schema) if schema < newest => {
-            format!("{} is whole; `hob serve` brings it from schema {schema} to {newest}", file.display())
+            format!("{} is intact; `hob serve` migrates it from schema {schema} to {newest}", file.display())
         }
-        Some(schema) => format!("{} is whole, schema {schema}", file.display()),
+        Some(schema) => format!("{} is intact, schema {schema}", file.display()),
     })
 }
 
@@ -145,7 +145,7 @@ fn keys(config: &Config) -> Vec<Found> {
     let open = open.map(|(path, mode)| {
         let path = path.display();
         Doubtful(format!(
-            "others on this machine can read or change {path} (mode {mode:04o}): `chmod 0600 {path}`"
+            "other users on this machine can read or change {path} (mode {mode:04o}): `chmod 0600 {path}`"
         ))
     });
     agents.iter().map(|agent| key(config, *agent).into()).chain(open).collect()
@@ -161,10 +161,10 @@ fn key(config: &Config, agent: AgentKind) -> anyhow::Result<String> {
     match found {
         Some(name) => Ok(format!("{agent}: {name}")),
         None if names.is_empty() => {
-            Ok(format!("{agent}: a program of yours; it gets the keys in agent.key_files"))
+            Ok(format!("{agent}: your own program; it gets the keys in agent.key_files"))
         }
         None => anyhow::bail!(
-            "{agent}: none of {} is set; name a file with one in agent.key_files, or set it in hob's environment",
+            "{agent}: none of {} is set; name a key file in agent.key_files, or set the variable in hob's environment",
             names.join(", ")
         ),
     }
@@ -174,7 +174,7 @@ fn prompt(config: &Config) -> anyhow::Result<String> {
     let template = work::operators_template(config)?;
     Ok(match &config.prompt.template {
         Some(file) => format!("the template in {}, SHA-256 {}", file.display(), template.hash()),
-        None => "hob's own template".to_owned(),
+        None => "the built-in template".to_owned(),
     })
 }
 

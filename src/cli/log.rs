@@ -45,18 +45,18 @@ pub(super) fn start(format: LogFormat) -> anyhow::Result<()> {
 fn filter(text: &str) -> anyhow::Result<EnvFilter> {
     let wrong = |part: &str, why: &str| {
         let example = "for example `info`, `debug`, or `info,hob=debug`";
-        anyhow::anyhow!("`{VARIABLE}`: `{}` {why}; it wants {example}", part.escape_debug())
+        anyhow::anyhow!("`{VARIABLE}`: `{}` {why}; use {example}", part.escape_debug())
     };
     // What is in brackets names spans, and may hold commas.
     if !text.contains('[') {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
             if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
-                return Err(wrong(part, &format!("names no level ({})", LEVELS.join(", "))));
+                return Err(wrong(part, &format!("has no valid level ({})", LEVELS.join(", "))));
             }
         }
     }
-    EnvFilter::builder().parse(text).map_err(|_| wrong(text, "cannot be read"))
+    EnvFilter::builder().parse(text).map_err(|_| wrong(text, "cannot be parsed"))
 }
 
 /// Standard error, as the log writes to it.
@@ -113,8 +113,10 @@ impl Line {
         let mut state = self.state();
         let until = Instant::now() + if state.is_stuck { Duration::ZERO } else { PATIENCE };
         if state.left_out > 0 {
-            let notice =
-                format!("hob: {} lines of the log were left out, since nobody read them\n", state.left_out);
+            let notice = format!(
+                "hob: {} log lines were dropped because the log was not being read\n",
+                state.left_out
+            );
             if !write_until(to, notice.as_bytes(), until) {
                 state.left_out += 1;
                 return;
@@ -174,11 +176,11 @@ mod tests {
             ("info;debug", "info;debug"),
         ] {
             let error = filter(wrong).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`HOB_LOG`: `{part}` names no level")), "{error}");
-            assert!(error.ends_with("it wants for example `info`, `debug`, or `info,hob=debug`"), "{error}");
+            assert!(error.starts_with(&format!("`HOB_LOG`: `{part}` has no valid level")), "{error}");
+            assert!(error.ends_with("use for example `info`, `debug`, or `info,hob=debug`"), "{error}");
         }
         let error = filter("[x{=info").unwrap_err().to_string();
-        assert!(error.contains("cannot be read"), "{error}");
+        assert!(error.contains("cannot be parsed"), "{error}");
     }
 
     #[test]
@@ -205,7 +207,7 @@ mod tests {
         drop(writer);
         let read = reading.join().unwrap();
         let end = read.split_once("hob: ").unwrap().1;
-        assert!(end.contains(" lines of the log were left out, since nobody read them\nagain\n"), "{end}");
+        assert!(end.contains(" log lines were dropped because the log was not being read\nagain\n"), "{end}");
     }
 
     #[test]

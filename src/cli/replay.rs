@@ -14,7 +14,7 @@ use crate::store::Store;
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// The delivery's GUID, as GitHub lists it and `hob status` shows it.
+    /// The delivery's GUID, as shown by GitHub and `hob status`.
     guid: String,
 }
 
@@ -26,14 +26,14 @@ pub(super) fn run(given: &Arguments) -> anyhow::Result<ExitCode> {
         let again = store.replay_delivery(&given.guid).await?;
         store.close().await;
         if let Some(before) = before {
-            let became = before.note.unwrap_or_else(|| "not settled yet".to_owned());
+            let became = before.note.unwrap_or_else(|| "not processed yet".to_owned());
             say(format_args!("{}, received {:.0}: {became}.", before.event, before.received_at))?;
         }
-        say(format_args!("It is in the inbox once more, as {again}."))?;
+        say(format_args!("It is queued again as {again}."))?;
         say(format_args!(
-            "A hob that runs takes it up within {} s, otherwise the next start does. It is decided as if GitHub had sent it \
-             now: whoever it names must still be allowed to command hob, a label that was taken up starts nothing \
-             again, a command is carried out again.",
+            "A running hob processes it within {} s, otherwise the next start does. hob treats it as if GitHub had sent \
+            it now: the sender must still be allowed to command hob, a label that was already handled starts nothing \
+            again, and a command runs again.",
             config.work.poll.as_secs().max(1)
         ))?;
         Ok(ExitCode::SUCCESS)

@@ -14,10 +14,10 @@ use crate::store::Store;
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// The effect's id, as `hob status` shows it.
+    /// The id of the write, as shown by `hob status`.
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     effect: Option<EffectId>,
-    /// All that hob has given up.
+    /// Retry all failed writes.
     #[arg(long)]
     all: bool,
 }
@@ -29,17 +29,17 @@ pub(super) fn run(given: &Arguments) -> anyhow::Result<ExitCode> {
         let retried = store.retry_effects(given.effect).await?;
         store.close().await;
         if let (Some(effect), 0) = (given.effect, retried) {
-            anyhow::bail!("no effect {effect} is parked; `hob status` shows those that are");
+            anyhow::bail!("there is no failed write {effect}; `hob status` lists the failed writes");
         }
         match retried {
-            0 => say("Nothing is parked; nothing was changed.")?,
-            1 => say("1 effect is wanted again.")?,
-            _ => say(format_args!("{retried} effects are wanted again."))?,
+            0 => say("There are no failed writes; nothing was changed.")?,
+            1 => say("1 write is queued again.")?,
+            _ => say(format_args!("{retried} writes are queued again."))?,
         }
         if retried > 0 {
             say(format_args!(
-                "A hob that runs tries within {} s, otherwise the next start does. \
-                 It looks first whether an earlier try got through.",
+                "A running hob retries within {} s, otherwise the next start does. It first checks whether an earlier \
+                attempt succeeded.",
                 config.work.poll.as_secs().max(1)
             ))?;
         }

@@ -47,14 +47,14 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
             if is_second {
-                tracing::warn!("a second signal; hob ends at once");
+                tracing::warn!("second signal, exiting immediately");
                 // Everything durable is in the store and in Docker; the next start goes on from
                 // there.
                 std::process::exit(130);
             }
             // First: whatever becomes of the log, hob stops.
             stop.cancel();
-            tracing::info!("stopping: no new work; running agents go on without hob");
+            tracing::info!("stopping; running agents continue");
         }
     });
     Ok(())

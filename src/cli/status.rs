@@ -19,7 +19,7 @@ use crate::store::{BlockedRequest, KnownRepository, OpenDelivery, OpenEffect, Op
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// The same as JSON, with sizes in bytes.
+    /// Print JSON, with sizes in bytes.
     #[arg(long)]
     json: bool,
 }
@@ -95,7 +95,11 @@ fn text(report: &Report) -> String {
     let (parked, wanted): (Vec<_>, Vec<_>) = store.effects.iter().partition(|effect| effect.is_parked);
     let mut text = String::new();
     if let Some(shut_out) = &store.shut_out {
-        text.push_str(&format!("SHUT OUT for {}: {}\n", age(shut_out.since, now), plain(&shut_out.why)));
+        text.push_str(&format!(
+            "NO ACCESS TO GITHUB for {}: {}\n",
+            age(shut_out.since, now),
+            plain(&shut_out.why)
+        ));
     }
     let mut section = |title: &str, count: usize, table: String| {
         text.push_str(&format!(
@@ -106,15 +110,15 @@ fn text(report: &Report) -> String {
             text.push_str(&table);
         }
     };
-    section("Parked: hob has given these up", parked.len(), effects(&parked, now));
-    section("Wanted on GitHub", wanted.len(), effects(&wanted, now));
-    section("Deliveries not settled", store.deliveries.len(), deliveries(&store.deliveries, now));
-    section("Tasks not over", store.tasks.len(), tasks(&store.tasks, now));
-    section("Blocked: begins by itself", store.wishes.len(), wishes(&store.wishes, now));
+    section("Failed writes to GitHub", parked.len(), effects(&parked, now));
+    section("Pending writes to GitHub", wanted.len(), effects(&wanted, now));
+    section("Unprocessed deliveries", store.deliveries.len(), deliveries(&store.deliveries, now));
+    section("Open tasks", store.tasks.len(), tasks(&store.tasks, now));
+    section("Blocked requests", store.wishes.len(), wishes(&store.wishes, now));
     section("Repositories", report.repositories.len(), repositories(&report.repositories, now));
     if let Some(away) = &store.turned_away {
         text.push_str(&format!(
-            "Webhooks turned away: {} in {}; the last {} ago: {}\n",
+            "Rejected webhooks: {} in {}; last {} ago: {}\n",
             away.count,
             age(away.since, now),
             age(away.last, now),
@@ -122,9 +126,9 @@ fn text(report: &Report) -> String {
         ));
     }
     text.push_str(&format!("Disk: {} free in {}", size(report.disk.free), report.disk.folder));
-    text.push_str(&format!("; a run wants {}\n", size(report.disk.min_free)));
+    text.push_str(&format!("; a run needs {}\n", size(report.disk.min_free)));
     let used = report.disk.used.iter().map(|(name, bytes)| [(*name).to_owned(), size(*bytes)]);
-    text.push_str(&table(["PART", "TAKES"], &used.collect::<Vec<_>>()));
+    text.push_str(&table(["PART", "SIZE"], &used.collect::<Vec<_>>()));
     text.push_str(&format!("Store: schema {}\n", store.schema));
     text
 }
@@ -170,7 +174,7 @@ fn tasks(tasks: &[OpenTask], now: Timestamp) -> String {
             task_note(task),
         ]
     });
-    table(["ISSUE", "STATE", "SINCE", "AGENT", "HELD", "NEXT", "NOTE"], &rows.collect::<Vec<_>>())
+    table(["ISSUE", "STATE", "SINCE", "AGENT", "LEASED", "NEXT", "NOTE"], &rows.collect::<Vec<_>>())
 }
 
 fn wishes(wishes: &[BlockedRequest], now: Timestamp) -> String {
@@ -183,15 +187,15 @@ fn wishes(wishes: &[BlockedRequest], now: Timestamp) -> String {
             wish.waits_for.join(", "),
         ]
     });
-    table(["ISSUE", "AGE", "ASKED BY", "NEXT LOOK", "WAITS FOR"], &rows.collect::<Vec<_>>())
+    table(["ISSUE", "AGE", "REQUESTED BY", "NEXT CHECK", "WAITS FOR"], &rows.collect::<Vec<_>>())
 }
 
 fn task_note(task: &OpenTask) -> String {
-    let stop = task.stop_by.as_ref().map(|by| format!("{by} wants it stopped"));
+    let stop = task.stop_by.as_ref().map(|by| format!("{by} asked to stop it"));
     let retries = (task.retries > 0).then(|| format!("{} retries so far", task.retries));
     let asks = task.question.as_ref().filter(|_| task.state == "blocked").map(|text| format!("asks: {text}"));
     let limit = task.waits_for.as_ref().filter(|_| task.next_try.is_some());
-    let limit = limit.map(|agent| format!("waits for the usage limit of {agent}"));
+    let limit = limit.map(|agent| format!("waits for the usage limit of {agent} to reset"));
     [stop, limit, retries, asks].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
@@ -200,7 +204,7 @@ fn repositories(repositories: &[Repository], now: Timestamp) -> String {
         let looked = known.looked_until.map_or("never".to_owned(), |at| format!("{} ago", age(at, now)));
         [known.repo.clone(), looked]
     });
-    table(["REPOSITORY", "LOOKED THROUGH"], &rows.collect::<Vec<_>>())
+    table(["REPOSITORY", "LAST SEARCHED"], &rows.collect::<Vec<_>>())
 }
 
 fn age(since: Timestamp, now: Timestamp) -> String {

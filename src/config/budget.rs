@@ -50,7 +50,7 @@ impl Budget {
         let bad_dollars = dollars.into_iter().filter(|(_, cap)| cap.is_some_and(|cap| !is_a_price(cap)));
         let bad_counts = counts.into_iter().filter(|(_, cap)| *cap == Some(0));
         let bad = bad_dollars.map(|(key, _)| key).chain(bad_counts.map(|(key, _)| key));
-        bad.map(|key| ConfigError::invalid(key, "lets nothing be done", "more than 0, or nothing for no cap"))
+        bad.map(|key| ConfigError::invalid(key, "allows no work", "more than 0; omit it for no cap"))
             .collect()
     }
 }

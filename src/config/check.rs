@@ -29,27 +29,27 @@ impl Config {
             mistakes.push(ConfigError::invalid(key, what, wanted));
         });
         for name in github.repositories.iter().filter(|name| name.parse::<Repo>().is_err()) {
-            invalid("github.repositories", &format!("names `{name}`"), "owner/name");
+            invalid("github.repositories", &format!("contains `{name}`"), "owner/name");
         }
         for name in github.allow.iter().filter(|name| name.parse::<Repo>().is_err() && !is_owner(name)) {
-            invalid("github.allow", &format!("names `{name}`"), "an owner, or owner/name");
+            invalid("github.allow", &format!("contains `{name}`"), "an owner, or owner/name");
         }
         if let Some(what) = no_label(&github.label) {
-            invalid("github.label", what, "a label of GitHub's, of 1 to 50 characters");
+            invalid("github.label", what, "a GitHub label of 1 to 50 characters");
         }
         for (key, text) in
             [("git.author_name", &self.git.author_name), ("git.author_email", &self.git.author_email)]
         {
             if text.trim().is_empty() || text.contains(['<', '>', '\n', '\0']) {
-                invalid(key, "is not what git takes", "a plain name or address");
+                invalid(key, "is not valid in a git commit", "a plain name or address");
             }
         }
         if self.git.signing_key_file.is_some() && !self.git.rewrite_authors {
-            let what = "is false beside git.signing_key_file: hob would sign for whomever the agent names";
-            invalid("git.rewrite_authors", what, "true, or no key");
+            let what = "is false although git.signing_key_file is set: hob would sign commits of authors that the agent names";
+            invalid("git.rewrite_authors", what, "true, or no such key");
         }
         if self.container.network == "none" && self.container.checks_network != ChecksNetwork::Nothing {
-            let what = "lets checks reach servers, and container.network is \"none\"";
+            let what = "lets checks reach servers, but container.network is \"none\"";
             invalid("container.checks_network", what, "false, or a network");
         }
         mistakes.extend(self.check_ways_in());
@@ -68,8 +68,8 @@ impl Config {
         // One that is empty is none.
         (length > 0 && length < MIN_SECRET).then(|| {
             format!(
-                "github.webhook_secret has {length} characters, so that it can be guessed, and whoever guesses it can command hob; \
-                 make one with `openssl rand -hex 32`, and set it at the webhook too"
+                "github.webhook_secret has only {length} characters; someone who guesses it can command hob. Generate \
+                one with `openssl rand -hex 32`, and set it at the webhook too"
             )
         })
     }
@@ -80,8 +80,8 @@ impl Config {
         let secret = (!has_secret && github.poll.is_none()).then(|| {
             ConfigError::missing(
                 "github.webhook_secret",
-                "the secret set at the webhook; without it anybody could command hob. \
-                 Set HOB_WEBHOOK_SECRET or github.webhook_secret_file, or github.poll to work without a webhook",
+                "the secret that is set at the webhook; without it, anyone could command hob. Set HOB_WEBHOOK_SECRET or \
+                github.webhook_secret_file, or set github.poll to work without a webhook",
             )
         });
         let needs_program = self.agent.kind == AgentKind::Command;
@@ -91,7 +91,7 @@ impl Config {
             let what = if needs_program {
                 "the program to run, for agent.kind = \"command\""
             } else {
-                "the program to run, since agent.fallback names `command`"
+                "the program to run, because agent.fallback names `command`"
             };
             ConfigError::missing("agent.command", what)
         });
@@ -105,16 +105,16 @@ impl Config {
         });
         for (key, url) in [("github.api_url", &github.api_url), ("github.git_url", &github.git_url)] {
             if url.contains('@') {
-                invalid(key, "holds a user or password", "a plain address");
+                invalid(key, "contains a user name or password", "a URL without them");
             } else if !is_web_address(url) {
-                invalid(key, "is no address of a server", "https://HOST, with a path where there is one");
+                invalid(key, "is not the URL of a server", "https://HOST, with a path if there is one");
             } else if !is_safe_for_a_token(url) {
-                let what = "would send hob's token unencrypted over the network";
+                let what = "would send hob's token over the network unencrypted";
                 invalid(key, what, "https://, or http:// to this machine");
             }
         }
         if self.server.api_url.as_ref().is_some_and(|url| !is_web_address(url)) {
-            invalid("server.api_url", "is no address of a server", "for example http://localhost:8470");
+            invalid("server.api_url", "is not the URL of a server", "for example http://localhost:8470");
         }
         let docker = &self.container.docker;
         let is_docker = match docker.split_once("://") {
@@ -124,7 +124,7 @@ impl Config {
         };
         if !is_docker {
             let wanted = "unix:///path/to/socket, tcp://host:port or http://host:port";
-            invalid("container.docker", &format!("is `{docker}`, which is no address of Docker"), wanted);
+            invalid("container.docker", &format!("is `{docker}`, which is not an address of Docker"), wanted);
         }
         mistakes
     }
@@ -152,7 +152,7 @@ impl Config {
         let (work, container) = (&self.work, &self.container);
         if self.github.writes_per_hour < MIN_WRITES {
             let is = format!("is {}", self.github.writes_per_hour);
-            invalid("github.writes_per_hour", &is, "60 or more; GitHub.com takes about 500");
+            invalid("github.writes_per_hour", &is, "60 or more; GitHub.com accepts about 500");
         }
         if work.parallel == 0 {
             invalid("work.parallel", "is 0", "1 or more");
@@ -161,7 +161,7 @@ impl Config {
             [("work.per_repository", work.per_repository), ("work.per_person", work.per_person)]
         {
             if limit == Some(0) {
-                invalid(key, "is 0", "1 or more, or nothing for no limit");
+                invalid(key, "is 0", "1 or more; omit it for no limit");
             }
         }
         if container.uid == 0 {
@@ -177,7 +177,7 @@ impl Config {
             }
         }
         if container.memory < MIN_MEMORY {
-            let what = format!("is {}, and Docker takes no less than {MIN_MEMORY}", container.memory);
+            let what = format!("is {}, but Docker requires at least {MIN_MEMORY}", container.memory);
             invalid("container.memory", &what, "for example \"4 GiB\"");
         }
         for (key, size) in [
@@ -222,7 +222,7 @@ impl Config {
         }
         // One that is forgotten and comes again would count as new.
         if self.keep.deliveries < REDELIVERED {
-            let what = "is shorter than GitHub can send a delivery again";
+            let what = "is shorter than the time in which GitHub can redeliver a webhook";
             invalid("keep.deliveries", what, "\"3d\" or longer");
         }
         if self.keep.notice.0 >= self.keep.waiting.0 {
@@ -237,17 +237,16 @@ impl Config {
         if agent.login_dir.is_some() && agent.kind == AgentKind::Command {
             mistakes.push(ConfigError::invalid(
                 "agent.login_dir",
-                "is set, but hob knows no login of a command",
+                "is set, but the agent `command` has no login that hob knows",
                 "agent.key_files, or another agent.kind",
             ));
         }
         if !agent.sync_command.is_empty() && agent.login_dir.is_none() {
-            let what = "the folder of the login that agent.sync_command renews";
+            let what = "the folder with the login that agent.sync_command renews";
             mistakes.push(ConfigError::missing("agent.login_dir", what));
         }
         if self.container.ssh_agent && self.container.ssh_auth_sock.is_none() {
-            let what =
-                "the environment variable that names the SSH agent's socket, for container.ssh_agent = true";
+            let what = "the environment variable with the SSH agent's socket, required by container.ssh_agent = true";
             mistakes.push(ConfigError::missing("SSH_AUTH_SOCK", what));
         }
         mistakes
@@ -265,7 +264,7 @@ fn no_label(text: &str) -> Option<&'static str> {
     match text.chars().count() {
         _ if text.trim().is_empty() => Some("is empty"),
         51.. => Some("is longer than a label can be"),
-        _ if text.chars().any(char::is_control) => Some("has a line break"),
+        _ if text.chars().any(char::is_control) => Some("contains a control character"),
         _ => None,
     }
 }
@@ -299,7 +298,7 @@ mod tests {
     fn without_a_webhook_secret_or_a_way_in_hob_does_not_start() {
         let error = load(&[]).unwrap_err();
         assert!(
-            error.starts_with("2 mistakes in the settings:\n  `github.webhook_secret` is not set"),
+            error.starts_with("2 errors in the settings:\n  `github.webhook_secret` is not set"),
             "{error}"
         );
         assert!(error.contains("\n  `github.app_id` is not set"), "{error}");

@@ -43,7 +43,7 @@ pub enum ConfigError {
         what: String,
     },
     /// A value that cannot be right.
-    #[error("`{key}` {what}; it wants {wanted}")]
+    #[error("`{key}` {what}; use {wanted}")]
     Invalid {
         /// The key, or the environment's variable.
         key: String,
@@ -53,7 +53,7 @@ pub enum ConfigError {
         wanted: String,
     },
     /// More than one of these.
-    #[error("{} mistakes in the settings:{}", .0.len(), .0.iter().map(|mistake| format!("\n  {mistake}")).collect::<String>())]
+    #[error("{} errors in the settings:{}", .0.len(), .0.iter().map(|mistake| format!("\n  {mistake}")).collect::<String>())]
     Several(Vec<ConfigError>),
 }
 
@@ -128,19 +128,19 @@ pub(super) fn of_form(text: &str, path: &Path, error: &toml::de::Error) -> Confi
     let has = |part: &str| message.contains(part);
     let (what, hint) = if has("duplicate key") {
         let name = named.trim_matches(['"', '\'']);
-        (format!("the key `{name}` is there twice"), Some("keep one of them".to_owned()))
+        (format!("the key `{name}` is defined twice"), Some("remove one of them".to_owned()))
     } else if has("missing key") || has("unquoted keys") || (has("extra `=`")) {
         ("this is not TOML: a value has no key".to_owned(), None)
     } else if named.is_empty() && (has("value") || has("quoted")) {
         ("this is not TOML: a key has no value".to_owned(), None)
     } else if has("quoted") || has("opening quote") {
-        ("this is not TOML: a text wants quotes around it".to_owned(), None)
+        ("this is not TOML: a string needs quotes".to_owned(), None)
     } else if has("unclosed")
         || has("invalid basic string")
         || has("invalid literal string")
         || has("multi-line")
     {
-        ("this is not TOML: a quote or a bracket is not closed".to_owned(), None)
+        ("this is not TOML: a quote or bracket is not closed".to_owned(), None)
     } else if has("key with no value") || has("missing value") {
         ("this is not TOML: a key has no value".to_owned(), None)
     } else {
@@ -165,16 +165,16 @@ pub(super) fn of_value(
     let (what, hint) = if let Some((field, known)) = listed(message, "unknown field `") {
         unknown_key(keys, field, &known)
     } else if let Some((variant, known)) = listed(message, "unknown variant `") {
-        (format!("`{key}`: there is no `{variant}`"), Some(format!("known here: {}", known.join(", "))))
+        (format!("`{key}`: unknown value `{variant}`"), Some(format!("known values: {}", known.join(", "))))
     } else if let Some(number) = number_out_of_range(message, found) {
-        let limit = if number.starts_with('-') { "which is less than 0" } else { "which is too much" };
+        let limit = if number.starts_with('-') { "which is negative" } else { "which is too large" };
         (format!("`{key}` is {number}, {limit}"), None)
     } else if of_library(message) {
-        let wanted = wanted(message).map(|wanted| format!(" and not {wanted}")).unwrap_or_default();
+        let wanted = wanted(message).map(|wanted| format!(", but must be {wanted}")).unwrap_or_default();
         let (said, found) = (kind_in(message), found.map_or("something else", kind));
         // The reader names the whole of a table whose keys are no texts.
         match said.filter(|said| *said != found && found == "a table") {
-            Some(said) => (format!("`{key}` holds {said}{wanted}"), None),
+            Some(said) => (format!("`{key}` contains {said}{wanted}"), None),
             None => (format!("`{key}` is {found}{wanted}"), None),
         }
     } else {
@@ -185,14 +185,14 @@ pub(super) fn of_value(
 
 fn unknown_key(keys: &[String], field: &str, known: &[&str]) -> (String, Option<String>) {
     if field == "language" {
-        let hint = "hob writes English, and agents answer in the language of the issue; remove this line";
+        let hint = "hob writes in English, and agents answer in the language of the issue; remove this line";
         return ("`language` is no longer a setting".to_owned(), Some(hint.to_owned()));
     }
     let above = keys.strip_suffix(&[field.to_owned()]).unwrap_or(keys);
     let whole = |name: &str| shown(&above.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>());
     let hint = match nearest(field, known) {
         Some(name) => format!("did you mean `{}`?", whole(name)),
-        None => format!("known here: {}", known.join(", ")),
+        None => format!("known keys: {}", known.join(", ")),
     };
     (format!("unknown key `{}`", whole(field)), Some(hint))
 }
@@ -207,13 +207,13 @@ fn shown(keys: &[String]) -> String {
 /// What a value is, for people.
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a point",
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
         DeValue::Boolean(true) => "`true`",
         DeValue::Boolean(false) => "`false`",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
+        DeValue::Datetime(_) => "a date-time",
+        DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",
     }
 }
@@ -222,11 +222,11 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 fn kind_in(message: &str) -> Option<&'static str> {
     let said = message.strip_prefix("invalid type: ")?;
     const KINDS: [(&str, &str); 6] = [
-        ("string", "a text"),
-        ("integer", "a whole number"),
-        ("floating point", "a number with a point"),
-        ("boolean", "a `true` or `false`"),
-        ("sequence", "a list"),
+        ("string", "a string"),
+        ("integer", "an integer"),
+        ("floating point", "a float"),
+        ("boolean", "a boolean"),
+        ("sequence", "an array"),
         ("map", "a table"),
     ];
     KINDS.iter().find(|(kind, _)| said.starts_with(kind)).map(|(_, words)| *words)
@@ -255,11 +255,11 @@ fn wanted(message: &str) -> Option<&'static str> {
     }
     let wanted = message.rsplit_once("expected ").map_or(message, |(_, wanted)| wanted);
     Some(match wanted {
-        "usize" | "u64" | "u32" | "u16" | "u8" | "i64" | "i32" => "a whole number",
+        "usize" | "u64" | "u32" | "u16" | "u8" | "i64" | "i32" => "an integer",
         "f64" | "f32" => "a number",
         "a boolean" => "`true` or `false`",
-        "a sequence" => "a list",
-        wanted if wanted.contains("string") => "a text",
+        "a sequence" => "an array",
+        wanted if wanted.contains("string") => "a string",
         wanted if wanted.contains("map") || wanted.starts_with("struct ") => "a table",
         _ => return None,
     })
@@ -297,10 +297,10 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 /// Why a file could not be read, in words.
 pub(super) fn reason(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "it is not there".to_owned(),
-        io::ErrorKind::PermissionDenied => "hob's user may not read it".to_owned(),
+        io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "hob's user cannot read it".to_owned(),
         io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        io::ErrorKind::InvalidData => "it is no text in UTF-8".to_owned(),
+        io::ErrorKind::InvalidData => "it is not valid UTF-8".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -119,20 +119,20 @@ impl GitHub {
             (None, None, Some(token)) => Ok(Credentials::Token(token.clone())),
             (Some(_), None, _) => Err(ConfigError::missing(
                 "github.private_key_file",
-                "the private key of the GitHub App named by github.app_id",
+                "the private key of the GitHub App that github.app_id names",
             )),
             (None, Some(_), _) => Err(ConfigError::missing(
                 "github.app_id",
-                "the id of the GitHub App whose private key is given",
+                "the id of the GitHub App that the private key belongs to",
             )),
             (Some(_), Some(_), Some(_)) => Err(ConfigError::invalid(
                 "github.token",
-                "is set beside a GitHub App",
-                "either github.app_id and its key, or github.token",
+                "is set together with a GitHub App",
+                "either github.app_id with its key, or github.token",
             )),
             (None, None, None) => Err(ConfigError::missing(
                 "github.app_id",
-                "a way in to GitHub: github.app_id with github.private_key_file, or github.token_file",
+                "the credentials for GitHub: github.app_id with github.private_key_file, or github.token_file",
             )),
         }
     }

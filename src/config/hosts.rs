@@ -43,7 +43,7 @@ pub struct Host {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "neither true or false nor a list of servers")]
+#[serde(untagged, expecting = "must be true, false or an array of servers")]
 enum Raw {
     Switch(bool),
     Hosts(Vec<String>),
@@ -58,7 +58,7 @@ impl TryFrom<Raw> for ChecksNetwork {
             Raw::Switch(true) => Ok(Self::Everything),
             Raw::Hosts(hosts) if hosts.is_empty() => Ok(Self::Nothing),
             Raw::Hosts(hosts) if hosts.len() > MAX_HOSTS => {
-                Err(format!("there are {} of them, and {MAX_HOSTS} at most", hosts.len()))
+                Err(format!("{} servers are too many; at most {MAX_HOSTS} are allowed", hosts.len()))
             }
             Raw::Hosts(hosts) => {
                 hosts.iter().map(|host| host.parse()).collect::<Result<_, _>>().map(Self::Only)
@@ -145,7 +145,8 @@ impl FromStr for Host {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no server: `crates.io`, `*.npmjs.org`, `10.0.0.5:8080`");
+        let wrong =
+            || format!("`{text}` is not a server such as `crates.io`, `*.npmjs.org` or `10.0.0.5:8080`");
         // An address of the newer kind has colons of its own.
         let (name, port) = match text.rsplit_once(':') {
             Some((name, port)) if !text.ends_with(']') => (name, Some(port)),

@@ -69,9 +69,9 @@ impl PathGlobs {
         let mut set = GlobSetBuilder::new();
         for pattern in &patterns {
             let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-            set.add(glob.map_err(|e| format!("`{pattern}` is not a pattern for paths: {}", e.kind()))?);
+            set.add(glob.map_err(|e| format!("`{pattern}` is not a valid path pattern: {}", e.kind()))?);
         }
-        let set = set.build().map_err(|e| format!("the patterns cannot be used: {}", e.kind()))?;
+        let set = set.build().map_err(|e| format!("the path patterns cannot be combined: {}", e.kind()))?;
         Ok(Self { patterns, set })
     }
 
@@ -136,6 +136,6 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_named() {
         let error = PathGlobs::new(vec!["a/[".to_owned()]).unwrap_err();
-        assert!(error.starts_with("`a/[` is not a pattern for paths"), "{error}");
+        assert!(error.starts_with("`a/[` is not a valid path pattern"), "{error}");
     }
 }

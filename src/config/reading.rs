@@ -72,7 +72,7 @@ impl<'a> Document<'a> {
                 line,
                 key: key.clone(),
                 what: format!("`{key}` {what}"),
-                hint: Some(format!("it wants {wanted}")),
+                hint: Some(format!("use {wanted}")),
             },
             None => mistake,
         }
@@ -128,8 +128,11 @@ fn remove(table: &mut DeTable<'_>, keys: &[String]) -> bool {
 pub(super) fn with_example(mistake: ConfigError) -> ConfigError {
     let ConfigError::InFile { path, line, key, what, hint: None } = mistake else { return mistake };
     let hint = match example(&key) {
-        Some(example) => format!("write for example `{example}`"),
-        None => "write it as `key = \"text\"`, `key = 5`, `key = true` or `key = [\"a\", \"b\"]`, below a `[section]`".to_owned(),
+        Some(example) => format!("for example `{example}`"),
+        None => {
+            "write `key = \"text\"`, `key = 5`, `key = true` or `key = [\"a\", \"b\"]` below a `[section]`"
+                .to_owned()
+        }
     };
     ConfigError::InFile { path, line, key, what, hint: Some(hint) }
 }
@@ -281,7 +284,8 @@ mod tests {
                     check_words(&mistake);
                     assert!(mistake.starts_with("hob.toml:4: "), "{mistake}");
                     assert!(mistake.contains(key.as_str()), "{mistake}");
-                    let has_remedy = ["; write for example `", "; did you mean `", "; known here: "];
+                    let has_remedy =
+                        ["; for example `", "; did you mean `", "; known keys: ", "; known values: "];
                     assert!(has_remedy.iter().any(|remedy| mistake.contains(remedy)), "{mistake}");
                     // A secret is never shown, whatever was written in its place.
                     assert!(!mistake.contains("nonsense") || !key.contains("secret"), "{mistake}");
@@ -300,7 +304,7 @@ mod tests {
             assert_eq!(mistakes(&format!("[{section}]\n{example}\n")), Vec::<String>::new());
         }
         let told = mistakes("[container]\nimages = { codex = 5 }\n");
-        let wanted = "hob.toml:2: `container.images` holds a whole number and not a text; write for example `images = { codex = \"my-codex:1\" }`";
+        let wanted = "hob.toml:2: `container.images` contains an integer, but must be a string; for example `images = { codex = \"my-codex:1\" }`";
         assert_eq!(told, [wanted]);
     }
 
@@ -361,60 +365,60 @@ mod tests {
         for (more, told) in [
             (
                 "label = \"\"\n",
-                "/hob.toml:4: `github.label` is empty; it wants a label of GitHub's, of 1 to 50 characters",
+                "/hob.toml:4: `github.label` is empty; use a GitHub label of 1 to 50 characters",
             ),
             (
                 "api_url = \"github.example\"\n",
-                "/hob.toml:4: `github.api_url` is no address of a server; it wants https://HOST, with a path where there is one",
+                "/hob.toml:4: `github.api_url` is not the URL of a server; use https://HOST, with a path if there is one",
             ),
             (
                 "git_url = \"https://\"\n",
-                "/hob.toml:4: `github.git_url` is no address of a server; it wants https://HOST, with a path where there is one",
+                "/hob.toml:4: `github.git_url` is not the URL of a server; use https://HOST, with a path if there is one",
             ),
             (
                 "allow = [\"a b\"]\n",
-                "/hob.toml:4: `github.allow` names `a b`; it wants an owner, or owner/name",
+                "/hob.toml:4: `github.allow` contains `a b`; use an owner, or owner/name",
             ),
             (
                 "repositories = [\"tool\"]\n",
-                "/hob.toml:4: `github.repositories` names `tool`; it wants owner/name",
+                "/hob.toml:4: `github.repositories` contains `tool`; use owner/name",
             ),
             (
                 "token_file = \"/nowhere\"\n",
-                "/hob.toml:4: `github.token_file` is set beside github.token; it wants to be the only one of the two",
+                "/hob.toml:4: `github.token_file` is set together with github.token; use only one of the two",
             ),
             (
                 "[data]\ndir = \"~/hob\"\n",
-                "/hob.toml:5: `data.dir` is ~/hob, and hob does not know what `~` is; it wants the whole path",
+                "/hob.toml:5: `data.dir` is ~/hob, but hob does not expand `~`; use the full path",
             ),
             (
                 "writes_per_hour = 59\n",
-                "/hob.toml:4: `github.writes_per_hour` is 59; it wants 60 or more; GitHub.com takes about 500",
+                "/hob.toml:4: `github.writes_per_hour` is 59; use 60 or more; GitHub.com accepts about 500",
             ),
-            ("[work]\nparallel = 0\n", "/hob.toml:5: `work.parallel` is 0; it wants 1 or more"),
-            ("[work]\npoll = \"0s\"\n", "/hob.toml:5: `work.poll` is 0; it wants for example \"5s\""),
-            ("[container]\ncpus = 0\n", "/hob.toml:5: `container.cpus` is 0; it wants 0.01 or more"),
-            ("[container]\ncpus = inf\n", "/hob.toml:5: `container.cpus` is inf; it wants 0.01 or more"),
-            ("[container]\npids = -1\n", "/hob.toml:5: `container.pids` is -1; it wants 1 or more"),
+            ("[work]\nparallel = 0\n", "/hob.toml:5: `work.parallel` is 0; use 1 or more"),
+            ("[work]\npoll = \"0s\"\n", "/hob.toml:5: `work.poll` is 0; use for example \"5s\""),
+            ("[container]\ncpus = 0\n", "/hob.toml:5: `container.cpus` is 0; use 0.01 or more"),
+            ("[container]\ncpus = inf\n", "/hob.toml:5: `container.cpus` is inf; use 0.01 or more"),
+            ("[container]\npids = -1\n", "/hob.toml:5: `container.pids` is -1; use 1 or more"),
             (
                 "[container]\nmemory = 5\n",
-                "/hob.toml:5: `container.memory` is 5 B, and Docker takes no less than 6 MiB; it wants for example \"4 GiB\"",
+                "/hob.toml:5: `container.memory` is 5 B, but Docker requires at least 6 MiB; use for example \"4 GiB\"",
             ),
             (
                 "[container]\ndocker = \"/run/docker.sock\"\n",
-                "/hob.toml:5: `container.docker` is `/run/docker.sock`, which is no address of Docker; it wants unix:///path/to/socket, tcp://host:port or http://host:port",
+                "/hob.toml:5: `container.docker` is `/run/docker.sock`, which is not an address of Docker; use unix:///path/to/socket, tcp://host:port or http://host:port",
             ),
             (
                 "[agent]\nsync_timeout = \"0s\"\n",
-                "/hob.toml:5: `agent.sync_timeout` is 0; it wants for example \"60s\"",
+                "/hob.toml:5: `agent.sync_timeout` is 0; use for example \"60s\"",
             ),
             (
                 "[agent]\nkey_files = { A = \"/nowhere\" }\n",
-                "`agent.key_files.A` names /nowhere: it is not there; it wants a file that hob's user may read",
+                "`agent.key_files.A` names /nowhere: the file does not exist; use a file that hob's user can read",
             ),
             (
                 "[repositories.tool]\nmodel = \"x\"\n",
-                "/hob.toml:4: `repositories.\"tool\"` names no repository; it wants owner/name",
+                "/hob.toml:4: `repositories.\"tool\"` is not a repository name; use owner/name",
             ),
         ] {
             let (mistakes, _) = look(more);
@@ -428,25 +432,28 @@ mod tests {
         // Others may not change a secret, and had better not read it.
         set_mode(0o666);
         let (mistakes, _) = look("");
-        let wanted = "/hob.toml:3: `github.webhook_secret_file` names /secret, which everybody on this machine can change (mode 0666)";
+        let wanted = "/hob.toml:3: `github.webhook_secret_file` names /secret, which every user of this machine can change (mode 0666)";
         assert!(mistakes.len() == 1 && mistakes[0].starts_with(wanted), "{mistakes:?}");
         set_mode(0o644);
-        let readable = "`github.webhook_secret_file` names /secret, and everybody on this machine can read it (mode 0644): `chmod o-rwx /secret`";
+        let readable = "`github.webhook_secret_file` names /secret, and every user of this machine can read it (mode 0644): `chmod o-rwx /secret`";
         assert_eq!(look(""), (vec![], vec![readable.to_owned()]));
     }
 
     #[test]
     fn a_file_that_cannot_be_read_is_told_in_words() {
         let told = |path: &Path| Config::look(Some(path), &|_| None).1[0].to_string();
-        assert_eq!(told(Path::new("/nowhere/hob.toml")), "cannot read /nowhere/hob.toml: it is not there");
+        assert_eq!(
+            told(Path::new("/nowhere/hob.toml")),
+            "cannot read /nowhere/hob.toml: the file does not exist"
+        );
         assert_eq!(told(Path::new("/tmp")), "cannot read /tmp: it is a folder");
         let tilde = told(Path::new("~/hob.toml"));
         assert_eq!(
             tilde,
-            "cannot read ~/hob.toml: it is not there; hob does not expand `~`: write the whole path"
+            "cannot read ~/hob.toml: the file does not exist; hob does not expand `~`, so write the full path"
         );
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, b"label = \"\xff\"\n").unwrap();
-        assert!(told(file.path()).ends_with(": it is no text in UTF-8"));
+        assert!(told(file.path()).ends_with(": it is not valid UTF-8"));
     }
 }

@@ -229,8 +229,8 @@ impl RepositoryFile {
         if let Some(image) = self.image.as_deref().filter(|image| !config.allows_image(image)) {
             return Some((
                 "image",
-                format!("`image`: `{image}` is not one that may be chosen"),
-                "take one that may, or ask whoever runs hob to add it to `container.allowed_images`"
+                format!("`image`: `{image}` is not an allowed image"),
+                "choose an allowed image, or ask hob's operator to add this one to `container.allowed_images`"
                     .to_owned(),
             ));
         }
@@ -238,22 +238,22 @@ impl RepositoryFile {
             return Some((
                 "agent",
                 "`agent`: hob's settings name no program for the agent `command`".to_owned(),
-                "take another, or ask whoever runs hob to set `agent.command`".to_owned(),
+                "choose another agent, or ask hob's operator to set `agent.command`".to_owned(),
             ));
         }
         let allowed = &config.container.checks_network;
         if self.checks_network != ChecksNetwork::Nothing && *allowed == ChecksNetwork::Nothing {
             return Some((
                 "checks_network",
-                "`checks_network`: whoever runs hob does not allow checks on the network".to_owned(),
-                "leave it out, or ask them to set `container.checks_network`".to_owned(),
+                "`checks_network`: hob's operator does not allow network access for checks".to_owned(),
+                "remove it, or ask the operator to set `container.checks_network`".to_owned(),
             ));
         }
         let beyond = self.checks_network.first_beyond(allowed)?;
         Some((
             "checks_network",
-            format!("`checks_network`: `{beyond}` is not one that whoever runs hob allows"),
-            format!("take it out, or ask them to add `\"{beyond}\"` to `container.checks_network`"),
+            format!("`checks_network`: hob's operator does not allow `{beyond}`"),
+            format!("remove it, or ask the operator to add `\"{beyond}\"` to `container.checks_network`"),
         ))
     }
 }

@@ -94,8 +94,8 @@ pub(super) fn check_file(config: &mut Config, file: Option<&Path>) -> Vec<Config
     let twice = secrets.iter().filter(|(_, value, file)| value.is_some() && file.is_some());
     let mut mistakes: Vec<ConfigError> = twice
         .map(|(name, ..)| {
-            let (key, what) = (format!("github.{name}_file"), format!("is set beside github.{name}"));
-            ConfigError::invalid(&key, &what, "to be the only one of the two")
+            let (key, what) = (format!("github.{name}_file"), format!("is set together with github.{name}"));
+            ConfigError::invalid(&key, &what, "only one of the two")
         })
         .collect();
     let holds_secrets = secrets.iter().any(|(_, value, _)| value.is_some());
@@ -103,7 +103,7 @@ pub(super) fn check_file(config: &mut Config, file: Option<&Path>) -> Vec<Config
     match mode_of(file) {
         Some(mode) if mode & OTHERS_WRITE != 0 => {
             let reason = format!(
-                "everybody on this machine can change it (mode {mode:04o}): `chmod o-w {}`",
+                "every user of this machine can change it (mode {mode:04o}): `chmod o-w {}`",
                 file.display()
             );
             mistakes.push(ConfigError::Unreadable { path: file.to_owned(), reason });
@@ -125,7 +125,7 @@ fn mode_of(file: &Path) -> Option<u32> {
 
 fn readable(what: &str, file: &Path, mode: u32) -> String {
     format!(
-        "{what}, and everybody on this machine can read it (mode {mode:04o}): `chmod o-rwx {}`",
+        "{what}, and every user of this machine can read it (mode {mode:04o}): `chmod o-rwx {}`",
         file.display()
     )
 }
@@ -205,7 +205,7 @@ fn read_secret(key: &str, file: &Path) -> Result<(SecretString, Option<String>),
         ConfigError::invalid(
             key,
             &format!("{named}: {}", error::reason(&error)),
-            "a file that hob's user may read",
+            "a file that hob's user can read",
         )
     })?;
     let text = text.trim_end_matches(['\n', '\r']);
@@ -214,7 +214,7 @@ fn read_secret(key: &str, file: &Path) -> Result<(SecretString, Option<String>),
     }
     let warning = match mode_of(file) {
         Some(mode) if mode & OTHERS_WRITE != 0 && key != "git.signing_key_file" => {
-            let what = format!("{named}, which everybody on this machine can change (mode {mode:04o})");
+            let what = format!("{named}, which every user of this machine can change (mode {mode:04o})");
             return Err(ConfigError::invalid(key, &what, "mode 0600, or 0640 with hob's group"));
         }
         Some(mode) if mode & OTHERS_READ != 0 => {
@@ -228,8 +228,8 @@ fn read_secret(key: &str, file: &Path) -> Result<(SecretString, Option<String>),
 /// What is wrong with a path that begins with `~`, which only a shell understands.
 pub(super) fn with_tilde(key: &str, path: &Path) -> Option<ConfigError> {
     let is_one = path.to_string_lossy().starts_with('~');
-    let what = format!("is {}, and hob does not know what `~` is", path.display());
-    is_one.then(|| ConfigError::invalid(key, &what, "the whole path"))
+    let what = format!("is {}, but hob does not expand `~`", path.display());
+    is_one.then(|| ConfigError::invalid(key, &what, "the full path"))
 }
 
 /// A file that everybody on the machine can read, or that others can put something else into, is no
@@ -241,7 +241,10 @@ fn check_private(key: &str, file: &Path) -> Result<(), ConfigError> {
     match mode {
         Ok(mode) if mode & (OTHERS | GROUP_WRITES) != 0 => Err(ConfigError::invalid(
             key,
-            &format!("names {}, which is not hob's alone (mode {mode:04o})", file.display()),
+            &format!(
+                "names {}, which other users of this machine can read or change (mode {mode:04o})",
+                file.display()
+            ),
             "mode 0600, or 0640 with hob's group",
         )),
         _ => Ok(()),

@@ -90,7 +90,7 @@ impl TryFrom<String> for Age {
             return Ok(Self::days(days.into()));
         }
         let parsed: jiff::SignedDuration =
-            trimmed.parse().map_err(|_| format!("`{text}` is no age, as \"30d\" or \"12h\" is"))?;
+            trimmed.parse().map_err(|_| format!("`{text}` is not an age such as \"30d\" or \"12h\""))?;
         Duration::try_from(parsed).map(Self).map_err(|_| format!("`{text}` is negative"))
     }
 }
@@ -172,7 +172,9 @@ impl TryFrom<String> for BranchTemplate {
     /// Whatever git takes as a branch's name, with an issue's number in it.
     fn try_from(text: String) -> Result<Self, String> {
         if !text.contains("{issue}") {
-            return Err(format!("`{text}` lacks `{{issue}}`, so all issues would share one branch"));
+            return Err(format!(
+                "`{text}` does not contain `{{issue}}`, so all issues would share one branch"
+            ));
         }
         let is_fine = is_branch_name(&text.replace("{issue}", "1"));
         if is_fine { Ok(Self(text)) } else { Err(format!("`{text}` does not make a valid branch name")) }

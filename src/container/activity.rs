@@ -34,7 +34,7 @@ impl Docker {
         let client = self.client().await?;
         let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
         let mut answers = std::pin::pin!(client.stats(name, Some(options)));
-        let operation = format!("ask what {name} uses");
+        let operation = format!("reading the statistics of {name}");
         let usage = async {
             match answers.next().await {
                 Some(Ok(answer)) => {
@@ -49,7 +49,7 @@ impl Docker {
             answer => answer.ok().flatten(),
         };
         let options = TopOptionsBuilder::new().ps_args("-eo pid,ppid,etimes").build();
-        let operation = format!("list the processes of {name}");
+        let operation = format!("listing the processes of {name}");
         let children = match self.call(&operation, client.top_processes(name, Some(options))).await {
             Ok(answer) => children(&answer),
             Err(error @ ContainerError::Unreachable(_)) => return Err(error),

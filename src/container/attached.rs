@@ -76,7 +76,7 @@ impl Docker {
             let removed = Box::pin(self.remove_own(spec)).await;
             leftover.id = None;
             if let Err(error) = removed {
-                tracing::warn!(container = spec.name, %error, "a container was left over");
+                tracing::warn!(container = spec.name, %error, "container not removed");
             }
         }
         let Taken { stdout_bytes, stderr, stderr_truncated, .. } = taken;
@@ -96,14 +96,14 @@ impl Docker {
             made = Box::pin(self.create(spec)).await?;
         }
         let Made::New(new) = made else {
-            return Err(ContainerError::Other(format!("the container {name} is being run twice at once")));
+            return Err(ContainerError::Other(format!("the container {name} is already running")));
         };
         *id = Some(new);
         self.connect_inside(name, &spec.network).await?;
         let client = self.client().await?;
         // Attached before it starts, or its first bytes would be lost.
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
-        let operation = format!("attach to the container {name}");
+        let operation = format!("attaching to the container {name}");
         let mut attachment = self.call(&operation, client.attach_container(name, Some(options))).await?;
         self.start(name).await?;
         while let Some(output) = next_output(&mut attachment.output, &operation).await? {
@@ -176,7 +176,7 @@ impl Drop for Leftover {
         runtime.spawn(async move {
             let _at_work = at_work;
             if let Err(error) = docker.remove_this(&name, &id).await {
-                tracing::warn!(container = name, %error, "a container was left over");
+                tracing::warn!(container = name, %error, "container not removed");
             }
         });
     }

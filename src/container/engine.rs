@@ -28,7 +28,8 @@ impl FromStr for Address {
                 Ok(Self::Http(format!("http://{}", host.trim_end_matches('/'))))
             }
             _ => anyhow::bail!(
-                "`{text}` is not the address of a Docker daemon: unix:///path/to/socket, tcp://host:port or http://host:port"
+                "`{text}` is not an address of a Docker daemon; use unix:///path/to/socket, tcp://host:port or \
+                http://host:port"
             ),
         }
     }
@@ -112,10 +113,13 @@ pub(super) struct Connection {
 /// one below 1.44, so that question names none.
 pub(super) async fn negotiate(address: &Address) -> Result<Connection, ContainerError> {
     let asking = address.client(None)?;
-    let answer = error::within(CALL_TIMEOUT, "ask for the version", asking.version()).await?;
+    let answer = error::within(CALL_TIMEOUT, "reading the Docker version", asking.version()).await?;
     let theirs = answer.api_version.as_deref().and_then(parse_version);
     let theirs = theirs.ok_or_else(|| {
-        ContainerError::Other(format!("docker's API has no version that hob knows: {:?}", answer.api_version))
+        ContainerError::Other(format!(
+            "hob does not know the version of Docker's API: {:?}",
+            answer.api_version
+        ))
     })?;
     let ours = *bollard::API_DEFAULT_VERSION;
     let client = address.client(Some(if theirs < ours { theirs } else { ours }))?;
@@ -155,11 +159,11 @@ impl Engine {
     /// What an operator should know before agents run on it, a sentence for each.
     pub fn shortcomings(&self) -> Vec<String> {
         let name = self.kind.name();
-        let missing = self.missing.iter().map(|what| format!("{name} cannot give containers {what}"));
+        let missing = self.missing.iter().map(|what| format!("{name} does not support {what}"));
         let restart = (!self.live_restore).then(|| {
-            format!("{name} ends all containers when it restarts: set \"live-restore\" in its settings")
+            format!("{name} ends all containers when it restarts; set \"live-restore\" in its settings")
         });
-        let own = self.warnings.iter().map(|warning| format!("{name} says: {}", warning.trim()));
+        let own = self.warnings.iter().map(|warning| format!("{name} warns: {}", warning.trim()));
         missing.chain(restart).chain(own).collect()
     }
 }
@@ -168,7 +172,7 @@ impl Docker {
     /// Asks the daemon what it is and what it can enforce.
     pub async fn engine(&self) -> Result<Engine, ContainerError> {
         let client = self.client().await?;
-        let info = self.call("ask for its abilities", client.info()).await?;
+        let info = self.call("reading the Docker daemon's information", client.info()).await?;
         let options = info.security_options.unwrap_or_default();
         let has_option =
             |name: &str| options.iter().any(|o| o.split(',').any(|part| part == format!("name={name}")));
@@ -178,19 +182,19 @@ impl Docker {
         let is_podman = kind == Kind::Podman;
         let is_version_1 = info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
         let protections = [
-            ("a limit of memory", info.memory_limit == Some(true)),
-            ("a limit of swap", info.swap_limit == Some(true)),
-            ("a limit of processes", info.pids_limit == Some(true)),
-            ("a limit of processor time", info.cpu_cfs_quota == Some(true)),
-            ("filtered system calls (seccomp)", has_option("seccomp")),
-            ("a hidden place among the machine's control groups", !(is_podman && is_version_1)),
-            ("a network that leads to some servers only, which lists in checks_network take", !is_podman),
-            ("a network to each alone, so that they cannot reach each other", !is_podman),
+            ("memory limits", info.memory_limit == Some(true)),
+            ("swap limits", info.swap_limit == Some(true)),
+            ("process limits", info.pids_limit == Some(true)),
+            ("CPU limits", info.cpu_cfs_quota == Some(true)),
+            ("system call filters (seccomp)", has_option("seccomp")),
+            ("private cgroup namespaces", !(is_podman && is_version_1)),
+            ("networks limited to some servers, which a list in checks_network needs", !is_podman),
+            ("a separate network for each container, so that containers cannot reach each other", !is_podman),
             (
-                "a network without 169.254.169.254, where clouds hand out the machine's own keys",
+                "blocking 169.254.169.254, where clouds serve the machine's credentials",
                 !is_podman && !asks_link_local_for_names(),
             ),
-            ("a reliable word of a process that was killed for want of memory", !is_podman),
+            ("reliable reports of processes killed for lack of memory", !is_podman),
         ];
         Ok(Engine {
             kind,
@@ -272,15 +276,15 @@ mod tests {
         assert_eq!(good.shortcomings(), Vec::<String>::new());
         let poor = Engine {
             live_restore: false,
-            missing: vec!["a limit of swap".to_owned()],
+            missing: vec!["swap limits".to_owned()],
             warnings: vec!["WARNING: No blkio weight support\n".to_owned()],
             ..good
         };
         assert_eq!(
             poor.shortcomings(),
             [
-                "Docker cannot give containers a limit of swap",
-                "Docker ends all containers when it restarts: set \"live-restore\" in its settings",
+                "Docker does not support swap limits",
+                "Docker ends all containers when it restarts; set \"live-restore\" in its settings",
                 "Docker says: WARNING: No blkio weight support",
             ]
         );

@@ -12,7 +12,7 @@ use crate::fail_point::{Timing, reach};
 pub enum ContainerError {
     /// The daemon does not answer, or stopped answering half way. Nothing is known about the
     /// operation; all of them may be made again later.
-    #[error("docker does not answer: {0}")]
+    #[error("docker does not respond: {0}")]
     Unreachable(String),
     /// The daemon does not have this image.
     #[error("docker has no image `{0}`")]
@@ -21,13 +21,13 @@ pub enum ContainerError {
     #[error("there is no container `{0}`")]
     NoContainer(String),
     /// A container of this name exists and is not ours: it does not carry the labels.
-    #[error("the name `{0}` belongs to a container that hob did not make")]
+    #[error("a container that hob did not create has the name `{0}`")]
     NameTaken(String),
     /// The specification cannot be carried out, and would be unsafe or meaningless.
-    #[error("the container cannot be described to docker: {0}")]
+    #[error("invalid container specification: {0}")]
     Invalid(String),
     /// The daemon understood and refused.
-    #[error("docker refused ({status}) to {message}")]
+    #[error("docker rejected a request with status {status}: {message}")]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -36,7 +36,7 @@ pub enum ContainerError {
     },
     /// What the container said could not be kept: the disk is full, for example. Nothing is wrong
     /// with Docker.
-    #[error("the container's output could not be kept")]
+    #[error("storing the container's output failed")]
     NotKept(#[source] std::io::Error),
     /// Anything else. Trying again will not help.
     #[error("{0}")]
@@ -44,7 +44,7 @@ pub enum ContainerError {
 }
 
 impl ContainerError {
-    /// Sorts an error of the client's. `operation` is an infinitive, `create the container x`.
+    /// Sorts an error of the client's. `operation` is a gerund, `creating the container x`.
     pub(super) fn from_api(operation: &str, error: ApiError) -> Self {
         match error {
             ApiError::DockerResponseServerError { status_code, message } => {
@@ -57,7 +57,7 @@ impl ContainerError {
             // Sockets that do not exist, connections that broke, answers that did not come or that
             // stopped in the middle: the daemon is down, or going down.
             ApiError::SocketNotFoundError(path) => Self::Unreachable(format!(
-                "{operation}: there is no socket {path}; is Docker installed, and does it run?"
+                "{operation}: the socket {path} does not exist; check that Docker is installed and running"
             )),
             error @ (ApiError::RequestTimeoutError
             | ApiError::IOError { .. }
@@ -91,7 +91,7 @@ pub(super) async fn within<T>(
     reach("docker", &place, Timing::Before);
     let answer = match tokio::time::timeout(longest, question).await {
         Ok(answer) => answer.map_err(|error| ContainerError::from_api(operation, error)),
-        Err(_) => Err(ContainerError::Unreachable(format!("{operation}: no answer within {longest:?}"))),
+        Err(_) => Err(ContainerError::Unreachable(format!("{operation}: no response within {longest:?}"))),
     };
     reach("docker", &place, Timing::After);
     answer
@@ -117,15 +117,15 @@ fn no_connection(error: &(dyn std::error::Error + 'static)) -> Option<&'static s
         match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
             Some(std::io::ErrorKind::PermissionDenied) => {
                 return Some(
-                    "hob's user may not use its socket, most likely because it is not in the group `docker`: \
-                     `usermod -aG docker USER`, then start hob again",
+                    "hob's user may not use its socket, probably because it is not in the group `docker`: run `usermod \
+                    -aG docker USER`, then restart hob",
                 );
             }
             Some(std::io::ErrorKind::ConnectionRefused) => {
-                return Some("nothing listens at its address; does Docker run? `systemctl start docker`");
+                return Some("nothing listens at its address; start Docker: `systemctl start docker`");
             }
             Some(std::io::ErrorKind::NotFound) => {
-                return Some("there is no socket at its address; is Docker installed, and does it run?");
+                return Some("there is no socket at its address; check that Docker is installed and running");
             }
             _ => next = error.source(),
         }
@@ -189,6 +189,6 @@ mod tests {
     async fn a_daemon_that_never_answers_is_unreachable() {
         let silence = std::future::pending::<Result<(), ApiError>>();
         let error = within(Duration::from_millis(5), "ping", silence).await.unwrap_err();
-        assert_eq!(error.to_string(), "docker does not answer: ping: no answer within 5ms");
+        assert_eq!(error.to_string(), "docker does not respond: ping: no response within 5ms");
     }
 }

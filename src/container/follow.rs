@@ -81,7 +81,7 @@ enum OpenLog {
 
 impl Reading {
     async fn next(&mut self) -> Result<Option<Output>, ContainerError> {
-        let operation = format!("read the log of {}", self.name);
+        let operation = format!("reading the log of {}", self.name);
         loop {
             let (frames, complete) = match &mut self.log {
                 None => {
@@ -137,7 +137,7 @@ impl Reading {
         self.docker.until_not_running(&self.name, END_GRACE).await?;
         if let Some(State::Running { .. }) = self.docker.state(&self.name).await? {
             return Err(ContainerError::Unreachable(format!(
-                "the log of {} was closed while it runs",
+                "the log of {} was closed while the container runs",
                 self.name
             )));
         }
@@ -250,7 +250,7 @@ pub(super) async fn next_output(
             // bollard's word for bytes without a frame. Our containers have no terminal, so this is
             // the rest of a frame whose end did not come.
             Some(Ok(LogOutput::Console { .. })) => {
-                Err(ContainerError::Unreachable(format!("{operation}: it broke off in the middle")))
+                Err(ContainerError::Unreachable(format!("{operation}: the connection broke")))
             }
             Some(Err(error)) => Err(ContainerError::from_api(operation, error)),
             None => Ok(None),

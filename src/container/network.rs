@@ -59,9 +59,7 @@ impl Docker {
         labels: &BTreeMap<String, String>,
     ) -> Result<IpAddr, ContainerError> {
         if self.kind().await? == Kind::Podman {
-            return Err(ContainerError::Invalid(
-                "Podman does not keep its machine out of a network".to_owned(),
-            ));
+            return Err(ContainerError::Invalid("Podman cannot isolate a network from its host".to_owned()));
         }
         self.remove_network(name).await?;
         let client = self.client().await?;
@@ -74,9 +72,9 @@ impl Docker {
             labels: Some(labels.clone().into_iter().collect()),
             ..Default::default()
         };
-        self.call(&format!("make the network {name}"), client.create_network(request)).await?;
+        self.call(&format!("creating the network {name}"), client.create_network(request)).await?;
         let found =
-            self.call(&format!("look at the network {name}"), client.inspect_network(name, None)).await?;
+            self.call(&format!("inspecting the network {name}"), client.inspect_network(name, None)).await?;
         let parts = found.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
         let gateway = parts.into_iter().find_map(|part| part.gateway?.parse().ok());
         gateway.ok_or_else(|| ContainerError::Other(format!("the network {name} has no addresses")))
@@ -110,10 +108,10 @@ impl Docker {
             ..Default::default()
         };
         let client = self.client().await?;
-        self.call(&format!("make the network {INTERNET}"), client.create_network(request)).await?;
+        self.call(&format!("creating the network {INTERNET}"), client.create_network(request)).await?;
         // Another may have made one just then, which Docker allows: everyone takes the same.
         let made = self.network_id(INTERNET).await?;
-        made.ok_or_else(|| ContainerError::Other(format!("the network {INTERNET} is gone")))
+        made.ok_or_else(|| ContainerError::Other(format!("the network {INTERNET} no longer exists")))
     }
 
     /// Whether a container on it is to be kept from others.
@@ -137,7 +135,7 @@ impl Docker {
         }
         let client = self.client().await?;
         let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: None };
-        let operation = format!("put the container {container} on the network {WALL}");
+        let operation = format!("connecting the container {container} to the network {WALL}");
         match self.call(&operation, client.connect_network(WALL, request)).await {
             // It is on it already.
             Err(ContainerError::Refused { status: 403, message }) if message.contains("already exists") => {
@@ -161,7 +159,7 @@ impl Docker {
             ..Default::default()
         };
         let client = self.client().await?;
-        let made = self.call(&format!("make the network {WALL}"), client.create_network(request)).await;
+        let made = self.call(&format!("creating the network {WALL}"), client.create_network(request)).await;
         match made {
             Ok(_) => Ok(()),
             // Another has made it just then.
@@ -190,7 +188,7 @@ impl Docker {
     /// Removes one network.
     pub async fn remove_network_by_id(&self, id: &str) -> Result<(), ContainerError> {
         let client = self.client().await?;
-        match self.call(&format!("remove the network {id}"), client.remove_network(id)).await {
+        match self.call(&format!("removing the network {id}"), client.remove_network(id)).await {
             Ok(()) | Err(ContainerError::Refused { status: 404, .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -208,7 +206,7 @@ impl Docker {
         let client = self.client().await?;
         let filters = HashMap::from([(filter.to_owned(), vec![value.to_owned()])]);
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
-        let found = self.call("list networks", client.list_networks(Some(options))).await?;
+        let found = self.call("listing networks", client.list_networks(Some(options))).await?;
         Ok(found.into_iter().filter_map(listed).collect())
     }
 
@@ -221,7 +219,7 @@ impl Docker {
         let Network::Between { inside, .. } = network else { return Ok(()) };
         let client = self.client().await?;
         let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: None };
-        let operation = format!("put the container {container} on the network {inside}");
+        let operation = format!("connecting the container {container} to the network {inside}");
         self.call(&operation, client.connect_network(inside, request)).await
     }
 }

@@ -21,7 +21,7 @@ impl Docker {
     pub async fn sees(&self, folder: &Path, image: &str) -> anyhow::Result<bool> {
         let mark = tempfile::Builder::new().prefix(".hob-probe-").tempfile_in(folder);
         let mark = mark.with_context(|| format!("writing to {}", folder.display()))?;
-        let path = mark.path().canonicalize().context("resolving the path of the mark")?;
+        let path = mark.path().canonicalize().context("resolving the path of the probe file")?;
         self.remove_left_over().await;
         let name = format!("hob-{}-probe", Uuid::new_v4());
         let spec = ContainerSpec {
@@ -49,7 +49,7 @@ impl Docker {
         let made = self.ensure(&spec).await;
         let removed = self.remove(&name).await;
         match made {
-            Ok(_) => removed.map(|()| true).context("removing the container that was made to see this"),
+            Ok(_) => removed.map(|()| true).context("removing the probe container"),
             Err(ContainerError::Refused { status: 400, message }) if message.contains("does not exist") => {
                 Ok(false)
             }
@@ -62,7 +62,7 @@ impl Docker {
         let left = self.list((LABEL, "1")).await.unwrap_or_default();
         for container in left.into_iter().filter(|left| left.state == State::Created) {
             if let Err(error) = self.remove(&container.name).await {
-                tracing::debug!(%error, "a container that was made for a look stays");
+                tracing::debug!(%error, "probe container not removed");
             }
         }
     }

@@ -231,13 +231,13 @@ fn network(network: &Network) -> Result<(String, Option<Vec<String>>), Container
             // Words that Docker reads as modes, some of which end the isolation.
             let is_mode = matches!(name.as_str(), "" | "host" | "none" | "default") || name.contains(':');
             if is_mode {
-                return Err(invalid(&format!("`{name}` is not the name of a network of its own")));
+                return Err(invalid(&format!("`{name}` is not the name of a user-defined network")));
             }
             Ok((name.clone(), host_name()))
         }
         Network::Inner(name) => Ok((name.clone(), None)),
         Network::Between { outside, .. } => match self::network(outside)? {
-            (mode, _) if mode == "none" => Err(invalid("its network leads nowhere")),
+            (mode, _) if mode == "none" => Err(invalid("it has no network")),
             // The machine has no name in there.
             (mode, _) => Ok((mode, None)),
         },
@@ -306,20 +306,20 @@ fn check(spec: &ContainerSpec) -> Result<(), ContainerError> {
         && spec.name.len() >= 2
         && letters.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
     if !name_is_fine {
-        return Err(invalid(&format!("`{}` is not a container's name", spec.name)));
+        return Err(invalid(&format!("`{}` is not a valid container name", spec.name)));
     }
     if spec.user.0 == 0 {
         return Err(invalid("it would run as root"));
     }
     for (name, value) in &spec.env {
         if name.is_empty() || name.contains('=') || name.contains('\0') || value.contains('\0') {
-            return Err(invalid(&format!("`{name}` is not an environment variable")));
+            return Err(invalid(&format!("`{name}` is not a valid name of an environment variable")));
         }
     }
     let limits = &spec.limits;
     // A quota below a millisecond of each period is refused by the kernel.
     if !(limits.cpus.is_finite() && limits.cpus >= 0.01) {
-        return Err(invalid(&format!("{} processors", limits.cpus)));
+        return Err(invalid(&format!("{} processors are not a valid limit", limits.cpus)));
     }
     if limits.pids <= 0 || limits.nofile <= 0 {
         return Err(invalid("the limits of processes and open files must be above 0"));
@@ -332,7 +332,7 @@ fn check(spec: &ContainerSpec) -> Result<(), ContainerError> {
 fn bytes(what: &str, size: u64) -> Result<i64, ContainerError> {
     match i64::try_from(size) {
         Ok(size) if size > 0 => Ok(size),
-        _ => Err(invalid(&format!("the size of {what} is {size} bytes"))),
+        _ => Err(invalid(&format!("{size} bytes are not a valid size for {what}"))),
     }
 }
 

@@ -45,10 +45,11 @@ pub(super) struct Inspected {
 
 impl Inspected {
     pub(super) fn from_answer(name: &str, answer: ContainerInspectResponse) -> Result<Self, ContainerError> {
-        let state =
-            answer.state.as_ref().and_then(state).ok_or_else(|| {
-                ContainerError::Other(format!("docker does not say what state {name} is in"))
-            })?;
+        let state = answer
+            .state
+            .as_ref()
+            .and_then(state)
+            .ok_or_else(|| ContainerError::Other(format!("docker reports no state for {name}")))?;
         let labels = answer.config.and_then(|config| config.labels).unwrap_or_default();
         Ok(Self { labels: labels.into_iter().collect(), state })
     }

@@ -110,10 +110,10 @@ impl Deliver {
         // elsewhere.
         let is_hopeless = matches!(error, GitHubError::Forbidden(_)) || to_show.tries >= MAX_REFUSALS;
         if is_refusal(&error) && is_hopeless {
-            tracing::error!(story = %to_show.story, %error, "GitHub does not take the check run");
+            tracing::error!(story = %to_show.story, %error, "GitHub rejected the check run");
             return self.store.checks_shown(to_show.story, facts.version, MAX_WAIT).await;
         }
-        tracing::warn!(story = %to_show.story, %error, "the check run could not be shown; it is tried again");
+        tracing::warn!(story = %to_show.story, %error, "updating the check run failed; will retry");
         let wait = (FIRST_WAIT * 2u32.pow(to_show.tries.min(10))).min(MAX_WAIT);
         self.store.checks_put_off(to_show.story, error.retry_after().unwrap_or(wait), true).await
     }
@@ -193,7 +193,7 @@ impl Deliver {
         let own = self.store.check_run_of(story.id).await?;
         for found in repository.find_check_runs(head, CHECK_NAME, &story.id.to_string()).await? {
             if Some(found.id) != own && !found.is_completed {
-                tracing::info!(check_run = %found.id, "GitHub has made a check run twice; the second is ended");
+                tracing::info!(check_run = %found.id, "completing a duplicate check run");
                 let said = message::told_elsewhere();
                 repository.end_check_run(found.id, Conclusion::Neutral, said, said).await?;
             }

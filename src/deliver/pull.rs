@@ -56,7 +56,7 @@ impl Deliver {
         pull: &Wanted<'_>,
     ) -> anyhow::Result<Result<(), GitHubError>> {
         if story.pull_state != PullState::Open {
-            tracing::info!(story = %story.id, "the pull request is closed; it is not opened again");
+            tracing::info!(story = %story.id, "pull request is closed; not reopened");
             return self.store.not_proposed(wanted).await.map(Ok);
         }
         // Parked, and tried again when the work is done: it would say what is not so any more.
@@ -90,7 +90,7 @@ impl Deliver {
                 self.store.not_proposed(wanted).await.map(Ok)
             }
             Ok(Ensured::NoDrafts) => {
-                tracing::info!(story = %story.id, "there are no drafts here, so that unfinished work stays on its branch");
+                tracing::info!(story = %story.id, "drafts are not available; unfinished work stays on its branch");
                 self.store.not_proposed(wanted).await.map(Ok)
             }
             Err(error) => Ok(Err(error)),
@@ -143,7 +143,7 @@ impl Deliver {
             match repository.request_review(pull.number, reviewer).await {
                 Ok(()) => {}
                 Err(error) if is_refusal(&error) => {
-                    tracing::warn!(pull = %pull.number, reviewer, %error, "a review could not be requested");
+                    tracing::warn!(pull = %pull.number, reviewer, %error, "requesting a review failed");
                     refused.push(reviewer.clone());
                 }
                 Err(error) => return Err(error),
@@ -203,7 +203,7 @@ impl Deliver {
         let opened = match opened {
             Err(error) if is_base_gone(&error) => match self.base_by_now(repository, story).await? {
                 Some(base) => {
-                    tracing::info!(was = story.base_branch, now = base, "the base branch has another name");
+                    tracing::info!(old_base = story.base_branch, base, "base branch renamed");
                     repository.open_pull(&NewPull { base, ..new }).await
                 }
                 None => Err(error),
@@ -286,7 +286,7 @@ impl Deliver {
         match repository.set_draft(&open.node_id, draft).await {
             Ok(()) => Ok(by_hob),
             Err(error) if is_refusal(&error) => {
-                tracing::warn!(pull = %open.number, draft, %error, "GitHub does not let hob change whether it is a draft");
+                tracing::warn!(pull = %open.number, draft, %error, "changing the draft state failed");
                 Ok(story.pull_draft)
             }
             Err(error) => Err(error),
@@ -306,7 +306,7 @@ impl Deliver {
             pull => pull?,
         };
         let Some(to) = pull.over else {
-            return Err(GitHubError::Unavailable("the list of pull requests is behind".to_owned()));
+            return Err(GitHubError::Unavailable("the list of pull requests is not up to date".to_owned()));
         };
         let by = match to {
             PullTransition::Merged => pull.merged_by.clone(),
@@ -383,13 +383,13 @@ impl Deliver {
         match repository.branch_head(branch).await {
             Err(GitHubError::NotFound) => self.store.branch_gone(wanted, branch).await.map(Ok),
             Ok(now) if now != *head => {
-                tracing::info!(branch, %now, "a merged branch has got other commits since, and stays");
+                tracing::info!(branch, %now, "merged branch has new commits; not deleted");
                 self.store.effect_done(wanted.id).await.map(Ok)
             }
             Ok(_) => match repository.delete_branch(branch).await {
                 Ok(()) => self.store.branch_gone(wanted, branch).await.map(Ok),
                 Err(error) if is_refusal(&error) && wanted.attempts > 0 => {
-                    tracing::warn!(branch, %error, "GitHub does not let hob remove a merged branch; it stays");
+                    tracing::warn!(branch, %error, "deleting the merged branch failed");
                     self.store.effect_done(wanted.id).await.map(Ok)
                 }
                 Err(error) => Ok(Err(error)),

@@ -23,7 +23,7 @@ impl Deliver {
     ) -> anyhow::Result<()> {
         tracing::error!(
             effect = %wanted.id, story = %story.id, %error,
-            "an effect on GitHub is parked; `hob status` shows it, `hob retry` has it tried again"
+            "write to GitHub failed permanently; see `hob status` and `hob retry`"
         );
         let refusal = refusal(error);
         let words = match &wanted.effect {
@@ -98,7 +98,7 @@ fn refusal(error: &GitHubError) -> Refusal {
                 () => Refusal::NotAllowed(message.clone()),
             }
         }
-        GitHubError::Unexpected(_) => Refusal::Other("GitHub's answer made no sense to me".to_owned()),
+        GitHubError::Unexpected(_) => Refusal::Other("GitHub sent an unexpected response".to_owned()),
         other => Refusal::Other(other.to_string()),
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn ensure_reply(
         Ok(made) => Ok(Some(made)),
         // Somebody has deleted what is answered. Not believed at the first word.
         Err(GitHubError::NotFound) if wanted.refusals >= MAX_NOT_FOUND => {
-            tracing::info!(%thread, "a thread of a review is gone; nobody is answered in it");
+            tracing::info!(%thread, "review thread no longer exists; not answered");
             Ok(None)
         }
         Err(error) => Err(error),
@@ -51,7 +51,7 @@ pub(super) async fn request(
             Err(error)
         }
         Err(error) if is_refusal(&error) => {
-            tracing::info!(story = %story.id, reviewer, %error, "a review could not be requested");
+            tracing::info!(story = %story.id, reviewer, %error, "requesting a review failed");
             Ok(())
         }
         other => other,
@@ -69,7 +69,7 @@ pub(super) async fn remove_double(
     let counts = ReviewCommentId(double.comment.0);
     let is_there = found.contains(&counts);
     for other in found.iter().filter(|other| is_there && **other != counts) {
-        tracing::info!(comment = %other, "GitHub has made an answer twice; the second is removed");
+        tracing::info!(comment = %other, "removing a duplicate reply");
         repository.delete_review_comment(*other).await?;
     }
     Ok(is_there)

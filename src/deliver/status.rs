@@ -221,14 +221,14 @@ impl Deliver {
             pace.limit(who, error.retry_after().unwrap_or(FIRST_WAIT));
         }
         if error == GitHubError::NotFound && to_show.tries >= MAX_NOT_FOUND {
-            tracing::info!(story = %to_show.story, "somebody has deleted the status comment; another is made");
+            tracing::info!(story = %to_show.story, "status comment was deleted; creating another");
             return self.store.status_is_gone(to_show.story).await;
         }
         if is_refusal(&error) && to_show.tries >= MAX_REFUSALS {
-            tracing::error!(story = %to_show.story, %error, "GitHub does not take the status comment's change");
+            tracing::error!(story = %to_show.story, %error, "GitHub rejected the status comment");
             return self.store.status_given_up(to_show.story, facts.version).await;
         }
-        tracing::warn!(story = %to_show.story, %error, "the status could not be shown; it is tried again");
+        tracing::warn!(story = %to_show.story, %error, "updating the status failed; will retry");
         let wait = (FIRST_WAIT * 2u32.pow(to_show.tries.min(10))).min(MAX_WAIT);
         self.store.status_put_off(to_show.story, error.retry_after().unwrap_or(wait), true).await
     }
@@ -294,7 +294,7 @@ impl Deliver {
             Err(error) => Err(error),
         };
         if let Err(error) = shown {
-            tracing::warn!(story = %story.id, %error, "the label could not be put on either");
+            tracing::warn!(story = %story.id, %error, "setting the label failed");
         }
         Ok(())
     }
@@ -328,7 +328,7 @@ impl Deliver {
         for (state, color, description) in STATE_LABELS.iter().filter(|(state, ..)| own(state) == wanted) {
             match repository.describe_label(&own(state), color, description).await {
                 Err(error) if is_refusal(&error) => {
-                    tracing::info!(label = wanted, %error, "a label could not be given a colour");
+                    tracing::info!(label = wanted, %error, "creating the label failed");
                 }
                 described => described?,
             }

@@ -31,7 +31,7 @@ fn lay_out(folder: &Path) -> anyhow::Result<()> {
     make(&folder.join(LIBRARIES))?;
     // Older C libraries load what finds names when it is first needed.
     let _ = std::net::ToSocketAddrs::to_socket_addrs("localhost:1");
-    let maps = std::fs::read_to_string("/proc/self/maps").context("reading what is loaded")?;
+    let maps = std::fs::read_to_string("/proc/self/maps").context("reading the memory map")?;
     for library in libraries(&maps) {
         let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let target = if is_loader(&name) { folder.join(LOADER) } else { folder.join(LIBRARIES).join(name) };

@@ -58,7 +58,7 @@ struct Proxy<F> {
 
 /// Is the proxy until it is told to end.
 pub fn run(order: &str) -> anyhow::Result<()> {
-    let order: Order = serde_json::from_str(order).context("what to let through")?;
+    let order: Order = serde_json::from_str(order).context("parsing the list of allowed servers")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind((own_address(order.inside).await?, ANY_PORT)).await?;
@@ -75,7 +75,7 @@ pub fn run(order: &str) -> anyhow::Result<()> {
 /// The own address on the network that has this one. Nothing is sent.
 async fn own_address(inside: IpAddr) -> anyhow::Result<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").await?;
-    socket.connect((inside, 9)).await.context("the network inside is not there")?;
+    socket.connect((inside, 9)).await.context("reaching the inside network")?;
     Ok(socket.local_addr()?.ip())
 }
 
@@ -126,7 +126,7 @@ where
     /// Opens a tunnel. `place` is kept for as long as it stands.
     async fn tunnel<P: Send + 'static>(&self, request: Request<Incoming>, place: P) -> Answer {
         let Some((name, port)) = place_of(request.uri(), None) else {
-            return said(StatusCode::BAD_REQUEST, "no such place");
+            return said(StatusCode::BAD_REQUEST, "invalid address");
         };
         let mut there = match self.open(&name, port).await {
             Ok(there) => there,
@@ -146,7 +146,7 @@ where
     async fn forward(&self, mut request: Request<Incoming>) -> Answer {
         let is_plain = request.uri().scheme_str() == Some("http");
         let Some((name, port)) = place_of(request.uri(), Some(80)).filter(|_| is_plain) else {
-            return said(StatusCode::BAD_REQUEST, "this is a proxy for HTTP and for tunnels");
+            return said(StatusCode::BAD_REQUEST, "this proxy supports HTTP and tunnels only");
         };
         let there = match self.open(&name, port).await {
             Ok(there) => there,
@@ -157,7 +157,7 @@ where
         }
         let opened = client::conn::http1::handshake(TokioIo::new(there)).await;
         let Ok((mut sender, connection)) = opened else {
-            return said(StatusCode::BAD_GATEWAY, "the server hung up");
+            return said(StatusCode::BAD_GATEWAY, "the server closed the connection");
         };
         tokio::spawn(connection);
         match sender.send_request(request).await {
@@ -183,7 +183,7 @@ where
         let unreachable =
             |error: String| Box::new(said(StatusCode::BAD_GATEWAY, &format!("{name}:{port}: {error}")));
         let found = tokio::time::timeout(CONNECT_TIMEOUT, (self.find)(name.to_owned(), port)).await;
-        let found = found.map_err(|_| unreachable("its address is not found in time".to_owned()))?;
+        let found = found.map_err(|_| unreachable("its address did not resolve in time".to_owned()))?;
         let found = found.map_err(|error| unreachable(error.to_string()))?;
         let may = |at: &&SocketAddr| {
             is_public(at.ip()) || self.hosts.iter().any(|host| host.allows_address(at.ip(), port))
@@ -196,7 +196,7 @@ where
         match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&open[..])).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(unreachable(error.to_string())),
-            Err(_) => Err(unreachable("it does not answer".to_owned())),
+            Err(_) => Err(unreachable("no response in time".to_owned())),
         }
     }
 }
@@ -212,7 +212,7 @@ fn place_of(uri: &Uri, usual_port: Option<u16>) -> Option<(String, u16)> {
 /// The request as the server itself gets it: for the place that was asked about, whatever else its
 /// headers say.
 fn as_sent(request: &mut Request<Incoming>) -> Result<(), Box<Answer>> {
-    let wrong = |_| Box::new(said(StatusCode::BAD_REQUEST, "no such place"));
+    let wrong = |_| Box::new(said(StatusCode::BAD_REQUEST, "invalid address"));
     let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     strip(request.headers_mut());

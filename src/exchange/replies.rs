@@ -19,7 +19,7 @@ struct Raw {
 
 /// The answers in it; each thread's last one counts. An error is a complaint for the log.
 pub(super) fn parse(text: &str) -> Result<Vec<Reply>, String> {
-    let value = agent::json_value(text.as_bytes()).ok_or("it is no JSON")?;
+    let value = agent::json_value(text.as_bytes()).ok_or("it is not JSON")?;
     let list = match value {
         serde_json::Value::Array(list) => list,
         // `{"replies": […]}`, and one answer alone.
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Reply>, String> {
             Some(serde_json::Value::Array(list)) => list,
             _ => vec![serde_json::Value::Object(map)],
         },
-        _ => return Err("it is no list".to_owned()),
+        _ => return Err("it is not a list".to_owned()),
     };
     let mut replies: Vec<Reply> = Vec::new();
     for raw in list.into_iter().take(MAX_REPLIES) {
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Reply>, String> {
         replies.retain(|other| other.thread != thread);
         replies.push(Reply { thread, reply });
     }
-    if replies.is_empty() { Err("it answers nothing".to_owned()) } else { Ok(replies) }
+    if replies.is_empty() { Err("it contains no replies".to_owned()) } else { Ok(replies) }
 }
 
 #[cfg(test)]

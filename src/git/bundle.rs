@@ -35,7 +35,7 @@ pub(super) fn read_header(input: &mut impl BufRead) -> Result<Header, ImportErro
     let version = match next()?.as_str() {
         "# v2 git bundle" => 2,
         "# v3 git bundle" => 3,
-        _ => return malformed("it does not begin as a bundle does"),
+        _ => return malformed("it does not start like a bundle"),
     };
     let mut tip = None;
     let mut prerequisites = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn read_header(input: &mut impl BufRead) -> Result<Header, ImportErro
         } else if let Some(capability) = line.strip_prefix('@') {
             // Any other (`filter`, SHA-256) would mean a pack that cannot be whole to us.
             if version < 3 || capability != "object-format=sha1" {
-                return malformed("it asks for something hob does not know");
+                return malformed("it requires a capability that hob does not know");
             }
         } else if let Some(needed) = line.strip_prefix('-') {
             prerequisites.push(object_id(needed.split(' ').next().unwrap_or_default())?);
@@ -72,7 +72,7 @@ fn object_id(text: &str) -> Result<Oid, ImportError> {
     // libgit2 itself would accept a shortened id.
     match Oid::from_str(text) {
         Ok(id) if text.len() == 40 => Ok(id),
-        _ => malformed("an object id in its header is none"),
+        _ => malformed("an object id in its header is invalid"),
     }
 }
 

@@ -125,7 +125,7 @@ impl Walk<'_> {
         for entry in &tree {
             let name = entry.name_bytes();
             if !is_sound_name(name) || !names.insert(name.to_vec()) {
-                return Err(ImportError::Malformed(format!("the tree {id} has an entry no git would make")));
+                return Err(ImportError::Malformed(format!("the tree {id} has an invalid entry")));
             }
             match entry.filemode_raw() {
                 TREE_MODE => folders.push(entry.id()),
@@ -169,14 +169,14 @@ fn is_sound_name(name: &[u8]) -> bool {
 }
 
 fn wrong_kind(id: Oid, wanted: ObjectType, found: ObjectType) -> ImportError {
-    ImportError::Malformed(format!("{id} should be a {wanted} and is a {found}"))
+    ImportError::Malformed(format!("{id} should be a {wanted} but is a {found}"))
 }
 
 fn unreadable(error: &git2::Error, kind: &str, id: Oid) -> ImportError {
     match error.code() {
         // libgit2 says the same of an object that is missing and of one of another kind.
         ErrorCode::NotFound => ImportError::Incomplete(format!("the {kind} {id} is missing")),
-        _ => ImportError::Malformed(format!("the {kind} {id} cannot be read: {}", error.message())),
+        _ => ImportError::Malformed(format!("the {kind} {id} is unreadable: {}", error.message())),
     }
 }
 

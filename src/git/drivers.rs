@@ -20,13 +20,13 @@ pub(super) fn merged_otherwise(
 ) -> anyhow::Result<Vec<String>> {
     let base = match since {
         Some(since) => since,
-        None => repository.merge_base(ours.id(), theirs.id()).context("looking for a common commit")?,
+        None => repository.merge_base(ours.id(), theirs.id()).context("finding the merge base")?,
     };
-    let base = repository.find_commit(base).context("reading the commit that both sides have")?;
+    let base = repository.find_commit(base).context("reading the merge base")?;
     let changed_by_ours = changed(repository, &base, ours)?;
     let changed_by_theirs = changed(repository, &base, theirs)?;
     // Of a repository without a work tree, the attributes are those of its `HEAD`.
-    repository.set_head_detached(ours.id()).context("choosing the attributes")?;
+    repository.set_head_detached(ours.id()).context("setting HEAD for attributes")?;
     let flags = AttrCheckFlags::INDEX_ONLY
         | AttrCheckFlags::NO_SYSTEM
         | AttrCheckFlags::from_bits_retain(INCLUDE_HEAD);

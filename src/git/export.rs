@@ -36,7 +36,7 @@ impl Mirror {
     pub fn export(&self, at: &Sha, paths: &[&str], folder: &Path) -> anyhow::Result<Vec<String>> {
         let repository = self.open()?;
         let tree = tree_of(&repository, at)?;
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         let mut room = MAX_BYTES;
         let mut waiting: Vec<String> = paths.iter().rev().map(|path| (*path).to_owned()).collect();
         let mut written = BTreeSet::new();
@@ -50,8 +50,8 @@ impl Mirror {
             let mut targets = Vec::new();
             if let Some(entry) = entry_at(&tree, &path)? {
                 let target = folder.join(&path);
-                let above = target.parent().context("a path below a folder")?;
-                fs::create_dir_all(above).with_context(|| format!("making {}", above.display()))?;
+                let above = target.parent().context("the path has no parent folder")?;
+                fs::create_dir_all(above).with_context(|| format!("creating {}", above.display()))?;
                 write_entry(&repository, &entry, &target, Path::new(&path), &mut room, &mut targets)?;
             }
             exported.push(path);

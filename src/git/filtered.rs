@@ -50,7 +50,7 @@ pub(super) fn faults(
     fresh: &HashSet<Oid>,
 ) -> anyhow::Result<Vec<Filtered>> {
     // Of a repository without a work tree, the attributes are those of its `HEAD`.
-    repository.set_head_detached(tip).context("choosing the attributes")?;
+    repository.set_head_detached(tip).context("setting HEAD for attributes")?;
     let flags = AttrCheckFlags::INDEX_ONLY
         | AttrCheckFlags::NO_SYSTEM
         | AttrCheckFlags::from_bits_retain(INCLUDE_HEAD);

@@ -79,7 +79,7 @@ impl Default for ImportLimits {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// It is over one of the limits.
-    #[error("the hand-over is too large: its {what} is over {limit}")]
+    #[error("the hand-over is too large: its {what} exceeds {limit}")]
     TooLarge {
         /// What is too large.
         what: &'static str,
@@ -87,16 +87,16 @@ pub enum ImportError {
         limit: u64,
     },
     /// Checked out it would take more disk than this.
-    #[error("checked out, the work would take more than the {0} that `container.disk` allows")]
+    #[error("a checkout of the work would exceed the {0} that `container.disk` allows")]
     CheckoutTooLarge(ByteSize),
     /// It is not a bundle, or not one git would make.
-    #[error("the hand-over is not a sound bundle: {0}")]
+    #[error("the hand-over is not a valid bundle: {0}")]
     Malformed(String),
     /// Something its commits need is in neither bundle nor mirror.
     #[error("the hand-over is incomplete: {0}")]
     Incomplete(String),
     /// Its tip does not build on the commit it should.
-    #[error("the hand-over does not build on the commit it was given")]
+    #[error("the hand-over does not build on the commit that the agent was given")]
     NotDescended,
     /// Our side failed: the disk, the mirror.
     #[error("{0:#}")]
@@ -181,7 +181,7 @@ impl Imported {
         mut look: impl FnMut(NewObject<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let repository = open_quarantine(&self.quarantine)?;
-        let odb = repository.odb().context("opening the quarantine's objects")?;
+        let odb = repository.odb().context("opening the quarantine's object database")?;
         let commits = self.fresh.commits.iter().map(|id| (ObjectKind::Commit, *id, ""));
         let trees = self.fresh.trees.iter().map(|id| (ObjectKind::Tree, *id, ""));
         let blobs = self.fresh.blobs.iter().map(|(id, name)| (ObjectKind::Blob, *id, name.as_str()));
@@ -199,7 +199,7 @@ impl Imported {
         mut look: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let repository = open_quarantine(&self.quarantine)?;
-        let odb = repository.odb().context("opening the quarantine's objects")?;
+        let odb = repository.odb().context("opening the quarantine's object database")?;
         for id in &self.replaced {
             look(odb.read(*id).with_context(|| format!("reading {id}"))?.data())?;
         }
@@ -241,7 +241,7 @@ fn import_into(
     let repository = make_quarantine(mirror, hand_over.quarantine).map_err(ImportError::Other)?;
     let base = oid(hand_over.base).map_err(ImportError::Other)?;
     let known = mirror.open().map_err(ImportError::Other)?;
-    let known = known.odb().map_err(failed("opening the mirror's objects"))?;
+    let known = known.odb().map_err(failed("opening the mirror's object database"))?;
     if !known.exists(base) {
         return Err(ImportError::Other(anyhow!("the mirror does not have the base {base}")));
     }
@@ -298,7 +298,7 @@ fn receive(
     let mut input = BufReader::new(bundle.take(limit.saturating_add(1)));
     let header = bundle::read_header(&mut input)?;
     let mut spool = tempfile::tempfile_in(hand_over.quarantine)
-        .context("making a file for the pack")
+        .context("creating a file for the pack")
         .map_err(ImportError::Other)?;
     let length = io::copy(&mut input, &mut spool).context("storing the pack").map_err(ImportError::Other)?;
     if header.length + length > limit {
@@ -310,7 +310,7 @@ fn receive(
 
 /// Hands the pack to libgit2, which checks its sums and gives each object the id of its content.
 fn index(repository: &Repository, pack: &mut std::fs::File) -> Result<(), ImportError> {
-    let odb = repository.odb().map_err(failed("opening the quarantine's objects"))?;
+    let odb = repository.odb().map_err(failed("opening the quarantine's object database"))?;
     let mut writer = odb.packwriter().map_err(failed("opening the quarantine for a pack"))?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -330,19 +330,19 @@ fn index(repository: &Repository, pack: &mut std::fs::File) -> Result<(), Import
 fn not_indexed(error: git2::Error) -> ImportError {
     match error.class() {
         ErrorClass::Os | ErrorClass::NoMemory => failed("storing the pack")(error),
-        _ => ImportError::Malformed(format!("its pack cannot be read: {}", error.message())),
+        _ => ImportError::Malformed(format!("its pack is unreadable: {}", error.message())),
     }
 }
 
 fn check_tip(repository: &Repository, tip: Oid) -> Result<(), ImportError> {
-    let odb = repository.odb().map_err(failed("opening the quarantine's objects"))?;
+    let odb = repository.odb().map_err(failed("opening the quarantine's object database"))?;
     match odb.read_header(tip) {
         Ok((_, ObjectType::Commit)) => Ok(()),
         Ok((_, kind)) => Err(ImportError::Malformed(format!("its tip is a {kind}, not a commit"))),
         Err(error) if error.code() == ErrorCode::NotFound => {
             Err(ImportError::Incomplete(format!("its tip {tip} is missing")))
         }
-        Err(error) => Err(ImportError::Malformed(format!("its tip cannot be read: {}", error.message()))),
+        Err(error) => Err(ImportError::Malformed(format!("its tip is unreadable: {}", error.message()))),
     }
 }
 
@@ -354,7 +354,9 @@ fn describe(
     fresh: MissingObjects,
 ) -> anyhow::Result<Imported> {
     // Needed to push: libgit2 pushes references only.
-    repository.reference(HAND_OVER, tip, true, "hob: hand-over").context("naming the hand-over")?;
+    repository
+        .reference(HAND_OVER, tip, true, "hob: hand-over")
+        .context("creating the reference for the hand-over")?;
     let merged = merged_in(repository, hand_over, base, tip, &fresh)?;
     let mut walk = repository.revwalk().context("listing the new commits")?;
     walk.push(tip)?;
@@ -404,7 +406,7 @@ fn branch_paths(
         Ok(left) => left,
         // Two histories that have nothing in common.
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).context("looking for where the branch left its base"),
+        Err(error) => return Err(error).context("finding the merge base"),
     };
     let tree = |commit: Oid| repository.find_commit(commit).map(|commit| commit.tree_id());
     let found = changes::between(repository, &[tree(left)?], tree(tip)?, hand_over.limits.max_changes)?;

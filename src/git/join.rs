@@ -80,7 +80,8 @@ pub fn merge(join: &Join<'_>) -> anyhow::Result<Joined> {
     }
     let tree = index.write_tree_to(&repository).context("writing the merge")?;
     let tree = repository.find_tree(tree).context("reading the merge")?;
-    let by = Signature::new(join.by.0, join.by.1, &Time::new(join.at, 0)).context("naming the author")?;
+    let by = Signature::new(join.by.0, join.by.1, &Time::new(join.at, 0))
+        .context("creating the author's signature")?;
     let tip = repository
         .commit(None, &by, &by, join.message, &tree, &[&ours, &theirs])
         .context("committing the merge")?;
@@ -114,7 +115,7 @@ pub fn rebase(join: &Join<'_>) -> anyhow::Result<Joined> {
         if let Some(conflicts) = conflicts(&index)? {
             return Ok(conflicts);
         }
-        let tree = index.write_tree_to(&repository).context("writing a commit anew")?;
+        let tree = index.write_tree_to(&repository).context("rewriting a commit")?;
         let was_empty = commit.parent(0)?.tree_id() == commit.tree_id();
         if tree == onto.tree_id() && !was_empty {
             continue;
@@ -135,7 +136,7 @@ pub fn merge_base_in(quarantine: &Path, one: &Sha, other: &Sha) -> anyhow::Resul
     match open_quarantine(quarantine)?.merge_base(oid(one)?, oid(other)?) {
         Ok(found) => sha(found).map(Some),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(error).context("looking for where two branches parted"),
+        Err(error) => Err(error).context("finding the merge base"),
     }
 }
 
@@ -160,7 +161,7 @@ fn compared(
     let base = match repository.merge_base(ours.id(), theirs.id()) {
         Ok(base) => base,
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(Some(Joined::Unrelated)),
-        Err(error) => return Err(error).context("looking for a common commit"),
+        Err(error) => return Err(error).context("finding the merge base"),
     };
     Ok(match base {
         base if base == theirs.id() => Some(Joined::UpToDate),
@@ -227,13 +228,13 @@ fn anew<'a>(
     }
     bytes.push(b'\n');
     bytes.extend_from_slice(commit.message_raw_bytes());
-    let odb = repository.odb().context("opening the quarantine's objects")?;
-    let new = odb.write(ObjectType::Commit, &bytes).context("writing a commit anew")?;
-    repository.find_commit(new).context("reading a commit that was made anew")
+    let odb = repository.odb().context("opening the quarantine's object database")?;
+    let new = odb.write(ObjectType::Commit, &bytes).context("rewriting a commit")?;
+    repository.find_commit(new).context("reading the rewritten commit")
 }
 
 /// Names the commit, since libgit2 pushes references only.
 fn done(repository: &Repository, tip: Oid, commits: usize) -> anyhow::Result<Joined> {
-    repository.reference(HAND_OVER, tip, true, "hob: join").context("naming the commit")?;
+    repository.reference(HAND_OVER, tip, true, "hob: join").context("creating the reference for the join")?;
     Ok(Joined::Done { tip: sha(tip)?, commits })
 }

@@ -33,8 +33,8 @@ impl Mirror {
     /// The mirror at `path` (`<data>/mirrors/_/<id>.git`), made empty if it is not there yet.
     pub fn ensure(path: &Path) -> anyhow::Result<Mirror> {
         prepare()?;
-        let parent = path.parent().context("a mirror needs a folder to lie in")?;
-        fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+        let parent = path.parent().context("the mirror's path has no parent folder")?;
+        fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
         let _lock = lock(path)?;
         if !path.exists() {
             // Made beside its place and renamed: a mirror that exists is a whole one, whenever hob
@@ -42,7 +42,7 @@ impl Mirror {
             let new = sibling(path, "new")?;
             remove_tree(&new)?;
             init_bare(&new)?;
-            File::create(new.join(CLEAN)).context("noting that the mirror is clean")?;
+            File::create(new.join(CLEAN)).context("marking the mirror as clean")?;
             around("disk", "mirror-rename", || fs::rename(&new, path))
                 .with_context(|| format!("renaming {} into place", new.display()))?;
         }
@@ -81,9 +81,9 @@ impl Mirror {
         let tidied = (|| {
             if !was_clean || !prune::is_reached(&repository, &before)? {
                 let (began, removed) = (Instant::now(), prune::prune(&repository)?);
-                tracing::debug!(removed, took = ?began.elapsed(), mirror = %self.path.display(), "objects that nothing reaches are removed");
+                tracing::debug!(removed, duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), mirror = %self.path.display(), "pruned unreachable objects");
             }
-            File::create(&clean).context("noting that the mirror is clean").map(drop)
+            File::create(&clean).context("marking the mirror as clean").map(drop)
         })();
         tidied.map_err(RemoteError::Other)
     }
@@ -148,7 +148,7 @@ impl Mirror {
         match self.open()?.merge_base(oid(one)?, oid(other)?) {
             Ok(found) => sha(found).map(Some),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(error).context("looking for where two branches parted"),
+            Err(error) => Err(error).context("finding the merge base"),
         }
     }
 
@@ -227,7 +227,7 @@ pub fn remove_stale_locks(folder: &Path) -> anyhow::Result<usize> {
         }
         for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "lock")) {
             fs::remove_file(file).with_context(|| format!("removing {}", file.display()))?;
-            tracing::warn!(file = %file.display(), "a hob that was killed has left a lock of git's");
+            tracing::warn!(file = %file.display(), "removing a stale git lock");
             removed += 1;
         }
     }
@@ -253,7 +253,7 @@ pub(super) fn init_bare(path: &Path) -> anyhow::Result<Repository> {
     let mut options = RepositoryInitOptions::new();
     options.bare(true).no_reinit(true).mkpath(true).external_template(false);
     let repository =
-        Repository::init_opts(path, &options).with_context(|| format!("making {}", path.display()))?;
+        Repository::init_opts(path, &options).with_context(|| format!("creating {}", path.display()))?;
     let mut config = repository.config().context("opening the configuration")?;
     config.set_i32("gc.auto", 0).context("turning gc off")?;
     Ok(repository)

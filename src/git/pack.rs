@@ -21,7 +21,7 @@ pub(super) fn survey(input: &mut impl BufRead, limits: &ImportLimits) -> Result<
     let header: [u8; HEADER_BYTES] = read_exact(input)?;
     let (word, count) = (&header[..8], u32::from_be_bytes([header[8], header[9], header[10], header[11]]));
     if word != b"PACK\0\0\0\x02" && word != b"PACK\0\0\0\x03" {
-        return malformed("it holds no pack of a known version");
+        return malformed("it contains no pack of a known version");
     }
     if u64::from(count) > limits.max_objects {
         return Err(ImportError::TooLarge { what: "number of objects", limit: limits.max_objects });
@@ -37,7 +37,7 @@ pub(super) fn survey(input: &mut impl BufRead, limits: &ImportLimits) -> Result<
     let _checksum: [u8; CHECKSUM_BYTES] = read_exact(input)?;
     match input.fill_buf() {
         Ok([]) => Ok(()),
-        Ok(_) => malformed("something follows the pack"),
+        Ok(_) => malformed("there is data after the pack"),
         Err(error) => Err(reading(error)),
     }
 }
@@ -60,7 +60,7 @@ fn survey_object(input: &mut impl BufRead, limits: &ImportLimits) -> Result<u64,
         7 => {
             let _base: [u8; 20] = read_exact(input)?;
         }
-        _ => return malformed("it holds an object of no known kind"),
+        _ => return malformed("it contains an object of an unknown type"),
     }
     check_object_size(size, limits)?;
     let start = inflate(input, size)?;
@@ -98,14 +98,14 @@ fn inflate(input: &mut impl BufRead, size: u64) -> Result<Vec<u8>, ImportError> 
                 start.extend_from_slice(&buffer[..count.min(wanted)]);
                 found += count as u64;
                 if found > size {
-                    return malformed("an object is larger than it says");
+                    return malformed("an object is larger than declared");
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return malformed("an object is not compressed as it should be"),
+            Err(_) => return malformed("an object is not compressed correctly"),
         }
     }
-    if found < size { malformed("an object is smaller than it says") } else { Ok(start) }
+    if found < size { malformed("an object is smaller than declared") } else { Ok(start) }
 }
 
 /// A size at the beginning of a delta: seven bits a byte, the low ones first.
@@ -124,7 +124,7 @@ fn delta_size(start: &mut &[u8]) -> Result<u64, ImportError> {
 fn with_digit(size: u64, byte: u8, shift: u32) -> Result<u64, ImportError> {
     // 57 + 7 bits fill a u64; what would need more is no size of anything.
     if shift > 57 {
-        return malformed("a size in it is absurd");
+        return malformed("it contains an invalid size");
     }
     Ok(size | u64::from(byte & 0x7f) << shift)
 }
@@ -133,7 +133,7 @@ fn read_exact<const N: usize>(input: &mut impl BufRead) -> Result<[u8; N], Impor
     let mut bytes = [0; N];
     match input.read_exact(&mut bytes) {
         Ok(()) => Ok(bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => malformed("the pack breaks off"),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => malformed("the pack is truncated"),
         Err(error) => Err(reading(error)),
     }
 }

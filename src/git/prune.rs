@@ -27,12 +27,12 @@ pub(super) fn is_reached(repository: &Repository, commits: &[Oid]) -> anyhow::Re
     if lost.is_empty() {
         return Ok(true);
     }
-    let mut walk = repository.revwalk().context("looking for commits that no branch holds")?;
+    let mut walk = repository.revwalk().context("finding commits that no branch contains")?;
     for tip in &tips {
-        walk.hide(*tip).context("looking for commits that no branch holds")?;
+        walk.hide(*tip).context("finding commits that no branch contains")?;
     }
     for commit in lost {
-        walk.push(*commit).context("looking for commits that no branch holds")?;
+        walk.push(*commit).context("finding commits that no branch contains")?;
     }
     Ok(walk.next().is_none())
 }
@@ -89,7 +89,7 @@ pub(super) fn prune(repository: &Repository) -> anyhow::Result<usize> {
         // Lists of what is there, which somebody's gc has made. They would name what is gone.
         for list in ["info/commit-graph", "pack/multi-pack-index"] {
             remove_if_there(&repository.path().join("objects").join(list))
-                .context("removing a list of commits")?;
+                .context("removing a commit graph or pack index")?;
         }
         remove_tree(&repository.path().join("objects/info/commit-graphs"))?;
     }
@@ -126,11 +126,11 @@ fn reached(repository: &Repository) -> anyhow::Result<HashSet<Oid>> {
 }
 
 fn write_pack(repository: &Repository, folder: &Path, ids: &[Oid]) -> anyhow::Result<()> {
-    let mut builder = repository.packbuilder().context("making a pack anew")?;
+    let mut builder = repository.packbuilder().context("rewriting a pack")?;
     for id in ids {
-        builder.insert_object(*id, None).context("making a pack anew")?;
+        builder.insert_object(*id, None).context("rewriting a pack")?;
     }
-    around("disk", "prune-write", || builder.write(folder, 0o444)).context("writing a pack anew")
+    around("disk", "prune-write", || builder.write(folder, 0o444)).context("rewriting a pack")
 }
 
 /// The ids of the objects in a pack, by its index.
@@ -141,7 +141,7 @@ fn ids_in(index: &Path) -> anyhow::Result<Vec<Oid>> {
     let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
     let listed = count.checked_mul(ID_BYTES).and_then(|length| bytes.get(names..names.checked_add(length)?));
     let (true, Some(listed)) = (bytes.starts_with(b"\xfftOc\0\0\0\x02"), listed) else {
-        bail!("{} is no index of a pack", index.display());
+        bail!("{} is not a pack index", index.display());
     };
     listed.chunks_exact(ID_BYTES).map(|id| Oid::from_bytes(id).context("reading an id")).collect()
 }

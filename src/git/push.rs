@@ -47,26 +47,26 @@ pub enum Pushed {
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     /// Somebody else moved the branch. Nothing was changed.
-    #[error("the branch is not where it was: it is now {}", found.as_ref().map_or("gone", Sha::as_str))]
+    #[error("the branch has moved: it is now at {}", found.as_ref().map_or("gone", Sha::as_str))]
     Moved {
         /// Where it points now; `None` if it does not exist.
         found: Option<Sha>,
     },
     /// The host refused the update. Holds what it said, fit for people.
-    #[error("the git host refused the push: {0}")]
+    #[error("the git host rejected the push: {0}")]
     Refused(String),
     /// See [`RemoteError::Unauthorized`].
-    #[error("the git host does not accept the credentials: {0}")]
+    #[error("the git host rejects the credentials: {0}")]
     Unauthorized(String),
     /// See [`RemoteError::NotFound`].
-    #[error("the git host knows no such repository")]
+    #[error("the git host does not know the repository")]
     NotFound,
     /// See [`RemoteError::Redirected`].
     #[error("the repository has moved to {0}")]
     Redirected(String),
     /// See [`RemoteError::Unreachable`]. The push may have been done all the same: call again to
     /// find out.
-    #[error("the git host could not be reached: {0}")]
+    #[error("the git host is unreachable: {0}")]
     Unreachable(String),
     /// Anything else.
     #[error("{0:#}")]
@@ -107,7 +107,7 @@ pub fn push(push: &Push<'_>) -> Result<Pushed, PushError> {
     let expected = push.expected.map(oid).transpose().map_err(PushError::Other)?;
     let repository = open_quarantine(push.quarantine).map_err(PushError::Other)?;
     if repository.refname_to_id(HAND_OVER).ok() != Some(tip) {
-        return Err(PushError::Other(anyhow!("the quarantine does not hold {tip}")));
+        return Err(PushError::Other(anyhow!("the quarantine does not contain {tip}")));
     }
     let attempt = |intent| {
         transport::with_session(push.remote, push.quarantine, || {
@@ -171,7 +171,7 @@ fn attempt(
     match result {
         Ok(()) => Ok(Attempt::Done),
         Err(error) if error.code() == ErrorCode::NotFastForward => {
-            Ok(Attempt::Refused("the commit does not build on what the branch holds".to_owned()))
+            Ok(Attempt::Refused("the commit does not build on the branch's head".to_owned()))
         }
         // The host took the pack and would not unpack it, as with a size limit or a failed check.
         Err(error) if error.class() == ErrorClass::Net && error.message().starts_with("unpacking") => {
@@ -197,14 +197,14 @@ impl Heard {
         // says, and we go on only if that is where it should be. (`Remote::list` would tell too,
         // but panics if anybody has pushed a reference whose name is not UTF-8.)
         callbacks.push_negotiation(move |updates| {
-            let [update] = updates else { return Err(git2::Error::from_str("not one update")) };
+            let [update] = updates else { return Err(git2::Error::from_str("expected exactly one update")) };
             let found = Some(update.src()).filter(|id| !id.is_zero());
             *self.found.borrow_mut() = Some(found);
             let may_go_on = intent == Intent::Push && found == expected && found != Some(tip);
             if may_go_on && update.dst() == tip {
                 Ok(())
             } else {
-                Err(git2::Error::from_str("stopped before the push"))
+                Err(git2::Error::from_str("cancelled before the push"))
             }
         });
         callbacks.push_update_reference(|_, status| {

@@ -89,7 +89,7 @@ struct Piece {
 /// If libgit2 cannot read or write in the quarantine.
 pub fn rewrite_commits(imported: &mut Imported, authorship: &Authorship) -> anyhow::Result<()> {
     let repository = open_quarantine(&imported.quarantine)?;
-    let odb = repository.odb().context("opening the quarantine's objects")?;
+    let odb = repository.odb().context("opening the quarantine's object database")?;
     let order = parents_first(&repository, &imported.fresh.commits)?;
     let old = super::oid(&imported.tip)?;
     let pieces = pieces(&repository, &order, (imported.base, old), authorship)?;
@@ -106,7 +106,9 @@ pub fn rewrite_commits(imported: &mut Imported, authorship: &Authorship) -> anyh
         renamed.insert(id, new);
     }
     let Some(tip) = renamed.get(&old) else { return Ok(()) };
-    repository.reference(HAND_OVER, *tip, true, "hob: authorship").context("naming the hand-over")?;
+    repository
+        .reference(HAND_OVER, *tip, true, "hob: authorship")
+        .context("creating the reference for the hand-over")?;
     imported.tip = sha(*tip)?;
     imported.commit_count -= order.len() - pieces.len();
     imported.fresh.commits = pieces.iter().map(|piece| renamed[&piece.of]).collect();

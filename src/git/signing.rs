@@ -42,20 +42,20 @@ impl SigningKey {
         let no = |what: &str| Err(NoSigningKey(what.to_owned()));
         let text = text.trim();
         if text.starts_with("ssh-") || text.starts_with("ecdsa-") || text.starts_with("sk-") {
-            return no("is a public key; the private one is in the file without `.pub`");
+            return no("is a public key; use the private key, in the file without `.pub`");
         }
         if text.starts_with("-----BEGIN ") && !text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
-            return no("is a key in another form than OpenSSH's");
+            return no("is not a key in OpenSSH's format");
         }
         let Ok(key) = PrivateKey::from_openssh(text) else {
-            return no("is damaged, or no key of the kind Ed25519, with which hob signs");
+            return no("is damaged, or not an Ed25519 key; hob signs with Ed25519");
         };
         if key.is_encrypted() {
-            return no("is locked with a passphrase, which nobody is there to type");
+            return no("is protected with a passphrase, which hob cannot enter");
         }
         match key.algorithm() {
             Algorithm::Ed25519 => Ok(SigningKey(key)),
-            other => no(&format!("is a key of the kind {}, and hob signs with Ed25519", other.as_str())),
+            other => no(&format!("is a key of the type {}; hob signs with Ed25519", other.as_str())),
         }
     }
 
@@ -78,7 +78,7 @@ impl SigningKey {
 pub fn sign(mirror: &Mirror, quarantine: &Path, tip: &Sha, key: &SigningKey) -> anyhow::Result<Sha> {
     prepare()?;
     let repository = open_quarantine(quarantine)?;
-    let odb = repository.odb().context("opening the quarantine's objects")?;
+    let odb = repository.odb().context("opening the quarantine's object database")?;
     let tip = oid(tip)?;
     let mut signed: HashMap<Oid, Oid> = HashMap::new();
     for id in parents_first(&repository, &new_commits(&repository, mirror, tip)?)? {
@@ -89,14 +89,16 @@ pub fn sign(mirror: &Mirror, quarantine: &Path, tip: &Sha, key: &SigningKey) -> 
         signed.insert(id, new);
     }
     let tip = signed.get(&tip).copied().unwrap_or(tip);
-    repository.reference(HAND_OVER, tip, true, "hob: signature").context("naming the hand-over")?;
+    repository
+        .reference(HAND_OVER, tip, true, "hob: signature")
+        .context("creating the reference for the hand-over")?;
     sha(tip)
 }
 
 /// The commits down from `tip` to what the mirror has.
 fn new_commits(repository: &Repository, mirror: &Mirror, tip: Oid) -> anyhow::Result<Vec<Oid>> {
     let known = mirror.open()?;
-    let known = known.odb().context("opening the mirror's objects")?;
+    let known = known.odb().context("opening the mirror's object database")?;
     let mut seen = HashSet::from([tip]);
     let (mut waiting, mut new) = (vec![tip], Vec::new());
     while let Some(id) = waiting.pop() {
@@ -148,7 +150,7 @@ fn without_signature(commit: &[u8]) -> Vec<u8> {
 
 /// A commit's bytes with a signature as the last of its headers, where git puts it.
 fn with_signature(commit: &[u8], signature: &str) -> anyhow::Result<Vec<u8>> {
-    let end = commit.windows(2).position(|two| two == b"\n\n").context("a commit has a message")?;
+    let end = commit.windows(2).position(|two| two == b"\n\n").context("the commit has no message")?;
     let (head, message) = commit.split_at(end + 1);
     let header = format!("gpgsig {}\n", signature.trim_end().replace('\n', "\n "));
     Ok([head, header.as_bytes(), message].concat())
@@ -162,11 +164,11 @@ mod tests {
     fn what_is_no_key_to_sign_with_is_said() {
         let said = |text: &str| SigningKey::parse(text).unwrap_err().to_string();
         assert!(said("ssh-ed25519 AAAA me").starts_with("is a public key"));
-        assert!(said("-----BEGIN RSA PRIVATE KEY-----\nx").starts_with("is a key in another form"));
-        assert!(said("nonsense").starts_with("is damaged, or no key"));
+        assert!(said("-----BEGIN RSA PRIVATE KEY-----\nx").starts_with("is not a key in OpenSSH's format"));
+        assert!(said("nonsense").starts_with("is damaged, or not an Ed25519 key"));
         assert!(
             said("-----BEGIN OPENSSH PRIVATE KEY-----\nxxxx\n-----END OPENSSH PRIVATE KEY-----")
-                .starts_with("is damaged, or no key")
+                .starts_with("is damaged, or not an Ed25519 key")
         );
     }
 

@@ -69,7 +69,9 @@ pub fn apply_replacements(
         };
         commits.push(commit);
     }
-    repository.reference(HAND_OVER, tip.id(), true, "hob: suggestions").context("naming the last commit")?;
+    repository
+        .reference(HAND_OVER, tip.id(), true, "hob: suggestions")
+        .context("creating the reference for the hand-over")?;
     Ok(commits)
 }
 
@@ -80,7 +82,7 @@ pub fn chain(repository: &Path, tip: &Sha, count: usize) -> anyhow::Result<Vec<S
     let mut at = repository.find_commit(oid(tip)?).context("finding the last commit")?;
     let mut chain = vec![sha(at.id())?];
     while chain.len() < count {
-        at = at.parent(0).context("finding a commit of the chain")?;
+        at = at.parent(0).context("reading the parent commit")?;
         chain.push(sha(at.id())?);
     }
     chain.reverse();
@@ -203,7 +205,8 @@ fn commit<'a>(
         .context("writing a tree")?;
     let tree = repository.find_tree(tree)?;
     let when = Time::new(replacement.at_second, 0);
-    let signature = Signature::new(&author.name, &author.email, &when).context("naming the author")?;
+    let signature =
+        Signature::new(&author.name, &author.email, &when).context("creating the author's signature")?;
     let id = repository
         .commit(None, &signature, &signature, &replacement.message, &tree, &[parent])
         .context("writing a commit")?;

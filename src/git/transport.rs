@@ -115,8 +115,9 @@ pub(super) fn with_session<T>(
     if let (Some(token), false) = (&remote.token, is_path) {
         let token = token.expose_secret();
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("x-access-token:{token}"));
-        let mut header = HeaderValue::from_str(&format!("Basic {basic}"))
-            .map_err(|_| RemoteError::Other(anyhow!("the token cannot be sent in a header")))?;
+        let mut header = HeaderValue::from_str(&format!("Basic {basic}")).map_err(|_| {
+            RemoteError::Other(anyhow!("the token contains characters that a header cannot contain"))
+        })?;
         header.set_sensitive(true);
         session.authorization = Some(header);
         session.secrets = vec![token.to_owned(), basic];
@@ -154,15 +155,16 @@ pub(super) fn check_address(address: &str) -> anyhow::Result<bool> {
         return Ok(true);
     }
     // The address itself is not shown: it may hold what should not be there.
-    let url = Url::parse(address).map_err(|_| anyhow!("the repository's address is not a URL or a path"))?;
+    let url =
+        Url::parse(address).map_err(|_| anyhow!("the repository's address is neither a URL nor a path"))?;
     if !matches!(url.scheme(), "http" | "https") {
         bail!("only http and https addresses and absolute paths are supported, not `{}`", url.scheme());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        bail!("the repository's address has credentials in it");
+        bail!("the repository's address contains credentials");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        bail!("the repository's address has a query or a fragment");
+        bail!("the repository's address contains a query or a fragment");
     }
     Ok(false)
 }
@@ -223,7 +225,7 @@ impl Exchange {
                 let base = session.moved_to.as_deref().unwrap_or(url).trim_end_matches('/');
                 Ok((base.to_owned(), session.spool.clone()))
             }
-            _ => Err(RemoteError::Other(anyhow!("libgit2 asked for an address that is not the remote's"))),
+            _ => Err(RemoteError::Other(anyhow!("libgit2 requested an address outside the remote"))),
         })?;
         if is_list {
             let url = format!("{base}{LISTING}?service={service}");
@@ -259,7 +261,7 @@ impl Exchange {
                 }
             });
         }
-        Err(RemoteError::Other(anyhow!("the git host sends us on and on")))
+        Err(RemoteError::Other(anyhow!("the git host redirects too often")))
     }
 
     fn take(&mut self, answer: Response, kind: &str) -> Result<(), RemoteError> {
@@ -267,7 +269,9 @@ impl Exchange {
         if found != format!("application/x-{}-{kind}", self.service) {
             // A login page, a proxy's notice, or a host that only serves files.
             let found = clean(found);
-            return Err(RemoteError::Other(anyhow!("the host does not speak git: it sent `{found}`")));
+            return Err(RemoteError::Other(anyhow!(
+                "the host does not support git over HTTP: it sent `{found}`"
+            )));
         }
         self.answer = Some(answer);
         Ok(())
@@ -307,7 +311,7 @@ impl Read for Exchange {
         }
         let Some(answer) = &mut self.answer else { return Ok(0) };
         answer.read(buffer).map_err(|error| {
-            let text = format!("the answer broke off: {}", clean(&error.to_string()));
+            let text = format!("the response was cut off: {}", clean(&error.to_string()));
             io::Error::other(fail(RemoteError::Unreachable(text)))
         })
     }
@@ -317,7 +321,7 @@ impl Write for Exchange {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.body {
             Some(body) => body.write(bytes),
-            None => Err(io::Error::other("the request has been sent")),
+            None => Err(io::Error::other("the request was already sent")),
         }
     }
 
@@ -349,7 +353,7 @@ fn client() -> anyhow::Result<&'static Client> {
         .timeout(SILENCE_LIMIT)
         .referer(false)
         .build()
-        .context("making the HTTP client for git")?;
+        .context("creating the HTTP client for git")?;
     Ok(CLIENT.get_or_init(|| client))
 }
 
@@ -362,7 +366,7 @@ fn unreachable(error: &reqwest::Error) -> RemoteError {
         cause = inner.source();
     }
     if text.is_empty() {
-        text = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
+        text = if error.is_timeout() { "no response in time".to_owned() } else { error.to_string() };
     }
     RemoteError::Unreachable(clean(&text))
 }
@@ -378,7 +382,7 @@ fn accepted(answer: Response, asked: &str) -> Result<Response, RemoteError> {
         _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
             Err(RemoteError::Unreachable(refusal(answer)))
         }
-        _ => Err(RemoteError::Other(anyhow!("the git host answered {}", refusal(answer)))),
+        _ => Err(RemoteError::Other(anyhow!("the git host responded with {}", refusal(answer)))),
     }
 }
 
@@ -414,7 +418,7 @@ fn refusal(answer: Response) -> String {
 fn new_address(answer: &Response, asked: &str) -> String {
     let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
     let Some(mut url) = Url::parse(asked).ok().and_then(|asked| asked.join(location).ok()) else {
-        return "an address that is none".to_owned();
+        return "an invalid address".to_owned();
     };
     url.set_query(None);
     url.set_fragment(None);

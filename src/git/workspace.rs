@@ -75,7 +75,7 @@ struct Open {
 
 /// The same of a tree. One that stands in many places is read once, and counts for each.
 pub(super) fn tree_size(repository: &Repository, root: Oid) -> anyhow::Result<u64> {
-    let odb = repository.odb().context("opening the objects")?;
+    let odb = repository.odb().context("opening the object database")?;
     let mut files = HashMap::new();
     let mut known: HashMap<Oid, u64> = HashMap::new();
     let mut way = vec![open(repository, &odb, root, &mut files)?];
@@ -113,7 +113,7 @@ fn open(
                 let bytes = match files.get(&entry.id()) {
                     Some(bytes) => *bytes,
                     None => {
-                        let (size, _) = odb.read_header(entry.id()).context("looking at a file")?;
+                        let (size, _) = odb.read_header(entry.id()).context("reading the size of a file")?;
                         let bytes = (size as u64).checked_next_multiple_of(BLOCK_BYTES).unwrap_or(u64::MAX);
                         files.insert(entry.id(), bytes);
                         bytes
@@ -137,7 +137,7 @@ fn init(
     let mut options = RepositoryInitOptions::new();
     options.no_reinit(true).mkpath(true).external_template(false).initial_head(new.branch);
     let empty =
-        Repository::init_opts(path, &options).with_context(|| format!("making {}", path.display()))?;
+        Repository::init_opts(path, &options).with_context(|| format!("creating {}", path.display()))?;
     borrow_from(empty.path(), lenders)?;
     drop(empty);
     // Opened again, because libgit2 reads the alternates only when it opens a repository.
@@ -150,13 +150,13 @@ fn init(
     repository.reference(&branch_reference(new.branch), start, true, "hob: start")?;
     repository.reference(&remote_base, oid(&base)?, true, "hob: base")?;
     repository.reference_symbolic("refs/remotes/origin/HEAD", &remote_base, true, "hob: base")?;
-    repository.remote("origin", new.origin).context("naming the origin")?;
+    repository.remote("origin", new.origin).context("adding the remote `origin`")?;
     Ok(repository)
 }
 
 /// Gives `path` and everything in it away. Links themselves are given, not what they point at.
 fn change_owner(path: &Path, uid: u32, gid: u32) -> anyhow::Result<()> {
-    let context = || format!("giving {} away", path.display());
+    let context = || format!("changing the owner of {}", path.display());
     if fs::symlink_metadata(path).with_context(context)?.is_dir() {
         for entry in fs::read_dir(path).with_context(context)? {
             change_owner(&entry.with_context(context)?.path(), uid, gid)?;

@@ -202,9 +202,7 @@ pub async fn answers(url: &str) -> Result<(), String> {
     };
     match asked {
         Ok(_) => Ok(()),
-        Err(error) if error.is_timeout() => {
-            Err(format!("nothing came within {} s", ANSWERS_WITHIN.as_secs()))
-        }
+        Err(error) if error.is_timeout() => Err(format!("no response within {} s", ANSWERS_WITHIN.as_secs())),
         Err(error) => Err(no_connection(&error)),
     }
 }

@@ -47,19 +47,19 @@ pub struct ImageFile {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoImage {
     /// Its address, or one that it led to, is not GitHub's.
-    #[error("it is not on one of GitHub's own hosts")]
+    #[error("it is not on GitHub's own hosts")]
     Elsewhere,
     /// It is larger than allowed.
     #[error("it is larger than {0} KiB")]
     TooLarge(u64),
     /// What came is something else.
-    #[error("it is no image of a known kind")]
+    #[error("it is not an image of a supported type")]
     NotAnImage,
     /// GitHub does not give it out.
     #[error("GitHub answered with the status {0}")]
     Refused(u16),
     /// It did not come.
-    #[error("it could not be fetched")]
+    #[error("it could not be downloaded")]
     Away,
 }
 
@@ -181,7 +181,7 @@ async fn read(mut answer: reqwest::Response, most: u64) -> Result<ImageFile, NoI
 
 fn away(error: &reqwest::Error) -> NoImage {
     // Without the address, which may be signed.
-    tracing::warn!(error = %error.to_string().split(" for url").next().unwrap_or_default(), "an image could not be fetched");
+    tracing::warn!(error = %error.to_string().split(" for url").next().unwrap_or_default(), "downloading an image failed");
     NoImage::Away
 }
 

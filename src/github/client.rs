@@ -105,8 +105,8 @@ impl Client {
         if let Some((id, pem)) = app {
             builder = builder.app_from_rsa_pem(id.into(), pem.expose_secret()).map_err(|_| {
                 GitHubError::Setting(
-                    "the App's private key is no RSA key in PEM: take the file that GitHub gives you on the App's page, \
-                     under Private keys"
+                    "the App's private key is not an RSA key in PEM format; use the file that GitHub creates on the \
+                    App's page, under Private keys"
                         .to_owned(),
                 )
             })?;
@@ -142,7 +142,7 @@ impl Client {
             if pause > MAX_PAUSE {
                 return Err(error);
             }
-            tracing::debug!(%error, ?pause, path, "a read from GitHub failed and is repeated");
+            tracing::debug!(%error, ?pause, path, "retrying a read from GitHub");
             tokio::time::sleep(pause).await;
         }
     }
@@ -168,9 +168,9 @@ impl Client {
         let (status, headers) = (answer.status(), answer.headers().clone());
         if let Some(location) = headers.get("location").filter(|_| status.is_redirection()) {
             let location = location.to_str().ok().and_then(|location| answer.url().join(location).ok());
-            return location.map(String::from).ok_or_else(|| {
-                GitHubError::Unexpected("GitHub sends to an address that is none".to_owned())
-            });
+            return location
+                .map(String::from)
+                .ok_or_else(|| GitHubError::Unexpected("GitHub redirects to an invalid address".to_owned()));
         }
         let body = answer.text().await.unwrap_or_default();
         Err(failure(status.as_u16(), &headers, &body))
@@ -246,7 +246,7 @@ impl Client {
             Ok(Answer { status, headers, body })
         };
         let answer = tokio::time::timeout(REQUEST_LIMIT, whole).await.map_err(|_| {
-            GitHubError::Unavailable(format!("no whole answer within {} s", REQUEST_LIMIT.as_secs()))
+            GitHubError::Unavailable(format!("no complete response within {} s", REQUEST_LIMIT.as_secs()))
         })?;
         reach("github", place, Timing::After);
         if answer.as_ref().is_ok_and(|answer| answer.status == 401) {
@@ -362,16 +362,16 @@ impl Answer {
 impl Address {
     fn parse(api_url: &str) -> Result<Address, GitHubError> {
         let wrong =
-            |why: &str| GitHubError::Setting(format!("the address of GitHub's API, `github.api_url`, {why}"));
-        let url = reqwest::Url::parse(api_url).map_err(|_| wrong("is not one: it wants https://HOST"))?;
+            |why: &str| GitHubError::Setting(format!("`github.api_url`, the URL of GitHub's API, {why}"));
+        let url = reqwest::Url::parse(api_url).map_err(|_| wrong("is not a URL; use https://HOST"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong("begins neither with https:// nor with http://"));
+            return Err(wrong("starts neither with https:// nor with http://"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("holds a name or a password, which belong into the credentials"));
+            return Err(wrong("contains a user name or password; set the credentials in their own settings"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("has a `?` or a `#`"));
+            return Err(wrong("contains a `?` or a `#`"));
         }
         let base_path = url.path().trim_end_matches('/').to_owned();
         Ok(Address { origin: url.origin().ascii_serialization(), base_path })

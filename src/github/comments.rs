@@ -165,6 +165,6 @@ impl Repository {
             }
         }
         // To say "not found" here could make a second comment.
-        Err(GitHubError::Unexpected(format!("the comments on issue {issue} do not end")))
+        Err(GitHubError::Unexpected(format!("the list of comments on issue {issue} does not end")))
     }
 }

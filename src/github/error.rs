@@ -21,22 +21,22 @@ const MAX_MESSAGE: usize = 400;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitHubError {
     /// 401: the key, the token or the App's number is wrong.
-    #[error("GitHub does not accept hob's credentials: {0}")]
+    #[error("GitHub rejects hob's credentials: {0}")]
     Unauthorized(String),
     /// 404 or 410: not there, or not for hob's eyes.
-    #[error("GitHub knows no such thing, or does not show it to hob")]
+    #[error("GitHub does not know this resource, or does not show it to hob")]
     NotFound,
     /// 403: seen, and not allowed.
-    #[error("GitHub does not allow it: {0}")]
+    #[error("GitHub denied access: {0}")]
     Forbidden(String),
     /// A primary or secondary rate limit (403 or 429). Nothing was done.
-    #[error("GitHub asks hob to slow down")]
+    #[error("GitHub limits hob's request rate")]
     RateLimited {
         /// How long GitHub asked to wait, if it said.
         retry_after: Option<Duration>,
     },
     /// 422: understood, and impossible as things are.
-    #[error("GitHub cannot do it: {message}")]
+    #[error("GitHub rejected the request: {message}")]
     Unprocessable {
         /// GitHub's reasons.
         message: String,
@@ -44,10 +44,10 @@ pub enum GitHubError {
         already_exists: bool,
     },
     /// A server error, a broken connection or silence. A write may have taken effect, or not.
-    #[error("GitHub could not be reached, or stumbled: {0}")]
+    #[error("GitHub is unavailable: {0}")]
     Unavailable(String),
     /// An answer that makes no sense to hob. Of a write, it may have taken effect.
-    #[error("hob does not understand what GitHub answered: {0}")]
+    #[error("hob does not understand GitHub's response: {0}")]
     Unexpected(String),
     /// A setting with which nothing can be asked.
     #[error("{0}")]

@@ -202,11 +202,11 @@ impl Repository {
             Ok(Err(error)) => {
                 // Without the address, which is signed.
                 let error = error.without_url();
-                tracing::warn!(job, %error, "the log of a job could not be fetched");
+                tracing::warn!(job, %error, "downloading a job's log failed");
                 Ok(None)
             }
             Err(_) => {
-                tracing::warn!(job, "the log of a job did not come in time");
+                tracing::warn!(job, "downloading a job's log timed out");
                 Ok(None)
             }
         }

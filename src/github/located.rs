@@ -234,7 +234,7 @@ impl GitHub {
             id: InstallationId,
         }
         let Identity::App(tokens) = &self.shared.identity else {
-            return Err(GitHubError::Unexpected("hob is no GitHub App here".to_owned()));
+            return Err(GitHubError::Unexpected("hob does not work as a GitHub App".to_owned()));
         };
         let remembered = lock(&self.shared.located.installations).get(&repo.key()).copied();
         if let Some(id) = remembered.or(hint) {
@@ -275,6 +275,6 @@ impl Repository {
 
 fn replaced(repo: &Repo) -> GitHubError {
     GitHubError::Forbidden(format!(
-        "{repo} is another repository now, and GitHub does not show hob the one that had this name"
+        "{repo} is a different repository now, and GitHub does not show hob the one that had this name"
     ))
 }

@@ -209,7 +209,7 @@ impl GitHub {
             match self.repositories_of(installation.id).await {
                 Ok(found) => all.extend(found),
                 Err(error @ (GitHubError::NotFound | GitHubError::Forbidden(_))) => {
-                    tracing::warn!(installation = %installation.id, %error, "an installation is not looked through");
+                    tracing::warn!(installation = %installation.id, %error, "listing an installation's repositories failed");
                 }
                 Err(error) => return Err(error),
             }
@@ -233,7 +233,9 @@ impl GitHub {
     fn app(&self) -> Result<&Client, GitHubError> {
         match &self.shared.identity {
             Identity::App(tokens) => Ok(tokens.app()),
-            Identity::User { .. } => Err(GitHubError::Unexpected("hob is no GitHub App here".to_owned())),
+            Identity::User { .. } => {
+                Err(GitHubError::Unexpected("hob does not work as a GitHub App".to_owned()))
+            }
         }
     }
 }

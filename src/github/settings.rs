@@ -56,7 +56,7 @@ struct WireObject {
 }
 
 /// Stands for a file that is no text of a sensible length.
-const NO_TEXT: &str = "this is no text, or far too long";
+const NO_TEXT: &str = "the file is not text, or too large";
 
 impl Repository {
     /// The text of the repository's settings, read at this time or later: what was read before

@@ -27,10 +27,10 @@ use crate::ids::{CommentId, InstallationId, Repo, RepositoryId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// The header is missing, or not `sha256=` with 64 hexadecimal digits.
-    #[error("the signature is not of the form `sha256=` and 64 hexadecimal digits")]
+    #[error("the signature is not `sha256=` followed by 64 hexadecimal digits")]
     Malformed,
     /// Signed with another secret, or changed on its way.
-    #[error("the signature does not match: the webhook's secret differs, or the body was changed")]
+    #[error("the signature does not match: the webhook has a different secret, or the body was changed")]
     Mismatch,
 }
 
@@ -126,7 +126,9 @@ pub fn is_of_use(event: &str, action: Option<&str>) -> bool {
 pub fn decode(event: &str, body: &[u8]) -> Result<Event, DecodeError> {
     let failed = |reason: String| DecodeError { event: clip(event), reason: clip(&reason) };
     if body.starts_with(b"payload=") {
-        return Err(failed("it is a form; set the webhook's content type to application/json".to_owned()));
+        return Err(failed(
+            "the body is a form; set the webhook's content type to application/json".to_owned(),
+        ));
     }
     let action = read::<Envelope>(body).map_err(failed)?.action;
     match (event, action.as_deref()) {

@@ -69,7 +69,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                 connections.spawn(answer(stream, router.clone(), peer, stop.clone()));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be taken");
+                tracing::warn!(%error, "accepting a connection failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -55,7 +55,7 @@ impl Readiness {
         let docker = async {
             match timeout(DOCKER_WITHIN, self.docker.ping()).await {
                 Ok(answer) => answer.map_err(|error| error.to_string()),
-                Err(_) => Err(format!("it did not answer within {} s", DOCKER_WITHIN.as_secs())),
+                Err(_) => Err(format!("no response within {} s", DOCKER_WITHIN.as_secs())),
             }
         };
         let store = async { in_time(self.store.check()).await.map_err(|error| format!("{error:#}")) };
@@ -71,7 +71,7 @@ impl Readiness {
             for (name, error) in
                 parts.iter().filter_map(|(name, result)| Some((name, result.as_ref().err()?)))
             {
-                tracing::warn!(error, "{name} is not ready");
+                tracing::warn!(dependency = name, error, "dependency not ready");
             }
         }
         let report = Report { is_ready: parts.iter().all(|(_, result)| result.is_ok()), text };

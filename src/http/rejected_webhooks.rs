@@ -72,16 +72,9 @@ impl RejectedWebhooks {
         };
         let Some(Sent { why, event, guid, from }) = last else { return };
         let from = from.map(|from| from.to_string()).unwrap_or_default();
-        tracing::warn!(
-            count,
-            why,
-            event,
-            guid,
-            from,
-            "webhooks were turned away; these fields are of the last one"
-        );
+        tracing::warn!(count, reason = why, event, delivery = guid, from, "webhooks rejected");
         if let Err(error) = self.store.note_turned_away(count, &why).await {
-            tracing::warn!(error = format!("{error:#}"), "how many webhooks were turned away was not noted");
+            tracing::warn!(error = format!("{error:#}"), "recording rejected webhooks failed");
         }
     }
 }

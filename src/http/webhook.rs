@@ -31,7 +31,7 @@ const SIGNATURE: &str = "X-Hub-Signature-256";
 const MAX_HEADER: usize = 100;
 
 /// What is kept of a delivery that tells of a change of a status comment.
-const CHANGE_OF_STATUS: &str = "a status comment says something else";
+const CHANGE_OF_STATUS: &str = "the status comment changed";
 
 /// Takes a delivery in.
 pub(super) async fn receive(
@@ -91,7 +91,7 @@ async fn accept(door: &Door, peer: &Peer, request: Request) -> Result<Answer, Re
     let signed = signed.map_err(|why| not_taken(why, http.body_limit).of(event, guid))?;
     match worth(event, &signed.bytes).await {
         DeliveryKind::Nothing(note) => {
-            tracing::debug!(guid, event, note, "a delivery leads to nothing");
+            tracing::debug!(delivery = guid, event, reason = note, "delivery needs no work");
             let noted = in_time(http.store.note_delivery(guid, event, &note)).await;
             answer(http, guid, event, noted)
         }
@@ -125,7 +125,7 @@ fn decode(event: &str, body: &[u8]) -> DeliveryKind {
         Ok(Event::Ping) => DeliveryKind::Nothing("GitHub's test of the webhook".to_owned()),
         Ok(Event::Other { event, action }) => {
             let action = action.map(|action| format!(".{action}")).unwrap_or_default();
-            DeliveryKind::Nothing(format!("hob has no use for {event}{action}"))
+            DeliveryKind::Nothing(format!("hob does not handle {event}{action}"))
         }
         Ok(event) if is_change_of_status(&event) => DeliveryKind::Nothing(CHANGE_OF_STATUS.to_owned()),
         Ok(event) => DeliveryKind::Recording { said: Some(Box::new(event)) },
@@ -154,12 +154,17 @@ fn answer(
 ) -> Result<Answer, Refusal> {
     match recorded {
         Ok(Recorded::New) => Ok((StatusCode::ACCEPTED, "recorded".to_owned())),
-        Ok(Recorded::Seen) => Ok((StatusCode::OK, "seen before; nothing was changed".to_owned())),
-        Ok(Recorded::SaysTheSame) => Ok((StatusCode::OK, "another delivery said the same".to_owned())),
+        Ok(Recorded::Seen) => Ok((StatusCode::OK, "already received; nothing was changed".to_owned())),
+        Ok(Recorded::SaysTheSame) => Ok((StatusCode::OK, "another delivery reported the same".to_owned())),
         Err(error) => {
-            tracing::error!(guid, event, error = format!("{error:#}"), "a delivery was not recorded");
+            tracing::error!(
+                delivery = guid,
+                event,
+                error = format!("{error:#}"),
+                "recording a delivery failed"
+            );
             http.store.report(&error);
-            let words = "the delivery was not recorded; send it again";
+            let words = "the delivery could not be recorded; send it again";
             Err(Refusal::own(StatusCode::SERVICE_UNAVAILABLE, words))
         }
     }
@@ -169,15 +174,15 @@ fn not_taken(why: BodyError, limit: usize) -> Refusal {
     match why {
         BodyError::TooLarge => Refusal::by_sender(
             StatusCode::PAYLOAD_TOO_LARGE,
-            &format!("the body has more than {limit} bytes, the most that server.body_limit allows"),
+            &format!("the body is larger than {limit} bytes, the limit set by server.body_limit"),
         ),
-        BodyError::TooSlow => Refusal::by_sender(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"),
-        BodyError::Broken => Refusal::by_sender(StatusCode::BAD_REQUEST, "the body did not come whole"),
+        BodyError::TooSlow => Refusal::by_sender(StatusCode::REQUEST_TIMEOUT, "the body arrived too slowly"),
+        BodyError::Broken => Refusal::by_sender(StatusCode::BAD_REQUEST, "the body is incomplete"),
         BodyError::NotSigned(error) => {
             Refusal::by_sender(StatusCode::UNAUTHORIZED, &format!("{SIGNATURE}: {error}"))
         }
         BodyError::NoRoom => {
-            let words = "there was no room for the body, since others came faster; send it again";
+            let words = "hob is receiving too many bodies at once; send it again";
             Refusal::by_sender(StatusCode::SERVICE_UNAVAILABLE, words)
         }
     }
@@ -200,7 +205,9 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refusal> {
 
 fn missing(name: &str) -> String {
     match name {
-        SIGNATURE => format!("the header {name} is missing: the webhook has no secret; set hob's there"),
+        SIGNATURE => {
+            format!("the header {name} is missing: the webhook has no secret; set hob's secret there")
+        }
         _ => format!("the header {name} is missing"),
     }
 }

@@ -116,7 +116,9 @@ impl Intake {
                 return Ok(Settled::Ignored(why));
             }
             self.store.show_card_again(guid, asked, &[]).await?;
-            return Ok(Settled::Done("put a card back that somebody has ticked who may not"));
+            return Ok(Settled::Done(
+                "restored a question comment after a tick by someone who may not answer",
+            ));
         }
         self.tell_of_others(on, self.store.story_at(&on.place.repo, on.issue.number).await?.as_ref()).await?;
         match decision {
@@ -126,22 +128,22 @@ impl Intake {
                 Ok(if self.store.answer(guid, &new, &seen).await? {
                     Settled::Done("answered a question")
                 } else {
-                    Settled::Ignored("the question was answered meanwhile".to_owned())
+                    Settled::Ignored("the question was already answered".to_owned())
                 })
             }
             Decision::Late { card, part } => {
                 let Some(Some(first)) = card.answers.get(part) else {
-                    return Ok(Settled::Ignored("nobody has answered".to_owned()));
+                    return Ok(Settled::Ignored("no answer was given".to_owned()));
                 };
                 let said = message::card::answered_before(&on.sender.login, &first.answer, card.deadline_at);
                 self.store.show_card_again(guid, &card, &[on.say(said)]).await?;
-                Ok(Settled::Done("said that somebody had answered before"))
+                Ok(Settled::Done("reported that the question was already answered"))
             }
             Decision::PutBack(card) => {
                 self.store.show_card_again(guid, &card, &[]).await?;
-                Ok(Settled::Done("put a card back to what it should be"))
+                Ok(Settled::Done("restored a question comment"))
             }
-            _ => Ok(Settled::Ignored("there is nothing to do".to_owned())),
+            _ => Ok(Settled::Ignored("nothing to do".to_owned())),
         }
     }
 
@@ -158,14 +160,16 @@ impl Intake {
             WhoAnswers::Maintain => Permission::Maintain,
             WhoAnswers::Admin => Permission::Admin,
             WhoAnswers::Asker if sender.is_same_as(&self.store.asker_of(card.id).await?) => Permission::Write,
-            WhoAnswers::Asker => return Ok(Some(format!("{login} is not who asked for this"))),
+            WhoAnswers::Asker => {
+                return Ok(Some(format!("{login} is not the person who asked for the work")));
+            }
         };
         // The repository may ask for more than the operator does, and never for less.
         let least = least.max(self.settings(place, on.began).await?.who());
         let repository = self.github.repository(&place.at()).await?;
         let has = match repository.permission(login, sender.id).await {
             Err(GitHubError::NotFound) if is_believed(delivery) => Permission::None,
-            permission => permission.with_context(|| format!("asking what {login} may do"))?,
+            permission => permission.with_context(|| format!("checking the permission of {login}"))?,
         };
         Ok((has < least).then(|| format!("{login} may not answer questions in {}", place.repo)))
     }

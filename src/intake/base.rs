@@ -35,15 +35,19 @@ impl Intake {
         let stories = self.store.stories_on_base(&place.repo, &pushed.branch).await?;
         if stories.is_empty() {
             return Ok(Settled::Ignored(
-                "a push to a branch that no pull request of hob's goes to".to_owned(),
+                "a push to a branch that is not the base of a hob pull request".to_owned(),
             ));
         }
         let settings = self.settings_lately(place).await?;
         if settings.fault().is_some() {
-            return Ok(Settled::Ignored("the repository's settings have a mistake".to_owned()));
+            return Ok(Settled::Ignored("the repository's settings have errors".to_owned()));
         }
         let because = match self.config.follow_base_of(&settings.file()) {
-            Follow::Never => return Ok(Settled::Ignored("stories do not follow their base here".to_owned())),
+            Follow::Never => {
+                return Ok(Settled::Ignored(
+                    "stories do not follow their base in this repository".to_owned(),
+                ));
+            }
             Follow::Always => MergeReason::Moved,
             Follow::Conflicts => MergeReason::MovedIfConflict,
         };
@@ -51,7 +55,7 @@ impl Intake {
             branch = pushed.branch,
             by = sender.login,
             stories = stories.len(),
-            "a base has moved"
+            "base branch moved"
         );
         let ids: Vec<_> = stories.iter().map(|story| story.id).collect();
         let follow = FollowBase {
@@ -62,7 +66,11 @@ impl Intake {
             wait: self.config.pull_request.wait,
         };
         let opened = self.store.follow_base(&follow).await?;
-        Ok(Settled::Done(if opened == 0 { "the base is about to be brought in" } else { "a base moved" }))
+        Ok(Settled::Done(if opened == 0 {
+            "the base branch will be merged"
+        } else {
+            "the base branch moved"
+        }))
     }
 
     /// Opens a task that brings the base branch in.
@@ -96,6 +104,6 @@ impl Intake {
             settings: on.settings.text(),
         };
         self.store.open_task(&on.delivery.guid, &new).await?;
-        Ok(Settled::Done("opened a task that brings the base in"))
+        Ok(Settled::Done("opened a task that merges the base branch"))
     }
 }

@@ -60,7 +60,7 @@ impl Intake {
     ) -> anyhow::Result<Vec<BlockedBy>> {
         let blockers = match repository.blocked_by(number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => Vec::new(),
-            blockers => blockers.context("asking what the issue is blocked by")?,
+            blockers => blockers.context("listing the blocking issues")?,
         };
         let place = |blocker: Blocker| BlockedBy {
             repo: blocker.repo.unwrap_or_else(|| on.place.repo.clone()),
@@ -82,23 +82,23 @@ impl Intake {
         let about = self.story_ask(on, on.issue, story);
         let look_in = self.look_every();
         self.store.keep_wish(&on.delivery.guid, &about, (wish, blockers), look_in, &effects).await?;
-        Ok(Settled::Done("waits for what the issue is blocked by"))
+        Ok(Settled::Done("waits for blocking issues"))
     }
 
     /// Looks whether a wish can begin. An error is the store's.
     pub(super) async fn look_at_wish(&self, due: &DueRequest) -> anyhow::Result<()> {
         let story = self.store.story(due.story).await?;
-        let span = tracing::info_span!("wish", story = %story.id, repo = %story.repo, issue = %story.issue);
+        let span = tracing::info_span!("blocked_request", story = %story.id, repo = %story.repo, issue = %story.issue);
         match self.begin_if_free(due, &story).await {
             Ok(what) => {
-                span.in_scope(|| tracing::info!(what, "looked at work that was blocked"));
+                span.in_scope(|| tracing::info!(outcome = what, "checked a blocked request"));
                 Ok(())
             }
             Err(error) if error.is::<GitHubError>() => {
                 let wait = (FIRST_WAIT * 2u32.pow(due.tries.min(10))).min(MAX_WAIT);
                 let named = error.downcast_ref::<GitHubError>().and_then(GitHubError::retry_after);
                 span.in_scope(|| {
-                    tracing::warn!(error = format!("{error:#}"), "blocked work could not be looked at")
+                    tracing::warn!(error = format!("{error:#}"), "checking a blocked request failed")
                 });
                 self.store.put_wish_off(due.story, named.unwrap_or(wait)).await
             }
@@ -144,24 +144,24 @@ impl Intake {
         let blockers = self.blockers(&on, None).await?;
         if !blockers.is_empty() {
             self.store.wish_waits(story.id, &blockers, self.look_every()).await?;
-            return Ok("it is still blocked");
+            return Ok("still blocked");
         }
         if !self.is_wanted(&on, wish).await? {
             self.store.end_wish(story.id, &[]).await?;
-            return Ok("it is closed, or has the label no more");
+            return Ok("closed, or no longer labelled");
         }
         let about = match self.free_to_begin(&on, story, wish).await? {
             Ok(about) => about,
             Err(words) => {
                 self.store.end_wish(story.id, &[words]).await?;
-                return Ok("said why it does not begin");
+                return Ok("reported why it does not start");
             }
         };
         let PendingRequest { text, choice, mode, .. } = wish.clone();
         let turn = choice.first_turn();
         let opening = TaskDraft { choice, text, mode, turn, about, asked_on: None };
         self.store.grant_wish(due, &self.new_task(&on, &issue, Some(story), opening)).await?;
-        Ok("it begins")
+        Ok("starts")
     }
 
     /// Whether the issue is still open, and has the label that asked. A webhook that would have

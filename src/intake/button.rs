@@ -34,7 +34,7 @@ impl Intake {
         sender: &Person,
     ) -> anyhow::Result<Settled> {
         if !self.config.pull_request.check_run {
-            return Ok(Settled::Ignored("hob shows no check runs here".to_owned()));
+            return Ok(Settled::Ignored("hob shows no check runs in this repository".to_owned()));
         }
         let story = match button.check_run {
             Some(check_run) => self.store.story_of_check_run(&place.repo, check_run).await?,
@@ -43,16 +43,16 @@ impl Intake {
         let Some(id) = story else {
             // hob may have died between making the check run and writing down which it is.
             if self.store.is_check_run_under_way(&place.repo, &button.head).await? {
-                anyhow::bail!("the check run is there, and not yet recorded");
+                anyhow::bail!("the check run exists, but is not recorded yet");
             }
-            return Ok(Settled::Ignored("a check run that is not hob's".to_owned()));
+            return Ok(Settled::Ignored("a check run of another app".to_owned()));
         };
         let story = self.store.story(id).await?;
         // The one that buttons are shown for: others may wait behind it, and of some nobody is
         // told.
-        let shown = self.store.status_facts(id).await?.task.context("a story with a check run has a task")?;
+        let shown = self.store.status_facts(id).await?.task.context("loading the story's current task")?;
         let Some(press) = pressed(button.button.as_deref(), shown.id) else {
-            return Ok(Settled::Ignored("the story has gone on since that button was shown".to_owned()));
+            return Ok(Settled::Ignored("the story has moved on since the button was shown".to_owned()));
         };
         // Frozen when it was asked for: a button says nothing of its own.
         let issue = Issue {
@@ -79,7 +79,7 @@ impl Intake {
     /// Has the check run shown once more, after the repository's checks have run again where it has
     /// any.
     pub(super) async fn check_again(&self, on: &EventContext<'_>, story: &Story) -> anyhow::Result<Settled> {
-        let newest = self.store.tasks_of(story.id).await?.pop().context("a story has a task")?;
+        let newest = self.store.tasks_of(story.id).await?.pop().context("loading the story's last task")?;
         let file = self.store.settings_of(newest.id).await?;
         let file = file.map(|text| RepositoryFile::parse_kept(&text)).unwrap_or_default();
         self.store.want_check_again(&on.delivery.guid, story.id, !file.checks.is_empty()).await?;

@@ -38,8 +38,8 @@ impl Intake {
         story: Option<Story>,
         (with, turn): (Continuation, RunReason),
     ) -> anyhow::Result<Settled> {
-        let id = story.as_ref().map(|story| story.id).context("what goes on is a story")?;
-        let last = self.store.last_task(id).await?.context("what goes on has a task")?;
+        let id = story.as_ref().map(|story| story.id).context("loading the story")?;
+        let last = self.store.last_task(id).await?.context("loading the story's last task")?;
         let turn = match (&with, turn) {
             (Continuation::SameText, RunReason::GoOn) if self.store.is_to_publish_again(&last).await? => {
                 RunReason::PublishAgain
@@ -99,7 +99,7 @@ impl Intake {
         let has_cap = self.config.has_caps_in_dollars(&on.settings.file())
             || asks.iter().any(|ask| ask.choice.budget_usd.is_some());
         if !has_cap {
-            tracing::info!(more_usd, "no cap is set that could be raised");
+            tracing::info!(more_usd, "there is no cap to raise");
             return self.reply(on, Some(story), "eyes", message::no_cap()).await;
         }
         let by = &on.sender.login;
@@ -174,6 +174,6 @@ impl Intake {
         let effects = [on.seen(reaction), on.say(body)];
         let about = self.story_ask(on, on.issue, story.as_ref());
         self.store.only_say(&on.delivery.guid, &about, &Heard::Words, &effects).await?;
-        Ok(Settled::Done("answered with words"))
+        Ok(Settled::Done("sent a reply"))
     }
 }

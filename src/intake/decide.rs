@@ -260,7 +260,7 @@ fn on_unlabel(is_own: bool, at: Timestamp, story: Option<&KnownStory>) -> Decisi
     match story {
         _ if !is_own => Decision::Nothing("the label is not hob's"),
         Some(story) if story.labeled_at.is_some_and(|labeled| at < labeled) => {
-            Decision::Nothing("the label was put on again since")
+            Decision::Nothing("the label was added again since")
         }
         Some(story) if story.is_under_work || story.is_blocked => Decision::Unlabeled,
         _ => Decision::Nothing("there is nothing to stop"),
@@ -269,11 +269,11 @@ fn on_unlabel(is_own: bool, at: Timestamp, story: Option<&KnownStory>) -> Decisi
 
 fn on_assign(is_own: bool, at: Timestamp, known: &InputContext) -> Decision {
     match &known.story {
-        _ if !is_own => Decision::Nothing("the issue is somebody else's"),
+        _ if !is_own => Decision::Nothing("the issue was assigned to someone else"),
         _ if known.on_pull_request => Decision::Nothing("it is a pull request"),
-        Some(story) if story.is_under_work => Decision::Nothing("the story is under work already"),
+        Some(story) if story.is_under_work => Decision::Nothing("the story is already in progress"),
         Some(story) if story.stopped_at.is_some_and(|stopped| at < stopped) => {
-            Decision::Nothing("the work was stopped after this was asked for")
+            Decision::Nothing("the work was stopped after this request")
         }
         _ => Decision::Open { choice: Choice::default(), text: None, mode: TaskMode::Work },
     }
@@ -290,10 +290,10 @@ fn on_label(choice: Option<&Choice>, at: Timestamp, known: &InputContext) -> Dec
         let adds = choice.agent.filter(|agent| story.is_under_work && story.chosen != Some(*agent));
         let is_same_act = story.labeled_at.is_some_and(|taken| taken <= at + SAME_ACT);
         if story.labeled_at.is_some_and(|taken| at <= taken + SAME_ACT) && !(is_same_act && adds.is_some()) {
-            return Decision::Nothing("the label was taken up already, or a later one was");
+            return Decision::Nothing("the label, or a later one, was already handled");
         }
         if story.stopped_at.is_some_and(|stopped| at < stopped) {
-            return Decision::Nothing("the work was stopped after the label was put on");
+            return Decision::Nothing("the work was stopped after the label was added");
         }
         if story.is_under_work {
             return adds.map_or(Decision::RememberLabel, Decision::Choose);
@@ -303,7 +303,7 @@ fn on_label(choice: Option<&Choice>, at: Timestamp, known: &InputContext) -> Dec
 }
 
 fn on_comment(act: &Input, known: &InputContext) -> Decision {
-    let Input::Comment { id, at, command, .. } = act else { return Decision::Nothing("this is no comment") };
+    let Input::Comment { id, at, command, .. } = act else { return Decision::Nothing("not a comment") };
     let (id, at, command) = (*id, *at, command.as_ref());
     let story = known.story.as_ref();
     if story.is_none() && known.on_pull_request {
@@ -325,7 +325,7 @@ fn on_comment(act: &Input, known: &InputContext) -> Decision {
         }
         None | Some(Command::Mistake(_)) => {}
         Some(_) if stopped_since => {
-            return Decision::Nothing("the work was stopped after this was asked for");
+            return Decision::Nothing("the work was stopped after this request");
         }
         Some(Command::Retry { fresh }) => return on_retry(*fresh, story),
         Some(Command::Budget { more_usd }) => return on_budget(*more_usd, story),
@@ -337,9 +337,9 @@ fn on_comment(act: &Input, known: &InputContext) -> Decision {
             Posted::As(asked) if id > asked => return answer(question, act),
             // Somebody may have read it who wrote this, or nobody: that shows as soon as it is
             // recorded.
-            Posted::NotYet => return Decision::NotYet("the question is on its way to the issue"),
+            Posted::NotYet => return Decision::NotYet("the question is not yet on the issue"),
             Posted::As(_) | Posted::Parked if command.is_none() => {
-                return Decision::Nothing("a comment from before the question");
+                return Decision::Nothing("a comment older than the question");
             }
             Posted::Parked => return answer(question, act),
             Posted::As(_) => {}
@@ -395,7 +395,7 @@ fn on_idle(command: &Command, story: Option<&KnownStory>) -> Decision {
 /// every command to work is the word to carry it out.
 fn answer(question: &OpenQuestion, act: &Input) -> Decision {
     const DECIDE_YOURSELF: &str = "Decide yourself, and go on.";
-    let Input::Comment { command, body, .. } = act else { return Decision::Nothing("this is no comment") };
+    let Input::Comment { command, body, .. } = act else { return Decision::Nothing("not a comment") };
     let decide = || DECIDE_YOURSELF.to_owned();
     let words = match command {
         Some(Command::Work { text, .. } | Command::Go { text }) if question.is_plan() => {
@@ -416,7 +416,7 @@ fn answer(question: &OpenQuestion, act: &Input) -> Decision {
     match (open.is_empty(), answered.first()) {
         (false, _) => Decision::Answer { question: card.id, answers: open },
         (true, Some(answer)) => Decision::Late { card: card.clone(), part: answer.part },
-        (true, None) => Decision::Nothing("a comment that quotes the question and says nothing"),
+        (true, None) => Decision::Nothing("a comment that only quotes the question"),
     }
 }
 
@@ -444,7 +444,7 @@ fn is_late(card: &QuestionComment, part: usize, at: Timestamp, by: &str) -> bool
 
 fn on_edit(act: &Input, known: &InputContext) -> Decision {
     let Input::Edit { id, at, before, after, by, by_hob } = act else {
-        return Decision::Nothing("this is no edit");
+        return Decision::Nothing("not an edit");
     };
     let card = known.story.as_ref().and_then(|story| story.card.as_ref());
     let Some(card) = card.filter(|card| card.comment == Some(*id)) else {
@@ -453,13 +453,13 @@ fn on_edit(act: &Input, known: &InputContext) -> Decision {
         return match unrecorded {
             // hob may have died between making the comment and writing down which it is.
             Some(open) if before.contains(&marker(open.card.id)) => {
-                Decision::NotYet("the question is there, and not yet recorded")
+                Decision::NotYet("the question comment exists, but is not recorded yet")
             }
             _ => Decision::Nothing("an edited comment triggers nothing"),
         };
     };
     match read_edit(card, before, after) {
-        QuestionEdit::AsItShouldBe => Decision::Nothing("the card says what it should"),
+        QuestionEdit::AsItShouldBe => Decision::Nothing("the question comment is up to date"),
         QuestionEdit::Ticked(picked) => {
             let open = picked.iter().filter(|picked| card.answers[picked.part].is_none());
             let open: Vec<PartAnswer> = open.cloned().collect();
@@ -493,7 +493,7 @@ fn on_press(press: ButtonAction, story: Option<&KnownStory>) -> Decision {
         // What failed is not better for being looked at once more.
         (ButtonAction::Retry | ButtonAction::Again, Decision::GoOn(with)) => Decision::GoOn(with),
         (ButtonAction::Retry | ButtonAction::Again, Decision::Redeliver) => Decision::Redeliver,
-        (ButtonAction::Retry, _) => Decision::Nothing("there is nothing to do again"),
+        (ButtonAction::Retry, _) => Decision::Nothing("there is nothing to retry"),
         (ButtonAction::Again, _) => Decision::CheckAgain,
     }
 }

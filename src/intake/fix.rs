@@ -29,34 +29,34 @@ impl Intake {
     ) -> anyhow::Result<Settled> {
         let ignored = |why: &str| Ok(Settled::Ignored(why.to_owned()));
         if !check.failed {
-            return ignored("a check that has not failed");
+            return ignored("the check has not failed");
         }
         if is_own(check.kind, &check.name, check.app_id, self.config.github.app_id) {
             return ignored("hob's own check");
         }
         let Some(story) = self.store.story_to_fix(&place.repo, &check.head).await? else {
-            return ignored("a check of a commit that hob has nothing to mend on");
+            return ignored("a check of a commit that hob does not fix");
         };
         let settings = self.settings(place, Instant::now()).await?;
         if let Some(fault) = settings.fault() {
-            let Some(pull) = story.pull else { return ignored("a mistake in the repository's settings") };
+            let Some(pull) = story.pull else { return ignored("the repository's settings have errors") };
             let on = IssueNumber(pull.0);
             let body = message::fix_settings_at_fault(fault, &place.default_branch);
             let said = NewEffect::new(Effect::Comment { on, body });
             self.store.tell_fault_once(&delivery.guid, story.id, &settings.version(), said).await?;
-            return Ok(Settled::Done("said that the repository's settings have a mistake"));
+            return Ok(Settled::Done("reported errors in the repository's settings"));
         }
         if self.config.fixes_of(&settings.file()) == 0 {
-            return ignored("failed checks are not taken up in this repository");
+            return ignored("this repository does not ask hob to fix failed checks");
         }
         // It follows up what somebody has asked for. Who may ask no more has nothing followed up.
         let asks = self.store.asks_of(story.id).await?;
-        let ask = asks.last().context("a story that was pushed has a task")?;
+        let ask = asks.last().context("loading the story's last task")?;
         let by = Person { login: ask.by.clone(), id: ask.by_id, is_bot: false };
         let repository = self.github.repository(&place.at()).await?;
         if permission(&repository, delivery, &by).await? < settings.who() {
             return Ok(Settled::Ignored(format!(
-                "{}, who asked for the work, may not command hob any more",
+                "{}, who asked for the work, may no longer command hob",
                 by.login
             )));
         }
@@ -68,10 +68,10 @@ impl Intake {
         };
         match self.store.open_fix(&delivery.guid, &new).await? {
             Fix::Opened => {
-                tracing::info!(story = %story.id, check = check.name, head = %check.head, "a check has failed");
+                tracing::info!(story = %story.id, check = check.name, head = %check.head, "check failed");
                 Ok(Settled::Done("opened a task about failed checks"))
             }
-            Fix::Joined => Ok(Settled::Done("a task about failed checks waits already")),
+            Fix::Joined => Ok(Settled::Done("a task about failed checks is already queued")),
             Fix::Past => ignored("the work has moved on, was stopped, or has failed"),
         }
     }

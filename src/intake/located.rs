@@ -36,7 +36,7 @@ impl Intake {
             Some(id) => self.store.repository_of_id(id).await?,
             None => None,
         };
-        Ok(known.is_none().then(|| format!("github.allow leaves {} out", place.repo)))
+        Ok(known.is_none().then(|| format!("github.allow does not include {}", place.repo)))
     }
 
     /// Puts the name that the repository of a delivery has now in place of the one in it. Tells why
@@ -89,7 +89,7 @@ impl Intake {
                 if let Some(known) = of_id {
                     self.store.put_repository_away(&known).await?;
                 }
-                Ok(Some(format!("GitHub does not show the repository {} any more", place.repo)))
+                Ok(Some(format!("GitHub no longer shows the repository {}", place.repo)))
             }
         }
     }
@@ -142,7 +142,7 @@ impl Intake {
     async fn learn_ids(&self) -> anyhow::Result<bool> {
         for known in self.store.repositories_without_id().await? {
             if let Err(error) = self.github.whereabouts(&known.at()).await {
-                tracing::debug!(repo = %known.repo, %error, "the id of a repository is not learned yet");
+                tracing::debug!(repo = %known.repo, %error, "the repository's id is not known yet");
             }
         }
         Box::pin(self.learn()).await
@@ -161,15 +161,16 @@ impl Intake {
                 self.store.know_repository(&facts.at(), &facts.default_branch).await?;
             }
             Ok(RepositoryLocation::Nowhere | RepositoryLocation::Replaced) => {
-                tracing::warn!(repo = %displaced.repo, id = ?displaced.id, "GitHub does not show a repository any more; its stories are put away");
+                tracing::warn!(repo = %displaced.repo, id = ?displaced.id, "repository no longer visible; archiving its \
+                    stories");
                 self.store.put_repository_away(displaced).await?;
             }
             Err(error @ GitHubError::Forbidden(_)) => {
-                tracing::warn!(repo = %displaced.repo, %error, "hob may not see a repository any more; its stories are put away");
+                tracing::warn!(repo = %displaced.repo, %error, "access to the repository was lost; archiving its stories");
                 self.store.put_repository_away(displaced).await?;
             }
             Err(error) => {
-                tracing::warn!(repo = %displaced.repo, %error, "where a repository is now could not be found out yet");
+                tracing::warn!(repo = %displaced.repo, %error, "locating the repository failed; will retry");
                 return Ok(false);
             }
         }

@@ -74,18 +74,18 @@ impl Intake {
     ) -> anyhow::Result<Settled> {
         let story = self.store.story_at(&place.repo, IssueNumber(pull.number.0)).await?;
         let Some(story) = story.filter(|story| story.open_pull() == Some(pull.number)) else {
-            return Ok(Settled::Ignored("a pull request that is not hob's, or over".to_owned()));
+            return Ok(Settled::Ignored("a pull request that is not hob's, or is finished".to_owned()));
         };
         let repository = self.github.repository(&place.at()).await?;
         let now = match repository.pull_facts(pull.number).await {
             Err(GitHubError::NotFound) if is_believed(delivery) => {
-                return Ok(Settled::Ignored("a pull request that is not there any more".to_owned()));
+                return Ok(Settled::Ignored("the pull request no longer exists".to_owned()));
             }
             now => now?,
         };
         self.store.pull_goes_to(Some(&delivery.guid), story.id, pull.number, &now.base).await?;
-        tracing::info!(story = %story.id, pull = %pull.number, base = now.base, "a pull request goes elsewhere");
-        Ok(Settled::Done("a pull request goes elsewhere"))
+        tracing::info!(story = %story.id, pull = %pull.number, base = now.base, "base branch of the pull request changed");
+        Ok(Settled::Done("the base branch of the pull request changed"))
     }
 
     /// Takes the end of an issue as the good end that it is, where a merge of the story's pull
@@ -100,7 +100,7 @@ impl Intake {
         let is_of_it = |merge: Timestamp| at.duration_since(merge) <= SAME_ACT;
         if merged_before && story.pull_moved_at.is_some_and(is_of_it) {
             return Ok(Some(Settled::Ignored(
-                "a merge closed the issue, and work began anew since".to_owned(),
+                "a merge closed the issue, but new work has started since".to_owned(),
             )));
         }
         let Some(number) = story.pull.filter(|_| story.pull_state == PullState::Open) else {
@@ -128,10 +128,11 @@ impl Intake {
 
     async fn take(&self, on: &EventContext<'_>, story: &Story, news: &PullUpdate) -> anyhow::Result<Settled> {
         if !self.store.pull_moved(Some(&on.delivery.guid), story.id, news).await? {
-            return Ok(Settled::Ignored("known already, or about a pull request that is past".to_owned()));
+            return Ok(Settled::Ignored("already known, or about an earlier pull request".to_owned()));
         }
-        tracing::info!(story = %story.id, repo = %story.repo, pull = %news.number, to = news.to.as_str(), "a pull request has moved");
-        Ok(Settled::Done("moved a pull request"))
+        tracing::info!(story = %story.id, repo = %story.repo, pull = %news.number, to = news.to.as_str(), "pull request \
+            changed state");
+        Ok(Settled::Done("the pull request changed state"))
     }
 
     /// What follows from a merge. The branch goes where the settings say so, and never one that

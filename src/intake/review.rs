@@ -53,13 +53,13 @@ impl Intake {
             let approval = (by.as_str(), review.id);
             return Ok(
                 match self.store.take_approval(&on.delivery.guid, story.id, approval, &words).await? {
-                    true => Settled::Done("an approval ends what its author had asked for"),
+                    true => Settled::Done("an approval drops its author's earlier requests"),
                     false => Settled::Ignored("an approval".to_owned()),
                 },
             );
         }
         let Some(said) = said else {
-            return ignored("a review that says nothing to hob");
+            return ignored("a review without requests");
         };
         let seen = said.remarks.iter().take(MAX_REACTIONS).map(|remark| {
             let (to, content) = (ReactTo::ReviewComment(remark.id), "eyes".to_owned());
@@ -131,7 +131,7 @@ impl Intake {
             return Ok(());
         }
         let story = self.store.unproposed_story_on(&on.place.repo, &pull.head).await?;
-        anyhow::ensure!(story.is_none(), "the pull request is hob's, and not yet recorded");
+        anyhow::ensure!(story.is_none(), "the pull request is hob's, but is not recorded yet");
         Ok(())
     }
 
@@ -196,11 +196,11 @@ impl Intake {
         };
         let wait = self.config.pull_request.wait;
         let taken =
-            self.store.take_review(&on.delivery.guid, &new, wait).await.context("taking a review up")?;
+            self.store.take_review(&on.delivery.guid, &new, wait).await.context("opening a review task")?;
         Ok(Settled::Done(match taken {
-            ReviewTaken::Opened => "a review is the next task",
-            ReviewTaken::Joined => "a review joins the one that waits",
-            ReviewTaken::Known => "a review that was taken up before",
+            ReviewTaken::Opened => "opened a task for a review",
+            ReviewTaken::Joined => "added a review to a queued task",
+            ReviewTaken::Known => "the review was already handled",
         }))
     }
 }

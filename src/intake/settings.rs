@@ -117,6 +117,6 @@ impl Intake {
         let effects = (on.seen("confused"), said);
         let version = on.settings.version();
         self.store.tell_settings_fault(&on.delivery.guid, &about, &heard, &version, effects).await?;
-        Ok(Settled::Done("said that the repository's settings have a mistake"))
+        Ok(Settled::Done("reported errors in the repository's settings"))
     }
 }

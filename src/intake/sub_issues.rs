@@ -39,14 +39,14 @@ impl Intake {
         let repository = self.github.repository(&on.place.at()).await?;
         let listed = match repository.sub_issues(on.issue.number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => Vec::new(),
-            listed => listed.context("asking for the sub-issues")?,
+            listed => listed.context("listing the sub-issues")?,
         };
         let added = match listed.is_empty() {
             true => HashMap::new(),
             false => repository
                 .sub_issues_added(on.issue.number)
                 .await
-                .context("asking when sub-issues were added")?,
+                .context("reading when sub-issues were added")?,
         };
         // Nor what was made one of them since, which anybody may do who may label.
         let was_there = |one: &ListedSubIssue| {
@@ -103,7 +103,7 @@ impl Intake {
         }
         let listed = match repository.sub_issues(on.issue.number).await {
             Err(GitHubError::NotFound) if is_believed(on.delivery) => Vec::new(),
-            listed => listed.context("asking for the sub-issues")?,
+            listed => listed.context("listing the sub-issues")?,
         };
         let is_here =
             |one: &ListedSubIssue| one.repo.as_ref().is_none_or(|repo| repo.key() == on.place.repo.key());
@@ -134,7 +134,7 @@ impl Intake {
             if let Some(own) = self.store.story_at(&on.place.repo, sub_issue.number).await?
                 && self.store.is_under_work(own.id).await?
             {
-                tracing::info!(issue = %sub_issue.number, "a sub-issue is left to its own story");
+                tracing::info!(issue = %sub_issue.number, "sub-issue has its own story");
                 continue;
             }
             to_do.push(sub_issue);
@@ -169,6 +169,6 @@ impl Intake {
         let about = self.story_ask(on, on.issue, story);
         let effects = [on.seen("confused"), on.say(words)];
         self.store.only_say(&on.delivery.guid, &about, &heard, &effects).await?;
-        Ok(Settled::Done("said that the parent's story has this sub-issue"))
+        Ok(Settled::Done("reported that the parent's story includes this sub-issue"))
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn watch_access(
         };
         match &why {
             Some(why) if said.is_none_or(|said| said.elapsed() >= SAID_EVERY) => {
-                tracing::error!("{why}");
+                tracing::error!(reason = why, "GitHub rejects hob's credentials");
                 said = Some(Instant::now());
             }
             None if said.take().is_some() => tracing::info!("GitHub accepts hob's credentials again"),
@@ -54,7 +54,7 @@ pub(super) async fn watch_access(
             match store.note_shut_out(why.as_deref()).await {
                 Ok(()) => is_noted = Some(why.clone()),
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "whether GitHub lets hob in was not noted")
+                    tracing::warn!(error = format!("{error:#}"), "recording the access to GitHub failed")
                 }
             }
         }
@@ -69,9 +69,9 @@ pub(super) async fn watch_access(
 
 fn describe(error: &GitHubError, is_app: bool) -> String {
     let remedy = if is_app {
-        "See to github.app_id, the App's private key and this machine's clock, and start hob again"
+        "Check github.app_id, the App's private key and this machine's clock, then restart hob"
     } else {
-        "Put a new token in the place of the old one, and start hob again"
+        "Replace the token with a new one, then restart hob"
     };
-    format!("{error}. Until then nothing is done. {remedy}; `hob check` tells more")
+    format!("{error}. Until then, hob does no work. {remedy}; `hob check` shows more")
 }

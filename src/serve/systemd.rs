@@ -26,7 +26,7 @@ pub(super) fn stopping(at_most: Duration) {
     let micros = u32::try_from(at_most.as_micros()).unwrap_or(u32::MAX);
     tell(&[
         NotifyState::Stopping,
-        NotifyState::Status("stopping; running agents go on without hob"),
+        NotifyState::Status("stopping; running agents continue"),
         NotifyState::ExtendTimeoutUsec(micros),
     ]);
 }
@@ -45,7 +45,7 @@ pub(super) async fn report(store: Store, pulses: Vec<Heartbeat>) {
         round.tick().await;
         let trouble = trouble(&store, &pulses, MAX_CHECK.min(every / 2)).await;
         if let Some(trouble) = &trouble {
-            tracing::error!(trouble, "hob is not well; the watchdog is not told that it is");
+            tracing::error!(error = trouble, "hob is unhealthy; not notifying the watchdog");
             tell(&[NotifyState::Status(trouble)]);
             continue;
         }
@@ -64,26 +64,26 @@ async fn trouble(store: &Store, pulses: &[Heartbeat], within: Duration) -> Optio
     }
     match tokio::time::timeout(within, store.check()).await {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(format!("the store cannot be written: {error:#}")),
-        Err(_) => Some("the store cannot be written: it does not answer".to_owned()),
+        Ok(Err(error)) => Some(format!("cannot write to the store: {error:#}")),
+        Err(_) => Some("cannot write to the store: no response".to_owned()),
     }
 }
 
 fn describe(counts: &Counts) -> String {
     let Counts { deliveries, queued, running, blocked, effects, parked } = counts;
     let mut text = format!(
-        "tasks: {running} under way, {queued} queued, {blocked} waiting for an answer; \
-         to do: {deliveries} deliveries, {effects} effects on GitHub"
+        "tasks: {running} in progress, {queued} queued, {blocked} waiting for an answer; pending: {deliveries} \
+        deliveries, {effects} writes to GitHub"
     );
     if *parked > 0 {
-        text.push_str(&format!("; {parked} PARKED, see `hob status`"));
+        text.push_str(&format!("; {parked} FAILED, see `hob status`"));
     }
     text
 }
 
 fn tell(what: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(what) {
-        tracing::warn!(%error, "systemd was not told");
+        tracing::warn!(%error, "notifying systemd failed");
     }
 }
 
@@ -101,6 +101,6 @@ mod tests {
         assert_eq!(late.as_deref(), Some("the loop `deliver` hangs"));
         store.close().await;
         let closed = trouble(&store, &pulses[..1], MAX_CHECK).await.unwrap();
-        assert!(closed.starts_with("the store cannot be written: "), "{closed}");
+        assert!(closed.starts_with("cannot write to the store: "), "{closed}");
     }
 }

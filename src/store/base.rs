@@ -83,7 +83,7 @@ impl Store {
             };
             opened += u64::from(queue(&mut write, &queued).await?.is_some());
         }
-        deliveries::settle(&mut write, follow.guid, "done", "the base of stories has moved").await?;
+        deliveries::settle(&mut write, follow.guid, "done", "the base branch of stories moved").await?;
         write.commit().await?;
         self.wakes.tasks.notify_one();
         Ok(opened)

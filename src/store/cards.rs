@@ -134,7 +134,7 @@ impl Store {
         let mut write = self.begin("show-card-again").await?;
         let shown = NewEffect::new(Effect::Card { question: card.id });
         want(&mut write, card.story, &[effects, &[shown]].concat()).await?;
-        deliveries::settle(&mut write, guid, "done", "a card is shown as it should be").await?;
+        deliveries::settle(&mut write, guid, "done", "restored a question comment").await?;
         write.commit().await?;
         self.wakes.effects.notify_one();
         Ok(())
@@ -340,7 +340,7 @@ fn card(row: &SqliteRow, given: &[SqliteRow]) -> anyhow::Result<QuestionComment>
     for row in given {
         let part = usize::try_from(rows::number(row, "part")?)?;
         let answer = Answer { text: row.try_get("answer")?, by: row.try_get("answered_by")? };
-        let slot = answers.get_mut(part).context("an answer to a part that was not asked")?;
+        let slot = answers.get_mut(part).context("an answer refers to an unknown part")?;
         *slot = Some(SelectedAnswer { answer, shown_at: rows::time_option(row, "shown_at")? });
     }
     Ok(QuestionComment {

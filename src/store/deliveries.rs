@@ -128,15 +128,13 @@ impl Store {
             .fetch_optional(&mut *write)
             .await?;
         let Some(found) = found else {
-            anyhow::bail!(
-                "no delivery {guid} is recorded; settled ones are kept for as long as keep.deliveries says"
-            )
+            anyhow::bail!("no delivery {guid} is recorded; processed deliveries are kept for keep.deliveries")
         };
         if found.try_get::<i64, _>("bytes")? == 0 {
             let note: Option<String> = found.try_get("note")?;
             anyhow::bail!(
-                "delivery {guid} is recorded without its body, so there is nothing to replay: {}. Nothing was changed",
-                note.unwrap_or_else(|| "it had none".to_owned())
+                "delivery {guid} was recorded without its body, so it cannot be replayed: {}. Nothing was changed",
+                note.unwrap_or_else(|| "no reason was recorded".to_owned())
             );
         }
         let insert = format!(
@@ -295,7 +293,7 @@ pub(super) async fn settle(write: &mut Write, guid: &str, state: &str, note: &st
             .bind(note)
             .execute(&mut **write)
             .await?;
-    anyhow::ensure!(settled.rows_affected() == 1, "delivery {guid} is settled already");
+    anyhow::ensure!(settled.rows_affected() == 1, "delivery {guid} is already settled");
     Ok(())
 }
 

@@ -455,7 +455,7 @@ impl Store {
         .await?;
         want(&mut write, story, effects).await?;
         show(&mut write, story).await?;
-        deliveries::settle(&mut write, guid, "done", "has what GitHub refused tried again").await?;
+        deliveries::settle(&mut write, guid, "done", "retries what GitHub rejected").await?;
         write.commit().await?;
         self.wakes.effects.notify_one();
         Ok(())
@@ -666,7 +666,7 @@ pub(super) async fn finish(write: &mut Write, effect: EffectId) -> anyhow::Resul
     .bind(now())
     .execute(&mut **write)
     .await?;
-    anyhow::ensure!(done.rows_affected() == 1, "effect {effect} is settled already");
+    anyhow::ensure!(done.rows_affected() == 1, "write {effect} is already settled");
     Ok(())
 }
 

@@ -25,7 +25,7 @@ const NOT_A_DATABASE: u32 = 26;
 
 /// What SQLite finds wrong with a file that it looked through.
 #[derive(Debug, thiserror::Error)]
-#[error("SQLite finds: {0}")]
+#[error("SQLite reports: {0}")]
 pub(super) struct Damaged(pub(super) String);
 
 /// A fault of the store.
@@ -101,19 +101,23 @@ impl StoreFault {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Busy => {
-                "another process holds the store's lock; hob tries again. `fuser hob.db` tells which one it is"
+                "another process holds the store's lock; hob retries. `fuser hob.db` shows which process"
             }
             Self::Full => {
-                "the disk of the data folder is full; nothing was half written, and hob goes on as soon as there is room"
+                "the disk of the data folder is full; no partial data was written, and hob continues as soon as there is \
+                space"
             }
             Self::Disk => {
-                "the disk of the data folder does not read or write; nothing was half written, and hob tries again. The system's log tells more"
+                "reading or writing the disk of the data folder fails; no partial data was written, and hob retries. \
+                Check the system log"
             }
             Self::ReadOnly => {
-                "the store cannot be written: see to the rights of the data folder and whether its disk is mounted read-only, then start hob again. Nothing was half written"
+                "the store cannot be written; check the permissions of the data folder and whether its disk is mounted \
+                read-only, then restart hob. No partial data was written"
             }
             Self::Corrupt => {
-                "the store's file is damaged. Stop hob, keep a copy of hob.db with its -wal and -shm files, put the last `hob backup` in its place, and start hob again; docs/operations.md says how"
+                "the store's file is damaged. Stop hob, keep a copy of hob.db with its -wal and -shm files, restore the \
+                last `hob backup` in its place, and start hob again; see docs/operations.md"
             }
         }
     }
@@ -133,7 +137,7 @@ impl Store {
     pub async fn sit_out(&self, error: anyhow::Error, stop: &CancellationToken) -> anyhow::Result<()> {
         match StoreFault::at(&error, &self.file) {
             Some(fault) if fault.may_pass() => {
-                tracing::error!(error = format!("{error:#}"), "{}", fault.advice());
+                tracing::error!(error = format!("{error:#}"), advice = fault.advice(), "store unavailable");
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = tokio::time::sleep(PAUSE) => {}

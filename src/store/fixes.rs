@@ -85,7 +85,8 @@ impl Store {
             .fetch_optional(&mut *write)
             .await?;
         if before.or(waits).is_some() {
-            deliveries::settle(&mut write, guid, "done", "joins a task about failed checks").await?;
+            deliveries::settle(&mut write, guid, "done", "a task about failed checks is already queued")
+                .await?;
             write.commit().await?;
             return Ok(Fix::Joined);
         }
@@ -150,6 +151,6 @@ async fn insert(write: &mut Write, guid: &str, new: &NewFix) -> anyhow::Result<b
         wait: new.wait,
         is_quiet: false,
     };
-    queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
+    queue(write, &queued).await?.context("queueing a second task for a delivery")?;
     Ok(true)
 }

@@ -68,7 +68,7 @@ impl Store {
             show_soon(&mut write, story).await?;
             move_on(&mut write, &task, task.state).await?;
         }
-        deliveries::settle(&mut write, guid, "done", "a message to the agent").await?;
+        deliveries::settle(&mut write, guid, "done", "message for the agent").await?;
         write.commit().await?;
         self.wakes.messages.notify_waiters();
         self.wakes.effects.notify_one();
@@ -232,7 +232,7 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
         wait: Duration::ZERO,
         is_quiet: false,
     };
-    let next = queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
+    let next = queue(write, &queued).await?.context("queueing a second task for a delivery")?;
     note(write, task, MessageState::Next, Some(next)).await
 }
 

@@ -57,7 +57,7 @@ impl Store {
         make_private(file);
         let options = options(file);
         let writer = writer(options.clone().create_if_missing(true)).await?;
-        migrator().run(&writer).await.context("bringing the store up to date")?;
+        migrator().run(&writer).await.context("migrating the store")?;
         Self::with(file, writer, options).await
     }
 
@@ -68,15 +68,15 @@ impl Store {
     }
 
     async fn opened_beside(file: &Path) -> anyhow::Result<Store> {
-        anyhow::ensure!(file.exists(), "it is not there; `hob serve` makes it");
+        anyhow::ensure!(file.exists(), "it does not exist; `hob serve` creates it");
         let mut looking = read_only(file).connect().await?;
         let found = known_schema(&mut looking).await?;
         looking.close().await?;
         let known = Self::newest_schema();
         anyhow::ensure!(
             found == known,
-            "it has schema {found}, and this hob works with {known}. Nothing was changed. \
-             `hob serve` of this version brings it up to date; before that, use the hob that wrote it"
+            "it has schema {found}, but this version of hob requires {known}. Nothing was changed. Run `hob serve` of \
+            this version to migrate the store, or use the version of hob that wrote it"
         );
         let options = options(file);
         Self::with(file, writer(options.clone()).await?, options).await
@@ -105,7 +105,7 @@ fn make_private(file: &Path) {
         let path = Path::new(&path);
         let is_open = path.metadata().is_ok_and(|found| found.permissions().mode() & 0o077 != 0);
         if is_open && let Err(error) = std::fs::set_permissions(path, Permissions::from_mode(0o600)) {
-            tracing::warn!(file = %path.display(), %error, "others on this machine may read a file of the store");
+            tracing::warn!(file = %path.display(), %error, "restricting access to the store's file failed");
         }
     }
 }
@@ -121,7 +121,7 @@ pub async fn look_at(file: &Path) -> anyhow::Result<Option<i64>> {
 }
 
 async fn look_closely(file: &Path) -> anyhow::Result<Option<i64>> {
-    if !file.try_exists().context("looking for it")? {
+    if !file.try_exists().context("checking whether it exists")? {
         return Ok(None);
     }
     let mut connection = read_only(file).connect().await?;
@@ -149,27 +149,29 @@ fn advised(error: anyhow::Error, file: &Path) -> anyhow::Error {
 /// the copy, what comes after is not, and nothing is half there. The copy appears under its name
 /// when it is whole and on disk.
 pub async fn backup(store: &Path, to: &Path) -> anyhow::Result<u64> {
-    anyhow::ensure!(store.exists(), "there is no store {}", store.display());
-    anyhow::ensure!(!to.exists(), "{} is there already; nothing was written", to.display());
+    anyhow::ensure!(store.exists(), "the store {} does not exist", store.display());
+    anyhow::ensure!(!to.exists(), "{} already exists; nothing was written", to.display());
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // In a folder of its own beside its place: SQLite wants to make the file, and nobody else may
     // read it.
     let draft = tempfile::Builder::new()
         .prefix(".hob-backup-")
         .tempdir_in(folder)
-        .with_context(|| format!("making room in {}", folder.display()))?;
+        .with_context(|| format!("creating a temporary folder in {}", folder.display()))?;
     let copy = draft.path().join("hob.db");
     copy_store(store, &copy).await.map_err(|error| advised(error, store))?;
     let file = File::open(&copy).context("opening the copy")?;
     // It holds what people wrote in private repositories.
-    file.set_permissions(Permissions::from_mode(0o600)).context("closing the copy to others")?;
+    file.set_permissions(Permissions::from_mode(0o600)).context("restricting access to the copy")?;
     file.sync_all().context("writing the copy to disk")?;
     reach("disk", "backup", Timing::Before);
     // Not `rename`, which would replace a file that somebody has put there meanwhile.
     std::fs::hard_link(&copy, to).with_context(|| format!("putting the copy at {}", to.display()))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).context("writing the copy's name to disk")?;
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .context("writing the copy's directory entry to disk")?;
     reach("disk", "backup", Timing::After);
-    Ok(file.metadata().context("looking at the copy")?.len())
+    Ok(file.metadata().context("reading the copy's size")?.len())
 }
 
 async fn copy_store(store: &Path, copy: &Path) -> anyhow::Result<()> {
@@ -178,7 +180,7 @@ async fn copy_store(store: &Path, copy: &Path) -> anyhow::Result<()> {
         .bind(copy.to_string_lossy().into_owned())
         .execute(&mut connection)
         .await
-        .context("copying it")?;
+        .context("copying the store")?;
     connection.close().await?;
     // What is wanted now may be so by the time at which somebody puts the copy back: hob has to
     // look before it acts.
@@ -229,8 +231,8 @@ async fn known_schema(connection: &mut SqliteConnection) -> anyhow::Result<i64> 
     let (found, known) = (schema(connection).await?, Store::newest_schema());
     anyhow::ensure!(
         found <= known,
-        "a newer hob has written it (schema {found}; this hob knows {known}). Nothing was changed. \
-         Start that hob again, or put back a backup from before"
+        "a newer version of hob has written it (schema {found}; this version knows {known}). Nothing was changed. Start \
+        that version again, or restore an earlier backup"
     );
     Ok(found)
 }

@@ -102,7 +102,7 @@ impl Store {
         .execute(&mut *write)
         .await?;
         want(&mut write, story, effects).await?;
-        deliveries::settle(&mut write, guid, "done", "waits for what blocks the issue").await?;
+        deliveries::settle(&mut write, guid, "done", "waits for blocking issues").await?;
         write.commit().await?;
         self.wakes.effects.notify_one();
         Ok(())
@@ -209,7 +209,7 @@ impl Store {
         forget(&mut write, story).await?;
         note_stop(&mut write, story, stop).await?;
         want(&mut write, story, effects).await?;
-        deliveries::settle(&mut write, guid, "done", "waits no more").await?;
+        deliveries::settle(&mut write, guid, "done", "no longer waits").await?;
         write.commit().await?;
         self.wakes.effects.notify_one();
         Ok(())

@@ -84,7 +84,7 @@ impl Store {
         want(&mut write, story, &news.effects).await?;
         show(&mut write, story).await?;
         if let Some(guid) = guid {
-            deliveries::settle(&mut write, guid, "done", "moved a pull request").await?;
+            deliveries::settle(&mut write, guid, "done", "the pull request changed state").await?;
         }
         write.commit().await?;
         self.wakes.tasks.notify_one();
@@ -114,7 +114,8 @@ impl Store {
         .execute(&mut *write)
         .await?;
         if let Some(guid) = guid {
-            deliveries::settle(&mut write, guid, "done", "a pull request goes elsewhere").await?;
+            deliveries::settle(&mut write, guid, "done", "the base branch of the pull request changed")
+                .await?;
         }
         write.commit().await?;
         Ok(changed.rows_affected() > 0)

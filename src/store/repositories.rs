@@ -318,7 +318,7 @@ async fn rename(write: &mut Write, row: &Row, key: &str) -> anyhow::Result<()> {
     if row.key == key {
         return Ok(());
     }
-    tracing::info!(mirror = row.mirror, old = row.key, new = key, "a repository has another name now");
+    tracing::info!(repo = key, old_repo = row.key, mirror = row.mirror, "repository renamed");
     rekey(write, &row.key, key).await?;
     // Issues that others wait for are known by the name of their repository.
     sqlx::query("UPDATE wishes SET blockers = replace(blockers, '\"' || $1 || '#', '\"' || $2 || '#') WHERE instr(blockers, $1) > 0")
@@ -342,7 +342,7 @@ async fn displace(write: &mut Write, row: &Row) -> anyhow::Result<KnownRepositor
 async fn set_aside(write: &mut Write, row: &Row) -> anyhow::Result<String> {
     let key = format!("~{}", row.mirror);
     if row.key != key {
-        tracing::warn!(repo = %row.repo, mirror = row.mirror, "a repository is not to be found under its name any more");
+        tracing::warn!(repo = %row.repo, mirror = row.mirror, "repository no longer found under its name");
     }
     rekey(write, &row.key, &key).await?;
     Ok(key)

@@ -307,7 +307,7 @@ fn kept_story(row: &SqliteRow) -> anyhow::Result<StoredStory> {
             None => None,
             Some("wanted") => Some(SaveState::Wanted { since }),
             Some("refused") => Some(SaveState::Refused { since }),
-            Some(other) => anyhow::bail!("column save_work of the store: unknown word {other}"),
+            Some(other) => anyhow::bail!("column save_work of the store: unknown value {other}"),
         },
         has_session: rows::is_true(row, "has_session")?,
     })

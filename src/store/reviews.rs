@@ -43,11 +43,11 @@ impl Store {
         new: &NewTask,
         wait: Duration,
     ) -> anyhow::Result<ReviewTaken> {
-        let TaskKind::Review(round) = &new.ask.about else { anyhow::bail!("this is about no review") };
+        let TaskKind::Review(round) = &new.ask.about else { anyhow::bail!("the task is not about a review") };
         let mut write = self.begin("take-review").await?;
         let story = ensure_story(&mut write, &new.on).await?;
         if is_known(&mut write, story, round).await? {
-            deliveries::settle(&mut write, guid, "done", "the review was taken up before").await?;
+            deliveries::settle(&mut write, guid, "done", "the review was already handled").await?;
             write.commit().await?;
             return Ok(ReviewTaken::Known);
         }
@@ -72,7 +72,7 @@ impl Store {
             .await?;
         want(&mut write, story, &new.effects).await?;
         show(&mut write, story).await?;
-        deliveries::settle(&mut write, guid, "done", "took a review up").await?;
+        deliveries::settle(&mut write, guid, "done", "opened a task for a review").await?;
         write.commit().await?;
         self.wakes.tasks.notify_one();
         self.wakes.effects.notify_one();
@@ -116,7 +116,7 @@ impl Store {
         .execute(&mut *write)
         .await?;
         show(&mut write, story).await?;
-        deliveries::settle(&mut write, guid, "done", "took an approval up").await?;
+        deliveries::settle(&mut write, guid, "done", "handled an approval").await?;
         write.commit().await?;
         self.wakes.tasks.notify_one();
         self.wakes.effects.notify_one();
@@ -279,6 +279,6 @@ async fn open(
     wait: Duration,
 ) -> anyhow::Result<()> {
     let queued = Queued { wait, ..Queued::asked(story, guid, new) };
-    queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
+    queue(write, &queued).await?.context("queueing a second task for a delivery")?;
     Ok(())
 }

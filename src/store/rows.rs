@@ -76,7 +76,7 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> anyhow::Result<String> {
 
 /// A number for a BIGINT column.
 pub(super) fn to_i64(value: u64) -> anyhow::Result<i64> {
-    i64::try_from(value).context("a number too large for the store")
+    i64::try_from(value).context("converting a number that is too large for the store")
 }
 
 pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
@@ -120,22 +120,22 @@ pub(super) fn story(row: &SqliteRow) -> anyhow::Result<Story> {
 
 fn pull_state(row: &SqliteRow, column: &str) -> anyhow::Result<PullState> {
     let Some(word) = row.try_get::<Option<String>, _>(column)? else { return Ok(PullState::Open) };
-    PullState::from_word(&word).with_context(|| format!("unknown state of a pull request {word}"))
+    PullState::from_word(&word).with_context(|| format!("unknown state of a pull request: {word}"))
 }
 
 pub(super) fn task_state(row: &SqliteRow, column: &str) -> anyhow::Result<TaskState> {
     let word: String = row.try_get(column)?;
-    TaskState::from_word(&word).with_context(|| format!("unknown task state {word}"))
+    TaskState::from_word(&word).with_context(|| format!("unknown task state: {word}"))
 }
 
 pub(super) fn message_state(row: &SqliteRow, column: &str) -> anyhow::Result<MessageState> {
     let word: String = row.try_get(column)?;
-    MessageState::from_word(&word).with_context(|| format!("unknown state of a message {word}"))
+    MessageState::from_word(&word).with_context(|| format!("unknown state of a message: {word}"))
 }
 
 pub(super) fn mode(row: &SqliteRow) -> anyhow::Result<TaskMode> {
     let word: String = row.try_get("mode")?;
-    TaskMode::from_word(&word).with_context(|| format!("unknown mode of a task {word}"))
+    TaskMode::from_word(&word).with_context(|| format!("unknown mode of a task: {word}"))
 }
 
 pub(super) fn task(row: &SqliteRow) -> anyhow::Result<Task> {

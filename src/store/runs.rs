@@ -53,7 +53,7 @@ impl Store {
         if task.ask.choice.agent != chosen {
             // The caller looks again, and takes the one that was chosen.
             write.undo().await?;
-            anyhow::bail!("another agent was chosen for the task at this moment");
+            anyhow::bail!("the agent of the task was changed at the same time");
         }
         // Those behind it move up.
         show_line(&mut write).await?;

@@ -34,7 +34,7 @@ impl Store {
         note_heard(&mut write, story, heard).await?;
         want(&mut write, story, &[seen]).await?;
         want_once(&mut write, story, version, said).await?;
-        deliveries::settle(&mut write, guid, "done", "the repository's settings have a mistake").await?;
+        deliveries::settle(&mut write, guid, "done", "the repository's settings have errors").await?;
         write.commit().await?;
         self.wakes.effects.notify_one();
         Ok(())
@@ -51,7 +51,7 @@ impl Store {
     ) -> anyhow::Result<()> {
         let mut write = self.begin("tell-fault-once").await?;
         want_once(&mut write, story, version, said).await?;
-        deliveries::settle(&mut write, guid, "done", "the repository's settings have a mistake").await?;
+        deliveries::settle(&mut write, guid, "done", "the repository's settings have errors").await?;
         write.commit().await?;
         self.wakes.effects.notify_one();
         Ok(())

@@ -311,13 +311,13 @@ fn describe(effect: &Effect, issue: i64) -> String {
             format!("{content} on comment {comment} of a review for #{issue}")
         }
         Effect::Comment { on, .. } => format!("a comment on #{on}"),
-        Effect::Card { .. } => format!("the question card for #{issue}"),
+        Effect::Card { .. } => format!("the question comment for #{issue}"),
         Effect::PullRequest { .. } => format!("the pull request for #{issue}"),
-        Effect::Evidence { pull } => format!("what came of the checks, in #{pull}"),
-        Effect::DeleteBranch { branch, .. } => format!("the removal of {branch}, merged for #{issue}"),
+        Effect::Evidence { pull } => format!("the check results in #{pull}"),
+        Effect::DeleteBranch { branch, .. } => format!("deleting {branch}, merged for #{issue}"),
         Effect::Status => format!("the status comment on #{issue}"),
-        Effect::ReviewReply { pull, .. } => format!("an answer to a review of #{pull}"),
-        Effect::RequestReview { pull, reviewer } => format!("asking {reviewer} to review #{pull}"),
+        Effect::ReviewReply { pull, .. } => format!("a reply to a review of #{pull}"),
+        Effect::RequestReview { pull, reviewer } => format!("requesting a review of #{pull} from {reviewer}"),
     }
 }
 

@@ -100,7 +100,7 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await?;
         if let Some(row) = before {
-            deliveries::settle(&mut transaction, guid, "done", "has led to its task before").await?;
+            deliveries::settle(&mut transaction, guid, "done", "its task was already opened").await?;
             transaction.commit().await?;
             return rows::parsed(&row, "id");
         }
@@ -125,7 +125,7 @@ impl Store {
         let story = ensure_story(&mut transaction, on).await?;
         note_heard(&mut transaction, story, heard).await?;
         want(&mut transaction, story, effects).await?;
-        deliveries::settle(&mut transaction, guid, "done", "answered with words").await?;
+        deliveries::settle(&mut transaction, guid, "done", "sent a reply").await?;
         transaction.commit().await?;
         self.wakes.effects.notify_one();
         Ok(())
@@ -169,7 +169,7 @@ impl Store {
     pub async fn remember_label(&self, guid: &str, story: StoryId, at: Timestamp) -> anyhow::Result<()> {
         let mut write = self.begin("remember-label").await?;
         note_label(&mut write, story, at).await?;
-        deliveries::settle(&mut write, guid, "done", "noted a label").await?;
+        deliveries::settle(&mut write, guid, "done", "recorded a label").await?;
         write.commit().await
     }
 
@@ -269,7 +269,7 @@ pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) ->
     let story = ensure_story(write, &new.on).await?;
     pulls::begin_anew(write, story, &new.on.branch).await?;
     let queued = Queued::asked(story, guid, new);
-    let task = queue(write, &queued).await?.context("a delivery that has led to a task leads to another")?;
+    let task = queue(write, &queued).await?.context("queueing a second task for a delivery")?;
     if new.turn == RunReason::PublishAgain {
         take_runs_over(write, story, task).await?;
     }

@@ -94,7 +94,7 @@ pub(super) async fn move_on(write: &mut Write, task: &Task, state: TaskState) ->
         wait: Duration::ZERO,
         is_quiet: false,
     };
-    queue(write, &queued).await?.context("what comes after a task is there already")?;
+    queue(write, &queued).await?.context("queueing a follow-up task twice")?;
     Ok(())
 }
 

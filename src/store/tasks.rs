@@ -21,7 +21,7 @@ use crate::story::{Question, QuestionSubject, RunReason, Session, StopReason, Ta
 
 /// The task is not this worker's any more: its lease ran out and another took it, or it was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the task is no longer this worker's")]
+#[error("another worker holds the task")]
 pub struct LeaseLost;
 
 /// A change to a task and all that belongs to the same moment.
@@ -461,7 +461,7 @@ pub(super) async fn advance(
     to: TaskState,
     advance: &Transition,
 ) -> anyhow::Result<Task> {
-    anyhow::ensure!(task.state.may_become(to), "a task cannot go from {:?} to {to:?}", task.state);
+    anyhow::ensure!(task.state.may_become(to), "a task cannot change from {:?} to {to:?}", task.state);
     let turn = advance.turn.as_ref().unwrap_or(&task.turn);
     let row = sqlx::query(
         "UPDATE tasks SET state = $4, turn = $5, retries = retries + $6, not_before = $7, failure = $8, updated_at = $9,

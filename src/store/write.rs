@@ -22,21 +22,24 @@ impl Write {
         let transaction = pool
             .begin_with("BEGIN IMMEDIATE")
             .await
-            .with_context(|| format!("starting to write to the store ({name})"))?;
+            .with_context(|| format!("starting a transaction ({name})"))?;
         Ok(Write { name, transaction })
     }
 
     /// Makes it durable: when this returns, it survives a power cut.
     pub(super) async fn commit(self) -> anyhow::Result<()> {
         reach("store", self.name, Timing::Before);
-        self.transaction.commit().await.with_context(|| format!("writing to the store ({})", self.name))?;
+        self.transaction
+            .commit()
+            .await
+            .with_context(|| format!("committing a transaction ({})", self.name))?;
         reach("store", self.name, Timing::After);
         Ok(())
     }
 
     /// Leaves everything as it was.
     pub(super) async fn undo(self) -> anyhow::Result<()> {
-        self.transaction.rollback().await.context("undoing a write to the store")
+        self.transaction.rollback().await.context("rolling back a transaction")
     }
 }
 

@@ -20,7 +20,7 @@ impl Sweep {
             }
             let new = NewAnswers { question: card.id, answers, by: String::new() };
             if self.store.take_defaults(&new, deadline).await? {
-                tracing::info!(story = %card.story, question = %card.id, "nobody has answered in time; the default is taken");
+                tracing::info!(story = %card.story, question = %card.id, "question deadline passed; taking the default");
             }
         }
         Ok(())
@@ -33,7 +33,7 @@ impl Sweep {
             let body = message::card::reminder(&card);
             let effect = NewEffect::new(Effect::Comment { on: card.on, body });
             if self.store.remind(&card, &effect).await? {
-                tracing::info!(story = %card.story, question = %card.id, "people are reminded of a question");
+                tracing::info!(story = %card.story, question = %card.id, "reminding people of a question");
             }
         }
         Ok(())

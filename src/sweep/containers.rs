@@ -12,14 +12,14 @@ impl Sweep {
         let ours = (LABEL_INSTANCE, self.instance.as_str());
         for container in self.docker.list(ours).await? {
             if !self.is_needed(&container.name, &container.labels, no_worker_runs).await? {
-                tracing::info!(container = container.name, "a container without a live run is removed");
+                tracing::info!(container = container.name, "removing a container without a live run");
                 self.docker.remove(&container.name).await?;
             }
         }
         // Afterwards: a network that a container is on cannot be removed.
         for network in self.docker.list_networks(ours).await? {
             if !self.is_needed(&network.name, &network.labels, no_worker_runs).await? {
-                tracing::info!(network = network.name, "a network without a live run is removed");
+                tracing::info!(network = network.name, "removing a network without a live run");
                 self.docker.remove_network_by_id(&network.id).await?;
             }
         }

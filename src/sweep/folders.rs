@@ -38,7 +38,7 @@ impl Sweep {
             match self.store.kept_story(id).await? {
                 Some(story) => stories.push(story),
                 None => {
-                    tracing::info!(story = %id, "the folders of a story that nobody knows are removed");
+                    tracing::info!(story = %id, "removing folders of an unknown story");
                     remove(self.data.story(id).folder).await?;
                 }
             }
@@ -73,7 +73,7 @@ impl Sweep {
             unneeded.extend(of_the_run.into_iter().filter(|folder| folder.exists()).cloned());
         }
         if !unneeded.is_empty() {
-            tracing::info!(story = %story.id, ?unneeded, "folders that are not needed any more are removed");
+            tracing::info!(story = %story.id, ?unneeded, "removing unneeded folders");
             self.put_away(story, unneeded, false).await?;
         }
         let has_lost_home = story.has_session && !paths.home.exists();
@@ -100,7 +100,7 @@ impl Sweep {
             }
             match self.give_up(&story).await? {
                 Removal::Gone => {
-                    tracing::info!(story = %story.id, size, "the folders of a story are removed");
+                    tracing::info!(story = %story.id, size, "removing a story's folders");
                     sizes.forget(&self.data.story(story.id).folder);
                     total -= size;
                 }
@@ -126,7 +126,7 @@ impl Sweep {
                 let is_refused = matches!(story.saving, Some(SaveState::Refused { .. }));
                 return Ok(if is_refused { Removal::Kept } else { Removal::Soon });
             }
-            tracing::warn!(story = %story.id, "work that could not be pushed in all that time is removed");
+            tracing::warn!(story = %story.id, "removing work that could not be pushed");
         }
         let is_gone = self.put_away(story, vec![paths.folder], true).await?;
         Ok(if is_gone { Removal::Gone } else { Removal::Kept })

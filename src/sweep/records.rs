@@ -23,7 +23,7 @@ impl Sweep {
             match self.store.kept_run(id).await? {
                 Some(run) => runs.push(run),
                 None => {
-                    tracing::info!(run = %id, "the record of a run that nobody knows is removed");
+                    tracing::info!(run = %id, "removing the record of an unknown run");
                     remove(self.data.run(id).folder).await?;
                 }
             }
@@ -53,7 +53,7 @@ impl Sweep {
                 continue;
             }
             let folder = self.data.run(run.id).folder;
-            tracing::info!(run = %run.id, size, "the record of a run is removed");
+            tracing::info!(run = %run.id, size, "removing a run's record");
             sizes.forget(&folder);
             remove(folder).await?;
             total -= size;
@@ -68,7 +68,7 @@ impl Sweep {
         if run.is_busy || !run.is_over || !is_left {
             return Ok(());
         }
-        tracing::info!(run = %run.id, "what was left of a hand-over is removed");
+        tracing::info!(run = %run.id, "removing leftovers of a hand-over");
         blocking(move || {
             paths::remove_tree(&paths.checks)?;
             paths::remove_tree(&paths.quarantine).and_then(|()| paths::remove_file(&paths.bundle))
@@ -91,7 +91,7 @@ impl Sweep {
                 continue;
             };
             if self.store.kept_run(run).await?.is_some_and(|run| run.is_over) {
-                tracing::warn!(name, "the keys of a run that is over are removed");
+                tracing::warn!(name, "removing keys of a finished run");
                 let keys = folder.join(name);
                 blocking(move || paths::remove_tree(&keys)).await?;
             }

@@ -25,7 +25,7 @@ impl Sweep {
 
     async fn give_up_waiting(&self, waiting: &Waiting) -> anyhow::Result<()> {
         if self.store.give_up_waiting(waiting).await? {
-            tracing::info!(story = %waiting.story, "a question was not answered; the task is ended");
+            tracing::info!(story = %waiting.story, "question was not answered; ending the task");
         }
         Ok(())
     }
@@ -38,7 +38,7 @@ impl Sweep {
         let body = message::still_waiting(age(waiting.asked_at), until, &waiting.branch);
         let effect = NewEffect::new(Effect::Comment { on: waiting.asked_on, body });
         if self.store.warn_waiting(waiting, &effect).await? {
-            tracing::info!(story = %waiting.story, %until, "people are told that the waiting has an end");
+            tracing::info!(story = %waiting.story, %until, "announcing the end of the wait");
         }
         Ok(())
     }

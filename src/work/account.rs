@@ -34,7 +34,7 @@ impl Worker {
         if let Some(socket) = self.ssh_socket()
             && !std::fs::metadata(socket).is_ok_and(|found| found.file_type().is_socket())
         {
-            tracing::error!(socket = %socket.display(), "there is no SSH agent");
+            tracing::error!(socket = %socket.display(), "SSH agent not found");
             return Err(StepError::not_ready(message::no_ssh_agent()));
         }
         Ok(())
@@ -58,7 +58,10 @@ impl Worker {
         });
         match handed.await?.map_err(|error| self.unusable(agent, &error))? {
             Err(error) if error.is::<Obstructed>() => {
-                tracing::error!(error = format!("{error:#}"), "the login was not put into the agent's home");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "copying the login into the agent's home failed"
+                );
                 let path = error.downcast_ref::<Obstructed>().map_or("", |obstructed| &obstructed.path);
                 Err(StepError::not_ready(message::login_obstructed(path)))
             }
@@ -116,13 +119,13 @@ impl Worker {
             return Ok(renewal.clone());
         }
         let config = &self.config.agent;
-        tracing::info!("the login was refused; the sync command renews it");
+        tracing::info!("login rejected; running the sync command");
         let renewed = tokio::select! {
             () = self.stop.cancelled() => return Err(StepError::Stopping),
             renewed = account::sync(&config.sync_command, config.sync_timeout) => renewed,
         };
         let renewal = renewed.unwrap_or_else(|error| {
-            tracing::error!(error = format!("{error:#}"), "the sync command did not run");
+            tracing::error!(error = format!("{error:#}"), "running the sync command failed");
             Renewal { exit_code: None, timed_out: false, duration_ms: 0 }
         });
         let end = RunEnd { renewal: Some(renewal.clone()), ..end.clone() };
@@ -150,7 +153,7 @@ impl Worker {
     }
 
     fn unusable(&self, agent: AgentKind, error: &LoginError) -> StepError {
-        tracing::error!(%error, "the login cannot be used");
+        tracing::error!(%error, "login unusable");
         let can_sync = self.can_renew_login(agent);
         StepError::not_ready(message::login_unusable(agent, error.file, error.fault, can_sync))
     }
@@ -160,8 +163,8 @@ impl Worker {
 fn take_back(home: &Path, agent: AgentKind, folder: &Path) {
     match account::take_back(home, agent, folder) {
         Ok(written) if written.is_empty() => {}
-        Ok(written) => tracing::info!(?written, "the agent renewed its login; it is copied back"),
-        Err(error) => tracing::warn!(error = format!("{error:#}"), "the login was not copied back"),
+        Ok(written) => tracing::info!(?written, "copied back the login that the agent renewed"),
+        Err(error) => tracing::warn!(error = format!("{error:#}"), "copying the login back failed"),
     }
 }
 
@@ -170,11 +173,8 @@ fn judge(folder: &Path, agent: AgentKind, started_at: Timestamp, has_worked: boo
     match account::judge(folder, agent, started_at, has_worked) {
         Ok(put_back) if put_back.is_empty() => {}
         Ok(put_back) => {
-            tracing::error!(
-                ?put_back,
-                "the login that an agent had renewed was refused; the one before is put back"
-            );
+            tracing::error!(?put_back, "renewed login rejected; restoring the previous one");
         }
-        Err(error) => tracing::warn!(error = format!("{error:#}"), "the login before was not looked after"),
+        Err(error) => tracing::warn!(error = format!("{error:#}"), "restoring the previous login failed"),
     }
 }

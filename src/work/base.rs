@@ -62,7 +62,7 @@ impl Worker {
         if gone.is_some() && !moved.rewrite {
             // Said also where nobody has asked: merged by people, the pull request would bring it
             // back.
-            tracing::warn!(%base, "the history of the base branch was rewritten; it is not merged");
+            tracing::warn!(%base, "history of the base branch was rewritten; not merging it");
             let words = Some(message::base_was_rewritten(branches));
             let ended = self.end_join(job, TaskState::Done, Transition { words, ..Transition::default() });
             return Ok(Some(ended.await?));
@@ -86,7 +86,7 @@ impl Worker {
             Joined::Conflicts(files) => {
                 tracing::info!(
                     files = files.len(),
-                    "the base conflicts with the story branch; the agent gets it"
+                    "base conflicts with the story branch; the agent resolves it"
                 );
                 return self.begin_run(job).await;
             }
@@ -108,7 +108,7 @@ impl Worker {
             pull => pull.map_err(github_error)?,
         };
         if pull.over.is_none() && job.story.goes_elsewhere(number, &pull.base) {
-            tracing::info!(pull = %number, base = pull.base, "the pull request goes elsewhere");
+            tracing::info!(pull = %number, base = pull.base, "base branch of the pull request changed");
             self.store.pull_goes_to(None, job.story.id, number, &pull.base).await?;
             job.story.base_branch = pull.base;
         }
@@ -162,13 +162,13 @@ impl Worker {
         };
         match self.push_to_branch(&job.task, &job.story, to_push).await? {
             Ok(outcome) => {
-                tracing::info!(?outcome, branch = job.story.branch, tip = %push.tip, replaces, "brought the base in");
+                tracing::info!(?outcome, branch = job.story.branch, tip = %push.tip, replaces, "brought the base branch in");
                 self.base_is_in(job, &push).await
             }
             // Looked at again: what was pushed meanwhile is built on then.
-            Err(PushError::Moved { .. }) => {
-                Err(StepError::Later(anyhow::anyhow!("the story branch moved while its base was brought in")))
-            }
+            Err(PushError::Moved { .. }) => Err(StepError::Later(anyhow::anyhow!(
+                "the story branch moved while its base branch was brought in"
+            ))),
             Err(PushError::Refused(text)) => {
                 let detail = self.secrets.redact(&text);
                 let words = message::base_not_pushed(branches_of(&job.story), &detail);
@@ -215,7 +215,7 @@ impl Worker {
     /// Ends a task that changes nothing: with words where somebody waits for some.
     async fn nothing_brought_in(&self, job: &Job, words: String) -> Result<Task, StepError> {
         let is_asked = matches!(&job.task.ask.about, TaskKind::Base(moved) if moved.because.is_asked());
-        tracing::info!(is_asked, "there is nothing to bring in");
+        tracing::info!(is_asked, "base branch has no new commits");
         let words = Some(words).filter(|_| is_asked);
         self.end_join(job, TaskState::Done, Transition { words, ..Transition::default() }).await
     }

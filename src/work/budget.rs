@@ -128,12 +128,12 @@ impl Worker {
                 if clock::now() >= until {
                     return Ok(Answered::GoOn(held_up));
                 }
-                tracing::info!(%until, "the task waits for the next day");
+                tracing::info!(%until, "task waits for the next day");
                 self.store.park(&job.task, until, None).await?;
                 Ok(Answered::Waits)
             }
             Some(CapAnswer::Unclear) => {
-                tracing::info!("the answer to a question about a cap is unclear; it is asked again");
+                tracing::info!("unclear answer about a cap; asking again");
                 let asking = Asking { held_up, was_unclear: true };
                 let asked = self.ask_for_more(job, asked.at_cap.reached, asking).await?;
                 Ok(Answered::Moved(Box::new(asked)))
@@ -168,7 +168,7 @@ impl Worker {
         if reached.more.is_none() && !reached.scope.is_days() {
             return self.cancelled(job, &StopReason::AtMost { reached }, kept).await;
         }
-        tracing::info!(?reached, "a cap is reached; a person is asked");
+        tracing::info!(?reached, "cap reached; asking a person");
         let (kept, tip) = kept;
         let pushed = match &kept {
             SavedWork::Pushed { commits, is_wip, .. } => Some(Pushed { commits: *commits, is_wip: *is_wip }),
@@ -237,7 +237,7 @@ impl Worker {
             }
         }
         if let Some((until, agent)) = first_reset {
-            tracing::info!(%agent, %until, "the task waits for the reset of a usage limit");
+            tracing::info!(%agent, %until, "task waits for a usage limit to reset");
             self.store.park(&job.task, until, Some(agent)).await?;
         }
         Ok(None)
@@ -271,7 +271,7 @@ impl Worker {
         run: &Run,
         until: Timestamp,
     ) -> Result<Task, StepError> {
-        tracing::info!(agent = %run.agent, %until, "the usage limit of the agent is used up");
+        tracing::info!(agent = %run.agent, %until, "usage limit of the agent exhausted");
         self.store.limit_agent(run.agent, until).await?;
         Ok(self.store.advance(&job.task, TaskState::Queued, &Transition::default()).await?)
     }

@@ -17,9 +17,9 @@ use crate::story::{Run, Task};
 impl Worker {
     /// Runs the checks of a task that is done again.
     pub(super) async fn check_again(&self, job: &Job) -> Result<(), StepError> {
-        let run = self.run_for_checks(job).await?.context("a story with a check run has a run")?;
-        let head = job.story.remote_head.clone().context("a story with a check run has a head")?;
-        tracing::info!(%head, "the checks run again");
+        let run = self.run_for_checks(job).await?.context("loading the story's run")?;
+        let head = job.story.remote_head.clone().context("loading the story's head")?;
+        tracing::info!(%head, "rerunning checks");
         let checked = Box::pin(self.check_branch(job, &run, &head)).await?;
         let checked = checked.ok_or_else(|| StepError::not_ready(Detail::NoCommitAnyMore))?;
         let effects: Vec<NewEffect> = evidence(job, Some(&checked)).into_iter().collect();

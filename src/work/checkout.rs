@@ -100,11 +100,11 @@ impl Worker {
         let complaints = self.secrets.redact(&String::from_utf8_lossy(&attached.stderr));
         if is_complete && output == COMPLETE {
             if !complaints.is_empty() {
-                tracing::warn!(complaints, "git complained while it checked the branch out");
+                tracing::warn!(complaints, "git reported problems during the checkout");
             }
             return Ok(());
         }
-        tracing::error!(end = ?attached.end, complaints, "the branch could not be checked out");
+        tracing::error!(end = ?attached.end, complaints, "checkout failed");
         let is_full = complaints.contains("No space left on device");
         Err(StepError::not_ready(if is_full { Detail::DiskFull } else { Detail::NotCheckedOut }))
     }
@@ -114,12 +114,12 @@ impl Worker {
     pub(super) fn check_room(&self, bytes: u64) -> Result<(), StepError> {
         let limit = self.config.container.disk;
         if bytes > limit.0 {
-            tracing::warn!(bytes, %limit, "a checkout would be larger than container.disk");
+            tracing::warn!(bytes, %limit, "checkout would exceed container.disk");
             return Err(StepError::not_ready(Detail::CheckoutTooLarge(limit)));
         }
         let free = paths::free_space(self.data.root())?;
         if free.is_below(bytes.saturating_add(self.config.data.min_free.0 / 2)) {
-            tracing::error!(?free, bytes, "the disk has no room for what is to be written");
+            tracing::error!(?free, bytes, "not enough disk space for the checkout");
             return Err(StepError::not_ready(Detail::DiskFull));
         }
         Ok(())

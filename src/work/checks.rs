@@ -78,7 +78,7 @@ impl Worker {
         for (at, command) in job.file.checks.iter().enumerate() {
             // Boxed, as the others here: all of it in one future is too much for a thread's stack.
             let result = Box::pin(self.check_with(job, run, &checked, at, command)).await?;
-            tracing::info!(command, end = ?result.end, "a check ended");
+            tracing::info!(command, end = ?result.end, "check ended");
             checked.results.push(result);
         }
         self.clear_checks(run).await?;

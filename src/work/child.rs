@@ -52,10 +52,10 @@ impl Worker {
             end(&mut child).await;
             return Ok(None);
         };
-        let (status, answer, complaints) = said.with_context(|| format!("talking to {command}"))?;
+        let (status, answer, complaints) = said.with_context(|| format!("communicating with {command}"))?;
         if !complaints.is_empty() {
             let complaints = self.secrets.redact(&String::from_utf8_lossy(&complaints));
-            tracing::warn!(command, complaints, "a process of hob's complained");
+            tracing::warn!(command, complaints, "child process wrote to standard error");
         }
         Ok(Some((status, answer)))
     }
@@ -68,9 +68,9 @@ pub fn own_program() -> PathBuf {
 
 /// Hands the request over and takes what comes until the process ends.
 async fn talk(child: &mut Child, asked: &Asked<'_>) -> anyhow::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
-    let mut stdin = child.stdin.take().context("its standard input")?;
-    let stdout = child.stdout.take().context("its standard output")?;
-    let stderr = child.stderr.take().context("its standard error")?;
+    let mut stdin = child.stdin.take().context("opening its standard input")?;
+    let stdout = child.stdout.take().context("opening its standard output")?;
+    let stderr = child.stderr.take().context("opening its standard error")?;
     let tell = async {
         // A process that ended before it had read everything says more by how it ended.
         let _ = stdin.write_all(asked.request).await;
@@ -96,6 +96,6 @@ async fn end(child: &mut Child) {
         let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
     }
     if let Err(error) = child.wait().await {
-        tracing::warn!(%error, "a process of hob's was not waited for");
+        tracing::warn!(%error, "waiting for a child process failed");
     }
 }

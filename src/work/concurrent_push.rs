@@ -76,7 +76,7 @@ impl Worker {
                     ));
                 }
                 MergeResult::Merged(tip) => {
-                    tracing::info!(theirs = %found, %tip, "merged what was pushed meanwhile");
+                    tracing::info!(theirs = %found, %tip, "merged a concurrent push");
                     (taken.tip, expected) = (tip, Some(found));
                     taken.with_theirs = true;
                     checked = self.check(job, run, &taken).await?;
@@ -88,7 +88,7 @@ impl Worker {
                     let runs = self.store.runs_of(&job.task).await?;
                     let again = message::theirs_conflict(&files);
                     let turn = conflict_for_agent(files, &runs).ok_or_else(|| moved(again))?;
-                    tracing::info!(theirs = %found, "what was pushed meanwhile conflicts; the agent goes on");
+                    tracing::info!(theirs = %found, "concurrent push conflicts; the agent resolves it");
                     return Ok(PushOutcome::Back(turn));
                 }
                 MergeResult::TakenBack => return Err(moved(message::theirs_took_back())),

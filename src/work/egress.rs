@@ -67,7 +67,7 @@ impl Worker {
         let inside =
             self.docker.make_inner_network(&left.network, &spec.labels).await.map_err(fence_error)?;
         let order = Order { inside, hosts: hosts.to_vec() };
-        proxy.command.push(serde_json::to_string(&order).context("writing the proxy's order")?);
+        proxy.command.push(serde_json::to_string(&order).context("serializing the proxy's configuration")?);
 
         let (mut lines, mut heard) = Lines::new();
         let proxy_limits = AttachLimits {
@@ -80,7 +80,7 @@ impl Worker {
             ended = &mut at_work => return Err(ended_early(ended)),
             said = heard.recv() => match said {
                 Some(ProxyMessage::Listens(address)) => address,
-                other => return Err(StepError::Later(anyhow::anyhow!("the proxy of checks began with {other:?}"))),
+                other => return Err(StepError::Later(anyhow::anyhow!("the checks' proxy started with {other:?}"))),
             },
         };
         spec.network = Network::Inner(left.network.clone());
@@ -158,9 +158,7 @@ impl Worker {
             let ended = self.ask_child(&asked).await?;
             if !ended.is_some_and(|(status, _)| status.success()) {
                 let draft = draft.display();
-                return Err(StepError::Later(anyhow::anyhow!(
-                    "hob's program could not be copied to {draft}"
-                )));
+                return Err(StepError::Later(anyhow::anyhow!("copying hob's program to {draft}")));
             }
             let target = folder.clone();
             blocking(move || {
@@ -191,7 +189,7 @@ fn set_proxy(env: &mut Vec<(String, String)>, proxy: SocketAddr) {
 fn fence_error(error: ContainerError) -> StepError {
     match error {
         ContainerError::Invalid(reason) => {
-            tracing::error!(reason, "checks that may reach some servers only cannot run here");
+            tracing::error!(reason, "cannot run checks with a list of servers");
             StepError::not_ready(Detail::NoFence)
         }
         other => docker_error(other),
@@ -220,10 +218,10 @@ fn ended_early(ended: Result<Attached, ContainerError>) -> StepError {
         Err(error) => return docker_error(error),
     };
     let complaints = String::from_utf8_lossy(&ended.stderr).into_owned();
-    tracing::error!(end = ?ended.end, complaints, "the proxy of checks ended");
+    tracing::error!(end = ?ended.end, complaints, "the checks' proxy ended");
     match ended.end {
         AttachedEnd::Exited(_) if ended.stdout_bytes == 0 => StepError::not_ready(Detail::NoProxy),
-        _ => StepError::Later(anyhow::anyhow!("the proxy of checks ended: {:?}", ended.end)),
+        _ => StepError::Later(anyhow::anyhow!("the checks' proxy ended: {:?}", ended.end)),
     }
 }
 
@@ -250,7 +248,7 @@ impl Write for Lines {
             match serde_json::from_slice(&self.begun) {
                 // Nobody listens any more: then nobody misses it.
                 Ok(said) => drop(self.to.send(said)),
-                Err(error) => tracing::warn!(%error, "a line of the proxy's is not understood"),
+                Err(error) => tracing::warn!(%error, "parsing a line of the proxy failed"),
             }
             self.begun.clear();
         }
@@ -298,7 +296,7 @@ impl Drop for Left {
         };
         runtime.spawn(async move {
             if let Err(error) = left.remove().await {
-                tracing::warn!(network = left.network, %error, "a network was left over");
+                tracing::warn!(network = left.network, %error, "network not removed");
             }
             left.network.clear();
         });

@@ -225,7 +225,8 @@ impl Worker {
             max_stderr_bytes: MAX_STDERR,
             timeout: self.config.container.hand_over_timeout,
         };
-        let mut file = crate::paths::create_private(&paths.bundle).context("making the hand-over's file")?;
+        let mut file =
+            crate::paths::create_private(&paths.bundle).context("creating the hand-over's file")?;
         let attached = tokio::select! {
             attached = self.docker.run_attached(&spec, &mut file, limits) => attached.map_err(docker_error)?,
             _ = self.until_too_much_disk(vec![paths.folder]) => {
@@ -236,7 +237,7 @@ impl Worker {
             AttachedEnd::Exited(exit) if exit.code == 0 => {}
             AttachedEnd::Exited(exit) => {
                 let stderr = self.secrets.redact(&String::from_utf8_lossy(&attached.stderr));
-                tracing::warn!(code = exit.code, stderr, "the hand-over failed in its container");
+                tracing::warn!(code = exit.code, stderr, "hand-over failed in its container");
                 let told = REFUSALS.iter().find(|(code, _)| wip.is_some() && *code == exit.code);
                 return Err(refused(told.map_or(Detail::WorkspaceUnreadable, |(_, why)| why.clone())));
             }
@@ -307,14 +308,14 @@ fn parse(reader: &mut BufReader<File>) -> Result<Read, String> {
         let length = reader
             .take(MAX_HEADER_LINE)
             .read_line(&mut text)
-            .map_err(|e| format!("its header is not text ({e})"))?;
+            .map_err(|e| format!("its header is not UTF-8 ({e})"))?;
         read += length as u64;
         let value =
             text.strip_suffix('\n').and_then(|t| t.strip_prefix(name)).and_then(|t| t.strip_prefix(' '));
         value.map(str::to_owned).ok_or_else(|| format!("its header has no `{name}`"))
     };
     if line("hob-hand-over")? != "2" {
-        return Err("its header is of another version".to_owned());
+        return Err("its header has a different version".to_owned());
     }
     let tip: Sha = line("tip")?.parse().map_err(|e| format!("{e}"))?;
     let is_wip = line("wip")? == "yes";
@@ -328,7 +329,7 @@ fn parse(reader: &mut BufReader<File>) -> Result<Read, String> {
         let mut bytes = Vec::new();
         reader.take(length.min(MAX_LIST)).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
         if bytes.len() as u64 != length {
-            return Err("its list of files is cut off".to_owned());
+            return Err("its list of files is truncated".to_owned());
         }
         Ok(bytes)
     };

@@ -67,7 +67,7 @@ impl Worker {
         }
         let judged = fix::judge(&on_head.found, &before, own_app, failed.by_command);
         tracing::info!(
-            failing = judged.failing.len(), red_before = judged.red_before.len(), head = %commits.head, "looked at the checks"
+            failing = judged.failing.len(), red_before = judged.red_before.len(), head = %commits.head, "evaluated checks"
         );
         if judged.failing.is_empty() {
             let found = NothingToFix::NoneFails {
@@ -149,7 +149,7 @@ impl Worker {
         // Longer each time: whoever takes long takes longer.
         let pause = SignedDuration::try_from(wait.max(waited)).unwrap_or(SignedDuration::ZERO);
         let until = now.checked_add(pause).unwrap_or(Timestamp::MAX);
-        tracing::info!(%until, "some checks have not come to their end; they are waited for");
+        tracing::info!(%until, "waiting for unfinished checks");
         self.store.park(&job.task, until, None).await?;
         Ok(true)
     }
@@ -186,7 +186,7 @@ impl Worker {
     ) -> Result<Preflight, StepError> {
         let failed = FailedChecks { failing: judged.failing.clone(), ..FailedChecks::default() };
         let said = self.secrets.redact(&message::fixes_used_up(&failed.names(), most));
-        tracing::info!(most, "checks still fail, and have been taken up as often as they may");
+        tracing::info!(most, "checks still fail; limit of fixes reached");
         let mut effects = Vec::new();
         if let Some(pull) = job.story.pull {
             let on = IssueNumber(pull.0);

@@ -118,8 +118,7 @@ impl Worker {
         let mut room = MAX_IMAGE_BYTES;
         for url in urls {
             if files.len() == settings.images || seen.images_missing.len() == MAX_MISSING {
-                seen.images_missing
-                    .push(MissingImage { url, why: "there are more images than are fetched".to_owned() });
+                seen.images_missing.push(MissingImage { url, why: "there are too many images".to_owned() });
                 break;
             }
             let most = settings.image_limit.0.min(room as u64);
@@ -136,7 +135,7 @@ impl Worker {
                 }
                 Err(why) => {
                     if why != NoImage::Elsewhere {
-                        tracing::warn!(%why, "an image of the issue is not there");
+                        tracing::warn!(reason = %why, "image of the issue not available");
                     }
                     seen.images_missing.push(MissingImage { url, why: why.to_string() });
                 }
@@ -154,7 +153,7 @@ impl Worker {
             let Some(base) = mirror.branch(&base)? else { return Ok(None) };
             mirror.text_file(&base, &PULL_TEMPLATES, MAX_TEMPLATE_LEN)
         });
-        let text = found.await?.context("reading the template for pull requests")?.map(|file| file.text);
+        let text = found.await?.context("reading the pull request template")?.map(|file| file.text);
         Ok(text.filter(|text| !text.trim().is_empty()))
     }
 
@@ -318,7 +317,7 @@ impl Gatherer<'_> {
         let ask = || self.repository.conversation(number);
         let found = if_there([ask(), ask()]).await?;
         if found.is_none() {
-            tracing::warn!(%number, "GitHub does not show the issue; the agent sees what was asked for, and no more");
+            tracing::warn!(issue = %number, "GitHub does not show the issue; the agent gets only the request");
         }
         Ok(found)
     }
@@ -345,7 +344,7 @@ impl Gatherer<'_> {
                 Ok(None) => seen.unreadable.push(name.to_string()),
                 Err(error) if error.is_transient() => return Err(github_error(error)),
                 Err(error) => {
-                    tracing::debug!(%error, %name, "an issue that is named cannot be read");
+                    tracing::debug!(%error, %name, "reading a linked issue failed");
                     seen.unreadable.push(name.to_string());
                 }
             }
@@ -383,7 +382,7 @@ impl Gatherer<'_> {
             return Ok(true);
         }
         if !self.repository.is_private().await? {
-            tracing::info!(%repo, "an issue of a private repository is named on a public one; it is not read");
+            tracing::info!(%repo, "linked issue is private; not read");
             return Ok(false);
         }
         let permission = other.permission(&self.job.task.ask.by, self.job.task.ask.by_id).await?;

@@ -91,7 +91,7 @@ pub(super) struct ImportedCommits {
 pub fn run() -> anyhow::Result<()> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("reading the request")?;
-    let request: Request = serde_json::from_str(&text).context("understanding the request")?;
+    let request: Request = serde_json::from_str(&text).context("parsing the request")?;
     drop(text);
     set_limits(&request)?;
     git::map_little()?;

@@ -72,7 +72,7 @@ impl Worker {
         Ok(Request {
             mirror: self.data.mirror(&job.story.mirror),
             quarantine: self.data.run(run.id).quarantine,
-            bundle: handed.bundle.clone().context("only commits are imported")?,
+            bundle: handed.bundle.clone().context("the hand-over has no commits to import")?,
             base: base.clone(),
             base_branch: handed.base_branch.clone(),
             max_bytes: config.container.hand_over_limit.0,
@@ -89,30 +89,28 @@ impl Worker {
 /// What follows from the process's end.
 fn judged(status: ExitStatus, answer: &[u8]) -> Result<ImportedCommits, StepError> {
     if let Some(signal) = status.signal() {
-        tracing::warn!(signal, "the process that reads a hand-over was ended by a signal");
+        tracing::warn!(signal, "import process was killed");
         // SIGBUS: libgit2 writes packs through memory, and a full disk shows there.
         let mut may_pass = OF_OTHERS.into_iter().chain([Signal::SIGBUS]);
         return Err(if may_pass.any(|s| s as i32 == signal) {
-            StepError::Later(anyhow::anyhow!("the process that reads a hand-over was ended by {signal}"))
+            StepError::Later(anyhow::anyhow!("the import process was killed by {signal}"))
         } else {
             // Its limits end it, or what it read did; both would happen again.
             refused(Detail::CommitsTooMuch)
         });
     }
     if !status.success() {
-        return Err(StepError::Later(anyhow::anyhow!(
-            "the process that reads a hand-over ended with {status}"
-        )));
+        return Err(StepError::Later(anyhow::anyhow!("the import process ended with {status}")));
     }
     if answer.len() as u64 >= MAX_ANSWER {
         // It was cut off there, and would be each time.
         return Err(refused(Detail::CommitsTooMuch));
     }
-    match serde_json::from_slice(answer).context("reading what the process made of a hand-over")? {
+    match serde_json::from_slice(answer).context("parsing the import process's answer")? {
         Answer::Taken(taken) => Ok(taken),
         Answer::Refused(reason) => Err(refused(Detail::CommitsNotSound(reason))),
         Answer::TooMuch(reason) => {
-            tracing::warn!(reason, "a hand-over is over its limits");
+            tracing::warn!(reason, "hand-over exceeds its limits");
             Err(refused(Detail::CommitsTooMuch))
         }
         Answer::Failed(reason) => Err(StepError::Later(anyhow::anyhow!(reason))),

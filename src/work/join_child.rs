@@ -58,7 +58,7 @@ pub(super) enum Answer {
 pub fn run() -> anyhow::Result<()> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("reading the request")?;
-    let request: Request = serde_json::from_str(&text).context("understanding the request")?;
+    let request: Request = serde_json::from_str(&text).context("parsing the request")?;
     let limits = [
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_CPU, request.cpu_seconds),

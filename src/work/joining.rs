@@ -92,23 +92,23 @@ impl Worker {
 /// What follows from the process's end.
 fn judged(status: ExitStatus, answer: &[u8]) -> anyhow::Result<Joined> {
     if let Some(signal) = status.signal() {
-        tracing::warn!(signal, "the process that joins two sides was ended by a signal");
+        tracing::warn!(signal, "merge process was killed");
         let is_of_others = OF_OTHERS.iter().any(|other| *other as i32 == signal);
-        anyhow::ensure!(!is_of_others, "the process that joins two sides was ended by {signal}");
+        anyhow::ensure!(!is_of_others, "the merge process was killed by {signal}");
         return Ok(too_much());
     }
-    anyhow::ensure!(status.success(), "the process that joins two sides ended with {status}");
+    anyhow::ensure!(status.success(), "the merge process ended with {status}");
     if answer.len() as u64 >= MAX_ANSWER {
-        tracing::warn!("joining two sides meets more conflicts than can be told");
+        tracing::warn!("merge has too many conflicts");
         return Ok(too_much());
     }
-    match serde_json::from_slice(answer).context("reading how two sides were joined")? {
+    match serde_json::from_slice(answer).context("parsing the merge process's answer")? {
         Answer::Joined(joined) => Ok(joined),
         // libgit2 says so with its own words or the system's, and with no code.
         Answer::Failed(text)
             if ["Cannot allocate memory", "ut of memory"].iter().any(|s| text.contains(s)) =>
         {
-            tracing::warn!(text, "joining two sides takes more memory than it may");
+            tracing::warn!(error = text, "merge exceeds its memory limit");
             Ok(too_much())
         }
         Answer::Failed(text) => Err(anyhow::anyhow!(text)),

@@ -75,7 +75,7 @@ impl Worker {
             }
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::debug!(%error, "the repository's state is not known");
+                tracing::debug!(%error, "reading the repository's state failed");
                 Ok(())
             }
         }
@@ -122,7 +122,7 @@ impl Worker {
         let Some(base) = blocking(move || Mirror::ensure(&path)?.branch(&wanted)).await?? else {
             return Ok(None);
         };
-        tracing::info!(was = story.base_branch, now = name, "the base branch has another name");
+        tracing::info!(old_base = story.base_branch, base = name, "base branch renamed");
         self.store.base_is_called(&job.task, &name).await?;
         story.root = story.root.take().map(|(branch, commit)| match branch == story.base_branch {
             true => (name.clone(), commit),
@@ -212,7 +212,7 @@ impl Worker {
         if self.base_has(&story, &base, &root).await? {
             return Ok((taken, None));
         }
-        tracing::warn!(%root, %base, "the history of the base branch was rewritten");
+        tracing::warn!(%root, %base, "history of the base branch was rewritten");
         if !is_unpushed {
             return Ok((taken, Some(message::base_was_rewritten(branches_of(&story)))));
         }

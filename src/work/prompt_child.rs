@@ -44,8 +44,8 @@ pub fn run() -> anyhow::Result<()> {
         setrlimit(resource, limit, limit).with_context(|| format!("setting {resource:?} to {limit}"))?;
     }
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("reading the sheet")?;
-    let sheet: PromptFields = serde_json::from_str(&text).context("understanding the sheet")?;
+    std::io::stdin().read_to_string(&mut text).context("reading the prompt's fields")?;
+    let sheet: PromptFields = serde_json::from_str(&text).context("parsing the prompt's fields")?;
     drop(text);
     let answer = match sheet.write() {
         Ok(prompt) => Answer::Made(prompt),

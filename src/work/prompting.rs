@@ -39,7 +39,7 @@ const MAX_ANSWER: u64 = 6 * MAX_PROMPT as u64 + 1024;
 /// The exit code of a program of Rust's that gave up.
 const PANICKED: i32 = 101;
 
-const TOO_MUCH: &str = "making a prompt with it takes too much time or memory, or it nests too deep";
+const TOO_MUCH: &str = "rendering it takes too much time or memory, or it nests too deeply";
 
 /// What is kept of a prompt's making, as a part of the run's record.
 #[derive(Serialize)]
@@ -62,7 +62,7 @@ pub fn operators_template(config: &Config) -> anyhow::Result<Template> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("reading prompt.template, {}", file.display()))?;
     Template::new(Origin::Operator, text)
-        .with_context(|| format!("the template in prompt.template, {}, cannot be used", file.display()))
+        .with_context(|| format!("the template in prompt.template, {}, is invalid", file.display()))
 }
 
 impl Worker {
@@ -79,7 +79,7 @@ impl Worker {
         let Some(file) = job.file.prompt.as_deref() else { return Ok((made, operators)) };
         let template = Template::unread(self.text_of_the_base(&job.story, file).await?);
         let (sheet, hidden) = beside_others(|| prompt::sheet(facts, &template, &made.text))
-            .context("writing the facts of a prompt down")?;
+            .context("serializing the prompt's fields")?;
         let text = self.write_in_a_process(&sheet).await?.map_err(|fault| unusable(file, &fault))?;
         Ok((Prompt { text, hidden }, template))
     }
@@ -96,14 +96,14 @@ impl Worker {
             mirror.text_file(&base, &[&path], MAX_TEMPLATE + 1)
         });
         let found = found.await?.context("reading the repository's template")?;
-        found.map(|found| found.text).ok_or_else(|| {
-            unusable(file, &format!("there is no such file on the branch {}", story.base_branch))
-        })
+        found
+            .map(|found| found.text)
+            .ok_or_else(|| unusable(file, &format!("the branch {} has no such file", story.base_branch)))
     }
 
     /// What the process makes of a sheet: the prompt, or what is wrong with the template.
     async fn write_in_a_process(&self, sheet: &PromptFields) -> Result<Result<String, String>, StepError> {
-        let request = serde_json::to_vec(sheet).context("writing the sheet")?;
+        let request = serde_json::to_vec(sheet).context("serializing the prompt's fields")?;
         let asked =
             Asked { command: COMMAND, request: &request, timeout: TEMPLATE_TIMEOUT, most_answer: MAX_ANSWER };
         match self.ask_child(&asked).await? {
@@ -129,7 +129,7 @@ impl Worker {
             images: &seen.images,
             images_missing: &seen.images_missing,
         };
-        let facts = serde_json::to_vec_pretty(&facts).context("writing down how the prompt was made")?;
+        let facts = serde_json::to_vec_pretty(&facts).context("serializing the prompt's origin")?;
         let paths = self.data.run(run.id);
         let (text, template) = (self.secrets.redact(&made.text), template.text.clone());
         blocking(move || -> anyhow::Result<()> {
@@ -142,7 +142,7 @@ impl Worker {
                 ];
                 files.into_iter().try_for_each(|(path, bytes)| crate::paths::write_private(path, bytes))
             })
-            .context("keeping the prompt")
+            .context("storing the prompt")
         })
         .await??;
         Ok(())
@@ -200,9 +200,9 @@ pub(super) fn told<'a>(
 /// What follows from the process's end.
 fn written(status: ExitStatus, answer: &[u8]) -> Result<Result<String, String>, StepError> {
     if let Some(signal) = status.signal() {
-        tracing::warn!(signal, "the process that writes a prompt was ended by a signal");
+        tracing::warn!(signal, "prompt process was killed");
         return if OF_OTHERS.iter().any(|other| *other as i32 == signal) {
-            Err(StepError::Later(anyhow::anyhow!("the process that writes a prompt was ended by {signal}")))
+            Err(StepError::Later(anyhow::anyhow!("the prompt process was killed by {signal}")))
         } else {
             // Its limits end it, or the template did; both would happen again.
             Ok(Err(TOO_MUCH.to_owned()))
@@ -212,12 +212,10 @@ fn written(status: ExitStatus, answer: &[u8]) -> Result<Result<String, String>, 
         Some(0) => {}
         Some(PANICKED) => return Ok(Err(TOO_MUCH.to_owned())),
         _ => {
-            return Err(StepError::Later(anyhow::anyhow!(
-                "the process that writes a prompt ended with {status}"
-            )));
+            return Err(StepError::Later(anyhow::anyhow!("the prompt process ended with {status}")));
         }
     }
-    Ok(match serde_json::from_slice(answer).context("reading what the process wrote")? {
+    Ok(match serde_json::from_slice(answer).context("parsing the prompt process's answer")? {
         Answer::Made(prompt) => Ok(prompt),
         Answer::Fault(fault) => Err(fault),
     })
@@ -231,7 +229,7 @@ fn unusable(file: &str, fault: &str) -> StepError {
 /// The operator's template, or hob's own, that cannot be used after all. What is wrong with it is
 /// for the log.
 fn template_error(origin: Origin, error: &TemplateError) -> StepError {
-    tracing::error!(%error, ?origin, "the template of the prompt cannot be used");
+    tracing::error!(%error, ?origin, "prompt template unusable");
     StepError::not_ready(Detail::TemplateUnusable)
 }
 

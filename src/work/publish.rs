@@ -46,7 +46,7 @@ impl Worker {
     }
 
     async fn hand_over_and_push(&self, job: &Job, run: &Run) -> Result<Task, StepError> {
-        let base = job.story.base.clone().context("a story that publishes has a base")?;
+        let base = job.story.base.clone().context("loading the story's base")?;
         let handed = self.hand_over(job, run, &base, None).await?;
         check_not_moved_back(&handed, &base)?;
         let left = &handed.left;
@@ -63,7 +63,7 @@ impl Worker {
             }
             NextStep::NothingToChange => self.propose_or_say_nothing(job, run, left).await,
             NextStep::AskToCommit(files) => {
-                tracing::info!(files = files.len(), "the agent is asked to commit what it left");
+                tracing::info!(files = files.len(), "asking the agent to commit its changes");
                 let turn = Some(RunReason::CommitLeftovers { files });
                 let advance = Transition { turn, ..Transition::default() };
                 Ok(self.store.advance(&job.task, TaskState::Queued, &advance).await?)
@@ -119,7 +119,7 @@ impl Worker {
             }
             tracing::info!(
                 paths = held_back.paths.len() + held_back.more,
-                "a person is asked about protected paths"
+                "asking a person about protected paths"
             );
             let question = message::may_this_be_pushed(&held_back);
             let advance = ask(question, QuestionSubject::Protected(held_back));

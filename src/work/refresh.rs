@@ -222,11 +222,11 @@ impl Worker {
             _ => None,
         };
         let Some(news) = read else {
-            tracing::warn!(end = ?attached.end, %complaints, "the workspace could not be brought up to date");
+            tracing::warn!(end = ?attached.end, %complaints, "updating the workspace failed");
             return Err(super::export::refused(Detail::NotRefreshed));
         };
         if theirs.is_some() || !news.restored.is_empty() {
-            tracing::info!(?news, %complaints, "the workspace was brought up to date");
+            tracing::info!(?news, %complaints, "workspace updated");
         }
         Ok(news)
     }
@@ -240,7 +240,7 @@ impl Worker {
         head: Option<Sha>,
     ) -> Result<Story, StepError> {
         let mut story = job.story.clone();
-        let base = news.commit.clone().or(story.base.clone()).context("a kept workspace has a base")?;
+        let base = news.commit.clone().or(story.base.clone()).context("loading the workspace's base")?;
         let change = crate::store::StoryUpdate {
             base: Some((base.clone(), head.clone())),
             ..crate::store::StoryUpdate::default()
@@ -290,7 +290,7 @@ impl Trusted {
     ) -> anyhow::Result<Self> {
         paths::remove_tree(folder)?;
         let files = folder.join(FILES);
-        std::fs::create_dir_all(&files).context("making the folder for settings")?;
+        std::fs::create_dir_all(&files).context("creating the folder for settings")?;
         let paths = match base {
             Some(base) => mirror.export(base, SETTINGS, &files)?,
             None => SETTINGS.iter().map(|name| (*name).to_owned()).collect(),

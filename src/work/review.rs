@@ -42,7 +42,7 @@ impl Worker {
         if rest == *round {
             return Ok(Preflight::Ready(None));
         }
-        tracing::info!(was = round.reviews.len(), left = rest.reviews.len(), "reviews were taken back");
+        tracing::info!(was = round.reviews.len(), left = rest.reviews.len(), "reviews were withdrawn");
         if !rest.reviews.is_empty() {
             return Ok(Preflight::Ready(Some(Box::new(self.store.note_round(&job.task, rest).await?))));
         }

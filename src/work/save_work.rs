@@ -84,15 +84,11 @@ impl Worker {
         let (kept, tip) = self.push_work_in_progress(&job.task, &of_run, &run, subject).await?;
         match kept {
             SavedWork::NotPushed { class, detail } => {
-                tracing::warn!(%class, detail, "work that was left in a workspace cannot be pushed");
+                tracing::warn!(%class, detail, "pushing work left in a workspace failed");
                 self.store.work_not_saved(&job.task).await?;
             }
             SavedWork::Pushed { .. } => {
-                tracing::info!(
-                    branch = job.story.branch,
-                    is_merged,
-                    "work that was left in a workspace is pushed"
-                );
+                tracing::info!(branch = job.story.branch, is_merged, "pushing work left in a workspace");
                 let why = WhyUnfinished::Stopped(&left_by);
                 let mut effects: Vec<NewEffect> =
                     self.draft(&of_run, why, Some(&kept)).await?.into_iter().collect();
@@ -125,7 +121,7 @@ impl Worker {
         why: &StopReason,
         (kept, tip): SavedAt,
     ) -> Result<Task, StepError> {
-        tracing::info!(?why, ?kept, "the task is stopped");
+        tracing::info!(reason = ?why, ?kept, "task stopped");
         let is_needed_no_more = matches!(kept, SavedWork::Pushed { .. } | SavedWork::Nothing);
         let story = StoryUpdate {
             base: tip.map(|tip| (tip.clone(), Some(tip))),
@@ -217,7 +213,7 @@ impl Worker {
             if story.handed_over { self.clear_workspace(&story).await } else { Ok(()) }
         };
         if let Err(step_error) = cleared.await {
-            tracing::warn!(?step_error, "a workspace was left over");
+            tracing::warn!(?step_error, "workspace not removed");
         }
     }
 
@@ -236,7 +232,7 @@ impl Worker {
                 .and_then(|()| paths::remove_tree(&paths.settings))
                 .and_then(|()| paths::remove_tree(&paths.exchange));
             if let Err(error) = rest {
-                tracing::warn!(error = format!("{error:#}"), "a folder of a story was left over");
+                tracing::warn!(error = format!("{error:#}"), "story folder not removed");
             }
             Ok(())
         })

@@ -150,7 +150,7 @@ impl Worker {
             if let Some(run) = self.store.latest_run(task).await?
                 && let Err(step_error) = self.clear_hand_over(&run).await
             {
-                tracing::warn!(?step_error, "a hand-over was left over");
+                tracing::warn!(?step_error, "hand-over not removed");
             }
             if self.cancel_without_push(&job, class, &detail.describe()).await?.is_none() {
                 self.fail(&job, class, detail, &[]).await?;
@@ -160,7 +160,7 @@ impl Worker {
         match given_up.await {
             Ok(()) => {}
             Err(step_error) => {
-                tracing::error!(?step_error, "the failure could not be recorded; the task is tried again")
+                tracing::error!(?step_error, "recording the failure failed; will retry")
             }
         }
     }
@@ -177,7 +177,7 @@ impl Worker {
             anyhow::Ok(())
         };
         if let Err(error) = ended.await {
-            tracing::warn!(error = format!("{error:#}"), "the container of a failed run may still be there");
+            tracing::warn!(error = format!("{error:#}"), "removing the container of a failed run failed");
         }
     }
 

@@ -124,7 +124,7 @@ impl Worker {
         let spec = self.prepare_run(job, &story, run, &settings, news).await?;
         match self.docker.ensure(&spec).await.map_err(docker_error)? {
             Ensured::Created | Ensured::Existed(State::Created) => {}
-            Ensured::Existed(state) => tracing::warn!(?state, "the container was there already"),
+            Ensured::Existed(state) => tracing::warn!(?state, "container already exists"),
         }
         // Recorded last: until the agent can start, the refresh is repeated and finds the same.
         if let Some((news, head)) = refreshed {
@@ -145,10 +145,7 @@ impl Worker {
         for found in self.docker.list((LABEL_STORY, &story)).await.map_err(docker_error)? {
             let is_ours = found.labels.get(LABEL_INSTANCE) == Some(&self.instance);
             if is_ours && found.name != name {
-                tracing::warn!(
-                    container = found.name,
-                    "a container of an earlier run is still there; it is removed"
-                );
+                tracing::warn!(container = found.name, "removing a container of an earlier run");
                 self.docker.remove(&found.name).await.map_err(docker_error)?;
             }
         }
@@ -161,7 +158,7 @@ impl Worker {
         let deadline = Instant::now() + DAEMON_GRACE;
         while let Err(error) = self.docker.ping().await {
             if Instant::now() >= deadline {
-                tracing::error!(%error, "docker does not answer; nothing is started");
+                tracing::error!(%error, "docker does not respond; not starting runs");
                 return Err(StepError::not_ready(Detail::DockerAway));
             }
             self.pause(DAEMON_ROUND).await?;
@@ -180,7 +177,7 @@ impl Worker {
         self.check_account(agent).await?;
         let free = paths::free_space(self.data.root())?;
         if free.is_below(self.config.data.min_free.0) {
-            tracing::error!(?free, "the disk is nearly full; nothing is started");
+            tracing::error!(?free, "disk nearly full; not starting runs");
             return Err(StepError::not_ready(Detail::DiskFull));
         }
         if !self.docker.has_image(&settings.image).await.map_err(docker_error)? {
@@ -256,7 +253,7 @@ impl Worker {
         // Until here a crash leaves only the draft; from here on the workspace is whole.
         blocking(move || around("disk", "workspace-rename", || std::fs::rename(&draft, &paths.workspace)))
             .await?
-            .context("putting the workspace in place")?;
+            .context("moving the workspace into place")?;
         Ok((story, is_fresh))
     }
 
@@ -608,10 +605,10 @@ pub(super) fn make_private_folder(path: &Path, owner: Option<(u32, u32)>) -> any
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .with_context(|| format!("making {}", path.display()))?;
+        .with_context(|| format!("creating {}", path.display()))?;
     if let Some((uid, gid)) = owner {
         lchown(path, Some(uid), Some(gid))
-            .with_context(|| format!("handing {} to the agent", path.display()))?;
+            .with_context(|| format!("giving {} to the agent", path.display()))?;
     }
     Ok(())
 }
@@ -625,7 +622,7 @@ fn prepare_home(home: &Path, agent: AgentKind, owner: (u32, u32)) -> anyhow::Res
         paths::remove_tree(&new)?;
         make_private_folder(&new, Some(owner))?;
         around("disk", "home-rename", || std::fs::rename(&new, home))
-            .context("putting the agent's home in place")?;
+            .context("moving the agent's home into place")?;
     }
     for (name, content) in agent.home_files() {
         account::ensure_file(home, name, content, owner)
@@ -635,15 +632,15 @@ fn prepare_home(home: &Path, agent: AgentKind, owner: (u32, u32)) -> anyhow::Res
 }
 
 fn write_keys(file: &Path, text: &str, (uid, gid): (u32, u32)) -> anyhow::Result<()> {
-    let folder = file.parent().context("the key file lies in a folder of its own")?;
+    let folder = file.parent().context("the key file's path has no parent folder")?;
     paths::remove_tree(folder)?;
     make_private_folder(folder, None)?;
     let mut open = std::fs::OpenOptions::new();
     // create_new: whoever could put a file there first must not receive the keys.
     let mut created =
-        open.write(true).create_new(true).mode(0o400).open(file).context("making the key file")?;
+        open.write(true).create_new(true).mode(0o400).open(file).context("creating the key file")?;
     created.write_all(text.as_bytes()).context("writing the key file")?;
-    lchown(file, Some(uid), Some(gid)).context("handing the key file to the agent")
+    lchown(file, Some(uid), Some(gid)).context("giving the key file to the agent")
 }
 
 /// Runs work that blocks, git and disk, where it holds nobody up.
@@ -662,12 +659,12 @@ pub(super) fn docker_error(error: ContainerError) -> StepError {
         ContainerError::NoImage(image) => StepError::not_ready(Detail::NoImage(image)),
         // A daemon in trouble, and a name in use: it can be over in a moment.
         ContainerError::Refused { status: 409 | 500.., .. } => {
-            tracing::warn!(%error, "docker refused");
+            tracing::warn!(%error, "docker request rejected");
             StepError::refused(Detail::DockerRefused)
         }
         // Docker's words name paths of the host; they are for the log.
         other => {
-            tracing::error!(error = %other, "docker refused");
+            tracing::error!(error = %other, "docker request failed");
             StepError::not_ready(Detail::DockerRefused)
         }
     }
@@ -677,7 +674,7 @@ pub(super) fn github_error(error: GitHubError) -> StepError {
     if error.is_transient() {
         return StepError::Later(error.into());
     }
-    tracing::error!(%error, "the git host refused");
+    tracing::error!(%error, "GitHub request failed");
     StepError::refused(Detail::HostRefused)
 }
 
@@ -694,6 +691,6 @@ pub(super) fn remove_keys(file: &Path) {
     if let Some(folder) = file.parent()
         && let Err(error) = paths::remove_tree(folder)
     {
-        tracing::warn!(error = format!("{error:#}"), "a key file was left on tmpfs");
+        tracing::warn!(error = format!("{error:#}"), "key file not removed");
     }
 }

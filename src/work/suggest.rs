@@ -65,7 +65,7 @@ impl Worker {
         }
         tracing::info!(
             suggestions = round.remarks().count(),
-            "a review was nothing but suggestions, and all fit"
+            "review consists of suggestions that all apply"
         );
         let words = message::review::suggestions_applied(round.remarks().count());
         let failing = message::still_failing(checked.as_ref());
@@ -110,7 +110,7 @@ impl Worker {
             // A protected path for example: the agent is told what is suggested, and what comes of
             // that is told to people.
             Err(PushError::Refused(why)) => {
-                tracing::warn!(why, "suggestions could not be pushed; they go to the agent");
+                tracing::warn!(reason = why, "pushing suggestions failed; the agent handles them");
                 Ok(Tried::Done(None))
             }
             Err(error) => Err(push_error(error)),
@@ -144,7 +144,7 @@ impl Worker {
     ) -> Result<Tried, StepError> {
         let suggested = AppliedSuggestions { is_pushed: true, ..suggested };
         self.store.note_suggested(&job.task, &suggested).await?;
-        tracing::info!(commits = suggested.applied.len(), tip = %suggested.tip, "suggestions are applied");
+        tracing::info!(commits = suggested.applied.len(), tip = %suggested.tip, "suggestions applied");
         // A workspace that is kept takes them in before its next run, as it does what people push.
         let is_free = job.story.handed_over || !self.data.story(job.story.id).workspace.exists();
         let change = StoryUpdate {
@@ -189,7 +189,7 @@ impl Worker {
             };
             Ok(Some(AppliedSuggestions { from, tip, applied, is_pushed: false }))
         });
-        Ok(made.await?.context("making commits of suggestions")?)
+        Ok(made.await?.context("creating commits from suggestions")?)
     }
 
     /// What is to be replaced: each suggestion that stands alone in its thread, is about lines of

@@ -56,7 +56,7 @@ impl Worker {
                         self.write_line(run.id, agent::input(&id, &text), id).await?;
                         self.store.message_told(&job.task, run.id, message).await?;
                         talking.is_answered = false;
-                        tracing::info!(message = %message.id, by = message.by, "the agent was told");
+                        tracing::info!(message = %message.id, by = message.by, "message sent to the agent");
                     }
                 }
                 // Something was said at this moment: it is told first.
@@ -90,10 +90,10 @@ pub(super) fn make_inbox(
         .truncate(true)
         .mode(0o600)
         .open(inbox)
-        .context("making the agent's inbox")?;
+        .context("creating the agent's inbox")?;
     let line = agent::input(&id.to_string(), prompt);
     file.write_all(format!("{line}\n").as_bytes()).context("writing the agent's inbox")?;
-    lchown(inbox, Some(uid), Some(gid)).context("handing the inbox to the agent")
+    lchown(inbox, Some(uid), Some(gid)).context("giving the inbox to the agent")
 }
 
 /// Adds a line, unless one with its mark is there: a hob that died may have written it.

@@ -115,7 +115,7 @@ impl Worker {
                 Ok(Some(_)) => None,
                 Ok(None) => return self.record_lost(job, run).await,
                 Err(ContainerError::Unreachable(reason)) => {
-                    tracing::warn!(reason, "docker is away; the run is looked for again");
+                    tracing::warn!(reason, "docker unavailable; looking for the run again");
                     self.pause(DAEMON_PAUSE).await?;
                     continue;
                 }
@@ -144,14 +144,14 @@ impl Worker {
             match followed {
                 Followed::Ended => {}
                 Followed::Stop(why) => {
-                    tracing::info!(?why, "the run is stopped");
+                    tracing::info!(reason = ?why, "run stopped");
                     stopped = Some(why);
                     self.docker.stop(&name, self.config.container.stop_grace).await.map_err(docker_error)?;
                     // The last words came after the decision to stop.
                     continue;
                 }
                 Followed::CutOff(error) => {
-                    tracing::warn!(%error, "the run's output was cut off; reading it again");
+                    tracing::warn!(%error, "run output was cut off; reading it again");
                     self.pause(DAEMON_PAUSE).await?;
                     continue;
                 }
@@ -160,7 +160,7 @@ impl Worker {
                 Ok(exit) => break (exit, log),
                 Err(ContainerError::NoContainer(_)) => return self.record_lost(job, run).await,
                 Err(error) => {
-                    tracing::warn!(%error, "the run's end could not be read; trying again");
+                    tracing::warn!(%error, "reading the end of the run failed; will retry");
                     self.pause(DAEMON_PAUSE).await?;
                 }
             }
@@ -183,7 +183,7 @@ impl Worker {
         .await??;
         handed.complaints.extend(complaints);
         for complaint in &handed.complaints {
-            tracing::warn!(complaint, "a file of the agent's was not used");
+            tracing::warn!(complaint, "file from the agent ignored");
         }
         Ok(Left { handed, drops: drops.into_iter().map(|drop| drop.name).collect() })
     }
@@ -281,7 +281,7 @@ impl Worker {
         match self.docker.activity(name).await {
             Ok(activity) => life.look(&activity, log.tools()),
             Err(error) => {
-                tracing::warn!(%error, "what goes on in a silent container could not be seen");
+                tracing::warn!(%error, "inspecting a silent container failed");
                 false
             }
         }
@@ -293,7 +293,7 @@ impl Worker {
             tokio::time::sleep(STOP_ROUND).await;
             // A store that does not answer is asked again; the run goes on meanwhile.
             if let Ok(Some(why)) = self.store.stop_wanted(&job.task).await {
-                tracing::info!(?why, "the work is to be stopped");
+                tracing::info!(reason = ?why, "stopping the work");
                 return;
             }
         }
@@ -319,7 +319,7 @@ impl Worker {
             let is_full = free.is_some_and(|free| free.is_below(self.config.data.min_free.0 / 2));
             let is_over = used > self.config.container.disk.0 || rounds_unseen > 1;
             if is_over || is_full {
-                tracing::warn!(used, is_seen, ?free, "what runs takes up too much disk");
+                tracing::warn!(used, is_seen, ?free, "runs use too much disk space");
                 return if is_over { FailureClass::DiskFull } else { FailureClass::ServerDiskFull };
             }
         }
@@ -368,18 +368,18 @@ impl Worker {
                 Signal::TurnEnded => taken.turn_ended = true,
                 Signal::Says(text) => {
                     if tracing::enabled!(tracing::Level::DEBUG) {
-                        tracing::debug!(text = self.shown(&text), "the agent says");
+                        tracing::debug!(text = self.shown(&text), "agent output");
                     }
                     (progress.said, progress.waits) = (Some(text), None);
                 }
                 Signal::Uses(tool) => {
                     if tracing::enabled!(tracing::Level::DEBUG) {
-                        tracing::debug!(tool = self.shown(&tool), "the agent uses");
+                        tracing::debug!(tool = self.shown(&tool), "agent tool use");
                     }
                     progress.waits = None;
                 }
                 Signal::Todo(items) => {
-                    tracing::debug!(items = items.len(), "the agent plans");
+                    tracing::debug!(items = items.len(), "agent plan");
                     progress.todo = Some(items);
                 }
                 Signal::Waits(text) => progress.waits = Some(text),

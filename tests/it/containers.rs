@@ -83,7 +83,7 @@ impl Case {
     async fn is_removed(&self) {
         let deadline = Instant::now() + DEADLINE;
         while self.state().await.is_some() {
-            assert!(Instant::now() < deadline, "it is still there");
+            assert!(Instant::now() < deadline, "it still exists");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -133,7 +133,7 @@ impl Drop for Case {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(docker().remove(&name)).unwrap();
         });
-        assert!(removal.join().is_ok() || std::thread::panicking(), "a container was left over");
+        assert!(removal.join().is_ok() || std::thread::panicking(), "container not removed");
     }
 }
 
@@ -192,7 +192,7 @@ async fn want_of_memory_is_told_from_other_ends() {
     let case = Case::new("memory", "head -c 500m /dev/zero | tail; exit 7").started().await;
     let exit = case.exit().await;
     let missing = case.docker.engine().await.unwrap().missing;
-    let is_told = !missing.iter().any(|what| what.contains("want of memory"));
+    let is_told = !missing.iter().any(|what| what.contains("lack of memory"));
     assert_eq!(exit.code, 7);
     assert!(exit.oom_killed || !is_told, "{exit:?}");
 }
@@ -575,7 +575,7 @@ async fn the_daemon_can_enforce_what_hob_asks_for() {
     // more.
     let known: &[&str] = match engine.kind {
         Kind::Docker => &[],
-        Kind::Podman => &["control groups", "want of memory", "some servers only"],
+        Kind::Podman => &["cgroup", "lack of memory", "some servers"],
     };
     let is_known = |what: &String| known.iter().any(|word| what.contains(word));
     assert!(engine.missing.iter().all(is_known), "{engine:?}");

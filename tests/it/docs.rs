@@ -34,7 +34,7 @@ fn known_keys(table: &str) -> Vec<String> {
     let Err(ConfigError::InFile { hint: Some(hint), .. }) = parse(&format!("{table}\n{NO_KEY} = 1\n")) else {
         panic!("{table} takes the key {NO_KEY}");
     };
-    let list = hint.strip_prefix("known here: ").unwrap_or_else(|| panic!("{table}: {hint}"));
+    let list = hint.strip_prefix("known keys: ").unwrap_or_else(|| panic!("{table}: {hint}"));
     list.split(", ").map(str::to_owned).collect()
 }
 

@@ -21,24 +21,24 @@ pub(super) async fn access(config: &Config) -> Vec<Found> {
         Ok(access) => access,
         Err(error @ GitHubError::Unauthorized(_)) => return vec![Wrong(refused(&error, github.is_app()))],
         Err(error @ GitHubError::NotFound) => {
-            let gone = if github.is_app() { "there is no App of the number github.app_id, or " } else { "" };
-            return vec![Wrong(format!("{error}: {gone}{api} is not GitHub's API; see to github.api_url"))];
+            let gone = if github.is_app() { "no App has the id in github.app_id, or " } else { "" };
+            return vec![Wrong(format!("{error}: {gone}{api} is not GitHub's API; check github.api_url"))];
         }
         Err(error) => {
             let why = match github::answers(api).await {
-                Err(why) => format!("does not answer: {why}"),
-                Ok(()) => format!("answers: {error}"),
+                Err(why) => format!("does not respond: {why}"),
+                Ok(()) => format!("responded with an error: {error}"),
             };
-            return vec![Wrong(format!("{api} {why}; see to github.api_url and to the way there"))];
+            return vec![Wrong(format!("{api} {why}; check github.api_url and the network"))];
         }
     };
     let mut found = match &access {
         Access::User { login, scopes } => {
-            let mut found = vec![Good(format!("{api} answers; hob is {login}"))];
+            let mut found = vec![Good(format!("{api} responds; hob is signed in as {login}"))];
             let is_short =
                 |scopes: &Vec<String>| !scopes.iter().any(|scope| scope == "repo" || scope == "public_repo");
             if scopes.as_ref().is_some_and(is_short) {
-                found.push(Wrong("the token lacks the scope `repo`; make one that has it".to_owned()));
+                found.push(Wrong("the token lacks the scope `repo`; create a token that has it".to_owned()));
             }
             found
         }
@@ -53,42 +53,43 @@ pub(super) async fn access(config: &Config) -> Vec<Found> {
 /// What a refusal of hob's credentials means.
 fn refused(error: &GitHubError, is_app: bool) -> String {
     let remedy = if is_app {
-        "see to github.app_id and the private key: the key of another App, or one that was deleted on the App's page, is refused; \
-         a clock that is wrong by a minute, too"
+        "check github.app_id and the private key: GitHub rejects a key of another App, a key that was deleted on the \
+        App's page, and any key if this machine's clock is off by a minute"
     } else {
-        "make a new token, and put it in the place of the old one"
+        "create a new token and replace the old one"
     };
     format!("{error}; {remedy}")
 }
 
 fn app_found(config: &Config, app: &AppAccess) -> Vec<Found> {
     let page = "on the App's page, under Permissions & events";
-    let mut found = vec![Good(format!("{} answers; hob is the App {}", config.github.api_url, app.slug))];
+    let mut found =
+        vec![Good(format!("{} responds; hob is signed in as the App {}", config.github.api_url, app.slug))];
     let permissions = app.granted.missing_permissions();
     if !permissions.is_empty() {
         let missing = permissions.join(", ");
         found.push(Wrong(format!(
-            "the App lacks permissions: {missing}; add them {page}, and agree to them where it is installed"
+            "the App lacks permissions: {missing}; add them {page}, and accept them wherever the App is installed"
         )));
     }
     let needs_events = config.github.poll.is_none();
     let events = app.granted.missing_events();
     if needs_events && !events.is_empty() {
         found.push(Wrong(format!(
-            "the App is not told of: {}; subscribe to these events {page}, or set github.poll",
+            "the App does not receive the events {}; subscribe to them {page}, or set github.poll",
             events.join(", ")
         )));
     }
     if app.installations.is_empty() {
         found.push(Wrong(
-            "the App is installed nowhere; install it on your repositories, on the App's page under Install App".to_owned(),
+            "the App is not installed anywhere; install it on your repositories, on the App's page under Install App".to_owned(),
         ));
     }
     for installation in &app.installations {
         let account = &installation.account;
         if installation.is_suspended {
             found.push(Doubtful(format!(
-                "the App is suspended at {account}; lift that in that account's settings, under GitHub Apps"
+                "the App is suspended at {account}; unsuspend it in that account's settings, under GitHub Apps"
             )));
             continue;
         }
@@ -97,15 +98,16 @@ fn app_found(config: &Config, app: &AppAccess) -> Vec<Found> {
             found.push(Good(format!("installed at {account}")));
         } else {
             found.push(Wrong(format!(
-                "{account} has not agreed to all that the App asks for: {}; agree in that account's settings, under GitHub Apps",
+                "{account} has not accepted everything that the App requests: {}; accept it in that account's settings, \
+                under GitHub Apps",
                 behind.join(", ")
             )));
         }
     }
     if app.is_public == Some(true) && config.github.allow.is_empty() {
         found.push(Doubtful(
-            "every account can install the App, and so use your agent's key; choose \"Only on this account\" on the App's page, under \
-             Advanced, or name the owners that hob works for in github.allow"
+            "anyone can install the App, and so use your agent's key; choose \"Only on this account\" on the App's page, \
+            under Advanced, or list the owners that hob works for in github.allow"
                 .to_owned(),
         ));
     }
@@ -139,17 +141,18 @@ fn named(config: &Config) -> Vec<Repo> {
 async fn repository(config: &Config, github: &GitHub, repo: &Repo) -> Option<Found> {
     if !config.github.allows(repo) {
         return Some(Wrong(format!(
-            "the settings name {repo}, and github.allow leaves it out; add it there, or take it out here"
+            "the settings name {repo}, but github.allow does not include it; add it there, or remove it from the settings"
         )));
     }
     Some(match github.may_push_to(repo).await {
         Ok(true) => return None,
-        Ok(false) => Wrong(format!("hob's account may not push to {repo}; give it the role Write there")),
+        Ok(false) => Wrong(format!("hob's account cannot push to {repo}; give it the role Write there")),
         Err(GitHubError::NotFound) => Wrong(format!(
-            "GitHub shows hob no repository {repo}, which the settings name; see to its name, and give hob's account access"
+            "the settings name the repository {repo}, but GitHub does not show it to hob; check its name, and give hob's \
+            account access"
         )),
         Err(GitHubError::Forbidden(why)) => {
-            Wrong(format!("{why}; install it there, or take {repo} out of the settings"))
+            Wrong(format!("{why}; install it there, or remove {repo} from the settings"))
         }
         Err(error) => Wrong(format!("{repo}: {error}")),
     })
@@ -158,9 +161,7 @@ async fn repository(config: &Config, github: &GitHub, repo: &Repo) -> Option<Fou
 pub(super) async fn git_host(config: &Config) -> Vec<Found> {
     let url = &config.github.git_url;
     vec![match github::answers(url).await {
-        Ok(()) => Good(format!("{url} answers")),
-        Err(why) => {
-            Wrong(format!("{url} does not answer: {why}; see to github.git_url and to the way there"))
-        }
+        Ok(()) => Good(format!("{url} responds")),
+        Err(why) => Wrong(format!("{url} does not respond: {why}; check github.git_url and the network")),
     }]
 }

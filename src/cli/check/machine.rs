@@ -27,34 +27,38 @@ pub(super) fn data_folder(config: &Config) -> Vec<Found> {
         return Vec::new();
     }
     let may_use = |path: &Path| access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
-    let user = "`chown -R HOBS_USER` it, or set data.dir to another";
+    let user = "run `chown -R HOBS_USER` on it, or set data.dir to another folder";
     match folder.metadata() {
-        Ok(found) if !found.is_dir() => vec![Wrong(format!("{shown} is no folder; set data.dir to one"))],
-        Ok(_) if !may_use(folder) => vec![Wrong(format!("hob's user may not write to {shown}; {user}"))],
+        Ok(found) if !found.is_dir() => {
+            vec![Wrong(format!("{shown} is not a folder; set data.dir to a folder"))]
+        }
+        Ok(_) if !may_use(folder) => vec![Wrong(format!("hob's user cannot write to {shown}; {user}"))],
         Ok(_) => free_space(config, folder),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             let above =
                 folder.ancestors().skip(1).find(|above| above.as_os_str().is_empty() || above.exists());
             let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
             if above.is_dir() && may_use(above) {
-                let mut found = vec![Good(format!("{shown} is not there yet; `hob serve` makes it"))];
+                let mut found = vec![Good(format!("{shown} does not exist yet; `hob serve` creates it"))];
                 found.extend(free_space(config, above).into_iter().filter(|found| !matches!(found, Good(_))));
                 found
             } else {
                 vec![Wrong(format!(
-                    "{shown} is not there, and hob's user may not make it in {}; make it: `install -d -o HOBS_USER -m 0700 {shown}`",
+                    "{shown} does not exist, and hob's user cannot create it in {}; create it: `install -d -o HOBS_USER \
+                    -m 0700 {shown}`",
                     above.display()
                 ))]
             }
         }
-        Err(error) => vec![Wrong(format!("{shown} cannot be looked at: {error}; {user}"))],
+        Err(error) => vec![Wrong(format!("cannot read {shown}: {error}; {user}"))],
     }
 }
 
 fn free_space(config: &Config, folder: &Path) -> Vec<Found> {
     match paths::free_space(folder) {
         Ok(free) if free.is_below(config.data.min_free.0) => vec![Wrong(format!(
-            "the disk of {} has less room than data.min_free, {}, so no run would start; make room, or set it lower",
+            "the disk of {} has less free space than data.min_free ({}), so no run would start; free up space, or lower \
+            data.min_free",
             folder.display(),
             config.data.min_free
         ))],
@@ -70,7 +74,7 @@ pub(super) fn address(config: &Config) -> Vec<Found> {
         Err(error)
             if error.kind() == ErrorKind::AddrInUse && DataDir::beside(&config.data.dir).is_in_use() =>
         {
-            Good(format!("{address}; a hob with this data folder listens there"))
+            Good(format!("{address}; a hob with this data folder is listening there"))
         }
         Err(error) => Wrong(cannot_listen(address, &error)),
     }]
@@ -80,15 +84,17 @@ pub(super) fn address(config: &Config) -> Vec<Found> {
 pub(in crate::cli) fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => format!(
-            "something else listens at {address}, `ss -ltnp` tells what; stop it, or set server.listen to another port"
+            "another program is listening at {address} (`ss -ltnp` shows which); stop it, or set server.listen to \
+            another port"
         ),
         ErrorKind::AddrNotAvailable => {
-            format!("this machine has no address {}; set server.listen to one that it has", address.ip())
+            format!("this machine has no address {}; set server.listen to one of its addresses", address.ip())
         }
         ErrorKind::PermissionDenied => format!(
-            "hob's user may not listen at {address}; set server.listen to a port from 1024 on, and put a proxy before it"
+            "hob's user may not listen at {address}; set server.listen to a port of 1024 or higher, and put a proxy in \
+            front of it"
         ),
-        _ => format!("listening at {address} does not work: {error}; set server.listen to another address"),
+        _ => format!("cannot listen at {address}: {error}; set server.listen to another address"),
     }
 }
 
@@ -115,7 +121,7 @@ fn describe(engine: &Engine) -> String {
     let missing = if engine.missing.is_empty() {
         String::new()
     } else {
-        format!("; it cannot: {}", engine.missing.join(", "))
+        format!("; it does not support {}", engine.missing.join(", "))
     };
     format!("{} {}, {} processors{missing}", engine.kind.name(), engine.version, engine.cpus)
 }
@@ -126,9 +132,9 @@ async fn network(config: &Config, docker: &Docker) -> Option<Found> {
         return None;
     }
     Some(match docker.has_network(name).await {
-        Ok(true) => Good(format!("the network `{name}` is there")),
+        Ok(true) => Good(format!("the network `{name}` exists")),
         Ok(false) => Wrong(format!(
-            "Docker has no network `{name}`, which container.network names; make it: `docker network create {name}`"
+            "Docker has no network `{name}`, which container.network names; create it: `docker network create {name}`"
         )),
         Err(error) => Wrong(error.to_string()),
     })
@@ -144,8 +150,8 @@ async fn images(config: &Config, docker: &Docker) -> (Vec<Found>, Option<String>
         let is_named = agent == config.agent.kind || container.images.contains_key(&agent);
         if !is_named && agent != AgentKind::Command {
             found.push(Wrong(format!(
-                "agent.fallback or a repository names the agent {agent}, and container.images names no image for it; \
-                 add `{agent} = \"IMAGE\"` there"
+                "agent.fallback or a repository names the agent {agent}, but container.images has no image for it; add \
+                `{agent} = \"IMAGE\"` there"
             )));
             continue;
         }
@@ -164,11 +170,11 @@ async fn images(config: &Config, docker: &Docker) -> (Vec<Found>, Option<String>
         match docker.has_image(image).await {
             Ok(true) => {
                 there.get_or_insert_with(|| (*image).to_owned());
-                found.push(Good(format!("the image `{image}` {why} is there")));
+                found.push(Good(format!("the image `{image}` {why} exists")));
             }
             Ok(false) => found.push(Wrong(format!(
-                "Docker has no image `{image}` {why}, and hob pulls none; `docker pull` or build it: \
-                 `deploy/image/build.sh` makes hob-claude:latest"
+                "Docker has no image `{image}` {why}, and hob does not pull images; run `docker pull`, or build it: \
+                `deploy/image/build.sh` builds hob-claude:latest"
             ))),
             Err(error) => found.push(Wrong(error.to_string())),
         }
@@ -176,7 +182,8 @@ async fn images(config: &Config, docker: &Docker) -> (Vec<Found>, Option<String>
     for image in container.allowed_images.iter().filter(|image| !needed.contains_key(image.as_str())) {
         if let Ok(false) = docker.has_image(image).await {
             found.push(Doubtful(format!(
-                "Docker has no image `{image}`, which container.allowed_images lets people choose; pull or build it, or take it out"
+                "Docker has no image `{image}`, which container.allowed_images lets people choose; pull or build it, or \
+                remove it from the list"
             )));
         }
     }
@@ -196,7 +203,7 @@ async fn folders(config: &Config, docker: &Docker, image: &str) -> Vec<Found> {
             Ok(true) => {}
             Ok(false) => found.push(Wrong(unseen(key, folder))),
             Err(error) => found.push(Doubtful(format!(
-                "whether Docker sees {}, {key}, could not be tried: {error:#}",
+                "could not check whether Docker sees {}, {key}: {error:#}",
                 folder.display()
             ))),
         }
@@ -208,7 +215,8 @@ async fn folders(config: &Config, docker: &Docker, image: &str) -> Vec<Found> {
 fn unseen(key: &str, folder: &Path) -> String {
     let folder = folder.display();
     format!(
-        "Docker does not find in {folder}, {key}, what hob puts there, so no agent could start: hob runs in a container, or Docker on \
-         another machine. Give hob a folder of Docker's machine at the same path: `docker run -v {folder}:{folder} …`"
+        "Docker does not see the files that hob puts into {folder}, {key}, so no agent could start: hob runs in a \
+        container, or Docker runs on another machine. Mount a folder of Docker's machine into hob's container at the \
+        same path: `docker run -v {folder}:{folder} …`"
     )
 }

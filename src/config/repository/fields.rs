@@ -53,18 +53,21 @@ const EXAMPLES: &[(&str, &str)] = &[
 pub(super) fn remedy(key: &str) -> String {
     let top = key.split(['.', '[']).next().unwrap_or_default();
     match EXAMPLES.iter().find(|(name, _)| *name == top) {
-        Some((_, example)) => format!("write for example `{example}`"),
-        None => "write it as TOML: `key = \"text\"`, `key = true`, `key = [\"a\", \"b\"]`".to_owned(),
+        Some((_, example)) => format!("for example `{example}`"),
+        None => "write TOML: `key = \"text\"`, `key = true`, `key = [\"a\", \"b\"]`".to_owned(),
     }
 }
 
 pub(super) fn labels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let all = Vec::<String>::deserialize(from)?;
     if all.len() > MAX_LABELS {
-        return Err(D::Error::custom(format!("there are {} of them, and {MAX_LABELS} at most", all.len())));
+        return Err(D::Error::custom(format!(
+            "{} labels are too many; at most {MAX_LABELS} are allowed",
+            all.len()
+        )));
     }
     match all.iter().find(|label| !is_label(label)) {
-        Some(label) => Err(D::Error::custom(format!("`{label}` is no label"))),
+        Some(label) => Err(D::Error::custom(format!("`{label}` is not a valid label"))),
         None => Ok(all),
     }
 }
@@ -75,7 +78,11 @@ fn is_label(text: &str) -> bool {
 
 pub(super) fn label<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(from)?;
-    if is_label(&text) { Ok(Some(text)) } else { Err(D::Error::custom(format!("`{text}` is no label"))) }
+    if is_label(&text) {
+        Ok(Some(text))
+    } else {
+        Err(D::Error::custom(format!("`{text}` is not a valid label")))
+    }
 }
 
 /// A model's or an image's name. It becomes an argument of a program, so it must not look like an
@@ -85,7 +92,7 @@ pub(super) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
     let allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '[' | ']');
     let fits = (1..=MAX_NAME).contains(&text.len()) && !text.starts_with('-') && text.chars().all(allowed);
-    if fits { Ok(Some(text)) } else { Err(D::Error::custom(format!("`{text}` is no such name"))) }
+    if fits { Ok(Some(text)) } else { Err(D::Error::custom(format!("`{text}` is not a valid name"))) }
 }
 
 pub(super) fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
@@ -95,7 +102,10 @@ pub(super) fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Strin
 pub(super) fn commands<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let all = Vec::<String>::deserialize(from)?;
     if all.len() > MAX_CHECKS {
-        return Err(D::Error::custom(format!("there are {} of them, and {MAX_CHECKS} at most", all.len())));
+        return Err(D::Error::custom(format!(
+            "{} checks are too many; at most {MAX_CHECKS} are allowed",
+            all.len()
+        )));
     }
     all.into_iter().map(checked_command).collect()
 }
@@ -123,7 +133,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Dura
     let parsed = text.trim().parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
     match parsed.filter(|duration| *duration >= Duration::from_secs(1)) {
         Some(duration) => Ok(Some(duration)),
-        None => Err(D::Error::custom(format!("`{text}` is no duration of a second or more"))),
+        None => Err(D::Error::custom(format!("`{text}` is not a duration of at least one second"))),
     }
 }
 
@@ -132,7 +142,7 @@ pub(super) fn branch<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String
     if is_branch_name(&text) {
         Ok(Some(text))
     } else {
-        Err(D::Error::custom(format!("`{text}` is no valid branch name")))
+        Err(D::Error::custom(format!("`{text}` is not a valid branch name")))
     }
 }
 
@@ -143,10 +153,11 @@ pub(super) fn logins<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, 
             && login.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     };
     match all.iter().find(|login| !fits(login)) {
-        Some(login) => Err(D::Error::custom(format!("`{login}` is no login"))),
-        None if all.len() > MAX_REVIEWERS => {
-            Err(D::Error::custom(format!("there are {} of them, and {MAX_REVIEWERS} at most", all.len())))
-        }
+        Some(login) => Err(D::Error::custom(format!("`{login}` is not a valid login"))),
+        None if all.len() > MAX_REVIEWERS => Err(D::Error::custom(format!(
+            "{} reviewers are too many; at most {MAX_REVIEWERS} are allowed",
+            all.len()
+        ))),
         None => Ok(all),
     }
 }
@@ -159,7 +170,7 @@ pub(super) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
     if fits {
         Ok(Some(text))
     } else {
-        Err(D::Error::custom(format!("`{text}` is no path from the repository's root")))
+        Err(D::Error::custom(format!("`{text}` is not a path relative to the repository's root")))
     }
 }
 
@@ -168,6 +179,6 @@ pub(super) fn dollars<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>,
     if amount.is_finite() && amount > 0.0 {
         Ok(Some(amount))
     } else {
-        Err(D::Error::custom(format!("{amount} is no amount of dollars above 0")))
+        Err(D::Error::custom(format!("{amount} is not an amount of dollars above 0")))
     }
 }

@@ -137,7 +137,7 @@ fn a_token_that_may_not_write_is_told_from_a_refusal() {
     let error = push(&to(&read_only, imported.quarantine(), &imported.tip)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the git host does not accept the credentials: 403 Forbidden archived; you sent Basic ***"
+        "the git host rejects the credentials: 403 Forbidden archived; you sent Basic ***"
     );
     world.write("large.txt", &incompressible());
     let large = world.commit_all("large");

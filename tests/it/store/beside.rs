@@ -54,7 +54,7 @@ async fn a_backup_under_heavy_writes_is_whole_and_hob_starts_on_it() {
         writer.await.unwrap();
     }
     let (code, said) = w.command(&["backup", copies[0].to_str().unwrap()]).await;
-    assert!(code == Some(1) && said.contains("is there already; nothing was written"), "{said}");
+    assert!(code == Some(1) && said.contains("already exists; nothing was written"), "{said}");
 
     // The machine is gone; hob starts on the last copy, with the folders of its stories.
     w.quiet().await;
@@ -75,7 +75,7 @@ async fn status_tells_what_is_under_way_and_what_waits() {
     let w = World::start().await;
     let (code, said) = w.command(&["status"]).await;
     assert_eq!(code, Some(0), "{said}");
-    for part in ["Parked: hob has given these up: none", "Tasks not over: none", "Store: schema "] {
+    for part in ["Failed writes to GitHub: none", "Open tasks: none", "Store: schema "] {
         assert!(said.contains(part), "no {part:?} in {said}");
     }
     let asks = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
@@ -127,10 +127,10 @@ async fn a_backup_that_is_put_back_says_nothing_twice() {
 
     std::fs::rename(&copy, w.data().join("hob.db")).unwrap();
     let (_, said) = w.command(&["status"]).await;
-    assert!(said.contains("Wanted on GitHub: 1"), "the copy is from before: {said}");
+    assert!(said.contains("Pending writes to GitHub: 1"), "the copy is from before: {said}");
     let hob = w.start_program().await;
     w.eventually("hob to find the comment", async || {
-        w.command(&["status"]).await.1.contains("Wanted on GitHub: none").then_some(())
+        w.command(&["status"]).await.1.contains("Pending writes to GitHub: none").then_some(())
     })
     .await;
     assert_eq!(w.said(issue).len(), 1);
@@ -183,19 +183,19 @@ async fn what_is_parked_is_shown_and_tried_again_when_the_operator_says_so() {
 
     let hob = w.start_program().await;
     for (id, words) in
-        [("01a20ba9-52f9-74d8-b1c4-bb6171650b10", "no effect 01a20ba9"), ("x", "is not an id of hob's")]
+        [("01a20ba9-52f9-74d8-b1c4-bb6171650b10", "no failed write 01a20ba9"), ("x", "is not a hob id")]
     {
         let (code, said) = w.command(&["retry", id]).await;
         assert!(code != Some(0) && said.contains(words), "{said}");
     }
     assert!(w.said(issue).is_empty(), "a start tries nothing that is parked");
     let (code, said) = w.command(&["retry", &parked.id.to_string()]).await;
-    assert!(code == Some(0) && said.contains("1 effect is wanted again"), "{said}");
+    assert!(code == Some(0) && said.contains("1 write is queued again"), "{said}");
     assert!(w.next_comment(issue).await.body.starts_with("There was something to say."));
     w.eventually("nothing to be parked", async || (w.command(&["status"]).await.0 == Some(0)).then_some(()))
         .await;
     let (code, said) = w.command(&["retry", "--all"]).await;
-    assert!(code == Some(0) && said.contains("Nothing is parked"), "{said}");
+    assert!(code == Some(0) && said.contains("There are no failed writes"), "{said}");
     assert_eq!(hob.terminate().await, Some(0));
     w.finish().await;
 }
@@ -224,7 +224,7 @@ async fn a_delivery_is_replayed_when_the_operator_says_so() {
     assert_eq!(w.command(&["replay", &guid]).await.0, Some(0));
     let hob = w.start_program().await;
     w.eventually("hob to settle it", async || {
-        w.log().contains("the label was taken up already").then_some(())
+        w.log().contains("the label, or a later one, was already handled").then_some(())
     })
     .await;
     assert_eq!(hob.terminate().await, Some(0));
@@ -241,16 +241,16 @@ async fn check_looks_at_the_store_and_makes_none() {
     })
     .await;
     let (_, said) = w.command(&["check"]).await;
-    assert!(said.contains("is not there yet; `hob serve` makes it"), "{said}");
-    assert!(said.contains(" for the agent claude is there") && !said.contains("not-there:1"), "{said}");
+    assert!(said.contains("does not exist yet; `hob serve` creates it"), "{said}");
+    assert!(said.contains(" for the agent claude exists") && !said.contains("not-there:1"), "{said}");
     assert!(!w.data().exists(), "a check makes nothing");
     let (code, said) = w.command(&["status"]).await;
-    assert!(code == Some(1) && said.contains("it is not there; `hob serve` makes it"), "{said}");
+    assert!(code == Some(1) && said.contains("it does not exist; `hob serve` creates it"), "{said}");
     let hob = w.start_program().await;
     let (_, said) = w.command(&["check"]).await;
-    assert!(said.contains("hob.db is whole, schema "), "{said}");
+    assert!(said.contains("hob.db is intact, schema "), "{said}");
     assert_eq!(hob.terminate().await, Some(0));
     let (_, said) = w.command(&["check"]).await;
-    assert!(said.contains("hob.db is whole, schema "), "{said}");
+    assert!(said.contains("hob.db is intact, schema "), "{said}");
     w.finish().await;
 }

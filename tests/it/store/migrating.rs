@@ -219,7 +219,7 @@ async fn a_step_that_fails_changes_nothing_and_succeeds_once_it_can() {
     // its work.
     change(&file, "CREATE TABLE repositories (in_the_way TEXT)").await;
     let error = format!("{:#}", Store::open(&file).await.expect_err("the step fails"));
-    assert!(error.contains("bringing the store up to date") && error.contains("repositories"), "{error}");
+    assert!(error.contains("migrating the store") && error.contains("repositories"), "{error}");
     change(&file, "DROP TABLE repositories").await;
     assert_eq!(schema(&file).await, before, "nothing of the step is left");
     Store::open(&file).await.expect("now it succeeds").close().await;
@@ -319,10 +319,10 @@ async fn commands_refuse_an_earlier_schema_and_change_nothing() {
     for arguments in [&["status"][..], &["replay", "x"], &["retry", "--all"]] {
         let (code, said) = w.command(arguments).await;
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("it has schema 1, and this hob works with"), "{said}");
+        assert!(said.contains("it has schema 1, but this version of hob requires"), "{said}");
     }
     let (_, said) = w.command(&["check"]).await;
-    assert!(said.contains("is whole; `hob serve` brings it from schema 1 to"), "{said}");
+    assert!(said.contains("is intact; `hob serve` migrates it from schema 1 to"), "{said}");
     assert!(std::fs::read(&file).expect("the store") == before, "the file was changed");
     // A backup before the upgrade is what one wants.
     let copy = w.folder().join("before.db");

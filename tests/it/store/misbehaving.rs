@@ -44,7 +44,7 @@ async fn a_full_disk_is_waited_out_and_nothing_is_half_done() {
 
     disk.fill();
     w.eventually("the run's log to find no room, again and again", async || {
-        (w.log().matches("a step did not succeed; trying again").count() >= 3).then_some(())
+        (w.log().matches("step failed; will retry").count() >= 3).then_some(())
     })
     .await;
     assert!(w.log().contains("writing the run's log: No space left on device"), "{}", w.log());
@@ -106,7 +106,7 @@ async fn a_disk_that_is_read_only_at_the_start_is_said_and_hob_goes_on_once_it_i
     disk.remount("ro");
     let (code, said) = w.serve_in_vain().await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("whether its disk is mounted read-only, then start hob again"), "{said}");
+    assert!(said.contains("whether its disk is mounted read-only, then restart hob"), "{said}");
 
     disk.remount("rw");
     std::fs::write(workspace.join("go"), "").expect("it can be written");
@@ -128,14 +128,14 @@ async fn a_disk_that_breaks_under_a_running_hob_ends_it_with_advice() {
     let hob = w.start_program().await;
     let issue = w.alice().opens_issue("Add a note", "[scenario: work]").await;
     w.eventually("hob to be idle", async || {
-        w.command(&["status"]).await.1.contains("Deliveries not settled: none").then_some(())
+        w.command(&["status"]).await.1.contains("Unprocessed deliveries: none").then_some(())
     })
     .await;
     disk.break_ext4();
     assert_eq!(w.alice().labels(issue, "hob").await, 503);
     assert_eq!(hob.ended().await, Some(1), "an idle hob notices at the first webhook");
     w.eventually("hob's last words", async || {
-        w.log().contains("whether its disk is mounted read-only, then start hob again").then_some(())
+        w.log().contains("whether its disk is mounted read-only, then restart hob").then_some(())
     })
     .await;
 
@@ -234,10 +234,13 @@ async fn a_store_of_a_newer_hob_is_refused_and_left_as_it_is() {
     .await;
     let before = std::fs::read(&file).expect("the store");
     let (code, said) = w.serve_in_vain().await;
-    assert!(code == Some(1) && said.contains("a newer hob has written it (schema 99"), "{said}");
+    assert!(code == Some(1) && said.contains("a newer version of hob has written it (schema 99"), "{said}");
     for arguments in [&["status"][..], &["replay", "x"], &["retry", "--all"], &["check"]] {
         let (code, said) = w.command(arguments).await;
-        assert!(code == Some(1) && said.contains("a newer hob has written it (schema 99"), "{said}");
+        assert!(
+            code == Some(1) && said.contains("a newer version of hob has written it (schema 99"),
+            "{said}"
+        );
     }
     assert!(std::fs::read(&file).expect("the store") == before, "the file was changed");
     change(&file, "DELETE FROM _sqlx_migrations WHERE version = 99").await;

@@ -41,7 +41,7 @@ async fn blocked_work_begins_by_itself_with_the_text_that_was_asked_for_when_the
     assert!(w.next_comment(issue).await.body.starts_with("Nothing is started yet: this issue is blocked"));
     // The operator sees it too.
     let (code, status) = w.command(&["status"]).await;
-    assert!(code == Some(0) && status.contains("Blocked: begins by itself: 1\n"), "{status}");
+    assert!(code == Some(0) && status.contains("Blocked requests: 1\n"), "{status}");
     let line = status.lines().find(|line| line.contains("acme/tool#3")).expect("a line about it");
     assert!(line.contains("alice") && line.ends_with("acme/tool#1, acme/tool#2"), "{line}");
 

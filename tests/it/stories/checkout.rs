@@ -126,7 +126,7 @@ async fn a_small_hand_over_that_is_large_when_checked_out_is_refused_and_a_repos
                 git read-tree HEAD; for n in $(seq 40); do echo f$n; done | git update-index --skip-worktree --stdin";
     let issue = asks_for(&w, many).await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.contains("checked out, the work would take more than the 300 MiB"), "{said}");
+    assert!(said.contains("a checkout of the work would exceed the 300 MiB"), "{said}");
     let used = hob::paths::measure(w.data()).bytes;
     assert!(used < 100 << 20, "{used} bytes are used");
 

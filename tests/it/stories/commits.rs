@@ -217,7 +217,8 @@ async fn a_push_that_is_repeated_finds_the_same_signed_commit_and_a_key_that_is_
     let key = ssh_keygen(w.folder());
     w.config.git.signing_key_file = Some(key.with_extension("pub"));
     let (code, said) = w.serve_in_vain().await;
-    let wrong = "signing-key.pub, which is not hob's alone (mode 0644); it wants mode 0600";
+    let wrong =
+        "signing-key.pub, which other users of this machine can read or change (mode 0644); use mode 0600";
     assert!(code == Some(1) && said.contains(wrong), "{said}");
     std::fs::set_permissions(key.with_extension("pub"), std::fs::Permissions::from_mode(0o600)).unwrap();
     let (code, said) = w.serve_in_vain().await;

@@ -76,7 +76,7 @@ async fn of_the_changes_of_a_status_comment_only_is_kept_that_they_came() {
         let body: serde_json::Value = serde_json::from_slice(&delivery.body).expect("JSON");
         let text = body["comment"]["body"].as_str().unwrap_or_default();
         let recorded = w.store().recorded_delivery(&delivery.guid).await.unwrap().expect("it came");
-        let is_noted = recorded.note.as_deref() == Some("a status comment says something else");
+        let is_noted = recorded.note.as_deref() == Some("the status comment changed");
         let is_change = delivery.action.as_deref() == Some("edited")
             && text.contains("<!-- hob:status ")
             && body["comment"]["id"] != card.id;
@@ -139,7 +139,7 @@ async fn the_door_answers_each_mistake_with_its_own_code() {
         w.github.send_raw(event, guid, body, signature).await
     };
     assert_eq!(send("ping", "guid-1", body.clone(), Some(good.clone())).await, 202);
-    assert_eq!(send("ping", "guid-1", body.clone(), Some(good.clone())).await, 200, "seen before");
+    assert_eq!(send("ping", "guid-1", body.clone(), Some(good.clone())).await, 200, "already received");
     assert_eq!(send("ping", "guid-2", body.clone(), Some(w.github.sign(b"else"))).await, 401);
     assert_eq!(send("ping", "guid-2", body.clone(), Some("sha256=xyz".to_owned())).await, 400);
     assert_eq!(send("ping", "guid-2", body.clone(), None).await, 400);
@@ -446,16 +446,15 @@ async fn webhooks_without_a_signature_are_counted_and_told_once_a_minute() {
         let status = w.github.send_raw("issues", &format!("guid-{n}"), padded(100), None).await;
         assert_eq!(status, 400);
     }
-    w.eventually("the log to tell", async || w.log().contains("webhooks were turned away").then_some(()))
-        .await;
+    w.eventually("the log to tell", async || w.log().contains("webhooks rejected").then_some(())).await;
     let (code, said) = w.command(&["status"]).await;
     assert_eq!(code, Some(0));
-    let told = "the last 0 s ago: the header X-Hub-Signature-256 is missing: the webhook has no secret; set hob's there";
+    let told = "last 0 s ago: the header X-Hub-Signature-256 is missing: the webhook has no secret; set hob's secret there";
     assert!(
-        said.contains("Webhooks turned away: ") && said.replace("1 s ago", "0 s ago").contains(told),
+        said.contains("Rejected webhooks: ") && said.replace("1 s ago", "0 s ago").contains(told),
         "{said}"
     );
-    assert_eq!(w.log().matches("webhooks were turned away").count(), 1, "{}", w.log());
+    assert_eq!(w.log().matches("webhooks rejected").count(), 1, "{}", w.log());
     assert_eq!(hob.terminate().await, Some(0));
     w.finish().await;
 }
@@ -484,12 +483,12 @@ async fn of_a_delivery_that_is_of_no_use_the_body_is_not_kept_and_it_is_not_repl
         let (code, said) = w.command(&["replay", guid]).await;
         assert_eq!(code, Some(1), "{said}");
         let wanted = format!(
-            "delivery {guid} is recorded without its body, so there is nothing to replay: hob has no use for "
+            "delivery {guid} was recorded without its body, so it cannot be replayed: hob does not handle "
         );
         assert!(said.contains(&wanted) && said.contains("Nothing was changed"), "{said}");
     }
     let (code, said) = w.command(&["status"]).await;
-    assert!(code == Some(0) && said.contains("Deliveries not settled: none"), "{said}");
+    assert!(code == Some(0) && said.contains("Unprocessed deliveries: none"), "{said}");
     let copy = w.folder().join("copy.db");
     w.command(&["backup", copy.to_str().unwrap()]).await;
     let copy = std::fs::read(copy).unwrap();

@@ -166,28 +166,28 @@ runs = "soon"
     assert_eq!(code, Some(1), "{said}");
     let at = |line: usize| format!("NOT ok: {}:{line}: ", file.display());
     for wanted in [
-        at(9) + "`github.token_file` is set beside github.token; it wants to be the only one of the two",
-        at(9) + "`github.token_file` names /nowhere/token: it is not there; it wants a file that hob's user may read",
+        at(9) + "`github.token_file` is set together with github.token; use only one of the two",
+        at(9) + "`github.token_file` names /nowhere/token: the file does not exist; use a file that hob's user can read",
         "NOT ok: github.webhook_secret has 1 characters".to_owned(),
-        at(14) + "`agent.key_files.OPENAI_API_KEY` is ~/key, and hob does not know what `~` is; it wants the whole path",
-        at(19) + "`work.parallel` is 0; it wants 1 or more",
+        at(14) + "`agent.key_files.OPENAI_API_KEY` is ~/key, but hob does not expand `~`; use the full path",
+        at(19) + "`work.parallel` is 0; use 1 or more",
         at(20) + "unknown key `work.paralel`; did you mean `work.parallel`?",
-        at(22) + "`keep.runs`: `soon` is no age",
-        "data folder     NOT ok: /etc/passwd/hob is not there, and hob's user may not make it".to_owned(),
-        format!("address         NOT ok: something else listens at {}", taken.local_addr().unwrap()),
-        "NOT ok: Docker has no network `nowhere`, which container.network names; make it: `docker network create nowhere`".to_owned(),
-        "NOT ok: Docker has no image `not-there:1` for the agent claude, and hob pulls none".to_owned(),
-        "NOT ok: agent.fallback or a repository names the agent codex, and container.images names no image for it".to_owned(),
+        at(22) + "`keep.runs`: `soon` is not an age",
+        "data folder     NOT ok: /etc/passwd/hob does not exist, and hob's user cannot create it".to_owned(),
+        format!("address         NOT ok: another program is listening at {}", taken.local_addr().unwrap()),
+        "NOT ok: Docker has no network `nowhere`, which container.network names; create it: `docker network create nowhere`".to_owned(),
+        "NOT ok: Docker has no image `not-there:1` for the agent claude, and hob does not pull images".to_owned(),
+        "NOT ok: agent.fallback or a repository names the agent codex, but container.images has no image for it".to_owned(),
         "NOT ok: claude: none of ANTHROPIC_API_KEY".to_owned(),
         "NOT ok: codex: none of ".to_owned(),
-        "NOT ok: GitHub shows hob no repository acme/nothing, which the settings name".to_owned(),
-        "git host        NOT ok: http://127.0.0.1:9 does not answer".to_owned(),
-        "WARNING: ".to_owned() + &file.display().to_string() + " holds a secret, and everybody on this machine can read it",
+        "NOT ok: the settings name the repository acme/nothing, but GitHub does not show it to hob".to_owned(),
+        "git host        NOT ok: http://127.0.0.1:9 does not respond".to_owned(),
+        "WARNING: ".to_owned() + &file.display().to_string() + " holds a secret, and every user of this machine can read it",
     ] {
         assert!(said.contains(&wanted), "no {wanted:?} in\n{said}");
     }
     assert!(!said.contains("repository acme/tool"), "{said}");
-    assert!(said.ends_with(" things are not ok; hob cannot work as these settings say.\n"), "{said}");
+    assert!(said.ends_with(" problems found; hob cannot work with these settings.\n"), "{said}");
     // A port that is taken is told in the same words where nothing else is wrong.
     let (listen, api) = (taken.local_addr().unwrap().to_string(), w.github.api_url());
     let data = w.data().display().to_string();
@@ -199,12 +199,12 @@ runs = "soon"
         ("HOB_DATA_DIR", &data),
     ];
     let (code, said) = hob::run_by(None, &environment, &["serve"], |_| {}).await;
-    let told = format!("hob: something else listens at {listen}");
+    let told = format!("hob: another program is listening at {listen}");
     assert!(code == Some(1) && said.contains(&told), "{said}");
     // And a hob that is to serve tells all of the settings.
     let (code, said) = hob::run_by(Some(&file), &[], &["serve"], |_| {}).await;
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.starts_with("hob: 6 mistakes in the settings:\n"), "{said}");
+    assert!(said.starts_with("hob: 6 errors in the settings:\n"), "{said}");
     w.finish().await;
 }
 
@@ -218,12 +218,12 @@ async fn of_settings_that_are_not_toml_check_tells_every_line_and_looks_no_furth
     for line in [2, 3, 4] {
         assert!(said.contains(&format!("configuration   NOT ok: {}:{line}: ", file.display())), "{said}");
     }
-    assert!(said.ends_with("\nNothing else was looked at: the settings could not be read.\n"), "{said}");
+    assert!(said.ends_with("\nThe settings could not be read, so nothing else was checked.\n"), "{said}");
     for (filter, code) in [("loud", 1), ("debug", 0)] {
         let schema = hob::run_by(None, &[("HOB_LOG", filter)], &["schema"], |_| {}).await;
         assert_eq!(schema.0, Some(0));
         let (found, said) = hob::run_by(None, &[("HOB_LOG", filter)], &["check"], |_| {}).await;
-        let is_told = said.contains("`HOB_LOG`: `loud` names no level");
+        let is_told = said.contains("`HOB_LOG`: `loud` has no valid level");
         assert!(is_told == (code == 1) && found == Some(1), "{said}");
     }
 }
@@ -233,7 +233,8 @@ async fn check_finds_nothing_wrong_where_everything_is_there() {
     let w = World::prepare_app(|_| {}).await;
     let (code, said) = w.command(&["check"]).await;
     assert_eq!(code, Some(0), "{said}");
-    for part in ["hob is the App hob", "installed at acme", "git host        ok: ", " is there\n"] {
+    for part in ["hob is signed in as the App hob", "installed at acme", "git host        ok: ", " exists\n"]
+    {
         assert!(said.contains(part), "no {part:?} in {said}");
     }
     assert!(!said.contains("WARNING"), "{said}");
@@ -251,15 +252,18 @@ async fn check_tells_what_an_app_lacks() {
     for wanted in [
         "NOT ok: the App lacks permissions: Issues (read and write), Pull requests (read and write), Checks (read and write), \
          Commit statuses (read), Actions (read); add them on the App's page",
-        "NOT ok: the App is not told of: Issue comment, Pull request, Pull request review, Check run, Status, Workflow run; subscribe",
-        "WARNING: every account can install the App, and so use your agent's key",
+        "NOT ok: the App does not receive the events Issue comment, Pull request, Pull request review, Check run, Status, Workflow run; subscribe",
+        "WARNING: anyone can install the App, and so use your agent's key",
     ] {
         assert!(said.contains(wanted), "no {wanted:?} in {said}");
     }
     w.github.set_app_page(None, None, false);
     w.github.uninstall_app();
     let (code, said) = w.command(&["check"]).await;
-    assert!(code == Some(1) && said.contains("NOT ok: the App is installed nowhere; install it"), "{said}");
+    assert!(
+        code == Some(1) && said.contains("NOT ok: the App is not installed anywhere; install it"),
+        "{said}"
+    );
     w.finish().await;
 }
 
@@ -293,9 +297,9 @@ async fn check_tells_who_may_not_use_docker_and_who_was_refused_by_github() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     for wanted in [
-        "docker          NOT ok: docker does not answer: hob's user may not use its socket, most likely because it is not in the group `docker`",
-        "github          NOT ok: GitHub does not accept hob's credentials",
-        "; make a new token, and put it in the place of the old one",
+        "docker          NOT ok: docker does not respond: hob's user may not use its socket, probably because it is not in the group `docker`",
+        "github          NOT ok: GitHub rejects hob's credentials",
+        "; create a new token and replace the old one",
         "data folder     NOT ok: ",
     ] {
         assert!(said.contains(wanted), "no {wanted:?} in {said}");
@@ -330,10 +334,10 @@ async fn check_tells_of_folders_that_docker_does_not_see() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let wanted =
-        format!("NOT ok: Docker does not find in {}, data.dir, what hob puts there", w.data().display());
+        format!("NOT ok: Docker does not see the files that hob puts into {}, data.dir,", w.data().display());
     assert!(said.contains(&wanted) && !said.contains("/dev/shm"), "{said}");
     let (_, said) = w.command(&["check"]).await;
-    assert!(!said.contains("Docker does not find"), "{said}");
+    assert!(!said.contains("Docker does not see"), "{said}");
     w.finish().await;
 }
 
@@ -342,11 +346,14 @@ async fn a_token_that_github_refuses_is_told_everywhere() {
     let w = World::prepare(|_| {}).await;
     w.github.fault("GET", "/user", Fault::Status(401, vec![]), 1);
     let hob = w.start_program().await;
-    let words = "Until then nothing is done. Put a new token in the place of the old one";
+    let words = "Until then, hob does no work. Replace the token with a new one";
     w.eventually("hob to tell", async || w.log().contains(words).then_some(())).await;
     assert!(w.log().contains(r#""level":"ERROR""#), "{}", w.log());
     let (code, said) = w.command(&["status"]).await;
-    assert!(code == Some(1) && said.starts_with("SHUT OUT for ") && said.contains(words), "{code:?} {said}");
+    assert!(
+        code == Some(1) && said.starts_with("NO ACCESS TO GITHUB for ") && said.contains(words),
+        "{code:?} {said}"
+    );
     let ready = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = ready.get(format!("http://{}/readyz", hob.address())).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 503);
@@ -356,7 +363,7 @@ async fn a_token_that_github_refuses_is_told_everywhere() {
     let hob = w.start_program().await;
     w.eventually("hob to be let in", async || {
         let (code, said) = w.command(&["status"]).await;
-        (code == Some(0) && !said.contains("SHUT OUT")).then_some(())
+        (code == Some(0) && !said.contains("NO ACCESS TO GITHUB")).then_some(())
     })
     .await;
     assert_eq!(hob.terminate().await, Some(0));
@@ -373,7 +380,7 @@ async fn hob_works_for_those_that_the_settings_allow() {
     w.quiet().await;
     let labeled = w.github.deliveries().into_iter().find(|d| d.action.as_deref() == Some("labeled")).unwrap();
     let recorded = w.store().recorded_delivery(&labeled.guid).await.unwrap().expect("it came");
-    assert_eq!(recorded.note.as_deref(), Some("github.allow leaves acme/tool out"));
+    assert_eq!(recorded.note.as_deref(), Some("github.allow does not include acme/tool"));
     assert!(w.github.issue_reactions(REPO, issue).is_empty() && w.said(issue).is_empty());
     w.finish().await;
 

@@ -153,7 +153,7 @@ async fn images_of_the_issue_arrive_as_files_and_those_from_elsewhere_do_not() {
     for (url, why) in [
         (&led_away, "it is not on one of GitHub's own hosts"),
         (&foreign, "it is not on one of GitHub's own hosts"),
-        (&no_image, "it is no image of a known kind"),
+        (&no_image, "it is not an image of a supported type"),
     ] {
         assert!(told.contains(&format!("- {url} is not there: {why}")), "{told}");
     }
@@ -184,10 +184,7 @@ async fn images_are_capped_in_size_and_number_and_one_that_does_not_come_ends_no
         told.contains(&format!("- /hob/images/1.png is {}\n- /hob/images/2.png is {}", others[0], others[1])),
         "{told}"
     );
-    assert!(
-        told.contains(&format!("- {} is not there: there are more images than are fetched", others[2])),
-        "{told}"
-    );
+    assert!(told.contains(&format!("- {} is not there: there are too many images", others[2])), "{told}");
     assert!(!told.contains("/hob/images/3"), "{told}");
     w.finish().await;
 }
@@ -279,10 +276,8 @@ async fn with_a_broken_template_hob_does_not_start_and_check_names_the_line() {
     let file = folder.path().join("prompt.j2");
     std::fs::write(&file, "{{ standard }}\n{{ lables }}\n").unwrap();
     let w = World::prepare(|config| config.prompt.template = Some(file.clone())).await;
-    let words = format!(
-        "the template in prompt.template, {}, cannot be used: line 2: undefined value",
-        file.display()
-    );
+    let words =
+        format!("the template in prompt.template, {}, is invalid: line 2: undefined value", file.display());
     let (code, said) = w.serve_in_vain().await;
     assert!(code == Some(1) && said.contains(&words), "{code:?} {said}");
     let (code, said) = w.command(&["check"]).await;

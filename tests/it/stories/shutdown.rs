@@ -66,7 +66,7 @@ async fn a_git_host_that_never_answers_holds_up_no_stop() {
     w.alice().labels(issue, "hob").await;
     w.eventually("hob to fetch", async || w.github.unused_faults().is_empty().then_some(())).await;
     stops_in_time(&w, hob).await;
-    assert!(w.log().contains("steps were still under way"), "{}", w.log());
+    assert!(w.log().contains("shutdown timed out with steps in progress"), "{}", w.log());
     let hob = w.start_program().await;
     w.next_pull_request().await;
     w.next_comment(issue).await;
@@ -105,7 +105,7 @@ async fn a_client_that_never_ends_its_request_holds_up_no_stop_and_a_second_sign
     let _client = slow_loris(&hob);
     hob.tell_to_stop();
     w.eventually("hob to stop", async || {
-        (w.log().matches("stopping: no new work").count() == 2).then_some(())
+        (w.log().matches("stopping; running agents continue").count() == 2).then_some(())
     })
     .await;
     let began = Instant::now();
@@ -176,8 +176,8 @@ async fn systemd_hears_that_hob_is_ready_that_it_is_well_and_that_it_stops() {
     for _ in 0..3 {
         assert!(systemd.hears_within("WATCHDOG=1", watchdog).await, "it comes at least once in its time");
     }
-    let told = systemd.hears("STATUS=tasks: 0 under way").await;
-    assert!(told.contains("0 waiting for an answer; to do: 0 deliveries"), "{told}");
+    let told = systemd.hears("STATUS=tasks: 0 in progress").await;
+    assert!(told.contains("0 waiting for an answer; pending: 0 deliveries"), "{told}");
 
     let locked = Locked::hold(&w.data().join("hob.db")).await;
     systemd.hears("STATUS=the store cannot be written").await;

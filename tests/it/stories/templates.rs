@@ -53,10 +53,10 @@ async fn a_template_that_cannot_be_used_ends_in_words_and_hob_lives() {
     w.alice().labels(issue, "hob").await;
     let said = w.next_comment(issue).await.body;
     let begins = "**The repository's template for the prompt cannot be used, so the agent was not started.**\n\n\
-                  > `.github/hob-prompt.j2`: there is no such file on the branch main.\n\nNothing is lost. Correct";
+                  > `.github/hob-prompt.j2`: the branch main has no such file.\n\nNothing is lost. Correct";
     assert!(said.starts_with(begins), "{said}");
 
-    let too_much = "takes too much time or memory, or it nests too deep";
+    let too_much = "takes too much time or memory, or it nests too deeply";
     let terms = format!("{{{{ 1{} }}}}", "+1".repeat(100_000));
     let filters = format!("{{{{ repo{} }}}}", "|upper".repeat(40_000));
     let brackets = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
