@@ -44,7 +44,9 @@ impl Intake {
         }
         let because = match self.config.follow_base_of(&settings.file()) {
             Follow::Never => {
-                return Ok(Settled::Ignored("stories do not follow their base in this repository".to_owned()));
+                return Ok(Settled::Ignored(
+                    "stories do not follow their base in this repository".to_owned(),
+                ));
             }
             Follow::Always => MergeReason::Moved,
             Follow::Conflicts => MergeReason::MovedIfConflict,
