@@ -285,7 +285,7 @@ mod tests {
             [
                 "Docker does not support swap limits",
                 "Docker ends all containers when it restarts; set \"live-restore\" in its settings",
-                "Docker says: WARNING: No blkio weight support",
+                "Docker warns: WARNING: No blkio weight support",
             ]
         );
     }

@@ -165,11 +165,11 @@ mod tests {
         let refused =
             ApiError::DockerResponseServerError { status_code: 409, message: "name in use\n".to_owned() };
         assert_eq!(
-            ContainerError::from_api("create x", refused).to_string(),
-            "docker refused (409) to create x: name in use"
+            ContainerError::from_api("creating x", refused).to_string(),
+            "docker rejected a request with status 409: creating x: name in use"
         );
         let broken = ApiError::IOError { err: std::io::Error::other("connection reset") };
-        assert!(matches!(ContainerError::from_api("create x", broken), ContainerError::Unreachable(_)));
+        assert!(matches!(ContainerError::from_api("creating x", broken), ContainerError::Unreachable(_)));
     }
 
     #[test]

@@ -968,7 +968,10 @@ async fn a_repository_is_found_under_the_name_that_it_has_now_and_never_taken_fo
                 assert_eq!(server.seen().len(), before);
             }
             (Err(error), None) => {
-                assert!(matches!(&error, GitHubError::Forbidden(why) if why.contains("another")), "{error}");
+                assert!(
+                    matches!(&error, GitHubError::Forbidden(why) if why.contains("a different repository")),
+                    "{error}"
+                );
                 assert_eq!(github.whereabouts(&known).await.unwrap(), RepositoryLocation::Replaced);
             }
             (other, _) => panic!("{of_name:?}: {:?}", other.map(|found| found.repo().to_string())),

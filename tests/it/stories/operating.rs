@@ -168,7 +168,7 @@ runs = "soon"
     for wanted in [
         at(9) + "`github.token_file` is set together with github.token; use only one of the two",
         at(9) + "`github.token_file` names /nowhere/token: the file does not exist; use a file that hob's user can read",
-        "NOT ok: github.webhook_secret has 1 characters".to_owned(),
+        "NOT ok: github.webhook_secret has only 1 characters".to_owned(),
         at(14) + "`agent.key_files.OPENAI_API_KEY` is ~/key, but hob does not expand `~`; use the full path",
         at(19) + "`work.parallel` is 0; use 1 or more",
         at(20) + "unknown key `work.paralel`; did you mean `work.parallel`?",
