@@ -213,7 +213,7 @@ pub const TABLE: &[CommandHelp] = &[
         usage: "/hob fix [text]",
         who: CommandPermission::MayPush,
         example: "/hob fix the test is right, the code is not",
-        does: "Mends the checks that fail on the pull request, whoever pushed last.",
+        does: "Fixes the checks that fail on the pull request, no matter who pushed last.",
         read: |line, below| Ok(Command::Fix { text: text_of(line, below) }),
     },
     CommandHelp {
