@@ -42,7 +42,7 @@ for name in "${names[@]}"; do
   patch=$root/deploy/mutations/$name.patch
   guard=$(sed -n 's/^guard: //p' "$patch")
   log=$root/target/mutations/$name.log
-  git -C "$tree" apply "$patch" || { echo "$name: the patch does not apply any more; make it anew" >&2; exit 1; }
+  git -C "$tree" apply "$patch" || { echo "$name: the patch no longer applies; make it again" >&2; exit 1; }
   if run_guard "$guard" >"$log" 2>&1; then
     survived+=("$name")
     echo "NOT CAUGHT  $name: $(head -n 1 "$patch")"

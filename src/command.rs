@@ -51,7 +51,7 @@ pub enum Command {
         /// What is to be different from it.
         text: Option<String>,
     },
-    /// Mend the checks that fail on the pull request.
+    /// Fix the checks that fail on the pull request.
     Fix {
         /// The rest of the comment.
         text: Option<String>,
@@ -409,11 +409,11 @@ fn after_name<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// What follows a call, if nothing else begins there: `/hob`, `/hob:`.
 fn after_call(rest: &str) -> Option<&str> {
-    let rest = rest.strip_prefix([',', ':', '.', '!', '?']).filter(|rest| begins_anew(rest)).unwrap_or(rest);
-    begins_anew(rest).then(|| rest.trim())
+    let rest = rest.strip_prefix([',', ':', '.', '!', '?']).filter(|rest| is_new_word(rest)).unwrap_or(rest);
+    is_new_word(rest).then(|| rest.trim())
 }
 
-fn begins_anew(rest: &str) -> bool {
+fn is_new_word(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with(char::is_whitespace)
 }
 

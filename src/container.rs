@@ -48,7 +48,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 const WAIT_ROUND: Duration = Duration::from_secs(60);
 /// How long a killed container may take to be gone. The kernel frees gigabytes of memory first.
 const KILL_DEADLINE: Duration = Duration::from_secs(60);
-/// How long a removal may take, whoever began it. Deleting a large writable layer takes seconds.
+/// How long a removal may take, no matter who began it. Deleting a large writable layer takes
+/// seconds.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a name is taken at most by a container that is being made or removed.
 const NAME_DEADLINE: Duration = Duration::from_secs(60);

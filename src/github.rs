@@ -277,7 +277,7 @@ impl Repository {
         }
     }
 
-    /// Where GitHub sends whoever asks for `/repos/{owner}/{name}{path}`.
+    /// Where GitHub sends anyone who asks for `/repos/{owner}/{name}{path}`.
     async fn redirect_of(&self, path: &str) -> Result<String, GitHubError> {
         let path = format!("/repos/{}{path}", self.repo);
         let (client, token) = self.client().await?;

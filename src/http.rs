@@ -82,7 +82,7 @@ async fn readyz(State(door): State<Arc<Door>>) -> (StatusCode, String) {
 }
 
 /// What is asked of the store, unless it takes too long. What is under way there then is undone, or
-/// is done and not told of: whoever sends the same again learns that it was seen.
+/// is done and not told of: anyone who sends the same again learns that it was seen.
 async fn in_time<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     match tokio::time::timeout(STORE_WITHIN, asked).await {
         Ok(result) => result,

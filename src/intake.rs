@@ -351,7 +351,7 @@ impl Intake {
             // An issue's author may close it; what else ends an issue only those may do who may
             // push, and then there may be nobody left to ask about.
             Decision::End(ending) => (ending == Ending::Closed).then_some(Permission::Write),
-            // Whoever may push may stop what runs, whoever may start it.
+            // Anyone who may push may stop what runs, no matter who may start it.
             Decision::Stop | Decision::Unlabeled | Decision::CheckAgain => Some(Permission::Write),
             _ => Some(on.settings.who()),
         };

@@ -53,7 +53,7 @@ use contain::{code, login};
 pub use detail::Detail;
 use failed::failure_words;
 pub use failed::{FailureText, failed};
-pub use fix::{NothingToFix, checks_left, checks_mended, failed_here, fixes_used_up, nothing_to_mend};
+pub use fix::{NothingToFix, checks_fixed, checks_left, failed_here, fixes_used_up, nothing_to_fix};
 pub use left::left_behind;
 pub use login::{
     LoginFault, login_not_renewed, login_obstructed, login_refused_again, login_unusable, no_account,

@@ -146,7 +146,7 @@ pub enum PromptPurpose<'a> {
     MergeBase(Option<&'a Sha>),
     /// To solve what conflicts with what people have pushed while the agent worked: these paths.
     MeetTheirs(&'a [String]),
-    /// To mend what a check of the repository's has found.
+    /// To fix what a check of the repository's has found.
     MendCheck {
         /// The check's command line.
         command: &'a str,

@@ -223,8 +223,8 @@ impl Worker {
             jobs.spawn(self.clone().hold_and_drive(task).instrument(span));
         }
         let next = self.store.next_task_at().await?.map(crate::clock::until_ms);
-        let seldom = work.poll * IDLE_POLLS;
-        Ok(next.map_or(seldom, |next| next.min(seldom)))
+        let idle = work.poll * IDLE_POLLS;
+        Ok(next.map_or(idle, |next| next.min(idle)))
     }
 
     /// Drives a task while its lease is kept.
@@ -262,7 +262,7 @@ impl Worker {
                     }
                     task = next;
                     trouble = FailingSince::default();
-                    // A retry has its time; whoever claims the task then makes the run.
+                    // A retry has its time; the worker that claims the task then makes the run.
                     if task.state == TaskState::Queued && task.not_before.is_some_and(|at| at > clock::now())
                     {
                         break;

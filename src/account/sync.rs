@@ -123,7 +123,7 @@ mod tests {
         ["sh", "-c", script].map(str::to_owned).to_vec()
     }
 
-    /// Gone, or dead and waiting for whoever reaps orphans here.
+    /// Gone, or dead and waiting for the process that reaps orphans here.
     fn is_dead(pid: &str) -> bool {
         std::fs::read_to_string(format!("/proc/{pid}/stat"))
             .map_or(true, |stat| stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z')))
@@ -137,7 +137,7 @@ mod tests {
         };
         timeout(Duration::from_secs(20), looking)
             .await
-            .unwrap_or_else(|_| panic!("waited in vain for {what}"));
+            .unwrap_or_else(|_| panic!("waited without success for {what}"));
     }
 
     #[tokio::test]

@@ -204,7 +204,7 @@ fn a_renewed_login_that_is_refused_makes_room_for_the_one_before_and_neither_is_
     // hob was killed before the task had moved on, and looks again.
     assert_eq!(judge(&scene.login(), AgentKind::Claude, a_minute_ago(), false).unwrap(), Vec::<&str>::new());
     assert_eq!(scene.token(), "good");
-    // Whoever said that it was refused may have lied.
+    // The one who said that it was refused may have lied.
     assert_eq!(scene.judge(false), [".credentials.json"]);
     assert_eq!((scene.token().as_str(), scene.kept().as_deref()), ("made-up-again", Some("good")));
     scene.judge(false);

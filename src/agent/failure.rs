@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::text;
 
-/// Why a run failed. A cancelled run is no failure and has no class: whoever cancelled it passed
-/// [`super::Stopped::Cancelled`] in and looks at that first.
+/// Why a run failed. A cancelled run is no failure and has no class: the one who cancelled it
+/// passed [`super::Stopped::Cancelled`] in and looks at that first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureClass {

@@ -1,7 +1,8 @@
 //! Reading and shortening what agents write: text without terminal codes, tool calls as one line,
 //! lists of things to do, amounts. It knows no CLI in particular. What leaves the parser is neither
-//! cleaned nor shortened: most of it is shown to nobody. Whoever shows a text takes terminal codes
-//! out of it, then secrets, and shortens it then: a secret that is cut is known to nobody any more.
+//! cleaned nor shortened: most of it is shown to nobody. Anyone who shows a text takes terminal
+//! codes out of it, then secrets, and shortens it then: a secret that is cut is known to nobody any
+//! more.
 
 use serde_json::Value;
 

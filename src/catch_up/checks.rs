@@ -40,7 +40,7 @@ impl Watched {
 }
 
 impl CatchUp {
-    /// Finds checks that have failed on commits that hob would mend. Errors as with the labels: the
+    /// Finds checks that have failed on commits that hob would fix. Errors as with the labels: the
     /// store's, or what GitHub did not answer for one.
     pub(super) async fn failed_checks(
         &self,
@@ -61,7 +61,7 @@ impl CatchUp {
             match looked.repository.checks_on(&head).await {
                 Ok(on) => {
                     watched.last = Instant::now();
-                    let failed = on.found.iter().filter(|found| self.may_be_mended(found));
+                    let failed = on.found.iter().filter(|found| self.may_be_fixed(found));
                     for found in failed {
                         let Some(at) = found.at else { continue };
                         let (kind, id) = (found.check.kind, found.check.id);
@@ -82,7 +82,7 @@ impl CatchUp {
         Ok(trouble)
     }
 
-    fn may_be_mended(&self, found: &FoundCheck) -> bool {
+    fn may_be_fixed(&self, found: &FoundCheck) -> bool {
         let own_app = self.config.github.app_id;
         found.state == CheckState::Failed
             && !is_own(found.check.kind, &found.check.name, found.app_id, own_app)

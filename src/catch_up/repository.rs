@@ -133,7 +133,8 @@ impl CatchUp {
     async fn known_now(&self, at: &RepositoryRef) -> anyhow::Result<Option<KnownRepository>> {
         let by_name = RepositoryRef { id: None, ..at.clone() };
         let found = match self.github.whereabouts(at).await? {
-            // Whoever has the name now is known from then on, and the other one is looked for.
+            // The repository that has the name now is known from then on, and the other one is
+            // looked for.
             RepositoryLocation::Replaced if at.id.is_some() => self.github.whereabouts(&by_name).await?,
             found => found,
         };

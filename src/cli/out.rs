@@ -1,4 +1,4 @@
-//! What commands print. Whoever reads it may stop reading, as `head` does; that is no failure.
+//! What commands print. Anyone who reads it may stop reading, as `head` does; that is no failure.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write as _};

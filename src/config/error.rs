@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
-/// A mistake in the configuration, told so that it can be mended without reading the source.
+/// A mistake in the configuration, told so that it can be fixed without reading the source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.

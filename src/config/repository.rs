@@ -171,7 +171,7 @@ pub struct Budgets {
     pub day_usd: Option<f64>,
 }
 
-/// A mistake in the file, told so that it can be mended.
+/// A mistake in the file, told so that it can be fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The line, counted from 1.
@@ -491,6 +491,6 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         let (kept, own) =
             (read(include_str!("../../deploy/hob.schema.json")), read(&repository_file_schema()));
-        assert_eq!(kept, own, "write it anew: hob schema > deploy/hob.schema.json");
+        assert_eq!(kept, own, "write it again: hob schema > deploy/hob.schema.json");
     }
 }

@@ -156,8 +156,8 @@ impl Taken<'_> {
 }
 
 /// Removes the container when it is dropped, with the future that waits for the container or after
-/// that one has ended. That one and no other: whoever has lost a task to another worker is dropped,
-/// and the other has a container of the same name by then.
+/// that one has ended. That one and no other: a worker that has lost a task to another worker is
+/// dropped, and the other has a container of the same name by then.
 struct Leftover {
     docker: Docker,
     name: String,

@@ -5,7 +5,7 @@
 //! and neither the internet nor the machine. That one is made for a container and removed after it;
 //! it is known by its labels, as containers are.
 //!
-//! Where the machine is in a cloud, 169.254.169.254 tells whoever asks what the machine may do,
+//! Where the machine is in a cloud, 169.254.169.254 tells anyone who asks what the machine may do,
 //! often with keys. No container needs that: each that reaches the internet is also on a network
 //! that has the addresses 169.254.0.0/16 and leads nowhere. On it containers do not reach each
 //! other either. It stays, too.

@@ -112,7 +112,7 @@ where
             });
             let mut http = server::conn::http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-            // Whoever spoke no HTTP, or hung up, needs no answer.
+            // A client that spoke no HTTP, or hung up, needs no answer.
             let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
         });
     }

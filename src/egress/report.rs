@@ -43,6 +43,6 @@ pub(super) fn say(said: &ProxyMessage) {
     let Ok(mut line) = serde_json::to_vec(said) else { return };
     line.push(b'\n');
     let mut out = std::io::stdout().lock();
-    // Whoever listened is gone; then nobody misses it.
+    // The listener is gone; then nobody misses it.
     let _ = out.write_all(&line).and_then(|()| out.flush());
 }

@@ -217,7 +217,7 @@ fn entries(repository: &Repository, tree: Option<Oid>) -> anyhow::Result<Entries
 }
 
 /// The mode as git writes it today: of a file's rights only whether its owner may execute it
-/// counts. Git once wrote others, and whoever commits in such a folder changes them without
+/// counts. Git once wrote others, and anyone who commits in such a folder changes them without
 /// knowing.
 fn git_mode(mode: i32) -> i32 {
     match (mode & KIND_OF_MODE, mode & OWNER_EXECUTES) {

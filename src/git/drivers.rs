@@ -1,6 +1,6 @@
 //! Paths that libgit2 must not merge by itself, since the repository says how they are to be
 //! merged: by its attribute `merge`, in a `.gitattributes`. Without a work tree libgit2 merges all
-//! of them as text. Whoever has the git program has it do that.
+//! of them as text. Anyone who has the git program has it do that.
 
 use std::collections::BTreeSet;
 

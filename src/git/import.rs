@@ -268,7 +268,7 @@ fn import_into(
     describe(&repository, hand_over, base, header.tip, fresh).map_err(ImportError::Other)
 }
 
-/// Whoever looks at the work has to check it out.
+/// Anyone who looks at the work has to check it out.
 fn check_size(repository: &Repository, tip: Oid, limit: u64) -> Result<(), ImportError> {
     let tree = repository.find_commit(tip).map_err(failed("reading the tip"))?.tree_id();
     match tree_size(repository, tree).map_err(ImportError::Other)? {

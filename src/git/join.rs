@@ -1,7 +1,7 @@
 //! Commits of two sides brought together: by a merge, or by a rebase, which makes one side's
 //! commits again on top of the other's. It happens in a throw-away repository of hob's own that
-//! borrows from the mirror, without a work tree; what conflicts is told, and left to whoever can
-//! solve it. `push.rs` pushes from there.
+//! borrows from the mirror, without a work tree; what conflicts is told, and left to someone who
+//! can solve it. `push.rs` pushes from there.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -120,7 +120,7 @@ pub fn rebase(join: &Join<'_>) -> anyhow::Result<Joined> {
         if tree == onto.tree_id() && !was_empty {
             continue;
         }
-        onto = anew(&repository, commit, tree, onto.id(), join)?;
+        onto = replayed(&repository, commit, tree, onto.id(), join)?;
         commits += 1;
     }
     if commits == 0 {
@@ -210,7 +210,7 @@ fn conflicts(index: &Index) -> anyhow::Result<Option<Joined>> {
 
 /// A commit on another parent: author, message and its encoding stay; a signature would not fit any
 /// more.
-fn anew<'a>(
+fn replayed<'a>(
     repository: &'a Repository,
     commit: &Commit<'_>,
     tree: Oid,

@@ -1,8 +1,9 @@
 //! Images that people put into issues: downloaded from GitHub's own hosts and from nowhere else,
 //! without credentials, with no more than so many bytes, and only if they are images.
 //!
-//! A private repository's images are to be had at addresses that GitHub signs for whoever may read
-//! the issue, in the issue's HTML. So no token of hob's is ever sent to a host that serves files.
+//! A private repository's images are to be had at addresses that GitHub signs for anyone who may
+//! read the issue, in the issue's HTML. So no token of hob's is ever sent to a host that serves
+//! files.
 
 use std::time::Duration;
 

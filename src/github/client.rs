@@ -147,7 +147,7 @@ impl Client {
         }
     }
 
-    /// Where GitHub sends whoever asks for `path`, for what lies elsewhere. Asked past octocrab,
+    /// Where GitHub sends anyone who asks for `path`, for what lies elsewhere. Asked past octocrab,
     /// which would go there at once and read all of it.
     pub(super) async fn redirect_of(&self, path: &str, token: &SecretString) -> Result<String, GitHubError> {
         let unavailable = |error: reqwest::Error| GitHubError::Unavailable(describe(&error));

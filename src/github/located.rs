@@ -2,7 +2,7 @@
 //! App's installation on it change, and a name that was given up can belong to another repository
 //! the next moment. So before a repository is used, GitHub is asked whether it still has its name:
 //! at most once a minute, and each time right before git gets a token. What is learned that way is
-//! kept for whoever writes it into the store ([`GitHub::take_learned`]).
+//! kept for the caller that writes it into the store ([`GitHub::take_learned`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -46,8 +46,8 @@ impl InstallationTokens {
         &self.app
     }
 
-    /// A token with at least ten minutes left. Whoever comes while one is being fetched waits for
-    /// that one.
+    /// A token with at least ten minutes left. A caller that comes while one is being fetched waits
+    /// for that one.
     pub(super) async fn token(&self, id: InstallationId) -> Result<SecretString, GitHubError> {
         let slot = self.slot(id);
         let mut slot = slot.lock().await;

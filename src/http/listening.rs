@@ -93,8 +93,8 @@ async fn answer(stream: TcpStream, router: Router, peer: Peer, stop: Cancellatio
     let service = TowerToHyperService::new(router.layer(Extension(peer)));
     let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    // Whoever spoke no HTTP, hung up or said nothing needs no answer. Who was told to leave in the
-    // middle of a body has its answer by then.
+    // A client that spoke no HTTP, hung up or said nothing needs no answer. Who was told to leave
+    // in the middle of a body has its answer by then.
     tokio::select! {
         biased;
         _ = connection.as_mut() => {}

@@ -1,9 +1,9 @@
 //! Who has a place at the door: how many connections there are, how much of their bodies is in
-//! memory, and who has to go when there is no more of either. Whoever reaches the address can open
-//! connections and send bodies, and only a whole body shows whether GitHub has signed it. So nobody
-//! waits for a place behind strangers: the connection that does least for what it takes up makes
-//! room, at the address that takes up most. Behind a proxy all come from one address; then how fast
-//! somebody sends decides alone.
+//! memory, and who has to go when there is no more of either. Anyone who reaches the address can
+//! open connections and send bodies, and only a whole body shows whether GitHub has signed it. So
+//! nobody waits for a place behind strangers: the connection that does least for what it takes up
+//! makes room, at the address that takes up most. Behind a proxy all come from one address; then
+//! how fast somebody sends decides alone.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
-//! Whether hob can do its work, for `/readyz`. Whoever reaches the address may ask, so a question
-//! is answered from the last look, and at most one look is under way: many questions cost the store
-//! and Docker no more than one.
+//! Whether hob can do its work, for `/readyz`. Anyone who reaches the address may ask, so a
+//! question is answered from the last look, and at most one look is under way: many questions cost
+//! the store and Docker no more than one.
 
 use std::sync::Arc;
 use std::time::Duration;

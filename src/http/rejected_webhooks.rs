@@ -1,4 +1,4 @@
-//! Webhooks that hob turned away: counted, and told of. Whoever reaches the address can send as
+//! Webhooks that hob turned away: counted, and told of. Anyone who reaches the address can send as
 //! many as they want, so the log gets one line a minute and the store one write, however many there
 //! are.
 

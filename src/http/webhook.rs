@@ -135,8 +135,8 @@ fn decode(event: &str, body: &[u8]) -> DeliveryKind {
 }
 
 /// Whether a delivery tells that a status comment says something else now. hob changes each every
-/// few seconds; there is nothing to tick in one, and whoever else edits it triggers nothing either.
-/// A card is none, whatever somebody writes at its end.
+/// few seconds; there is nothing to tick in one, and anybody else who edits it triggers nothing
+/// either. A card is none, whatever somebody writes at its end.
 fn is_change_of_status(event: &Event) -> bool {
     match event {
         Event::CommentEdited { comment, before, .. } => {

@@ -54,8 +54,8 @@ impl Intake {
                 self.merged(on, &story, merged, None).await?
             }
             PullTransition::Closed | PullTransition::Reopened => {
-                // It is closed, whoever did it. What is under way stops only those may who may
-                // push.
+                // It is closed, no matter who did it. What is under way stops only those may who
+                // may push.
                 let stops = to == PullTransition::Closed
                     && self.may_not_command(on, Permission::Write).await?.is_none();
                 PullUpdate { number: pull.number, to, at, by, stops, ended: None, effects: Vec::new() }

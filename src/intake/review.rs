@@ -182,7 +182,7 @@ impl Intake {
         }
         let issue = self.issue_of(story, on.issue).await?;
         let before = self.store.asks_of(story.id).await?.pop().map(|ask| ask.choice).unwrap_or_default();
-        // Whoever worked goes on; what was chosen for one task alone is over with it.
+        // The agent that worked goes on; what was chosen for one task alone is over with it.
         let choice = Choice { base: None, budget_usd: None, ..before };
         let about = TaskKind::Review(ReviewBatch { reviews: vec![said] });
         let new = NewTask {

@@ -6,7 +6,7 @@ use crate::story::checks::{CheckEnd, CheckResult, Checked, RefusalReason, Refuse
 
 /// The longest command line that is shown.
 const MAX_COMMAND: usize = 200;
-/// Servers of a list that are named, and such that were asked for in vain.
+/// Servers of a list that are named, and such that were asked for and not reached.
 const MAX_HOSTS: usize = 8;
 const MAX_REFUSED: usize = 10;
 /// As much of a commit's id as tells it from others.
@@ -94,7 +94,7 @@ pub fn pull_request_with_failing_check(commits: usize, took: Spent, failing: &Ch
     )
 }
 
-/// Said in one sentence, beside what was done, where a check fails on it and no agent mends that.
+/// Said in one sentence, beside what was done, where a check fails on it and no agent fixes that.
 /// `{pull}` as in `pull_request_ready`.
 pub fn still_failing(checked: Option<&Checked>) -> Option<String> {
     let failing = checked?.failing()?;

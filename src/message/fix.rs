@@ -1,4 +1,4 @@
-//! What is said about failed checks: that there is nothing to mend, what was mended, and that hob
+//! What is said about failed checks: that there is nothing to fix, what was fixed, and that hob
 //! stops trying.
 
 use super::{Spent, below, code, commits_in_words, finished};
@@ -32,8 +32,8 @@ pub enum NothingToFix<'a> {
     },
 }
 
-/// Said where checks were to be mended and there is nothing to fix.
-pub fn nothing_to_mend(found: &NothingToFix<'_>) -> String {
+/// Said where checks were to be fixed and there is nothing to fix.
+pub fn nothing_to_fix(found: &NothingToFix<'_>) -> String {
     let NothingToFix::NoneFails { head, red_before, needs_action, is_pending, is_hidden } = found else {
         return "There is no open pull request here whose checks I could fix. `/hob work` has me work on the issue, and opens \
              one; with a pull request that was closed, reopen it first."
@@ -67,9 +67,9 @@ pub fn nothing_to_mend(found: &NothingToFix<'_>) -> String {
     text
 }
 
-/// Said on the issue when checks were to be mended and there are new commits. `{pull}` as in
+/// Said on the issue when checks were to be fixed and there are new commits. `{pull}` as in
 /// `pull_request_ready`.
-pub fn checks_mended(checks: &[&str], commits: usize, took: Spent) -> String {
+pub fn checks_fixed(checks: &[&str], commits: usize, took: Spent) -> String {
     let (commits, took) = (commits_in_words(commits), finished(took));
     let names = names(checks);
     match checks.len() {
@@ -187,14 +187,14 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let all = || {
             [
-                nothing_to_mend(&NothingToFix::NoPull),
-                nothing_to_mend(&none(&[])),
-                nothing_to_mend(&none(&red[..1])),
-                nothing_to_mend(&none(&red)),
-                nothing_to_mend(&hidden),
-                nothing_to_mend(&waiting),
-                checks_mended(&["build"], 1, took),
-                checks_mended(&many, 2, took),
+                nothing_to_fix(&NothingToFix::NoPull),
+                nothing_to_fix(&none(&[])),
+                nothing_to_fix(&none(&red[..1])),
+                nothing_to_fix(&none(&red)),
+                nothing_to_fix(&hidden),
+                nothing_to_fix(&waiting),
+                checks_fixed(&["build"], 1, took),
+                checks_fixed(&many, 2, took),
                 checks_left(&["build", "test"], Some("The runner has no network."), took),
                 fixes_used_up(&["build"], 2),
                 fixes_used_up(&["build", "test"], 1),

@@ -24,7 +24,7 @@ pub fn fix_settings_at_fault(fault: &Fault, default_branch: &str) -> String {
     let end = if remedy.ends_with(['?', '.']) { "" } else { "." };
     format!(
         "**I cannot look at the failed check: line {} of `{REPOSITORY_FILE}` has a mistake.**\n\n> {}\n\nTo fix it: \
-         {remedy}{end}\n\nOnce that is mended on {default_branch}, `/hob fix` has me look.",
+         {remedy}{end}\n\nOnce that is fixed on {default_branch}, `/hob fix` has me look.",
         fault.line,
         contain(&fault.what, 500).replace('\n', " "),
     )

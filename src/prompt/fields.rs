@@ -1,6 +1,6 @@
 //! A prompt that a repository's template is still to make, as data that another process can be
-//! given: a template of the repository's is not to be trusted, and what it does to whoever writes
-//! with it is not known before. Pure.
+//! given: a template of the repository's is not to be trusted, and what it does to anyone who
+//! writes with it is not known before. Pure.
 
 use minijinja::value::{Serde, Value};
 use serde::{Deserialize, Serialize};

@@ -24,7 +24,7 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
     };
     let commit = "c".repeat(40).parse().ok();
     let failing = Seen { failing: Some(failing()), ..Seen::default() };
-    let mend = || PromptPurpose::MendCheck { command: "make", end: CheckEnd::Exited(2), output: "no" };
+    let fix = || PromptPurpose::MendCheck { command: "make", end: CheckEnd::Exited(2), output: "no" };
     let open = AskedQuestion { answer: None, ..question.clone() };
     let all = [
         (PromptPurpose::Work, false, &seen),
@@ -46,8 +46,8 @@ pub(super) fn try_on_each(template: &Template) -> Result<(), TemplateError> {
         (PromptPurpose::MergeBase(None), true, &nothing),
         (PromptPurpose::MeetTheirs(&files), true, &nothing),
         (PromptPurpose::MeetTheirs(&files), false, &seen),
-        (mend(), true, &nothing),
-        (mend(), false, &seen),
+        (fix(), true, &nothing),
+        (fix(), false, &seen),
     ];
     let modes = [TaskMode::Work, TaskMode::Plan];
     let past = PullNumber(2);

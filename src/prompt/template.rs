@@ -42,7 +42,7 @@ pub struct Template {
     pub text: String,
 }
 
-/// What is wrong with a template, with the line, in words for whoever wrote it.
+/// What is wrong with a template, with the line, in words for anyone who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TemplateError(String);

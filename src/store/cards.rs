@@ -1,6 +1,6 @@
 //! Question cards: reading one with its answers, answering it part by part, taking its defaults,
 //! and noting what GitHub shows. Each change is made only while the question is open, in one
-//! transaction with what follows: whoever answers first counts.
+//! transaction with what follows: the first answer counts.
 
 use anyhow::Context as _;
 use jiff::Timestamp;

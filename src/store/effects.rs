@@ -59,8 +59,8 @@ pub enum Effect {
         /// Whose review is requested on a new one.
         #[serde(default)]
         reviewers: Vec<String>,
-        /// Who is asked where the settings name nobody: whoever wanted the work, if GitHub lets
-        /// them.
+        /// Who is asked where the settings name nobody: the person who wanted the work, if GitHub
+        /// lets them.
         #[serde(default)]
         asker: Option<String>,
         /// Labels that a new one gets.

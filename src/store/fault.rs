@@ -133,7 +133,7 @@ fn cannot_write_beside(file: &Path) -> bool {
 
 impl Store {
     /// Sits out a fault of the store that may pass, so that a loop can try again. Any other error
-    /// is handed back: whoever runs the loop ends hob with it.
+    /// is handed back: the one who runs the loop ends hob with it.
     pub async fn sit_out(&self, error: anyhow::Error, stop: &CancellationToken) -> anyhow::Result<()> {
         match StoreFault::at(&error, &self.file) {
             Some(fault) if fault.may_pass() => {

@@ -44,7 +44,7 @@ const WAITS: &str = "SELECT id FROM tasks AS t WHERE story = $1 AND about = 'che
 
 impl Store {
     /// The story whose proposed work hob pushed last as this commit, as long as its failed checks
-    /// are hob's to mend.
+    /// are hob's to fix.
     pub async fn story_to_fix(&self, repo: &Repo, head: &Sha) -> anyhow::Result<Option<Story>> {
         let row = sqlx::query(
             "SELECT * FROM stories WHERE repo_key = $1 AND pushed_head = $2 AND ended IS NULL AND pull_state IS NULL
@@ -57,7 +57,7 @@ impl Store {
         row.as_ref().map(rows::story).transpose()
     }
 
-    /// The commits of a repository whose failed checks are hob's to mend, of stories that something
+    /// The commits of a repository whose failed checks are hob's to fix, of stories that something
     /// has happened on since.
     pub async fn heads_to_fix(&self, repo: &Repo, since: jiff::Timestamp) -> anyhow::Result<Vec<Sha>> {
         let found = sqlx::query(

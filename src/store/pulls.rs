@@ -172,9 +172,9 @@ fn is_taken(story: &Story, news: &PullUpdate) -> bool {
 }
 
 /// Work begins again: where the pull request was closed or merged, there will be another. What was
-/// merged is in, so that its branch is not gone on with, be it there or not; nor is a workspace
-/// that builds on its commits, which a squash leaves out of the base.
-pub(super) async fn begin_anew(write: &mut Write, story: StoryId, first_branch: &str) -> anyhow::Result<()> {
+/// merged is in, so that its branch is not gone on with, whether it exists or not; nor is a
+/// workspace that builds on its commits, which a squash leaves out of the base.
+pub(super) async fn start_over(write: &mut Write, story: StoryId, first_branch: &str) -> anyhow::Result<()> {
     let row = sqlx::query("SELECT * FROM stories WHERE id = $1")
         .bind(story.to_string())
         .fetch_one(&mut **write)

@@ -1,7 +1,7 @@
 //! The repositories that hob has heard from, and how far each was looked through for what no
 //! webhook told of. GitHub's id says which repository a row is about. The name is what it was
-//! called last: with a new one, the row and its stories change in one transaction, and whoever had
-//! that name before is put aside, under a key that is no name.
+//! called last: with a new one, the row and its stories change in one transaction, and anyone who
+//! had that name before is put aside, under a key that is no name.
 
 use jiff::Timestamp;
 use sqlx::Row as _;

@@ -267,7 +267,7 @@ pub(super) async fn mark_stopped(write: &mut Write, story: StoryId, stop: &Stop)
 /// Writes a new task, and its story if this is the first.
 pub(super) async fn insert_task(write: &mut Write, guid: &str, new: &NewTask) -> anyhow::Result<TaskId> {
     let story = ensure_story(write, &new.on).await?;
-    pulls::begin_anew(write, story, &new.on.branch).await?;
+    pulls::start_over(write, story, &new.on.branch).await?;
     let queued = Queued::asked(story, guid, new);
     let task = queue(write, &queued).await?.context("queueing a second task for a delivery")?;
     if new.turn == RunReason::PublishAgain {

@@ -71,7 +71,7 @@ pub struct StoryUpdate {
     /// Two commits, where hob has pushed the second on top of the first by itself: what was
     /// proposed before is, with it.
     pub pushed_onto: Option<(Sha, Sha)>,
-    /// Whether people are told now that hob mends no more checks by itself.
+    /// Whether people are told now that hob fixes no more checks by itself.
     pub ends_fixing: bool,
 }
 

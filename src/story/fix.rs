@@ -142,7 +142,7 @@ impl FailedChecks {
         self.failing.iter().map(|check| check.name.as_str()).filter(|name| known.insert(*name)).collect()
     }
 
-    /// The same once more, since a person wants it: whoever has pushed since.
+    /// The same once more, since a person wants it: no matter who has pushed since.
     pub fn again(&self) -> FailedChecks {
         FailedChecks { by_command: true, ..FailedChecks::default() }
     }

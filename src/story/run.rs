@@ -23,7 +23,7 @@ pub enum RunReason {
         /// Paths in the workspace.
         files: Vec<String>,
     },
-    /// A check that the repository wants to pass did not; the agent is to mend that.
+    /// A check that the repository wants to pass did not; the agent is to fix that.
     ChecksFailed {
         /// Its command line.
         command: String,

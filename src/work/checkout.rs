@@ -79,7 +79,7 @@ impl Worker {
         })
         .await??;
         self.check_room(bytes)?;
-        // Docker knows nothing of leases: whoever has lost the task starts nothing.
+        // Docker knows nothing of leases: a worker that has lost the task starts nothing.
         self.store.still_holds(&job.task).await?;
         let limits = AttachLimits {
             max_stdout_bytes: COMPLETE.len() as u64,

@@ -110,7 +110,7 @@ impl Worker {
         };
         let mut tail = Tail::default();
         let began = Instant::now();
-        // Docker knows nothing of leases: whoever has lost the task starts nothing.
+        // Docker knows nothing of leases: a worker that has lost the task starts nothing.
         self.store.still_holds(&job.task).await?;
         let ended = tokio::select! {
             ended = self.run_spec(job, run, checked, (&spec, limits), &mut tail) => Some(ended?),
@@ -124,7 +124,7 @@ impl Worker {
             Some(AttachedEnd::TimedOut) => CheckEnd::TimedOut,
             Some(AttachedEnd::TooMuchOutput) => CheckEnd::TookTooMuch,
             None => {
-                // Before its folder goes, and whoever else is about to remove it.
+                // Before its folder goes, and anybody else who is about to remove it.
                 self.docker.remove(&spec.name).await.map_err(docker_error)?;
                 CheckEnd::TookTooMuch
             }
@@ -211,7 +211,7 @@ impl Worker {
             ],
             user: self.user,
             workdir: WORKSPACE.to_owned(),
-            // Whoever may reach some servers only gets a network of its own.
+            // A check that may reach some servers only gets a network of its own.
             network: if checked.network && checked.hosts.is_empty() { self.network() } else { Network::None },
             limits: self.limits(),
             log: Log::None,

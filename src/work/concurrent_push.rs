@@ -17,7 +17,7 @@ use crate::story::checks::Checked;
 use crate::story::pull::PullState;
 use crate::story::{Run, RunReason, Story, Task};
 
-/// How often what is pushed meanwhile is merged in one go. Who pushes oftener does so in a loop.
+/// How often what is pushed meanwhile is merged in one go. Who pushes more often does so in a loop.
 const MAX_MERGES: usize = 10;
 
 /// How bringing an agent's commits to the story branch ended.

@@ -55,7 +55,7 @@ impl Worker {
         let repository = self.github.repository(&job.story.at()).await.map_err(github_error)?;
         let commits = self.commits(job).await?;
         let Some(commits) = self.still_there(job, failed, &repository, commits).await? else {
-            return self.nothing_to_mend(job, failed, &NothingToFix::NoPull).await;
+            return self.nothing_to_fix(job, failed, &NothingToFix::NoPull).await;
         };
         let own_app = self.config.github.app_id;
         let on_head = repository.checks_on(&commits.head).await.map_err(github_error)?;
@@ -77,7 +77,7 @@ impl Worker {
                 is_pending: judged.is_pending,
                 is_hidden: on_head.is_hidden,
             };
-            return self.nothing_to_mend(job, failed, &found).await;
+            return self.nothing_to_fix(job, failed, &found).await;
         }
         if !failed.by_command {
             if judged.is_pending && self.wait_for_more(job).await? {
@@ -85,7 +85,7 @@ impl Worker {
             }
             let most = self.config.fixes_of(&job.file);
             if self.store.fixes_made(job.story.id).await? >= most {
-                return self.mend_no_more(job, &judged, most).await;
+                return self.stop_fixing(job, &judged, most).await;
             }
         }
         let CheckVerdict { failing, .. } = judged;
@@ -146,7 +146,7 @@ impl Worker {
         if waited > wait * PATIENCE {
             return Ok(false);
         }
-        // Longer each time: whoever takes long takes longer.
+        // Longer each time: a task that takes long takes longer.
         let pause = SignedDuration::try_from(wait.max(waited)).unwrap_or(SignedDuration::ZERO);
         let until = now.checked_add(pause).unwrap_or(Timestamp::MAX);
         tracing::info!(%until, "waiting for unfinished checks");
@@ -156,13 +156,13 @@ impl Worker {
 
     /// Ends a task that has nothing to do. Who asked is told; nobody else has to hear that
     /// something is well, or left to others.
-    async fn nothing_to_mend(
+    async fn nothing_to_fix(
         &self,
         job: &Job,
         failed: &FailedChecks,
         found: &NothingToFix<'_>,
     ) -> Result<Preflight, StepError> {
-        let said = message::nothing_to_mend(found);
+        let said = message::nothing_to_fix(found);
         let advance = match found {
             _ if failed.by_command => {
                 let on = job.task.ask.on.unwrap_or(job.story.issue);
@@ -178,12 +178,7 @@ impl Worker {
     }
 
     /// Says that hob leaves the checks to people from now on.
-    async fn mend_no_more(
-        &self,
-        job: &Job,
-        judged: &CheckVerdict,
-        most: u32,
-    ) -> Result<Preflight, StepError> {
+    async fn stop_fixing(&self, job: &Job, judged: &CheckVerdict, most: u32) -> Result<Preflight, StepError> {
         let failed = FailedChecks { failing: judged.failing.clone(), ..FailedChecks::default() };
         let said = self.secrets.redact(&message::fixes_used_up(&failed.names(), most));
         tracing::info!(most, "checks still fail; limit of fixes reached");

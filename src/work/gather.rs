@@ -38,7 +38,7 @@ const MAX_GUIDE: usize = 32 * 1024;
 const MAX_TEMPLATE_LEN: usize = 8 * 1024;
 /// All images together, as the exchange lies on disk and they pass through memory.
 const MAX_IMAGE_BYTES: usize = 32 << 20;
-/// Images that are tried in vain, or not to be tried.
+/// Images that are tried without success, or not to be tried.
 const MAX_MISSING: usize = 20;
 /// hob's clock and GitHub's may differ by this much. A comment that comes twice is better than one
 /// that never comes.

@@ -33,7 +33,7 @@ impl From<&Policy> for Rules {
 }
 
 impl PolicyViolation {
-    /// Whether a person's word lets it through. Everything else is refused whoever says what.
+    /// Whether a person's word lets it through. Everything else is refused no matter who says what.
     pub(super) fn can_be_allowed(&self) -> bool {
         matches!(self, Self::Protected { .. })
     }

@@ -221,7 +221,7 @@ fn written(status: ExitStatus, answer: &[u8]) -> Result<Result<String, String>, 
     })
 }
 
-/// A repository's template that cannot be used: a person there can mend it.
+/// A repository's template that cannot be used: a person there can fix it.
 fn unusable(file: &str, fault: &str) -> StepError {
     StepError::Fail { class: FailureClass::TemplateUnusable, detail: format!("`{file}`: {fault}.").into() }
 }

@@ -127,12 +127,12 @@ impl Worker {
         }
         if let Some((of_merged, why)) = self.merged_meanwhile(job).await? {
             let tip = self.push(&job.task, &of_merged.story, run, &taken).await?;
-            return self.pushed_in_vain(&of_merged, &why, taken.commits, tip).await;
+            return self.pushed_after_merge(&of_merged, &why, taken.commits, tip).await;
         }
         match self.bring(job, run, taken, checked).await? {
             PushOutcome::There(taken, checked) => match self.merged_meanwhile(job).await? {
                 Some((of_merged, why)) => {
-                    self.pushed_in_vain(&of_merged, &why, taken.commits, taken.tip).await
+                    self.pushed_after_merge(&of_merged, &why, taken.commits, taken.tip).await
                 }
                 None => {
                     let notes: Vec<String> = note.into_iter().chain(handed.left.named()).collect();
@@ -158,7 +158,7 @@ impl Worker {
 
     /// Ends a task whose work is on the branch of a pull request that was merged before it got
     /// there.
-    async fn pushed_in_vain(
+    async fn pushed_after_merge(
         &self,
         job: &Job,
         why: &StopReason,
@@ -337,7 +337,7 @@ impl Worker {
         let took = self.spent_on(&job.task).await?;
         let words = match checked.and_then(Checked::failing) {
             None if let TaskKind::Checks(checks) = &job.task.ask.about => {
-                message::checks_mended(&checks.names(), commits, took)
+                message::checks_fixed(&checks.names(), commits, took)
             }
             Some(failing) => message::pull_request_with_failing_check(commits, took, failing),
             None => message::pull_request_ready(commits, took),

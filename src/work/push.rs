@@ -32,7 +32,7 @@ impl Worker {
     ) -> Result<Result<Pushed, PushError>, StepError> {
         let remote = self.remote(story).await?;
         let branch = story.branch.clone();
-        // The git host knows nothing of leases: whoever has lost the task pushes nothing.
+        // The git host knows nothing of leases: a worker that has lost the task pushes nothing.
         self.store.still_holds(holder).await?;
         blocking(move || {
             git::push(&Push {

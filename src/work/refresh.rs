@@ -113,7 +113,8 @@ impl Worker {
         let (known, start) = (story.remote_head.clone(), story.base.clone());
         let root = story.root_on_base().cloned();
         let settings = self.data.story(id).settings;
-        // What is on somebody else's branch is nobody's of the story's own, whoever committed it.
+        // What is on somebody else's branch is nobody's of the story's own, no matter who committed
+        // it.
         let own = if story.is_adopted() { String::new() } else { self.config.git.author_email.clone() };
         let goes_on = kept == WorkspaceState::GoesOn;
         let there = settings.clone();

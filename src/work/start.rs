@@ -130,7 +130,7 @@ impl Worker {
         if let Some((news, head)) = refreshed {
             self.record_refresh(job, &news, head).await?;
         }
-        // Docker knows nothing of leases: whoever has lost the task starts nothing.
+        // Docker knows nothing of leases: a worker that has lost the task starts nothing.
         self.store.still_holds(&job.task).await?;
         self.docker.start(name).await.map_err(docker_error)?;
         self.store.run_started(&job.task, run).await?;
@@ -433,7 +433,7 @@ impl Worker {
         Ok(heard)
     }
 
-    /// Everything here can be read by whoever may ask Docker, so none of it is secret.
+    /// Everything here can be read by anyone who may ask Docker, so none of it is secret.
     fn environment(
         &self,
         job: &Job,
@@ -636,7 +636,7 @@ fn write_keys(file: &Path, text: &str, (uid, gid): (u32, u32)) -> anyhow::Result
     paths::remove_tree(folder)?;
     make_private_folder(folder, None)?;
     let mut open = std::fs::OpenOptions::new();
-    // create_new: whoever could put a file there first must not receive the keys.
+    // create_new: anyone who could put a file there first must not receive the keys.
     let mut created =
         open.write(true).create_new(true).mode(0o400).open(file).context("creating the key file")?;
     created.write_all(text.as_bytes()).context("writing the key file")?;

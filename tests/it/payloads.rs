@@ -27,7 +27,7 @@ fn every_published_example_decodes() {
     }
     let text = match std::fs::read(&path) {
         Ok(text) => text,
-        // Whoever names a file wants it read.
+        // Anyone who names a file wants it read.
         Err(error) if asked_for.is_some() => panic!("HOB_WEBHOOK_EXAMPLES: {}: {error}", path.display()),
         Err(error) => {
             // Past the test harness, which hides what a passing test prints.

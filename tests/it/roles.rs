@@ -166,7 +166,7 @@ const EVENTS: [Event; 14] = [
     Event { name: "button Re-run", stage: Stage::Failed, act: Input::Press(None), leads_to: |_| Leads::Task },
 ];
 
-/// Work is done there, and what fails is mended, as on a pull request of hob's own.
+/// Work is done there, and what fails is fixed, as on a pull request of hob's own.
 fn on_foreign(command: &str) -> Leads {
     if command == "fix" { Leads::Task } else { on_fresh(command) }
 }

@@ -180,6 +180,42 @@ const DUPLICATE_TYPES: &[&str] = &[
     "Verdict",
 ];
 
+/// Words that hob no longer uses in its sources and its documentation, each with the one to use.
+const RETIRED: &[(&str, &str)] = &[
+    ("anew", "again"),
+    ("be it", "whether"),
+    ("heed", "follow"),
+    ("in vain", "without success"),
+    ("mend", "fix"),
+    ("mended", "fixed"),
+    ("mends", "fixes"),
+    ("oftener", "more often"),
+    ("seldom", "rarely"),
+    ("whoever", "anyone who"),
+    ("hitch", "StepError"),
+    ("howstopped", "StopReason"),
+    ("stopwanted", "StopReason"),
+    ("whystopped", "StopReason"),
+];
+
+/// A reader who knows GitHub, Docker, git and SQL finds no second word for one thing.
+#[test]
+fn no_retired_word_is_used() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let pages = std::fs::read_dir(docs).expect("the documentation").flatten().map(|entry| entry.path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let read = |path: PathBuf| (path.display().to_string(), std::fs::read_to_string(&path).expect("a page"));
+    let sources = files().into_iter().map(|(path, _, text)| (path.display().to_string(), text));
+    for (path, text) in pages.map(read).chain(sources) {
+        let words = text.to_lowercase();
+        let words: Vec<&str> = words.split(|c: char| !c.is_alphanumeric()).collect();
+        let words = format!(" {} ", words.join(" "));
+        for (retired, better) in RETIRED {
+            assert!(!words.contains(&format!(" {retired} ")), "{path}: not `{retired}` but `{better}`");
+        }
+    }
+}
+
 /// The names of the types that a text declares `pub` at its outermost level.
 fn public_types(text: &str) -> Vec<String> {
     let kinds = ["struct ", "enum ", "trait ", "type ", "union "];

@@ -402,7 +402,7 @@ impl World {
         self.check_no_secret();
     }
 
-    /// Who waits for a pull request while hob has said that the task failed would wait in vain.
+    /// Who waits for a pull request while hob has said that the task failed would wait forever.
     fn check_no_failure_unread(&self) {
         let read = self.read.lock().unwrap().clone();
         for (issue, said) in self.issues_with_comments() {

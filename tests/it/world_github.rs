@@ -400,7 +400,7 @@ async fn what_the_real_one_would_not_take_is_a_violation() {
     assert_eq!(client.get("/repos/acme/other").await.0, 404);
     assert_eq!(client.json("POST", &comments, Some(json!({"body": " "}))).await.0, 422);
     github.set_permission(REPO, "hob-bot", "read");
-    // Whoever may read may comment, and label nothing.
+    // Anyone who may read may comment, and label nothing.
     assert_eq!(client.json("POST", &comments, Some(json!({"body": "hello"}))).await.0, 201);
     let labels = format!("/repos/{REPO}/issues/{issue}/labels");
     assert_eq!(client.json("POST", &labels, Some(json!({"labels": ["hob"]}))).await.0, 404);

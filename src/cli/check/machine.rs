@@ -143,7 +143,7 @@ async fn network(config: &Config, docker: &Docker) -> Option<Found> {
 /// What is to be said about images, and one that is there.
 async fn images(config: &Config, docker: &Docker) -> (Vec<Found>, Option<String>) {
     let container = &config.container;
-    // Each image with who needs it; whoever only may choose one is told when it is chosen.
+    // Each image with who needs it; an agent that may only be chosen is told when it is chosen.
     let mut needed: BTreeMap<&str, String> = BTreeMap::new();
     let mut found = Vec::new();
     for agent in agents(config) {

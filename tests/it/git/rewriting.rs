@@ -235,7 +235,7 @@ fn nobody_vouches_for_a_commit_but_its_author_and_whom_hob_names() {
                   Co-authored-by: Bob <2+bob@users.noreply.github.com>\nCO-AUTHORED-BY: alice <1+alice@users.noreply.github.com>\n\
                   Hob-Story: https://e.example/9\nHob-Anything: x\nReviewed-by: Bob <b@x>\nOn-behalf-of: @acme <x@acme.example>\n\
                   Fixes-up: the parser\n";
-    // Signed off by whoever the agent has called itself: Ada.
+    // Signed off by anyone who the agent has called itself: Ada.
     for message in [
         "one\n\nSigned-off-by: Ada <ADA@example.com>",
         forged,

@@ -1,4 +1,4 @@
-//! Repositories that lead elsewhere, hang whoever reads them, or are not whole.
+//! Repositories that lead elsewhere, hang anyone who reads them, or are not whole.
 
 use super::plants::{Expect, Plant, REFUSED, plant};
 
@@ -98,7 +98,7 @@ in_status 'cat .git/forged/all >/proc/1/fd/1'"#,
     plant("a hand-over whose processes are killed", REFUSED, r#"work; in_status 'kill -9 -1'"#),
 ];
 
-/// Pipes, which hold whoever reads them until the time for a hand-over is over.
+/// Pipes, which hold anyone who reads them until the time for a hand-over is over.
 pub const PIPES: &[Plant] = &[
     plant("HEAD as a pipe", REFUSED, r#"work; rm .git/HEAD; mkfifo .git/HEAD"#),
     plant("index as a pipe", REFUSED, r#"work; rm .git/index; mkfifo .git/index"#),

@@ -414,7 +414,7 @@ fn check_pulls(w: &World, branch: &str, tasks: &[hob::story::Task], verdict: &mu
     }
 }
 
-/// Whoever said something on lines is answered there, once, and is asked for another review, as
+/// Anyone who said something on lines is answered there, once, and is asked for another review, as
 /// soon as that is done.
 fn check_threads(w: &World, pull: &Pull, is_done: bool, verdict: &mut Verdict) {
     let all = w.github.thread_comments(REPO, pull.number);

@@ -146,7 +146,7 @@ async fn run_all(cases: Vec<Case>, wanted: &BTreeMap<Script, String>) -> (Vec<St
         }
         let wrong = judge(case.script, &case.name, &wanted[&case.script], &played);
         if let Some(wrong) = &wrong {
-            // At once, for whoever looks on.
+            // At once, for anyone who looks on.
             println!("{wrong}\n");
         }
         (wrong, is_hit)

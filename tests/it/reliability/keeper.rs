@@ -118,8 +118,8 @@ impl Keeping {
                         self.kept.failed_starts.push(status.to_string());
                     }
                     self.say_up();
-                    // Whoever has nothing to wait for any more; one that is down cannot be killed
-                    // or frozen.
+                    // Anyone who has nothing to wait for any more; one that is down cannot be
+                    // killed or frozen.
                     if matches!(orders.try_recv(), Ok(Order::Stop) | Err(TryRecvError::Disconnected)) {
                         return self.kept;
                     }

@@ -32,7 +32,7 @@ pub enum Script {
     /// applies, and a remark, which the agent answers; ready, since the check passes; a merge,
     /// after which the branch goes.
     Review,
-    /// hob is an App. A check that fails on what it has pushed, which it mends; then a base that
+    /// hob is an App. A check that fails on what it has pushed, which it fixes; then a base that
     /// moved, which it brings in.
     Fix,
     /// A base that moved: the branch is rebased onto it, and the next time merged, by the agent,

@@ -11,7 +11,7 @@ pub const LONG: u64 = 180;
 /// Looks until something is there, for so many seconds at most.
 ///
 /// # Errors
-/// What was waited for in vain.
+/// What was waited for and did not come.
 pub async fn within<T>(seconds: u64, what: &str, look: impl AsyncFn() -> Option<T>) -> Result<T, String> {
     let looking = async {
         loop {

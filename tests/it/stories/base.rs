@@ -82,7 +82,7 @@ async fn a_base_is_merged_or_rebased_without_an_agent_where_nothing_conflicts() 
     w.alice().comments(issue, "/hob rebase --rewrite").await;
     let told = status(&w, issue).await;
     assert!(
-        told.starts_with("**Rebased `hob/issue-1` onto `main`:** its 2 commits were made anew"),
+        told.starts_with("**Rebased `hob/issue-1` onto `main`:** its 2 commits were rewritten"),
         "{told}"
     );
     assert!(told.contains(&theirs[..10]), "where the branch was: {told}");

@@ -180,7 +180,7 @@ async fn who_may_not_answer_changes_nothing_by_tick_or_words_and_the_card_is_put
     assert_eq!(w.github.comment_text(REPO, card.id), card.body);
     assert!(w.github.pulls(REPO).is_empty() && stored(&w, issue).await.is_open);
 
-    // Nor does an edit of other words, or of the options, whoever does it.
+    // Nor does an edit of other words, or of the options, no matter who does it.
     for text in [
         card.body.replace("Which shape", "Which form"),
         card.body.replace("- [ ] one array", "- [x] one banana"),

@@ -138,7 +138,7 @@ async fn a_label_taken_off_a_closing_and_an_assignment_that_no_webhook_told_of_a
     w.bob().ends(closed, "closed").await;
     let said_ = w.next_comment(closed).await.body;
     assert!(said_.starts_with("**Stopped") && said_.contains("@bob"), "{said_}");
-    // Whoever takes it up again is not stopped by what was before.
+    // Anyone who takes it up again is not stopped by what was before.
     w.alice().comments(closed, "/hob work [scenario: work]").await;
     w.next_pull_request().await;
     assert!(w.next_comment(closed).await.body.starts_with("Done: #"));

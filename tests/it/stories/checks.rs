@@ -136,8 +136,8 @@ async fn what_is_not_hobs_to_mend_costs_nothing_until_somebody_asks() {
     w.quiet().await;
     assert_eq!(head(&w), theirs, "nothing is pushed onto what bob pushed");
 
-    // Whoever asks gets it, on what is there now. Every kind of check is told with what it has to
-    // say; what fails on the base too is left alone.
+    // Anyone who asks gets it, on what is there now. Every kind of check is told with what it has
+    // to say; what fails on the base too is left alone.
     let note = json!({"path": "run.sh", "start_line": 2, "end_line": 2, "annotation_level": "failure", "message": "no --json"});
     w.ci().lint_fails("style", &theirs, ["1 error", "One thing is wrong.", "Details."], vec![note]).await;
     w.ci().sets_status("preview", &theirs, "failure", "the page is blank").await;
@@ -160,7 +160,7 @@ async fn what_is_not_hobs_to_mend_costs_nothing_until_somebody_asks() {
     assert_eq!(w.github.file_at(REPO, "hob/issue-1", "theirs.md").as_deref(), Some("from bob\n"));
     w.quiet().await;
 
-    // Whoever asked last may not push any more: nothing of theirs is followed up.
+    // Anyone who asked last may not push any more: nothing of theirs is followed up.
     let pushed = head(&w);
     w.github.set_permission(REPO, "alice", "read");
     w.ci().fails("build", &pushed, "no\n").await;
@@ -368,7 +368,7 @@ async fn a_stop_and_a_cap_reach_a_fix_that_waits() {
     assert!(!asked.contains("as a draft"), "{asked}");
     w.quiet().await;
     assert!(!w.github.pulls(REPO)[0].draft && prompts(&w).len() == 1);
-    // While it waits for the answer, people mend it: hob looks again, and leaves what they pushed
+    // While it waits for the answer, people fix it: hob looks again, and leaves what they pushed
     // alone until somebody asks.
     let theirs = w.bob().pushes("hob/issue-1", &[("theirs.md", "mended\n")], "Mend it").await;
     w.alice().comments(issue, "Spend $0.60 more").await;

@@ -54,7 +54,8 @@ async fn of_the_changes_of_a_status_comment_only_is_kept_that_they_came() {
     let issue = w.alice().opens_issue("Add a --json flag", "[scenario: ask]").await;
     w.alice().labels(issue, "hob").await;
     let card = w.next_comment(issue).await;
-    // Whoever writes a status comment's end under a card has not made it one: the card is put back.
+    // Anyone who writes a status comment's end under a card has not made it one: the card is put
+    // back.
     let end = w.status(issue).expect("a status comment").body;
     let end = end.lines().last().expect("a marker");
     w.bob().rewrites(card.id, &format!("{}\n{end}", card.body)).await;

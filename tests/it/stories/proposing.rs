@@ -134,7 +134,7 @@ async fn work_that_is_stopped_is_a_draft_that_nothing_goes_on_with_before_a_pers
     w.quiet().await;
     assert_eq!((w.github.commits(REPO, &draft.head)[0].sha.clone(), prompts(&w).len()), (head, 1));
 
-    // Asked to mend the check, it mends that, and the draft stays one.
+    // Asked to fix the check, it fixes that, and the draft stays one.
     let mend = "/hob fix [scenario: script]\n```sh\necho mended >> half.txt; git commit -qam Mend\n```";
     w.alice().comments(draft.number, mend).await;
     let mended = w.next_comment(issue).await.body;

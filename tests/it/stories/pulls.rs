@@ -235,7 +235,7 @@ async fn the_report_fits_the_repositorys_template_and_what_people_write_around_i
     assert!(pull.body.starts_with("<!-- hob:report -->\n## What\n\n"), "{}", pull.body);
     assert!(pull.body.contains("## Why") && pull.body.contains("Closes #1\n"), "{}", pull.body);
 
-    // People reword it and add to it; the next run mends the check, and makes it ready.
+    // People reword it and add to it; the next run fixes the check, and makes it ready.
     w.github.edit_pull(
         REPO,
         pull.number,

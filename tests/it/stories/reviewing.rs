@@ -106,7 +106,7 @@ async fn a_burst_of_reviews_is_one_task_and_everybody_is_answered_where_they_spo
     assert!(quotes[0].starts_with("> **bob:** Not yet, ") && !quotes[0].contains("@carol"), "{answered}");
     assert_eq!(quotes[1], "> **alice:** Mention it in the README too.");
     assert!(answered.contains("Answer to T1.") && answered.contains("Answer to T4."), "{answered}");
-    // Whoever reviewed is asked again; a comment in the conversation is no review.
+    // Anyone who reviewed is asked again; a comment in the conversation is no review.
     assert_eq!(reviewers(&w, number), ["bob", "alice"]);
     for heard in [bobs[0], alices[0]] {
         assert_eq!(reactions(&w, number, heard), [format!("{BOT} eyes")]);
@@ -237,7 +237,7 @@ async fn what_is_said_while_the_agent_works_is_next_and_nobody_is_answered_befor
     let card = w.next_comment(number).await;
     assert!(card.body.contains("Which shape should the output have?"), "{}", card.body);
     assert!(answers(&w, number, asked).is_empty(), "a question is no answer");
-    // It comes first, and whoever goes on in a thread is told so once. The status leads to it as
+    // It comes first, and anyone who goes on in a thread is told so once. The status leads to it as
     // well.
     let page = format!("{}/{REPO}/issues/{number}#issuecomment-{}", w.config.github.git_url, card.id);
     let link = format!("[my question]({page})");
@@ -388,7 +388,7 @@ async fn what_hob_pushes_by_itself_is_checked_and_an_agent_mends_what_fails() {
     evidence(&tip(&w, branch), "✅ passed").await;
     assert_eq!(runs(&w).len(), 1, "an agent worked");
 
-    // One that breaks a check: it is applied, and an agent gets what fails. This one does not mend
+    // One that breaks a check: it is applied, and an agent gets what fails. This one does not fix
     // it.
     let wrong = on("NOTES.md", 1, &suggests("- wrong"));
     let said = w.bob().reviews(number, Verdict::Commented, "", &[wrong]).await[0];

@@ -74,7 +74,7 @@ mod webhooks;
 #[path = "github/writer.rs"]
 mod writer;
 
-#[allow(unused_imports)] // the names of what the calls return, for whoever wants to write them
+#[allow(unused_imports)] // the names of what the calls return, for anyone who wants to write them
 pub use self::{
     account::AppCredentials,
     ci::{CheckRunSeen, Job, StatusSeen},
@@ -298,7 +298,7 @@ impl GitHub {
         });
     }
 
-    /// Renames hob's own account, the token's or the App's, for whoever looks from now on.
+    /// Renames hob's own account, the token's or the App's, for anyone who looks from now on.
     pub fn rename_own_account(&self, from: &str, to: &str) {
         let mut own = self.inner.own.lock().unwrap_or_else(PoisonError::into_inner);
         own.insert(from.to_owned(), to.to_owned());

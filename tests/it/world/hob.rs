@@ -35,7 +35,7 @@ pub struct RunningHob {
 }
 
 impl RunningHob {
-    /// The port that hob will listen on: whoever speaks to hob can know it before hob starts.
+    /// The port that hob will listen on: anyone who speaks to hob can know it before hob starts.
     pub async fn listen(config: &Config) -> TcpListener {
         hob::http::listen(config.server.listen).expect("a port")
     }

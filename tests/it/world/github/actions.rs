@@ -71,7 +71,7 @@ pub(super) fn list_jobs(github: &GitHub, state: &mut State, call: &Call) -> Repl
     page
 }
 
-/// The way to a job's log, which lies elsewhere and opens to whoever has the address.
+/// The way to a job's log, which lies elsewhere and opens to anyone who has the address.
 pub(super) fn get_log(github: &GitHub, state: &mut State, call: &Call) -> Reply {
     let repository = state.repository(&call.repository());
     let id = call.number("job_id");

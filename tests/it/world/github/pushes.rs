@@ -1,5 +1,5 @@
-//! Branches on the played GitHub: what a push to one tells by webhook, whoever made it, and what is
-//! asked of one over the API.
+//! Branches on the played GitHub: what a push to one tells by webhook, no matter who made it, and
+//! what is asked of one over the API.
 
 use std::collections::BTreeMap;
 

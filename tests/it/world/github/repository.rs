@@ -259,7 +259,7 @@ impl Bare {
     }
 }
 
-/// Sets what keeps the configuration of whoever runs the tests out of a git command.
+/// Sets what keeps the configuration of anyone who runs the tests out of a git command.
 pub(super) fn isolate(mut set: impl FnMut(&str, &str)) {
     set("GIT_CONFIG_NOSYSTEM", "1");
     set("GIT_CONFIG_GLOBAL", "/dev/null");

@@ -227,7 +227,7 @@ impl GitHub {
     }
 }
 
-/// Whoever has reviewed is not asked any more.
+/// Anyone who has reviewed is not asked any more.
 fn submit(issue: &mut Issue, review: Review) {
     issue.updated = review.at;
     let part = issue.pull.as_mut().expect("a pull request");

@@ -310,8 +310,8 @@ fn last_answer(github: &GitHub, path: &str, query: &str) -> Response {
     }
 }
 
-/// The address of a list. Whoever looks again and again asks for what came since another time each
-/// time.
+/// The address of a list. Anyone who looks again and again asks for what came since another time
+/// each time.
 fn without_since(path: &str, query: &str) -> String {
     let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("since=")).collect();
     format!("{path}?{}", rest.join("&"))
@@ -452,8 +452,8 @@ fn admit(state: &mut State, raw: Raw<'_>) -> Result<Call, Reply> {
     })
 }
 
-/// What an account needs to be in a repository for a route: whoever reads may comment and react,
-/// whoever sorts issues may label them, and everything else that changes something takes write
+/// What an account needs to be in a repository for a route: anyone who reads may comment and react,
+/// anyone who sorts issues may label them, and everything else that changes something takes write
 /// access.
 fn needed(route: &str) -> Permission {
     let is_talk =

@@ -73,7 +73,7 @@ impl State {
     /// A new id for a comment, issue or reaction: unique over all of them.
     pub(super) fn new_id(&mut self) -> u64 {
         self.last_id += 1;
-        // Real ids left 32 bits behind in 2024; whoever keeps one in an i32 should notice here.
+        // Real ids left 32 bits behind in 2024; anyone who keeps one in an i32 should notice here.
         3_000_000_000 + self.last_id
     }
 
