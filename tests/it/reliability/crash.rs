@@ -32,9 +32,9 @@ const AGAIN_AT: [&str; 3] = ["git.push.after", "store.end-run.after", "store.don
 /// before and after each act that no transaction covers.
 const FREEZE_AT: [&str; 12] = [
     "store.begin-run.after",
-    "docker.create-container.before",
-    "docker.start-container.before",
-    "docker.start-container.after",
+    "docker.creating-container.before",
+    "docker.starting-container.before",
+    "docker.starting-container.after",
     "store.run-started.before",
     "store.end-run.before",
     "git.push.before",
@@ -259,7 +259,7 @@ fn cases(surveys: &Surveys, is_whole: bool) -> Vec<Case> {
 /// Docker.
 fn changes_something(place: &str) -> bool {
     let looks =
-        ["github.get-", "docker.ask-", "docker.inspect-", "docker.list-", "docker.look-", "docker.read-"];
+        ["github.get-", "docker.inspecting-", "docker.listing-", "docker.looking-", "docker.reading-"];
     place.ends_with(".after") && !looks.iter().any(|look| place.starts_with(look))
 }
 

@@ -129,9 +129,9 @@ async fn where_nobody_has_pushed_an_answer_starts_no_container_but_the_agents() 
     let created = || {
         let places = std::fs::read_to_string(&record).unwrap();
         let of_runs =
-            ["docker.create-container.after", "-checkout.after", "-refresh.after", "-hand-over.after"];
+            ["docker.creating-container.after", "-checkout.after", "-refresh.after", "-hand-over.after"];
         let created = |place: &&str| {
-            place.starts_with("docker.create-") && of_runs.iter().any(|end| place.ends_with(end))
+            place.starts_with("docker.creating-") && of_runs.iter().any(|end| place.ends_with(end))
         };
         places.lines().filter(created).map(str::to_owned).collect::<Vec<_>>()
     };

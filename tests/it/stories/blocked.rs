@@ -102,7 +102,10 @@ async fn blocked_work_that_is_called_off_does_not_begin_nor_that_of_somebody_who
 
     w.alice().ends(blocker, "closed").await;
     let said = w.next_comment(alone).await.body;
-    assert!(said.starts_with("**Not started: what blocked this is closed, but bob may not"), "{said}");
+    assert!(
+        said.starts_with("**Not started: what blocked this is closed, but bob is no longer allowed"),
+        "{said}"
+    );
     w.eventually("every wish to end", async || (wishes(&w).await == 0).then_some(())).await;
     w.quiet().await;
     assert_eq!((runs(&w), w.github.pulls(REPO).len()), (0, 0));

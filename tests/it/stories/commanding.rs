@@ -240,7 +240,7 @@ async fn status_and_help_are_told_where_they_were_asked_for() {
     w.alice().comments(issue, "/hob status").await;
     let nothing = w.next_comment(issue).await.body;
     assert!(
-        nothing.starts_with("Nothing is under way here, and nothing was. `/hob work` begins"),
+        nothing.starts_with("Nothing is under way here, and nothing was. `/hob work` starts"),
         "{nothing}"
     );
     w.alice().labels(issue, "hob").await;
