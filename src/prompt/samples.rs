@@ -158,7 +158,7 @@ pub(super) fn seen() -> Seen {
         }],
         images_missing: vec![MissingImage {
             url: "https://elsewhere.example/2.png".to_owned(),
-            why: "it is not on one of GitHub's own hosts".to_owned(),
+            why: "it is not on GitHub's own hosts".to_owned(),
         }],
         guides: vec![file("AGENTS.md", "Run `make check`.")],
         failing: None,

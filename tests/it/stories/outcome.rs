@@ -262,7 +262,7 @@ async fn a_base_that_is_gone_when_the_pull_request_is_opened_is_said_and_the_wri
     let pull = w.next_pull_request().await;
     assert_eq!((pull.base.as_str(), runs(&w)), ("release/1", 1));
     w.until("the end", |_| status(&w, issue).starts_with("Done: #2").then_some(())).await;
-    assert!(!status(&w, issue).contains("does not take"), "{}", status(&w, issue));
+    assert!(!status(&w, issue).contains("GitHub rejected"), "{}", status(&w, issue));
     w.finish().await;
 }
 

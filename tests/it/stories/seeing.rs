@@ -151,8 +151,8 @@ async fn images_of_the_issue_arrive_as_files_and_those_from_elsewhere_do_not() {
     let told = prompt(&w);
     assert!(told.contains(&format!("- /hob/images/2.gif is {private}")), "{told}");
     for (url, why) in [
-        (&led_away, "it is not on one of GitHub's own hosts"),
-        (&foreign, "it is not on one of GitHub's own hosts"),
+        (&led_away, "it is not on GitHub's own hosts"),
+        (&foreign, "it is not on GitHub's own hosts"),
         (&no_image, "it is not an image of a supported type"),
     ] {
         assert!(told.contains(&format!("- {url} is not there: {why}")), "{told}");

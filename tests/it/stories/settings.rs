@@ -213,7 +213,7 @@ async fn a_mistake_is_said_once_with_line_and_remedy_and_nothing_starts_until_it
     set(&w, "image = \"postgres:17\"\n").await;
     w.alice().comments(issue, "/hob work").await;
     let said = w.next_comment(issue).await.body;
-    assert!(said.contains("line 1") && said.contains("`postgres:17` is not allowed"), "{said}");
+    assert!(said.contains("line 1") && said.contains("`postgres:17` is not an allowed image"), "{said}");
     assert_eq!(w.github.issue_reactions(REPO, issue), [(BOT.to_owned(), "confused".to_owned())]);
     assert_eq!(runs(&w), 0);
 

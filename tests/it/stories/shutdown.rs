@@ -180,9 +180,9 @@ async fn systemd_hears_that_hob_is_ready_that_it_is_well_and_that_it_stops() {
     assert!(told.contains("0 waiting for an answer; pending: 0 deliveries"), "{told}");
 
     let locked = Locked::hold(&w.data().join("hob.db")).await;
-    systemd.hears("STATUS=the store cannot be written").await;
+    systemd.hears("STATUS=cannot write to the store").await;
     systemd.forget();
-    assert!(!systemd.hears_within("WATCHDOG=1", watchdog * 2).await, "systemd would start hob anew now");
+    assert!(!systemd.hears_within("WATCHDOG=1", watchdog * 2).await, "systemd would restart hob now");
     locked.let_go().await;
     systemd.hears("WATCHDOG=1").await;
 
